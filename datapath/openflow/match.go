@@ -1,0 +1,77 @@
+package openflow
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"slices"
+)
+
+// U64 is a value of up to 64 bits.
+func U64(v uint64) Value { return Value{Lo: v} }
+
+// IPv4 or IPv6 address as a value.
+func Address(a netip.Addr) Value {
+	if a.Is4() {
+		b := a.As4()
+		return Value{Lo: uint64(binary.BigEndian.Uint32(b[:]))}
+	}
+	b := a.As16()
+	return Value{Hi: binary.BigEndian.Uint64(b[:8]), Lo: binary.BigEndian.Uint64(b[8:])}
+}
+
+// Ones is a mask of the given number of low bits, at most 128.
+func Ones(bits int) Value {
+	switch {
+	case bits >= 128:
+		return Value{^uint64(0), ^uint64(0)}
+	case bits >= 64:
+		return Value{1<<(bits-64) - 1, ^uint64(0)}
+	default:
+		return Value{Lo: 1<<bits - 1}
+	}
+}
+
+// And is the bitwise and of two values.
+func (v Value) And(w Value) Value { return Value{v.Hi & w.Hi, v.Lo & w.Lo} }
+
+// Xor is the bitwise exclusive or of two values.
+func (v Value) Xor(w Value) Value { return Value{v.Hi ^ w.Hi, v.Lo ^ w.Lo} }
+
+// IsZero tells whether no bit is set.
+func (v Value) IsZero() bool { return v == Value{} }
+
+// Is matches a field exactly.
+func Is(f Field, v uint64) MatchField { return IsValue(f, U64(v)) }
+
+// IsValue matches a field of up to 128 bits exactly.
+func IsValue(f Field, v Value) MatchField {
+	return MatchField{Field: f, Value: v, Mask: Ones(f.Bits())}
+}
+
+// Masked matches the bits of a field that mask selects.
+func Masked(f Field, v, mask Value) MatchField {
+	return MatchField{Field: f, Value: v.And(mask), Mask: mask}
+}
+
+// In matches an address field against a prefix.
+func In(f Field, p netip.Prefix) MatchField {
+	host := f.Bits() - p.Bits()
+	mask := Ones(f.Bits()).Xor(Ones(host))
+	return Masked(f, Address(p.Masked().Addr()), mask)
+}
+
+// NewMatch sorts fields into a match and leaves out those that match anything.
+func NewMatch(fields ...MatchField) Match {
+	m := slices.DeleteFunc(slices.Clone(fields), func(f MatchField) bool { return f.Mask.IsZero() })
+	slices.SortFunc(m, func(a, b MatchField) int { return int(a.Field) - int(b.Field) })
+	return m
+}
+
+// Get is the match's field f, and whether it is there.
+func (m Match) Get(f Field) (MatchField, bool) {
+	at, found := slices.BinarySearchFunc(m, f, func(e MatchField, f Field) int { return int(e.Field) - int(f) })
+	if !found {
+		return MatchField{}, false
+	}
+	return m[at], true
+}
