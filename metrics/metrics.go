@@ -1,0 +1,168 @@
+// Package metrics holds the names, help texts and labels of everything that Sluice
+// exports to Prometheus, and nothing else: it is a leaf that any part may use.
+//
+// It must never compute: sums that have to survive restarts live with who counts them
+// (the controller) and are collected from there at each scrape.
+package metrics
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// Description is one metric as users read it; docs/metrics.md is made of these.
+type Description struct {
+	Name, Type, Help string
+	Labels           []string
+}
+
+// The metrics, in the order in which docs show them.
+var (
+	tenantBytes = Description{"sluice_tenant_bytes_total", "counter",
+		"Bytes that passed the accounting tables, Ethernet header included.",
+		[]string{"tenant", "direction", "scope"}}
+	tenantPackets = Description{"sluice_tenant_packets_total", "counter",
+		"Packets that passed the accounting tables: out where a port sent them, in where a port got them.",
+		[]string{"tenant", "direction", "scope"}}
+	tenantDrops = Description{"sluice_tenant_drops_total", "counter",
+		"Packets refused, by reason. The tenant is empty where none could be told.",
+		[]string{"tenant", "reason"}}
+	flowCount = Description{"sluice_flows", "gauge",
+		"Flows that this controller keeps on a host's switch.",
+		[]string{"host", "table"}}
+	hosts = Description{"sluice_hosts", "gauge",
+		"Registered hosts by state: realized, behind, missing or down.",
+		[]string{"state"}}
+	realize = Description{"sluice_realize_seconds", "histogram",
+		"Time from reading a revision to the barrier reply of the last switch that it touched.",
+		nil}
+	flowMods = Description{"sluice_flow_mods_total", "counter",
+		"Flow mods that switches confirmed.",
+		[]string{"command"}}
+	refused = Description{"sluice_flow_mods_refused_total", "counter",
+		"Flow mods that a switch refused; each is a problem in sluice status.",
+		[]string{"host"}}
+	drift = Description{"sluice_audit_drift_total", "counter",
+		"Flows that an audit found missing, extra or changed on a switch, and mended.",
+		[]string{"host", "kind"}}
+	problems = Description{"sluice_problems", "gauge",
+		"Objects that could not be programmed as they stand; sluice status names them.",
+		nil}
+	sessions = Description{"sluice_openflow_sessions", "gauge",
+		"Switches connected to this controller, by role.",
+		[]string{"role"}}
+	revision = Description{"sluice_revision", "gauge",
+		"Revision of the state: seen, the last one read; realized, what all healthy hosts hold.",
+		[]string{"what"}}
+)
+
+// Descriptions lists every metric.
+func Descriptions() []Description {
+	return []Description{tenantBytes, tenantPackets, tenantDrops, flowCount, hosts, realize,
+		flowMods, refused, drift, problems, sessions, revision}
+}
+
+// Set are the metrics that the controller counts as it goes.
+type Set struct {
+	Realize  prometheus.Histogram   // seconds
+	FlowMods *prometheus.CounterVec // by command: add, modify, delete
+	Refused  *prometheus.CounterVec // by host
+	Drift    *prometheus.CounterVec // by host and kind: missing, extra, changed
+}
+
+// New registers the Set and a collector that asks source at each scrape.
+func New(reg prometheus.Registerer, source Source) (*Set, error) {
+	s := &Set{
+		Realize: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: realize.Name, Help: realize.Help,
+			Buckets: prometheus.ExponentialBuckets(0.001, 2, 14),
+		}),
+		FlowMods: counterVec(flowMods),
+		Refused:  counterVec(refused),
+		Drift:    counterVec(drift),
+	}
+	for _, c := range []prometheus.Collector{s.Realize, s.FlowMods, s.Refused, s.Drift, collector(source)} {
+		if err := reg.Register(c); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+func counterVec(d Description) *prometheus.CounterVec {
+	return prometheus.NewCounterVec(prometheus.CounterOpts{Name: d.Name, Help: d.Help}, d.Labels)
+}
+
+// Source hands a snapshot of what is collected at scrape time to a Snapshot's fields.
+type Source func() Snapshot
+
+// Snapshot is what the controller knows at one moment.
+type Snapshot struct {
+	Traffic  []Traffic
+	Drops    []Drops
+	Flows    []Flows
+	Hosts    map[string]int // by state
+	Sessions map[string]int // by role
+	Problems int
+	Seen     int64 // revision
+	Realized int64 // revision
+}
+
+// Traffic is one tenant's sum in one direction and scope.
+type Traffic struct {
+	Tenant, Direction, Scope string
+	Packets, Bytes           uint64
+}
+
+// Drops is one tenant's sum for one reason.
+type Drops struct {
+	Tenant, Reason string
+	Packets        uint64
+}
+
+// Flows is how many flows one table of a host has.
+type Flows struct {
+	Host, Table string
+	Count       int
+}
+
+type collector Source
+
+// Describe implements prometheus.Collector.
+func (c collector) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []Description{tenantBytes, tenantPackets, tenantDrops, flowCount, hosts, problems, sessions, revision} {
+		ch <- d.desc()
+	}
+}
+
+func (d Description) desc() *prometheus.Desc {
+	return prometheus.NewDesc(d.Name, d.Help, d.Labels, nil)
+}
+
+// Collect implements prometheus.Collector.
+func (c collector) Collect(ch chan<- prometheus.Metric) {
+	send := func(d Description, v float64, labels ...string) {
+		kind := prometheus.GaugeValue
+		if d.Type == "counter" {
+			kind = prometheus.CounterValue
+		}
+		ch <- prometheus.MustNewConstMetric(d.desc(), kind, v, labels...)
+	}
+	s := c()
+	for _, t := range s.Traffic {
+		send(tenantBytes, float64(t.Bytes), t.Tenant, t.Direction, t.Scope)
+		send(tenantPackets, float64(t.Packets), t.Tenant, t.Direction, t.Scope)
+	}
+	for _, d := range s.Drops {
+		send(tenantDrops, float64(d.Packets), d.Tenant, d.Reason)
+	}
+	for _, f := range s.Flows {
+		send(flowCount, float64(f.Count), f.Host, f.Table)
+	}
+	for state, n := range s.Hosts {
+		send(hosts, float64(n), state)
+	}
+	for role, n := range s.Sessions {
+		send(sessions, float64(n), role)
+	}
+	send(problems, float64(s.Problems))
+	send(revision, float64(s.Seen), "seen")
+	send(revision, float64(s.Realized), "realized")
+}

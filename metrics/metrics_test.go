@@ -1,0 +1,92 @@
+package metrics
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+)
+
+var update = flag.Bool("update", false, "rewrite docs/metrics.md")
+
+func sample() Snapshot {
+	return Snapshot{
+		Traffic:  []Traffic{{Tenant: "alice", Direction: "out", Scope: "internal", Packets: 3, Bytes: 294}},
+		Drops:    []Drops{{Tenant: "bob", Reason: "spoofed", Packets: 1}},
+		Flows:    []Flows{{Host: "h1", Table: "classify", Count: 7}},
+		Hosts:    map[string]int{"realized": 3},
+		Sessions: map[string]int{"master": 3},
+		Seen:     12, Realized: 11,
+	}
+}
+
+func registry(t *testing.T) *prometheus.Registry {
+	t.Helper()
+	reg := prometheus.NewPedanticRegistry()
+	set, err := New(reg, sample)
+	if err != nil {
+		t.Fatal(err)
+	}
+	set.Realize.Observe(0.01)
+	set.FlowMods.WithLabelValues("add").Inc()
+	set.Refused.WithLabelValues("h1").Inc()
+	set.Drift.WithLabelValues("h1", "missing").Inc()
+	return reg
+}
+
+// Every name and help text passes the linter that Prometheus itself recommends.
+func TestNamesLint(t *testing.T) {
+	problems, err := testutil.GatherAndLint(registry(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		t.Errorf("%s: %s", p.Metric, p.Text)
+	}
+}
+
+// What is documented is what is exported, and the other way round.
+func TestDescriptionsAreComplete(t *testing.T) {
+	families, err := registry(t).Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	exported := map[string]string{}
+	for _, f := range families {
+		exported[f.GetName()] = strings.ToLower(f.GetType().String())
+	}
+	described := map[string]string{}
+	for _, d := range Descriptions() {
+		described[d.Name] = d.Type
+	}
+	if diff := cmp.Diff(described, exported); diff != "" {
+		t.Errorf("described (-), exported (+):\n%s", diff)
+	}
+}
+
+func TestDocsAreFresh(t *testing.T) {
+	const path = "../docs/metrics.md"
+	var b strings.Builder
+	b.WriteString("# Metrics\n\nThe controller serves these at `/metrics`. Generated from package metrics: `make docs`.\n\n")
+	b.WriteString("| name | type | labels | meaning |\n|---|---|---|---|\n")
+	for _, d := range Descriptions() {
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", d.Name, d.Type, strings.Join(d.Labels, ", "), d.Help)
+	}
+	if *update {
+		if err := os.WriteFile(path, []byte(b.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(b.String(), string(got)); diff != "" {
+		t.Errorf("%s is stale, run make docs (-want +got):\n%s", path, diff)
+	}
+}
