@@ -1,0 +1,36 @@
+package api
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+)
+
+// ContentTypeProblem is the media type of problem details (RFC 9457, section 3).
+const ContentTypeProblem = "application/problem+json"
+
+// Problem is an agent's refusal or failure (RFC 9457). Detail is the whole message.
+type Problem struct {
+	Type   string `json:"type,omitempty"` // empty: about:blank
+	Title  string `json:"title"`
+	Status int    `json:"status"` // an HTTP status code
+	Detail string `json:"detail"`
+}
+
+func (p *Problem) Error() string { return p.Detail }
+
+// NewProblem is a problem with the status's own title.
+func NewProblem(status int, format string, args ...any) *Problem {
+	return &Problem{Title: http.StatusText(status), Status: status, Detail: fmt.Sprintf(format, args...)}
+}
+
+// IsNotFound tells whether err says that the port, network or tenant does not exist.
+func IsNotFound(err error) bool { return hasStatus(err, http.StatusNotFound) }
+
+// IsConflict tells whether err says that what was asked for is taken.
+func IsConflict(err error) bool { return hasStatus(err, http.StatusConflict) }
+
+func hasStatus(err error, status int) bool {
+	var p *Problem
+	return errors.As(err, &p) && p.Status == status
+}
