@@ -1,0 +1,33 @@
+package etcd
+
+import "errors"
+
+// Errors are wrapped with the object's name and what to do; test for them with errors.Is.
+var (
+	// ErrInvalid: the request itself is wrong, whatever etcd holds.
+	ErrInvalid = errors.New("invalid")
+	// ErrNotFound: the object, or one that the request names, does not exist.
+	ErrNotFound = errors.New("not found")
+	// ErrExists: an object of that name exists.
+	ErrExists = errors.New("exists already")
+	// ErrTaken: an address or a MAC that was asked for belongs to another port.
+	ErrTaken = errors.New("taken")
+	// ErrExhausted: no number, VLAN id or address is left.
+	ErrExhausted = errors.New("exhausted")
+	// ErrLimit: the tenant's own limit is reached.
+	ErrLimit = errors.New("limit reached")
+	// ErrInUse: what was to be deleted is in use; the text says by what.
+	ErrInUse = errors.New("in use")
+	// ErrNotAllowed: the tenant may not use that host.
+	ErrNotAllowed = errors.New("not allowed")
+	// ErrConflict: the object changed since it was read.
+	ErrConflict = errors.New("changed meanwhile")
+	// ErrHostTaken: another agent has the host's name.
+	ErrHostTaken = errors.New("host name taken")
+	// ErrHostGone: the host was deleted, or registered anew, since the agent registered it.
+	ErrHostGone = errors.New("host deleted")
+	// ErrNotRealized: a wait ended before the switches held the revision.
+	ErrNotRealized = errors.New("not realized")
+	// ErrLeaseLost: a lease expired before it could be renewed.
+	ErrLeaseLost = errors.New("lease lost")
+)
