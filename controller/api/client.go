@@ -1,0 +1,254 @@
+package api
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// Client speaks to one controller's API. It is safe for concurrent use.
+type Client struct {
+	url  string // as the user gave it
+	base string
+	http *http.Client
+}
+
+// Dial makes a client of the API at http://HOST:PORT, https://HOST:PORT or unix:PATH. It
+// connects only when it is used.
+func Dial(address string) (*Client, error) {
+	c := &Client{url: address, base: strings.TrimRight(address, "/"), http: &http.Client{}}
+	if path, ok := strings.CutPrefix(address, "unix:"); ok {
+		c.base = "http://sluice"
+		c.http.Transport = &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			var d net.Dialer
+			return d.DialContext(ctx, "unix", path)
+		}}
+		return c, nil
+	}
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
+		return nil, fmt.Errorf("API address %q: write it as http://HOST:PORT, https://HOST:PORT or unix:PATH", address)
+	}
+	return c, nil
+}
+
+// URL is the address that the client was made for.
+func (c *Client) URL() string { return c.url }
+
+// UnreachableError says that nobody answered at the API's address.
+type UnreachableError struct {
+	URL string
+	Err error
+}
+
+func (e *UnreachableError) Error() string {
+	return fmt.Sprintf("API at %s: %v", e.URL, e.Err)
+}
+
+func (e *UnreachableError) Unwrap() error { return e.Err }
+
+// Problem is an error that the API answered with (RFC 9457).
+type Problem struct {
+	Status int    `json:"status"`
+	Title  string `json:"title"`
+	Detail string `json:"detail"`
+	Errors []struct {
+		Message  string `json:"message"`
+		Location string `json:"location"`
+	} `json:"errors"`
+}
+
+func (p *Problem) Error() string {
+	text := p.Detail
+	if text == "" {
+		text = p.Title
+	}
+	for _, e := range p.Errors {
+		text += "; " + strings.TrimPrefix(e.Location+": ", ": ") + e.Message
+	}
+	return text
+}
+
+// Tenants lists all tenants, sorted by name.
+func (c *Client) Tenants(ctx context.Context) ([]Tenant, error) {
+	return get[[]Tenant](ctx, c, "/v1/tenants", nil)
+}
+
+// Tenant shows one tenant.
+func (c *Client) Tenant(ctx context.Context, name string) (Tenant, error) {
+	return get[Tenant](ctx, c, path("tenants", name), nil)
+}
+
+// CreateTenant makes a tenant and its network "default".
+func (c *Client) CreateTenant(ctx context.Context, spec TenantSpec) (Tenant, error) {
+	return do[Tenant](ctx, c, http.MethodPost, "/v1/tenants", spec)
+}
+
+// DeleteTenant removes a tenant that has no ports.
+func (c *Client) DeleteTenant(ctx context.Context, name string) (Deleted, error) {
+	return do[Deleted](ctx, c, http.MethodDelete, path("tenants", name), nil)
+}
+
+// Networks lists the networks of a tenant, or of all.
+func (c *Client) Networks(ctx context.Context, tenant string) ([]Network, error) {
+	return get[[]Network](ctx, c, "/v1/networks", query("tenant", tenant))
+}
+
+// Network shows one network.
+func (c *Client) Network(ctx context.Context, tenant, name string) (Network, error) {
+	return get[Network](ctx, c, path("networks", tenant, name), nil)
+}
+
+// CreateNetwork makes one more network of a tenant.
+func (c *Client) CreateNetwork(ctx context.Context, spec NetworkSpec) (Network, error) {
+	return do[Network](ctx, c, http.MethodPost, "/v1/networks", spec)
+}
+
+// DeleteNetwork removes a network that has no ports.
+func (c *Client) DeleteNetwork(ctx context.Context, tenant, name string) (Deleted, error) {
+	return do[Deleted](ctx, c, http.MethodDelete, path("networks", tenant, name), nil)
+}
+
+// Hosts lists all hosts, sorted by name.
+func (c *Client) Hosts(ctx context.Context) ([]Host, error) {
+	return get[[]Host](ctx, c, "/v1/hosts", nil)
+}
+
+// Host shows one host.
+func (c *Client) Host(ctx context.Context, name string) (Host, error) {
+	return get[Host](ctx, c, path("hosts", name), nil)
+}
+
+// DeleteHost forgets a host; its agent finds its writes refused until it registers anew.
+func (c *Client) DeleteHost(ctx context.Context, name string) (Deleted, error) {
+	return do[Deleted](ctx, c, http.MethodDelete, path("hosts", name), nil)
+}
+
+// PortFilter chooses ports; an empty field chooses all.
+type PortFilter struct{ Tenant, Network, Host string }
+
+// Ports lists ports, sorted by tenant, network and name.
+func (c *Client) Ports(ctx context.Context, f PortFilter) ([]Port, error) {
+	return get[[]Port](ctx, c, "/v1/ports", query("tenant", f.Tenant, "network", f.Network, "host", f.Host))
+}
+
+// Port shows one port.
+func (c *Client) Port(ctx context.Context, tenant, network, name string) (Port, error) {
+	return get[Port](ctx, c, path("ports", tenant, network, name), nil)
+}
+
+// Gateways lists through which host each tenant's egress leaves.
+func (c *Client) Gateways(ctx context.Context) ([]Gateway, error) {
+	return get[[]Gateway](ctx, c, "/v1/gateways", nil)
+}
+
+// Status is the cluster at a glance.
+func (c *Client) Status(ctx context.Context) (Status, error) {
+	return get[Status](ctx, c, "/v1/status", nil)
+}
+
+// FlowFilter chooses flows; an empty field chooses all. Port is TENANT/NETWORK/NAME,
+// Table a number or a name, View one of the View constants.
+type FlowFilter struct{ Tenant, Port, Table, View string }
+
+// Flows reads flows of one host.
+func (c *Client) Flows(ctx context.Context, host string, f FlowFilter) ([]Flow, error) {
+	q := query("tenant", f.Tenant, "port", f.Port, "table", f.Table, "view", f.View)
+	return get[[]Flow](ctx, c, path("hosts", host)+"/flows", q)
+}
+
+// Ready tells whether the controller has loaded its state; the error says why not.
+func (c *Client) Ready(ctx context.Context) error {
+	_, err := get[json.RawMessage](ctx, c, "/readyz", nil)
+	return err
+}
+
+// path is /v1/ and parts, escaped.
+func path(parts ...string) string {
+	p := "/v1"
+	for _, part := range parts {
+		p += "/" + url.PathEscape(part)
+	}
+	return p
+}
+
+// query is the pairs whose value is not empty.
+func query(pairs ...string) url.Values {
+	q := url.Values{}
+	for i := 0; i+1 < len(pairs); i += 2 {
+		if pairs[i+1] != "" {
+			q.Set(pairs[i], pairs[i+1])
+		}
+	}
+	return q
+}
+
+func get[T any](ctx context.Context, c *Client, path string, q url.Values) (T, error) {
+	if len(q) > 0 {
+		path += "?" + q.Encode()
+	}
+	return do[T](ctx, c, http.MethodGet, path, nil)
+}
+
+// do sends body, where there is one, as JSON and decodes the answer.
+func do[T any](ctx context.Context, c *Client, method, path string, body any) (T, error) {
+	var answer T
+	var sent io.Reader
+	if body != nil {
+		b, err := json.Marshal(body)
+		if err != nil {
+			return answer, fmt.Errorf("encode the request to %s: %w", path, err)
+		}
+		sent = bytes.NewReader(b)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, c.base+path, sent)
+	if err != nil {
+		return answer, fmt.Errorf("%s %s: %w", method, path, err)
+	}
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return answer, &UnreachableError{URL: c.url, Err: cause(err)}
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode >= http.StatusBadRequest {
+		return answer, problem(resp)
+	}
+	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
+		return answer, fmt.Errorf("answer of %s to %s %s: %w", c.url, method, path, err)
+	}
+	return answer, nil
+}
+
+// cause drops the address that the caller says anyway.
+func cause(err error) error {
+	var u *url.Error
+	if errors.As(err, &u) {
+		return u.Err
+	}
+	return err
+}
+
+// problem reads an answer that refuses. Whoever stands between may answer with no problem
+// document: then the status must do.
+func problem(resp *http.Response) error {
+	p := &Problem{}
+	b, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
+	if err == nil && json.Unmarshal(b, p) == nil && p.Detail+p.Title != "" {
+		return p
+	}
+	p.Status, p.Title = resp.StatusCode, resp.Status
+	if text := strings.TrimSpace(string(b)); text != "" && len(text) < 200 {
+		p.Detail = text
+	}
+	return p
+}

@@ -1,0 +1,181 @@
+package api
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"sluice/datapath/openflow"
+	"sluice/flows"
+	"sluice/store"
+)
+
+func (s *server) flows(a huma.API) {
+	op := operation("list-flows", http.MethodGet, "/v1/hosts/{host}/flows", "flows", "List the flows of a host's switch")
+	op.Description = "Every flow names its owner. The view installed was read from the switch for this request; " +
+		"desired is compiled; diff is what programming would change now, empty when the switch is right."
+	huma.Register(a, op, s.listFlows)
+}
+
+type flowQuery struct {
+	Host   string `path:"host" example:"h1"`
+	Tenant string `query:"tenant" doc:"only flows that serve this tenant"`
+	Port   string `query:"port" doc:"only this port's flows" example:"alice/default/a1"`
+	Table  string `query:"table" doc:"only this table: its number or name" example:"classify"`
+	View   string `query:"view" enum:"installed,desired,diff" default:"installed"`
+}
+
+func (s *server) listFlows(ctx context.Context, in *flowQuery) (*body[[]Flow], error) {
+	keep, err := s.chooser(in)
+	if err != nil {
+		return nil, err
+	}
+	list, err := s.view(ctx, in.Host, in.View)
+	if err != nil {
+		return nil, s.refuse(err)
+	}
+	list = slices.DeleteFunc(list, func(f seen) bool { return !keep(f) })
+	return &body[[]Flow]{s.describe(in.Host, list)}, nil
+}
+
+// seen is a flow as a view found it.
+type seen struct {
+	openflow.FlowStats
+	change string
+}
+
+// view reads or compiles a host's flows.
+func (s *server) view(ctx context.Context, host, view string) ([]seen, error) {
+	if view == ViewDesired {
+		desired, _, err := s.Controller.Desired(host)
+		return unchanged(desired), err
+	}
+	installed, err := s.Controller.Installed(ctx, host)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]seen, len(installed))
+	for i, f := range installed {
+		list[i] = seen{FlowStats: f}
+	}
+	if view == ViewInstalled {
+		return list, nil
+	}
+	desired, _, err := s.Controller.Desired(host)
+	return difference(list, desired), err
+}
+
+func unchanged(list []openflow.Flow) []seen { return changed(nil, list, "") }
+
+func changed(to []seen, list []openflow.Flow, change string) []seen {
+	for _, f := range list {
+		to = append(to, seen{openflow.FlowStats{Flow: f}, change})
+	}
+	return to
+}
+
+// difference is what would make installed equal to desired.
+func difference(installed []seen, desired []openflow.Flow) []seen {
+	have := make([]openflow.Flow, len(installed))
+	for i, f := range installed {
+		have[i] = f.Flow
+	}
+	mods := flows.Diff(have, desired)
+	list := changed(nil, mods.Add, "add")
+	list = changed(list, mods.Modify, "modify")
+	return changed(list, mods.Delete, "delete")
+}
+
+// chooser is the filter that a request asks for. Names of nothing are refused.
+func (s *server) chooser(in *flowQuery) (func(seen) bool, error) {
+	var keep []func(seen) bool
+	var err error
+	s.Controller.View(func(state *store.State) { keep, err = choosers(state, in) })
+	if err != nil {
+		return nil, err
+	}
+	return func(f seen) bool {
+		return !slices.ContainsFunc(keep, func(k func(seen) bool) bool { return !k(f) })
+	}, nil
+}
+
+func choosers(state *store.State, in *flowQuery) (keep []func(seen) bool, err error) {
+	if state.Host(in.Host) == nil {
+		return nil, absent("host", in.Host, "host list")
+	}
+	if in.Tenant != "" {
+		t := state.Tenant(in.Tenant)
+		if t == nil {
+			return nil, absent("tenant", in.Tenant, "tenant list")
+		}
+		keep = append(keep, func(f seen) bool { return tenantNumber(f.Cookie) == t.Value.Number })
+	}
+	if in.Port != "" {
+		cookie, err := portCookie(state, in.Port)
+		if err != nil {
+			return nil, err
+		}
+		keep = append(keep, func(f seen) bool { return f.Cookie == cookie })
+	}
+	if in.Table != "" {
+		id, err := tableID(in.Table)
+		if err != nil {
+			return nil, err
+		}
+		keep = append(keep, func(f seen) bool { return f.Table == id })
+	}
+	return keep, nil
+}
+
+// portCookie is the cookie of the port TENANT/NETWORK/NAME.
+func portCookie(state *store.State, text string) (uint64, error) {
+	parts := strings.Split(text, "/")
+	if len(parts) != 3 {
+		return 0, malformed(fmt.Sprintf("port %q: write it as TENANT/NETWORK/NAME", text))
+	}
+	p := portNamed(state, store.NetworkName{Tenant: parts[0], Network: parts[1]}, parts[2])
+	if p == nil {
+		return 0, absent("port", text, "port list")
+	}
+	t := state.Tenant(parts[0])
+	return uint64(flows.PortSlice(t.Value.Number, p.Value.Number)), nil
+}
+
+// tableID reads a table's number or name.
+func tableID(text string) (uint8, error) {
+	if n, err := strconv.ParseUint(text, 10, 8); err == nil {
+		return uint8(n), nil
+	}
+	var names []string
+	for _, t := range flows.Tables() {
+		if t.Name == text {
+			return t.ID, nil
+		}
+		names = append(names, t.Name)
+	}
+	return 0, huma.Error404NotFound(fmt.Sprintf("table %s does not exist: it is a number or one of %s", text, strings.Join(names, ", ")))
+}
+
+// describe names every flow's table and owner, in the order in which a frame meets them.
+func (s *server) describe(host string, list []seen) []Flow {
+	slices.SortStableFunc(list, func(a, b seen) int {
+		return cmp.Or(cmp.Compare(a.Table, b.Table), cmp.Compare(b.Priority, a.Priority), cmp.Compare(a.Cookie, b.Cookie))
+	})
+	out := make([]Flow, 0, len(list))
+	s.Controller.View(func(state *store.State) {
+		for _, f := range list {
+			out = append(out, Flow{
+				Host: host, Table: f.Table, TableName: flows.TableName(f.Table), Priority: f.Priority,
+				Cookie: fmt.Sprintf("0x%016x", f.Cookie), Owner: flows.Owner(state, f.Cookie),
+				Packets: f.Packets, Bytes: f.Bytes, Text: f.Flow.String(), Change: f.change,
+			})
+		}
+	})
+	return out
+}

@@ -1,0 +1,119 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/netip"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"sluice/store"
+	"sluice/store/etcd"
+)
+
+// networkPath is the network that a route names.
+type networkPath struct {
+	Tenant  string `path:"tenant" example:"alice"`
+	Network string `path:"network" example:"default"`
+}
+
+func (s *server) networks(a huma.API) {
+	const one = "/v1/networks/{tenant}/{network}"
+	huma.Register(a, operation("list-networks", http.MethodGet, "/v1/networks", "networks", "List networks"), s.listNetworks)
+	huma.Register(a, operation("create-network", http.MethodPost, "/v1/networks", "networks", "Create one more network of a tenant"), s.createNetwork)
+	huma.Register(a, operation("show-network", http.MethodGet, one, "networks", "Show a network"), s.showNetwork)
+	huma.Register(a, operation("delete-network", http.MethodDelete, one, "networks", "Delete a network that has no ports"), s.deleteNetwork)
+}
+
+type networkQuery struct {
+	Tenant string `query:"tenant" doc:"only this tenant's"`
+}
+
+func (s *server) listNetworks(_ context.Context, in *networkQuery) (*body[[]Network], error) {
+	list, err := []Network{}, error(nil)
+	s.Controller.View(func(state *store.State) {
+		if in.Tenant != "" && state.Tenant(in.Tenant) == nil {
+			err = absent("tenant", in.Tenant, "tenant list")
+			return
+		}
+		for t := range state.Tenants() {
+			if in.Tenant != "" && t.Key.Tenant != in.Tenant {
+				continue
+			}
+			for n := range state.NetworksOf(t.Key.Tenant) {
+				list = append(list, networkOf(state, n))
+			}
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &body[[]Network]{list}, nil
+}
+
+func (s *server) showNetwork(_ context.Context, in *networkPath) (*body[Network], error) {
+	name := store.NetworkName{Tenant: in.Tenant, Network: in.Network}
+	var shown *body[Network]
+	s.Controller.View(func(state *store.State) {
+		if n := state.Network(name); n != nil {
+			shown = &body[Network]{networkOf(state, n)}
+		}
+	})
+	if shown == nil {
+		return nil, absent("network", name.String(), "network list")
+	}
+	return shown, nil
+}
+
+// networkOf is what the API shows of a network.
+func networkOf(state *store.State, n *store.Item[store.Network]) Network {
+	name := n.Key.NetworkName()
+	return Network{
+		Tenant: name.Tenant, Name: name.Network, Network: *n.Value, Created: n.Created,
+		Hosts: append([]string{}, state.HostsOf(name)...), Ports: portsOf(state, name),
+	}
+}
+
+func (s *server) createNetwork(ctx context.Context, in *struct{ Body NetworkSpec }) (*body[Network], error) {
+	spec, err := networkSpec(in.Body)
+	if err != nil {
+		return nil, malformed(fmt.Sprintf("network %s/%s: %v", in.Body.Tenant, in.Body.Name, err))
+	}
+	rev, err := s.Store.CreateNetwork(ctx, spec)
+	if err != nil {
+		return nil, s.refuse(err)
+	}
+	s.settle(ctx, rev)
+	return s.showNetwork(ctx, &networkPath{in.Body.Tenant, in.Body.Name})
+}
+
+// networkSpec reads the texts of a request.
+func networkSpec(in NetworkSpec) (etcd.NetworkSpec, error) {
+	subnets, err := prefixes(in.Subnets)
+	if err != nil {
+		return etcd.NetworkSpec{}, err
+	}
+	var gateways []netip.Addr
+	for _, text := range in.Gateways {
+		a, err := netip.ParseAddr(text)
+		if err != nil {
+			return etcd.NetworkSpec{}, fmt.Errorf("gateway address %q: write it as 10.0.0.1", text)
+		}
+		gateways = append(gateways, a)
+	}
+	return etcd.NetworkSpec{
+		Tenant: in.Tenant, Name: in.Name, Segmentation: store.Segmentation(in.Segmentation),
+		Subnets: subnets, Gateways: gateways, MTU: in.MTU, Flood: store.FloodMode(in.Flood),
+	}, nil
+}
+
+func (s *server) deleteNetwork(ctx context.Context, in *networkPath) (*body[Deleted], error) {
+	rev, err := s.Store.DeleteNetwork(ctx, store.NetworkName{Tenant: in.Tenant, Network: in.Network})
+	if err != nil {
+		return nil, s.refuse(err)
+	}
+	s.settle(ctx, rev)
+	return &body[Deleted]{Deleted{rev}}, nil
+}
+

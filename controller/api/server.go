@@ -1,0 +1,119 @@
+package api
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"sluice/controller"
+	"sluice/store"
+	"sluice/store/etcd"
+)
+
+// Options are what the API serves from.
+type Options struct {
+	Name       string // of this controller
+	Version    string
+	Controller *controller.Controller
+	Store      *etcd.Client
+	Registry   prometheus.Gatherer
+	Log        *slog.Logger
+}
+
+// server answers requests. It holds nothing that a request changes.
+type server struct{ Options }
+
+// New is the whole HTTP face of a controller.
+func New(o Options) http.Handler {
+	s := &server{o}
+	mux := http.NewServeMux()
+	s.resources(humago.New(mux, config(o.Version)))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(o.Registry, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /healthz", s.healthy)
+	mux.HandleFunc("GET /readyz", s.ready)
+	s.pages(mux)
+	// Browsers on other sites must not write through a page that an operator opens.
+	return http.NewCrossOriginProtection().Handler(mux)
+}
+
+func config(version string) huma.Config {
+	c := huma.DefaultConfig("Sluice", version)
+	c.Info.Description = "Networks of tenants: their desired state, and what the switches really do."
+	c.DocsPath = ""     // its page loads scripts from elsewhere
+	c.SchemasPath = ""  // they are in /openapi.json
+	c.CreateHooks = nil // no $schema in answers: they are the store's fields
+	c.RejectUnknownQueryParameters = true
+	return c
+}
+
+func (s *server) resources(a huma.API) {
+	s.tenants(a)
+	s.networks(a)
+	s.hosts(a)
+	s.ports(a)
+	s.gateways(a)
+	s.flows(a)
+	s.status(a)
+}
+
+// body is an answer of one JSON value.
+type body[T any] struct{ Body T }
+
+// operation describes one route. The summary is shown in /openapi.json.
+func operation(id, method, path, tag, summary string) huma.Operation {
+	op := huma.Operation{
+		OperationID: id, Method: method, Path: path, Summary: summary, Tags: []string{tag},
+		DefaultStatus: http.StatusOK,
+	}
+	if method == http.MethodPost {
+		op.DefaultStatus = http.StatusCreated
+	}
+	return op
+}
+
+func (s *server) healthy(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = w.Write([]byte("{\"status\":\"ok\"}\n"))
+}
+
+// ready answers once the state was loaded: before that, lists would look empty.
+func (s *server) ready(w http.ResponseWriter, r *http.Request) {
+	if s.revision() > 0 {
+		s.healthy(w, r)
+		return
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(http.StatusServiceUnavailable)
+	_, _ = w.Write([]byte(`{"title":"Service Unavailable","status":503,"detail":"the state is not loaded yet: etcd has not answered"}` + "\n"))
+}
+
+// revision is that of the state that reads are answered from; 0: none was loaded.
+func (s *server) revision() (rev store.Revision) {
+	s.Controller.View(func(state *store.State) { rev = state.Revision() })
+	return rev
+}
+
+// settleTime bounds how long a write waits to be seen by reads. The write stands anyway.
+const settleTime = 2 * time.Second
+
+// settle returns when the state holds revision rev, so that who reads after writing finds
+// what they wrote.
+func (s *server) settle(ctx context.Context, rev store.Revision) {
+	ctx, cancel := context.WithTimeout(ctx, settleTime)
+	defer cancel()
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for s.revision() < rev {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}

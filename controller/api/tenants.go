@@ -1,0 +1,111 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/netip"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"sluice/store"
+	"sluice/store/etcd"
+)
+
+// tenantPath is the tenant that a route names.
+type tenantPath struct {
+	Tenant string `path:"tenant" example:"alice"`
+}
+
+func (s *server) tenants(a huma.API) {
+	huma.Register(a, operation("list-tenants", http.MethodGet, "/v1/tenants", "tenants", "List tenants"), s.listTenants)
+	huma.Register(a, operation("create-tenant", http.MethodPost, "/v1/tenants", "tenants", "Create a tenant and its network default"), s.createTenant)
+	huma.Register(a, operation("show-tenant", http.MethodGet, "/v1/tenants/{tenant}", "tenants", "Show a tenant"), s.showTenant)
+	huma.Register(a, operation("delete-tenant", http.MethodDelete, "/v1/tenants/{tenant}", "tenants", "Delete a tenant that has no ports"), s.deleteTenant)
+}
+
+func (s *server) listTenants(context.Context, *struct{}) (*body[[]Tenant], error) {
+	list := []Tenant{}
+	s.Controller.View(func(state *store.State) {
+		for t := range state.Tenants() {
+			list = append(list, tenantOf(state, t))
+		}
+	})
+	return &body[[]Tenant]{list}, nil
+}
+
+func (s *server) showTenant(_ context.Context, in *tenantPath) (*body[Tenant], error) {
+	var shown *body[Tenant]
+	s.Controller.View(func(state *store.State) {
+		if t := state.Tenant(in.Tenant); t != nil {
+			shown = &body[Tenant]{tenantOf(state, t)}
+		}
+	})
+	if shown == nil {
+		return nil, absent("tenant", in.Tenant, "tenant list")
+	}
+	return shown, nil
+}
+
+// tenantOf is what the API shows of a tenant.
+func tenantOf(state *store.State, t *store.Item[store.Tenant]) Tenant {
+	name := t.Key.Tenant
+	shown := Tenant{
+		Name: name, Tenant: *t.Value, Networks: []string{},
+		Transit: store.TransitAddress(t.Value.Number), Created: t.Created,
+	}
+	if g := state.Gateway(name); g != nil {
+		shown.GatewayHost = g.Value.Active
+	}
+	for n := range state.NetworksOf(name) {
+		shown.Networks = append(shown.Networks, n.Key.Network)
+		shown.Ports += portsOf(state, n.Key.NetworkName())
+	}
+	return shown
+}
+
+// portsOf counts a network's ports.
+func portsOf(state *store.State, n store.NetworkName) (count int) {
+	for _, host := range state.HostsOf(n) {
+		count += len(state.PortsAt(host, n))
+	}
+	return count
+}
+
+func (s *server) createTenant(ctx context.Context, in *struct{ Body TenantSpec }) (*body[Tenant], error) {
+	subnets, err := prefixes(in.Body.Subnets)
+	if err != nil {
+		return nil, malformed(fmt.Sprintf("tenant %s: %v", in.Body.Name, err))
+	}
+	rev, err := s.Store.CreateTenant(ctx, etcd.TenantSpec{
+		Name: in.Body.Name, Gateway: in.Body.Gateway, Segmentation: store.Segmentation(in.Body.Segmentation),
+		Subnets: subnets, Hosts: in.Body.Hosts, Limits: in.Body.Limits, Labels: in.Body.Labels,
+	})
+	if err != nil {
+		return nil, s.refuse(err)
+	}
+	s.settle(ctx, rev)
+	return s.showTenant(ctx, &tenantPath{in.Body.Name})
+}
+
+func (s *server) deleteTenant(ctx context.Context, in *tenantPath) (*body[Deleted], error) {
+	rev, err := s.Store.DeleteTenant(ctx, in.Tenant)
+	if err != nil {
+		return nil, s.refuse(err)
+	}
+	s.settle(ctx, rev)
+	return &body[Deleted]{Deleted{rev}}, nil
+}
+
+// prefixes reads subnets such as 10.0.0.0/24. What a subnet may be is the store's to say.
+func prefixes(texts []string) ([]netip.Prefix, error) {
+	var list []netip.Prefix
+	for _, text := range texts {
+		p, err := netip.ParsePrefix(text)
+		if err != nil {
+			return nil, fmt.Errorf("subnet %q: write it as ADDRESS/LENGTH, such as 10.0.0.0/24", text)
+		}
+		list = append(list, p)
+	}
+	return list, nil
+}
