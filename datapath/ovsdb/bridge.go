@@ -1,0 +1,218 @@
+package ovsdb
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/ovn-kubernetes/libovsdb/model"
+	"github.com/ovn-kubernetes/libovsdb/ovsdb"
+)
+
+// Bridge is what EnsureBridge makes true.
+type Bridge struct {
+	Name         string
+	DatapathType string // "netdev" for the userspace datapath; empty: the kernel's
+	DatapathID   string // 16 hexadecimal digits
+	FailMode     string // empty: "secure"
+	// Controllers are targets such as tcp:192.0.2.1:6653. None leaves those that the bridge
+	// has: to delete the last one flushes all flows.
+	Controllers []string
+	Protocols   []string          // empty: OpenFlow13 alone
+	OtherConfig map[string]string // these keys are set; others are left
+}
+
+// How fast a switch comes back to a controller that returned, and how fast it notices one
+// that is gone, in milliseconds. 1000 is the least that the schema allows.
+const (
+	maxBackoff      = 1000
+	inactivityProbe = 5000
+)
+
+// EnsureBridge creates or corrects a bridge, with its local port, and returns when
+// ovs-vswitchd has it. Controllers that are right are not touched; all of them are out of
+// band, since in-band control adds hidden flows. changed tells whether anything was written.
+func (d *DB) EnsureBridge(ctx context.Context, b Bridge) (changed bool, err error) {
+	changed, err = d.change(ctx, func(t *tx) error { return t.planBridge(b.withDefaults()) })
+	if err != nil {
+		return changed, fmt.Errorf("bridge %s: %w", b.Name, err)
+	}
+	return changed, nil
+}
+
+func (b Bridge) withDefaults() Bridge {
+	if b.FailMode == "" {
+		b.FailMode = "secure"
+	}
+	if len(b.Protocols) == 0 {
+		b.Protocols = []string{"OpenFlow13"}
+	}
+	other := map[string]string{"disable-in-band": "true"}
+	if b.DatapathID != "" {
+		other["datapath-id"] = b.DatapathID
+	}
+	maps.Copy(other, b.OtherConfig)
+	b.OtherConfig = other
+	return b
+}
+
+func (t *tx) planBridge(b Bridge) error {
+	row := &bridgeRow{Name: b.Name}
+	found, err := t.get(row)
+	switch {
+	case err != nil:
+		return err
+	case found:
+		return t.correctBridge(row, b)
+	default:
+		return t.createBridge(b)
+	}
+}
+
+func (t *tx) createBridge(b Bridge) error {
+	root, err := t.root()
+	if err != nil {
+		return err
+	}
+	row := &bridgeRow{
+		UUID: "bridge", Name: b.Name, DatapathType: b.DatapathType, FailMode: &b.FailMode,
+		Protocols: b.Protocols, OtherConfig: b.OtherConfig, Ports: []string{"local_port"},
+	}
+	for n, target := range b.Controllers {
+		c := newController(fmt.Sprintf("controller%d", n), target)
+		row.Controllers = append(row.Controllers, c.UUID)
+		if err := t.add(t.Create(c)); err != nil {
+			return err
+		}
+	}
+	local := &interfaceRow{UUID: "local_interface", Name: b.Name, Type: "internal"}
+	port := &portRow{UUID: "local_port", Name: b.Name, Interfaces: []string{local.UUID}}
+	if err := t.add(t.Create(local, port, row)); err != nil {
+		return err
+	}
+	return t.add(t.Where(root).Mutate(root, insert(&root.Bridges, []string{row.UUID})))
+}
+
+func (t *tx) correctBridge(row *bridgeRow, b Bridge) error {
+	if err := t.correctController(row, b.Controllers); err != nil {
+		return err
+	}
+	if err := t.correctOtherConfig(row, b.OtherConfig); err != nil {
+		return err
+	}
+	want := *row
+	var fields []any
+	if b.DatapathType != row.DatapathType {
+		want.DatapathType = b.DatapathType
+		fields = append(fields, &want.DatapathType)
+	}
+	if row.FailMode == nil || *row.FailMode != b.FailMode {
+		want.FailMode = &b.FailMode
+		fields = append(fields, &want.FailMode)
+	}
+	if !sameSet(row.Protocols, b.Protocols) {
+		want.Protocols = b.Protocols
+		fields = append(fields, &want.Protocols)
+	}
+	if fields == nil {
+		return nil
+	}
+	return t.add(t.Where(row).Update(&want, fields...))
+}
+
+// correctController keeps the rows of targets that stay, so that their connections and the
+// flows do too.
+func (t *tx) correctController(row *bridgeRow, targets []string) error {
+	if len(targets) == 0 {
+		return nil
+	}
+	missing := slices.Clone(targets)
+	var wrong []string
+	for _, uuid := range row.Controllers {
+		c := &controllerRow{UUID: uuid}
+		if found, err := t.get(c); err != nil || !found {
+			return fmt.Errorf("controller %s: found %v: %w", uuid, found, err)
+		}
+		at := slices.Index(missing, c.Target)
+		if at < 0 {
+			wrong = append(wrong, uuid)
+			continue
+		}
+		missing = slices.Delete(missing, at, at+1)
+		if err := t.tuneController(c); err != nil {
+			return err
+		}
+	}
+	return t.replaceControllers(row, wrong, missing)
+}
+
+func (t *tx) tuneController(c *controllerRow) error {
+	want := newController(c.UUID, c.Target)
+	if equal(c.ConnectionMode, want.ConnectionMode) && equal(c.MaxBackoff, want.MaxBackoff) &&
+		equal(c.InactivityProbe, want.InactivityProbe) {
+		return nil
+	}
+	return t.add(t.Where(c).Update(want, &want.ConnectionMode, &want.MaxBackoff, &want.InactivityProbe))
+}
+
+func (t *tx) replaceControllers(row *bridgeRow, wrong, missing []string) error {
+	var added []string
+	for n, target := range missing {
+		c := newController(fmt.Sprintf("controller%d", n), target)
+		added = append(added, c.UUID)
+		if err := t.add(t.Create(c)); err != nil {
+			return err
+		}
+	}
+	var mutations []model.Mutation
+	if added != nil {
+		mutations = append(mutations, insert(&row.Controllers, added))
+	}
+	if wrong != nil {
+		mutations = append(mutations, remove(&row.Controllers, wrong))
+	}
+	if mutations == nil {
+		return nil
+	}
+	return t.add(t.Where(row).Mutate(row, mutations...))
+}
+
+// correctOtherConfig mutates single keys: other programs keep theirs in the same column.
+func (t *tx) correctOtherConfig(row *bridgeRow, want map[string]string) error {
+	wrong := map[string]string{}
+	var keys []string
+	for k, v := range want {
+		if have, ok := row.OtherConfig[k]; !ok || have != v {
+			wrong[k] = v
+			keys = append(keys, k)
+		}
+	}
+	if keys == nil {
+		return nil
+	}
+	return t.add(t.Where(row).Mutate(row, remove(&row.OtherConfig, keys), insert(&row.OtherConfig, wrong)))
+}
+
+func newController(uuid, target string) *controllerRow {
+	mode, back, probe := "out-of-band", maxBackoff, inactivityProbe
+	return &controllerRow{
+		UUID: uuid, Target: target, ConnectionMode: &mode, MaxBackoff: &back, InactivityProbe: &probe,
+	}
+}
+
+func insert(field, value any) model.Mutation {
+	return model.Mutation{Field: field, Mutator: ovsdb.MutateOperationInsert, Value: value}
+}
+
+func remove(field, value any) model.Mutation {
+	return model.Mutation{Field: field, Mutator: ovsdb.MutateOperationDelete, Value: value}
+}
+
+func equal[T comparable](a, b *T) bool {
+	return a == nil && b == nil || a != nil && b != nil && *a == *b
+}
+
+func sameSet(a, b []string) bool {
+	return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
+}

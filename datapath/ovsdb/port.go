@@ -1,0 +1,213 @@
+package ovsdb
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/ovn-kubernetes/libovsdb/client"
+)
+
+// Interface is what EnsurePort makes true: a port with this one interface of its name.
+type Interface struct {
+	Name        string
+	Type        string // empty: a network device of that name; internal, vxlan, geneve, gre, ...
+	Options     map[string]string
+	ExternalIDs map[string]string
+	MAC         string // of an internal interface; empty: any
+	MTU         int    // bytes, of an internal interface; 0: any
+	OFPort      uint32 // OpenFlow port to ask for; 0: any
+}
+
+// InterfaceStatus is an interface as the switch reports it.
+type InterfaceStatus struct {
+	Name        string
+	OFPort      int    // 0: none assigned yet; -1: refused, see Error
+	Error       string // why the switch could not open it
+	ExternalIDs map[string]string
+}
+
+// EnsurePort creates or corrects ports, all in one transaction, and returns when each has
+// its OpenFlow port. The error names every interface that the switch could not open; the
+// rows are left then, for the caller to delete.
+func (d *DB) EnsurePort(ctx context.Context, bridge string, interfaces ...Interface) error {
+	_, err := d.change(ctx, func(t *tx) error { return t.planPorts(bridge, interfaces) })
+	if err != nil {
+		return fmt.Errorf("bridge %s: port %s: %w", bridge, names(interfaces), err)
+	}
+	return d.await(ctx, func(c client.Client) (bool, error) {
+		t := &tx{Client: c, ctx: ctx}
+		var errs []error
+		for _, i := range interfaces {
+			row := &interfaceRow{Name: i.Name}
+			found, err := t.get(row)
+			errs = append(errs, portError(bridge, row, found, err))
+		}
+		return true, errors.Join(errs...)
+	})
+}
+
+func portError(bridge string, row *interfaceRow, found bool, err error) error {
+	switch status := row.status(); {
+	case err != nil:
+		return fmt.Errorf("bridge %s: port %s: %w", bridge, row.Name, err)
+	case !found:
+		return fmt.Errorf("bridge %s: port %s was deleted meanwhile", bridge, row.Name)
+	case status.OFPort <= 0:
+		why := cmp.Or(status.Error, "no OpenFlow port assigned")
+		return fmt.Errorf("bridge %s: port %s: the switch cannot use the interface: %s", bridge, row.Name, why)
+	}
+	return nil
+}
+
+func (t *tx) planPorts(bridge string, interfaces []Interface) error {
+	b, err := t.bridge(bridge)
+	if err != nil {
+		return err
+	}
+	var added []string
+	for n, i := range interfaces {
+		row := &interfaceRow{Name: i.Name}
+		found, err := t.get(row)
+		switch {
+		case err != nil:
+			return err
+		case found:
+			err = t.correctPort(b, row, i)
+		default:
+			uuid := fmt.Sprintf("port%d", n)
+			added = append(added, uuid)
+			err = t.createPort(uuid, i)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if added == nil {
+		return nil
+	}
+	return t.add(t.Where(b).Mutate(b, insert(&b.Ports, added)))
+}
+
+func (t *tx) createPort(uuid string, i Interface) error {
+	row := i.row()
+	row.UUID = uuid + "_interface"
+	port := &portRow{UUID: uuid, Name: i.Name, Interfaces: []string{row.UUID}}
+	return t.add(t.Create(row, port))
+}
+
+// correctPort also touches a right row whose interface the switch could not open: that
+// makes it try again, for instance since the device is there now.
+func (t *tx) correctPort(b *bridgeRow, row *interfaceRow, i Interface) error {
+	port := &portRow{Name: i.Name}
+	found, err := t.get(port)
+	if err != nil {
+		return err
+	}
+	if !found || !slices.Contains(b.Ports, port.UUID) {
+		return fmt.Errorf("interface %s belongs to another bridge or port", i.Name)
+	}
+	want := i.row()
+	same := row.Type == want.Type && maps.Equal(row.Options, want.Options) &&
+		maps.Equal(row.ExternalIDs, want.ExternalIDs) && equal(row.MAC, want.MAC) &&
+		equal(row.MTURequest, want.MTURequest) && equal(row.OFPortRequest, want.OFPortRequest)
+	if same && row.status().OFPort > 0 {
+		return nil
+	}
+	return t.add(t.Where(row).Update(want, &want.Type, &want.Options, &want.ExternalIDs,
+		&want.MAC, &want.MTURequest, &want.OFPortRequest))
+}
+
+func (i Interface) row() *interfaceRow {
+	row := &interfaceRow{Name: i.Name, Type: i.Type, Options: i.Options, ExternalIDs: i.ExternalIDs}
+	if i.MAC != "" {
+		row.MAC = &i.MAC
+	}
+	if i.MTU != 0 {
+		row.MTURequest = &i.MTU
+	}
+	if i.OFPort != 0 {
+		n := int(i.OFPort)
+		row.OFPortRequest = &n
+	}
+	return row
+}
+
+// DeletePort removes a port and its interface from a bridge. It is no error when the bridge
+// has no such port.
+func (d *DB) DeletePort(ctx context.Context, bridge, name string) error {
+	_, err := d.change(ctx, func(t *tx) error {
+		b, err := t.bridge(bridge)
+		if err != nil {
+			return err
+		}
+		port := &portRow{Name: name}
+		found, err := t.get(port)
+		if err != nil || !found || !slices.Contains(b.Ports, port.UUID) {
+			return err
+		}
+		return t.add(t.Where(b).Mutate(b, remove(&b.Ports, []string{port.UUID})))
+	})
+	if err != nil {
+		return fmt.Errorf("bridge %s: delete port %s: %w", bridge, name, err)
+	}
+	return nil
+}
+
+// Ports lists a bridge's interfaces, the local one too, sorted by name.
+func (d *DB) Ports(ctx context.Context, bridge string) ([]InterfaceStatus, error) {
+	var list []InterfaceStatus
+	err := d.await(ctx, func(c client.Client) (bool, error) {
+		var err error
+		list, err = (&tx{Client: c, ctx: ctx}).interfaces(bridge)
+		return true, err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("ports of bridge %s: %w", bridge, err)
+	}
+	slices.SortFunc(list, func(a, b InterfaceStatus) int { return cmp.Compare(a.Name, b.Name) })
+	return list, nil
+}
+
+func (t *tx) interfaces(bridge string) ([]InterfaceStatus, error) {
+	b, err := t.bridge(bridge)
+	if err != nil {
+		return nil, err
+	}
+	var list []InterfaceStatus
+	for _, uuid := range b.Ports {
+		port := &portRow{UUID: uuid}
+		if found, err := t.get(port); err != nil || !found {
+			return nil, fmt.Errorf("port row %s: found %v: %w", uuid, found, err)
+		}
+		for _, uuid := range port.Interfaces {
+			row := &interfaceRow{UUID: uuid}
+			if found, err := t.get(row); err != nil || !found {
+				return nil, fmt.Errorf("interface row %s: found %v: %w", uuid, found, err)
+			}
+			list = append(list, row.status())
+		}
+	}
+	return list, nil
+}
+
+func (r *interfaceRow) status() InterfaceStatus {
+	s := InterfaceStatus{Name: r.Name, ExternalIDs: r.ExternalIDs}
+	if r.OFPort != nil {
+		s.OFPort = *r.OFPort
+	}
+	if r.Error != nil {
+		s.Error = *r.Error
+	}
+	return s
+}
+
+func names(interfaces []Interface) string {
+	if len(interfaces) == 1 {
+		return interfaces[0].Name
+	}
+	return fmt.Sprintf("%s and %d more", interfaces[0].Name, len(interfaces)-1)
+}
