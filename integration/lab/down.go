@@ -1,0 +1,103 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Down removes the lab, also half of one, and whatever it left after a crash.
+func Down(ctx context.Context) error {
+	if os.Geteuid() != 0 {
+		return errors.New("the lab belongs to root: remove it as root")
+	}
+	unlock, err := lock(ctx, unix.LOCK_EX)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	if err := tearDown(ctx); err != nil {
+		return err
+	}
+	return os.RemoveAll(Dir)
+}
+
+// tearDown ends the lab's processes and removes its namespaces. It goes on where one cannot
+// be removed, so that as much as possible is gone.
+func tearDown(ctx context.Context) error {
+	var errs []error
+	records, err := os.ReadDir(filepath.Join(Dir, "processes"))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		errs = append(errs, err)
+	}
+	for _, r := range records {
+		_, err := kill(strings.TrimSuffix(r.Name(), ".json"))
+		errs = append(errs, err)
+	}
+	names, err := ourNamespaces()
+	errs = append(errs, err)
+	for _, ns := range names {
+		if err := removeNS(ctx, ns); err != nil {
+			errs = append(errs, fmt.Errorf("remove namespace %s: %w", ns, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Kill ends processes as a crash would (SIGKILL). The target is a host (its agent and its
+// Open vSwitch), controller, etcd (embedded: it is in the controller's process), agent (of
+// all hosts) or agent/HOST. `lab up` starts them again.
+func Kill(ctx context.Context, target string) error {
+	unlock, err := lock(ctx, unix.LOCK_SH)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	s, err := loadState()
+	if err != nil {
+		return err
+	}
+	names, err := s.targets(target)
+	if err != nil {
+		return err
+	}
+	found := false
+	for _, name := range names {
+		was, err := kill(name)
+		if err != nil {
+			return err
+		}
+		found = found || was
+	}
+	if !found {
+		return fmt.Errorf("nothing of %q runs: `sluice lab up` starts it again", target)
+	}
+	return nil
+}
+
+// targets are the processes that a target of Kill means.
+func (s *state) targets(target string) ([]string, error) {
+	kind, host, _ := strings.Cut(target, "/")
+	switch {
+	case target == "controller", target == "etcd":
+		return []string{"controller"}, nil
+	case target == "agent":
+		var names []string
+		for _, h := range s.hostNames() {
+			names = append(names, "agent-"+h)
+		}
+		return names, nil
+	case kind == "agent":
+		return []string{"agent-" + host}, s.hasHost(host)
+	default:
+		if err := s.hasHost(target); err != nil {
+			return nil, fmt.Errorf("kill a host, controller, etcd, agent or agent/HOST: %w", err)
+		}
+		return []string{"agent-" + target, "vswitchd-" + target, "ovsdb-" + target}, nil
+	}
+}

@@ -1,0 +1,89 @@
+package lab
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// forwardFD is the first of the listeners that a forwarder inherits.
+const forwardFD = 3
+
+// Forward carries connections from listeners that this process inherited, file descriptor 3
+// and up, to addresses inside namespace ns. It returns when ctx ends.
+func Forward(ctx context.Context, ns string, to []string) error {
+	g, ctx := errgroup.WithContext(ctx)
+	for i, target := range to {
+		f := os.NewFile(uintptr(forwardFD+i), target)
+		l, err := net.FileListener(f)
+		if err != nil {
+			return fmt.Errorf("inherited listener %d, for %s: %w", i, target, err)
+		}
+		f.Close()
+		context.AfterFunc(ctx, func() { l.Close() })
+		g.Go(func() error { return forwardAll(ctx, l, ns, target) })
+	}
+	return g.Wait()
+}
+
+func forwardAll(ctx context.Context, l net.Listener, ns, target string) error {
+	for {
+		in, err := l.Accept()
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("accept for %s: %w", target, err)
+		}
+		go func() {
+			defer in.Close()
+			out, err := DialIn(ctx, ns, "tcp", target)
+			if err != nil {
+				return // the caller sees a closed connection, as with any dead server
+			}
+			defer out.Close()
+			join(in.(*net.TCPConn), out.(*net.TCPConn))
+		}()
+	}
+}
+
+// join copies both ways until both directions are over.
+func join(a, b *net.TCPConn) {
+	var wg sync.WaitGroup
+	pump := func(dst, src *net.TCPConn) {
+		_, _ = io.Copy(dst, src) // either end may break off: that is its right
+		_ = dst.CloseWrite()
+	}
+	wg.Go(func() { pump(a, b) })
+	wg.Go(func() { pump(b, a) })
+	wg.Wait()
+}
+
+// DialIn connects from inside a namespace. The address is an IP address and port: a name
+// would be looked up outside.
+func DialIn(ctx context.Context, ns, network, address string) (net.Conn, error) {
+	var conn net.Conn
+	err := InNamespace(ns, func() (err error) {
+		d := net.Dialer{Timeout: 5 * time.Second}
+		conn, err = d.DialContext(ctx, network, address)
+		return err
+	})
+	return conn, err
+}
+
+// ListenIn opens a listener inside a namespace; it accepts from any thread.
+func ListenIn(ctx context.Context, ns, network, address string) (net.Listener, error) {
+	var l net.Listener
+	err := InNamespace(ns, func() (err error) {
+		var lc net.ListenConfig
+		l, err = lc.Listen(ctx, network, address)
+		return err
+	})
+	return l, err
+}

@@ -1,0 +1,54 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// lock takes the lab: shared to work in it, exclusive (unix.LOCK_EX) to make or remove it.
+// The lock is on Dir itself, which Down removes: whoever waited for a directory that is gone
+// starts anew.
+func lock(ctx context.Context, how int) (unlock func(), err error) {
+	for {
+		f, err := os.Open(Dir)
+		if errors.Is(err, os.ErrNotExist) && how == unix.LOCK_SH {
+			return nil, ErrNotRunning
+		}
+		if errors.Is(err, os.ErrNotExist) {
+			if err := os.MkdirAll(Dir, 0o755); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("lock the lab: %w", err)
+		}
+		err = unix.Flock(int(f.Fd()), how|unix.LOCK_NB)
+		if err == nil && isCurrent(f) {
+			return func() { f.Close() }, nil
+		}
+		f.Close()
+		if err != nil && !errors.Is(err, unix.EWOULDBLOCK) {
+			return nil, fmt.Errorf("lock the lab: %w", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("another sluice is making or removing the lab: %w", ctx.Err())
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+func isCurrent(f *os.File) bool {
+	mine, err := f.Stat()
+	if err != nil {
+		return false
+	}
+	now, err := os.Stat(Dir)
+	return err == nil && os.SameFile(mine, now)
+}

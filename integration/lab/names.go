@@ -1,0 +1,75 @@
+package lab
+
+import (
+	"fmt"
+	"net/netip"
+	"path/filepath"
+	"regexp"
+)
+
+// Dir is where the lab keeps its state, logs, databases and sockets.
+const Dir = "/run/sluice-lab"
+
+// The lab's fixed namespaces. Hosts and containers have one each besides.
+const (
+	UnderlayNS = "sluice-net"
+	ControlNS  = "sluice-ctl"
+	InternetNS = "sluice-inet"
+)
+
+const (
+	hostNSPrefix      = "sluice-"
+	containerNSPrefix = "sluice-c-"
+
+	underlayBridge = "underlay"
+	nic            = "eth0"   // every namespace's interface
+	phyBridge      = "br-phy" // a host's bridge between its NIC and its kernel
+
+	// maxHosts keeps hosts' addresses below the controller's.
+	maxHosts = 99
+)
+
+// Addresses of the underlay and of the internet behind it.
+var (
+	Underlay        = netip.MustParsePrefix("172.30.0.0/24")
+	ControlAddress  = netip.MustParseAddr("172.30.0.100")
+	RouterAddress   = netip.MustParseAddr("172.30.0.254")
+	InternetAddress = netip.MustParseAddr("203.0.113.1")
+)
+
+const (
+	apiPort      = 8080
+	etcdPort     = 2379
+	etcdPeerPort = 2380
+	openFlowPort = 6653
+)
+
+// ours matches exactly the namespaces that the lab makes.
+var ours = regexp.MustCompile(`^sluice-(net|ctl|inet|h[1-9][0-9]?|c-[a-z0-9-]+)$`)
+
+func hostName(n int) string { return fmt.Sprintf("h%d", n) }
+
+func hostNS(host string) string { return hostNSPrefix + host }
+
+func containerNS(name string) string { return containerNSPrefix + name }
+
+// hostAddress is the VTEP of host n, counted from 1.
+func hostAddress(n int) netip.Addr {
+	a := Underlay.Addr().As4()
+	a[3] = byte(n)
+	return netip.AddrFrom4(a)
+}
+
+// hostMAC differs from the NIC's own, so that the host's kernel, which also sees what the
+// NIC receives, takes no frame twice.
+func hostMAC(n int) string { return fmt.Sprintf("02:ac:1e:00:00:%02x", n) }
+
+// hostDir is a host's OVS_RUNDIR and holds its agent's socket and state besides.
+func hostDir(host string) string { return filepath.Join(Dir, host) }
+
+func agentSocket(host string) string { return filepath.Join(hostDir(host), "agent.sock") }
+
+// nsPath is where ip-netns(8) mounts a namespace.
+func nsPath(ns string) string { return filepath.Join("/run/netns", ns) }
+
+func logPath(process string) string { return filepath.Join(Dir, "logs", process+".log") }

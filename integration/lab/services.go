@@ -1,0 +1,192 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"time"
+
+	"sluice/controller/api"
+	agentapi "sluice/hostagent/api"
+	"sluice/store"
+)
+
+// startLimit bounds how long a process may take to answer.
+const startLimit = 30 * time.Second
+
+func address(ip netip.Addr, port uint16) string { return netip.AddrPortFrom(ip, port).String() }
+
+// ensureProcess starts a process unless it runs, and waits until it answers.
+func ensureProcess(ctx context.Context, name string, ready func(context.Context) error, argv ...string) error {
+	if _, alive := lookup(name); alive {
+		return nil
+	}
+	if _, err := kill(name); err != nil {
+		return err
+	}
+	p, err := spawn(name, nil, nil, argv...)
+	if err != nil {
+		return err
+	}
+	return p.waitReady(ctx, startLimit, ready)
+}
+
+func (s *state) ensureInternetServer(ctx context.Context) error {
+	return ensureProcess(ctx, "internet", answers(InternetNS, address(InternetAddress, 80)),
+		s.Binary, "lab", "serve-internet", InternetAddress.String())
+}
+
+// ensureController starts the controller with its embedded etcd.
+func (s *state) ensureController(ctx context.Context) error {
+	argv := []string{
+		s.Binary, "controller", "--name", "lab",
+		"--listen-openflow", address(ControlAddress, openFlowPort),
+		"--listen-api", address(netip.MustParseAddr("127.0.0.1"), apiPort),
+		"--data-dir", filepath.Join(Dir, "controller"),
+		"--embedded-etcd-client-url", "http://" + address(ControlAddress, etcdPort),
+		"--embedded-etcd-peer-url", "http://" + address(ControlAddress, etcdPeerPort),
+	}
+	return ensureProcess(ctx, "controller", s.controllerReady, argv...)
+}
+
+func (s *state) controllerReady(ctx context.Context) error {
+	c, err := api.Dial("http://" + s.API)
+	if err != nil {
+		return err
+	}
+	return c.Ready(ctx)
+}
+
+// ensureAgent starts a host's agent.
+func (s *state) ensureAgent(ctx context.Context, n int) error {
+	host := hostName(n)
+	argv := []string{
+		"env", "OVS_RUNDIR=" + hostDir(host),
+		s.Binary, "agent", "--host", host,
+		"--vtep", hostAddress(n).String(),
+		"--etcd-endpoints", "http://" + address(ControlAddress, etcdPort),
+		"--ovsdb", "unix:" + databaseSocket(host),
+		"--controllers", "tcp:" + address(ControlAddress, openFlowPort),
+		"--socket", agentSocket(host),
+		"--state-dir", filepath.Join(hostDir(host), "agent"),
+		"--encap", s.Encap,
+		"--datapath-type", "netdev",
+		"--uplink", phyBridge,
+		"--gateway",
+		"--infrastructure", Underlay.String(),
+	}
+	return ensureProcess(ctx, "agent-"+host, agentReady(host), argv...)
+}
+
+func agentReady(host string) func(context.Context) error {
+	return func(ctx context.Context) error {
+		c := agentapi.Dial(agentSocket(host))
+		defer c.Close()
+		st, err := c.Status(ctx)
+		if err == nil && !st.Registered {
+			err = errors.New("it has not registered its host yet")
+		}
+		return err
+	}
+}
+
+// ensureForward starts the forwarder from this machine's loopback. The listeners are opened
+// here and inherited, so that the ports are known before it starts; after a restart it gets
+// the same ones where they are still free.
+func (s *state) ensureForward(ctx context.Context) error {
+	if _, alive := lookup("forward"); alive {
+		return nil
+	}
+	var files []*os.File
+	for _, at := range []*string{&s.API, &s.Etcd} {
+		l, err := listenLoopback(*at)
+		if err != nil {
+			return err
+		}
+		defer l.Close()
+		f, err := l.File()
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		files = append(files, f)
+		*at = l.Addr().String()
+	}
+	if err := s.save(); err != nil {
+		return err
+	}
+	_, err := spawn("forward", nil, files, s.Binary, "lab", "forward", ControlNS,
+		address(netip.MustParseAddr("127.0.0.1"), apiPort), address(ControlAddress, etcdPort))
+	return err
+}
+
+func listenLoopback(wanted string) (*net.TCPListener, error) {
+	if wanted != "" {
+		if l, err := net.Listen("tcp", wanted); err == nil {
+			return l.(*net.TCPListener), nil
+		}
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	return l.(*net.TCPListener), nil
+}
+
+// waitRealized waits until the controller programs every host.
+func (s *state) waitRealized(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, startLimit)
+	defer cancel()
+	c, err := api.Dial("http://" + s.API)
+	if err != nil {
+		return err
+	}
+	for {
+		err := s.realized(ctx, c)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%w; see %s", err, logPath("controller"))
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+// realized names the first host that is not.
+func (s *state) realized(ctx context.Context, c *api.Client) error {
+	st, err := c.Status(ctx)
+	if err != nil {
+		return err
+	}
+	states := map[string]store.HostState{}
+	for _, h := range st.Hosts {
+		states[h.Name] = h.State
+	}
+	for _, host := range s.hostNames() {
+		switch states[host] {
+		case store.HostRealized, store.HostMissing:
+		case "":
+			return fmt.Errorf("host %s is not known to the controller", host)
+		default:
+			return fmt.Errorf("host %s is %s", host, states[host])
+		}
+	}
+	return nil
+}
+
+// answers tells whether a TCP server inside a namespace accepts connections.
+func answers(ns, addr string) func(context.Context) error {
+	return func(ctx context.Context) error {
+		c, err := DialIn(ctx, ns, "tcp", addr)
+		if err != nil {
+			return err
+		}
+		return c.Close()
+	}
+}

@@ -1,0 +1,200 @@
+package lab
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"sort"
+)
+
+// ErrNotRunning says that there is no lab on this machine.
+var ErrNotRunning = errors.New("no lab is running: start one with `sluice lab up`")
+
+// Status is the lab as scripts see it (`sluice lab status -o json`).
+type Status struct {
+	API        string      `json:"api"`  // URL on the machine's own loopback
+	Etcd       string      `json:"etcd"` // the same, for etcdctl --endpoints
+	Hosts      []Host      `json:"hosts"`
+	Containers []Container `json:"containers"`
+	Internet   Internet    `json:"internet"`
+
+	// Processes says what of the lab runs, for people.
+	Processes []Process `json:"-"`
+	Encap     string    `json:"-"`
+}
+
+// Host is a machine of the lab.
+type Host struct {
+	Name   string     `json:"name"`
+	NetNS  string     `json:"netns"`
+	RunDir string     `json:"rundir"` // its OVS_RUNDIR
+	VTEP   netip.Addr `json:"vtep"`
+}
+
+// Container is a namespace attached to a tenant's network.
+type Container struct {
+	Name    string       `json:"name"`
+	Tenant  string       `json:"tenant"`
+	Network string       `json:"network"`
+	Host    string       `json:"host"`
+	NetNS   string       `json:"netns"`
+	Iface   string       `json:"iface"` // inside the namespace
+	MAC     string       `json:"mac"`
+	IPs     []netip.Addr `json:"ips"`
+
+	// Warnings come from the attach: it worked, but not everywhere yet.
+	Warnings []string `json:"-"`
+}
+
+// Internet is the network outside, as far as the lab has one: an address that answers HTTP
+// on port 80 with the address and port that it saw its caller have.
+type Internet struct {
+	NetNS string     `json:"netns"`
+	IP    netip.Addr `json:"ip"`
+}
+
+// state is what Up decided; it is written before anything is made.
+type state struct {
+	Hosts    int    `json:"hosts"`
+	Encap    string `json:"encap"`
+	Topology string `json:"topology"`
+	Binary   string `json:"binary"`
+	API      string `json:"api"` // host:port on the loopback
+	Etcd     string `json:"etcd"`
+}
+
+func statePath() string { return filepath.Join(Dir, "state.json") }
+
+func loadState() (*state, error) {
+	s := &state{}
+	if err := readJSON(statePath(), s); err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, ErrNotRunning
+		}
+		return nil, fmt.Errorf("%w; `sluice lab down` removes the lab", err)
+	}
+	return s, nil
+}
+
+func (s *state) save() error { return writeJSON(statePath(), s) }
+
+func (s *state) hostNames() []string {
+	names := make([]string, s.Hosts)
+	for i := range names {
+		names[i] = hostName(i + 1)
+	}
+	return names
+}
+
+// hasHost returns ErrNotRunning's kind of help for a host that the lab lacks.
+func (s *state) hasHost(host string) error {
+	for _, name := range s.hostNames() {
+		if name == host {
+			return nil
+		}
+	}
+	return fmt.Errorf("the lab has no host %q: it has h1 to h%d", host, s.Hosts)
+}
+
+// Load reads the lab's status, or returns ErrNotRunning.
+func Load(_ context.Context) (Status, error) {
+	s, err := loadState()
+	if err != nil {
+		return Status{}, err
+	}
+	containers, err := loadContainers()
+	if err != nil {
+		return Status{}, err
+	}
+	st := Status{
+		API:        "http://" + s.API,
+		Etcd:       "http://" + s.Etcd,
+		Containers: containers,
+		Internet:   Internet{NetNS: InternetNS, IP: InternetAddress},
+		Encap:      s.Encap,
+	}
+	for i, name := range s.hostNames() {
+		st.Hosts = append(st.Hosts, Host{
+			Name: name, NetNS: hostNS(name), RunDir: hostDir(name), VTEP: hostAddress(i + 1),
+		})
+	}
+	for _, name := range s.processNames() {
+		st.Processes = append(st.Processes, describe(name))
+	}
+	return st, nil
+}
+
+func containersDir() string { return filepath.Join(Dir, "containers") }
+
+func containerPath(name string) string { return filepath.Join(containersDir(), name+".json") }
+
+// loadContainers lists attached containers in the order of their names; one that is still
+// being attached is not shown.
+func loadContainers() ([]Container, error) {
+	entries, err := os.ReadDir(containersDir())
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("list containers: %w", err)
+	}
+	all := []Container{}
+	for _, e := range entries {
+		var c Container
+		err := readJSON(filepath.Join(containersDir(), e.Name()), &c)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // removed meanwhile
+		}
+		if err != nil {
+			return nil, err
+		}
+		if c.MAC != "" {
+			all = append(all, c)
+		}
+	}
+	sort.Slice(all, func(i, j int) bool { return all[i].Name < all[j].Name })
+	return all, nil
+}
+
+func loadContainer(name string) (Container, error) {
+	var c Container
+	err := readJSON(containerPath(name), &c)
+	if errors.Is(err, fs.ErrNotExist) {
+		return c, fmt.Errorf("the lab has no container %q", name)
+	}
+	return c, err
+}
+
+func readJSON(path string, v any) error {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(b, v); err != nil {
+		return fmt.Errorf("read %s: %w", path, err)
+	}
+	return nil
+}
+
+// writeJSON replaces a file at once, so that a reader never sees half of it.
+func writeJSON(path string, v any) error {
+	b, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	tmp, err := os.CreateTemp(filepath.Dir(path), ".new-*")
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	_, err = tmp.Write(append(b, '\n'))
+	if err = errors.Join(err, tmp.Close()); err == nil {
+		err = os.Rename(tmp.Name(), path)
+	}
+	if err != nil {
+		os.Remove(tmp.Name())
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	return nil
+}

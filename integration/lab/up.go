@@ -1,0 +1,184 @@
+package lab
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
+)
+
+// Options say what lab to make. Zero values take what a running lab has, else the default.
+type Options struct {
+	Hosts    int    // default 3
+	Encap    string // vxlan (default), geneve or gre
+	Topology string // mesh (default)
+	Binary   string // the sluice binary that the lab runs; default: this process's own
+	Out      io.Writer
+}
+
+const defaultHosts = 3
+
+var encaps = []string{"vxlan", "geneve", "gre"}
+
+// Up makes the lab, or what is missing of it: it starts what is dead and leaves alone what
+// is well. A lab can grow by hosts; anything else needs Down first.
+func Up(ctx context.Context, o Options) error {
+	if err := checkMachine(); err != nil {
+		return err
+	}
+	unlock, err := lock(ctx, unix.LOCK_EX)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	p := newProgress(o.Out)
+	s, err := settle(ctx, o, p)
+	if err != nil {
+		return err
+	}
+	if err := s.raise(ctx, p); err != nil {
+		return fmt.Errorf("%w\n`sluice lab up` tries again, `sluice lab down` removes what there is", err)
+	}
+	p.say("%s", s.howTo())
+	return nil
+}
+
+// settle decides what lab there shall be, and writes it down before anything is made.
+func settle(ctx context.Context, o Options, p *progress) (*state, error) {
+	was, err := loadState()
+	if err != nil {
+		if err := clearLeftovers(ctx, p); err != nil {
+			return nil, err
+		}
+		was = &state{}
+	}
+	s, err := o.merge(was)
+	if err != nil {
+		return nil, err
+	}
+	for _, dir := range []string{"logs", "processes", "containers"} {
+		if err := os.MkdirAll(filepath.Join(Dir, dir), 0o755); err != nil {
+			return nil, err
+		}
+	}
+	return s, s.save()
+}
+
+// clearLeftovers removes what a lab left that lost its state.
+func clearLeftovers(ctx context.Context, p *progress) error {
+	left, err := ourNamespaces()
+	if err != nil || len(left) == 0 {
+		return err
+	}
+	return p.step(fmt.Sprintf("clear %d namespaces of a lab that broke off", len(left)), func() error {
+		return tearDown(ctx)
+	})
+}
+
+// merge checks the options against the lab that there is.
+func (o Options) merge(was *state) (*state, error) {
+	s := *was
+	s.Hosts = firstNonZero(o.Hosts, was.Hosts, defaultHosts)
+	s.Encap = firstNonZero(o.Encap, was.Encap, encaps[0])
+	s.Topology = firstNonZero(o.Topology, was.Topology, "mesh")
+	binary, err := ownBinary(o.Binary)
+	if err != nil {
+		return nil, err
+	}
+	s.Binary = binary
+	switch {
+	case s.Hosts < 1 || s.Hosts > maxHosts:
+		return nil, fmt.Errorf("a lab has 1 to %d hosts, not %d", maxHosts, s.Hosts)
+	case s.Hosts < was.Hosts:
+		return nil, fmt.Errorf("the lab has %d hosts and cannot shrink to %d: run `sluice lab down` first", was.Hosts, s.Hosts)
+	case !slices.Contains(encaps, s.Encap):
+		return nil, fmt.Errorf("encapsulation %q: use vxlan, geneve or gre", s.Encap)
+	case was.Encap != "" && s.Encap != was.Encap:
+		return nil, fmt.Errorf("the lab's tunnels are %s, not %s: run `sluice lab down` first", was.Encap, s.Encap)
+	case s.Topology != "mesh":
+		return nil, fmt.Errorf("topology %q: this version sends host to host (mesh) only", s.Topology)
+	}
+	return &s, nil
+}
+
+// ownBinary is an absolute path: the lab's processes start elsewhere.
+func ownBinary(path string) (string, error) {
+	if path == "" {
+		return os.Executable()
+	}
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return "", err
+	}
+	_, err = os.Stat(path)
+	return path, err
+}
+
+func firstNonZero[T comparable](values ...T) T {
+	var zero T
+	for _, v := range values {
+		if v != zero {
+			return v
+		}
+	}
+	return zero
+}
+
+// raise makes each part in the order in which they need each other.
+func (s *state) raise(ctx context.Context, p *progress) error {
+	steps := []struct {
+		title string
+		do    func(context.Context) error
+	}{
+		{"underlay " + Underlay.String() + " in " + UnderlayNS, ensureUnderlay},
+		{"internet " + InternetAddress.String() + " in " + InternetNS, ensureInternet},
+		{"internet's server", s.ensureInternetServer},
+		{"controller's machine " + ControlAddress.String() + " in " + ControlNS, ensureControl},
+		{"way in from 127.0.0.1", s.ensureForward},
+		{"controller with etcd", s.ensureController},
+	}
+	for _, st := range steps {
+		if err := p.step(st.title, func() error { return st.do(ctx) }); err != nil {
+			return err
+		}
+	}
+	if err := s.raiseHosts(ctx, p); err != nil {
+		return err
+	}
+	return p.step("every host programmed", func() error { return s.waitRealized(ctx) })
+}
+
+// raiseHosts makes hosts side by side; 4 at a time keep a small machine busy.
+func (s *state) raiseHosts(ctx context.Context, p *progress) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(4)
+	for n := 1; n <= s.Hosts; n++ {
+		host := hostName(n)
+		g.Go(func() error {
+			return p.step(fmt.Sprintf("host %s %s in %s: switch and agent", host, hostAddress(n), hostNS(host)), func() error {
+				if err := ensureHost(ctx, n); err != nil {
+					return err
+				}
+				return s.ensureAgent(ctx, n)
+			})
+		})
+	}
+	return g.Wait()
+}
+
+func (s *state) howTo() string {
+	return fmt.Sprintf(`
+The lab runs: %d hosts, %s tunnels, logs in %s.
+  sluice tenant create alice                   a tenant
+  sluice lab run h1 alice a1                   a container on h1, in a second one a2 on h2
+  sluice lab exec a1 -- ping -c3 10.0.0.3      talk from inside it
+  sluice flows --host h1 --tenant alice        what the switch really does
+  sluice lab status, sluice lab down
+API http://%s  etcd http://%s
+`, s.Hosts, s.Encap, filepath.Join(Dir, "logs"), s.API, s.Etcd)
+}
