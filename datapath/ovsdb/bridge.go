@@ -82,13 +82,13 @@ func (t *tx) createBridge(b Bridge) error {
 	for n, target := range b.Controllers {
 		c := newController(fmt.Sprintf("controller%d", n), target)
 		row.Controllers = append(row.Controllers, c.UUID)
-		if err := t.add(t.Create(c)); err != nil {
+		if err := t.create(c); err != nil {
 			return err
 		}
 	}
 	local := &interfaceRow{UUID: "local_interface", Name: b.Name, Type: "internal"}
 	port := &portRow{UUID: "local_port", Name: b.Name, Interfaces: []string{local.UUID}}
-	if err := t.add(t.Create(local, port, row)); err != nil {
+	if err := t.create(local, port, row); err != nil {
 		return err
 	}
 	return t.add(t.Where(root).Mutate(root, insert(&root.Bridges, []string{row.UUID})))
@@ -161,7 +161,7 @@ func (t *tx) replaceControllers(row *bridgeRow, wrong, missing []string) error {
 	for n, target := range missing {
 		c := newController(fmt.Sprintf("controller%d", n), target)
 		added = append(added, c.UUID)
-		if err := t.add(t.Create(c)); err != nil {
+		if err := t.create(c); err != nil {
 			return err
 		}
 	}

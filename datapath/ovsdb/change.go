@@ -22,6 +22,15 @@ func (t *tx) add(ops []ovsdb.Operation, err error) error {
 	return err
 }
 
+func (t *tx) create(rows ...model.Model) error {
+	for _, row := range rows { // Create itself takes rows of one table only
+		if err := t.add(t.Create(row)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // get reads the row whose index (its UUID or name) is set, and tells whether there is one.
 func (t *tx) get(row model.Model) (bool, error) {
 	err := t.Get(t.ctx, row)

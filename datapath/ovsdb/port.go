@@ -96,7 +96,7 @@ func (t *tx) createPort(uuid string, i Interface) error {
 	row := i.row()
 	row.UUID = uuid + "_interface"
 	port := &portRow{UUID: uuid, Name: i.Name, Interfaces: []string{row.UUID}}
-	return t.add(t.Create(row, port))
+	return t.create(row, port)
 }
 
 // correctPort also touches a right row whose interface the switch could not open: that

@@ -31,7 +31,7 @@ func (t *tx) planTables(bridge string, names map[int]string) error {
 		name := names[id]
 		row := &tableRow{UUID: fmt.Sprintf("table%d", id), Name: &name}
 		rows[id] = row.UUID
-		if err := t.add(t.Create(row)); err != nil {
+		if err := t.create(row); err != nil {
 			return err
 		}
 	}

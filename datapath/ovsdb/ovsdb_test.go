@@ -1,0 +1,238 @@
+package ovsdb_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"sluice/datapath/ovsdb"
+	"sluice/datapath/ovstest"
+)
+
+// patience ends a test that hangs; no test measures time.
+const patience = 60 * time.Second
+
+func dial(t *testing.T) (*ovstest.OVS, *ovsdb.DB, context.Context) {
+	t.Helper()
+	ovs := ovstest.Start(t)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	t.Cleanup(cancel)
+	db, err := ovsdb.Dial(ctx, ovs.Endpoint(), slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(db.Close)
+	return ovs, db, ctx
+}
+
+func ensure(t *testing.T, ctx context.Context, db *ovsdb.DB, b ovsdb.Bridge, changed bool) {
+	t.Helper()
+	got, err := db.EnsureBridge(ctx, b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != changed {
+		t.Errorf("EnsureBridge reports changed %v, want %v", got, changed)
+	}
+}
+
+func integration() ovsdb.Bridge {
+	return ovsdb.Bridge{
+		Name: "br-test", DatapathType: "netdev", DatapathID: "00000000000000a1",
+		Controllers: []string{"tcp:127.0.0.1:6653", "tcp:127.0.0.2:6653"},
+	}
+}
+
+func TestEnsureBridge(t *testing.T) {
+	ovs, db, ctx := dial(t)
+	ensure(t, ctx, db, integration(), true)
+	ensure(t, ctx, db, integration(), false)
+	got := map[string]string{}
+	for _, column := range []string{"datapath_type", "datapath_id", "fail_mode", "protocols", "other_config:disable-in-band"} {
+		got[column] = strings.TrimSpace(ovs.VSCtl("get", "bridge", "br-test", column))
+	}
+	want := map[string]string{
+		"datapath_type": "netdev", "datapath_id": `"00000000000000a1"`, "fail_mode": "secure",
+		"protocols": "[OpenFlow13]", "other_config:disable-in-band": `"true"`,
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("bridge (-want +got):\n%s", diff)
+	}
+	controllers := strings.ReplaceAll(ovs.VSCtl("-f", "csv", "--no-headings",
+		"--columns=target,connection_mode,max_backoff", "list", "controller"), `"`, "")
+	for _, target := range integration().Controllers {
+		if line := target + ",out-of-band,1000"; !strings.Contains(controllers, line) {
+			t.Errorf("no controller %s in\n%s", line, controllers)
+		}
+	}
+}
+
+func controllerRow(ovs *ovstest.OVS, address string) string {
+	return strings.TrimSpace(ovs.VSCtl("--bare", "--columns=_uuid", "find", "controller",
+		`target="tcp:`+address+`:6653"`))
+}
+
+// A correction must not flush flows: the controllers that stay keep their rows.
+func TestEnsureBridgeCorrectsWithoutFlushing(t *testing.T) {
+	ovs, db, ctx := dial(t)
+	b := integration()
+	ensure(t, ctx, db, b, true)
+	before := controllerRow(ovs, "127.0.0.1")
+	ovs.OFCtl("add-flow", "br-test", "cookie=0x7,priority=5,actions=drop")
+
+	ovs.VSCtl("set", "bridge", "br-test", "fail_mode=standalone", "other_config:mine=kept")
+	b.Controllers[1] = "tcp:127.0.0.3:6653"
+	ensure(t, ctx, db, b, true)
+	ovs.VSCtl("clear", "controller", controllerRow(ovs, "127.0.0.1"), "max_backoff") // by hand
+	ensure(t, ctx, db, b, true)
+	b.Controllers = nil // none given: those there stay
+	ensure(t, ctx, db, b, false)
+
+	if after := controllerRow(ovs, "127.0.0.1"); before != after {
+		t.Errorf("the controller that stays was made anew: %s, before %s", after, before)
+	}
+	if flows := ovs.OFCtl("dump-flows", "br-test"); !strings.Contains(flows, "cookie=0x7") {
+		t.Errorf("the flow is gone:\n%s", flows)
+	}
+	if got := ovs.VSCtl("get", "bridge", "br-test", "fail_mode", "other_config:mine"); got != "secure\nkept\n" {
+		t.Errorf("fail_mode and other_config:mine are %q", got)
+	}
+	targets := ovs.VSCtl("get-controller", "br-test")
+	if strings.Contains(targets, "127.0.0.2") || !strings.Contains(targets, "127.0.0.3") {
+		t.Errorf("controllers are %q", targets)
+	}
+}
+
+func TestPorts(t *testing.T) {
+	_, db, ctx := dial(t)
+	ensure(t, ctx, db, integration(), true)
+	a := ovsdb.Interface{Name: "sl-a", Type: "internal", OFPort: 7, ExternalIDs: map[string]string{"uid": "a"}, MTU: 1400}
+	b := ovsdb.Interface{Name: "sluice-tun", Type: "vxlan", Options: map[string]string{"remote_ip": "flow", "key": "flow"}}
+	for range 2 { // the second time there is nothing to do
+		if err := db.EnsurePort(ctx, "br-test", a, b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ports, err := db.Ports(ctx, "br-test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []ovsdb.InterfaceStatus{
+		{Name: "br-test", OFPort: 65534},
+		{Name: "sl-a", OFPort: 7, ExternalIDs: map[string]string{"uid": "a"}},
+		{Name: "sluice-tun", OFPort: ports[len(ports)-1].OFPort},
+	}
+	if diff := cmp.Diff(want, ports); diff != "" {
+		t.Errorf("ports (-want +got):\n%s", diff)
+	}
+	for range 2 {
+		if err := db.DeletePort(ctx, "br-test", "sl-a"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if ports, err = db.Ports(ctx, "br-test"); err != nil || len(ports) != 2 {
+		t.Errorf("after the delete: %v, %v", ports, err)
+	}
+}
+
+func TestPortErrorsNameTheObject(t *testing.T) {
+	ovs, db, ctx := dial(t)
+	ensure(t, ctx, db, integration(), true)
+	ovs.AddBridge("br-other")
+	for _, c := range []struct {
+		name string
+		call func() error
+		want []string
+	}{
+		{"no device", func() error { return db.EnsurePort(ctx, "br-test", ovsdb.Interface{Name: "sl-gone"}) },
+			[]string{"br-test", "sl-gone", "No such device"}},
+		{"no bridge", func() error { return db.EnsurePort(ctx, "br-none", ovsdb.Interface{Name: "sl-x"}) },
+			[]string{"br-none", "sl-x", "does not exist"}},
+		{"another bridge's", func() error { return db.EnsurePort(ctx, "br-test", ovsdb.Interface{Name: "br-other"}) },
+			[]string{"br-test", "br-other", "belongs to another"}},
+		{"delete from no bridge", func() error { return db.DeletePort(ctx, "br-none", "sl-x") },
+			[]string{"br-none", "sl-x", "does not exist"}},
+		{"bad protocol", func() error {
+			b := integration()
+			b.Protocols = []string{"OpenFlow99"}
+			_, err := db.EnsureBridge(ctx, b)
+			return err
+		}, []string{"br-test", "OpenFlow99"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			err := c.call()
+			for _, want := range c.want {
+				if err == nil || !strings.Contains(err.Error(), want) {
+					t.Errorf("error %v does not say %q", err, want)
+				}
+			}
+		})
+	}
+}
+
+func TestNameTables(t *testing.T) {
+	ovs, db, ctx := dial(t)
+	ensure(t, ctx, db, integration(), true)
+	for _, names := range []map[int]string{{0: "classify", 5: "admit"}, {0: "classify", 6: "admit"}} {
+		if err := db.NameTables(ctx, "br-test", names); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ovs.OFCtl("add-flow", "br-test", "table=6,actions=drop")
+	if flows := ovs.OFCtl("dump-flows", "br-test", "--names"); !strings.Contains(flows, "table=admit") {
+		t.Errorf("tables have no names in\n%s", flows)
+	}
+}
+
+func TestReconnect(t *testing.T) {
+	ovs, db, ctx := dial(t)
+	ensure(t, ctx, db, integration(), true)
+	ovs.StopDatabase()
+	ovs.StartDatabase()
+	// A call made at once waits for the connection, and sees what others wrote meanwhile.
+	if err := db.EnsurePort(ctx, "br-test", ovsdb.Interface{Name: "sl-b", Type: "internal"}); err != nil {
+		t.Fatal(err)
+	}
+	ovs.VSCtl("add-port", "br-test", "sl-c", "--", "set", "interface", "sl-c", "type=internal")
+	ports, err := db.Ports(ctx, "br-test")
+	if err != nil || len(ports) != 3 {
+		t.Errorf("after the restart: %v, %v", ports, err)
+	}
+}
+
+func TestClose(t *testing.T) {
+	ovs, db, ctx := dial(t)
+	ensure(t, ctx, db, integration(), true)
+	ovs.StopDatabase()
+	done := make(chan error)
+	go func() { done <- db.EnsurePort(ctx, "br-test", ovsdb.Interface{Name: "sl-b", Type: "internal"}) }()
+	db.Close() // also while it has no connection
+	if err := <-done; err == nil {
+		t.Error("a call on a closed DB succeeded")
+	}
+}
+
+// Two writers at once: the one that comes second corrects instead of creating.
+func TestConcurrentEnsurePort(t *testing.T) {
+	_, db, ctx := dial(t)
+	ensure(t, ctx, db, integration(), true)
+	errs := make(chan error)
+	for n := range 20 {
+		go func() {
+			errs <- db.EnsurePort(ctx, "br-test", ovsdb.Interface{Name: fmt.Sprintf("sl-%d", n/2), Type: "internal"})
+		}()
+	}
+	for range 20 {
+		if err := <-errs; err != nil {
+			t.Error(err)
+		}
+	}
+	if ports, err := db.Ports(ctx, "br-test"); err != nil || len(ports) != 11 {
+		t.Errorf("ports %v, %v", ports, err)
+	}
+}

@@ -1,0 +1,201 @@
+// Package ovstest starts a private Open vSwitch for one test: its own ovsdb-server and
+// ovs-vswitchd, in a directory and a network namespace of their own, so that it touches
+// nothing of the machine and goes away with the test. Only tests import it.
+package ovstest
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+const schema = "/usr/share/openvswitch/vswitch.ovsschema"
+
+// patience bounds every wait for a daemon or a command; it is far more than any takes.
+const patience = 30 * time.Second
+
+// OVS is a running Open vSwitch.
+type OVS struct {
+	t        testing.TB
+	dir      string
+	database *exec.Cmd
+	vswitchd *exec.Cmd
+}
+
+// Start starts one and stops it when the test ends. Without root or OVS the test is
+// skipped, or fails if SLUICE_REQUIRE_OVS is set.
+func Start(t testing.TB) *OVS {
+	t.Helper()
+	Require(t)
+	dir, err := os.MkdirTemp("", "sluice-ovs-") // t.TempDir is too long a path for a socket
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := &OVS{t: t, dir: dir}
+	t.Cleanup(o.stop)
+	o.run("ovsdb-tool", "create", o.path("conf.db"), schema)
+	o.StartDatabase()
+	o.run("ovs-vsctl", "--no-wait", "--db="+o.Endpoint(), "init")
+	o.StartSwitch()
+	return o
+}
+
+// Require skips the test, or fails it, where OVS cannot run.
+func Require(t testing.TB) {
+	t.Helper()
+	why := ""
+	if os.Getuid() != 0 {
+		why = "needs root"
+	}
+	for _, name := range []string{"ovsdb-tool", "ovsdb-server", "ovs-vswitchd", "ovs-vsctl", "ovs-ofctl"} {
+		if _, err := exec.LookPath(name); err != nil {
+			why = "needs Open vSwitch: " + err.Error()
+		}
+	}
+	if why == "" {
+		return
+	}
+	if os.Getenv("SLUICE_REQUIRE_OVS") != "" {
+		t.Fatal(why)
+	}
+	t.Skip(why)
+}
+
+// Endpoint is the database's, for ovsdb.Dial and ovs-vsctl --db.
+func (o *OVS) Endpoint() string { return "unix:" + o.path("db.sock") }
+
+// Listen opens a socket, and gives the target under which the switch reaches it.
+func (o *OVS) Listen(name string) (l net.Listener, target string) {
+	o.t.Helper()
+	l, err := net.Listen("unix", o.path(name))
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	o.t.Cleanup(func() { l.Close() })
+	return l, "unix:" + o.path(name)
+}
+
+// AddBridge makes a userspace bridge whose controllers are these targets.
+func (o *OVS) AddBridge(name string, controllers ...string) {
+	o.t.Helper()
+	args := []string{"--", "add-br", name, "--", "set", "bridge", name, "datapath_type=netdev",
+		"fail_mode=secure", "protocols=OpenFlow13", "other_config:disable-in-band=true"}
+	if len(controllers) > 0 {
+		args = append(append(args, "--", "set-controller", name), controllers...)
+	}
+	o.VSCtl(args...)
+	for _, uuid := range strings.Fields(strings.NewReplacer("[", "", "]", "", ",", " ").
+		Replace(o.VSCtl("get", "bridge", name, "controller"))) {
+		o.VSCtl("set", "controller", uuid, "connection_mode=out-of-band", "max_backoff=1000")
+	}
+}
+
+// VSCtl runs ovs-vsctl and returns what it printed.
+func (o *OVS) VSCtl(args ...string) string {
+	o.t.Helper()
+	return o.run("ovs-vsctl", append([]string{"--db=" + o.Endpoint()}, args...)...)
+}
+
+// OFCtl runs ovs-ofctl with a command, a bridge and more arguments.
+func (o *OVS) OFCtl(command, bridge string, args ...string) string {
+	o.t.Helper()
+	target := "unix:" + o.path(bridge+".mgmt")
+	return o.run("ovs-ofctl", append([]string{"-O", "OpenFlow13", command, target}, args...)...)
+}
+
+// AppCtl runs ovs-appctl on ovs-vswitchd.
+func (o *OVS) AppCtl(args ...string) string {
+	o.t.Helper()
+	return o.run("ovs-appctl", append([]string{"-t", o.path("switch.ctl")}, args...)...)
+}
+
+// StartDatabase starts ovsdb-server.
+func (o *OVS) StartDatabase() {
+	o.t.Helper()
+	os.Remove(o.path("db.sock"))
+	o.database = o.spawn(o.path("db.sock"), "ovsdb-server", o.path("conf.db"), "--remote=p"+o.Endpoint(),
+		"--unixctl="+o.path("db.ctl"), "--log-file="+o.path("ovsdb-server.log"), "-vconsole:off")
+}
+
+// StopDatabase kills ovsdb-server.
+func (o *OVS) StopDatabase() { end(o.database) }
+
+// StartSwitch starts ovs-vswitchd.
+func (o *OVS) StartSwitch() {
+	o.t.Helper()
+	os.Remove(o.path("switch.ctl"))
+	o.vswitchd = o.spawn(o.path("switch.ctl"), "ovs-vswitchd", o.Endpoint(), "--disable-system",
+		"--unixctl="+o.path("switch.ctl"), "--log-file="+o.path("ovs-vswitchd.log"), "-vconsole:off")
+}
+
+// StopSwitch kills ovs-vswitchd.
+func (o *OVS) StopSwitch() { end(o.vswitchd) }
+
+// PauseSwitch stops ovs-vswitchd's threads where they are; ResumeSwitch lets them go on.
+func (o *OVS) PauseSwitch() { o.vswitchd.Process.Signal(syscall.SIGSTOP) }
+
+// ResumeSwitch ends PauseSwitch.
+func (o *OVS) ResumeSwitch() { o.vswitchd.Process.Signal(syscall.SIGCONT) }
+
+func (o *OVS) path(name string) string { return filepath.Join(o.dir, name) }
+
+// spawn starts a daemon in a network namespace that ends with it, and waits for its socket.
+func (o *OVS) spawn(socket, name string, args ...string) *exec.Cmd {
+	o.t.Helper()
+	cmd := exec.Command(name, args...)
+	cmd.Env = append(os.Environ(), "OVS_RUNDIR="+o.dir)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		o.t.Fatal(err)
+	}
+	for deadline := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
+		if _, err := os.Stat(socket); err == nil {
+			return cmd
+		}
+		if time.Now().After(deadline) {
+			end(cmd)
+			o.t.Fatalf("%s did not start: %s", name, out.String())
+		}
+	}
+}
+
+func (o *OVS) run(name string, args ...string) string {
+	o.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Env = append(os.Environ(), "OVS_RUNDIR="+o.dir)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		o.t.Fatalf("%s: %v\n%s", fmt.Sprint(append([]string{name}, args...)), err, out)
+	}
+	return string(out)
+}
+
+func (o *OVS) stop() {
+	end(o.vswitchd)
+	end(o.database)
+	if o.t.Failed() {
+		log, _ := os.ReadFile(o.path("ovs-vswitchd.log"))
+		o.t.Logf("the end of ovs-vswitchd.log:\n%s", log[max(0, len(log)-4000):])
+	}
+	os.RemoveAll(o.dir)
+}
+
+// end kills a daemon, also one that is paused, and waits for it.
+func end(cmd *exec.Cmd) {
+	if cmd != nil && cmd.ProcessState == nil {
+		cmd.Process.Kill()
+		cmd.Wait()
+	}
+}
