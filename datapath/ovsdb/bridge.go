@@ -131,8 +131,8 @@ func (t *tx) correctController(row *bridgeRow, targets []string) error {
 	var wrong []string
 	for _, uuid := range row.Controllers {
 		c := &controllerRow{UUID: uuid}
-		if found, err := t.get(c); err != nil || !found {
-			return fmt.Errorf("controller %s: found %v: %w", uuid, found, err)
+		if err := t.refer(c); err != nil {
+			return err
 		}
 		at := slices.Index(missing, c.Target)
 		if at < 0 {

@@ -69,7 +69,7 @@ func (d *DB) change(ctx context.Context, plan func(*tx) error) (changed bool, er
 	attempt := func(c client.Client) (bool, error) {
 		t := &tx{Client: c, ctx: ctx}
 		if err := plan(t); err != nil || len(t.ops) == 0 {
-			return true, err
+			return !errors.Is(err, errTorn), err
 		}
 		n, err := t.commit()
 		if retriable(err) {
@@ -84,11 +84,24 @@ func (d *DB) change(ctx context.Context, plan func(*tx) error) (changed bool, er
 	return true, d.awaitConfig(ctx, want)
 }
 
+// errTorn says that rows were read in the middle of an update: one refers to another that is
+// not there yet. The update's end wakes those who await it.
+var errTorn = errors.New("rows do not fit together")
+
 // retriable: the connection broke, so that nobody knows whether it was committed, or
 // another writer made the same row first. Both are settled by planning from fresh rows.
 func retriable(err error) bool {
 	var taken *ovsdb.ConstraintViolation
 	return errors.Is(err, client.ErrNotConnected) || errors.As(err, &taken) && taken.Operation() == nil
+}
+
+// refer reads a row that another row refers to.
+func (t *tx) refer(row model.Model) error {
+	found, err := t.get(row)
+	if err == nil && !found {
+		err = errTorn
+	}
+	return err
 }
 
 // commit counts next_cfg up in the same transaction, as ovs-vsctl does, and returns it.

@@ -177,14 +177,14 @@ func (d *DB) notifier() cache.EventHandler {
 }
 
 // await calls check, with the current connection, whenever something changed, until it says
-// that it is done or fails.
+// that it is done or fails; rows torn by an update are no failure.
 func (d *DB) await(ctx context.Context, check func(c client.Client) (done bool, err error)) error {
 	for {
 		d.mu.Lock()
 		c, changed := d.conn, d.changed
 		d.mu.Unlock()
 		if c != nil {
-			if done, err := check(c); done || err != nil {
+			if done, err := check(c); done || err != nil && !errors.Is(err, errTorn) {
 				return err
 			}
 		}

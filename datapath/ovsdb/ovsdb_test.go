@@ -154,7 +154,7 @@ func TestPortErrorsNameTheObject(t *testing.T) {
 		{"no bridge", func() error { return db.EnsurePort(ctx, "br-none", ovsdb.Interface{Name: "sl-x"}) },
 			[]string{"br-none", "sl-x", "does not exist"}},
 		{"another bridge's", func() error { return db.EnsurePort(ctx, "br-test", ovsdb.Interface{Name: "br-other"}) },
-			[]string{"br-test", "br-other", "belongs to another"}},
+			[]string{"br-test", "br-other", "belongs to port"}},
 		{"delete from no bridge", func() error { return db.DeletePort(ctx, "br-none", "sl-x") },
 			[]string{"br-none", "sl-x", "does not exist"}},
 		{"bad protocol", func() error {

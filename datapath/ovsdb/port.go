@@ -76,7 +76,7 @@ func (t *tx) planPorts(bridge string, interfaces []Interface) error {
 		case err != nil:
 			return err
 		case found:
-			err = t.correctPort(b, row, i)
+			err = t.correctPort(bridge, row, i)
 		default:
 			uuid := fmt.Sprintf("port%d", n)
 			added = append(added, uuid)
@@ -101,14 +101,13 @@ func (t *tx) createPort(uuid string, i Interface) error {
 
 // correctPort also touches a right row whose interface the switch could not open: that
 // makes it try again, for instance since the device is there now.
-func (t *tx) correctPort(b *bridgeRow, row *interfaceRow, i Interface) error {
-	port := &portRow{Name: i.Name}
-	found, err := t.get(port)
+func (t *tx) correctPort(bridge string, row *interfaceRow, i Interface) error {
+	port, owner, err := t.owner(row)
 	if err != nil {
 		return err
 	}
-	if !found || !slices.Contains(b.Ports, port.UUID) {
-		return fmt.Errorf("interface %s belongs to another bridge or port", i.Name)
+	if port != i.Name || owner != bridge {
+		return fmt.Errorf("interface %s belongs to port %s of bridge %s", i.Name, port, owner)
 	}
 	want := i.row()
 	same := row.Type == want.Type && maps.Equal(row.Options, want.Options) &&
@@ -119,6 +118,26 @@ func (t *tx) correctPort(b *bridgeRow, row *interfaceRow, i Interface) error {
 	}
 	return t.add(t.Where(row).Update(want, &want.Type, &want.Options, &want.ExternalIDs,
 		&want.MAC, &want.MTURequest, &want.OFPortRequest))
+}
+
+// owner names the port and the bridge that an interface belongs to.
+func (t *tx) owner(i *interfaceRow) (port, bridge string, err error) {
+	var ports []portRow
+	has := func(p *portRow) bool { return slices.Contains(p.Interfaces, i.UUID) }
+	if err := t.WhereCache(has).List(t.ctx, &ports); err != nil {
+		return "", "", err
+	}
+	for _, p := range ports {
+		var bridges []bridgeRow
+		has := func(b *bridgeRow) bool { return slices.Contains(b.Ports, p.UUID) }
+		if err := t.WhereCache(has).List(t.ctx, &bridges); err != nil {
+			return "", "", err
+		}
+		for _, b := range bridges {
+			return p.Name, b.Name, nil
+		}
+	}
+	return "", "", errTorn // the database keeps no interface that nothing refers to
 }
 
 func (i Interface) row() *interfaceRow {
@@ -180,13 +199,13 @@ func (t *tx) interfaces(bridge string) ([]InterfaceStatus, error) {
 	var list []InterfaceStatus
 	for _, uuid := range b.Ports {
 		port := &portRow{UUID: uuid}
-		if found, err := t.get(port); err != nil || !found {
-			return nil, fmt.Errorf("port row %s: found %v: %w", uuid, found, err)
+		if err := t.refer(port); err != nil {
+			return nil, err
 		}
 		for _, uuid := range port.Interfaces {
 			row := &interfaceRow{UUID: uuid}
-			if found, err := t.get(row); err != nil || !found {
-				return nil, fmt.Errorf("interface row %s: found %v: %w", uuid, found, err)
+			if err := t.refer(row); err != nil {
+				return nil, err
 			}
 			list = append(list, row.status())
 		}

@@ -44,8 +44,8 @@ func (t *tx) tableNames(b *bridgeRow) (map[int]string, error) {
 	have := map[int]string{}
 	for id, uuid := range b.FlowTables {
 		row := &tableRow{UUID: uuid}
-		if found, err := t.get(row); err != nil || !found {
-			return nil, fmt.Errorf("table row %s: found %v: %w", uuid, found, err)
+		if err := t.refer(row); err != nil {
+			return nil, err
 		}
 		if row.Name != nil {
 			have[id] = *row.Name
