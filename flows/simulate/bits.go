@@ -34,12 +34,18 @@ func wide(port uint16) uint32 {
 	return uint32(port)
 }
 
-// size is how many bits a subfield has.
+// size is how many bits a subfield has. Whole ports and VLAN ids are narrower in
+// actions than in a match: NXM's 16 bits, and an id without the present bit.
 func size(s of.Subfield) int {
-	if s.Bits == 0 {
-		return width(s.Field)
+	switch {
+	case s.Bits != 0:
+		return int(s.Bits)
+	case s.Field == of.FieldInPort:
+		return 16
+	case s.Field == of.FieldVLANVID:
+		return 12
 	}
-	return int(s.Bits)
+	return s.Field.Bits()
 }
 
 func shiftLeft(v of.Value, n int) of.Value {

@@ -22,8 +22,7 @@ type Packet struct {
 	// Quoted is the packet that an ICMP error reports about; the zero Tuple for others.
 	Quoted Tuple
 
-	conn  *connection // found or made by the last ct
-	reply bool        // the packet goes against conn's first one
+	track tracking
 }
 
 const (
@@ -95,7 +94,7 @@ func (p *Packet) Set(f of.Field, v of.Value) {
 	case f == of.FieldVLANTCI:
 		p.setTCI(uint16(v.Lo))
 	default:
-		p.values[f] = v.And(of.Ones(width(f)))
+		p.values[f] = v.And(of.Ones(f.Bits()))
 	}
 }
 
@@ -142,14 +141,6 @@ func (p *Packet) popTag() {
 	p.depth, p.seen = p.depth-1, p.seen-1
 }
 
-// width is a field's size in bits. OpenFlow numbers ports with 32, whatever NXM does.
-func width(f of.Field) int {
-	if f == of.FieldInPort {
-		return 32
-	}
-	return f.Bits()
-}
-
 // Frame is the packet as a wire carries it: without port, registers, metadata, tunnel and
 // connection state, and parsed afresh.
 func (p Packet) Frame() Packet {
@@ -157,7 +148,7 @@ func (p Packet) Frame() Packet {
 		p.values[f] = of.Value{}
 	}
 	p.seen = min(p.depth, parsedTags)
-	p.conn, p.reply = nil, false
+	p.track = tracking{}
 	p.dropForeignOptions()
 	return p
 }

@@ -1,0 +1,183 @@
+package simulate
+
+import (
+	"errors"
+	"fmt"
+	"iter"
+	"reflect"
+	"slices"
+
+	of "sluice/datapath/openflow"
+)
+
+// Bridge is one switch: its tables, what it counted, and the connections that it tracks.
+type Bridge struct {
+	tables      [256][]*entry // each by falling priority
+	connections map[connectionKey]*connection
+}
+
+type entry struct {
+	flow    of.Flow
+	packets uint64
+}
+
+// NewBridge loads flows into an empty switch. It refuses, and names, every flow that it
+// could not run as Open vSwitch does, and two flows of one table, priority and match.
+func NewBridge(flows []of.Flow) (*Bridge, error) {
+	b := &Bridge{connections: map[connectionKey]*connection{}}
+	var errs []error
+	for _, f := range flows {
+		if err := check(&f); err != nil {
+			errs = append(errs, fmt.Errorf("flow %s: %w", &f, err))
+			continue
+		}
+		b.tables[f.Table] = append(b.tables[f.Table], &entry{flow: f})
+	}
+	for _, t := range b.tables {
+		slices.SortStableFunc(t, func(x, y *entry) int { return int(y.flow.Priority) - int(x.flow.Priority) })
+		errs = append(errs, duplicates(t)...)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+// duplicates finds flows that would replace each other.
+func duplicates(table []*entry) []error {
+	type identity struct {
+		priority uint16
+		match    string
+	}
+	var errs []error
+	seen := map[identity]*entry{}
+	for _, e := range table {
+		id := identity{e.flow.Priority, fmt.Sprint(e.flow.Match)}
+		if first := seen[id]; first != nil {
+			errs = append(errs, fmt.Errorf("flow %s has the match and priority of flow %s", &e.flow, &first.flow))
+		}
+		seen[id] = e
+	}
+	return errs
+}
+
+// Flows walks the installed flows, by table and falling priority, with the packets that
+// each has met. The simulator knows no lengths: bytes stay zero.
+func (b *Bridge) Flows() iter.Seq[of.FlowStats] {
+	return func(yield func(of.FlowStats) bool) {
+		for _, t := range b.tables {
+			for _, e := range t {
+				if !yield(of.FlowStats{Flow: e.flow, Packets: e.packets}) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// lookup finds the flow of a table that a packet meets, or nil. Two flows of one priority
+// that would treat it differently are an error: OpenFlow lets a switch choose either.
+func (b *Bridge) lookup(table uint8, p *Packet) (*entry, error) {
+	var found *entry
+	for _, e := range b.tables[table] {
+		if found != nil && e.flow.Priority < found.flow.Priority {
+			break
+		}
+		if !matches(e.flow.Match, p) {
+			continue
+		}
+		if found != nil && !reflect.DeepEqual(found.flow.Actions, e.flow.Actions) {
+			return nil, fmt.Errorf("ambiguous: both %s and %s match", &found.flow, &e.flow)
+		}
+		if found == nil {
+			found = e
+		}
+	}
+	return found, nil
+}
+
+func matches(m of.Match, p *Packet) bool {
+	for i := range m {
+		if p.Get(m[i].Field).Xor(m[i].Value).And(m[i].Mask) != (of.Value{}) {
+			return false
+		}
+	}
+	return true
+}
+
+// check refuses what run could only run wrongly.
+func check(f *of.Flow) error {
+	for _, m := range f.Match {
+		if !modelled(m.Field) {
+			return fmt.Errorf("field %s is not simulated", m.Field)
+		}
+	}
+	for _, a := range f.Actions {
+		if g, ok := a.(of.GotoTable); ok && g.Table <= f.Table {
+			return fmt.Errorf("goto_table:%d does not go forward (OpenFlow 1.3, 5.1)", g.Table)
+		}
+	}
+	return checkActions(f.Actions)
+}
+
+func checkActions(actions []of.Action) error {
+	for i, a := range actions {
+		if err := checkAction(a); err != nil {
+			return err
+		}
+		ct, ok := a.(of.CT)
+		if ok && (ct.Table != of.TableAll || ct.NAT != nil) && i+1 < len(actions) {
+			return errors.New("actions after ct with a table or nat are not simulated")
+		}
+	}
+	return nil
+}
+
+func checkAction(a of.Action) error {
+	switch a := a.(type) {
+	case of.Output:
+		if a.Port > 0xffffff00 && a.Port != of.PortInPort && a.Port != of.PortLocal {
+			return fmt.Errorf("output to reserved port %#x is not simulated", a.Port)
+		}
+	case of.OutputField, of.PushVLAN, of.PopVLAN, of.DecTTL, of.Resubmit,
+		of.CTClear, of.WriteMetadata, of.GotoTable, of.Note:
+	case of.SetField:
+		return checkFields(a.Field)
+	case of.Load:
+		return checkFields(a.Target.Field)
+	case of.Move:
+		return checkFields(a.Source.Field, a.Target.Field)
+	case of.Push:
+		return checkFields(a.Source.Field)
+	case of.Pop:
+		return checkFields(a.Target.Field)
+	case of.Clone:
+		return checkActions(a.Actions)
+	case of.CT:
+		return checkCT(a)
+	default:
+		return fmt.Errorf("action %T is not simulated", a)
+	}
+	return nil
+}
+
+func checkFields(fields ...of.Field) error {
+	for _, f := range fields {
+		if !modelled(f) {
+			return fmt.Errorf("field %s is not simulated", f)
+		}
+	}
+	return nil
+}
+
+func checkCT(ct of.CT) error {
+	switch {
+	case ct.ALG != 0:
+		return errors.New("ct with a helper is not simulated")
+	case ct.NAT != nil && ct.NAT.MinAddress != ct.NAT.MaxAddress && !ct.NAT.MaxAddress.IsZero():
+		return errors.New("nat to a range of addresses is not simulated")
+	case ct.NAT != nil && ct.Table == of.TableAll && ct.NAT.Source == ct.NAT.Destination:
+		return errors.New("nat without a table is not simulated")
+	}
+	return checkActions(ct.Exec)
+}

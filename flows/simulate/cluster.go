@@ -1,0 +1,154 @@
+package simulate
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+
+	of "sluice/datapath/openflow"
+)
+
+// Host is a switch with its place in a cluster.
+type Host struct {
+	Name   string
+	Bridge *Bridge
+	VTEP   netip.Addr
+	// Tunnel and Gateway are the numbers of the tunnel port, and of the port to the host's
+	// kernel; 0: none.
+	Tunnel, Gateway uint32
+	// Ports are the numbers of all other ports, each with its container's name.
+	Ports map[uint32]string
+}
+
+// Cluster is several switches whose tunnels reach each other. What goes to a kernel stays
+// there: tests read it among the deliveries and answer with Send.
+type Cluster struct {
+	hosts map[string]*Host
+	vteps map[netip.Addr]*Host
+}
+
+// maxHops bounds how often one frame, with all its copies, may enter a switch.
+const maxHops = 1024
+
+// NewCluster joins hosts. Their names and tunnel addresses are to differ.
+func NewCluster(hosts ...*Host) *Cluster {
+	c := &Cluster{hosts: map[string]*Host{}, vteps: map[netip.Addr]*Host{}}
+	for _, h := range hosts {
+		c.hosts[h.Name], c.vteps[h.VTEP] = h, h
+	}
+	return c
+}
+
+// Host is the host of that name, or nil.
+func (c *Cluster) Host(name string) *Host { return c.hosts[name] }
+
+// Delivery is a frame that reached a container, or a kernel.
+type Delivery struct {
+	Host    string
+	Port    uint32
+	Kernel  bool
+	Packet  Packet
+	Through []string // hosts, from the sender's to this
+}
+
+// Walk is all that became of one frame.
+type Walk struct {
+	Deliveries []Delivery
+	Hops       []Hop
+}
+
+// Hop is a frame's way through one switch.
+type Hop struct {
+	Host   string
+	Result *Result
+}
+
+// String is the walk as people read it, a switch at a time.
+func (w *Walk) String() string {
+	var b strings.Builder
+	for _, h := range w.Hops {
+		fmt.Fprintf(&b, "host %s, %s", h.Host, h.Result)
+	}
+	return b.String()
+}
+
+// transit is a frame on its way into a switch.
+type transit struct {
+	host    *Host
+	port    uint32
+	packet  Packet
+	through []string
+}
+
+// Send lets a frame enter a host's switch by a port and follows every copy until it is
+// delivered or dropped. A frame that circles, that leaves by a port which is not there, or
+// for a tunnel address that no host has, is an error.
+func (c *Cluster) Send(host string, port uint32, p Packet) (*Walk, error) {
+	walk := &Walk{}
+	from := c.hosts[host]
+	if from == nil {
+		return walk, fmt.Errorf("no host %q", host)
+	}
+	queue := []transit{{host: from, port: port, packet: p.Frame()}}
+	for len(queue) > 0 {
+		at := queue[0]
+		if len(walk.Hops) == maxHops {
+			return walk, fmt.Errorf("the frame entered %d switches: a loop?\n%s", maxHops, walk)
+		}
+		arrived, err := c.hop(at, walk)
+		if err != nil {
+			return walk, fmt.Errorf("host %s: %w", at.host.Name, err)
+		}
+		queue = append(queue[1:], arrived...)
+	}
+	return walk, nil
+}
+
+// hop runs one switch, notes what it delivers and returns what it sent to other switches.
+func (c *Cluster) hop(at transit, walk *Walk) ([]transit, error) {
+	result, err := at.host.Bridge.Run(at.packet, at.port)
+	walk.Hops = append(walk.Hops, Hop{Host: at.host.Name, Result: result})
+	if err != nil {
+		return nil, err
+	}
+	through := append(at.through[:len(at.through):len(at.through)], at.host.Name)
+	var sent []transit
+	for _, o := range result.Outputs {
+		next, err := c.leave(at.host, o, through, walk)
+		if err != nil {
+			return nil, fmt.Errorf("%w\n%s", err, result)
+		}
+		sent = append(sent, next...)
+	}
+	return sent, nil
+}
+
+// leave takes a frame where its port leads: to a container or kernel, or into a tunnel.
+func (c *Cluster) leave(from *Host, o Output, through []string, walk *Walk) ([]transit, error) {
+	_, container := from.Ports[o.Port]
+	kernel := o.Port == from.Gateway
+	switch {
+	case o.Port == from.Tunnel:
+		t, err := c.tunnel(from, o.Packet)
+		t.through = through
+		return []transit{t}, err
+	case container || kernel:
+		d := Delivery{Host: from.Name, Port: o.Port, Kernel: kernel, Packet: o.Packet.Frame(), Through: through}
+		walk.Deliveries = append(walk.Deliveries, d)
+		return nil, nil
+	}
+	return nil, fmt.Errorf("output to port %d, which is not there", o.Port)
+}
+
+// tunnel carries a frame to the host whose tunnel address it names.
+func (c *Cluster) tunnel(from *Host, p Packet) (transit, error) {
+	dst := address(p.Get(of.FieldTunDst), false)
+	to := c.vteps[dst]
+	if to == nil || to == from {
+		return transit{}, fmt.Errorf("tunnel to %s, where no other host is", dst)
+	}
+	key := p.Get(of.FieldTunID)
+	p = p.Frame()
+	p.setTunnel([3]of.Value{key, of.Address(from.VTEP), of.Address(to.VTEP)})
+	return transit{host: to, port: to.Tunnel, packet: p}, nil
+}
