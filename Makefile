@@ -1,0 +1,70 @@
+# Sluice. `make` alone lists the targets.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+# The lab and the tests on real switches need root; compiling does not.
+ROOT := $(filter 0,$(shell id -u))
+SUDO := $(if $(ROOT),,sudo --preserve-env=SLUICE_REQUIRE_OVS,SLUICE_BINARY,PATH)
+GO_TEST := go test $(if $(ROOT),,-exec '$(SUDO)')
+STATICCHECK := go tool -modfile=tools.mod staticcheck
+REPORT := bin/testreport
+GO_DIRS = $(shell go list -f '{{.Dir}}' ./...)
+
+.PHONY: help
+help: ## this list
+	@echo 'Sluice: networks for the tenants of a shared container cluster'
+	@echo
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: deps
+deps: ## install from Debian what is missing (Open vSwitch, iproute2, ...)
+	@scripts/deps
+
+.PHONY: build
+build: ## bin/sluice, bin/sluice-cni
+	@mkdir -p bin
+	go build -o bin/ ./cmd/...
+
+.PHONY: demo
+demo: deps build ## the main job, from nothing: 3 hosts, 2 tenants, every claim checked
+	@$(SUDO) bin/sluice lab demo
+
+.PHONY: test
+test: deps lint unit e2e ## everything: format, vet, staticcheck, unit tests, tests on real switches
+	@echo 'make test: all of it passed'
+
+.PHONY: lint
+lint: ## gofmt, go vet, staticcheck
+	@bad=$$(gofmt -l $(GO_DIRS)); if [ -n "$$bad" ]; then echo "gofmt: run gofmt -w on"; echo "$$bad"; exit 1; fi
+	@echo 'ok gofmt'
+	@go vet ./... && echo 'ok go vet'
+	@$(STATICCHECK) ./... && echo 'ok staticcheck'
+
+# Root and Open vSwitch are there (deps), so a test that skips is a failure.
+.PHONY: unit
+unit: $(REPORT) ## tests of the packages, with the race detector
+	@echo 'unit tests'
+	@SLUICE_REQUIRE_OVS=1 $(GO_TEST) -race -json $$(go list ./... | grep -v '^sluice/integration$$') | $(REPORT) -no-skips
+
+.PHONY: e2e
+e2e: build $(REPORT) ## end-to-end tests: the laws, with traffic through real switches
+	@echo 'end-to-end tests'
+	@SLUICE_REQUIRE_OVS=1 SLUICE_BINARY=$(CURDIR)/bin/sluice $(GO_TEST) -count=1 -timeout=20m -json ./integration | $(REPORT) -no-skips
+
+$(REPORT): scripts/testreport/main.go
+	@mkdir -p bin
+	@go build -o $@ ./scripts/testreport
+
+.PHONY: fuzz
+fuzz: ## each fuzz target for 20 seconds
+	@scripts/fuzz 20s
+
+.PHONY: docs
+docs: ## write the generated pages and golden files anew
+	go test ./... -run 'Golden|Docs|Generated' -update
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf bin .cache
