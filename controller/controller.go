@@ -2,42 +2,112 @@ package controller
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 	"net"
 	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
 
+	"sluice/datapath"
+	"sluice/metrics"
 	"sluice/store"
 	"sluice/store/etcd"
 )
 
-// Options are what a controller needs. Zero durations take the defaults.
+// Options are what a controller needs. Zero durations and numbers take the defaults.
 type Options struct {
 	Name     string       // unique among live controllers
 	Store    *etcd.Client // where desired state lives
 	OpenFlow net.Listener // where switches dial in
-	Listen   store.LiveController
+	Session  datapath.Options
+	Live     store.LiveController // what others may know of this controller
 	Registry prometheus.Registerer
 	Log      *slog.Logger
 
 	AuditInterval   time.Duration // a full read-back of each switch; default 60 s
 	CounterInterval time.Duration // reading of the accounting tables; default 2 s
+	Resyncs         int64         // full resyncs at one time; default 4
+}
+
+func (o Options) withDefaults() Options {
+	if o.AuditInterval == 0 {
+		o.AuditInterval = time.Minute
+	}
+	if o.CounterInterval == 0 {
+		o.CounterInterval = 2 * time.Second
+	}
+	if o.Resyncs == 0 {
+		o.Resyncs = 4
+	}
+	return o
 }
 
 // Controller programs the switches of the hosts that it masters.
 type Controller struct {
-	opts Options
+	opts    Options
+	metrics *metrics.Set
+	resyncs *semaphore.Weighted
+	lease   holder    // under which hosts are claimed
+	changed broadcast // claims, hosts or the lease may have changed
+	ready   broadcast // fires once, when the state was first read
+	report  report
 
-	mu    sync.RWMutex // guards state
-	state *store.State
+	mu       sync.RWMutex // guards what follows; compile under RLock, apply under Lock
+	state    *store.State
+	loaded   bool
+	hosts    map[string]*host
+	unknown  map[store.DatapathID]int // sessions by datapath id that no host has
+	seen     []seen                   // revisions not yet realized, oldest first
+	unplaced []store.Problem          // tenants for which no gateway host fits
 }
 
 // New makes a controller; Run starts it.
-func New(o Options) *Controller {
-	return &Controller{opts: o, state: store.NewState()}
+func New(o Options) (*Controller, error) {
+	o = o.withDefaults()
+	c := &Controller{
+		opts:    o,
+		resyncs: semaphore.NewWeighted(o.Resyncs),
+		state:   store.NewState(),
+		hosts:   map[string]*host{},
+		unknown: map[store.DatapathID]int{},
+	}
+	c.report.excepted = map[string]*store.StatusHost{}
+	set, err := metrics.New(o.Registry, c.snapshot)
+	if err != nil {
+		return nil, fmt.Errorf("controller %s: register metrics: %w", o.Name, err)
+	}
+	c.metrics = set
+	return c, nil
 }
 
-// Run works until ctx ends or the store's watch fails for good.
-func (c *Controller) Run(ctx context.Context) error { panic("unwritten") }
+// Run works until ctx ends, or until a part fails for good; that error names the part.
+func (c *Controller) Run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return part("watch etcd", c.opts.Store.Watch(ctx, c.apply)) })
+	g.Go(func() error { return part("stay alive in etcd", c.stayAlive(ctx)) })
+	g.Go(func() error { return part("report to etcd", c.reportLoop(ctx)) })
+	g.Go(func() error { return part("lead", c.lead(ctx)) })
+	g.Go(func() error { return part("checkpoint counters", c.checkpointLoop(ctx)) })
+	g.Go(func() error {
+		return part("serve OpenFlow", datapath.Serve(ctx, c.opts.OpenFlow, c.opts.Session, c.serve))
+	})
+	err := g.Wait()
+	if ctx.Err() != nil && context.Cause(ctx) == context.Canceled {
+		return nil
+	}
+	return err
+}
+
+func part(what string, err error) error {
+	if err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	return nil
+}
+
+// Ready is closed when the state was first read from etcd.
+func (c *Controller) Ready() <-chan struct{} { return c.ready.wait() }

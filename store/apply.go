@@ -2,6 +2,7 @@ package store
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -126,7 +127,7 @@ func (a *application) indexPort(p *Item[Port], add bool) {
 	claim(a, &a.portNumbers, p.Value.Number, p, add)
 	claim(a, &a.portMACs, scoped[MAC]{network, p.Value.MAC}, p, add)
 	for _, address := range p.Value.Addresses {
-		claim(a, &a.portAddresses, scoped[string]{network, address.Addr().String()}, p, add)
+		claim(a, &a.portAddresses, scoped[string]{network, address.Addr().Unmap().String()}, p, add)
 	}
 }
 
@@ -178,7 +179,11 @@ func removeFrom[K, V comparable](sets map[K]map[V]struct{}, k K, v V) {
 
 // derivePresence compares each touched (host, network) with what it was before the batch.
 func (a *application) derivePresence() {
-	for key, before := range a.presence {
+	touched := slices.SortedFunc(maps.Keys(a.presence), func(k, l Key) int {
+		return cmp.Or(strings.Compare(k.Host, l.Host), compareNetworkNames(k.NetworkName(), l.NetworkName()))
+	})
+	for _, key := range touched {
+		before := a.presence[key]
 		after := len(a.PortsAt(key.Host, key.NetworkName()))
 		if (before == 0) == (after == 0) {
 			continue

@@ -43,10 +43,10 @@ func (c *claims[K, T]) take(k K, i *Item[T]) *Item[T] {
 		c.holders[k] = i
 		c.waiting[k] = append(c.waiting[k], holder)
 		return holder
-	default:
+	case !slices.Contains(c.waiting[k], i): // an item may list one value twice
 		c.waiting[k] = append(c.waiting[k], i)
-		return nil
 	}
+	return nil
 }
 
 // release ends i's claim to k and returns the item that holds it now instead, or nil.

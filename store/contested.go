@@ -7,7 +7,7 @@ import (
 
 // PortAt is the port that holds an address in a network, or nil.
 func (s *State) PortAt(n NetworkName, address netip.Addr) *Item[Port] {
-	return s.portAddresses.holder(scoped[string]{n, address.String()})
+	return s.portAddresses.holder(scoped[string]{n, address.Unmap().String()})
 }
 
 // ContestedPort says why a port cannot be programmed: an older port has its number, MAC

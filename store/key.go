@@ -132,6 +132,9 @@ func ParseKey(path string) (Key, error) {
 
 func keyOf(kind Kind, tail, path string) (Key, error) {
 	if kind == KindAlloc {
+		if tail == "" {
+			return Key{}, fmt.Errorf("key %q has an empty part", path)
+		}
 		return Key{Kind: kind, Name: tail}, nil
 	}
 	key := Key{Kind: kind}

@@ -1,9 +1,11 @@
 package store
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/netip"
+	"strconv"
 	"time"
 )
 
@@ -108,11 +110,8 @@ func (d DatapathID) MarshalText() ([]byte, error) { return []byte(d.String()), n
 
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (d *DatapathID) UnmarshalText(b []byte) error {
-	var v uint64
-	if len(b) != 16 {
-		return fmt.Errorf("datapath id %q is not 16 hexadecimal digits", b)
-	}
-	if _, err := fmt.Sscanf(string(b), "%016x", &v); err != nil {
+	v, err := strconv.ParseUint(string(b), 16, 64)
+	if err != nil || len(b) != 16 {
 		return fmt.Errorf("datapath id %q is not 16 hexadecimal digits", b)
 	}
 	*d = DatapathID(v)
@@ -209,13 +208,18 @@ type StatusCounters struct {
 	Counters []Counter `json:"counters"`
 }
 
-// Counter is one accounting sum. Cookie names the slice of the counting flow.
+// Counter is one accounting sum: a tenant's traffic in one direction and scope, or its
+// drops for one reason. The total is what flows counted that are gone, plus what the
+// installed flow counted when it was last read.
 type Counter struct {
-	Cookie  uint64 `json:"cookie"`
-	Table   uint8  `json:"table"`
-	Class   string `json:"class"` // direction/scope, or a drop's reason
-	Packets uint64 `json:"packets"`
-	Bytes   uint64 `json:"bytes"`
+	Tenant      uint32 `json:"tenant"` // number; 0: none could be told
+	Direction   string `json:"direction,omitempty"`
+	Scope       string `json:"scope,omitempty"`
+	Reason      string `json:"reason,omitempty"`
+	Packets     uint64 `json:"packets"`
+	Bytes       uint64 `json:"bytes"`
+	LastPackets uint64 `json:"lastPackets"`
+	LastBytes   uint64 `json:"lastBytes"`
 }
 
 // Alloc marks a name, number, segment or address as taken. A freed number stays as a
@@ -283,7 +287,8 @@ func Encode(o Object) ([]byte, error) {
 	return b, nil
 }
 
-// Decode reads the object that etcd holds under key.
+// Decode reads the object that etcd holds under key. Fields that it does not know are
+// passed over: a newer writer may have set them.
 func Decode(key Key, value []byte) (Object, error) {
 	o := newObject(key.Kind)
 	if o == nil {
@@ -291,6 +296,9 @@ func Decode(key Key, value []byte) (Object, error) {
 	}
 	if err := json.Unmarshal(value, o); err != nil {
 		return nil, fmt.Errorf("decode %s: %w", key, err)
+	}
+	if bytes.Equal(bytes.TrimSpace(value), []byte("null")) {
+		return nil, fmt.Errorf("decode %s: null is no object", key)
 	}
 	return o, nil
 }

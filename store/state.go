@@ -204,6 +204,19 @@ func (s *State) TenantsVia(host string) []string {
 	return slices.Sorted(maps.Keys(s.tenantsVia[host]))
 }
 
+// HostsGone are hosts that have ports though they are not registered, sorted: they were
+// deleted and their ports are not cleared yet.
+func (s *State) HostsGone() []string {
+	var gone []string
+	for host := range s.networksOn {
+		if s.hosts[host] == nil {
+			gone = append(gone, host)
+		}
+	}
+	slices.Sort(gone)
+	return gone
+}
+
 // Counts are the numbers of objects, for metrics and status.
 func (s *State) Counts() (tenants, networks, hosts, ports int) {
 	return len(s.tenants), len(s.networks), len(s.hosts), len(s.ports)

@@ -1,0 +1,221 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"sync"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+
+	"sluice/datapath"
+	"sluice/store"
+	"sluice/store/etcd"
+)
+
+// noGeneration is what OVS answers while no controller has claimed it yet.
+const noGeneration = ^uint64(0)
+
+// leaseSeconds is how long a controller may be away before others take its hosts.
+const leaseSeconds = 15
+
+// holder keeps the lease under which this controller masters hosts; nil before the first.
+type holder struct {
+	mu    sync.Mutex
+	lease *etcd.Lease
+}
+
+func (h *holder) current() *etcd.Lease {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.lease
+}
+
+func (h *holder) set(l *etcd.Lease) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.lease = l
+}
+
+// stayAlive keeps live/controllers/{name} under a lease. When the lease is lost, because
+// etcd was away, it takes another; the switches are not touched meanwhile.
+func (c *Controller) stayAlive(ctx context.Context) error {
+	retry := backoff.NewExponentialBackOff()
+	for ctx.Err() == nil {
+		lease, err := c.announce(ctx)
+		if err != nil {
+			c.opts.Log.Warn("cannot announce this controller in etcd, trying again", "err", err)
+			select {
+			case <-time.After(retry.NextBackOff()):
+			case <-ctx.Done():
+			}
+			continue
+		}
+		retry.Reset()
+		c.lease.set(lease)
+		c.changed.send()
+		select {
+		case <-lease.Lost():
+			c.opts.Log.Warn("the lease in etcd was lost, taking another")
+		case <-ctx.Done():
+			lease.Close()
+		}
+	}
+	return nil
+}
+
+func (c *Controller) announce(ctx context.Context) (*etcd.Lease, error) {
+	lease, err := c.opts.Store.GrantLease(ctx, leaseSeconds)
+	if err != nil {
+		return nil, err
+	}
+	key := store.LiveControllerKey(c.opts.Name)
+	_, modified, err := c.opts.Store.Get(ctx, key)
+	if err == nil {
+		live := c.opts.Live
+		_, err = c.opts.Store.PutIf(ctx, key, &live, modified, lease.ID)
+	}
+	if err != nil {
+		lease.Close()
+		return nil, err
+	}
+	return lease, nil
+}
+
+// mayMaster decides from the state whether this controller should claim a host: its holder
+// keeps it while alive; without one, rendezvous hashing over the live controllers decides.
+func (c *Controller) mayMaster(host string) bool {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	if c.lease.current() == nil {
+		return false
+	}
+	live := []string{}
+	held := ""
+	if m := c.state.Master(host); m != nil {
+		held = m.Value.Controller
+	}
+	for item := range c.state.LiveControllers() {
+		if item.Key.Name == held {
+			return held == c.opts.Name
+		}
+		live = append(live, item.Key.Name)
+	}
+	return rendezvous(live, host) == c.opts.Name
+}
+
+// rendezvous is the controller with the highest hash for a host: when one controller goes,
+// only its hosts move. Empty when none is live.
+func rendezvous(controllers []string, host string) string {
+	best, bestHash := "", uint64(0)
+	for _, name := range controllers {
+		h := fnv.New64a()
+		fmt.Fprintf(h, "%s/%s", name, host)
+		if sum := h.Sum64(); best == "" || sum > bestHash {
+			best, bestHash = name, sum
+		}
+	}
+	return best
+}
+
+// masters tells whether the state still says that this controller programs the host.
+func (c *Controller) masters(host string) bool {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.mastersLocked(host)
+}
+
+func (c *Controller) mastersLocked(host string) bool {
+	m := c.state.Master(host)
+	return m != nil && m.Value.Controller == c.opts.Name
+}
+
+// claim takes the host in etcd, then on the switch: nothing is written before the switch
+// accepted this controller as its master (OpenFlow 1.3, 6.3.6).
+func (s *session) claim(ctx context.Context) error {
+	held, modified, err := s.held(ctx)
+	if err != nil {
+		return err
+	}
+	_, generation, err := s.sw.Role(ctx)
+	if err != nil {
+		return fmt.Errorf("host %s: ask the switch for its role: %w", s.host.name, err)
+	}
+	if generation == noGeneration {
+		generation = 0
+	}
+	generation = max(held.Generation, generation) + 1
+	if err := s.c.disclaim(ctx, s.host); err != nil {
+		return err
+	}
+	if err := s.record(ctx, generation, modified); err != nil {
+		return err
+	}
+	if err := s.sw.Become(ctx, datapath.RoleMaster, generation); err != nil {
+		return fmt.Errorf("host %s: become master with generation %d: %w", s.host.name, generation, err)
+	}
+	return nil
+}
+
+// held reads who holds the host, linearizably: the watch may lag behind.
+func (s *session) held(ctx context.Context) (store.Master, store.Revision, error) {
+	key := store.MasterKey(s.host.name)
+	object, modified, err := s.c.opts.Store.Get(ctx, key)
+	if err != nil {
+		return store.Master{}, 0, err
+	}
+	if object == nil {
+		return store.Master{}, 0, nil
+	}
+	held := *object.(*store.Master)
+	if held.Controller != s.c.opts.Name && s.c.isLive(held.Controller) {
+		return held, modified, fmt.Errorf("host %s: %w: controller %s holds it", s.host.name, etcd.ErrConflict, held.Controller)
+	}
+	return held, modified, nil
+}
+
+func (c *Controller) isLive(controller string) bool {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	for item := range c.state.LiveControllers() {
+		if item.Key.Name == controller {
+			return true
+		}
+	}
+	return false
+}
+
+// record writes the claim and waits until this controller's own state shows it, so that
+// what is programmed next is not older than the claim.
+func (s *session) record(ctx context.Context, generation uint64, modified store.Revision) error {
+	lease := s.c.lease.current()
+	if lease == nil {
+		return errors.New("no lease in etcd yet")
+	}
+	claim := &store.Master{Controller: s.c.opts.Name, Generation: generation}
+	rev, err := s.c.opts.Store.PutIf(ctx, store.MasterKey(s.host.name), claim, modified, lease.ID)
+	if err != nil {
+		return err
+	}
+	return s.c.reached(ctx, rev)
+}
+
+// reached waits until the state is at least at rev.
+func (c *Controller) reached(ctx context.Context, rev store.Revision) error {
+	for {
+		changed := c.changed.wait()
+		c.mu.RLock()
+		now := c.state.Revision()
+		c.mu.RUnlock()
+		if now >= rev {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}

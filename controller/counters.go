@@ -1,0 +1,280 @@
+package controller
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"sluice/datapath/openflow"
+	"sluice/flows"
+	"sluice/metrics"
+	"sluice/store"
+)
+
+// checkpointInterval is how often counters that moved are written to etcd.
+const checkpointInterval = 10 * time.Second
+
+// sum is packets and bytes.
+type sum struct{ packets, bytes uint64 }
+
+func (s *sum) add(t sum) { s.packets += t.packets; s.bytes += t.bytes }
+
+// account is what one accounting flow counted: base before the flow that is installed
+// now, last as read from that flow.
+type account struct{ base, last sum }
+
+func (a *account) total() sum {
+	t := a.base
+	t.add(a.last)
+	return t
+}
+
+// accounts are the sums of one host's switch. They never go back: a flow that was removed
+// or replaced leaves what it had counted in base.
+type accounts struct {
+	mu     sync.Mutex
+	sums   map[flows.Class]*account
+	loaded bool // the checkpoint was read
+	dirty  bool // differs from the checkpoint in etcd
+}
+
+func newAccounts() *accounts { return &accounts{sums: map[flows.Class]*account{}} }
+
+// read takes an installed accounting flow's counters.
+func (a *accounts) read(f *openflow.FlowStats) {
+	class, ok := flows.Account(&f.Flow)
+	if !ok {
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	at := a.at(class)
+	now := sum{f.Packets, f.Bytes}
+	if now.packets < at.last.packets || now.bytes < at.last.bytes {
+		at.base.add(at.last)
+		a.dirty = true
+	}
+	a.dirty = a.dirty || at.last != now
+	at.last = now
+}
+
+// removed takes the last counters of an accounting flow that is gone.
+func (a *accounts) removed(f *openflow.FlowStats) {
+	class, ok := flows.Account(&f.Flow)
+	if !ok {
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	at := a.at(class)
+	at.base.add(sum{f.Packets, f.Bytes})
+	at.last = sum{}
+	a.dirty = true
+}
+
+func (a *accounts) at(class flows.Class) *account {
+	at := a.sums[class]
+	if at == nil {
+		at = &account{}
+		a.sums[class] = at
+	}
+	return at
+}
+
+// readCounters reads the accounting tables: a few small tables, never a dump per tenant.
+func (s *session) readCounters(ctx context.Context) error {
+	if err := s.c.loadCounters(ctx, s.host); err != nil {
+		s.log.Warn("cannot read the counters' checkpoint, trying again", "err", err)
+		return nil
+	}
+	for _, table := range flows.AccountTables() {
+		err := s.sw.TableFlows(ctx, table, func(f *openflow.FlowStats) bool {
+			s.host.counts.read(f)
+			return true
+		})
+		if err != nil {
+			return fmt.Errorf("host %s: read the counters of table %s: %w", s.host.name, flows.TableName(table), err)
+		}
+	}
+	return nil
+}
+
+// loadCounters reads a host's checkpoint once, before its first counters.
+func (c *Controller) loadCounters(ctx context.Context, h *host) error {
+	h.counts.mu.Lock()
+	defer h.counts.mu.Unlock()
+	if h.counts.loaded {
+		return nil
+	}
+	object, _, err := c.opts.Store.Get(ctx, store.StatusCountersKey(h.name))
+	if err != nil {
+		return err
+	}
+	if saved, ok := object.(*store.StatusCounters); ok {
+		for _, counter := range saved.Counters {
+			class := flows.Class{Tenant: counter.Tenant, Direction: counter.Direction, Scope: counter.Scope, Reason: counter.Reason}
+			at := h.counts.at(class)
+			at.base.add(sum{counter.Packets, counter.Bytes})
+			at.last = sum{counter.LastPackets, counter.LastBytes}
+		}
+	}
+	h.counts.loaded = true
+	return nil
+}
+
+// checkpointLoop writes counters that moved, so that a restart of the controller finds them.
+func (c *Controller) checkpointLoop(ctx context.Context) error {
+	tick := time.NewTicker(checkpointInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		for name, h := range c.mastered() {
+			if err := c.checkpoint(ctx, name, h); err != nil && ctx.Err() == nil {
+				c.opts.Log.Warn("cannot checkpoint counters, trying again", "host", name, "err", err)
+				break
+			}
+		}
+	}
+}
+
+// mastered are the hosts that this controller programs.
+func (c *Controller) mastered() map[string]*host {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	mine := map[string]*host{}
+	for name, h := range c.hosts {
+		if c.mastersLocked(name) {
+			mine[name] = h
+		}
+	}
+	return mine
+}
+
+func (c *Controller) checkpoint(ctx context.Context, name string, h *host) error {
+	saved := h.counts.save(c.tenantExists)
+	if saved == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	err := c.opts.Store.PutStatus(ctx, []store.Event{{Key: store.StatusCountersKey(name), Object: saved}})
+	if err != nil {
+		h.counts.mu.Lock()
+		h.counts.dirty = true
+		h.counts.mu.Unlock()
+	}
+	return err
+}
+
+func (c *Controller) tenantExists(number uint32) bool {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return number == 0 || c.state.TenantByNumber(number) != nil
+}
+
+// save is the checkpoint to write, or nil if nothing moved. Sums of tenants that are gone
+// are forgotten: their numbers will be given to others.
+func (a *accounts) save(exists func(tenant uint32) bool) *store.StatusCounters {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.dirty || !a.loaded {
+		return nil
+	}
+	a.dirty = false
+	saved := &store.StatusCounters{}
+	for class, at := range a.sums {
+		if !exists(class.Tenant) {
+			delete(a.sums, class)
+			continue
+		}
+		saved.Counters = append(saved.Counters, store.Counter{
+			Tenant: class.Tenant, Direction: class.Direction, Scope: class.Scope, Reason: class.Reason,
+			Packets: at.base.packets, Bytes: at.base.bytes,
+			LastPackets: at.last.packets, LastBytes: at.last.bytes,
+		})
+	}
+	slices.SortFunc(saved.Counters, compareCounters)
+	return saved
+}
+
+func compareCounters(a, b store.Counter) int {
+	return cmp.Or(cmp.Compare(a.Tenant, b.Tenant), cmp.Compare(a.Direction, b.Direction),
+		cmp.Compare(a.Scope, b.Scope), cmp.Compare(a.Reason, b.Reason))
+}
+
+// snapshot is what /metrics shows: the sums of all hosts that this controller masters.
+func (c *Controller) snapshot() metrics.Snapshot {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	totals := map[flows.Class]sum{}
+	snap := metrics.Snapshot{Hosts: map[string]int{}, Sessions: map[string]int{}, Seen: int64(c.state.Revision())}
+	floor := c.state.Revision()
+	for name, h := range c.hosts {
+		snap.Hosts[string(c.hostStatus(name, h).State)]++
+		s := h.current()
+		if s != nil {
+			snap.Sessions[s.getRole().String()]++
+		}
+		if !c.mastersLocked(name) {
+			continue
+		}
+		if realized, exception := h.standing(c.state.Revision()); exception == nil {
+			floor = min(floor, realized)
+		}
+		h.counts.addTo(totals)
+		snap.Flows = append(snap.Flows, h.tableCounts()...)
+	}
+	snap.Realized = int64(floor)
+	snap.Problems = len(c.problemsLocked())
+	c.addTraffic(&snap, totals)
+	return snap
+}
+
+func (a *accounts) addTo(totals map[flows.Class]sum) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for class, at := range a.sums {
+		t := totals[class]
+		t.add(at.total())
+		totals[class] = t
+	}
+}
+
+func (h *host) tableCounts() []metrics.Flows {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var list []metrics.Flows
+	for table, n := range h.tables {
+		list = append(list, metrics.Flows{Host: h.name, Table: flows.TableName(table), Count: n})
+	}
+	return list
+}
+
+// addTraffic turns classes into tenants' series. A tenant that is gone has none.
+func (c *Controller) addTraffic(snap *metrics.Snapshot, totals map[flows.Class]sum) {
+	for class, total := range totals {
+		name := ""
+		if class.Tenant != 0 {
+			tenant := c.state.TenantByNumber(class.Tenant)
+			if tenant == nil {
+				continue
+			}
+			name = tenant.Key.Tenant
+		}
+		if class.Reason != "" {
+			snap.Drops = append(snap.Drops, metrics.Drops{Tenant: name, Reason: class.Reason, Packets: total.packets})
+			continue
+		}
+		snap.Traffic = append(snap.Traffic, metrics.Traffic{
+			Tenant: name, Direction: class.Direction, Scope: class.Scope,
+			Packets: total.packets, Bytes: total.bytes,
+		})
+	}
+}

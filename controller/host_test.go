@@ -1,0 +1,64 @@
+package controller
+
+import (
+	"testing"
+
+	"sluice/flows"
+	"sluice/store"
+)
+
+// A host vouches for what it was never asked to change, and for nothing that is marked.
+func TestHostAt(t *testing.T) {
+	h := newHost("h1")
+	expect := func(step string, now, want store.Revision, lagging bool) {
+		t.Helper()
+		got, since := h.at(now)
+		if got != want || !since.IsZero() != lagging {
+			t.Errorf("%s: at(%d) = %d, lagging %v; want %d, %v", step, now, got, !since.IsZero(), want, lagging)
+		}
+	}
+	expect("before the first resync", 10, 0, false)
+	h.markAll(10)
+	h.take()
+	expect("during the first resync", 10, 0, false)
+	h.confirmed(10, nil)
+	expect("after it", 10, 10, false)
+	expect("untouched by later revisions", 15, 15, false)
+
+	h.mark(flows.Slice(1), 16)
+	expect("marked", 20, 15, true)
+	h.take()
+	h.mark(flows.Slice(2), 18)
+	expect("taken, and marked again", 20, 15, true)
+	h.confirmed(17, nil)
+	expect("first part confirmed", 20, 17, true)
+	h.take()
+	h.putBack()
+	expect("could not be confirmed", 20, 17, true)
+	h.take()
+	h.confirmed(20, nil)
+	expect("all confirmed", 21, 21, false)
+}
+
+func TestMarksPastTheBoundBecomeOneResync(t *testing.T) {
+	h := newHost("h1")
+	for n := range maxMarks + 1 {
+		h.mark(flows.Slice(n), 5)
+	}
+	taken := h.take()
+	if !taken.all || taken.slices != nil {
+		t.Errorf("%d marks are still %d slices", maxMarks+1, len(taken.slices))
+	}
+}
+
+func TestPutBackKeepsWhatWasMarkedMeanwhile(t *testing.T) {
+	h := newHost("h1")
+	h.mark(flows.Slice(1), 5)
+	h.take()
+	h.mark(flows.Slice(2), 6)
+	h.putBack()
+	taken := h.take()
+	if len(taken.slices) != 2 || taken.from != 5 {
+		t.Errorf("got %d slices from revision %d, want 2 from 5", len(taken.slices), taken.from)
+	}
+}

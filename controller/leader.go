@@ -1,0 +1,130 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"sluice/store"
+	"sluice/store/etcd"
+)
+
+// tidyInterval is how often the leader looks for tombstones that every host has passed
+// and for keys of hosts and tenants that are gone.
+const tidyInterval = 30 * time.Second
+
+// lead runs what only one controller may do: choosing gateway hosts and tidying up.
+func (c *Controller) lead(ctx context.Context) error {
+	select {
+	case <-c.ready.wait():
+	case <-ctx.Done():
+		return nil
+	}
+	leading := false
+	elected := c.opts.Store.Elect(ctx, "leader", c.opts.Name)
+	tidy := time.NewTicker(tidyInterval)
+	defer tidy.Stop()
+	for {
+		changed := c.changed.wait()
+		if leading {
+			c.placeGateways(ctx)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case now, open := <-elected:
+			if !open {
+				return nil
+			}
+			leading = now
+			c.opts.Log.Info("leadership", "leading", leading)
+		case <-changed:
+		case <-tidy.C:
+			if leading {
+				c.tidy(ctx)
+			}
+		}
+	}
+}
+
+// placeGateways writes the gateways that are missing. A conflict means that somebody was
+// faster: the next change shows what they wrote.
+func (c *Controller) placeGateways(ctx context.Context) {
+	c.mu.RLock()
+	placements, problems := place(c.state)
+	c.mu.RUnlock()
+	c.mu.Lock()
+	c.unplaced = problems
+	c.mu.Unlock()
+	for _, p := range placements {
+		gateway := p.gateway
+		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+		_, err := c.opts.Store.PutIf(ctx, store.GatewayKey(p.tenant), &gateway, p.modified, 0)
+		cancel()
+		if err != nil && !errors.Is(err, etcd.ErrConflict) {
+			c.opts.Log.Warn("cannot place a gateway, trying again", "tenant", p.tenant, "err", err)
+			return
+		}
+		c.opts.Log.Info("gateway placed", "tenant", p.tenant, "host", gateway.Active, "why", gateway.Why)
+	}
+}
+
+// tidy removes what nobody needs any more. Each step is safe to repeat.
+func (c *Controller) tidy(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, tidyInterval)
+	defer cancel()
+	realized, err := c.realizedEverywhere(ctx)
+	if err == nil && realized > 0 {
+		err = c.opts.Store.ReleaseTombstones(ctx, realized)
+	}
+	for _, host := range c.goneHosts() {
+		if err == nil {
+			_, err = c.opts.Store.DeleteHost(ctx, host)
+		}
+	}
+	if err != nil && ctx.Err() == nil {
+		c.opts.Log.Warn("cannot tidy etcd up, trying again", "err", err)
+	}
+}
+
+// realizedEverywhere is the revision that every registered host is past: the smallest
+// floor and exception. It is 0 while a host has no master.
+func (c *Controller) realizedEverywhere(ctx context.Context) (store.Revision, error) {
+	floors, _, err := c.opts.Store.List(ctx, store.KindStatusController)
+	if err != nil {
+		return 0, err
+	}
+	exceptions, _, err := c.opts.Store.List(ctx, store.KindStatusHost)
+	if err != nil {
+		return 0, err
+	}
+	floor := map[string]store.Revision{}
+	for _, e := range floors {
+		if status, ok := e.Object.(*store.StatusController); ok {
+			floor[e.Key.Name] = status.Floor
+		}
+	}
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	lowest := c.state.Revision()
+	for h := range c.state.Hosts() {
+		m := c.state.Master(h.Key.Host)
+		if m == nil {
+			return 0, nil
+		}
+		lowest = min(lowest, floor[m.Value.Controller])
+	}
+	for _, e := range exceptions {
+		if status, ok := e.Object.(*store.StatusHost); ok && c.state.Host(e.Key.Host) != nil {
+			lowest = min(lowest, status.Realized)
+		}
+	}
+	return lowest, nil
+}
+
+// goneHosts are hosts that have ports but are not registered: they were deleted.
+func (c *Controller) goneHosts() []string {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.state.HostsGone()
+}

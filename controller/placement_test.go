@@ -1,0 +1,125 @@
+package controller
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"sluice/store"
+)
+
+// cluster builds a state from lines: "host NAME gateway=BOOL weight=N live=BOOL",
+// "tenant NAME POLICY" and "gateway TENANT HOST".
+func cluster(t *testing.T, lines ...string) *store.State {
+	t.Helper()
+	s := store.NewState()
+	b := store.Batch{}
+	put := func(k store.Key, o store.Object) {
+		b.Revision++
+		b.Events = append(b.Events, store.Event{Key: k, Object: o, Created: b.Revision, Modified: b.Revision})
+	}
+	for n, line := range lines {
+		f := strings.Fields(line)
+		switch f[0] {
+		case "host":
+			h := &store.Host{DatapathID: store.DatapathID(n + 1), Gateway: f[2] == "gateway=true"}
+			fmt.Sscanf(f[3], "weight=%d", &h.Weight)
+			put(store.HostKey(f[1]), h)
+			if f[4] == "live=true" {
+				put(store.LiveHostKey(f[1]), &store.LiveHost{})
+			}
+		case "tenant":
+			put(store.TenantKey(f[1]), &store.Tenant{Number: uint32(n + 1), Gateway: f[2]})
+		case "gateway":
+			put(store.GatewayKey(f[1]), &store.Gateway{Active: f[2], Epoch: 7})
+		default:
+			t.Fatalf("unknown line %q", line)
+		}
+	}
+	s.Apply(b)
+	return s
+}
+
+func TestPlace(t *testing.T) {
+	tests := []struct {
+		name     string
+		cluster  []string
+		want     []string // tenant host epoch
+		problems []string // object: a part of the text
+	}{
+		{
+			name:    "auto spreads by weight over live gateway hosts",
+			cluster: []string{"host h1 gateway=true weight=2 live=true", "host h2 gateway=true weight=1 live=true", "host h3 gateway=true weight=9 live=false", "host h4 gateway=false weight=9 live=true", "tenant a auto", "tenant b auto", "tenant c auto"},
+			want:    []string{"a h1 1", "b h1 1", "c h2 1"},
+		},
+		{
+			name:    "central tenants share one host",
+			cluster: []string{"host h1 gateway=true weight=1 live=true", "host h2 gateway=true weight=1 live=true", "tenant a central", "tenant b central", "tenant c central", "gateway a h2"},
+			want:    []string{"b h2 1", "c h2 1"},
+		},
+		{
+			name:     "a named host is obeyed, and one that cannot be is a problem",
+			cluster:  []string{"host h1 gateway=true weight=1 live=true", "host h2 gateway=false weight=1 live=true", "tenant a h1", "tenant b h2", "tenant c h9"},
+			want:     []string{"a h1 1"},
+			problems: []string{"tenants/b: gateway host h2 is not registered as one", "tenants/c: gateway host h9 is not registered as one"},
+		},
+		{
+			name:    "a gateway that fits stays, also while its host is away",
+			cluster: []string{"host h1 gateway=true weight=1 live=false", "host h2 gateway=true weight=1 live=true", "tenant a auto", "gateway a h1"},
+		},
+		{
+			name:    "a gateway host that is gone is replaced in a new epoch",
+			cluster: []string{"host h2 gateway=true weight=1 live=true", "tenant a auto", "gateway a h1"},
+			want:    []string{"a h2 8"},
+		},
+		{
+			name:     "no gateway host at all",
+			cluster:  []string{"host h1 gateway=false weight=1 live=true", "tenant a auto"},
+			problems: []string{"tenants/a: no gateway host is registered"},
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			placements, problems := place(cluster(t, tt.cluster...))
+			var got []string
+			for _, p := range placements {
+				got = append(got, fmt.Sprintf("%s %s %d", p.tenant, p.gateway.Active, p.gateway.Epoch))
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("placements (-want +got):\n%s", diff)
+			}
+			if len(problems) != len(tt.problems) {
+				t.Fatalf("problems %v, want %v", problems, tt.problems)
+			}
+			for i, p := range problems {
+				if !strings.HasPrefix(p.Object+": "+p.Text, tt.problems[i]) {
+					t.Errorf("problem %v, want %s", p, tt.problems[i])
+				}
+			}
+		})
+	}
+}
+
+// When a controller goes, only its hosts move.
+func TestRendezvousMovesOnlyTheHostsOfWhoLeft(t *testing.T) {
+	all, rest := []string{"c1", "c2", "c3"}, []string{"c1", "c3"}
+	count := map[string]int{}
+	for n := range 300 {
+		host := fmt.Sprintf("h%d", n)
+		before, after := rendezvous(all, host), rendezvous(rest, host)
+		count[before]++
+		if before != "c2" && before != after {
+			t.Errorf("%s moved from %s to %s though c2 left", host, before, after)
+		}
+	}
+	for _, c := range all {
+		if count[c] < 50 {
+			t.Errorf("controller %s has only %d of 300 hosts", c, count[c])
+		}
+	}
+	if got := rendezvous(nil, "h1"); got != "" {
+		t.Errorf("no controllers: got %q", got)
+	}
+}

@@ -1,0 +1,240 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"maps"
+	"slices"
+	"time"
+
+	"sluice/datapath"
+	"sluice/datapath/openflow"
+	"sluice/flows"
+	"sluice/store"
+)
+
+// plan is what one round of programming wants a switch to hold.
+type plan struct {
+	revision store.Revision
+	cookies  []uint64 // the slices; nil: every flow
+	desired  []openflow.Flow
+	problems map[flows.Slice][]store.Problem
+	missing  []store.Key
+}
+
+// realize works off the host's marks and tells the rest how far the switch is.
+func (s *session) realize(ctx context.Context) error {
+	p, taken := s.takePlan()
+	if taken.empty() {
+		return nil
+	}
+	if taken.all {
+		if err := s.c.resyncs.Acquire(ctx, 1); err != nil {
+			s.host.putBack()
+			return err
+		}
+		defer s.c.resyncs.Release(1)
+	}
+	mods, err := s.diff(ctx, p)
+	if err == nil {
+		err = s.commit(ctx, p, mods)
+	}
+	if err != nil {
+		s.host.putBack()
+		return err
+	}
+	s.confirm(p, taken)
+	return nil
+}
+
+func (s *session) confirm(p plan, taken marks) {
+	if taken.all {
+		s.host.resetProblems(p.problems, countTables(p.desired))
+	} else {
+		for _, cookie := range p.cookies {
+			s.host.setProblems(flows.Slice(cookie), p.problems[flows.Slice(cookie)])
+		}
+	}
+	s.host.confirmed(p.revision, p.missing)
+	s.c.report.poke()
+}
+
+// takePlan takes the marks and compiles them under one lock: what it yields is right for
+// exactly one revision.
+func (s *session) takePlan() (plan, marks) {
+	s.c.mu.RLock()
+	defer s.c.mu.RUnlock()
+	taken := s.host.take()
+	if taken.empty() {
+		return plan{}, taken
+	}
+	return s.compile(taken), taken
+}
+
+// compile needs the state's lock.
+func (s *session) compile(taken marks) plan {
+	view := s.view()
+	p := plan{revision: s.c.state.Revision(), problems: map[flows.Slice][]store.Problem{}}
+	one := func(slice flows.Slice) {
+		problems := flows.Compile(s.c.state, view, slice, func(f openflow.Flow) { p.desired = append(p.desired, f) })
+		if len(problems) > 0 {
+			p.problems[slice] = problems
+		}
+	}
+	if taken.all {
+		flows.Slices(s.c.state, s.host.name, one)
+	} else {
+		for _, slice := range slices.Sorted(maps.Keys(taken.slices)) {
+			p.cookies = append(p.cookies, uint64(slice))
+			one(slice)
+		}
+	}
+	p.missing = flows.Missing(s.c.state, view)
+	return p
+}
+
+// diff reads what the switch holds of the plan's slices and yields what differs.
+func (s *session) diff(ctx context.Context, p plan) (flows.Mods, error) {
+	var installed []openflow.Flow
+	err := s.sw.Flows(ctx, p.cookies, func(f *openflow.FlowStats) bool {
+		installed = append(installed, f.Flow)
+		return true
+	})
+	if err != nil {
+		return flows.Mods{}, fmt.Errorf("host %s: read flows: %w", s.host.name, err)
+	}
+	return flows.Diff(installed, p.desired), nil
+}
+
+// commit sends the mods as one bundle. A bundle that the switch refuses is sent again flow
+// by flow, so that the bad flow is named and the rest lands.
+func (s *session) commit(ctx context.Context, p plan, mods flows.Mods) error {
+	if mods.Len() == 0 {
+		return nil
+	}
+	bundle := bundleOf(mods)
+	err := s.sw.Commit(ctx, bundle)
+	var refused *datapath.RefusedError
+	if errors.As(err, &refused) {
+		return s.commitEach(ctx, p, bundle.Mods)
+	}
+	if err != nil {
+		return fmt.Errorf("host %s: commit %d flow mods: %w", s.host.name, mods.Len(), err)
+	}
+	s.counted(bundle.Mods)
+	return nil
+}
+
+func bundleOf(mods flows.Mods) *datapath.Bundle {
+	b := &datapath.Bundle{Mods: make([]datapath.Mod, 0, mods.Len())}
+	add := func(command openflow.Command, list []openflow.Flow) {
+		for _, f := range list {
+			b.Mods = append(b.Mods, datapath.Mod{Command: command, Flow: f})
+		}
+	}
+	add(openflow.DeleteStrict, mods.Delete)
+	add(openflow.ModifyStrict, mods.Modify)
+	add(openflow.Add, mods.Add)
+	return b
+}
+
+func (s *session) commitEach(ctx context.Context, p plan, mods []datapath.Mod) error {
+	errs := s.sw.Apply(ctx, mods)
+	var landed []datapath.Mod
+	for i, mod := range mods {
+		var refused *datapath.RefusedError
+		switch {
+		case errs[i] == nil:
+			landed = append(landed, mod)
+		case errors.As(errs[i], &refused):
+			s.noteRefusal(p, mod, errs[i])
+		default:
+			return fmt.Errorf("host %s: send a flow mod: %w", s.host.name, errs[i])
+		}
+	}
+	s.counted(landed)
+	return nil
+}
+
+func (s *session) noteRefusal(p plan, mod datapath.Mod, err error) {
+	slice := flows.Slice(mod.Flow.Cookie)
+	s.c.mu.RLock()
+	owner := flows.Owner(s.c.state, mod.Flow.Cookie)
+	s.c.mu.RUnlock()
+	p.problems[slice] = append(p.problems[slice], store.Problem{
+		Object: owner,
+		Text:   fmt.Sprintf("the switch of host %s refused %s: %v", s.host.name, mod.Flow.String(), err),
+	})
+	s.c.metrics.Refused.WithLabelValues(s.host.name).Inc()
+}
+
+// counted keeps the number of flows by table and the confirmed mods.
+func (s *session) counted(mods []datapath.Mod) {
+	s.host.mu.Lock()
+	defer s.host.mu.Unlock()
+	for _, mod := range mods {
+		switch mod.Command {
+		case openflow.Add:
+			s.host.tables[mod.Flow.Table]++
+			s.c.metrics.FlowMods.WithLabelValues("add").Inc()
+		case openflow.DeleteStrict:
+			s.host.tables[mod.Flow.Table]--
+			s.c.metrics.FlowMods.WithLabelValues("delete").Inc()
+		default:
+			s.c.metrics.FlowMods.WithLabelValues("modify").Inc()
+		}
+	}
+}
+
+// countTables counts flows by table, for a full resync that knows them all.
+func countTables(desired []openflow.Flow) map[uint8]int {
+	tables := map[uint8]int{}
+	for i := range desired {
+		tables[desired[i].Table]++
+	}
+	return tables
+}
+
+// audit reads the whole switch back, counts what drifted, and mends it.
+func (s *session) audit(ctx context.Context) error {
+	if err := s.c.resyncs.Acquire(ctx, 1); err != nil {
+		return err
+	}
+	defer s.c.resyncs.Release(1)
+	s.c.mu.RLock()
+	p := s.compile(marks{all: true})
+	pending := !s.host.idle()
+	s.c.mu.RUnlock()
+	if pending {
+		return nil // what is marked would look like drift; the next audit is soon enough
+	}
+	mods, err := s.diff(ctx, p)
+	if err != nil {
+		return err
+	}
+	s.countDrift(mods)
+	if err := s.commit(ctx, p, mods); err != nil {
+		return err
+	}
+	s.host.resetProblems(p.problems, countTables(p.desired))
+	return nil
+}
+
+func (s *session) countDrift(mods flows.Mods) {
+	for kind, list := range map[string][]openflow.Flow{"missing": mods.Add, "extra": mods.Delete, "changed": mods.Modify} {
+		if len(list) > 0 {
+			s.c.metrics.Drift.WithLabelValues(s.host.name, kind).Add(float64(len(list)))
+			s.log.Warn("the audit found drift and mends it", "kind", kind, "flows", len(list), "first", list[0].String())
+		}
+	}
+}
+
+// auditDelay spreads the hosts' first audits over one interval.
+func (c *Controller) auditDelay(host string) time.Duration {
+	h := fnv.New32a()
+	h.Write([]byte(host))
+	half := c.opts.AuditInterval / 2
+	return half + time.Duration(h.Sum32()%1000)*half/1000
+}

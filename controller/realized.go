@@ -1,0 +1,233 @@
+package controller
+
+import (
+	"context"
+	"maps"
+	"reflect"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"golang.org/x/time/rate"
+
+	"sluice/store"
+)
+
+const (
+	// patience is how long a host may lag before it becomes an exception, so that it no
+	// longer holds the floor of the others.
+	patience = 500 * time.Millisecond
+	// maxReported bounds the problems and missing ports that one status key carries.
+	maxReported = 50
+)
+
+// report is what this controller last wrote to etcd of its hosts.
+type report struct {
+	wake  broadcast
+	floor *store.StatusController // of reportLoop alone
+
+	mu       sync.Mutex
+	excepted map[string]*store.StatusHost
+}
+
+func (r *report) poke() { r.wake.send() }
+
+// wrote notes a host's exception in etcd; nil: it was taken back.
+func (r *report) wrote(host string, status *store.StatusHost) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if status == nil {
+		delete(r.excepted, host)
+		return
+	}
+	r.excepted[host] = status
+}
+
+// written is what etcd holds of all hosts' exceptions.
+func (r *report) written() map[string]*store.StatusHost {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return maps.Clone(r.excepted)
+}
+
+// reportLoop keeps status/ in etcd true, at most ten writes a second and none when idle.
+func (c *Controller) reportLoop(ctx context.Context) error {
+	if err := c.loadExceptions(ctx); err != nil {
+		return nil // only when ctx ended
+	}
+	limit := rate.NewLimiter(10, 1)
+	lag := time.NewTicker(patience)
+	defer lag.Stop()
+	for {
+		poked := c.report.wake.wait()
+		if err := c.writeReport(ctx); err != nil && ctx.Err() == nil {
+			c.opts.Log.Warn("cannot report to etcd, trying again", "err", err)
+		}
+		if limit.Wait(ctx) != nil {
+			return nil
+		}
+		select {
+		case <-poked:
+		case <-lag.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// loadExceptions reads what an earlier life of any controller wrote, so that stale
+// exceptions are removed. It waits for the first state: nothing is vouched for before.
+func (c *Controller) loadExceptions(ctx context.Context) error {
+	select {
+	case <-c.ready.wait():
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	events, err := backoff.Retry(ctx, func() ([]store.Event, error) {
+		events, _, err := c.opts.Store.List(ctx, store.KindStatusHost)
+		return events, err
+	}, backoff.WithMaxElapsedTime(0))
+	if err != nil {
+		return err
+	}
+	written := c.report.written()
+	for _, e := range events {
+		status, ok := e.Object.(*store.StatusHost)
+		if ok && written[e.Key.Host] == nil {
+			c.report.wrote(e.Key.Host, status)
+		}
+	}
+	return nil
+}
+
+// writeReport writes exceptions first, then the floor that would vouch for those hosts,
+// then takes back exceptions that are over.
+func (c *Controller) writeReport(ctx context.Context) error {
+	floor, excepted := c.standing()
+	c.observe(floor.Floor)
+	written := c.report.written()
+	var before, after []store.Event
+	for _, host := range slices.Sorted(maps.Keys(excepted)) {
+		if !reflect.DeepEqual(excepted[host], written[host]) {
+			before = append(before, store.Event{Key: store.StatusHostKey(host), Object: excepted[host]})
+		}
+	}
+	if !reflect.DeepEqual(floor, c.report.floor) {
+		after = append(after, store.Event{Key: store.StatusControllerKey(c.opts.Name), Object: floor})
+	}
+	for host := range written {
+		if excepted[host] == nil && c.answersFor(host) {
+			after = append(after, store.Event{Key: store.StatusHostKey(host)})
+		}
+	}
+	for _, events := range [][]store.Event{before, after} {
+		if err := c.putStatus(ctx, events); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// putStatus writes events in txns of a bounded size and remembers what was written.
+func (c *Controller) putStatus(ctx context.Context, events []store.Event) error {
+	for part := range slices.Chunk(events, 60) {
+		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+		err := c.opts.Store.PutStatus(ctx, part)
+		cancel()
+		if err != nil {
+			return err
+		}
+		for _, e := range part {
+			switch o := e.Object.(type) {
+			case *store.StatusHost:
+				c.report.wrote(e.Key.Host, o)
+			case *store.StatusController:
+				c.report.floor = o
+			case nil:
+				c.report.wrote(e.Key.Host, nil)
+			}
+		}
+	}
+	return nil
+}
+
+// answersFor tells whether this controller may take back a host's exception: it masters
+// the host, or the host is gone.
+func (c *Controller) answersFor(host string) bool {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.state.Host(host) == nil || c.mastersLocked(host)
+}
+
+// standing is the floor and the exceptions of the hosts that this controller masters.
+func (c *Controller) standing() (*store.StatusController, map[string]*store.StatusHost) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	now := c.state.Revision()
+	floor := &store.StatusController{Floor: now}
+	excepted := map[string]*store.StatusHost{}
+	for name, h := range c.hosts {
+		if !c.mastersLocked(name) {
+			continue
+		}
+		realized, exception := h.standing(now)
+		if exception != nil {
+			excepted[name] = exception
+			continue
+		}
+		floor.Floor = min(floor.Floor, realized)
+	}
+	floor.Problems = c.problemsLocked()
+	floor.Problems = floor.Problems[:min(len(floor.Problems), maxReported)]
+	floor.Unknown = c.unknownLocked()
+	return floor, excepted
+}
+
+// standing is how far the host is, and its exception if the floor may not vouch for it.
+func (h *host) standing(now store.Revision) (store.Revision, *store.StatusHost) {
+	realized, lagging := h.at(now)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	status := &store.StatusHost{Realized: realized}
+	switch {
+	case h.session == nil:
+		status.State = store.HostDown
+	case !h.held, !lagging.IsZero() && time.Since(lagging) > patience:
+		status.State = store.HostBehind
+	case len(h.missing) > 0:
+		status.State = store.HostMissing
+	default:
+		return realized, nil
+	}
+	for _, key := range h.missing[:min(len(h.missing), maxReported)] {
+		status.Missing = append(status.Missing, key.Short())
+	}
+	return realized, status
+}
+
+// disclaim makes a host an exception before this controller claims it: the floor must not
+// vouch for a host that was not programmed yet.
+func (c *Controller) disclaim(ctx context.Context, h *host) error {
+	h.mu.Lock()
+	h.held = false
+	realized := h.realized
+	h.mu.Unlock()
+	status := &store.StatusHost{State: store.HostBehind, Realized: realized}
+	err := c.opts.Store.PutStatus(ctx, []store.Event{{Key: store.StatusHostKey(h.name), Object: status}})
+	if err != nil {
+		return err
+	}
+	c.report.wrote(h.name, status)
+	return nil
+}
+
+// observe measures revisions that all healthy hosts hold now.
+func (c *Controller) observe(floor store.Revision) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for len(c.seen) > 0 && c.seen[0].revision <= floor {
+		c.metrics.Realize.Observe(time.Since(c.seen[0].at).Seconds())
+		c.seen = c.seen[1:]
+	}
+}

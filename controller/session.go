@@ -1,0 +1,288 @@
+package controller
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+
+	"sluice/datapath"
+	"sluice/flows"
+	"sluice/store"
+)
+
+var (
+	errReplaced  = errors.New("the same switch dialled in again")
+	errForgotten = errors.New("its host was deleted")
+)
+
+// session is one switch's life with this controller.
+type session struct {
+	c    *Controller
+	host *host
+	sw   *datapath.Switch
+	log  *slog.Logger
+
+	mu     sync.Mutex
+	role   datapath.Role
+	ofport map[string]uint32 // interface name -> OpenFlow port number
+}
+
+// serve runs a switch's session: it returns when the session is over.
+func (c *Controller) serve(ctx context.Context, sw *datapath.Switch) {
+	log := c.opts.Log.With("dpid", store.DatapathID(sw.DatapathID()).String())
+	h := c.identify(ctx, store.DatapathID(sw.DatapathID()), log)
+	if h == nil {
+		return
+	}
+	s := &session{c: c, host: h, sw: sw, log: log.With("host", h.name), ofport: map[string]uint32{}}
+	h.attach(s)
+	s.log.Info("switch connected", "remote", sw.RemoteAddr())
+	c.report.poke()
+	err := s.run(ctx)
+	h.detach(s)
+	s.log.Info("switch gone", "err", err)
+	c.report.poke()
+}
+
+// identify waits until a host with that datapath id is registered. Until then the switch
+// is listed as unknown and gets nothing.
+func (c *Controller) identify(ctx context.Context, id store.DatapathID, log *slog.Logger) *host {
+	for first := true; ; first = false {
+		changed := c.changed.wait()
+		if h := c.hostByDatapath(id); h != nil {
+			if !first {
+				c.countUnknown(id, -1)
+			}
+			return h
+		}
+		if first {
+			c.countUnknown(id, 1)
+			log.Warn("a switch with an unknown datapath id dialled in; it gets no flows until its host registers")
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			c.countUnknown(id, -1)
+			return nil
+		}
+	}
+}
+
+func (c *Controller) hostByDatapath(id store.DatapathID) *host {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	item := c.state.HostByDatapath(id)
+	if item == nil {
+		return nil
+	}
+	return c.hosts[item.Key.Host]
+}
+
+func (c *Controller) countUnknown(id store.DatapathID, by int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.unknown[id] += by; c.unknown[id] <= 0 {
+		delete(c.unknown, id)
+	}
+	c.report.poke()
+}
+
+// run alternates between being the switch's master and watching another master.
+func (s *session) run(ctx context.Context) error {
+	retry := backoff.NewExponentialBackOff()
+	for ctx.Err() == nil {
+		changed := s.c.changed.wait()
+		if !s.c.mayMaster(s.host.name) {
+			if err := s.follow(ctx, changed); err != nil {
+				return err
+			}
+			continue
+		}
+		err := s.master(ctx)
+		switch {
+		case err == nil:
+			retry.Reset()
+			continue
+		case s.sw.Err() != nil:
+			return s.sw.Err()
+		case ctx.Err() != nil:
+			return ctx.Err()
+		}
+		s.log.Warn("not the switch's master", "err", err)
+		select {
+		case <-changed:
+		case <-time.After(retry.NextBackOff()):
+		case <-ctx.Done():
+		}
+	}
+	return ctx.Err()
+}
+
+// follow stays a slave until something about the claims changes. A slave can read.
+func (s *session) follow(ctx context.Context, changed <-chan struct{}) error {
+	if s.getRole() != datapath.RoleSlave {
+		_, generation, err := s.sw.Role(ctx)
+		if err != nil {
+			return err
+		}
+		if generation == noGeneration {
+			generation = 0
+		}
+		if err := s.sw.Become(ctx, datapath.RoleSlave, generation); err != nil {
+			return err
+		}
+		s.setRole(datapath.RoleSlave)
+	}
+	for {
+		select {
+		case <-changed:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		case _, open := <-s.sw.Events():
+			if !open {
+				return s.sw.Err()
+			}
+		}
+	}
+}
+
+// master claims the host, becomes the switch's master and programs it until it is no
+// longer the master (nil: look again) or an error.
+func (s *session) master(ctx context.Context) error {
+	if err := s.claim(ctx); err != nil {
+		return err
+	}
+	s.setRole(datapath.RoleMaster)
+	defer s.setRole(datapath.RoleEqual)
+	s.log.Info("programming the switch")
+	if err := s.startOver(ctx); err != nil {
+		return err
+	}
+	return s.program(ctx)
+}
+
+// startOver reads the ports afresh and asks for a resync.
+func (s *session) startOver(ctx context.Context) error {
+	if err := s.readPorts(ctx); err != nil {
+		return err
+	}
+	s.host.markAll(s.c.revision())
+	s.host.wakeUp()
+	return nil
+}
+
+// program keeps the switch right.
+func (s *session) program(ctx context.Context) error {
+	audit := time.NewTimer(s.c.auditDelay(s.host.name))
+	defer audit.Stop()
+	counters := time.NewTicker(s.c.opts.CounterInterval)
+	defer counters.Stop()
+	for {
+		changed := s.c.changed.wait()
+		if !s.c.masters(s.host.name) {
+			return nil
+		}
+		var err error
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-changed:
+		case event, open := <-s.sw.Events():
+			if !open {
+				return s.sw.Err()
+			}
+			err = s.handle(ctx, event)
+		case <-s.host.wake:
+			err = s.realize(ctx)
+		case <-audit.C:
+			err = s.audit(ctx)
+			audit.Reset(s.c.opts.AuditInterval)
+		case <-counters.C:
+			err = s.readCounters(ctx)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func (s *session) handle(ctx context.Context, event datapath.Event) error {
+	switch e := event.(type) {
+	case datapath.PortEvent:
+		s.portChanged(e)
+	case datapath.FlowRemoved:
+		s.host.counts.removed(&e.Flow)
+	case datapath.Demoted:
+		return datapath.ErrDemoted
+	case datapath.Overflow:
+		return s.startOver(ctx)
+	}
+	return nil
+}
+
+func (s *session) readPorts(ctx context.Context) error {
+	ports, err := s.sw.Ports(ctx)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	clear(s.ofport)
+	for _, p := range ports {
+		s.ofport[p.Name] = p.Number
+	}
+	return nil
+}
+
+// portChanged notes an interface that came, went or was renumbered, and marks what it carries.
+func (s *session) portChanged(e datapath.PortEvent) {
+	s.mu.Lock()
+	before, had := s.ofport[e.Port.Name]
+	gone := e.Reason == datapath.PortDeleted
+	if gone {
+		delete(s.ofport, e.Port.Name)
+	} else {
+		s.ofport[e.Port.Name] = e.Port.Number
+	}
+	s.mu.Unlock()
+	if had == !gone && before == e.Port.Number {
+		return
+	}
+	s.c.markPort(s.host, e.Port.Name)
+}
+
+func (c *Controller) markPort(h *host, iface string) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	rev := c.state.Revision()
+	mark := func(slice flows.Slice) { h.mark(slice, rev) }
+	if all := flows.AffectedPort(c.state, h.name, iface, mark); all {
+		h.markAll(rev)
+	}
+	h.wakeIfMarked()
+}
+
+// view is the switch as the compiler sees it.
+func (s *session) view() flows.Switch {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return flows.Switch{Host: s.host.name, OFPort: maps.Clone(s.ofport)}
+}
+
+func (s *session) getRole() datapath.Role {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.role
+}
+
+func (s *session) setRole(r datapath.Role) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.role = r
+}
