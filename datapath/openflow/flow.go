@@ -12,10 +12,23 @@ type Flow struct {
 	Match       Match
 	Actions     []Action // none: drop
 	Flags       Flags
+
+	// Unknown is what a flow of someone else matches besides, in fields that this package
+	// does not know: their OXM bytes, so that the flow can still be shown and deleted.
+	Unknown string
 }
 
 // Flags are the flags of a flow mod (OpenFlow 1.3, A.3.4.1).
 type Flags uint16
+
+// The flags of a flow mod.
+const (
+	SendFlowRemoved Flags = 1 << iota
+	CheckOverlap
+	ResetCounts
+	NoPacketCounts
+	NoByteCounts
+)
 
 // FlowStats is an installed flow with its counters.
 type FlowStats struct {
@@ -43,7 +56,12 @@ type Action interface{ isAction() }
 
 // Reserved ports (OpenFlow 1.3, A.2.1).
 const (
+	PortUnset      uint32 = 0xfffffff7 // Open vSwitch's own
 	PortInPort     uint32 = 0xfffffff8
+	PortTable      uint32 = 0xfffffff9
+	PortNormal     uint32 = 0xfffffffa
+	PortFlood      uint32 = 0xfffffffb
+	PortAll        uint32 = 0xfffffffc
 	PortController uint32 = 0xfffffffd
 	PortLocal      uint32 = 0xfffffffe
 	PortAny        uint32 = 0xffffffff

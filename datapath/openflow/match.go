@@ -60,12 +60,36 @@ func In(f Field, p netip.Prefix) MatchField {
 	return Masked(f, Address(p.Masked().Addr()), mask)
 }
 
-// NewMatch sorts fields into a match and leaves out those that match anything.
+// NewMatch sorts fields into a match and leaves out those that match anything. Wide
+// registers, vlan_tci and an exact ip_frag of zero come out under the names that Open
+// vSwitch reads back for them. Of a field given twice the last one counts.
 func NewMatch(fields ...MatchField) Match {
-	m := slices.DeleteFunc(slices.Clone(fields), func(f MatchField) bool { return f.Mask.IsZero() })
-	slices.SortFunc(m, func(a, b MatchField) int { return int(a.Field) - int(b.Field) })
-	return m
+	m := make(Match, 0, len(fields)+1)
+	for _, f := range fields {
+		if f.Mask.IsZero() {
+			continue
+		}
+		if f.Field == FieldIPFrag && f.Value.IsZero() {
+			f.Mask = U64(1) // no fragment at all: the bit for later ones says nothing more
+		}
+		m = append(m, f)
+		for i := len(m) - 1; i < len(m); i++ {
+			m = split(m, i)
+		}
+	}
+	slices.SortStableFunc(m, byField)
+	out := m[:0]
+	for i, f := range m {
+		if i+1 < len(m) && m[i+1].Field == f.Field {
+			continue
+		}
+		out = append(out, f)
+	}
+	return out
 }
+
+// Equal tells whether two matches are the same.
+func (m Match) Equal(n Match) bool { return slices.Equal(m, n) }
 
 // Get is the match's field f, and whether it is there.
 func (m Match) Get(f Field) (MatchField, bool) {
