@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"sluice/flows"
+	"sluice/hostagent"
+	agentapi "sluice/hostagent/api"
+	"sluice/store/etcd"
+)
+
+// agentFlags are the command line of sluice agent.
+type agentFlags struct {
+	options        hostagent.Options
+	vtep           string
+	infrastructure []string
+	etcd           etcdFlags
+	log            logFlags
+}
+
+func agentCommand() *cobra.Command {
+	var o agentFlags
+	cmd := &cobra.Command{
+		Use:   "agent",
+		Short: "Run a host's agent: it attaches containers",
+		Long: `Run the agent of this host. It registers the host, makes the bridge br-int with its tunnel port,
+attaches containers, and runs the kernel's side of gateways. What it made stays when it stops.`,
+		Example: `  sluice agent --host h1 --vtep 192.0.2.21 --etcd-endpoints http://192.0.2.1:2379 --controllers tcp:192.0.2.1:6653
+  sluice agent --host h2 --vtep 192.0.2.22 --etcd-endpoints http://192.0.2.1:2379 --controllers tcp:192.0.2.1:6653 --gateway --uplink eth0`,
+		Args: cobra.NoArgs,
+	}
+	o.register(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		log, err := o.log.logger(cmd.ErrOrStderr())
+		if err != nil {
+			return err
+		}
+		if err := o.parse(); err != nil {
+			return err
+		}
+		return o.run(cmd.Context(), log)
+	}
+	return cmd
+}
+
+func (o *agentFlags) register(cmd *cobra.Command) {
+	f, a := cmd.Flags(), &o.options
+	f.StringVar(&a.Host, "host", "", "this host's name, a DNS label")
+	f.StringVar(&o.vtep, "vtep", "", "this host's tunnel address")
+	f.StringVar(&a.Encap, "encap", "vxlan", "how frames travel between hosts: vxlan, geneve or gre")
+	f.StringVar(&a.DatapathType, "datapath-type", "system", "the switch's datapath: system or netdev (userspace)")
+	f.StringVar(&a.OVSDB, "ovsdb", "unix:/run/openvswitch/db.sock", "the switch's database")
+	f.StringSliceVar(&a.Controllers, "controllers", nil, "where the switch dials: tcp:IP:PORT")
+	f.StringVar(&a.Socket, "socket", agentapi.DefaultSocket, "unix socket where containers are attached")
+	f.StringVar(&a.StateDir, "state-dir", "/var/lib/sluice/agent", "directory of the host's identity; keep it over restarts")
+	f.StringVar(&a.Uplink, "uplink", "", "interface to the outside")
+	f.BoolVar(&a.Gateway, "gateway", false, "tenants may leave through this host")
+	f.StringSliceVar(&o.infrastructure, "infrastructure", nil, "prefixes that tenants must not reach, besides the tunnel address's own")
+	o.etcd.register(cmd, "URLs of etcd")
+	o.log.register(cmd)
+	for _, name := range []string{"host", "vtep", "controllers", "etcd-endpoints"} {
+		must(cmd.MarkFlagRequired(name))
+	}
+	completeWords(cmd, "encap", "vxlan", "geneve", "gre")
+	completeWords(cmd, "datapath-type", "system", "netdev")
+}
+
+// parse reads the flags that are addresses.
+func (o *agentFlags) parse() (err error) {
+	if o.options.VTEP, err = netip.ParseAddr(o.vtep); err != nil {
+		return usagef("--vtep %q: write it as 192.0.2.21", o.vtep)
+	}
+	for _, text := range o.infrastructure {
+		p, err := netip.ParsePrefix(text)
+		if err != nil {
+			return usagef("--infrastructure %q: write it as 192.0.2.0/24", text)
+		}
+		o.options.Infrastructure = append(o.options.Infrastructure, p)
+	}
+	return nil
+}
+
+// run wires an agent and serves until ctx ends.
+func (o *agentFlags) run(ctx context.Context, log *slog.Logger) error {
+	reach, err := o.etcd.options(log)
+	if err != nil {
+		return err
+	}
+	client, err := etcd.Connect(ctx, reach)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	o.options.Store, o.options.Log = client, log
+	o.options.RunDir = os.Getenv("OVS_RUNDIR")
+	o.options.Tables = map[int]string{}
+	for _, t := range flows.Tables() {
+		o.options.Tables[int(t.ID)] = t.Name
+	}
+	agent, err := hostagent.New(o.options)
+	if err != nil {
+		return err
+	}
+	if err := agent.Run(ctx); err != nil && !errors.Is(err, context.Canceled) {
+		return fmt.Errorf("host %s: %w", o.options.Host, err)
+	}
+	return nil
+}

@@ -1,0 +1,139 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"sluice/controller/api"
+	"sluice/integration/lab"
+)
+
+const (
+	defaultAPI = "http://127.0.0.1:8080"
+	apiEnv     = "SLUICE_API"
+)
+
+// apiFlag makes a command a client of the API.
+func apiFlag(cmd *cobra.Command) {
+	cmd.Flags().String("api", "", "URL of the API (default $"+apiEnv+", the running lab's, or "+defaultAPI+")")
+}
+
+// dial is a client of the API that the command line, the environment or the lab names.
+func dial(cmd *cobra.Command) (*api.Client, error) {
+	flag, err := cmd.Flags().GetString("api")
+	if err != nil {
+		return nil, err
+	}
+	c, err := api.Dial(cmp.Or(flag, os.Getenv(apiEnv), labAPI(cmd.Context()), defaultAPI))
+	if err != nil {
+		return nil, usageError{err}
+	}
+	return c, nil
+}
+
+// labAPI is where the running lab's API is, or nothing: without a lab there is none to ask.
+func labAPI(ctx context.Context) string {
+	st, err := lab.Load(ctx)
+	if err != nil {
+		return ""
+	}
+	return st.API
+}
+
+// clientCommand is a command that asks the API and prints what it answers.
+func clientCommand(cmd *cobra.Command, run func(cmd *cobra.Command, c *api.Client, args []string) error) *cobra.Command {
+	apiFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		c, err := dial(cmd)
+		if err != nil {
+			return err
+		}
+		return run(cmd, c, args)
+	}
+	return cmd
+}
+
+// completionTime bounds how long a shell waits for names.
+const completionTime = 2 * time.Second
+
+// lister finds names for completion.
+type lister func(ctx context.Context, c *api.Client) ([]string, error)
+
+// completeArg offers names for the first argument.
+func completeArg(names lister) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+		if len(args) > 0 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		return complete(cmd, names, typed)
+	}
+}
+
+// completeFlag offers names for a flag's value.
+func completeFlag(cmd *cobra.Command, flag string, names lister) {
+	must(cmd.RegisterFlagCompletionFunc(flag, func(cmd *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+		return complete(cmd, names, typed)
+	}))
+}
+
+func complete(cmd *cobra.Command, names lister, typed string) ([]string, cobra.ShellCompDirective) {
+	c, err := dial(cmd)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	ctx, cancel := context.WithTimeout(cmd.Context(), completionTime)
+	defer cancel()
+	all, err := names(ctx, c)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	return matching(all, typed), cobra.ShellCompDirectiveNoFileComp
+}
+
+// matching are the names that begin with what was typed.
+func matching(names []string, typed string) (fit []string) {
+	for _, name := range names {
+		if strings.HasPrefix(name, typed) {
+			fit = append(fit, name)
+		}
+	}
+	return fit
+}
+
+func tenantNames(ctx context.Context, c *api.Client) ([]string, error) {
+	list, err := c.Tenants(ctx)
+	return namesOf(list, func(t api.Tenant) string { return t.Name }), err
+}
+
+func networkNames(ctx context.Context, c *api.Client) ([]string, error) {
+	list, err := c.Networks(ctx, "")
+	return namesOf(list, func(n api.Network) string { return n.Tenant + "/" + n.Name }), err
+}
+
+func hostNames(ctx context.Context, c *api.Client) ([]string, error) {
+	list, err := c.Hosts(ctx)
+	return namesOf(list, func(h api.Host) string { return h.Name }), err
+}
+
+func portNames(ctx context.Context, c *api.Client) ([]string, error) {
+	list, err := c.Ports(ctx, api.PortFilter{})
+	return namesOf(list, portName), err
+}
+
+func namesOf[T any](list []T, name func(T) string) []string {
+	names := make([]string, len(list))
+	for i, v := range list {
+		names[i] = name(v)
+	}
+	return names
+}
+
+// completeWords offers fixed words for a flag's value.
+func completeWords(cmd *cobra.Command, flag string, words ...string) {
+	must(cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp)))
+}

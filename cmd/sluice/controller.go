@@ -1,0 +1,180 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+
+	"sluice/controller"
+	"sluice/controller/api"
+	"sluice/store"
+	"sluice/store/etcd"
+)
+
+// controllerFlags are the command line of sluice controller.
+type controllerFlags struct {
+	name                   string
+	openflow, api          string
+	dataDir                string
+	etcd                   etcdFlags
+	embedClient, embedPeer string
+	log                    logFlags
+}
+
+func controllerCommand() *cobra.Command {
+	var o controllerFlags
+	cmd := &cobra.Command{
+		Use:   "controller",
+		Short: "Run a controller: it programs every switch",
+		Long: `Run a controller. Switches dial in at --listen-openflow, clients at --listen-api. Without
+--etcd-endpoints it runs an etcd of its own, which keeps its data below --data-dir.`,
+		Example: `  sluice controller
+  sluice controller --name c1 --listen-openflow 192.0.2.1:6653 --embedded-etcd-client-url http://192.0.2.1:2379
+  sluice controller --etcd-endpoints https://192.0.2.11:2379,https://192.0.2.12:2379 --etcd-ca ca.pem --etcd-cert c1.pem --etcd-key c1.key`,
+		Args: cobra.NoArgs,
+	}
+	o.register(cmd)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		log, err := o.log.logger(cmd.ErrOrStderr())
+		if err != nil {
+			return err
+		}
+		return o.run(cmd.Context(), log)
+	}
+	return cmd
+}
+
+func (o *controllerFlags) register(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&o.name, "name", "", "unique among the controllers (default the machine's name)")
+	f.StringVar(&o.openflow, "listen-openflow", ":6653", "address where switches dial in")
+	f.StringVar(&o.api, "listen-api", "127.0.0.1:8080", "address of the HTTP API; it asks for no password")
+	f.StringVar(&o.dataDir, "data-dir", "/var/lib/sluice", "directory of the embedded etcd")
+	o.etcd.register(cmd, "URLs of etcd (default an embedded one)")
+	f.StringVar(&o.embedClient, "embedded-etcd-client-url", "http://127.0.0.1:2379", "where the embedded etcd serves agents and other controllers")
+	f.StringVar(&o.embedPeer, "embedded-etcd-peer-url", "http://127.0.0.1:2380", "where the embedded etcd would meet other members")
+	o.log.register(cmd)
+}
+
+// run wires a controller and serves until ctx ends.
+func (o *controllerFlags) run(ctx context.Context, log *slog.Logger) error {
+	name, err := o.controllerName()
+	if err != nil {
+		return err
+	}
+	// Listen first: a taken address must fail before anything else starts.
+	openflow, err := net.Listen("tcp", o.openflow)
+	if err != nil {
+		return fmt.Errorf("listen for switches at %s: %w", o.openflow, err)
+	}
+	defer openflow.Close()
+	web, err := net.Listen("tcp", o.api)
+	if err != nil {
+		return fmt.Errorf("listen for API clients at %s: %w", o.api, err)
+	}
+	defer web.Close()
+
+	client, closeStore, err := o.openStore(ctx, name, log)
+	if err != nil {
+		return err
+	}
+	defer closeStore()
+
+	registry := newRegistry()
+	c := controller.New(controller.Options{
+		Name: name, Store: client, OpenFlow: openflow, Registry: registry, Log: log,
+		Listen: store.LiveController{OpenFlow: openflow.Addr().String(), API: "http://" + web.Addr().String(), Since: time.Now().UTC()},
+	})
+	handler := api.New(api.Options{
+		Name: name, Version: version(), Controller: c, Store: client, Registry: registry, Log: log,
+	})
+	log.Info("controller started", "name", name, "openflow", openflow.Addr(), "api", web.Addr())
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return c.Run(ctx) })
+	g.Go(func() error { return serve(ctx, web, handler) })
+	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) {
+		return err
+	}
+	log.Info("controller stopped", "name", name)
+	return nil
+}
+
+func (o *controllerFlags) controllerName() (string, error) {
+	hostname, err := os.Hostname()
+	if o.name == "" && err != nil {
+		return "", fmt.Errorf("name of this controller: %w: give it with --name", err)
+	}
+	return cmp.Or(o.name, hostname), nil
+}
+
+// openStore connects to etcd, after it has started an embedded one where none was named.
+func (o *controllerFlags) openStore(ctx context.Context, name string, log *slog.Logger) (*etcd.Client, func(), error) {
+	options, err := o.etcd.options(log)
+	if err != nil {
+		return nil, nil, err
+	}
+	stop := func() {}
+	if len(options.Endpoints) == 0 {
+		embedded, err := etcd.StartEmbedded(ctx, etcd.EmbedOptions{
+			Name: name, Dir: filepath.Join(o.dataDir, "etcd"), ClientURL: o.embedClient, PeerURL: o.embedPeer, Log: log,
+		})
+		if err != nil {
+			return nil, nil, err
+		}
+		options.Endpoints, stop = embedded.Endpoints(), embedded.Close
+	}
+	client, err := etcd.Connect(ctx, options)
+	if err != nil {
+		stop()
+		return nil, nil, err
+	}
+	return client, func() {
+		if err := client.Close(); err != nil {
+			log.Warn("disconnect from etcd", "err", err)
+		}
+		stop()
+	}, nil
+}
+
+func newRegistry() *prometheus.Registry {
+	r := prometheus.NewRegistry()
+	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return r
+}
+
+// Bounds of the API's server.
+const (
+	headerTime   = 10 * time.Second // a client that sends no request is cut off
+	shutdownTime = 3 * time.Second  // requests in flight may end
+)
+
+// serve answers HTTP until ctx ends, then lets running requests end.
+func serve(ctx context.Context, l net.Listener, h http.Handler) error {
+	server := &http.Server{Handler: h, ReadHeaderTimeout: headerTime}
+	stopped := make(chan error, 1)
+	go func() {
+		<-ctx.Done()
+		bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTime)
+		defer cancel()
+		stopped <- server.Shutdown(bounded)
+	}()
+	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("API at %s: %w", l.Addr(), err)
+	}
+	if err := <-stopped; err != nil && !errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("API at %s: stop: %w", l.Addr(), err)
+	}
+	return nil
+}

@@ -1,0 +1,126 @@
+package main
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"sluice/controller/api"
+	"sluice/store"
+)
+
+func hostCommand() *cobra.Command {
+	return group("host", "Hosts: machines with a switch and an agent",
+		"  sluice host list\n  sluice host show h1",
+		hostList(), hostShow(), hostDelete())
+}
+
+func hostList() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "list",
+		Aliases: []string{"ls"},
+		Short:   "List hosts and how they stand",
+		Example: "  sluice host list\n  sluice host list -o yaml",
+		Args:    cobra.NoArgs,
+	}
+	out := outputFlag(cmd)
+	return clientCommand(cmd, func(cmd *cobra.Command, c *api.Client, _ []string) error {
+		list, err := c.Hosts(cmd.Context())
+		if err != nil {
+			return err
+		}
+		return out.print(cmd.OutOrStdout(), list, func(w io.Writer) { writeHosts(w, list) })
+	})
+}
+
+func writeHosts(w io.Writer, list []api.Host) {
+	p := painterFor(w)
+	g := columns("name", "state", "agent", "vtep", "encap", "gateway", "ports", "flows", "master")
+	for _, h := range list {
+		g.row(h.Name, p.state(h.State), p.agent(h.Live), joined(h.VTEPs), h.Encap, yesNo(h.Gateway, "yes", "no"),
+			fmt.Sprint(h.Ports), fmt.Sprint(h.Flows), h.Master)
+	}
+	g.write(w)
+}
+
+func hostShow() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:               "show NAME",
+		Short:             "Show a host",
+		Example:           "  sluice host show h1",
+		Args:              named("NAME"),
+		ValidArgsFunction: completeArg(hostNames),
+	}
+	out := outputFlag(cmd)
+	return clientCommand(cmd, func(cmd *cobra.Command, c *api.Client, args []string) error {
+		h, err := c.Host(cmd.Context(), args[0])
+		if err != nil {
+			return err
+		}
+		return out.print(cmd.OutOrStdout(), h, func(w io.Writer) { writeHost(w, h) })
+	})
+}
+
+func writeHost(w io.Writer, h api.Host) {
+	p := painterFor(w)
+	facts(w,
+		"Host", h.Name,
+		"State", fmt.Sprintf("%s at revision %d", p.state(h.State), h.Realized),
+		"Agent", p.agent(h.Live),
+		"Master", h.Master,
+		"Switch", fmt.Sprintf("%s, %s", h.DatapathID, yesNo(h.Connected, "connected here", "not connected here")),
+		"Tunnels", fmt.Sprintf("%s at %s", h.Encap, joined(h.VTEPs)),
+		"Underlay MTU", positive(h.UnderlayMTU),
+		"Uplink", h.Uplink,
+		"Gateway", yesNo(h.Gateway, "yes", "no"),
+		"Weight", positive(h.Weight),
+		"Closed to tenants", joined(h.Infrastructure),
+		"Ports", fmt.Sprint(h.Ports),
+		"Flows", fmt.Sprint(h.Flows),
+		"Missing", joined(h.Missing),
+		"Labels", pairs(h.Labels),
+		"Incarnation", h.Incarnation,
+		"Created", fmt.Sprintf("revision %d", h.Created),
+	)
+	writeProblems(w, h.Problems)
+}
+
+// positive writes a number, and nothing for zero.
+func positive(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprint(n)
+}
+
+func writeProblems(w io.Writer, problems store.Problems) {
+	if len(problems) == 0 {
+		return
+	}
+	p := painterFor(w)
+	fmt.Fprintf(w, "\n%s\n", p.bad(counted(len(problems), "problem")+":"))
+	for _, problem := range problems {
+		fmt.Fprintf(w, "  %s: %s\n", problem.Object, problem.Text)
+	}
+}
+
+func hostDelete() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "delete NAME",
+		Aliases: []string{"rm"},
+		Short:   "Forget a host and its ports",
+		Long: `Forget a host and its ports. An agent that still runs there finds its writes refused, cleans
+up, and registers anew with no ports.`,
+		Example:           "  sluice host delete h3",
+		Args:              named("NAME"),
+		ValidArgsFunction: completeArg(hostNames),
+	}
+	return clientCommand(cmd, func(cmd *cobra.Command, c *api.Client, args []string) error {
+		if _, err := c.DeleteHost(cmd.Context(), args[0]); err != nil {
+			return err
+		}
+		fmt.Fprintf(cmd.OutOrStdout(), "host %s deleted\n", args[0])
+		return nil
+	})
+}

@@ -1,0 +1,19 @@
+// Command sluice is all of Sluice but its CNI plugin: the controller, the host agent, the
+// lab, and the client commands. This package holds flags, wiring and output, nothing else.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	root := newRoot()
+	root.SetArgs(os.Args[1:])
+	code := exitStatus(root, root.ExecuteContext(ctx))
+	stop()
+	os.Exit(code)
+}

@@ -1,0 +1,186 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/fatih/color"
+	"github.com/jedib0t/go-pretty/v6/table"
+	"github.com/jedib0t/go-pretty/v6/text"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+	"sigs.k8s.io/yaml"
+)
+
+// format is the value of -o.
+type format string
+
+const (
+	formatTable format = "table"
+	formatJSON  format = "json"
+	formatYAML  format = "yaml"
+)
+
+func (f *format) String() string { return string(*f) }
+
+// Type names the value in the help.
+func (f *format) Type() string { return "format" }
+
+// Set refuses formats that nobody writes.
+func (f *format) Set(s string) error {
+	switch format(s) {
+	case formatTable, formatJSON, formatYAML:
+		*f = format(s)
+		return nil
+	}
+	return fmt.Errorf("it is table, json or yaml")
+}
+
+// outputFlag gives a command -o.
+func outputFlag(cmd *cobra.Command) *format {
+	f := formatTable
+	cmd.Flags().VarP(&f, "output", "o", "table, json or yaml")
+	complete := cobra.FixedCompletions([]string{"table", "json", "yaml"}, cobra.ShellCompDirectiveNoFileComp)
+	must(cmd.RegisterFlagCompletionFunc("output", complete))
+	return &f
+}
+
+// must is for wiring that is wrong in the source or never.
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
+}
+
+// print writes v in the format; people's own form is for the caller to write.
+func (f *format) print(w io.Writer, v any, people func(io.Writer)) error {
+	switch *f {
+	case formatJSON:
+		enc := json.NewEncoder(w)
+		enc.SetEscapeHTML(false)
+		enc.SetIndent("", "  ")
+		return enc.Encode(v)
+	case formatYAML:
+		b, err := yaml.Marshal(v)
+		if err != nil {
+			return fmt.Errorf("write yaml: %w", err)
+		}
+		_, err = w.Write(b)
+		return err
+	}
+	people(w)
+	return nil
+}
+
+// grid is a table for people: a header, and columns apart by spaces.
+type grid struct {
+	header []string
+	rows   [][]string
+}
+
+func columns(header ...string) *grid { return &grid{header: header} }
+
+func (g *grid) row(cells ...string) { g.rows = append(g.rows, cells) }
+
+func (g *grid) write(w io.Writer) {
+	t := table.NewWriter()
+	style := table.StyleDefault
+	style.Options = table.OptionsNoBordersAndSeparators
+	style.Box.PaddingLeft, style.Box.PaddingRight = "", "   "
+	style.Format.Header = text.FormatUpper
+	t.SetStyle(style)
+	t.SuppressTrailingSpaces()
+	t.AppendHeader(tableRow(g.header))
+	for _, r := range g.rows {
+		t.AppendRow(tableRow(r))
+	}
+	fmt.Fprintln(w, t.Render())
+}
+
+func tableRow(cells []string) table.Row {
+	row := make(table.Row, len(cells))
+	for i, c := range cells {
+		if c == "" {
+			c = "-"
+		}
+		row[i] = c
+	}
+	return row
+}
+
+// facts writes what one object is, a line each. A fact without value is left out.
+func facts(w io.Writer, pairs ...string) {
+	width := 0
+	for i := 0; i < len(pairs); i += 2 {
+		if pairs[i+1] != "" {
+			width = max(width, len(pairs[i]))
+		}
+	}
+	for i := 0; i < len(pairs); i += 2 {
+		if pairs[i+1] != "" {
+			fmt.Fprintf(w, "%-*s  %s\n", width+1, pairs[i]+":", pairs[i+1])
+		}
+	}
+}
+
+// joined writes a list with commas.
+func joined[T any](list []T) string {
+	texts := make([]string, len(list))
+	for i, v := range list {
+		texts[i] = fmt.Sprint(v)
+	}
+	return strings.Join(texts, ", ")
+}
+
+// counted is a number and its noun: 1 port, 2 ports.
+func counted(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+func yesNo(b bool, yes, no string) string {
+	if b {
+		return yes
+	}
+	return no
+}
+
+// isTerminal tells whether a person watches w.
+func isTerminal(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// painter colours words on a terminal and leaves them plain in a pipe, or where NO_COLOR
+// is set.
+type painter struct{ on bool }
+
+func painterFor(w io.Writer) painter {
+	return painter{isTerminal(w) && os.Getenv("NO_COLOR") == ""}
+}
+
+func (p painter) paint(s string, attributes ...color.Attribute) string {
+	c := color.New(attributes...)
+	if p.on {
+		c.EnableColor()
+	} else {
+		c.DisableColor()
+	}
+	return c.Sprint(s)
+}
+
+// pairs writes labels in the order of their keys.
+func pairs(labels map[string]string) string {
+	var list []string
+	for _, k := range slices.Sorted(maps.Keys(labels)) {
+		list = append(list, k+"="+labels[k])
+	}
+	return strings.Join(list, ", ")
+}

@@ -1,0 +1,176 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"sluice/controller/api"
+)
+
+// Exit statuses that scripts may rely on.
+const (
+	statusDone   = 0
+	statusFailed = 1
+	statusUsage  = 2
+)
+
+// usageError is a command line that means nothing.
+type usageError struct{ err error }
+
+func (e usageError) Error() string { return e.err.Error() }
+func (e usageError) Unwrap() error { return e.err }
+
+func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+// quietExit ends the program with a status that needs no words, such as that of a command
+// run in a container.
+type quietExit int
+
+func (e quietExit) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
+
+// Groups of commands in the help.
+const (
+	groupObjects = "objects"
+	groupLook    = "look"
+	groupRun     = "run"
+)
+
+func newRoot() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "sluice",
+		Short: "Networks for the tenants of a shared container cluster",
+		Long: `Sluice gives every tenant of a shared container cluster a network of its own, made of
+explicit OpenFlow flows that name the tenant and the object that they serve.
+
+Client commands talk to the API at --api, else $SLUICE_API, else that of the running lab,
+else ` + defaultAPI + `.
+
+Exit status: 0 done; 1 it failed, with one line that says what and which object; 2 wrong
+usage. sluice flows --diff exits 1 when it finds something.`,
+		Example: `  sluice lab up
+  sluice tenant create alice --subnet 10.0.0.0/24
+  sluice lab run h1 alice a1
+  sluice status`,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          noSuchCommand,
+		RunE:          showHelp,
+	}
+	root.AddGroup(
+		&cobra.Group{ID: groupObjects, Title: "Objects:"},
+		&cobra.Group{ID: groupLook, Title: "What the cluster does:"},
+		&cobra.Group{ID: groupRun, Title: "Parts:"},
+	)
+	add(root, groupObjects, tenantCommand(), networkCommand(), hostCommand(), portCommand(), gatewayCommand())
+	add(root, groupLook, statusCommand(), flowsCommand())
+	add(root, groupRun, controllerCommand(), agentCommand(), labCommand())
+	root.AddCommand(versionCommand())
+	describeCompletion(root)
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	eachCommand(root, wrapArgs)
+	return root
+}
+
+func add(root *cobra.Command, group string, commands ...*cobra.Command) {
+	for _, c := range commands {
+		c.GroupID = group
+		root.AddCommand(c)
+	}
+}
+
+// group is a command that only holds others.
+func group(use, short, example string, commands ...*cobra.Command) *cobra.Command {
+	c := &cobra.Command{Use: use, Short: short, Example: example, Args: noSuchCommand, RunE: showHelp}
+	c.AddCommand(commands...)
+	return c
+}
+
+func showHelp(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+
+// noSuchCommand refuses what is neither a command nor nothing.
+func noSuchCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	text := fmt.Sprintf("unknown command %q for %q", args[0], cmd.CommandPath())
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		text += ": did you mean " + strings.Join(near, " or ") + "?"
+	}
+	return errors.New(text)
+}
+
+func eachCommand(c *cobra.Command, f func(*cobra.Command)) {
+	f(c)
+	for _, child := range c.Commands() {
+		eachCommand(child, f)
+	}
+}
+
+// wrapArgs makes a wrong number of arguments wrong usage.
+func wrapArgs(c *cobra.Command) {
+	check := c.Args
+	if check == nil {
+		return
+	}
+	c.Args = func(cmd *cobra.Command, args []string) error {
+		if err := check(cmd, args); err != nil {
+			return usageError{err}
+		}
+		return nil
+	}
+}
+
+// named asks for exactly these arguments and says which is missing.
+func named(names ...string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		if len(args) < len(names) {
+			return fmt.Errorf("%s is missing", names[len(args)])
+		}
+		if len(args) > len(names) {
+			return fmt.Errorf("%q is one argument too many", args[len(names)])
+		}
+		return nil
+	}
+}
+
+// exitStatus says on stderr, in one line, what went wrong, and returns the status.
+func exitStatus(root *cobra.Command, err error) int {
+	if err == nil {
+		return statusDone
+	}
+	var quiet quietExit
+	if errors.As(err, &quiet) {
+		return int(quiet)
+	}
+	text := strings.ReplaceAll(strings.TrimSpace(explain(err)), "\n", "; ")
+	var usage usageError
+	if errors.As(err, &usage) || isCobraUsage(err) {
+		fmt.Fprintf(root.ErrOrStderr(), "sluice: %s: see sluice help\n", text)
+		return statusUsage
+	}
+	fmt.Fprintf(root.ErrOrStderr(), "sluice: %s\n", text)
+	return statusFailed
+}
+
+// isCobraUsage knows the errors that cobra makes by itself, as plain texts.
+func isCobraUsage(err error) bool {
+	text := err.Error()
+	return strings.HasPrefix(text, "required flag(s)") || strings.HasPrefix(text, "if any flags in the group") ||
+		strings.HasPrefix(text, "unknown command")
+}
+
+// explain adds what to do to errors of our own libraries that cannot know.
+func explain(err error) string {
+	var away *api.UnreachableError
+	switch {
+	case errors.As(err, &away):
+		return away.Error() + ": is it running? start sluice lab up or sluice controller, or name another with --api"
+	case errors.Is(err, context.Canceled):
+		return "interrupted"
+	}
+	return err.Error()
+}

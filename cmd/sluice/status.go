@@ -1,0 +1,115 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/fatih/color"
+	"github.com/spf13/cobra"
+
+	"sluice/controller/api"
+	"sluice/store"
+)
+
+func statusCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "status",
+		Short: "Show the cluster at a glance: hosts, controllers, problems",
+		Long: `Show the cluster at a glance. A host is realized at a revision when its switch holds what the
+store said at it. Switches that dialled in and belong to no host are shown as unknown: they
+get no tenant's flows.`,
+		Example: "  sluice status\n  sluice status -o json",
+		Args:    cobra.NoArgs,
+	}
+	out := outputFlag(cmd)
+	return clientCommand(cmd, func(cmd *cobra.Command, c *api.Client, _ []string) error {
+		st, err := c.Status(cmd.Context())
+		if err != nil {
+			return err
+		}
+		return out.print(cmd.OutOrStdout(), st, func(w io.Writer) { writeStatus(w, st) })
+	})
+}
+
+func writeStatus(w io.Writer, st api.Status) {
+	p := painterFor(w)
+	fmt.Fprintf(w, "Revision %d: %s, %s, %s, %s\n", st.Revision, counted(st.Tenants, "tenant"),
+		counted(st.Networks, "network"), counted(st.Ports, "port"), hostCounts(st))
+	if len(st.Hosts) > 0 {
+		fmt.Fprintln(w)
+		g := columns("host", "state", "realized", "agent", "switch", "flows", "master")
+		for _, h := range st.Hosts {
+			g.row(h.Name, p.state(h.State), fmt.Sprint(h.Realized), p.agent(h.Live), h.DatapathID.String(), fmt.Sprint(h.Flows), h.Master)
+		}
+		g.write(w)
+	}
+	fmt.Fprintln(w)
+	g := columns("controller", "openflow", "api", "since")
+	for _, c := range st.Controllers {
+		g.row(c.Name, c.OpenFlow, c.API, c.Since.UTC().Format("2006-01-02 15:04:05Z"))
+	}
+	g.write(w)
+	for _, h := range st.Hosts {
+		for _, key := range h.Missing {
+			fmt.Fprintf(w, "\n%s %s: its switch lacks the interface of %s\n", p.bad("Host"), h.Name, strings.TrimPrefix(key, store.Prefix))
+		}
+	}
+	for _, id := range st.Unknown {
+		fmt.Fprintf(w, "\n%s %s: it dialled in and belongs to no host: start sluice agent beside it\n", p.bad("Unknown switch"), id)
+	}
+	writeProblems(w, allProblems(st))
+}
+
+// hostCounts is how many hosts there are, and how many of them in which state.
+func hostCounts(st api.Status) string {
+	text := counted(len(st.Hosts), "host")
+	var states []string
+	for _, s := range []store.HostState{store.HostRealized, store.HostBehind, store.HostMissing, store.HostDown} {
+		if n := st.HostStates[string(s)]; n > 0 {
+			states = append(states, fmt.Sprintf("%d %s", n, s))
+		}
+	}
+	if len(states) == 0 {
+		return text
+	}
+	return text + " (" + strings.Join(states, ", ") + ")"
+}
+
+// allProblems are those of objects, then those that only a host knows of.
+func allProblems(st api.Status) store.Problems {
+	all := append(store.Problems{}, st.Problems...)
+	known := map[store.Problem]bool{}
+	for _, p := range all {
+		known[p] = true
+	}
+	for _, h := range st.Hosts {
+		for _, p := range h.Problems {
+			if !known[p] {
+				known[p] = true
+				all = append(all, p)
+			}
+		}
+	}
+	return all
+}
+
+// state colours a host's state by how much it should worry.
+func (p painter) state(s store.HostState) string {
+	switch s {
+	case store.HostRealized:
+		return p.paint(string(s), color.FgGreen)
+	case store.HostDown:
+		return p.paint(string(s), color.FgRed)
+	}
+	return p.paint(string(s), color.FgYellow)
+}
+
+func (p painter) agent(live bool) string {
+	if live {
+		return "live"
+	}
+	return p.paint("away", color.FgYellow)
+}
+
+func (p painter) bad(s string) string { return p.paint(s, color.FgRed, color.Bold) }

@@ -1,0 +1,151 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"sluice/controller/api"
+)
+
+func tenantCommand() *cobra.Command {
+	return group("tenant", "Tenants: units of isolation, counters and quota",
+		"  sluice tenant create alice --subnet 10.0.0.0/24\n  sluice tenant list",
+		tenantCreate(), tenantList(), tenantShow(), tenantDelete())
+}
+
+func tenantCreate() *cobra.Command {
+	spec := api.TenantSpec{}
+	cmd := &cobra.Command{
+		Use:   "create NAME",
+		Short: "Create a tenant and its network default",
+		Example: `  sluice tenant create alice
+  sluice tenant create bob --subnet 10.0.0.0/24 --subnet fd00::/64 --segmentation vlan --gateway h2`,
+		Args: named("NAME"),
+	}
+	f := cmd.Flags()
+	f.StringArrayVar(&spec.Subnets, "subnet", nil, "prefix of the network default; may be repeated (default 10.0.0.0/24)")
+	f.StringVar(&spec.Segmentation, "segmentation", "", "how the network default is marked on the wire: tunnel (the default) or vlan")
+	f.StringVar(&spec.Gateway, "gateway", "", "through which host egress leaves: auto (the default), central, or a host")
+	f.StringSliceVar(&spec.Hosts, "hosts", nil, "hosts that the tenant may use (default all)")
+	f.IntVar(&spec.Limits.Ports, "max-ports", 0, "most ports that the tenant may have (default no limit)")
+	f.StringToStringVar((*map[string]string)(&spec.Labels), "label", nil, "KEY=VALUE; may be repeated")
+	completeWords(cmd, "segmentation", "tunnel", "vlan")
+	completeFlag(cmd, "gateway", hostNames)
+	completeFlag(cmd, "hosts", hostNames)
+	out := outputFlag(cmd)
+	return clientCommand(cmd, func(cmd *cobra.Command, c *api.Client, args []string) error {
+		spec.Name = args[0]
+		t, err := c.CreateTenant(cmd.Context(), spec)
+		if err != nil {
+			return err
+		}
+		return out.print(cmd.OutOrStdout(), t, func(w io.Writer) {
+			fmt.Fprintf(w, "tenant %s created with network %s\n", t.Name, t.Name+"/"+joined(t.Networks))
+		})
+	})
+}
+
+func tenantList() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "list",
+		Aliases: []string{"ls"},
+		Short:   "List tenants",
+		Example: "  sluice tenant list\n  sluice tenant list -o json",
+		Args:    cobra.NoArgs,
+	}
+	out := outputFlag(cmd)
+	return clientCommand(cmd, func(cmd *cobra.Command, c *api.Client, _ []string) error {
+		list, err := c.Tenants(cmd.Context())
+		if err != nil {
+			return err
+		}
+		return out.print(cmd.OutOrStdout(), list, func(w io.Writer) { writeTenants(w, list) })
+	})
+}
+
+func writeTenants(w io.Writer, list []api.Tenant) {
+	g := columns("name", "number", "gateway", "through", "networks", "ports")
+	for _, t := range list {
+		g.row(t.Name, fmt.Sprint(t.Number), t.Gateway, t.GatewayHost, joined(t.Networks), fmt.Sprint(t.Ports))
+	}
+	g.write(w)
+}
+
+func tenantShow() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:               "show NAME",
+		Short:             "Show a tenant",
+		Example:           "  sluice tenant show alice",
+		Args:              named("NAME"),
+		ValidArgsFunction: completeArg(tenantNames),
+	}
+	out := outputFlag(cmd)
+	return clientCommand(cmd, func(cmd *cobra.Command, c *api.Client, args []string) error {
+		t, err := c.Tenant(cmd.Context(), args[0])
+		if err != nil {
+			return err
+		}
+		return out.print(cmd.OutOrStdout(), t, func(w io.Writer) { writeTenant(w, t) })
+	})
+}
+
+func writeTenant(w io.Writer, t api.Tenant) {
+	through := t.GatewayHost
+	if through == "" {
+		through = "no host yet"
+	}
+	hosts := joined(t.Hosts)
+	if hosts == "" {
+		hosts = "all"
+	}
+	facts(w,
+		"Tenant", t.Name,
+		"Number", fmt.Sprint(t.Number),
+		"Gateway", fmt.Sprintf("%s (through %s)", t.Gateway, through),
+		"Transit address", t.Transit.String(),
+		"Networks", joined(t.Networks),
+		"Ports", limited(t.Ports, t.Limits.Ports),
+		"Hosts allowed", hosts,
+		"Labels", pairs(t.Labels),
+		"Comment", t.Note,
+		"Created", fmt.Sprintf("revision %d", t.Created),
+	)
+}
+
+// limited is a number beside its bound, where it has one.
+func limited(n, limit int) string {
+	if limit == 0 {
+		return fmt.Sprint(n)
+	}
+	return fmt.Sprintf("%d of %d", n, limit)
+}
+
+func tenantDelete() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:               "delete NAME",
+		Aliases:           []string{"rm"},
+		Short:             "Delete a tenant that has no ports",
+		Example:           "  sluice tenant delete bob",
+		Args:              named("NAME"),
+		ValidArgsFunction: completeArg(tenantNames),
+	}
+	return clientCommand(cmd, func(cmd *cobra.Command, c *api.Client, args []string) error {
+		if _, err := c.DeleteTenant(cmd.Context(), args[0]); err != nil {
+			return err
+		}
+		fmt.Fprintf(cmd.OutOrStdout(), "tenant %s deleted\n", args[0])
+		return nil
+	})
+}
+
+// tenantAndNetwork reads TENANT/NETWORK.
+func tenantAndNetwork(arg string) (tenant, network string, err error) {
+	parts := strings.Split(arg, "/")
+	if len(parts) != 2 || parts[0] == "" || parts[1] == "" {
+		return "", "", usagef("network %q: write it as TENANT/NAME", arg)
+	}
+	return parts[0], parts[1], nil
+}
