@@ -1,0 +1,326 @@
+package hostagent
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/vishvananda/netns"
+	"golang.org/x/sync/errgroup"
+
+	"sluice/datapath/ovsdb"
+	"sluice/hostagent/api"
+	"sluice/store"
+	"sluice/store/etcd"
+)
+
+const (
+	// ownTimeout bounds the wait for this host's flows; past it an attach fails.
+	ownTimeout = 15 * time.Second
+	// allTimeout bounds the wait for the other hosts; past it an attach warns.
+	allTimeout = 2 * time.Second
+	// undoTimeout bounds the removal of a failed attach; past it the mend loop goes on.
+	undoTimeout = 10 * time.Second
+)
+
+// Keys of the external ids that name a port's interface in OVSDB.
+const (
+	idIface = "iface-id"     // HOST/TENANT/NETWORK/PORT
+	idMAC   = "attached-mac" // as other cloud networks on Open vSwitch write it
+	idUID   = "sluice-uid"
+)
+
+// attachment is one attach under way.
+type attachment struct {
+	req     api.AttachRequest
+	uid     string
+	key     store.Key
+	spec    etcd.PortSpec
+	network *store.Network
+	mtu     int
+	ns      netns.NsHandle
+	port    store.Item[store.Port]
+	result  api.Attachment
+}
+
+// Attach makes a port: in etcd, as a veth pair into the container's namespace, and in the
+// switch. It returns when this host's switch holds the port's flows, with a warning for
+// each other host that lags. Whatever fails, and also when ctx ends, nothing is left.
+func (a *Agent) Attach(ctx context.Context, r api.AttachRequest) (api.Attachment, error) {
+	at, err := a.prepare(ctx, r)
+	if err != nil {
+		return api.Attachment{}, err
+	}
+	defer at.ns.Close()
+	name := at.key.NetworkName().String() + "/" + at.key.Name
+	if err := a.journal.begin(at.intent()); err != nil {
+		return api.Attachment{}, fmt.Errorf("attach %s: %w", name, err)
+	}
+	if err := a.make(ctx, at); err != nil {
+		return api.Attachment{}, a.giveUp(ctx, at, fmt.Errorf("attach %s: %w", name, err))
+	}
+	if err := a.journal.done(at.uid); err != nil {
+		return api.Attachment{}, a.giveUp(ctx, at, fmt.Errorf("attach %s: %w", name, err))
+	}
+	a.warnBehind(ctx, at)
+	a.log.Info("attached", "tenant", at.key.Tenant, "network", at.key.Network, "port", at.key.Name,
+		"rev", at.port.Created, "interface", at.port.Value.Interface)
+	return at.result, nil
+}
+
+func (at *attachment) intent() intent {
+	return intent{UID: at.uid, Tenant: at.key.Tenant, Network: at.key.Network, Name: at.key.Name}
+}
+
+// prepare checks the request and reads its network; it changes nothing. The caller closes ns.
+func (a *Agent) prepare(ctx context.Context, r api.AttachRequest) (*attachment, error) {
+	if err := defaults(&r); err != nil {
+		return nil, err
+	}
+	registration := a.registered()
+	if registration == nil || !a.isClean() {
+		return nil, a.notReady()
+	}
+	at := &attachment{req: r, uid: newUID(), key: store.PortKey(a.o.Host, r.Tenant, r.Network, r.Name)}
+	at.spec = etcd.PortSpec{
+		Host: a.o.Host, HostCreated: registration.Created, UID: at.uid,
+		Tenant: r.Tenant, Network: r.Network, Name: r.Name,
+		ContainerID: r.ContainerID, Runtime: r.Runtime, Labels: r.Labels,
+	}
+	if err := addresses(r, &at.spec); err != nil {
+		return nil, err
+	}
+	if err := a.readNetwork(ctx, at); err != nil {
+		return nil, err
+	}
+	var err error
+	at.ns, err = openNamespace(r.NetNS)
+	return at, err
+}
+
+// defaults fills in what the request leaves open and checks its names.
+func defaults(r *api.AttachRequest) error {
+	if r.Network == "" {
+		r.Network = api.DefaultNetwork
+	}
+	if r.IfName == "" {
+		r.IfName = "eth0"
+	}
+	for _, n := range []struct{ what, name string }{
+		{"tenant", r.Tenant}, {"network", r.Network}, {"port", r.Name},
+	} {
+		if err := store.ValidateName(n.name); err != nil {
+			return api.NewProblem(http.StatusUnprocessableEntity, "%s %q: %v", n.what, n.name, err)
+		}
+	}
+	if len(r.IfName) > 15 || strings.ContainsAny(r.IfName, "/ \t\n:") || r.IfName == "." || r.IfName == ".." {
+		return api.NewProblem(http.StatusUnprocessableEntity,
+			"interface name %q: use at most 15 characters without spaces, slashes or colons", r.IfName)
+	}
+	return nil
+}
+
+// addresses reads the address and MAC that the request asks for.
+func addresses(r api.AttachRequest, spec *etcd.PortSpec) error {
+	var err error
+	if r.Address != "" {
+		if spec.Address, err = netip.ParseAddr(r.Address); err != nil {
+			return api.NewProblem(http.StatusUnprocessableEntity, "address %q is not an IP address such as 10.0.0.5", r.Address)
+		}
+	}
+	if r.MAC != "" {
+		if spec.MAC, err = store.ParseMAC(r.MAC); err != nil {
+			return api.NewProblem(http.StatusUnprocessableEntity, "%v", err)
+		}
+	}
+	return nil
+}
+
+func (a *Agent) readNetwork(ctx context.Context, at *attachment) error {
+	o, rev, err := a.o.Store.Get(ctx, store.NetworkKey(at.req.Tenant, at.req.Network))
+	if err != nil {
+		return fmt.Errorf("read network %s: %w", at.key.NetworkName(), err)
+	}
+	if rev == 0 {
+		return api.NewProblem(http.StatusNotFound, "network %s does not exist", at.key.NetworkName())
+	}
+	at.network = o.(*store.Network)
+	at.mtu = a.networkMTU(at.network)
+	return nil
+}
+
+// notReady says why no port can be made now.
+func (a *Agent) notReady() error {
+	why := "the agent is still starting"
+	if problems := a.Status().Problems; len(problems) > 0 {
+		why = strings.Join(problems, "; ")
+	}
+	return api.NewProblem(http.StatusServiceUnavailable, "host %s is not ready: %s", a.o.Host, why)
+}
+
+// newUID is a port's random id: 12 characters of lower-case base32.
+func newUID() string { return strings.ToLower(rand.Text()[:12]) }
+
+func portInterface(uid string) string { return interfacePrefix + uid }
+
+// make does all that an attach is, and leaves it to the caller to undo.
+func (a *Agent) make(ctx context.Context, at *attachment) error {
+	g, stage := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		var err error
+		at.port, err = a.o.Store.CreatePort(stage, at.spec)
+		return err
+	})
+	g.Go(func() error { return createVeth(at.uid, at.req.IfName, at.mtu, at.ns) })
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	g, stage = errgroup.WithContext(ctx)
+	g.Go(func() error { return a.plugIn(stage, at.key, at.port.Value) })
+	g.Go(func() error { return a.furnish(at) })
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	wait, cancel := context.WithTimeout(ctx, a.patience)
+	defer cancel()
+	return a.o.Store.WaitHost(wait, a.o.Host, at.port.Created, at.key)
+}
+
+// plugIn gives a port's interface to the switch.
+func (a *Agent) plugIn(ctx context.Context, key store.Key, p *store.Port) error {
+	return a.db.EnsurePort(ctx, store.BridgeName, portRow(key, p))
+}
+
+func portRow(key store.Key, p *store.Port) ovsdb.Interface {
+	return ovsdb.Interface{
+		Name: p.Interface,
+		ExternalIDs: map[string]string{
+			idIface: strings.Join([]string{key.Host, key.Tenant, key.Network, key.Name}, "/"),
+			idMAC:   p.MAC.String(),
+			idUID:   p.UID,
+		},
+	}
+}
+
+// furnish sets the container's end up and notes the answer.
+func (a *Agent) furnish(at *attachment) error {
+	p := at.port.Value
+	gateways := gatewaysFor(at.network, p.Addresses)
+	end := containerEnd{
+		name: at.req.IfName, mac: p.MAC, addresses: p.Addresses, gateways: gateways,
+		plainChecksums: a.o.DatapathType == "netdev",
+	}
+	warnings, err := end.setUp(at.ns)
+	if err != nil {
+		return err
+	}
+	at.result = a.attachmentOf(at.key, at.port.Created, p, at.network)
+	at.result.IfName, at.result.NetNS, at.result.Warnings = at.req.IfName, at.req.NetNS, warnings
+	return nil
+}
+
+// attachmentOf is a port as the API shows it.
+func (a *Agent) attachmentOf(key store.Key, created store.Revision, p *store.Port, n *store.Network) api.Attachment {
+	r := api.Attachment{
+		Tenant: key.Tenant, Network: key.Network, Name: key.Name, Host: key.Host,
+		MAC: p.MAC.String(), Interface: p.Interface, ContainerID: p.ContainerID, Runtime: p.Runtime,
+		Revision: int64(created),
+	}
+	for _, prefix := range p.Addresses {
+		r.Addresses = append(r.Addresses, prefix.String())
+	}
+	if n == nil {
+		return r
+	}
+	r.MTU = a.networkMTU(n)
+	for _, g := range gatewaysFor(n, p.Addresses) {
+		r.Gateways = append(r.Gateways, g.String())
+	}
+	return r
+}
+
+// gatewaysFor are the routers of the subnets that hold the addresses, one a family.
+func gatewaysFor(n *store.Network, addresses []netip.Prefix) []netip.Addr {
+	var gateways []netip.Addr
+	var have4, have6 bool
+	for _, address := range addresses {
+		for _, s := range n.Subnets {
+			seen := &have4
+			if s.Gateway.Is6() {
+				seen = &have6
+			}
+			if s.Gateway.IsValid() && s.Prefix.Contains(address.Addr()) && !*seen {
+				gateways, *seen = append(gateways, s.Gateway), true
+			}
+		}
+	}
+	return gateways
+}
+
+// warnBehind waits a little for the other hosts and names those that lag.
+func (a *Agent) warnBehind(ctx context.Context, at *attachment) {
+	wait, cancel := context.WithTimeout(ctx, allTimeout)
+	defer cancel()
+	a.mu.Lock()
+	live := a.live
+	a.mu.Unlock()
+	behind, err := a.o.Store.WaitAll(wait, at.port.Created, live)
+	switch {
+	case len(behind) > 0:
+		at.result.Warnings = append(at.result.Warnings, "not yet realized on "+strings.Join(behind, ", "))
+	case err != nil && !errors.Is(err, context.Canceled):
+		at.result.Warnings = append(at.result.Warnings, fmt.Sprintf("other hosts' state is unknown: %v", err))
+	}
+}
+
+// giveUp undoes a failed attach, although ctx may have ended. What cannot be undone now is
+// left to the mend loop. It returns why the attach failed.
+func (a *Agent) giveUp(ctx context.Context, at *attachment, why error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
+	defer cancel()
+	if err := a.undo(ctx, at.intent(), at.spec.HostCreated); err != nil {
+		a.journal.abandon(at.uid)
+		a.wake()
+		return fmt.Errorf("%w (what was made will be removed later: %v)", why, err)
+	}
+	if at.port.Created == 0 && statusOf(why) == http.StatusInternalServerError {
+		a.journal.abandon(at.uid) // etcd did not answer: its transaction may still land
+		return why
+	}
+	if err := a.journal.done(at.uid); err != nil {
+		a.log.Error("failed attach stays in the journal", "port", at.key.Name, "err", err)
+	}
+	return why
+}
+
+// undo removes all that an intent may have made. The port is ours only if it has our uid:
+// a port of that name may be somebody else's.
+func (a *Agent) undo(ctx context.Context, i intent, created store.Revision) error {
+	return errors.Join(a.deleteOwn(ctx, i, created), a.unplug(ctx, i.iface()))
+}
+
+func (a *Agent) deleteOwn(ctx context.Context, i intent, created store.Revision) error {
+	key := i.key(a.o.Host)
+	o, rev, err := a.o.Store.Get(ctx, key)
+	if err != nil {
+		return fmt.Errorf("read %s: %w", key, err)
+	}
+	if rev == 0 || o.(*store.Port).UID != i.UID {
+		return nil
+	}
+	_, err = a.o.Store.DeletePort(ctx, key, created)
+	if errors.Is(err, etcd.ErrNotFound) || errors.Is(err, etcd.ErrHostGone) {
+		return nil // gone, or the leader's to clear since the host was deleted
+	}
+	return err
+}
+
+// unplug takes an interface from the switch and from the kernel; no error if it is in neither.
+func (a *Agent) unplug(ctx context.Context, iface string) error {
+	return errors.Join(a.db.DeletePort(ctx, store.BridgeName, iface), deleteLink(iface))
+}

@@ -1,0 +1,93 @@
+package hostagent
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/exec"
+	"os/signal"
+	"runtime"
+	"syscall"
+	"testing"
+
+	"github.com/vishvananda/netlink"
+
+	"sluice/store/etcd"
+)
+
+const (
+	envNamespace = "SLUICE_TEST_NAMESPACE" // set in the child that has a namespace of its own
+	envAgent     = "SLUICE_TEST_AGENT"     // set in a child that is an agent: its options
+)
+
+// TestMain runs the tests of root in a network namespace of their own, which ends with
+// them: nothing they make can stay behind or meet what the machine has.
+func TestMain(m *testing.M) {
+	switch {
+	case os.Getenv(envAgent) != "":
+		os.Exit(agentMain(os.Getenv(envAgent)))
+	case os.Getuid() != 0:
+		os.Exit(m.Run())
+	case os.Getenv(envNamespace) != "":
+		if err := raiseLoopback(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(m.Run())
+	default:
+		os.Exit(runInNamespace())
+	}
+}
+
+func runInNamespace() int {
+	runtime.LockOSThread() // Pdeathsig follows the thread
+	cmd := exec.Command("/proc/self/exe", os.Args[1:]...)
+	cmd.Env = append(os.Environ(), envNamespace+"=1")
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
+	if err := cmd.Run(); err != nil {
+		fmt.Fprintln(os.Stderr, "tests in their namespace:", err)
+		return 1
+	}
+	return 0
+}
+
+func raiseLoopback() error {
+	lo, err := netlink.LinkByName("lo")
+	if err != nil {
+		return err
+	}
+	return netlink.LinkSetUp(lo)
+}
+
+// agentOptions are an agent's options as a child process gets them.
+type agentOptions struct {
+	Options
+	Endpoints []string
+}
+
+// agentMain is an agent in a process of its own, for tests that kill it.
+func agentMain(text string) int {
+	log := slog.New(slog.NewTextHandler(os.Stderr, nil))
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	var o agentOptions
+	err := json.Unmarshal([]byte(text), &o)
+	if err == nil {
+		o.Log = log
+		o.Store, err = etcd.Connect(ctx, etcd.Options{Endpoints: o.Endpoints, Log: log})
+	}
+	if err == nil {
+		var a *Agent
+		if a, err = New(o.Options); err == nil {
+			err = a.Run(ctx)
+		}
+	}
+	if err != nil {
+		log.Error("agent", "err", err)
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,151 @@
+package hostagent
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"sluice/hostagent/api"
+	"sluice/store/etcd"
+)
+
+// maxRequest bounds a request's body, in bytes.
+const maxRequest = 1 << 20
+
+// drainTimeout is how long attaches under way may take when the agent stops.
+const drainTimeout = ownTimeout + undoTimeout
+
+// listen opens the agent's socket. A socket file that nobody serves is replaced.
+func listen(path string) (net.Listener, error) {
+	if c, err := net.DialTimeout("unix", path, time.Second); err == nil {
+		c.Close()
+		return nil, fmt.Errorf("socket %s is in use by another agent", path)
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return nil, fmt.Errorf("make the socket's directory: %w", err)
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("remove the stale socket: %w", err)
+	}
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("listen on the agent's socket: %w", err)
+	}
+	if err := os.Chmod(path, 0o660); err != nil {
+		l.Close()
+		return nil, fmt.Errorf("protect the agent's socket: %w", err)
+	}
+	return l, nil
+}
+
+// serve answers until ctx ends, and then lets what is under way finish.
+func (a *Agent) serve(ctx context.Context, l net.Listener) error {
+	server := &http.Server{Handler: a.handler(), ReadHeaderTimeout: 5 * time.Second}
+	stopped := make(chan error, 1)
+	go func() { stopped <- server.Serve(l) }()
+	select {
+	case err := <-stopped:
+		return fmt.Errorf("serve the agent's socket: %w", err)
+	case <-ctx.Done():
+	}
+	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
+	defer cancel()
+	if err := server.Shutdown(drain); err != nil {
+		return fmt.Errorf("stop serving the agent's socket: %w", err)
+	}
+	return nil
+}
+
+func (a *Agent) handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST "+api.PathPorts, func(w http.ResponseWriter, r *http.Request) {
+		var req api.AttachRequest
+		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest)).Decode(&req); err != nil {
+			answer(w, nil, api.NewProblem(http.StatusBadRequest, "the request is not valid JSON: %v", err))
+			return
+		}
+		attached, err := a.Attach(r.Context(), req)
+		answer(w, attached, err)
+	})
+	mux.HandleFunc("GET "+api.PathPorts, func(w http.ResponseWriter, r *http.Request) {
+		all, err := a.List(r.Context())
+		answer(w, all, err)
+	})
+	const onePort = api.PathPorts + "/{tenant}/{network}/{name}"
+	mux.HandleFunc("GET "+onePort, func(w http.ResponseWriter, r *http.Request) {
+		one, err := a.Get(r.Context(), named(r))
+		answer(w, one, err)
+	})
+	mux.HandleFunc("DELETE "+onePort, func(w http.ResponseWriter, r *http.Request) {
+		answer(w, nil, a.Detach(r.Context(), named(r)))
+	})
+	mux.HandleFunc("GET "+api.PathStatus, func(w http.ResponseWriter, _ *http.Request) {
+		answer(w, a.Status(), nil)
+	})
+	return mux
+}
+
+func named(r *http.Request) api.DetachRequest {
+	return api.DetachRequest{
+		Tenant: r.PathValue("tenant"), Network: r.PathValue("network"), Name: r.PathValue("name"),
+	}
+}
+
+// answer writes v, nothing, or err as a problem.
+func answer(w http.ResponseWriter, v any, err error) {
+	status := http.StatusOK
+	switch {
+	case err != nil:
+		p := problem(err)
+		w.Header().Set("Content-Type", api.ContentTypeProblem)
+		status, v = p.Status, p
+	case v == nil:
+		w.WriteHeader(http.StatusNoContent)
+		return
+	default:
+		w.Header().Set("Content-Type", "application/json")
+	}
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(v) // a client that went away hears nothing
+}
+
+// statuses are the HTTP statuses of the store's errors.
+var statuses = []struct {
+	err    error
+	status int
+}{
+	{etcd.ErrInvalid, http.StatusUnprocessableEntity},
+	{etcd.ErrNotFound, http.StatusNotFound},
+	{etcd.ErrExists, http.StatusConflict},
+	{etcd.ErrTaken, http.StatusConflict},
+	{etcd.ErrConflict, http.StatusConflict},
+	{etcd.ErrExhausted, http.StatusConflict},
+	{etcd.ErrLimit, http.StatusForbidden},
+	{etcd.ErrNotAllowed, http.StatusForbidden},
+	{etcd.ErrHostGone, http.StatusServiceUnavailable},
+	{etcd.ErrNotRealized, http.StatusGatewayTimeout},
+}
+
+// problem is err for a client, its whole text as detail.
+func problem(err error) *api.Problem { return api.NewProblem(statusOf(err), "%s", err) }
+
+// statusOf is err's HTTP status; 500 where the agent does not know what went wrong.
+func statusOf(err error) int {
+	var p *api.Problem
+	if errors.As(err, &p) {
+		return p.Status
+	}
+	for _, s := range statuses {
+		if errors.Is(err, s.err) {
+			return s.status
+		}
+	}
+	return http.StatusInternalServerError
+}
