@@ -1,0 +1,160 @@
+package integration
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"sluice/controller/api"
+	"sluice/integration/lab"
+)
+
+// metric is the sum of all samples of a metric that have all these labels.
+func metric(t *testing.T, st lab.Status, name string, labels ...string) float64 {
+	t.Helper()
+	resp, err := http.Get(st.API + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		t.Fatalf("/metrics: %s, %v", resp.Status, err)
+	}
+	var sum float64
+	for line := range strings.Lines(string(body)) {
+		if !strings.HasPrefix(line, name+"{") || !containsAll(line, labels) {
+			continue
+		}
+		v, err := strconv.ParseFloat(strings.TrimSpace(line[strings.LastIndexByte(line, ' '):]), 64)
+		if err != nil {
+			t.Fatalf("/metrics: %q: %v", line, err)
+		}
+		sum += v
+	}
+	return sum
+}
+
+func containsAll(s string, parts []string) bool {
+	for _, p := range parts {
+		if !strings.Contains(s, p) {
+			return false
+		}
+	}
+	return true
+}
+
+// The counters of a tenant are the packets that it sent: pings across hosts, counted where
+// they leave and where they arrive, there and back.
+func TestCountersMatchTraffic(t *testing.T) {
+	st := needLab(t)
+	a, b := pair(t, "counted")
+	const pings = 200
+	read := func(direction string) float64 {
+		return metric(t, st, "sluice_tenant_packets_total", `tenant="counted"`, `scope="internal"`, `direction="`+direction+`"`)
+	}
+	// Neighbours ask for each other now and then: ARP is traffic too, so a few more may come.
+	const slack = 20
+	var out, in float64
+	eventually(t, "the counters rest", func() error {
+		o, i := read("out"), read("in")
+		if o != out || i != in || o == 0 {
+			out, in = o, i
+			return fmt.Errorf("out %v, in %v", o, i)
+		}
+		return nil
+	})
+	if sent, answered := steadyPing(t, a, ipOf(b), pings)(); answered != pings {
+		t.Fatalf("of %d pings %d were answered", sent, answered)
+	}
+	eventually(t, "the counters match", func() error {
+		for direction, was := range map[string]float64{"out": out, "in": in} {
+			if got := read(direction) - was; got < 2*pings || got > 2*pings+slack {
+				return fmt.Errorf("%d pings and answers, counted %v %s", pings, got, direction)
+			}
+		}
+		return nil
+	})
+}
+
+// What is refused is counted with its reason.
+func TestDropsAreCounted(t *testing.T) {
+	st := needLab(t)
+	tenant(t, "dropped")
+	w := tap(t, container(t, "h1", "dropped", "dropped-1"))
+	other := hw("02:12:34:56:78:9a")
+	const frames = 50
+	before := metric(t, st, "sluice_tenant_drops_total", `tenant="dropped"`)
+	for range frames {
+		w.send(t, ethernet(broadcast, other, 0x0800, udp4(ipOf(w.c), ipOf(w.c).Next(), 1, 2, nil)))
+	}
+	eventually(t, "drops are counted", func() error {
+		if got := metric(t, st, "sluice_tenant_drops_total", `tenant="dropped"`) - before; got < frames {
+			return fmt.Errorf("%d frames refused, %v counted", frames, got)
+		}
+		return nil
+	})
+}
+
+// Every flow that is shown names its owner, and was read from the switch.
+func TestFlowsNameTheirOwner(t *testing.T) {
+	st := needLab(t)
+	a, b := pair(t, "owner")
+	wantPing(t, a, ipOf(b))
+	all := answer[[]api.Flow](t, "flows", "--host", "h1")
+	if held := len(dump(t, st.Hosts[0])); len(all) != held {
+		t.Errorf("sluice flows shows %d flows, h1 holds %d", len(all), held)
+	}
+	for _, f := range all {
+		if f.Owner == "" || strings.HasPrefix(f.Owner, "unknown") {
+			t.Errorf("owner %q of %s", f.Owner, f.Text)
+		}
+	}
+	for _, f := range answer[[]api.Flow](t, "flows", "--host", "h1", "--port", "owner/default/owner-1") {
+		if !strings.Contains(f.Owner, "owner-1") {
+			t.Errorf("owner of a flow of port owner-1 is %q", f.Owner)
+		}
+	}
+	wantNoDiff(t)
+}
+
+// A flow that somebody adds by hand is shown as no one's, and as a difference.
+func TestForeignFlowIsShown(t *testing.T) {
+	st := needLab(t)
+	h := st.Hosts[2]
+	bridge := "unix:" + filepath.Join(h.RunDir, "br-int.mgmt")
+	ovs(t, h, "ovs-ofctl", "-O", "OpenFlow13", "add-flow", bridge, "cookie=0xbad,table=0,priority=65000,in_port=999,actions=drop")
+	t.Cleanup(func() { ovs(t, h, "ovs-ofctl", "-O", "OpenFlow13", "del-flows", bridge, "cookie=0xbad/-1") })
+	out, _, status := command(t, "flows", "--diff", "--host", h.Name)
+	if status != 1 || !strings.Contains(out, "in_port=999") {
+		t.Errorf("flows --diff: status %d and\n%s", status, out)
+	}
+}
+
+// A switch that nobody registered is shown, and given no tenant's flow.
+func TestUnknownSwitchIsShown(t *testing.T) {
+	st := needLab(t)
+	tenant(t, "known")
+	container(t, "h3", "known", "known-1")
+	h := st.Hosts[2]
+	const id = "00000000deadbeef"
+	vsctl := []string{"ovs-vsctl", "--db=unix:" + filepath.Join(h.RunDir, "db.sock"), "--timeout=10"}
+	ovs(t, h, append(vsctl, "add-br", "stranger", "--", "set", "bridge", "stranger", "datapath_type=netdev",
+		"fail_mode=secure", "other_config:datapath-id="+id,
+		"--", "set-controller", "stranger", "tcp:172.30.0.100:6653")...)
+	t.Cleanup(func() { ovs(t, h, append(vsctl, "del-br", "stranger")...) })
+	eventually(t, "sluice status shows the stranger", func() error {
+		if out := sluice(t, "status"); !strings.Contains(out, id) {
+			return fmt.Errorf("no %s in\n%s", id, out)
+		}
+		return nil
+	})
+	flows := ovs(t, h, "ovs-ofctl", "-O", "OpenFlow13", "dump-flows", "unix:"+filepath.Join(h.RunDir, "stranger.mgmt"))
+	if strings.Contains(flows, "cookie=") {
+		t.Errorf("the stranger was given flows:\n%s", flows)
+	}
+}

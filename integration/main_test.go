@@ -1,0 +1,94 @@
+package integration
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"sluice/integration/lab"
+)
+
+// program is the sluice under test; unable says why there is no lab to test in. Both are set
+// once, before the tests.
+var (
+	program string
+	unable  error
+)
+
+// machineErr is a machine that cannot hold a lab: a reason to skip.
+type machineErr struct{ error }
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	os.Exit(withLab(m))
+}
+
+// withLab runs the tests in a lab of their own.
+func withLab(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "sluice-e2e-")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	unable = raiseLab(dir)
+	if unable == nil {
+		defer lowerLab()
+	}
+	if unable != nil && !errors.As(unable, &machineErr{}) {
+		fmt.Fprintln(os.Stderr, "no lab to test in:", unable)
+		lowerLab()
+		return 1
+	}
+	return m.Run()
+}
+
+func raiseLab(dir string) error {
+	if os.Geteuid() != 0 {
+		return machineErr{errors.New("needs root, for network namespaces")}
+	}
+	if _, err := exec.LookPath("ovs-vswitchd"); err != nil {
+		return machineErr{errors.New("needs Open vSwitch: apt-get install openvswitch-switch")}
+	}
+	if _, err := lab.Load(context.Background()); err == nil {
+		return machineErr{errors.New("a lab is running, and might be in use: sluice lab down")}
+	}
+	if program = os.Getenv("SLUICE_BINARY"); program == "" {
+		program = filepath.Join(dir, "sluice")
+		if out, err := exec.Command("go", "build", "-o", program, "sluice/cmd/sluice").CombinedOutput(); err != nil {
+			return fmt.Errorf("build sluice: %w\n%s", err, out)
+		}
+	}
+	out, err := exec.Command(program, "lab", "up", "--hosts", "3").CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("sluice lab up: %w\n%s", err, out)
+	}
+	return nil
+}
+
+func lowerLab() {
+	if out, err := exec.Command(program, "lab", "down").CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "sluice lab down: %v\n%s", err, out)
+	}
+}
+
+// needLab skips a test on a machine that cannot hold a lab.
+func needLab(t *testing.T) lab.Status {
+	t.Helper()
+	if unable != nil && os.Getenv("SLUICE_REQUIRE_OVS") == "1" {
+		t.Fatal(unable)
+	}
+	if unable != nil {
+		t.Skip(unable)
+	}
+	st, err := lab.Load(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return st
+}
