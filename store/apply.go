@@ -14,6 +14,7 @@ func compareNetworkNames(a, b NetworkName) int {
 // Apply takes one batch and returns what it meant, presence changes last. Events of kinds
 // that no flow depends on leave no change but are kept where State shows them.
 func (s *State) Apply(b Batch) []Change {
+	s.former = newFormer()
 	a := application{State: s, presence: map[Key]int{}}
 	for _, e := range b.Events {
 		a.event(e)
@@ -89,6 +90,10 @@ func claim[K comparable, T any](a *application, c *claims[K, T], k K, i *Item[T]
 
 func (a *application) indexTenant(t *Item[Tenant], add bool) {
 	claim(a, &a.tenantNumbers, t.Value.Number, t, add)
+	if !add {
+		name := t.Key.Tenant
+		a.former.numbers[name] = append(a.former.numbers[name], t.Value.Number)
+	}
 }
 
 func (a *application) indexNetwork(n *Item[Network], add bool) {
@@ -148,6 +153,7 @@ func (a *application) leave(p *Item[Port], host string, network NetworkName) {
 		return
 	}
 	removeFrom(a.networksOn, host, network)
+	addTo(a.former.hosts, network.Tenant, host)
 	if len(m.hosts) == 0 {
 		delete(a.members, network)
 	}
@@ -159,6 +165,7 @@ func (a *application) indexGateway(g *Item[Gateway], add bool) {
 			addTo(a.tenantsVia, host, g.Key.Tenant)
 		} else {
 			removeFrom(a.tenantsVia, host, g.Key.Tenant)
+			addTo(a.former.hosts, g.Key.Tenant, host)
 		}
 	}
 }

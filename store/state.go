@@ -60,6 +60,8 @@ type State struct {
 	portMACs       claims[scoped[MAC], Port]
 	portAddresses  claims[scoped[string], Port] // keyed by the address's text
 	datapaths      claims[DatapathID, Host]
+
+	former former // what the last batch took away
 }
 
 // NewState is the picture of an empty store.
@@ -86,6 +88,8 @@ func NewState() *State {
 		portMACs:       newClaims[scoped[MAC], Port](),
 		portAddresses:  newClaims[scoped[string], Port](),
 		datapaths:      newClaims[DatapathID, Host](),
+
+		former: newFormer(),
 	}
 }
 

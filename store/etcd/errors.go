@@ -28,6 +28,8 @@ var (
 	ErrHostGone = errors.New("host deleted")
 	// ErrNotRealized: a wait ended before the switches held the revision.
 	ErrNotRealized = errors.New("not realized")
+	// ErrUnavailable: etcd did not answer; whether a write happened is not known.
+	ErrUnavailable = errors.New("etcd unavailable")
 	// ErrLeaseLost: a lease expired before it could be renewed.
 	ErrLeaseLost = errors.New("lease lost")
 )

@@ -1,0 +1,227 @@
+package etcd
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	"go.etcd.io/etcd/client/pkg/v3/transport"
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"sluice/store"
+)
+
+const (
+	// requestTimeout bounds one request, so that a caller without a deadline learns that
+	// etcd is away.
+	requestTimeout = 10 * time.Second
+	// dialTimeout bounds one attempt of Connect.
+	dialTimeout = 3 * time.Second
+	// keepAlive finds a dead connection under an idle watch. etcd refuses less than 5 s.
+	keepAlive = 10 * time.Second
+	// defaultCompare is how often Watch compares what it yielded with a fresh list.
+	defaultCompare = 10 * time.Minute
+)
+
+// Options say how to reach etcd. The zero value of each field but Endpoints is usable.
+type Options struct {
+	Endpoints []string // URLs: http://127.0.0.1:2379; https:// with the files below
+	// CAFile is who signed the servers' certificates (empty: the system's authorities);
+	// CertFile and KeyFile are the client's own, both or neither. PEM.
+	CAFile, CertFile, KeyFile string
+	User, Password            string
+	Log                       *slog.Logger // nil: silent
+	// CompareInterval is how often Watch looks for events that the watch lost; 0: 10 minutes.
+	CompareInterval time.Duration
+}
+
+// Client talks to one etcd cluster. It is safe for concurrent use.
+type Client struct {
+	etcd      *clientv3.Client
+	log       *slog.Logger
+	endpoints string // for messages
+	compare   time.Duration
+	settle    time.Duration // how long Watch lets events arrive before it calls them lost
+
+	mu       sync.Mutex
+	problems map[string]store.Problem // path -> why its value cannot be read
+	released store.Revision           // tombstones up to here are gone
+}
+
+// Connect dials until etcd answers, ctx ends, or etcd refuses user or password.
+func Connect(ctx context.Context, o Options) (*Client, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	config, err := o.config()
+	if err != nil {
+		return nil, err
+	}
+	endpoints := strings.Join(o.Endpoints, ", ")
+	var last error
+	dial := func() (*clientv3.Client, error) {
+		client, err := dialOnce(ctx, config)
+		if err != nil && ctx.Err() == nil {
+			last = err
+		}
+		return client, err
+	}
+	client, err := backoff.Retry(ctx, dial,
+		backoff.WithBackOff(&backoff.ExponentialBackOff{InitialInterval: 100 * time.Millisecond,
+			RandomizationFactor: 0.3, Multiplier: 1.6, MaxInterval: 5 * time.Second}),
+		backoff.WithMaxElapsedTime(0),
+		backoff.WithNotify(func(err error, next time.Duration) {
+			o.Log.Warn("etcd does not answer", "endpoints", endpoints, "err", err, "retry", next.Round(time.Millisecond))
+		}))
+	if err != nil {
+		return nil, fmt.Errorf("connect to etcd at %s: %w", endpoints, errors.Join(err, last))
+	}
+	return &Client{
+		etcd: client, log: o.Log, endpoints: endpoints, problems: map[string]store.Problem{},
+		compare: cmp.Or(o.CompareInterval, defaultCompare), settle: 5 * time.Second,
+	}, nil
+}
+
+// dialOnce connects and reads one key, so that a client that comes back works.
+func dialOnce(ctx context.Context, config clientv3.Config) (*clientv3.Client, error) {
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	client, err := clientv3.New(config)
+	if err == nil {
+		if _, err = client.Get(ctx, store.TenantKey("probe").String(), clientv3.WithKeysOnly()); err == nil {
+			return client, nil
+		}
+		client.Close()
+	}
+	if refused(err) {
+		return nil, backoff.Permanent(err)
+	}
+	return nil, err
+}
+
+// refused tells whether trying again cannot help: etcd answered, and said no.
+func refused(err error) bool {
+	for _, e := range []error{rpctypes.ErrAuthFailed, rpctypes.ErrUserEmpty, rpctypes.ErrPermissionDenied, rpctypes.ErrAuthNotEnabled} {
+		if errors.Is(rpctypes.Error(err), e) {
+			return true
+		}
+	}
+	return false
+}
+
+func (o Options) config() (clientv3.Config, error) {
+	if len(o.Endpoints) == 0 {
+		return clientv3.Config{}, fmt.Errorf("no etcd endpoint given: %w", ErrInvalid)
+	}
+	security, err := o.tls()
+	if err != nil {
+		return clientv3.Config{}, err
+	}
+	return clientv3.Config{
+		Endpoints: o.Endpoints, Username: o.User, Password: o.Password, TLS: security,
+		DialTimeout: dialTimeout, DialKeepAliveTime: keepAlive, DialKeepAliveTimeout: keepAlive,
+		// The client's own warnings repeat the errors that its calls return.
+		Logger: zap.NewNop(),
+	}, nil
+}
+
+func (o Options) tls() (*tls.Config, error) {
+	secure := false
+	for _, e := range o.Endpoints {
+		secure = secure || strings.HasPrefix(e, "https://")
+	}
+	given := o.CAFile != "" || o.CertFile != "" || o.KeyFile != ""
+	switch {
+	case given && !secure:
+		return nil, fmt.Errorf("etcd certificates are given but no endpoint begins with https://: %w", ErrInvalid)
+	case !secure:
+		return nil, nil
+	}
+	info := transport.TLSInfo{TrustedCAFile: o.CAFile, CertFile: o.CertFile, KeyFile: o.KeyFile, Logger: zap.NewNop()}
+	config, err := info.ClientConfig()
+	if err != nil {
+		return nil, fmt.Errorf("etcd certificates: %w", err)
+	}
+	return config, nil
+}
+
+// Close ends the connection; watches, waits and leases of this client end with it.
+func (c *Client) Close() error {
+	if err := c.etcd.Close(); err != nil && !errors.Is(err, context.Canceled) {
+		return fmt.Errorf("close etcd client: %w", err)
+	}
+	return nil
+}
+
+// Problems are the keys whose values cannot be read; Watch treats them as absent.
+func (c *Client) Problems() []store.Problem {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	problems := make([]store.Problem, 0, len(c.problems))
+	for _, p := range c.problems {
+		problems = append(problems, p)
+	}
+	return problems
+}
+
+// failed says for a user what an error of the client's means.
+func (c *Client) failed(err error) error {
+	err = rpctypes.Error(err)
+	switch {
+	case errors.Is(err, context.Canceled):
+		return err
+	case errors.Is(err, context.DeadlineExceeded), codeOf(err) == codes.Unavailable:
+		return fmt.Errorf("%w: etcd at %s did not answer: %w", ErrUnavailable, c.endpoints, err)
+	case errors.Is(err, rpctypes.ErrNoSpace):
+		return fmt.Errorf("etcd at %s is full: compact and defragment it, then disarm its alarm: %w", c.endpoints, err)
+	}
+	return fmt.Errorf("etcd at %s: %w", c.endpoints, err)
+}
+
+func codeOf(err error) codes.Code {
+	var e rpctypes.EtcdError
+	if errors.As(err, &e) {
+		return e.Code()
+	}
+	return status.Code(err)
+}
+
+// txn commits one transaction.
+func (c *Client) txn(ctx context.Context, cmps []clientv3.Cmp, then, otherwise []clientv3.Op) (*clientv3.TxnResponse, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	resp, err := c.etcd.Txn(ctx).If(cmps...).Then(then...).Else(otherwise...).Commit()
+	if err != nil {
+		return nil, c.failed(err)
+	}
+	return resp, nil
+}
+
+// read gets several keys or ranges at one revision.
+func (c *Client) read(ctx context.Context, gets ...clientv3.Op) ([]*clientv3.GetResponse, store.Revision, error) {
+	resp, err := c.txn(ctx, nil, gets, nil)
+	if err != nil {
+		return nil, 0, err
+	}
+	return ranges(resp), store.Revision(resp.Header.Revision), nil
+}
+
+// ranges are the answers to a transaction's gets; nil where the operation was another.
+func ranges(resp *clientv3.TxnResponse) []*clientv3.GetResponse {
+	out := make([]*clientv3.GetResponse, len(resp.Responses))
+	for i, r := range resp.Responses {
+		out[i] = (*clientv3.GetResponse)(r.GetResponseRange())
+	}
+	return out
+}

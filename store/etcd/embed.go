@@ -1,0 +1,116 @@
+package etcd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"go.etcd.io/etcd/server/v3/embed"
+	"go.uber.org/zap"
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// quotaBytes bounds the embedded server's database: 100,000 ports need 90 MB.
+	quotaBytes = 4 << 30
+	// compactionRetention is how long old revisions stay: a watcher that was cut off for
+	// longer lists again.
+	compactionRetention = "10m"
+)
+
+// EmbedOptions say where the embedded server keeps its data and listens.
+type EmbedOptions struct {
+	Name, Dir          string // Name empty: "sluice"
+	ClientURL, PeerURL string // such as http://127.0.0.1:2379; nothing dials PeerURL
+	Log                *slog.Logger
+}
+
+// Embedded is a running etcd server of one node.
+type Embedded struct{ server *embed.Etcd }
+
+// StartEmbedded starts a server and returns when it answers.
+func StartEmbedded(ctx context.Context, o EmbedOptions) (*Embedded, error) {
+	config, err := o.config()
+	if err != nil {
+		return nil, fmt.Errorf("embedded etcd: %w", err)
+	}
+	if err := unlocked(o.Dir); err != nil {
+		return nil, fmt.Errorf("embedded etcd: %w", err)
+	}
+	server, err := embed.StartEtcd(config)
+	if err != nil {
+		return nil, fmt.Errorf("embedded etcd: %w", explain(err, o))
+	}
+	select {
+	case <-server.Server.ReadyNotify():
+		return &Embedded{server}, nil
+	case err = <-server.Err():
+	case <-ctx.Done():
+		err = fmt.Errorf("not ready in time: %w", ctx.Err())
+	}
+	server.Close()
+	return nil, fmt.Errorf("embedded etcd: %w", err)
+}
+
+func explain(err error, o EmbedOptions) error {
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("%w: another etcd, or another controller, listens there: stop it, choose other URLs than %s and %s, or use it by --etcd-endpoints", err, o.ClientURL, o.PeerURL)
+	}
+	return err
+}
+
+func (o EmbedOptions) config() (*embed.Config, error) {
+	client, err := url.Parse(o.ClientURL)
+	if err != nil {
+		return nil, fmt.Errorf("client URL: %w", err)
+	}
+	peer, err := url.Parse(o.PeerURL)
+	if err != nil {
+		return nil, fmt.Errorf("peer URL: %w", err)
+	}
+	c := embed.NewConfig()
+	c.Name, c.Dir = o.Name, o.Dir
+	if c.Name == "" {
+		c.Name = "sluice"
+	}
+	c.ListenClientUrls, c.AdvertiseClientUrls = []url.URL{*client}, []url.URL{*client}
+	c.ListenPeerUrls, c.AdvertisePeerUrls = []url.URL{*peer}, []url.URL{*peer}
+	c.InitialCluster = c.InitialClusterFromName(c.Name)
+	c.AutoCompactionMode, c.AutoCompactionRetention = embed.CompactorModePeriodic, compactionRetention
+	c.QuotaBackendBytes = quotaBytes
+	c.ZapLoggerBuilder = embed.NewZapLoggerBuilder(zap.New(forward(o.Log)))
+	return c, nil
+}
+
+// unlocked refuses a directory that another process serves: etcd would wait for it.
+func unlocked(dir string) error {
+	file, err := os.Open(filepath.Join(dir, "member", "snap", "db"))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer file.Close() // and the lock with it
+	if err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		return fmt.Errorf("data directory %s is in use by another process (%w): stop that controller, or choose another --data-dir", dir, err)
+	}
+	return nil
+}
+
+// Endpoints are what a client passes to Connect.
+func (e *Embedded) Endpoints() []string {
+	out := make([]string, 0, len(e.server.Config().AdvertiseClientUrls))
+	for _, u := range e.server.Config().AdvertiseClientUrls {
+		out = append(out, u.String())
+	}
+	return out
+}
+
+// Close stops the server; what was acknowledged is on disk.
+func (e *Embedded) Close() { e.server.Close() }

@@ -1,0 +1,79 @@
+package etcd
+
+import (
+	"context"
+
+	"go.etcd.io/etcd/api/v3/mvccpb"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"sluice/store"
+)
+
+// pageSize is how many keys one request of a list reads.
+const pageSize = 2000
+
+// keyRange is [from, to).
+type keyRange struct{ from, to string }
+
+func prefixRange(prefix string) keyRange {
+	return keyRange{prefix, clientv3.GetPrefixRangeEnd(prefix)}
+}
+
+// listing says what to list.
+type listing struct {
+	ranges                   []keyRange
+	keysOnly                 bool
+	revision                 store.Revision // 0: now
+	minModified, maxModified store.Revision // 0: no bound
+	maxCreated               store.Revision // 0: no bound
+}
+
+// list reads ranges page by page, all at one revision, which it returns.
+func (c *Client) list(ctx context.Context, l listing, each func(*mvccpb.KeyValue) error) (store.Revision, error) {
+	for _, r := range l.ranges {
+		for from := r.from; from != ""; {
+			resp, err := c.page(ctx, l, keyRange{from, r.to})
+			if err != nil {
+				return 0, err
+			}
+			if l.revision == 0 {
+				l.revision = store.Revision(resp.Header.Revision)
+			}
+			for _, kv := range resp.Kvs {
+				if err := each(kv); err != nil {
+					return 0, err
+				}
+			}
+			from = ""
+			if resp.More && len(resp.Kvs) > 0 {
+				from = string(resp.Kvs[len(resp.Kvs)-1].Key) + "\x00"
+			}
+		}
+	}
+	return l.revision, nil
+}
+
+func (c *Client) page(ctx context.Context, l listing, r keyRange) (*clientv3.GetResponse, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	options := []clientv3.OpOption{
+		clientv3.WithRange(r.to), clientv3.WithLimit(pageSize), clientv3.WithRev(int64(l.revision)),
+	}
+	if l.keysOnly {
+		options = append(options, clientv3.WithKeysOnly())
+	}
+	if l.minModified > 0 {
+		options = append(options, clientv3.WithMinModRev(int64(l.minModified)))
+	}
+	if l.maxModified > 0 {
+		options = append(options, clientv3.WithMaxModRev(int64(l.maxModified)))
+	}
+	if l.maxCreated > 0 {
+		options = append(options, clientv3.WithMaxCreateRev(int64(l.maxCreated)))
+	}
+	resp, err := c.etcd.Get(ctx, r.from, options...)
+	if err != nil {
+		return nil, c.failed(err)
+	}
+	return resp, nil
+}

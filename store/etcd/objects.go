@@ -1,0 +1,128 @@
+package etcd
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"go.etcd.io/etcd/api/v3/mvccpb"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"sluice/store"
+)
+
+// Get reads one object and its mod revision: nil and 0 where there is none.
+func (c *Client) Get(ctx context.Context, key store.Key) (store.Object, store.Revision, error) {
+	got, _, err := c.read(ctx, clientv3.OpGet(key.String()))
+	if err != nil {
+		return nil, 0, fmt.Errorf("get %s: %w", key.Short(), err)
+	}
+	if len(got[0].Kvs) == 0 {
+		return nil, 0, nil
+	}
+	e, err := eventOf(got[0].Kvs[0])
+	if err != nil {
+		return nil, 0, err
+	}
+	return e.Object, e.Modified, nil
+}
+
+// List reads all objects of a kind whose key begins with the given parts, in the order of
+// their keys, and the revision that they were read at. An object that cannot be read is
+// logged and left out.
+func (c *Client) List(ctx context.Context, kind store.Kind, prefix ...string) ([]store.Event, store.Revision, error) {
+	var events []store.Event
+	l := listing{ranges: []keyRange{prefixRange(under(kind, prefix...))}}
+	rev, err := c.list(ctx, l, func(kv *mvccpb.KeyValue) error {
+		e, err := eventOf(kv)
+		if err != nil {
+			c.log.Warn("object passed over", "err", err)
+			return nil
+		}
+		events = append(events, e)
+		return nil
+	})
+	if err != nil {
+		return nil, 0, fmt.Errorf("list %s: %w", strings.Join(append([]string{string(kind)}, prefix...), "/"), err)
+	}
+	return events, rev, nil
+}
+
+// PutIf writes an object if its key's mod revision is still the given one; 0: if there is
+// none. It fails with ErrConflict otherwise. The object goes with the lease, if one is
+// given. A gateway is written only while its tenant exists.
+func (c *Client) PutIf(ctx context.Context, key store.Key, o store.Object, modified store.Revision, lease clientv3.LeaseID) (store.Revision, error) {
+	op, err := putOp(key, o, clientv3.WithLease(lease))
+	if err != nil {
+		return 0, err
+	}
+	same := unchanged(key.String(), modified)
+	same.explain = func(r *clientv3.GetResponse) error {
+		if len(r.Kvs) == 0 && modified == 0 || len(r.Kvs) == 1 && r.Kvs[0].ModRevision == int64(modified) {
+			return nil
+		}
+		return ErrConflict
+	}
+	guards := []guard{same}
+	if key.Kind == store.KindGateway {
+		guards = append(guards, present(store.TenantKey(key.Tenant)))
+	}
+	rev, err := c.commitOps(ctx, []clientv3.Op{op}, guards...)
+	if err != nil {
+		return 0, fmt.Errorf("put %s: %w", key.Short(), err)
+	}
+	return rev, nil
+}
+
+// present holds while the key exists.
+func present(key store.Key) guard {
+	return guard{
+		cmp: clientv3.Compare(clientv3.CreateRevision(key.String()), "!=", 0),
+		get: clientv3.OpGet(key.String(), clientv3.WithKeysOnly()),
+		explain: func(r *clientv3.GetResponse) error {
+			if len(r.Kvs) > 0 {
+				return nil
+			}
+			return fmt.Errorf("%s: %w", key.Short(), ErrNotFound)
+		},
+	}
+}
+
+// Delete removes an object that took nothing. Tenants, networks, hosts and ports have
+// deletes of their own.
+func (c *Client) Delete(ctx context.Context, key store.Key) (store.Revision, error) {
+	switch key.Kind {
+	case store.KindTenant, store.KindNetwork, store.KindHost, store.KindPort:
+		return 0, fmt.Errorf("delete %s: %w: it holds numbers or parts, which its own delete frees", key.Short(), ErrInvalid)
+	}
+	rev, err := c.commitOps(ctx, []clientv3.Op{deleteOp(key)})
+	if err != nil {
+		return 0, fmt.Errorf("delete %s: %w", key.Short(), err)
+	}
+	return rev, nil
+}
+
+// PutStatus writes status objects, and deletes those whose Object is nil, in one
+// transaction; beyond 120 of them in several, in the given order.
+func (c *Client) PutStatus(ctx context.Context, events []store.Event) error {
+	for len(events) > 0 {
+		n := min(len(events), maxOps)
+		var ops []clientv3.Op
+		for _, e := range events[:n] {
+			if e.Object == nil {
+				ops = append(ops, deleteOp(e.Key))
+				continue
+			}
+			op, err := putOp(e.Key, e.Object)
+			if err != nil {
+				return err
+			}
+			ops = append(ops, op)
+		}
+		if _, err := c.txn(ctx, nil, ops, nil); err != nil {
+			return fmt.Errorf("put status: %w", err)
+		}
+		events = events[n:]
+	}
+	return nil
+}

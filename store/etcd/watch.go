@@ -1,0 +1,222 @@
+package etcd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"go.etcd.io/etcd/api/v3/mvccpb"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"sluice/store"
+)
+
+// What Watch reads. alloc/ comes first of all kinds, so one watch passes it by; status/
+// lies in the middle of the range, and its events are dropped here, since two watches
+// would not see one transaction at one time.
+var (
+	watched     = keyRange{under(store.KindAlloc)[:len(under(store.KindAlloc))-1] + "0", clientv3.GetPrefixRangeEnd(store.Prefix)}
+	statusRange = prefixRange(store.Prefix + "status/")
+	listed      = []keyRange{{watched.from, statusRange.from}, {statusRange.to, watched.to}}
+)
+
+// stream is one run of Watch.
+type stream struct {
+	*Client
+	handle  func(store.Batch) error
+	mirror  mirror
+	watched keyRange
+	listed  []keyRange
+	audit   *snapshot // what a fresh list showed, until it is compared
+}
+
+// errBack says that etcd is at an older revision than it was.
+var errBack = errors.New("etcd went back in time: it was restored from a backup, or wiped")
+
+// handlerError carries an error of the handler's through the stream's own.
+type handlerError struct{ error }
+
+// Watch lists, then watches everything but alloc/ and status/, and hands whole revisions
+// to handle, in order: the first batch is the whole list, also when it is empty. After a compaction it lists
+// again and yields the difference, deletions included. From time to time it compares what
+// it yielded with a fresh list; events that the watch lost are logged and yielded then.
+//
+// A value that cannot be read counts as absent: it is logged once, shown by Problems, and
+// stops nothing else. Watch returns when ctx ends or handle returns an error; when etcd is
+// away it tries again for ever.
+func (c *Client) Watch(ctx context.Context, handle func(store.Batch) error) error {
+	s := &stream{Client: c, handle: handle, mirror: newMirror(), watched: watched, listed: listed}
+	return s.run(ctx)
+}
+
+func (s *stream) run(ctx context.Context) error {
+	pause := &backoff.ExponentialBackOff{InitialInterval: 50 * time.Millisecond, RandomizationFactor: 0.3, Multiplier: 2, MaxInterval: 5 * time.Second}
+	pause.Reset()
+	for {
+		before := s.mirror.revision
+		err := s.follow(ctx)
+		var handler handlerError
+		switch {
+		case errors.As(err, &handler):
+			return handler.error
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case errors.Is(err, rpctypes.ErrCompacted):
+			s.log.Info("etcd compacted what this watch had not read yet: listing again", "rev", s.mirror.revision)
+			s.mirror.stale = true
+		default:
+			s.log.Warn("watch of etcd ended: trying again", "err", err)
+		}
+		if s.mirror.revision > before {
+			pause.Reset()
+		}
+		sleep(ctx, pause.NextBackOff())
+	}
+}
+
+// follow lists if it must, then watches until an error.
+func (s *stream) follow(ctx context.Context) error {
+	if s.mirror.stale {
+		if err := s.relist(ctx); err != nil {
+			return err
+		}
+	}
+	ctx, cancel := context.WithCancel(clientv3.WithRequireLeader(ctx))
+	defer cancel()
+	// Fragments stay off: then a response holds whole revisions (etcd's API guarantees).
+	responses := s.etcd.Watch(ctx, s.watched.from, clientv3.WithRange(s.watched.to),
+		clientv3.WithRev(int64(s.mirror.revision)+1), clientv3.WithProgressNotify())
+	look := time.NewTimer(s.compare)
+	defer look.Stop()
+	s.audit = nil
+	for {
+		select {
+		case r, open := <-responses:
+			if err := s.response(ctx, r, open); err != nil {
+				return err
+			}
+		case <-look.C:
+			next, err := s.look(ctx)
+			if err != nil {
+				return err
+			}
+			look.Reset(next)
+		}
+	}
+}
+
+// response yields one response's revisions.
+func (s *stream) response(ctx context.Context, r clientv3.WatchResponse, open bool) error {
+	if !open {
+		return errors.Join(ctx.Err(), errors.New("the watch was closed"))
+	}
+	if err := r.Err(); err != nil {
+		return rpctypes.Error(err)
+	}
+	for events := r.Events; len(events) > 0; {
+		n := 1
+		for n < len(events) && events[n].Kv.ModRevision == events[0].Kv.ModRevision {
+			n++
+		}
+		if err := s.revision(events[:n]); err != nil {
+			return err
+		}
+		events = events[n:]
+	}
+	if r.IsProgressNotify() {
+		s.mirror.revision = max(s.mirror.revision, store.Revision(r.Header.Revision))
+	}
+	return nil
+}
+
+// revision yields the events of one revision.
+func (s *stream) revision(events []*clientv3.Event) error {
+	batch := store.Batch{Revision: store.Revision(events[0].Kv.ModRevision)}
+	for _, e := range events {
+		if excluded(string(e.Kv.Key)) {
+			continue
+		}
+		if s.audit != nil {
+			s.audit.touched[string(e.Kv.Key)] = true
+		}
+		if event, ok := s.take(e.Kv, e.Type == clientv3.EventTypeDelete); ok {
+			batch.Events = append(batch.Events, event)
+		}
+	}
+	s.mirror.revision = batch.Revision
+	return s.yield(batch)
+}
+
+// excluded tells whether Watch passes a key by.
+func excluded(key string) bool {
+	return key >= statusRange.from && key < statusRange.to || strings.HasPrefix(key, electionPrefix)
+}
+
+func (s *stream) yield(b store.Batch) error {
+	if len(b.Events) == 0 {
+		return nil
+	}
+	return s.tell(b)
+}
+
+func (s *stream) tell(b store.Batch) error {
+	if err := s.handle(b); err != nil {
+		return handlerError{err}
+	}
+	return nil
+}
+
+// take brings one key into the mirror and says what to yield for it, if anything.
+func (s *stream) take(kv *mvccpb.KeyValue, deleted bool) (store.Event, bool) {
+	path := string(kv.Key)
+	if deleted {
+		return s.drop(path, store.Revision(kv.ModRevision))
+	}
+	event, err := eventOf(kv)
+	if err != nil {
+		s.unreadable(path, kv.ModRevision, err)
+		event, known := s.drop(path, store.Revision(kv.ModRevision))
+		s.mirror.seen[path] = seen{modified: store.Revision(kv.ModRevision), unreadable: true}
+		return event, known
+	}
+	s.recovered(path)
+	s.mirror.seen[path] = seen{modified: event.Modified}
+	return event, true
+}
+
+// drop forgets a key; the deletion is worth telling if its object had been yielded.
+func (s *stream) drop(path string, at store.Revision) (store.Event, bool) {
+	old, known := s.mirror.seen[path]
+	delete(s.mirror.seen, path)
+	s.recovered(path)
+	if !known || old.unreadable {
+		return store.Event{}, false
+	}
+	key, err := store.ParseKey(path)
+	return store.Event{Key: key, Modified: at}, err == nil
+}
+
+// unreadable notes and logs a value that cannot be read, once a revision.
+func (s *stream) unreadable(path string, revision int64, err error) {
+	if old := s.mirror.seen[path]; old.unreadable && old.modified == store.Revision(revision) {
+		return
+	}
+	s.log.Warn("etcd holds what cannot be read: it counts as absent", "key", path, "rev", revision, "err", err)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.problems[path] = store.Problem{
+		Object: strings.TrimPrefix(path, store.Prefix),
+		Text:   fmt.Sprintf("it cannot be read and counts as absent: %v: write it anew or delete it", err),
+	}
+}
+
+// recovered ends a key's problem.
+func (c *Client) recovered(path string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.problems, path)
+}

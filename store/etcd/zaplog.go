@@ -1,0 +1,59 @@
+package etcd
+
+import (
+	"context"
+	"log/slog"
+
+	"go.uber.org/zap/zapcore"
+)
+
+// zapCore hands etcd's own log lines, which come through zap, to slog. Only warnings and
+// worse pass: at start alone etcd tells a hundred lines.
+type zapCore struct {
+	log    *slog.Logger
+	fields []zapcore.Field
+}
+
+func forward(log *slog.Logger) zapcore.Core {
+	if log == nil {
+		return zapcore.NewNopCore()
+	}
+	return zapCore{log: log}
+}
+
+// Enabled implements zapcore.LevelEnabler.
+func (z zapCore) Enabled(l zapcore.Level) bool { return l >= zapcore.WarnLevel }
+
+// With implements zapcore.Core.
+func (z zapCore) With(fields []zapcore.Field) zapcore.Core {
+	return zapCore{log: z.log, fields: append(z.fields[:len(z.fields):len(z.fields)], fields...)}
+}
+
+// Check implements zapcore.Core.
+func (z zapCore) Check(e zapcore.Entry, c *zapcore.CheckedEntry) *zapcore.CheckedEntry {
+	if z.Enabled(e.Level) {
+		return c.AddCore(e, z)
+	}
+	return c
+}
+
+// Write implements zapcore.Core.
+func (z zapCore) Write(e zapcore.Entry, fields []zapcore.Field) error {
+	encoder := zapcore.NewMapObjectEncoder()
+	for _, f := range append(z.fields[:len(z.fields):len(z.fields)], fields...) {
+		f.AddTo(encoder)
+	}
+	level := slog.LevelWarn
+	if e.Level > zapcore.WarnLevel {
+		level = slog.LevelError
+	}
+	attrs := make([]slog.Attr, 0, len(encoder.Fields))
+	for k, v := range encoder.Fields {
+		attrs = append(attrs, slog.Any(k, v))
+	}
+	z.log.LogAttrs(context.Background(), level, "etcd: "+e.Message, attrs...)
+	return nil
+}
+
+// Sync implements zapcore.Core.
+func (z zapCore) Sync() error { return nil }

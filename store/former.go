@@ -1,0 +1,27 @@
+package store
+
+import (
+	"maps"
+	"slices"
+)
+
+// former is what the last batch took away and flows may still speak of: whoever removes
+// a port's flows must know the hosts that its tenant left, and the number that it had,
+// even if one batch deleted both.
+type former struct {
+	numbers map[string][]uint32            // tenant -> numbers that it had
+	hosts   map[string]map[string]struct{} // tenant -> hosts where it lost a network or its gateway
+}
+
+func newFormer() former {
+	return former{numbers: map[string][]uint32{}, hosts: map[string]map[string]struct{}{}}
+}
+
+// FormerNumbers are the numbers of a tenant that the last batch replaced or deleted.
+func (s *State) FormerNumbers(tenant string) []uint32 { return s.former.numbers[tenant] }
+
+// FormerHosts are the hosts that a network or the gateway of a tenant left in the last
+// batch, sorted; another may still be there.
+func (s *State) FormerHosts(tenant string) []string {
+	return slices.Sorted(maps.Keys(s.former.hosts[tenant]))
+}
