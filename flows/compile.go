@@ -1,20 +1,183 @@
 package flows
 
 import (
-	"sluice/datapath/openflow"
+	"fmt"
+	"slices"
+
+	of "sluice/datapath/openflow"
 	"sluice/store"
 )
 
-// Compile emits the flows of one slice on one switch. A slice whose object is gone has
-// none.
-func Compile(s *store.State, sw Switch, sl Slice, emit func(openflow.Flow)) []store.Problem {
-	return nil
+// compiler is one run of Compile or CompileHost.
+type compiler struct {
+	state    *store.State
+	host     string
+	ofport   map[string]uint32
+	tunnel   uint32 // OpenFlow port of the tunnel interface; 0: there is none
+	gateway  uint32 // the same of the gateway interface
+	slice    Slice  // whose flows are emitted now
+	emit     func(of.Flow)
+	problems []store.Problem
 }
 
-// CompileHost emits every flow of a host.
-func CompileHost(s *store.State, sw Switch, emit func(openflow.Flow)) []store.Problem {
-	return nil
+func newCompiler(s *store.State, sw Switch, emit func(of.Flow)) *compiler {
+	return &compiler{
+		state: s, host: sw.Host, ofport: sw.OFPort, emit: emit,
+		tunnel: sw.OFPort[store.TunnelInterface], gateway: sw.OFPort[store.GatewayInterface],
+	}
+}
+
+// Compile emits the flows of one slice on one switch. A slice whose object is gone has
+// none. Each problem names an object that compiles to less than it asks for.
+func Compile(s *store.State, sw Switch, sl Slice, emit func(of.Flow)) []store.Problem {
+	c := newCompiler(s, sw, emit)
+	switch sl.kind() {
+	case kindBase:
+		c.base()
+	case kindPeer:
+		for h := range s.Hosts() {
+			if hostHash(h.Key.Host) == sl.object() {
+				c.peer(h)
+			}
+		}
+	case kindTenant:
+		if t := s.TenantByNumber(sl.tenant()); t != nil {
+			c.tenant(t)
+		}
+	case kindNetwork:
+		if n := s.NetworkByNumber(sl.object()); n != nil && c.ownedBy(n.Key, sl) {
+			c.network(n)
+		}
+	case kindPort:
+		if p := s.PortByNumber(sl.object()); p != nil && c.ownedBy(p.Key, sl) {
+			c.port(p)
+		}
+	}
+	return c.problems
+}
+
+// ownedBy tells whether the slice's tenant is the object's: a freed number may have gone
+// to another tenant since.
+func (c *compiler) ownedBy(key store.Key, sl Slice) bool {
+	t := c.state.Tenant(key.Tenant)
+	return t != nil && t.Value.Number == sl.tenant()
+}
+
+// CompileHost emits every flow of a host. Two flows with one table, priority and match
+// are a problem; the first stands.
+func CompileHost(s *store.State, sw Switch, emit func(of.Flow)) []store.Problem {
+	unique := uniqueFlows{seen: map[uint64][]of.Flow{}, emit: emit}
+	c := newCompiler(s, sw, unique.add)
+	c.base()
+	for h := range s.Hosts() {
+		c.peer(h)
+	}
+	for _, name := range tenantsOn(s, sw.Host) {
+		c.wholeTenant(name)
+	}
+	for _, d := range unique.doubled {
+		c.problem(Owner(s, d[1].Cookie), "its flow in table %s has the match of one of %s: %s",
+			TableName(d[1].Table), Owner(s, d[0].Cookie), "delete one of the two")
+	}
+	return c.problems
+}
+
+func (c *compiler) wholeTenant(name string) {
+	t := c.state.Tenant(name)
+	if t == nil {
+		return
+	}
+	c.tenant(t)
+	for n := range c.state.NetworksOf(name) {
+		c.network(n)
+		for p := range c.state.PortsOf(n.Key.NetworkName()) {
+			c.port(p)
+		}
+	}
+}
+
+// uniqueFlows passes on the first flow of each table, priority and match.
+type uniqueFlows struct {
+	seen    map[uint64][]of.Flow
+	doubled [][2]of.Flow
+	emit    func(of.Flow)
+}
+
+func (u *uniqueFlows) add(f of.Flow) {
+	h := identity(&f)
+	for _, g := range u.seen[h] {
+		if sameIdentity(&f, &g) {
+			u.doubled = append(u.doubled, [2]of.Flow{g, f})
+			return
+		}
+	}
+	u.seen[h] = append(u.seen[h], f)
+	u.emit(f)
+}
+
+// flow emits one flow of the slice that is being compiled.
+func (c *compiler) flow(table uint8, priority uint16, m of.Match, actions ...of.Action) {
+	c.emit(of.Flow{Table: table, Priority: priority, Cookie: uint64(c.slice), Match: m, Actions: actions})
+}
+
+// refuse emits a flow that sends what it matches to the drop table.
+func (c *compiler) refuse(table uint8, priority uint16, m of.Match, why reason) {
+	c.flow(table, priority, m, load(regReason, uint64(why)), goTo(tableDrop))
+}
+
+func (c *compiler) problem(object, format string, args ...any) {
+	c.problems = append(c.problems, store.Problem{Object: object, Text: fmt.Sprintf(format, args...)})
+}
+
+// tenantAt is a tenant as one host sees it.
+type tenantAt struct {
+	*store.Item[store.Tenant]
+	present bool     // a network of the tenant has a port here
+	chain   []string // its gateway hosts: the active one, then those that drain
+	at      int      // this host's place in the chain; -1: it is no gateway of the tenant
+}
+
+// here tells whether the host holds any flow of the tenant.
+func (t *tenantAt) here() bool    { return t.present || t.at >= 0 }
+func (t *tenantAt) gateway() bool { return t.at >= 0 }
+func (t *tenantAt) number() uint32 {
+	return t.Value.Number
+}
+
+// tenantAt looks a tenant up; ok is false where the host holds nothing of it.
+func (c *compiler) tenantAt(name string) (t tenantAt, ok bool) {
+	t = tenantAt{Item: c.state.Tenant(name), at: -1}
+	if t.Item == nil {
+		return t, false
+	}
+	if g := c.state.Gateway(name); g != nil {
+		t.chain = gatewayChain(g.Value)
+		t.at = slices.Index(t.chain, c.host)
+	}
+	t.present = c.state.TenantPresent(c.host, name)
+	return t, t.here() && len(c.state.ContestedTenant(t.Item)) == 0
+}
+
+// gatewayChain is the active host, then each draining one once.
+func gatewayChain(g *store.Gateway) []string {
+	chain := []string{g.Active}
+	for _, h := range g.Draining {
+		if !slices.Contains(chain, h) {
+			chain = append(chain, h)
+		}
+	}
+	return chain
 }
 
 // Missing lists the host's ports whose interface the switch lacks.
-func Missing(s *store.State, sw Switch) []store.Key { return nil }
+func Missing(s *store.State, sw Switch) []store.Key {
+	var missing []store.Key
+	for _, n := range s.NetworksOn(sw.Host) {
+		for _, p := range s.PortsAt(sw.Host, n) {
+			if sw.OFPort[p.Value.Interface] == 0 {
+				missing = append(missing, p.Key)
+			}
+		}
+	}
+	return missing
+}

@@ -2,6 +2,7 @@ package flows
 
 import (
 	"hash/fnv"
+	"slices"
 
 	"sluice/store"
 )
@@ -51,4 +52,37 @@ type Switch struct {
 }
 
 // Slices yields every slice that the host holds flows of, in the order of CompileHost.
-func Slices(s *store.State, host string, yield func(Slice)) {}
+func Slices(s *store.State, host string, yield func(Slice)) {
+	yield(baseSlice())
+	for h := range s.Hosts() {
+		if h.Key.Host != host {
+			yield(peerSlice(h.Key.Host))
+		}
+	}
+	for _, name := range tenantsOn(s, host) {
+		if t := s.Tenant(name); t != nil {
+			tenantSlices(s, name, t.Value.Number, yield)
+		}
+	}
+}
+
+// tenantSlices yields the slices of a tenant and all that it has.
+func tenantSlices(s *store.State, name string, number uint32, yield func(Slice)) {
+	yield(tenantSlice(number))
+	for n := range s.NetworksOf(name) {
+		yield(networkSlice(number, n.Value.Number))
+		for p := range s.PortsOf(n.Key.NetworkName()) {
+			yield(portSlice(number, p.Value.Number))
+		}
+	}
+}
+
+// tenantsOn are the tenants that have a port or a gateway on the host, sorted.
+func tenantsOn(s *store.State, host string) []string {
+	names := s.TenantsVia(host)
+	for _, n := range s.NetworksOn(host) {
+		names = append(names, n.Tenant)
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}

@@ -1,0 +1,212 @@
+package flows
+
+import (
+	"net/netip"
+	"slices"
+
+	of "sluice/datapath/openflow"
+	"sluice/store"
+)
+
+// base emits what every bridge holds, whoever's frames cross it.
+func (c *compiler) base() {
+	c.slice = baseSlice()
+	c.baseEntry()
+	c.baseAdmit()
+	c.baseResolve()
+	c.baseRoute()
+	c.baseAnswer()
+	c.baseHop()
+	c.baseNATState()
+	c.baseNATNew()
+	c.baseExit()
+	c.baseDrop()
+}
+
+// baseEntry: a port that nobody owns, a VTEP that no host has, the kernel's ARP.
+func (c *compiler) baseEntry() {
+	if c.tunnel != 0 {
+		c.refuse(tableClassify, 90, match(inPort(c.tunnel)), reasonUnknownVTEP)
+	}
+	if c.gateway != 0 {
+		c.flow(tableClassify, 100, match(inPort(c.gateway), etherType(typeARP)),
+			load(regOrigin, originGateway), load(regSource, gatewayPort), goTo(tableResolve))
+		c.refuse(tableClassify, 90, match(inPort(c.gateway)), reasonNoConnection)
+	}
+	c.refuse(tableClassify, 0, nil, reasonUnknownPort)
+	c.refuse(tableDecap, 0, nil, reasonUnknownSegment)
+}
+
+// baseAdmit: what no container may send, whatever its port. Fragments hide the ND header
+// that admit_nd must see (RFC 6980).
+func (c *compiler) baseAdmit() {
+	tagged := of.Masked(of.FieldVLANVID, of.U64(vlanPresent), of.U64(vlanPresent))
+	fragment := of.Masked(of.FieldIPFrag, of.U64(fragmentAny), of.U64(fragmentAny))
+	ipv6 := etherType(typeIPv6)
+	c.refuse(tableAdmit, 300, match(tagged), reasonForbidden)
+	for _, m := range []of.Match{
+		match(etherType(typeIPv4), ipProto(protoUDP), of.Is(of.FieldUDPSrc, 67)), // DHCP server
+		match(ipv6, ipProto(protoUDP), of.Is(of.FieldUDPSrc, 547)),               // DHCPv6 server
+		match(ipv6, ipProto(protoICMPv6), icmp6Type(routerAdvertisement)),
+		match(ipv6, ipProto(protoICMPv6), icmp6Type(redirect)),
+		match(ipv6, fragment, ipDst(netip.MustParsePrefix("ff00::/8"))),
+		match(ipv6, fragment, ipSrc(netip.MustParsePrefix("fe80::/10"))),
+	} {
+		c.refuse(tableAdmit, 290, m, reasonForbidden)
+	}
+	// A kernel without an IPv6 address of ours still looks for routers and groups: that is no attack.
+	for _, t := range []uint64{mldReport, mldDone, routerSolicitation, mld2Report} {
+		c.refuse(tableAdmit, 50, match(ipv6, ipProto(protoICMPv6), icmp6Type(t)), reasonUnanswered)
+	}
+	c.refuse(tableAdmit, 50, icmp6(neighbourSolicitation, ipSrc(single(netip.IPv6Unspecified()))), reasonUnanswered)
+	c.refuse(tableAdmit, 20, match(etherType(typeARP)), reasonSpoofed) // apart, so that a dump shows which
+	c.refuse(tableAdmit, 0, nil, reasonSpoofed)
+	for _, t := range []uint64{neighbourSolicitation, neighbourAdvert} {
+		c.refuse(tableAdmitND, 90, match(ipv6, ipProto(protoICMPv6), icmp6Type(t)), reasonSpoofed)
+	}
+	c.flow(tableAdmitND, 0, nil, goTo(tableResolve))
+}
+
+// baseResolve: the kernel finds every transit address behind one MAC; what nobody
+// answers for goes no further.
+func (c *compiler) baseResolve() {
+	c.flow(tableResolve, 190, arp(arpRequest, store.TransitRange, origin(originGateway)), arpAnswer(store.RouterMAC)...)
+	c.refuse(tableResolve, 100, match(etherType(typeARP)), reasonUnanswered)
+	for _, t := range []uint64{mldQuery, mldReport, mldDone, routerSolicitation, neighbourSolicitation, mld2Report} {
+		c.refuse(tableResolve, 100, match(etherType(typeIPv6), ipProto(protoICMPv6), icmp6Type(t)), reasonUnanswered)
+	}
+	c.flow(tableResolve, 0, nil, goTo(tableRoute))
+}
+
+// arpAnswer makes table answer reply with a MAC.
+func arpAnswer(mac store.MAC) []of.Action {
+	return []of.Action{move(of.FieldEthSrc, of.FieldEthDst), setMAC(of.FieldEthSrc, mac), goTo(tableAnswer)}
+}
+
+// closedRanges are destinations that no tenant may route to.
+var closedRanges = []netip.Prefix{
+	store.TransitRange,
+	netip.MustParsePrefix("0.0.0.0/8"),
+	netip.MustParsePrefix("127.0.0.0/8"),
+	netip.MustParsePrefix("169.254.0.0/16"),
+	netip.MustParsePrefix("224.0.0.0/4"),
+	netip.MustParsePrefix("240.0.0.0/4"),
+}
+
+func (c *compiler) baseRoute() {
+	for _, closed := range closedRanges {
+		c.refuse(tableRoute, 250, match(ethDst(store.RouterMAC), etherType(typeIPv4), ipDst(closed)), reasonNoRoute)
+	}
+	for _, mac := range []store.MAC{store.RouterMAC, store.HandOverMAC, store.BounceMAC} {
+		c.refuse(tableRoute, 50, match(ethDst(mac)), reasonNoRoute)
+	}
+	c.flow(tableRoute, 0, nil, goTo(tableForward))
+}
+
+// baseAnswer turns each question round. Resolve has set the ARP answer's Ethernet
+// addresses already and has made the solicitation an advertisement.
+func (c *compiler) baseAnswer() {
+	answer := func(m of.Match, actions ...of.Action) {
+		c.flow(tableAnswer, 100, m, append(actions,
+			load(of.FieldInPort, noPort), move(regSource, regDestination), goTo(tableDeliver))...)
+	}
+	answer(match(etherType(typeARP)),
+		set(of.FieldARPOp, arpReply), move(of.FieldARPSHA, of.FieldARPTHA), move(of.FieldEthSrc, of.FieldARPSHA),
+		push(of.FieldARPTPA), move(of.FieldARPSPA, of.FieldARPTPA), pop(of.FieldARPSPA))
+	answer(match(etherType(typeIPv4), ipProto(protoICMP), of.Is(of.FieldICMPType, icmpEchoRequest)),
+		move(of.FieldEthSrc, of.FieldEthDst), setMAC(of.FieldEthSrc, store.RouterMAC),
+		push(of.FieldIPSrc), move(of.FieldIPDst, of.FieldIPSrc), pop(of.FieldIPDst),
+		set(of.FieldICMPType, icmpEchoReply), set(of.FieldIPTTL, 64))
+	answer(match(etherType(typeIPv6), ipProto(protoICMPv6), icmp6Type(echo6Request)),
+		move(of.FieldEthSrc, of.FieldEthDst), setMAC(of.FieldEthSrc, store.RouterMAC),
+		push(of.FieldIPv6Src), move(of.FieldIPv6Dst, of.FieldIPv6Src), pop(of.FieldIPv6Dst),
+		set(of.FieldICMPv6Type, echo6Reply), set(of.FieldIPTTL, 64))
+	answer(match(etherType(typeIPv6), ipProto(protoICMPv6), icmp6Type(neighbourAdvert)),
+		set(of.FieldNDOptionsType, 2), setMAC(of.FieldNDTLL, store.RouterMAC),
+		set(of.FieldNDReserved, 0xe0000000), set(of.FieldIPTTL, 255)) // router, solicited, override
+	c.refuse(tableAnswer, 0, nil, reasonUnanswered)
+}
+
+func (c *compiler) baseHop() {
+	for _, t := range []uint64{typeIPv4, typeIPv6} {
+		c.refuse(tableHop, 100, match(etherType(t), of.Is(of.FieldIPTTL, 0)), reasonTTL)
+		c.refuse(tableHop, 100, match(etherType(t), of.Is(of.FieldIPTTL, 1)), reasonTTL)
+		c.flow(tableHop, 90, match(etherType(t)),
+			of.DecTTL{}, setMAC(of.FieldEthSrc, store.RouterMAC), goTo(tableL3Resolve))
+	}
+	c.refuse(tableHop, 0, nil, reasonNoRoute)
+	c.refuse(tableL3Resolve, 0, nil, reasonUnknownDestination)
+}
+
+// baseNATState reads what the lookup in the tenant's zone found; the zone is all that
+// differs between tenants, so the rules are everybody's. A new packet without SYN passes
+// like any other: connections survive the crash of their gateway's conntrack.
+func (c *compiler) baseNATState() {
+	ipv4 := etherType(typeIPv4)
+	kernel := origin(originGateway)
+	for _, known := range []uint64{ctEst, ctRelated} {
+		state := ctState(ctTracked|known, ctInvalid)
+		c.flow(tableNATState, 210, match(kernel, state, ipv4),
+			setMAC(of.FieldEthSrc, store.KernelMAC), goTo(tableL3Resolve))
+		c.flow(tableNATState, 150, match(state, ipv4), goTo(tableNATOut))
+	}
+	c.refuse(tableNATState, 200, match(kernel), reasonNoConnection)
+	c.flow(tableNATState, 120, match(ctState(ctTracked|ctNew, ctInvalid), ipv4), goTo(tableNATNew))
+	c.refuse(tableNATState, 0, nil, reasonNoConnection)
+	c.refuse(tableNAT, 0, nil, reasonNoRoute)
+}
+
+// baseNATNew closes this host's infrastructure, and its own tunnel addresses.
+func (c *compiler) baseNATNew() {
+	if own := c.state.Host(c.host); own != nil {
+		var closed []netip.Prefix
+		for _, prefix := range own.Value.Infrastructure {
+			if prefix = prefix.Masked(); prefix.Addr().Is4() && !slices.Contains(closed, prefix) {
+				closed = append(closed, prefix)
+				c.closed(200, prefix)
+			}
+		}
+		c.closedVTEPs(own)
+	}
+	c.refuse(tableNATNew, 0, nil, reasonNoRoute)
+	c.flow(tableNATOut, 100, match(etherType(typeIPv4)),
+		setMAC(of.FieldEthSrc, store.RouterMAC), setMAC(of.FieldEthDst, store.KernelMAC),
+		load(regDestination, gatewayPort), load(regScope, scopeEgress), goTo(tableAccountOut))
+	c.refuse(tableNATOut, 0, nil, reasonNoRoute)
+}
+
+// closed refuses new connections to a prefix of the infrastructure.
+func (c *compiler) closed(priority uint16, prefix netip.Prefix) {
+	c.refuse(tableNATNew, priority, match(etherType(typeIPv4), ipDst(prefix)), reasonInfrastructure)
+}
+
+func (c *compiler) closedVTEPs(h *store.Item[store.Host]) {
+	for _, vtep := range h.Value.VTEPs {
+		if vtep.Is4() {
+			c.closed(190, single(vtep))
+		}
+	}
+}
+
+// baseExit: from the destination's choice to the frame's leaving.
+func (c *compiler) baseExit() {
+	c.refuse(tableForward, 0, nil, reasonUnknownDestination)
+	c.flow(tableAccountOut, 0, nil, goTo(tableAccountIn))
+	c.flow(tableAccountIn, 300, match(destination(0)), goTo(tableEncap))
+	c.flow(tableAccountIn, 300, match(destination(gatewayPort)), goTo(tableDeliver))
+	c.flow(tableAccountIn, 0, nil, goTo(tableDeliver))
+	if c.gateway != 0 {
+		c.flow(tableDeliver, 100, match(destination(gatewayPort)), of.Output{Port: c.gateway})
+	}
+	c.refuse(tableDeliver, 0, nil, reasonUnknownDestination)
+	c.refuse(tableEncap, 200, match(origin(originTunnel)), reasonUnknownDestination)
+	c.refuse(tableEncap, 0, nil, reasonUnknownDestination)
+}
+
+// baseDrop counts by reason what has no tenant here.
+func (c *compiler) baseDrop() {
+	for why := reason(1); why < numReasons; why++ {
+		c.flow(tableDrop, 50, match(of.Is(regReason, uint64(why))))
+	}
+	c.flow(tableDrop, 0, nil)
+}

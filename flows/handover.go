@@ -1,0 +1,69 @@
+package flows
+
+import (
+	"net/netip"
+
+	of "sluice/datapath/openflow"
+	"sluice/store"
+)
+
+// handOver emits what keeps connections while a tenant's gateway moves. Its gateway
+// hosts form a chain, the active one first: a packet whose connection a host does not
+// know goes to the next, and one that the last does not know goes back to the active
+// host, which commits it. A MAC of its own marks each of the two ways.
+//
+// TCP needs no way back: only a SYN opens a connection, and that stays at the active host.
+func (c *compiler) handOver(t *tenantAt) {
+	n := t.number()
+	last := len(t.chain) - 1
+	if t.at == 0 {
+		c.accept(n, store.BounceMAC, t.chain[last], tableNATNew)
+		c.flow(tableNATState, 140, match(tenantMetadata(n), ctState(ctTracked|ctNew, ctInvalid),
+			etherType(typeIPv4), ipProto(protoTCP), tcpSYN()), goTo(tableNATNew))
+	} else {
+		c.accept(n, store.HandOverMAC, t.chain[t.at-1], tableNAT)
+	}
+	if t.at < last {
+		c.pass(n, store.HandOverMAC, t.chain[t.at+1], true)
+		return
+	}
+	c.refuse(tableNATState, 140, match(tenantMetadata(n), ctState(ctTracked|ctNew, 0),
+		etherType(typeIPv4), ipProto(protoTCP)), reasonNoConnection)
+	c.pass(n, store.BounceMAC, t.chain[0], false)
+}
+
+// accept takes the tenant's frames that another gateway host marked with a MAC.
+func (c *compiler) accept(tenant uint32, mark store.MAC, from string, next uint8) {
+	if vtep := c.vtep(from); vtep.IsValid() {
+		c.flow(tableRoute, 110, match(tenantMetadata(tenant), origin(originTunnel), ethDst(mark),
+			tunnelFrom(vtep), etherType(typeIPv4)), goTo(next))
+	}
+}
+
+// pass sends on what this host's conntrack does not know, with TCP's invalid packets too
+// where the next host may know them.
+func (c *compiler) pass(tenant uint32, mark store.MAC, to string, tcpToo bool) {
+	vtep := c.vtep(to)
+	if !vtep.IsValid() {
+		return
+	}
+	mine, ipv4 := tenantMetadata(tenant), etherType(typeIPv4)
+	if tcpToo {
+		for _, unknown := range []uint64{ctNew, ctInvalid} {
+			c.flow(tableNATState, 135, match(mine, ctState(ctTracked|unknown, 0), ipv4, ipProto(protoTCP)),
+				marked(mark, vtep)...)
+		}
+	}
+	c.flow(tableNATState, 130, match(mine, ctState(ctTracked|ctNew, 0), ipv4), marked(mark, vtep)...)
+}
+
+func marked(mark store.MAC, vtep netip.Addr) []of.Action {
+	return []of.Action{load(regOrigin, originHandOver), load(of.FieldInPort, noPort),
+		setMAC(of.FieldEthDst, mark), tunnelTo(vtep), goTo(tableEncap)}
+}
+
+// tcpSYN matches the first packet of a connection: SYN without ACK.
+func tcpSYN() of.MatchField {
+	const syn, ack = 0x02, 0x10
+	return of.Masked(of.FieldTCPFlags, of.U64(syn), of.U64(syn|ack))
+}

@@ -1,0 +1,172 @@
+package flows
+
+import (
+	"net/netip"
+
+	of "sluice/datapath/openflow"
+	"sluice/store"
+)
+
+const (
+	// floodAutoHosts is where flood `auto` stops replicating.
+	floodAutoHosts = 256
+	// floodMostCopies is where replication stops in any mode: Open vSwitch loses outputs
+	// beyond 780 without a word.
+	floodMostCopies = 780
+)
+
+// networkAt is a network as one host sees it.
+type networkAt struct {
+	*store.Item[store.Network]
+	tenant  tenantAt
+	present bool // the network has a port here
+}
+
+func (n *networkAt) match() of.MatchField {
+	return networkMetadata(n.tenant.number(), n.Value.Number)
+}
+
+func (n *networkAt) metadata() uint64 { return metadata(n.tenant.number(), n.Value.Number) }
+
+// networkAt looks a network up; ok is false where the host holds nothing of it.
+func (c *compiler) networkAt(name store.NetworkName) (n networkAt, ok bool) {
+	n.Item = c.state.Network(name)
+	if n.Item == nil {
+		return n, false
+	}
+	n.tenant, ok = c.tenantAt(name.Tenant)
+	n.present = len(c.state.PortsAt(c.host, name)) > 0
+	return n, ok && len(c.state.ContestedNetwork(n.Item)) == 0
+}
+
+// network emits a network's segment, its router and its broadcast domain. A host with
+// another network of the tenant routes to this one; one without any holds nothing of it.
+func (c *compiler) network(item *store.Item[store.Network]) {
+	c.problems = append(c.problems, c.state.ContestedNetwork(item)...)
+	n, ok := c.networkAt(item.Key.NetworkName())
+	if !ok {
+		return
+	}
+	c.slice = networkSlice(n.tenant.number(), n.Value.Number)
+	c.segment(&n)
+	for _, subnet := range n.Value.Subnets {
+		c.subnet(&n, subnet)
+	}
+	if n.present {
+		c.flood(&n)
+	}
+}
+
+// segment is how the network's frames enter and leave tunnels.
+func (c *compiler) segment(n *networkAt) {
+	if c.tunnel == 0 {
+		return
+	}
+	key := uint64(n.Value.Number)
+	untag := []of.Action{}
+	tag := []of.Action{}
+	vlan := of.Masked(of.FieldVLANVID, of.U64(0), of.U64(vlanPresent))
+	if n.Value.Segmentation == store.SegmentationVLAN {
+		key = store.VLANTunnelKey
+		vlan = of.Is(of.FieldVLANVID, uint64(vlanPresent|n.Value.Segment))
+		untag = append(untag, of.PopVLAN{})
+		tag = append(tag, of.PushVLAN{EtherType: typeVLAN}, set(of.FieldVLANVID, uint64(vlanPresent|n.Value.Segment)))
+	}
+	if n.present || n.tenant.gateway() {
+		c.flow(tableDecap, 100, match(of.Is(of.FieldTunID, key), vlan),
+			append(untag, writeMetadata(n.metadata()), goTo(tableRoute))...)
+	}
+	c.flow(tableEncap, 100, match(n.match()), append(tag, set(of.FieldTunID, key), of.Output{Port: c.tunnel})...)
+}
+
+// subnet is the router's address in the network, and the way to the network's ports from
+// all of the tenant's networks.
+func (c *compiler) subnet(n *networkAt, s store.Subnet) {
+	mine := tenantMetadata(n.tenant.number())
+	router := single(s.Gateway)
+	toRouter := []of.MatchField{mine, origin(originPort), ethDst(store.RouterMAC), ipDst(router)}
+	if s.Gateway.Is4() {
+		c.flow(tableRoute, 300, icmp(icmpEchoRequest, toRouter...), goTo(tableAnswer))
+	} else {
+		c.flow(tableRoute, 300, icmp6(echo6Request, toRouter...), goTo(tableAnswer))
+	}
+	c.flow(tableRoute, 180, match(mine, ethDst(store.RouterMAC), ipType(s.Gateway), ipDst(s.Prefix)), goTo(tableHop))
+	switch {
+	case !n.present:
+	case s.Gateway.Is4():
+		c.flow(tableResolve, 200, arp(arpRequest, router, n.match()), arpAnswer(store.RouterMAC)...)
+	default:
+		c.flow(tableResolve, 200, icmp6(neighbourSolicitation, n.match(), target(router)),
+			move(of.FieldEthSrc, of.FieldEthDst), setMAC(of.FieldEthSrc, store.RouterMAC),
+			move(of.FieldIPv6Src, of.FieldIPv6Dst), setAddress(of.FieldIPv6Src, s.Gateway),
+			set(of.FieldICMPv6Type, neighbourAdvert), goTo(tableAnswer))
+	}
+}
+
+// flood replicates broadcast and multicast: one copy for each port here and, of what a
+// port here sent, one for each other host of the network. The first copy passes
+// account_out, so that the frame counts once as sent; each copy counts as received.
+func (c *compiler) flood(n *networkAt) {
+	hosts := c.state.HostsOf(n.Key.NetworkName())
+	ports := c.programmed(n.Key.NetworkName())
+	if len(ports) == 0 || !c.mayFlood(n, len(hosts), len(ports)) {
+		return
+	}
+	c.flow(tableForward, 50, match(n.match(), origin(originTunnel), multicast()), copies(ports, tableAccountIn)...)
+	actions := copies(ports, tableAccountOut)
+	for _, host := range hosts {
+		if vtep := c.vtep(host); host != c.host && vtep.IsValid() {
+			actions = append(actions, of.Clone{Actions: []of.Action{tunnelTo(vtep), resubmit(tableEncap)}})
+		}
+	}
+	c.flow(tableForward, 50, match(n.match(), origin(originPort), multicast()), actions...)
+}
+
+// copies sends a frame to each port, the first one by way of another table.
+func copies(ports []uint32, first uint8) []of.Action {
+	actions := make([]of.Action, 0, 2*len(ports))
+	next := first
+	for _, p := range ports {
+		actions = append(actions, load(regDestination, uint64(p)), resubmit(next))
+		next = tableAccountIn
+	}
+	return actions
+}
+
+// programmed are the numbers of the network's ports here that the switch has.
+func (c *compiler) programmed(name store.NetworkName) []uint32 {
+	var numbers []uint32
+	for _, p := range c.state.PortsAt(c.host, name) {
+		if c.ofport[p.Value.Interface] != 0 && len(c.state.ContestedPort(p)) == 0 {
+			numbers = append(numbers, p.Value.Number)
+		}
+	}
+	return numbers
+}
+
+// mayFlood tells whether the network's mode and size allow replication.
+func (c *compiler) mayFlood(n *networkAt, hosts, ports int) bool {
+	switch {
+	case n.Value.Flood == store.FloodOff:
+		return false
+	case n.Value.Flood != store.FloodOn && hosts > floodAutoHosts:
+		c.problem(n.Key.Short(), "broadcast and multicast stopped: it spans %d hosts and flood auto ends at %d; "+
+			"set flood to off, or to on", hosts, floodAutoHosts)
+		return false
+	case hosts-1+ports > floodMostCopies:
+		c.problem(n.Key.Short(), "broadcast and multicast stopped on host %s: they need %d copies and Open vSwitch makes %d; "+
+			"set flood to off, or split the network", c.host, hosts-1+ports, floodMostCopies)
+		return false
+	}
+	return true
+}
+
+// family tells whether a list of prefixes has an address of a family.
+func family(prefixes []netip.Prefix, is func(netip.Addr) bool) bool {
+	for _, p := range prefixes {
+		if is(p.Addr()) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,19 @@
+package flows
+
+import "sluice/store"
+
+// peer emits what this switch knows of another host: frames from its VTEP are taken, and
+// the VTEP is closed to the tenants' egress.
+func (c *compiler) peer(h *store.Item[store.Host]) {
+	if h.Key.Host == c.host {
+		return
+	}
+	c.slice = peerSlice(h.Key.Host)
+	if c.tunnel != 0 {
+		for _, vtep := range h.Value.VTEPs {
+			c.flow(tableClassify, 100, match(inPort(c.tunnel), tunnelFrom(vtep)),
+				load(regOrigin, originTunnel), goTo(tableDecap))
+		}
+	}
+	c.closedVTEPs(h)
+}

@@ -1,0 +1,128 @@
+package flows
+
+import (
+	"net/netip"
+
+	of "sluice/datapath/openflow"
+	"sluice/store"
+)
+
+// tenant emits a tenant's counters and its way out.
+func (c *compiler) tenant(item *store.Item[store.Tenant]) {
+	c.slice = tenantSlice(item.Value.Number)
+	c.problems = append(c.problems, c.state.ContestedTenant(item)...)
+	t, ok := c.tenantAt(item.Key.Tenant)
+	if !ok {
+		return
+	}
+	if t.present {
+		c.accounts(t.number())
+	}
+	c.drops(&t)
+	c.egress(&t)
+}
+
+// accounts emits the counting flows of the frames that the tenant's ports here send and
+// get. They belong to the tenant, so that they outlive its ports.
+func (c *compiler) accounts(tenant uint32) {
+	mine := tenantMetadata(tenant)
+	for _, scope := range []uint64{scopeInternal, scopeEgress} {
+		c.flow(tableAccountOut, 100, match(mine, origin(originPort), of.Is(regScope, scope)), goTo(tableAccountIn))
+	}
+	c.flow(tableAccountIn, 110, match(mine, ethSrc(store.KernelMAC)), goTo(tableDeliver))
+	c.flow(tableAccountIn, 100, match(mine), goTo(tableDeliver))
+}
+
+// drops counts the refusals that can befall the tenant on this host.
+func (c *compiler) drops(t *tenantAt) {
+	reasons := []reason{reasonNoRoute, reasonTTL, reasonUnknownDestination}
+	if t.present {
+		reasons = append(reasons, reasonSpoofed, reasonForbidden, reasonUnanswered)
+	}
+	if t.gateway() {
+		reasons = append(reasons, reasonInfrastructure, reasonNoConnection)
+	}
+	for _, why := range reasons {
+		c.flow(tableDrop, 100, match(tenantMetadata(t.number()), of.Is(regReason, uint64(why))))
+	}
+}
+
+// egress sends what is for no network of the tenant to its gateway host, or on such a
+// host through NAT. Only the draining hosts take egress by tunnel that is for another.
+func (c *compiler) egress(t *tenantAt) {
+	if len(t.chain) == 0 {
+		return
+	}
+	if t.at != 0 && t.present {
+		c.steer(t)
+	}
+	if !t.gateway() {
+		return
+	}
+	if c.gateway == 0 {
+		c.problem(t.Key.Short(), "its gateway host %s has no interface %s in its bridge: start the agent there with --gateway, "+
+			"or move the gateway", c.host, store.GatewayInterface)
+		return
+	}
+	c.gatewayHost(t)
+	if len(t.chain) > 1 {
+		c.handOver(t)
+	}
+}
+
+// toRouter matches the tenant's IPv4 frames to the router.
+func toRouter(tenant uint32, more ...of.MatchField) of.Match {
+	return match(append(more, tenantMetadata(tenant), ethDst(store.RouterMAC), etherType(typeIPv4))...)
+}
+
+// steer sends the egress of this host's containers to the active gateway host.
+func (c *compiler) steer(t *tenantAt) {
+	vtep := c.vtep(t.chain[0])
+	if !vtep.IsValid() {
+		c.problem(t.Key.Short(), "its gateway host %s is not registered: start its agent, or move the gateway", t.chain[0])
+		return
+	}
+	c.flow(tableRoute, 110, toRouter(t.number(), origin(originPort)),
+		load(regScope, scopeEgress), tunnelTo(vtep), goTo(tableAccountOut))
+}
+
+// gatewayHost emits the tenant's own part of NAT: its transit address and its zone.
+func (c *compiler) gatewayHost(t *tenantAt) {
+	n := t.number()
+	transit := store.TransitAddress(n)
+	zone := store.NATZone(n)
+	ipv4, mine := etherType(typeIPv4), tenantMetadata(n)
+
+	c.flow(tableClassify, 100, match(inPort(c.gateway), ipv4, ipDst(single(transit))),
+		load(regOrigin, originGateway), writeMetadata(metadata(n, 0)), goTo(tableNAT))
+	c.flow(tableRoute, 100, toRouter(n), goTo(tableNAT))
+	c.flow(tableNAT, 100, match(mine, ipv4), of.CT{Zone: zone, NAT: &of.NAT{}, Table: tableNATState})
+	c.flow(tableNATNew, 100, match(mine, ipv4), of.CT{Commit: true, Zone: zone, Table: tableNATOut,
+		NAT: &of.NAT{Source: true, MinAddress: of.Address(transit)}})
+	if router := c.routerAddress(t.Key.Tenant); router.IsValid() {
+		// The kernel's "time exceeded" comes from the tenant's router: the transit range is not theirs to see.
+		c.flow(tableNATState, 220, icmp(icmpTimeExceeded, mine, origin(originGateway),
+			ctState(ctTracked|ctRelated|ctReply, ctInvalid), ipSrc(single(store.TransitKernel))),
+			setAddress(of.FieldIPSrc, router), setMAC(of.FieldEthSrc, store.KernelMAC), goTo(tableL3Resolve))
+	}
+}
+
+// routerAddress is the first IPv4 address of the router in a tenant's networks.
+func (c *compiler) routerAddress(tenant string) netip.Addr {
+	for n := range c.state.NetworksOf(tenant) {
+		for _, subnet := range n.Value.Subnets {
+			if subnet.Gateway.Is4() {
+				return subnet.Gateway
+			}
+		}
+	}
+	return netip.Addr{}
+}
+
+// vtep is the tunnel address of a host, or the zero address.
+func (c *compiler) vtep(host string) netip.Addr {
+	if h := c.state.Host(host); h != nil {
+		return h.Value.VTEP()
+	}
+	return netip.Addr{}
+}
