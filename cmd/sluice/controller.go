@@ -93,12 +93,15 @@ func (o *controllerFlags) run(ctx context.Context, log *slog.Logger) error {
 	defer closeStore()
 
 	registry := newRegistry()
-	c := controller.New(controller.Options{
+	c, err := controller.New(controller.Options{
 		Name: name, Store: client, OpenFlow: openflow, Registry: registry, Log: log,
-		Listen: store.LiveController{OpenFlow: openflow.Addr().String(), API: "http://" + web.Addr().String(), Since: time.Now().UTC()},
+		Live: store.LiveController{OpenFlow: openflow.Addr().String(), API: "http://" + web.Addr().String(), Since: time.Now().UTC()},
 	})
+	if err != nil {
+		return err
+	}
 	handler := api.New(api.Options{
-		Name: name, Version: version(), Controller: c, Store: client, Registry: registry, Log: log,
+		Version: version(), Controller: c, Store: client, Registry: registry, Log: log,
 	})
 	log.Info("controller started", "name", name, "openflow", openflow.Addr(), "api", web.Addr())
 	g, ctx := errgroup.WithContext(ctx)

@@ -6,17 +6,19 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"sluice/integration/demo"
 	"sluice/integration/lab"
 )
 
 func labCommand() *cobra.Command {
 	return group("lab", "Run a whole cluster on this machine, from real parts",
 		"  sluice lab up --hosts 3\n  sluice lab run h1 alice a1\n  sluice lab exec a1 -- ping -c 3 10.0.0.3\n  sluice lab down",
-		labUp(), labDown(), labStatus(), labRun(), labExec(), labRemove(), labKill(), labForward(), labServeInternet())
+		labUp(), labDown(), labStatus(), labRun(), labExec(), labRemove(), labKill(), labDemo(), labForward(), labServeInternet())
 }
 
 func labUp() *cobra.Command {
@@ -35,7 +37,14 @@ beside a controller with its etcd and a fake internet. A lab that runs is comple
 	completeWords(cmd, "encap", "vxlan", "geneve", "gre")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		o.Out = cmd.OutOrStdout()
-		return lab.Up(cmd.Context(), o)
+		if err := lab.Up(cmd.Context(), o); err != nil {
+			return err
+		}
+		st, err := lab.Load(cmd.Context())
+		if err == nil {
+			fmt.Fprintf(cmd.OutOrStdout(), "\n%s", st.HowTo())
+		}
+		return err
 	}
 	return cmd
 }
@@ -182,6 +191,24 @@ every agent, or one host's. sluice lab up starts them again.`,
 			}
 			fmt.Fprintf(cmd.OutOrStdout(), "%s killed: sluice lab up starts it again\n", args[0])
 			return nil
+		},
+	}
+}
+
+// labDemo is what make demo runs.
+func labDemo() *cobra.Command {
+	return &cobra.Command{
+		Use:     "demo",
+		Hidden:  true,
+		Short:   "Show what Sluice does, on a lab of its own, and check every claim",
+		Example: "  sluice lab demo",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			binary, err := os.Executable()
+			if err != nil {
+				return err
+			}
+			return demo.Run(cmd.Context(), demo.Options{Binary: binary, Out: cmd.OutOrStdout()})
 		},
 	}
 }

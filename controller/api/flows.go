@@ -40,8 +40,8 @@ func (s *server) listFlows(ctx context.Context, in *flowQuery) (*body[[]Flow], e
 	if err != nil {
 		return nil, s.refuse(err)
 	}
-	list = slices.DeleteFunc(list, func(f seen) bool { return !keep(f) })
-	return &body[[]Flow]{s.describe(in.Host, list)}, nil
+	described := s.describe(in.Host, list)
+	return &body[[]Flow]{slices.DeleteFunc(described, func(f Flow) bool { return !keep(f) })}, nil
 }
 
 // seen is a flow as a view found it.
@@ -93,19 +93,19 @@ func difference(installed []seen, desired []openflow.Flow) []seen {
 }
 
 // chooser is the filter that a request asks for. Names of nothing are refused.
-func (s *server) chooser(in *flowQuery) (func(seen) bool, error) {
-	var keep []func(seen) bool
+func (s *server) chooser(in *flowQuery) (func(Flow) bool, error) {
+	var keep []func(Flow) bool
 	var err error
 	s.Controller.View(func(state *store.State) { keep, err = choosers(state, in) })
 	if err != nil {
 		return nil, err
 	}
-	return func(f seen) bool {
-		return !slices.ContainsFunc(keep, func(k func(seen) bool) bool { return !k(f) })
+	return func(f Flow) bool {
+		return !slices.ContainsFunc(keep, func(k func(Flow) bool) bool { return !k(f) })
 	}, nil
 }
 
-func choosers(state *store.State, in *flowQuery) (keep []func(seen) bool, err error) {
+func choosers(state *store.State, in *flowQuery) (keep []func(Flow) bool, err error) {
 	if state.Host(in.Host) == nil {
 		return nil, absent("host", in.Host, "host list")
 	}
@@ -114,37 +114,34 @@ func choosers(state *store.State, in *flowQuery) (keep []func(seen) bool, err er
 		if t == nil {
 			return nil, absent("tenant", in.Tenant, "tenant list")
 		}
-		keep = append(keep, func(f seen) bool { return tenantNumber(f.Cookie) == t.Value.Number })
+		keep = append(keep, func(f Flow) bool { return f.tenant == t.Value.Number })
 	}
 	if in.Port != "" {
-		cookie, err := portCookie(state, in.Port)
-		if err != nil {
+		if err := checkPort(state, in.Port); err != nil {
 			return nil, err
 		}
-		keep = append(keep, func(f seen) bool { return f.Cookie == cookie })
+		keep = append(keep, func(f Flow) bool { return f.Owner == "port "+in.Port })
 	}
 	if in.Table != "" {
 		id, err := tableID(in.Table)
 		if err != nil {
 			return nil, err
 		}
-		keep = append(keep, func(f seen) bool { return f.Table == id })
+		keep = append(keep, func(f Flow) bool { return f.Table == id })
 	}
 	return keep, nil
 }
 
-// portCookie is the cookie of the port TENANT/NETWORK/NAME.
-func portCookie(state *store.State, text string) (uint64, error) {
+// checkPort refuses what is not the name TENANT/NETWORK/NAME of a port.
+func checkPort(state *store.State, text string) error {
 	parts := strings.Split(text, "/")
 	if len(parts) != 3 {
-		return 0, malformed(fmt.Sprintf("port %q: write it as TENANT/NETWORK/NAME", text))
+		return malformed(fmt.Sprintf("port %q: write it as TENANT/NETWORK/NAME", text))
 	}
-	p := portNamed(state, store.NetworkName{Tenant: parts[0], Network: parts[1]}, parts[2])
-	if p == nil {
-		return 0, absent("port", text, "port list")
+	if portNamed(state, store.NetworkName{Tenant: parts[0], Network: parts[1]}, parts[2]) == nil {
+		return absent("port", text, "port list")
 	}
-	t := state.Tenant(parts[0])
-	return uint64(flows.PortSlice(t.Value.Number, p.Value.Number)), nil
+	return nil
 }
 
 // tableID reads a table's number or name.
@@ -171,7 +168,7 @@ func (s *server) describe(host string, list []seen) []Flow {
 	s.Controller.View(func(state *store.State) {
 		for _, f := range list {
 			out = append(out, Flow{
-				Host: host, Table: f.Table, TableName: flows.TableName(f.Table), Priority: f.Priority,
+				Host: host, tenant: uint32(f.Cookie>>32) & 0xffffff, Table: f.Table, TableName: flows.TableName(f.Table), Priority: f.Priority,
 				Cookie: fmt.Sprintf("0x%016x", f.Cookie), Owner: flows.Owner(state, f.Cookie),
 				Packets: f.Packets, Bytes: f.Bytes, Text: f.Flow.String(), Change: f.change,
 			})

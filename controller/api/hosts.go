@@ -21,14 +21,22 @@ func (s *server) hosts(a huma.API) {
 	huma.Register(a, operation("delete-host", http.MethodDelete, "/v1/hosts/{host}", "hosts", "Forget a host"), s.deleteHost)
 }
 
-func (s *server) listHosts(context.Context, *struct{}) (*body[[]Host], error) {
-	return &body[[]Host]{s.allHosts()}, nil
+func (s *server) listHosts(ctx context.Context, _ *struct{}) (*body[[]Host], error) {
+	list, err := s.allHosts(ctx)
+	if err != nil {
+		return nil, s.refuse(err)
+	}
+	return &body[[]Host]{list}, nil
 }
 
 // allHosts joins what the store holds of each host with how it stands.
-func (s *server) allHosts() []Host {
+func (s *server) allHosts(ctx context.Context) ([]Host, error) {
+	reports, err := s.reports(ctx)
+	if err != nil {
+		return nil, err
+	}
 	standing := map[string]controller.HostStatus{}
-	for _, h := range s.Controller.Hosts() {
+	for _, h := range s.standing(reports) {
 		standing[h.Name] = h
 	}
 	list := []Host{}
@@ -37,7 +45,7 @@ func (s *server) allHosts() []Host {
 			list = append(list, hostOf(state, h, standing[h.Key.Host]))
 		}
 	})
-	return list
+	return list, nil
 }
 
 func hostOf(state *store.State, h *store.Item[store.Host], at controller.HostStatus) Host {
@@ -52,8 +60,12 @@ func hostOf(state *store.State, h *store.Item[store.Host], at controller.HostSta
 	return shown
 }
 
-func (s *server) showHost(_ context.Context, in *hostPath) (*body[Host], error) {
-	for _, h := range s.allHosts() {
+func (s *server) showHost(ctx context.Context, in *hostPath) (*body[Host], error) {
+	list, err := s.allHosts(ctx)
+	if err != nil {
+		return nil, s.refuse(err)
+	}
+	for _, h := range list {
 		if h.Name == in.Host {
 			return &body[Host]{h}, nil
 		}
@@ -62,10 +74,5 @@ func (s *server) showHost(_ context.Context, in *hostPath) (*body[Host], error) 
 }
 
 func (s *server) deleteHost(ctx context.Context, in *hostPath) (*body[Deleted], error) {
-	rev, err := s.Store.DeleteHost(ctx, in.Host)
-	if err != nil {
-		return nil, s.refuse(err)
-	}
-	s.settle(ctx, rev)
-	return &body[Deleted]{Deleted{rev}}, nil
+	return s.remove(ctx, func(ctx context.Context) (store.Revision, error) { return s.Store.DeleteHost(ctx, in.Host) })
 }

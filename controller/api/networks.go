@@ -80,12 +80,12 @@ func (s *server) createNetwork(ctx context.Context, in *struct{ Body NetworkSpec
 	if err != nil {
 		return nil, malformed(fmt.Sprintf("network %s/%s: %v", in.Body.Tenant, in.Body.Name, err))
 	}
-	rev, err := s.Store.CreateNetwork(ctx, spec)
+	rev, err := s.write(ctx, func(ctx context.Context) (store.Revision, error) { return s.Store.CreateNetwork(ctx, spec) })
 	if err != nil {
-		return nil, s.refuse(err)
+		return nil, err
 	}
-	s.settle(ctx, rev)
-	return s.showNetwork(ctx, &networkPath{in.Body.Tenant, in.Body.Name})
+	shown, err := s.showNetwork(ctx, &networkPath{spec.Tenant, spec.Name})
+	return shown, unseen(err, "network", spec.Tenant+"/"+spec.Name, rev)
 }
 
 // networkSpec reads the texts of a request.
@@ -109,11 +109,6 @@ func networkSpec(in NetworkSpec) (etcd.NetworkSpec, error) {
 }
 
 func (s *server) deleteNetwork(ctx context.Context, in *networkPath) (*body[Deleted], error) {
-	rev, err := s.Store.DeleteNetwork(ctx, store.NetworkName{Tenant: in.Tenant, Network: in.Network})
-	if err != nil {
-		return nil, s.refuse(err)
-	}
-	s.settle(ctx, rev)
-	return &body[Deleted]{Deleted{rev}}, nil
+	name := store.NetworkName{Tenant: in.Tenant, Network: in.Network}
+	return s.remove(ctx, func(ctx context.Context) (store.Revision, error) { return s.Store.DeleteNetwork(ctx, name) })
 }
-

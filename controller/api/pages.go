@@ -27,7 +27,7 @@ func (s *server) statusPage(w http.ResponseWriter, r *http.Request) {
 		Version string
 		Status  Status
 		Tenants []Tenant
-	}{s.Version, s.clusterStatus(), tenants.Body}
+	}{s.Version, s.clusterStatus(r.Context()), tenants.Body}
 	var b bytes.Buffer
 	if err := statusPage.Execute(&b, page); err != nil {
 		s.Log.Error("render the status page", "err", err)

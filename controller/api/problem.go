@@ -3,19 +3,18 @@ package api
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"sluice/controller"
+	"sluice/store"
+	"sluice/store/etcd"
 )
 
 // refuse turns an error into a problem document with the error's own text.
 func (s *server) refuse(err error) error {
-	var already huma.StatusError
-	if errors.As(err, &already) {
-		return err
-	}
 	status := statusOf(err)
 	if status == http.StatusInternalServerError {
 		s.Log.Error("request failed", "err", err)
@@ -25,23 +24,52 @@ func (s *server) refuse(err error) error {
 
 // statusOf is the HTTP status of an error of the packages below.
 func statusOf(err error) int {
+	for status, kinds := range statuses() {
+		for _, kind := range kinds {
+			if errors.Is(err, kind) {
+				return status
+			}
+		}
+	}
+	var away controller.ErrNotConnected
+	var unknown controller.ErrUnknownHost
 	switch {
-	case isType[controller.ErrNotConnected](err):
+	case errors.As(err, &away):
 		return http.StatusServiceUnavailable
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
-		return http.StatusServiceUnavailable
+	case errors.As(err, &unknown):
+		return http.StatusNotFound
 	}
 	return http.StatusInternalServerError
 }
 
-func isType[E error](err error) bool {
-	var e E
-	return errors.As(err, &e)
+// statuses sorts the store's errors by whose fault they are: the request's, the state's, or
+// that of a part which is away.
+func statuses() map[int][]error {
+	return map[int][]error{
+		http.StatusBadRequest: {etcd.ErrInvalid},
+		http.StatusNotFound:   {etcd.ErrNotFound},
+		http.StatusConflict: {
+			etcd.ErrExists, etcd.ErrTaken, etcd.ErrExhausted, etcd.ErrLimit, etcd.ErrInUse,
+			etcd.ErrNotAllowed, etcd.ErrConflict, etcd.ErrHostTaken, etcd.ErrHostGone,
+		},
+		http.StatusServiceUnavailable: {
+			etcd.ErrUnavailable, etcd.ErrNotRealized, etcd.ErrLeaseLost, context.DeadlineExceeded, context.Canceled,
+		},
+	}
 }
 
 // absent is the answer about an object that does not exist.
 func absent(what, name, list string) error {
 	return huma.Error404NotFound(what + " " + name + " does not exist: see sluice " + list)
+}
+
+// unseen explains why what was just created cannot be shown, where that is so.
+func unseen(err error, what, name string, rev store.Revision) error {
+	if err == nil {
+		return nil
+	}
+	return huma.Error503ServiceUnavailable(fmt.Sprintf(
+		"%s %s was created at revision %d, but this controller has not seen it yet: see sluice status", what, name, rev))
 }
 
 // malformed is the answer to a request that nobody could fulfil.

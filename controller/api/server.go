@@ -18,7 +18,6 @@ import (
 
 // Options are what the API serves from.
 type Options struct {
-	Name       string // of this controller
 	Version    string
 	Controller *controller.Controller
 	Store      *etcd.Client
@@ -97,6 +96,30 @@ func (s *server) ready(w http.ResponseWriter, r *http.Request) {
 func (s *server) revision() (rev store.Revision) {
 	s.Controller.View(func(state *store.State) { rev = state.Revision() })
 	return rev
+}
+
+// writeTime bounds how long a write waits for an etcd that is away.
+const writeTime = 10 * time.Second
+
+// write runs one write and returns the revision at which it happened, seen by reads.
+func (s *server) write(ctx context.Context, f func(context.Context) (store.Revision, error)) (store.Revision, error) {
+	bounded, cancel := context.WithTimeout(ctx, writeTime)
+	defer cancel()
+	rev, err := f(bounded)
+	if err != nil {
+		return 0, s.refuse(err)
+	}
+	s.settle(ctx, rev)
+	return rev, nil
+}
+
+// remove is a write that leaves nothing to show but its revision.
+func (s *server) remove(ctx context.Context, f func(context.Context) (store.Revision, error)) (*body[Deleted], error) {
+	rev, err := s.write(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	return &body[Deleted]{Deleted{rev}}, nil
 }
 
 // settleTime bounds how long a write waits to be seen by reads. The write stands anyway.

@@ -1,11 +1,15 @@
 package api
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"net/http"
+	"slices"
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"sluice/controller"
 	"sluice/store"
 )
 
@@ -13,21 +17,20 @@ func (s *server) status(a huma.API) {
 	huma.Register(a, operation("show-status", http.MethodGet, "/v1/status", "status", "Show the cluster at a glance"), s.showStatus)
 }
 
-func (s *server) showStatus(context.Context, *struct{}) (*body[Status], error) {
-	st := s.clusterStatus()
-	return &body[Status]{st}, nil
+func (s *server) showStatus(ctx context.Context, _ *struct{}) (*body[Status], error) {
+	return &body[Status]{s.clusterStatus(ctx)}, nil
 }
 
-func (s *server) clusterStatus() Status {
+// clusterStatus answers also while etcd is away, and then says so.
+func (s *server) clusterStatus(ctx context.Context) Status {
+	reports, err := s.reports(ctx)
 	st := Status{
-		HostStates: map[string]int{}, Hosts: s.Controller.Hosts(), Controllers: []ControllerStatus{},
-		Unknown: s.Controller.Unknown(), Problems: s.Controller.Problems(),
+		HostStates: map[string]int{}, Hosts: append([]controller.HostStatus{}, s.standing(reports)...),
+		Controllers: []ControllerStatus{}, Unknown: s.unknown(reports), Problems: s.problems(reports),
 	}
-	if st.Unknown == nil {
-		st.Unknown = []store.DatapathID{}
-	}
-	if st.Problems == nil {
-		st.Problems = store.Problems{}
+	if err != nil {
+		text := fmt.Sprintf("what other controllers do is not shown: %v", err)
+		st.Problems = append(st.Problems, store.Problem{Object: "etcd", Text: text})
 	}
 	for _, h := range st.Hosts {
 		st.HostStates[string(h.State)]++
@@ -38,9 +41,32 @@ func (s *server) clusterStatus() Status {
 		for c := range state.LiveControllers() {
 			st.Controllers = append(st.Controllers, ControllerStatus{
 				Name: c.Key.Name, OpenFlow: c.Value.OpenFlow, API: c.Value.API, Since: c.Value.Since,
-				Answers: c.Key.Name == s.Name,
+				Answers: c.Key.Name == s.Controller.Name(),
 			})
 		}
 	})
 	return st
+}
+
+// unknown are the switches that dialled in anywhere and belong to no host.
+func (s *server) unknown(r reports) []store.DatapathID {
+	list := append([]store.DatapathID{}, s.Controller.Unknown()...)
+	for _, other := range r.controllers {
+		list = append(list, other.Unknown...)
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
+}
+
+// problems are those of every controller, and the keys that nobody can read; each once.
+func (s *server) problems(r reports) store.Problems {
+	list := append(store.Problems{}, s.Controller.Problems()...)
+	list = append(list, s.Store.Problems()...)
+	for _, other := range r.controllers {
+		list = append(list, other.Problems...)
+	}
+	slices.SortFunc(list, func(a, b store.Problem) int {
+		return cmp.Or(cmp.Compare(a.Object, b.Object), cmp.Compare(a.Text, b.Text))
+	})
+	return slices.Compact(list)
 }

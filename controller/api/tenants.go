@@ -77,24 +77,20 @@ func (s *server) createTenant(ctx context.Context, in *struct{ Body TenantSpec }
 	if err != nil {
 		return nil, malformed(fmt.Sprintf("tenant %s: %v", in.Body.Name, err))
 	}
-	rev, err := s.Store.CreateTenant(ctx, etcd.TenantSpec{
+	spec := etcd.TenantSpec{
 		Name: in.Body.Name, Gateway: in.Body.Gateway, Segmentation: store.Segmentation(in.Body.Segmentation),
 		Subnets: subnets, Hosts: in.Body.Hosts, Limits: in.Body.Limits, Labels: in.Body.Labels,
-	})
-	if err != nil {
-		return nil, s.refuse(err)
 	}
-	s.settle(ctx, rev)
-	return s.showTenant(ctx, &tenantPath{in.Body.Name})
+	rev, err := s.write(ctx, func(ctx context.Context) (store.Revision, error) { return s.Store.CreateTenant(ctx, spec) })
+	if err != nil {
+		return nil, err
+	}
+	shown, err := s.showTenant(ctx, &tenantPath{spec.Name})
+	return shown, unseen(err, "tenant", spec.Name, rev)
 }
 
 func (s *server) deleteTenant(ctx context.Context, in *tenantPath) (*body[Deleted], error) {
-	rev, err := s.Store.DeleteTenant(ctx, in.Tenant)
-	if err != nil {
-		return nil, s.refuse(err)
-	}
-	s.settle(ctx, rev)
-	return &body[Deleted]{Deleted{rev}}, nil
+	return s.remove(ctx, func(ctx context.Context) (store.Revision, error) { return s.Store.DeleteTenant(ctx, in.Tenant) })
 }
 
 // prefixes reads subnets such as 10.0.0.0/24. What a subnet may be is the store's to say.

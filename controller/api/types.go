@@ -81,6 +81,8 @@ type Flow struct {
 	Bytes     uint64 `json:"bytes"`
 	Text      string `json:"text"`                                                       // in ovs-ofctl's syntax
 	Change    string `json:"change,omitempty" enum:"add,modify,delete" required:"false"` // in the diff: what is missing from the switch, wrong, or too much
+
+	tenant uint32 // the number in its cookie; 0: none
 }
 
 // Status is the whole cluster at a glance.

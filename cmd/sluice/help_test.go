@@ -1,0 +1,60 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+)
+
+// allCommands are every command that a user may type.
+func allCommands() (all []*cobra.Command) {
+	eachCommand(newRoot(), func(c *cobra.Command) { all = append(all, c) })
+	return all
+}
+
+func TestEveryCommandHasHelp(t *testing.T) {
+	for _, c := range allCommands() {
+		if c.Short == "" {
+			t.Errorf("%s: no Short", c.CommandPath())
+		}
+		if strings.HasSuffix(c.Short, ".") {
+			t.Errorf("%s: Short ends with a full stop: %q", c.CommandPath(), c.Short)
+		}
+		if !strings.HasPrefix(c.Example, "  sluice") {
+			t.Errorf("%s: no example that begins with sluice: %q", c.CommandPath(), c.Example)
+		}
+		if c.Args == nil && c.Name() != "help" && c.Parent() != nil && c.Parent().Name() != "completion" && c.Name() != "completion" {
+			t.Errorf("%s: takes any arguments", c.CommandPath())
+		}
+	}
+}
+
+// TestExamplesParse runs every line of every example as far as its flags and arguments.
+func TestExamplesParse(t *testing.T) {
+	for _, c := range allCommands() {
+		for _, line := range strings.Split(c.Example, "\n") {
+			if err := parses(line); err != nil {
+				t.Errorf("%s: example %q: %v", c.CommandPath(), line, err)
+			}
+		}
+	}
+}
+
+func parses(line string) error {
+	line, _, _ = strings.Cut(line, "#")
+	cmd, rest, err := newRoot().Find(strings.Fields(line)[1:])
+	if err != nil {
+		return err
+	}
+	if err := cmd.ParseFlags(rest); err != nil {
+		return err
+	}
+	if err := cmd.ValidateRequiredFlags(); err != nil {
+		return err
+	}
+	if err := cmd.ValidateFlagGroups(); err != nil {
+		return err
+	}
+	return cmd.ValidateArgs(cmd.Flags().Args())
+}

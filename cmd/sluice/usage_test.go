@@ -1,0 +1,104 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"strings"
+	"testing"
+)
+
+// result is what a run of the program showed.
+type result struct {
+	out, err string
+	status   int
+}
+
+// sluice runs the program in this process.
+func sluice(t *testing.T, args ...string) result {
+	t.Helper()
+	var out, err bytes.Buffer
+	root := newRoot()
+	root.SetArgs(args)
+	root.SetOut(&out)
+	root.SetErr(&err)
+	status := exitStatus(root, root.ExecuteContext(context.WithoutCancel(t.Context())))
+	return result{out.String(), err.String(), status}
+}
+
+// nobody is an address where no API answers.
+const nobody = "http://127.0.0.1:1"
+
+func TestWrongUsage(t *testing.T) {
+	tests := []struct {
+		args string
+		says string
+	}{
+		{"frobnicate", `unknown command "frobnicate" for "sluice"`},
+		{"tenant frobnicate", `unknown command "frobnicate" for "sluice tenant"`},
+		{"tenant lst", "did you mean list?"},
+		{"tenant create", "NAME is missing"},
+		{"tenant create a b", `"b" is one argument too many`},
+		{"tenant list extra", `unknown command "extra" for "sluice tenant list"`},
+		{"tenant list --frobnicate", "unknown flag: --frobnicate"},
+		{"tenant list -o xml", "it is table, json or yaml"},
+		{"tenant list --api gopher://x", "write it as http://HOST:PORT"},
+		{"network create alice --subnet 10.0.0.0/24", "write it as TENANT/NAME"},
+		{"network create alice/db", `required flag(s) "subnet" not set`},
+		{"port show a1", "write it as TENANT/NETWORK/NAME"},
+		{"port show alice//a1", "write it as TENANT/NETWORK/NAME"},
+		{"port attach alice/a1", `required flag(s) "netns" not set`},
+		{"flows --desired --diff", "[desired diff] were all set"},
+		{"lab exec a1", "name a container and, after --, a command"},
+		{"lab run h1 alice", "NAME is missing"},
+		{"lab run h1 alice a1 --ip ten", "write it as 10.0.0.5"},
+		{"controller --log-level loud", "debug, info, warn or error"},
+		{"agent --host h1", "required flag(s)"},
+		{"agent --host h1 --vtep x --controllers tcp:127.0.0.1:1 --etcd-endpoints " + nobody, "--vtep"},
+	}
+	for _, test := range tests {
+		t.Run(test.args, func(t *testing.T) {
+			args := strings.Fields(test.args)
+			got := sluice(t, args...)
+			if got.status != statusUsage {
+				t.Errorf("status %d, not %d", got.status, statusUsage)
+			}
+			checkOneLine(t, got, test.says)
+		})
+	}
+}
+
+// checkOneLine looks for the one line on stderr that a failure leaves, and nothing else.
+func checkOneLine(t *testing.T, got result, says string) {
+	t.Helper()
+	if got.out != "" {
+		t.Errorf("stdout is not empty: %q", got.out)
+	}
+	if !strings.HasPrefix(got.err, "sluice: ") || strings.Count(got.err, "\n") != 1 || !strings.Contains(got.err, says) {
+		t.Errorf("stderr is %q, not one line that begins with sluice: and contains %q", got.err, says)
+	}
+}
+
+func TestNobodyAnswers(t *testing.T) {
+	for _, args := range []string{"status", "tenant list", "tenant create alice", "port list", "flows --host h1"} {
+		got := sluice(t, append(strings.Fields(args), "--api", nobody)...)
+		if got.status != statusFailed {
+			t.Errorf("%s: status %d, not %d", args, got.status, statusFailed)
+		}
+		checkOneLine(t, got, nobody)
+	}
+	t.Setenv(apiEnv, "http://127.0.0.1:2")
+	checkOneLine(t, sluice(t, "status"), "http://127.0.0.1:2")
+	got := sluice(t, "port", "detach", "alice/a1", "--socket", t.TempDir()+"/none")
+	if got.status != statusFailed {
+		t.Errorf("detach without an agent: status %d", got.status)
+	}
+	checkOneLine(t, got, "agent")
+}
+
+func TestHelpIsNotAnError(t *testing.T) {
+	for _, args := range [][]string{{}, {"--help"}, {"tenant"}, {"tenant", "create", "--help"}, {"version"}} {
+		if got := sluice(t, args...); got.status != statusDone || got.err != "" || got.out == "" {
+			t.Errorf("%q: status %d, stderr %q, stdout %d bytes", args, got.status, got.err, len(got.out))
+		}
+	}
+}

@@ -1,0 +1,78 @@
+package api
+
+import (
+	"context"
+	"time"
+
+	"sluice/controller"
+	"sluice/store"
+)
+
+// reports are what controllers wrote about themselves and their hosts. Each controller
+// knows only its own hosts at first hand.
+type reports struct {
+	hosts       map[string]*store.StatusHost       // exceptions: a host without one is at its controller's floor
+	controllers map[string]*store.StatusController // live ones, but for this
+}
+
+// reportTime bounds the wait for an etcd that is away: status is asked for exactly then.
+const reportTime = 2 * time.Second
+
+// reports are empty where this controller is the only one: it need not ask etcd about
+// itself, and can answer while etcd is away.
+func (s *server) reports(ctx context.Context) (reports, error) {
+	r := reports{hosts: map[string]*store.StatusHost{}, controllers: map[string]*store.StatusController{}}
+	others := s.others()
+	if len(others) == 0 {
+		return r, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, reportTime)
+	defer cancel()
+	hosts, _, err := s.Store.List(ctx, store.KindStatusHost)
+	if err != nil {
+		return r, err
+	}
+	controllers, _, err := s.Store.List(ctx, store.KindStatusController)
+	if err != nil {
+		return r, err
+	}
+	for _, e := range hosts {
+		r.hosts[e.Key.Host] = e.Object.(*store.StatusHost)
+	}
+	for _, e := range controllers {
+		if others[e.Key.Name] {
+			r.controllers[e.Key.Name] = e.Object.(*store.StatusController)
+		}
+	}
+	return r, nil
+}
+
+// others are the names of the other controllers that hold a lease.
+func (s *server) others() map[string]bool {
+	names := map[string]bool{}
+	s.Controller.View(func(state *store.State) {
+		for c := range state.LiveControllers() {
+			names[c.Key.Name] = true
+		}
+	})
+	delete(names, s.Controller.Name())
+	return names
+}
+
+// standing is how every host stands: at first hand where this controller programs it, as
+// reported where another one does.
+func (s *server) standing(r reports) []controller.HostStatus {
+	list := s.Controller.Hosts()
+	for i := range list {
+		h := &list[i]
+		other := r.controllers[h.Master]
+		if other == nil {
+			continue
+		}
+		h.State, h.Realized, h.Missing, h.Problems = store.HostRealized, other.Floor, nil, nil
+		if e := r.hosts[h.Name]; e != nil {
+			h.State, h.Realized, h.Missing, h.Problems = e.State, e.Realized, e.Missing, e.Problems
+		}
+	}
+	return list
+}
