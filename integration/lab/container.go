@@ -34,7 +34,7 @@ func Run(ctx context.Context, host, tenant, network, name, address string) (Cont
 	if network == "" {
 		network = agentapi.DefaultNetwork
 	}
-	c := Container{Name: name, Tenant: tenant, Network: network, Host: host, NetNS: containerNS(name), Iface: nic}
+	c := Container{Name: name, Tenant: tenant, Network: network, Host: host, NetNS: ContainerNS(name), Iface: nic}
 	if err := claim(c); err != nil {
 		return Container{}, err
 	}

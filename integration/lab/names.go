@@ -51,7 +51,8 @@ func hostName(n int) string { return fmt.Sprintf("h%d", n) }
 
 func hostNS(host string) string { return hostNSPrefix + host }
 
-func containerNS(name string) string { return containerNSPrefix + name }
+// ContainerNS is the namespace of a container.
+func ContainerNS(name string) string { return containerNSPrefix + name }
 
 // hostAddress is the VTEP of host n, counted from 1.
 func hostAddress(n int) netip.Addr {

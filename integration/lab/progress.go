@@ -55,9 +55,3 @@ func (p *progress) done(mark, title string) {
 	}
 	fmt.Fprintf(p.out, "%s %s\n", mark, title)
 }
-
-func (p *progress) say(format string, args ...any) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	fmt.Fprintf(p.out, format, args...)
-}

@@ -44,7 +44,6 @@ func Up(ctx context.Context, o Options) error {
 	if err := s.raise(ctx, p); err != nil {
 		return fmt.Errorf("%w\n`sluice lab up` tries again, `sluice lab down` removes what there is", err)
 	}
-	p.say("%s", s.howTo())
 	return nil
 }
 
@@ -171,14 +170,14 @@ func (s *state) raiseHosts(ctx context.Context, p *progress) error {
 	return g.Wait()
 }
 
-func (s *state) howTo() string {
-	return fmt.Sprintf(`
-The lab runs: %d hosts, %s tunnels, logs in %s.
-  sluice tenant create alice                   a tenant
-  sluice lab run h1 alice a1                   a container on h1, in a second one a2 on h2
-  sluice lab exec a1 -- ping -c3 10.0.0.3      talk from inside it
-  sluice flows --host h1 --tenant alice        what the switch really does
+// HowTo tells a user how to talk to the lab.
+func (st Status) HowTo() string {
+	return fmt.Sprintf(`The lab runs: %d hosts, %s tunnels, logs in %s.
+  sluice tenant create alice                 a tenant
+  sluice lab run h1 alice a1                 a container on h1; then a2 on h2
+  sluice lab exec a1 -- ping -c 3 ADDRESS    talk from inside it
+  sluice flows --host h1 --tenant alice      what the switch really does
   sluice lab status, sluice lab down
-API http://%s  etcd http://%s
-`, s.Hosts, s.Encap, filepath.Join(Dir, "logs"), s.API, s.Etcd)
+API %s  etcd %s
+`, len(st.Hosts), st.Encap, filepath.Join(Dir, "logs"), st.API, st.Etcd)
 }

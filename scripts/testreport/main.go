@@ -36,7 +36,7 @@ type report struct {
 func main() {
 	noSkips := flag.Bool("no-skips", false, "fail when a test was skipped")
 	flag.Parse()
-	r := &report{out: os.Stdout, output: map[string][]string{}, passed: map[string]int{}}
+	r := newReport(os.Stdout)
 	if err := r.read(os.Stdin); err != nil {
 		fmt.Fprintln(os.Stderr, "testreport:", err)
 		os.Exit(1)
@@ -44,6 +44,10 @@ func main() {
 	if !r.sum(*noSkips) {
 		os.Exit(1)
 	}
+}
+
+func newReport(out io.Writer) *report {
+	return &report{out: out, output: map[string][]string{}, passed: map[string]int{}}
 }
 
 func (r *report) read(in io.Reader) error {
@@ -107,8 +111,8 @@ func (r *report) fail(key, note string) {
 // reason is what a skipped test said.
 func (r *report) reason(key string) string {
 	for _, line := range r.output[key] {
-		if _, text, ok := strings.Cut(line, "_test.go:"); ok {
-			return strings.TrimSpace(text)
+		if strings.Contains(line, "_test.go:") {
+			return strings.TrimSpace(line)
 		}
 	}
 	return strings.TrimSpace(strings.Join(r.output[key], " "))

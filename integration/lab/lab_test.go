@@ -1,0 +1,108 @@
+package lab
+
+import (
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// Down removes what these names match, so they must match nothing else.
+func TestOnlyOurNamespacesMatch(t *testing.T) {
+	for name, want := range map[string]bool{
+		"sluice-net": true, "sluice-ctl": true, "sluice-inet": true,
+		"sluice-h1": true, "sluice-h99": true, "sluice-c-a1": true,
+		"sluice-h0": false, "sluice-h100": false, "sluice-h1x": false, "sluice-test-h1": false,
+		"sluice-c-": false, "sluice-c-A": false, "xsluice-net": false, "sluice-network": false, "": false,
+	} {
+		if got := ours.MatchString(name); got != want {
+			t.Errorf("%q ours: %v, want %v", name, got, want)
+		}
+	}
+}
+
+func TestMergeOptionsWithALabThatRuns(t *testing.T) {
+	three := state{Hosts: 3, Encap: "geneve", Topology: "mesh"}
+	for _, c := range []struct {
+		name    string
+		was     state
+		o       Options
+		want    state
+		refusal string
+	}{
+		{name: "nothing said, nothing there", want: state{Hosts: 3, Encap: "vxlan", Topology: "mesh"}},
+		{name: "nothing said", was: three, want: three},
+		{name: "grow", was: three, o: Options{Hosts: 5}, want: state{Hosts: 5, Encap: "geneve", Topology: "mesh"}},
+		{name: "shrink", was: three, o: Options{Hosts: 2}, refusal: "cannot shrink to 2"},
+		{name: "too many", o: Options{Hosts: 100}, refusal: "1 to 99 hosts"},
+		{name: "negative", o: Options{Hosts: -1}, refusal: "1 to 99 hosts"},
+		{name: "other tunnels", was: three, o: Options{Encap: "gre"}, refusal: "geneve, not gre"},
+		{name: "unknown tunnels", o: Options{Encap: "ipip"}, refusal: "use vxlan, geneve or gre"},
+		{name: "star", o: Options{Topology: "star"}, refusal: `"star"`},
+		{name: "no such binary", o: Options{Binary: "/nonexistent/sluice"}, refusal: "/nonexistent/sluice"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got, err := c.o.merge(&c.was)
+			if c.refusal != "" {
+				if err == nil || !strings.Contains(err.Error(), c.refusal) {
+					t.Fatalf("error %v, want one with %q", err, c.refusal)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			got.Binary = ""
+			if diff := cmp.Diff(&c.want, got, cmp.AllowUnexported(state{})); diff != "" {
+				t.Errorf("-want +got\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestTargetsOfKill(t *testing.T) {
+	s := &state{Hosts: 2}
+	for target, want := range map[string]string{
+		"controller": "controller",
+		"etcd":       "controller",
+		"agent":      "agent-h1 agent-h2",
+		"agent/h2":   "agent-h2",
+		"h1":         "agent-h1 vswitchd-h1 ovsdb-h1",
+		"h3":         "",
+		"agent/h3":   "",
+		"":           "",
+	} {
+		got, err := s.targets(target)
+		if (err != nil) != (want == "") || err == nil && strings.Join(got, " ") != want {
+			t.Errorf("kill %q: %v, %v, want %q", target, got, err, want)
+		}
+	}
+}
+
+// A process is known by its start time too: a number that was used again is another process.
+func TestStartTime(t *testing.T) {
+	first, err := startTime(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("sleep", "60")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	child, err := startTime(cmd.Process.Pid)
+	if err != nil || child < first && len(child) <= len(first) {
+		t.Errorf("child began at %q, its parent at %q: %v", child, first, err)
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if err := waitGone(cmd.Process.Pid, child); err != nil {
+		t.Errorf("a killed child that nobody waited for yet: %v", err)
+	}
+	_ = cmd.Wait()
+	if _, err := startTime(cmd.Process.Pid); err == nil {
+		t.Error("a process that is gone has a start time")
+	}
+}
