@@ -1,114 +1,138 @@
 package datapath
 
 import (
+	"bufio"
 	"context"
 	"crypto/tls"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
+	"sync"
 	"time"
-
-	"sluice/datapath/openflow"
 )
 
-var errTODO = errors.New("not implemented")
-
+// Options are the same for every session of a listener. The zero value of each field but
+// Log and TLS stands for its default.
 type Options struct {
-	Log          *slog.Logger
+	Log *slog.Logger
+	// EchoInterval is how long a switch may be silent before it is asked for an echo; 5 s
+	// by default.
 	EchoInterval time.Duration
-	Timeout      time.Duration
-	QueueBytes   int
-	TLS          *tls.Config
+	// Timeout bounds the handshake, the answer to an echo request, the rest of a message
+	// whose start has come, and the writing of 32 KiB; 10 s by default.
+	Timeout time.Duration
+	// QueueBytes bounds what waits to be written to one switch; 256 KiB by default.
+	QueueBytes int
+	// TLS is the configuration of the server side; nil: plain TCP.
+	TLS *tls.Config
 }
 
-func Serve(ctx context.Context, l net.Listener, o Options, connected func(ctx context.Context, s *Switch)) error {
-	return errTODO
+func (o Options) withDefaults() Options {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.EchoInterval <= 0 {
+		o.EchoInterval = 5 * time.Second
+	}
+	if o.Timeout <= 0 {
+		o.Timeout = 10 * time.Second
+	}
+	if o.QueueBytes <= 0 {
+		o.QueueBytes = 256 << 10
+	}
+	return o
 }
 
-type Switch struct{}
-
-func (s *Switch) DatapathID() uint64 { return 0 }
-func (s *Switch) RemoteAddr() string { return "" }
-func (s *Switch) Close(reason error) {}
-func (s *Switch) Err() error         { return nil }
-
-type Role uint32
-
-const (
-	RoleNoChange Role = iota
-	RoleEqual
-	RoleMaster
-	RoleSlave
-)
-
+// The errors that a caller tells apart.
 var (
-	ErrStale   = errors.New("stale generation")
-	ErrDemoted = errors.New("not master")
+	// ErrStale: a master with a later generation exists.
+	ErrStale = errors.New("stale generation: a later master exists")
+	// ErrDemoted: this session may not write, since another controller is master.
+	ErrDemoted = errors.New("demoted: another controller is master")
+	// ErrClosed: the session was ended from this side.
+	ErrClosed = errors.New("session closed")
 )
 
-type Port struct {
-	Number        uint32
-	Name          string
-	MAC           [6]byte
-	Config, State uint32
+// Switch is a session with one switch. Its methods may be called concurrently.
+type Switch struct {
+	o      Options
+	log    *slog.Logger
+	conn   net.Conn
+	in     *bufio.Reader
+	out    *queue
+	events events
+	life   context.Context // ends with the session, for the reason err
+	end    context.CancelCauseFunc
+
+	id      uint64
+	known   bool   // the handshake is done
+	scratch []byte // the reader's
+
+	mu        sync.Mutex
+	err       error // why the session ended
+	exchanges []*exchange
+	nextXID   uint32
+	bundles   uint32 // ids given out
+	demoted   bool   // Demoted was sent, and the role not claimed since
 }
 
-func (s *Switch) Role(ctx context.Context) (Role, uint64, error)              { return 0, 0, errTODO }
-func (s *Switch) Become(ctx context.Context, r Role, generation uint64) error { return errTODO }
-func (s *Switch) Ports(ctx context.Context) ([]Port, error)                   { return nil, errTODO }
-func (s *Switch) Flows(ctx context.Context, cookies []uint64, yield func(*openflow.FlowStats) bool) error {
-	return errTODO
-}
-func (s *Switch) TableFlows(ctx context.Context, table uint8, yield func(*openflow.FlowStats) bool) error {
-	return errTODO
-}
+// readAhead is the session's read buffer, in bytes.
+const readAhead = 16 << 10
 
-type Mod struct {
-	Command    openflow.Command
-	Flow       openflow.Flow
-	CookieMask uint64
-}
-
-type Bundle struct{ Mods []Mod }
-
-type RefusedError struct {
-	Mod Mod
-	Err error
-}
-
-func (e *RefusedError) Error() string { return e.Err.Error() }
-func (e *RefusedError) Unwrap() error { return e.Err }
-
-func (s *Switch) Commit(ctx context.Context, b *Bundle) error   { return errTODO }
-func (s *Switch) Apply(ctx context.Context, mods []Mod) []error { return nil }
-
-// Event is one of PortEvent, FlowRemoved, Demoted and Overflow.
-type Event interface{ isEvent() }
-
-type PortReason uint8
-
-const (
-	PortAdded PortReason = iota
-	PortDeleted
-	PortModified
-)
-
-type (
-	PortEvent struct {
-		Reason PortReason
-		Port   Port
+func newSwitch(ctx context.Context, conn net.Conn, o Options) *Switch {
+	s := &Switch{
+		o: o, log: o.Log.With("remote", conn.RemoteAddr().String()),
+		conn: conn, in: bufio.NewReaderSize(conn, readAhead), out: newQueue(o.QueueBytes),
+		events: events{ch: make(chan Event, eventsAhead)}, nextXID: 1,
 	}
-	FlowRemoved struct {
-		Flow   openflow.FlowStats
-		Reason uint8
+	s.life, s.end = context.WithCancelCause(context.WithoutCancel(ctx))
+	return s
+}
+
+// DatapathID is the switch's 64-bit id.
+func (s *Switch) DatapathID() uint64 { return s.id }
+
+// RemoteAddr is the address that the switch dialled from.
+func (s *Switch) RemoteAddr() string { return s.conn.RemoteAddr().String() }
+
+// Events is what the switch says unasked. It is closed when the session ends.
+func (s *Switch) Events() <-chan Event { return s.events.ch }
+
+// Err is why the session ended, or nil while it lives.
+func (s *Switch) Err() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err
+}
+
+// Close ends the session; the first reason stays. Calls under way return it.
+func (s *Switch) Close(reason error) {
+	if reason == nil {
+		reason = ErrClosed
 	}
-	Demoted  struct{}
-	Overflow struct{}
-)
+	if reason = s.setErr(reason); reason == nil {
+		return
+	}
+	s.out.close(reason)
+	s.end(reason)
+	if t, ok := s.conn.(*tls.Conn); ok {
+		t.NetConn().Close() // its own Close would wait for the peer to take a farewell
+	} else {
+		s.conn.Close()
+	}
+}
 
-func (PortEvent) isEvent()   {}
-func (FlowRemoved) isEvent() {}
-func (Demoted) isEvent()     {}
-func (Overflow) isEvent()    {}
-
-func (s *Switch) Events() <-chan Event { return nil }
+// setErr is nil when the session has ended before.
+func (s *Switch) setErr(reason error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err != nil {
+		return nil
+	}
+	s.err = reason
+	if s.known {
+		s.err = fmt.Errorf("switch %016x: %w", s.id, reason)
+	}
+	return s.err
+}

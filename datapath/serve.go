@@ -1,0 +1,192 @@
+package datapath
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+
+	"sluice/datapath/openflow"
+)
+
+// Serve accepts switches until ctx ends or the listener fails, and returns when every
+// session has ended. It closes the listener.
+//
+// After the handshake of a session connected runs, with a context that ends with the
+// session; the session ends when connected returns. Whatever goes wrong in a session, a
+// panic of connected too, ends that session and is logged.
+func Serve(ctx context.Context, l net.Listener, o Options, connected func(ctx context.Context, s *Switch)) error {
+	o = o.withDefaults()
+	ctx, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(ctx, func() { l.Close() })
+	var sessions sync.WaitGroup
+	defer sessions.Wait()
+	defer cancel()
+	defer stop()
+	for {
+		conn, err := accept(ctx, l, o)
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("accept switches on %s: %w", l.Addr(), err)
+		}
+		sessions.Go(func() { serve(ctx, conn, o, connected) })
+	}
+}
+
+// accept tries again what may pass, such as too many open files.
+func accept(ctx context.Context, l net.Listener, o Options) (net.Conn, error) {
+	return backoff.Retry(ctx, func() (net.Conn, error) {
+		conn, err := l.Accept()
+		if errors.Is(err, net.ErrClosed) {
+			return nil, backoff.Permanent(err)
+		}
+		if err != nil {
+			o.Log.Warn("cannot accept a switch, trying again", "err", err)
+		}
+		return conn, err
+	})
+}
+
+// serve runs one session to its end.
+func serve(ctx context.Context, conn net.Conn, o Options, connected func(ctx context.Context, s *Switch)) {
+	if o.TLS != nil {
+		conn = tls.Server(conn, o.TLS)
+	}
+	s := newSwitch(ctx, conn, o)
+	unhook := context.AfterFunc(ctx, func() { s.Close(ErrClosed) })
+	defer unhook()
+	var loops sync.WaitGroup
+	s.guard("handshake", s.handshake)
+	if s.Err() == nil {
+		s.log.Info("switch connected")
+		loops.Go(func() { s.guard("writer", s.write) })
+		loops.Go(func() { s.guard("reader", s.read) })
+		s.guard("session", func() error {
+			connected(s.life, s)
+			return ErrClosed
+		})
+	}
+	loops.Wait()
+	close(s.events.ch)
+	if err := s.Err(); errors.Is(err, ErrClosed) {
+		s.log.Info("session closed")
+	} else {
+		s.log.Warn("session ended", "err", err)
+	}
+}
+
+// guard runs a part of the session. The end of the part, or its panic, ends the session.
+func (s *Switch) guard(part string, run func() error) {
+	defer func() {
+		if v := recover(); v != nil {
+			s.log.Error("panic in a session", "part", part, "err", v, "stack", string(debug.Stack()))
+			s.Close(fmt.Errorf("panic in the %s: %v", part, v))
+		}
+	}()
+	if err := run(); err != nil {
+		s.Close(err)
+	}
+}
+
+func (s *Switch) write() error { return s.out.writeTo(s.conn, s.o.Timeout, s.life.Done()) }
+
+// unasked is what a switch shall say unasked. Packet-ins are not among it: each would be
+// work for nothing, and Open vSwitch holds replies back while they are not read.
+var unasked = openflow.AsyncConfig{PortStatus: 7, FlowRemoved: 15, RoleStatus: 7}
+
+// The handshake's limits: a peer that has not said who it is gets no more memory than this.
+const (
+	helloLimit     = 1 << 10
+	handshakeLimit = 4 << 10
+)
+
+// handshake exchanges hellos and asks who the switch is (OpenFlow 1.3, 6.3.1), all within
+// one Timeout. Nothing else of the session runs yet.
+func (s *Switch) handshake() error {
+	if err := s.conn.SetDeadline(time.Now().Add(s.o.Timeout)); err != nil {
+		return err
+	}
+	if _, err := s.conn.Write(openflow.AppendHello(nil, 0)); err != nil {
+		return fmt.Errorf("send hello: %w", err)
+	}
+	if err := s.awaitHello(); err != nil {
+		return fmt.Errorf("handshake: %w", err)
+	}
+	b := openflow.AppendFeaturesRequest(nil, 0)
+	b = openflow.AppendAsyncConfig(b, 0, unasked)
+	if _, err := s.conn.Write(b); err != nil {
+		return fmt.Errorf("send features request: %w", err)
+	}
+	f, err := s.awaitFeatures()
+	if err != nil {
+		return fmt.Errorf("handshake: %w", err)
+	}
+	s.id, s.known = f.DatapathID, true
+	s.log = s.log.With("dpid", fmt.Sprintf("%016x", s.id))
+	return s.conn.SetDeadline(time.Time{})
+}
+
+func (s *Switch) awaitHello() error {
+	h, err := s.header()
+	if err != nil {
+		return err
+	}
+	if h.Type != openflow.TypeHello || h.Length > helloLimit {
+		return fmt.Errorf("want a hello, have a message of type %d and %d bytes", h.Type, h.Length)
+	}
+	message, err := s.message(h)
+	if err != nil {
+		return err
+	}
+	hello, err := openflow.DecodeHello(message)
+	if err == nil && !hello.Speaks(openflow.Version) {
+		incompatible := &openflow.Error{Type: 0, Code: 0}              // hello failed, incompatible
+		s.conn.Write(openflow.AppendError(nil, incompatible, message)) // it ends with another error anyway
+		err = fmt.Errorf("the peer offers versions up to %#x, bitmap %#x; want 1.3 (0x4)", hello.Version, hello.Versions)
+	}
+	return err
+}
+
+// awaitFeatures passes over what a switch says unasked meanwhile: nobody has read its state
+// yet, so nothing is lost.
+func (s *Switch) awaitFeatures() (openflow.Features, error) {
+	for {
+		h, err := s.header()
+		if err == nil {
+			err = judge(h)
+		}
+		if err != nil {
+			return openflow.Features{}, err
+		}
+		switch h.Type {
+		case openflow.TypeFeaturesReply, openflow.TypeEchoRequest:
+		default:
+			if err := s.skip(h); err != nil {
+				return openflow.Features{}, err
+			}
+			continue
+		}
+		if h.Length > handshakeLimit {
+			return openflow.Features{}, fmt.Errorf("message of type %d has %d bytes during the handshake", h.Type, h.Length)
+		}
+		message, err := s.message(h)
+		if err != nil {
+			return openflow.Features{}, err
+		}
+		if h.Type == openflow.TypeFeaturesReply {
+			return openflow.DecodeFeatures(message)
+		}
+		reply := openflow.AppendEchoReply(nil, h.XID, message[openflow.HeaderLength:])
+		if _, err := s.conn.Write(reply); err != nil {
+			return openflow.Features{}, err
+		}
+	}
+}
