@@ -66,7 +66,7 @@ func (a *Agent) List(ctx context.Context) ([]api.Attachment, error) {
 // port reads one port of this host, and the revision that created it.
 func (a *Agent) port(ctx context.Context, r api.DetachRequest) (store.Key, *store.Port, store.Revision, error) {
 	key := store.PortKey(a.o.Host, r.Tenant, cmp.Or(r.Network, api.DefaultNetwork), r.Name)
-	ports, _, err := a.o.Store.List(ctx, store.KindPort, key.Host, key.Tenant, key.Network, key.Name)
+	ports, _, err := a.o.Store.List(ctx, store.KindPort, key.Host, key.Tenant, key.Network)
 	if err != nil {
 		return key, nil, 0, fmt.Errorf("read port %s/%s: %w", key.NetworkName(), key.Name, err)
 	}

@@ -1,0 +1,188 @@
+package hostagent
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"sluice/hostagent/api"
+	"sluice/store"
+)
+
+func TestAttachAndDetach(t *testing.T) {
+	h := newHost(t)
+	h.realizeAll()
+	_, c, _ := h.agent()
+	before := h.traces()
+
+	for _, want := range []struct {
+		request  api.AttachRequest
+		ifName   string
+		mtu      string
+		defaults []string
+	}{
+		{
+			api.AttachRequest{Tenant: "alice", Name: "a1", Address: "10.0.0.7", MAC: "02:00:00:00:00:07", ContainerID: "x1", Runtime: "test"},
+			"eth0", "mtu 1450", []string{"default via 10.0.0.1", "default via fd00:a::1"},
+		},
+		{
+			api.AttachRequest{Tenant: "bob", Name: "a1", Address: "10.0.0.7", MAC: "02:00:00:00:00:07", IfName: "net1"},
+			"net1", "mtu 1446", []string{"default via 10.0.0.1"},
+		},
+	} {
+		box := newContainer(t)
+		want.request.NetNS = box.netns()
+		got, err := c.Attach(t.Context(), want.request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(got.Warnings) > 0 || got.Addresses[0] != "10.0.0.7/24" || got.Host != "h1" {
+			t.Errorf("attached %+v", got)
+		}
+		expectIn(t, "container's interface", box.run("ip", "-d", "addr", "show", "dev", want.ifName),
+			want.mtu, "02:00:00:00:00:07", "10.0.0.7/24", "state UP")
+		expectIn(t, "container's routes", box.run("ip", "route")+box.run("ip", "-6", "route"), want.defaults...)
+		expectIn(t, "container's offloads", box.run("ethtool", "-k", want.ifName), "tx-checksumming: off", "tx-tcp-segmentation: off")
+		expectIn(t, "host's interface", h.run("ip", "link", "show", "dev", got.Interface), want.mtu, "NOARP", "state UP")
+		expectIn(t, "row", h.vsctl("get", "interface", got.Interface, "external_ids"),
+			"iface-id=\"h1/"+want.request.Tenant+"/default/a1\"", "attached-mac=\"02:00:00:00:00:07\"")
+
+		again, err := c.Attach(t.Context(), want.request)
+		if !api.IsConflict(err) {
+			t.Errorf("a second attach of the same name: %+v, error %v; want a conflict", again, err)
+		}
+	}
+	list, err := c.List(t.Context())
+	if err != nil || len(list) != 2 || list[0].MTU != 1450 || list[1].MTU != 1446 {
+		t.Errorf("list: %+v, error %v", list, err)
+	}
+
+	for _, tenant := range []string{"alice", "bob"} {
+		port := api.DetachRequest{Tenant: tenant, Name: "a1"}
+		if err := c.Detach(t.Context(), port); err != nil {
+			t.Error(err)
+		}
+		if err := c.Detach(t.Context(), port); !api.IsNotFound(err) || !strings.Contains(err.Error(), tenant+"/default/a1") {
+			t.Errorf("detach of what is gone: %v; want not found, with its name", err)
+		}
+	}
+	if diff := cmp.Diff(before, h.traces()); diff != "" {
+		t.Errorf("after detach: -before +after\n%s", diff)
+	}
+}
+
+func expectIn(t *testing.T, what, text string, wants ...string) {
+	t.Helper()
+	for _, want := range wants {
+		if !strings.Contains(text, want) {
+			t.Errorf("%s: no %q in\n%s", what, want, text)
+		}
+	}
+}
+
+// TestFailedAttachLeavesNothing fails attaches at each of their steps.
+func TestFailedAttachLeavesNothing(t *testing.T) {
+	h := newHost(t)
+	h.realizeAll()
+	a, c, _ := h.agent()
+	a.patience = time.Second
+	box := newContainer(t)
+	if _, err := c.Attach(t.Context(), api.AttachRequest{Tenant: "alice", Name: "there", NetNS: box.netns(), Address: "10.0.0.9"}); err != nil {
+		t.Fatal(err)
+	}
+	before := h.traces()
+	valid := api.AttachRequest{Tenant: "alice", Name: "a1", NetNS: box.netns(), IfName: "eth1"}
+
+	for _, c := range []struct {
+		name   string
+		change func(*api.AttachRequest)
+		says   string
+		status int
+	}{
+		{"unknown tenant", func(r *api.AttachRequest) { r.Tenant = "carol" }, "network carol/default does not exist", 404},
+		{"unknown network", func(r *api.AttachRequest) { r.Network = "dmz" }, "network alice/dmz does not exist", 404},
+		{"name is no label", func(r *api.AttachRequest) { r.Name = "A_1" }, "DNS label", 422},
+		{"name in use", func(r *api.AttachRequest) { r.Name = "there" }, "alice/default/there", 409},
+		{"address in use", func(r *api.AttachRequest) { r.Address = "10.0.0.9" }, "10.0.0.9", 409},
+		{"address outside", func(r *api.AttachRequest) { r.Address = "10.9.9.9" }, "10.9.9.9", 422},
+		{"no address", func(r *api.AttachRequest) { r.Address = "ten" }, `address "ten"`, 422},
+		{"MAC of a group", func(r *api.AttachRequest) { r.MAC = "01:00:00:00:00:01" }, "group", 422},
+		{"interface in use", func(r *api.AttachRequest) { r.IfName = "eth0" }, "has an interface eth0 already", 409},
+		{"interface name too long", func(r *api.AttachRequest) { r.IfName = "abcdefghijklmnop" }, "at most 15", 422},
+		{"no namespace", func(r *api.AttachRequest) { r.NetNS = "/run/netns/sluice-none" }, "/run/netns/sluice-none", 422},
+		{"not a namespace", func(r *api.AttachRequest) { r.NetNS = "/etc/passwd" }, "not a network namespace", 422},
+		{"the host's namespace", func(r *api.AttachRequest) { r.NetNS = "/proc/self/ns/net" }, "the host's own", 422},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			request := valid
+			c.change(&request)
+			_, err := a.Attach(t.Context(), request)
+			expectFailure(t, h, before, err, c.status, c.says)
+		})
+	}
+	t.Run("switch gone", func(t *testing.T) {
+		kill(h.vswitchd)
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		defer cancel()
+		_, err := a.Attach(ctx, valid)
+		h.run("rm", h.path("ovs-vswitchd.pid"))
+		h.startVSwitchd()
+		expectFailure(t, h, before, err, 0, "alice/default/a1")
+	})
+	t.Run("interface missing in the switch", func(t *testing.T) {
+		h.put(store.StatusHostKey("h1"), &store.StatusHost{
+			State: store.HostMissing, Realized: 1 << 40, Missing: []string{store.PortKey("h1", "alice", "default", "a1").Short()},
+		})
+		_, err := a.Attach(t.Context(), valid)
+		expectFailure(t, h, before, err, http.StatusGatewayTimeout, "lacks its interface")
+	})
+	t.Run("host down", func(t *testing.T) {
+		h.put(store.StatusHostKey("h1"), &store.StatusHost{State: store.HostDown})
+		_, err := a.Attach(t.Context(), valid)
+		expectFailure(t, h, before, err, http.StatusGatewayTimeout, "host h1 is down")
+	})
+	t.Run("client gone", func(t *testing.T) {
+		a.patience = patience
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() {
+			h.eventually("the port is being made", func() bool { return len(h.traces()) > len(before) })
+			cancel()
+		}()
+		_, err := c.Attach(ctx, valid)
+		if err == nil {
+			t.Fatal("attached without waiting for the flows")
+		}
+		h.eventually("the attach was undone", func() bool { return cmp.Equal(before, h.traces()) })
+	})
+}
+
+func expectFailure(t *testing.T, h *host, before []string, err error, status int, says string) {
+	t.Helper()
+	if err == nil {
+		t.Fatal("attached")
+	}
+	if !strings.Contains(err.Error(), says) || status != 0 && statusOf(err) != status {
+		t.Errorf("status %d, error %v; want %d and %q", statusOf(err), err, status, says)
+	}
+	h.eventually("undone", func() bool { return cmp.Equal(before, h.traces()) })
+}
+
+func TestAttachWarnsOfHostsBehind(t *testing.T) {
+	h := newHost(t)
+	h.realizeAll()
+	a, c, _ := h.agent()
+	a.mu.Lock()
+	a.live = []string{"h1", "h2"}
+	a.mu.Unlock()
+	got, err := c.Attach(t.Context(), api.AttachRequest{Tenant: "bob", Name: "b1", NetNS: newContainer(t).netns()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"not yet realized on h2"}, got.Warnings); diff != "" {
+		t.Errorf("warnings: -want +got\n%s", diff)
+	}
+}
