@@ -323,7 +323,21 @@ func (n *NAT) parts() (present uint16, ok bool) {
 		present |= rangePortMax
 	}
 	fits := n.MinAddress.And(width) == n.MinAddress && n.MaxAddress.And(width) == n.MaxAddress
-	return present, fits && (present == 0 || present&low != 0) && (present != 0 || !n.V6)
+	return present, fits && n.sensible(present, low)
+}
+
+// sensible tells whether the record says one thing: one direction before all else, then an
+// address, and of each range the lower end.
+func (n *NAT) sensible(present, low uint16) bool {
+	switch {
+	case n.Source && n.Destination:
+		return false
+	case !n.Source && !n.Destination:
+		return *n == NAT{}
+	case present == 0:
+		return !n.V6
+	}
+	return present&low != 0 && (n.MaxPort == 0 || n.MinPort != 0)
 }
 
 func appendNAT(b []byte, n *NAT) (_ []byte, ok bool) {
