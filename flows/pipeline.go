@@ -160,7 +160,7 @@ func routingTables() []Table {
 		Purpose: "What the lookup found. From the kernel only a known connection passes, to l3_resolve. From a container a " +
 			"known connection goes out and a new one to nat_new. While a gateway moves, what this host does not know goes " +
 			"to the host that may.",
-		Match: fields(natMatch, list(of.FieldIPSrc, of.FieldICMPType)),
+		Match: fields(natMatch, list(of.FieldIPSrc)),
 		Set:   fields(handOver, list(of.FieldEthSrc, of.FieldIPSrc, regReason)),
 		Next:  []uint8{tableNATNew, tableNATOut, tableL3Resolve, tableEncap, tableDrop},
 	}, {

@@ -100,9 +100,10 @@ func (c *compiler) gatewayHost(t *tenantAt) {
 	c.flow(tableNATNew, 100, match(mine, ipv4), of.CT{Commit: true, Zone: zone, Table: tableNATOut,
 		NAT: &of.NAT{Source: true, MinAddress: of.Address(transit)}})
 	if router := c.routerAddress(t.Key.Tenant); router.IsValid() {
-		// The kernel's "time exceeded" comes from the tenant's router: the transit range is not theirs to see.
-		c.flow(tableNATState, 220, icmp(icmpTimeExceeded, mine, origin(originGateway),
-			ctState(ctTracked|ctRelated|ctReply, ctInvalid), ipSrc(single(store.TransitKernel))),
+		// The kernel's own errors, such as "time exceeded", come from the tenant's router: the transit range is
+		// not theirs to see.
+		c.flow(tableNATState, 220, match(mine, origin(originGateway), ctState(ctTracked|ctRelated|ctReply, ctInvalid),
+			ipv4, ipProto(protoICMP), ipSrc(single(store.TransitKernel))),
 			setAddress(of.FieldIPSrc, router), setMAC(of.FieldEthSrc, store.KernelMAC), goTo(tableL3Resolve))
 	}
 }

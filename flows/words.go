@@ -22,9 +22,8 @@ const (
 	protoUDP    = 17
 	protoICMPv6 = 58
 
-	icmpEchoReply    = 0
-	icmpEchoRequest  = 8
-	icmpTimeExceeded = 11
+	icmpEchoReply   = 0
+	icmpEchoRequest = 8
 
 	mldQuery              = 130
 	mldReport             = 131

@@ -1,0 +1,180 @@
+package flows
+
+import (
+	"bytes"
+	"cmp"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	of "sluice/datapath/openflow"
+	"sluice/store"
+
+	gocmp "github.com/google/go-cmp/cmp"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew from their inputs")
+
+// document is a golden file: what stands in etcd and on the switches above, and what
+// every host's tables hold below.
+type document struct {
+	input    string // as it stands in the file
+	state    *store.State
+	switches []Switch
+}
+
+// tablesBelow divides a document.
+const tablesBelow = "\n================================"
+
+func readDocument(t *testing.T, path string) (document, string) {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	input, _, _ := strings.Cut(string(text), tablesBelow)
+	d := document{input: strings.TrimRight(input, "\n") + "\n", state: store.NewState()}
+	for i, line := range strings.Split(input, "\n") {
+		if err := d.line(line, store.Revision(i+1)); err != nil {
+			t.Fatalf("%s:%d: %v", path, i+1, err)
+		}
+	}
+	return d, string(text)
+}
+
+func (d *document) line(line string, revision store.Revision) error {
+	name, value, _ := strings.Cut(line, " ")
+	if name == "" || name == "#" {
+		return nil
+	}
+	if host, ok := strings.CutPrefix(name, "switch/"); ok {
+		sw := Switch{Host: host, OFPort: map[string]uint32{}}
+		for _, port := range strings.Fields(value) {
+			iface, number, _ := strings.Cut(port, "=")
+			var n uint32
+			if _, err := fmt.Sscan(number, &n); err != nil {
+				return fmt.Errorf("%q: %w", port, err)
+			}
+			sw.OFPort[iface] = n
+		}
+		d.switches = append(d.switches, sw)
+		return nil
+	}
+	key, err := store.ParseKey(store.Prefix + name)
+	if err != nil {
+		return err
+	}
+	object, err := store.Decode(key, []byte(value))
+	if err != nil {
+		return err
+	}
+	d.state.Apply(store.Batch{Revision: revision, Events: []store.Event{
+		{Key: key, Object: object, Created: revision, Modified: revision}}})
+	return nil
+}
+
+// String is the whole document with the tables as compiled.
+func (d *document) String() string {
+	var b bytes.Buffer
+	b.WriteString(d.input)
+	for _, sw := range d.switches {
+		flows, problems := compileHost(d.state, sw)
+		fmt.Fprintf(&b, "%s\n# %s: %d flows\n", tablesBelow, sw.Host, len(flows))
+		for _, p := range problems {
+			fmt.Fprintf(&b, "# problem: %s: %s\n", p.Object, p.Text)
+		}
+		writeTables(&b, d.state, flows)
+	}
+	return b.String()
+}
+
+func compileHost(s *store.State, sw Switch) (flows []of.Flow, problems []store.Problem) {
+	problems = CompileHost(s, sw, func(f of.Flow) { flows = append(flows, f) })
+	return flows, problems
+}
+
+func writeTables(b *bytes.Buffer, s *store.State, flows []of.Flow) {
+	flows = slices.Clone(flows)
+	slices.SortStableFunc(flows, func(f, g of.Flow) int {
+		return cmp.Or(cmp.Compare(f.Table, g.Table), cmp.Compare(g.Priority, f.Priority))
+	})
+	table := -1
+	for _, f := range flows {
+		if int(f.Table) != table {
+			table = int(f.Table)
+			fmt.Fprintf(b, "\n# %d %s\n", table, TableName(f.Table))
+		}
+		line := Annotate(s, &f)
+		f.Cookie = 0
+		about := line.Owner
+		if line.Note != "" {
+			about += ", " + line.Note
+		}
+		fmt.Fprintf(b, "%s  # %s\n", strings.TrimSpace(f.String()), about)
+	}
+}
+
+func documents(t *testing.T) []string {
+	t.Helper()
+	paths, err := filepath.Glob("testdata/*.golden")
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("no golden files: %v", err)
+	}
+	return paths
+}
+
+func TestGolden(t *testing.T) {
+	for _, path := range documents(t) {
+		t.Run(filepath.Base(path), func(t *testing.T) {
+			d, want := readDocument(t, path)
+			got := d.String()
+			if *update {
+				if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			if diff := gocmp.Diff(strings.Split(want, "\n"), strings.Split(got, "\n")); diff != "" {
+				t.Errorf("tables differ from %s (-want +got; -update writes it anew):\n%s", path, diff)
+			}
+		})
+	}
+}
+
+// Every flow keeps to the contract of its table, and no two meet in one match.
+func TestContract(t *testing.T) {
+	for _, path := range documents(t) {
+		d, _ := readDocument(t, path)
+		for _, sw := range d.switches {
+			flows, _ := compileHost(d.state, sw)
+			for _, f := range flows {
+				if err := Check(&f); err != nil {
+					t.Errorf("%s, %s: %v", path, sw.Host, err)
+				}
+			}
+		}
+	}
+}
+
+// The budget of an IPv4 tenant that has a port on each of two hosts.
+func TestFlowsOfATenant(t *testing.T) {
+	const most = 40
+	d, _ := readDocument(t, "testdata/two-tenants.golden")
+	for _, sw := range d.switches {
+		owned := map[uint32]int{}
+		flows, _ := compileHost(d.state, sw)
+		for _, f := range flows {
+			owned[Slice(f.Cookie).tenant()]++
+		}
+		for number, n := range owned {
+			if number != 0 && n > most {
+				t.Errorf("%s holds %d flows of tenant %d, at most %d are meant", sw.Host, n, number, most)
+			}
+			t.Logf("%s: tenant %d: %d flows", sw.Host, number, n)
+		}
+	}
+}
