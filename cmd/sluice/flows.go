@@ -81,7 +81,7 @@ func (o *flowsFlags) run(cmd *cobra.Command, c *api.Client, out *format) error {
 			writeFlows(w, list, len(hosts) > 1, o.diff)
 			return
 		}
-		fmt.Fprintf(w, "no difference on %s\n", joined(hosts))
+		fmt.Fprintf(w, "no difference on %s\n", counted(len(hosts), "host"))
 	})
 	if err == nil && o.diff && len(list) > 0 {
 		err = fmt.Errorf("%s not as desired on %s: the controller mends them when it next looks",

@@ -1,0 +1,177 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"sluice/controller/api"
+)
+
+// running is a `sluice controller` in this process, with its embedded etcd.
+type running struct {
+	api    string
+	stop   context.CancelFunc
+	status chan int
+	log    *lockedBuffer
+}
+
+// lockedBuffer takes the log while the test may read it.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// runController returns when the controller is ready.
+func runController(t *testing.T, dir string) *running {
+	t.Helper()
+	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
+	address := freeAddress(t)
+	r := &running{api: "http://" + address, stop: stop, status: make(chan int, 1), log: &lockedBuffer{}}
+	root := newRoot()
+	root.SetErr(r.log)
+	root.SetArgs([]string{
+		"controller", "--name", "test", "--listen-openflow", "127.0.0.1:0", "--listen-api", address, "--data-dir", dir,
+		"--embedded-etcd-client-url", "http://" + freeAddress(t), "--embedded-etcd-peer-url", "http://" + freeAddress(t),
+	})
+	go func() { r.status <- exitStatus(root, root.ExecuteContext(ctx)) }()
+	t.Cleanup(stop)
+	r.awaitReady(t)
+	return r
+}
+
+func (r *running) awaitReady(t *testing.T) {
+	t.Helper()
+	c, err := api.Dial(r.api)
+	if err != nil {
+		t.Fatal(err)
+	}
+	deadline := time.Now().Add(30 * time.Second)
+	for {
+		err := c.Ready(t.Context())
+		if err == nil {
+			return
+		}
+		select {
+		case status := <-r.status:
+			t.Fatalf("controller ended with status %d:\n%s", status, r.log)
+		case <-time.After(5 * time.Millisecond):
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("controller is not ready: %v\n%s", err, r.log)
+		}
+	}
+}
+
+// end stops the controller as a signal would and looks at its exit status.
+func (r *running) end(t *testing.T) {
+	t.Helper()
+	r.stop()
+	select {
+	case status := <-r.status:
+		if status != statusDone {
+			t.Errorf("controller ended with status %d:\n%s", status, r.log)
+		}
+	case <-time.After(30 * time.Second):
+		t.Fatalf("controller does not stop:\n%s", r.log)
+	}
+}
+
+// TestSession is one operator's session with a real controller and its etcd, as a file
+// that can be read: commands, what they said, and how they ended.
+func TestSession(t *testing.T) {
+	dir := t.TempDir()
+	r := runController(t, dir)
+	var script bytes.Buffer
+	say := func(lines ...string) {
+		for _, line := range lines {
+			got := sluice(t, append(strings.Fields(line), "--api", r.api)...)
+			fmt.Fprintf(&script, "$ sluice %s\n%s%s", line, got.out, got.err)
+			if got.status != statusDone {
+				fmt.Fprintf(&script, "[exit status %d]\n", got.status)
+			}
+			script.WriteString("\n")
+		}
+	}
+	say(
+		"tenant list",
+		"tenant create alice",
+		"tenant create bob --subnet 10.0.0.0/24 --subnet fd00:b::/64 --segmentation vlan --label team=red",
+		"tenant create alice",
+		"tenant create Alice",
+		"tenant create carol --subnet 10.0.0.0",
+		"tenant create carol --subnet 10.0.0.0/24 --subnet 10.0.0.128/25",
+		"tenant create carol --subnet 100.64.3.0/24",
+		"tenant create carol --gateway h9",
+		"tenant list",
+		"tenant show carol",
+		"network create alice/db --subnet 10.0.1.0/24 --gateway-ip 10.0.1.254",
+		"network create alice/more --subnet 10.0.1.0/25",
+		"network create carol/db --subnet 10.0.1.0/24",
+		"network list",
+		"network list --tenant carol",
+		"tenant delete alice",
+		"network delete alice/db",
+		"tenant delete alice",
+		"tenant delete alice",
+		"host list",
+		"host show h9",
+		"port list --tenant bob",
+		"port show bob/b1",
+		"flows --host h9",
+		"flows --diff",
+	)
+	if got := sluice(t, "__complete", "tenant", "show", "--api", r.api, "b"); !strings.HasPrefix(got.out, "bob\n") {
+		t.Errorf("completion of tenant show b: %q", got.out)
+	}
+	r.end(t)
+
+	fmt.Fprintf(&script, "# the controller and its etcd stopped and started again\n\n")
+	r = runController(t, dir)
+	say("tenant list")
+	r.end(t)
+	text := strings.ReplaceAll(script.String(), r.api, "http://127.0.0.1:8080")
+	checkGolden(t, filepath.Join("testdata", "session.txt"), []byte(text))
+}
+
+// TestAddressTaken starts a second controller where the first one listens.
+func TestAddressTaken(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	got := sluice(t, "controller", "--listen-openflow", l.Addr().String(), "--data-dir", t.TempDir())
+	if got.status != statusFailed {
+		t.Errorf("status %d", got.status)
+	}
+	checkOneLine(t, got, "listen for switches at "+l.Addr().String())
+}
