@@ -3,30 +3,38 @@ package etcd
 import (
 	"context"
 	"log/slog"
+	"sync/atomic"
 
 	"go.uber.org/zap/zapcore"
 )
 
+// gate is open while the server serves: what etcd says of its start and end is either
+// chatter or returned as an error.
+type gate struct{ open atomic.Bool }
+
 // zapCore hands etcd's own log lines, which come through zap, to slog. Only warnings and
-// worse pass: at start alone etcd tells a hundred lines.
+// worse pass.
 type zapCore struct {
 	log    *slog.Logger
+	gate   *gate
 	fields []zapcore.Field
 }
 
-func forward(log *slog.Logger) zapcore.Core {
+func forward(log *slog.Logger, g *gate) zapcore.Core {
 	if log == nil {
 		return zapcore.NewNopCore()
 	}
-	return zapCore{log: log}
+	return zapCore{log: log, gate: g}
 }
 
 // Enabled implements zapcore.LevelEnabler.
-func (z zapCore) Enabled(l zapcore.Level) bool { return l >= zapcore.WarnLevel }
+func (z zapCore) Enabled(l zapcore.Level) bool {
+	return l >= zapcore.WarnLevel && z.gate.open.Load()
+}
 
 // With implements zapcore.Core.
 func (z zapCore) With(fields []zapcore.Field) zapcore.Core {
-	return zapCore{log: z.log, fields: append(z.fields[:len(z.fields):len(z.fields)], fields...)}
+	return zapCore{log: z.log, gate: z.gate, fields: append(z.fields[:len(z.fields):len(z.fields)], fields...)}
 }
 
 // Check implements zapcore.Core.

@@ -1,0 +1,72 @@
+package etcd
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"sluice/store"
+)
+
+func TestEmbeddedKeepsWhatItHolds(t *testing.T) {
+	dir := t.TempDir()
+	first := serveIn(t, dir)
+	c := connect(t, first.Endpoints()...)
+	createTenant(t, c, TenantSpec{Name: "alice"})
+	c.Close()
+	first.Close()
+
+	again := connect(t, serveIn(t, dir).Endpoints()...)
+	if tenant := get[store.Tenant](t, again, store.TenantKey("alice")); tenant.Number == 0 {
+		t.Errorf("after a restart: %+v", tenant)
+	}
+}
+
+func TestEmbeddedRefusals(t *testing.T) {
+	dir := t.TempDir()
+	running := serveIn(t, dir)
+	busy := running.Endpoints()[0]
+	for name, tc := range map[string]struct {
+		options EmbedOptions
+		want    string
+	}{
+		"port taken": {EmbedOptions{Dir: t.TempDir(), ClientURL: busy, PeerURL: freeURL(t)}, "--etcd-endpoints"},
+		"dir locked": {EmbedOptions{Dir: dir, ClientURL: freeURL(t), PeerURL: freeURL(t)}, "in use by another process"},
+		"no URL":     {EmbedOptions{Dir: t.TempDir(), ClientURL: "::", PeerURL: freeURL(t)}, "client URL"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e, err := StartEmbedded(testContext(t), tc.options)
+			if err == nil {
+				e.Close()
+				t.Fatal("it started")
+			}
+			if !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("the error does not say %q: %v", tc.want, err)
+			}
+		})
+	}
+}
+
+func TestConnectRefusals(t *testing.T) {
+	for name, tc := range map[string]struct {
+		options Options
+		want    error
+	}{
+		"no endpoint":              {Options{}, ErrInvalid},
+		"certificates without TLS": {Options{Endpoints: []string{"http://127.0.0.1:1"}, CAFile: "ca.pem"}, ErrInvalid},
+	} {
+		if _, err := Connect(testContext(t), tc.options); !errors.Is(err, tc.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestConnectNamesWhatDoesNotAnswer(t *testing.T) {
+	endpoint := freeURL(t)
+	ctx, cancel := shortContext(t)
+	defer cancel()
+	_, err := Connect(ctx, Options{Endpoints: []string{endpoint}, Log: testLog(t)})
+	if err == nil || !strings.Contains(err.Error(), endpoint) {
+		t.Errorf("error does not name %s: %v", endpoint, err)
+	}
+}

@@ -1,0 +1,239 @@
+package etcd
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"sluice/store"
+)
+
+// comparers let go-cmp compare the address types by value.
+var comparers = []cmp.Option{cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{}), cmpopts.EquateEmpty()}
+
+func TestPortTakesAndFrees(t *testing.T) {
+	c := start(t)
+	host := register(t, c, "h1")
+	createTenant(t, c, TenantSpec{Name: "alice", Subnets: prefixes("10.0.0.0/24", "fd00::/64")})
+	before := keysUnder(t, c, "alloc/")
+
+	spec := portSpec("h1", "alice", "a1")
+	spec.HostCreated = host
+	port := createPort(t, c, spec)
+	if port.Value.Number == 0 || store.ValidateMAC(port.Value.MAC) != nil || port.Value.MAC[0]&2 == 0 || port.Value.Interface != "sl-"+spec.UID {
+		t.Errorf("port %+v", port.Value)
+	}
+	if a := port.Value.Addresses; len(a) != 2 || a[0].Masked() != prefixes("10.0.0.0/24")[0] || a[1].Masked() != prefixes("fd00::/64")[0] {
+		t.Errorf("addresses %v", port.Value.Addresses)
+	}
+	if diff := cmp.Diff(port.Value, get[store.Port](t, c, port.Key), comparers...); diff != "" {
+		t.Errorf("what was returned and what is held (-returned +held):\n%s", diff)
+	}
+	if got := len(keysUnder(t, c, "alloc/")) - len(before); got != 5 {
+		t.Errorf("it took %d values, not name, number, MAC and two addresses", got)
+	}
+	if key, err := c.FindPort(testContext(t), port.Key.NetworkName(), "a1"); err != nil || key != port.Key {
+		t.Errorf("find: %v, %v", key, err)
+	}
+
+	again := createPort(t, c, spec)
+	if diff := cmp.Diff(port, again, comparers...); diff != "" {
+		t.Errorf("the same create repeated (-first +second):\n%s", diff)
+	}
+
+	gone, err := c.DeletePort(testContext(t), port.Key, host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if released, err := c.ReleaseTombstones(testContext(t), gone); err != nil || released != 1 {
+		t.Errorf("released %d, %v: want the port's number", released, err)
+	}
+	if diff := cmp.Diff(before, keysUnder(t, c, "alloc/")); diff != "" {
+		t.Errorf("left after the delete (-before +after):\n%s", diff)
+	}
+	if _, err := c.DeletePort(testContext(t), port.Key, host); !errors.Is(err, ErrNotFound) {
+		t.Errorf("deleting it again: %v", err)
+	}
+}
+
+func TestPortRefusals(t *testing.T) {
+	c := start(t)
+	host := register(t, c, "h1")
+	register(t, c, "h2")
+	createTenant(t, c, TenantSpec{Name: "alice", Hosts: []string{"h1"}})
+	first := createPort(t, c, portSpec("h1", "alice", "a1"))
+	with := func(change func(*PortSpec)) PortSpec {
+		s := portSpec("h1", "alice", "a2")
+		change(&s)
+		return s
+	}
+	address := func(text string) PortSpec {
+		return with(func(s *PortSpec) { s.Address = netip.MustParseAddr(text) })
+	}
+	for name, tc := range map[string]struct {
+		spec PortSpec
+		want error
+		says string
+	}{
+		"name taken":      {with(func(s *PortSpec) { s.Name = "a1" }), ErrExists, "a1"},
+		"no tenant":       {with(func(s *PortSpec) { s.Tenant = "bob" }), ErrNotFound, `tenant "bob"`},
+		"no network":      {with(func(s *PortSpec) { s.Network = "web" }), ErrNotFound, "alice/web"},
+		"no host":         {with(func(s *PortSpec) { s.Host = "h9" }), ErrNotFound, `host "h9"`},
+		"host not ours":   {with(func(s *PortSpec) { s.HostCreated = host + 1 }), ErrHostGone, "h1"},
+		"host not shared": {with(func(s *PortSpec) { s.Host = "h2" }), ErrNotAllowed, "only h1"},
+		"uid":             {with(func(s *PortSpec) { s.UID = "x" }), ErrInvalid, "base 32"},
+		"name":            {with(func(s *PortSpec) { s.Name = "a/b" }), ErrInvalid, "DNS label"},
+		"MAC reserved":    {with(func(s *PortSpec) { s.MAC = store.RouterMAC }), ErrInvalid, "reserved"},
+		"MAC taken":       {with(func(s *PortSpec) { s.MAC = first.Value.MAC }), ErrTaken, "ports/h1/alice/default/a1"},
+		"address taken":   {address(first.Value.Addresses[0].Addr().String()), ErrTaken, "ports/h1/alice/default/a1"},
+		"router's":        {address("10.0.0.1"), ErrInvalid, "router"},
+		"broadcast":       {address("10.0.0.255"), ErrInvalid, "10.0.0.254"},
+		"no subnet's":     {address("10.9.0.1"), ErrInvalid, "no subnet"},
+	} {
+		_, err := c.CreatePort(testContext(t), tc.spec)
+		if !errors.Is(err, tc.want) || !strings.Contains(err.Error(), tc.says) {
+			t.Errorf("%s: got %v, want %v saying %s", name, err, tc.want, tc.says)
+		}
+	}
+	if got := keysUnder(t, c, "alloc/ports/"); len(got) != 1 {
+		t.Errorf("refused ports took names: %v", got)
+	}
+}
+
+// allocated checks that the ports under a host took distinct values, and returns how many.
+func allocated(t *testing.T, c *Client, host string) int {
+	t.Helper()
+	events, _, err := c.List(testContext(t), store.KindPort, host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	numbers, macs, addresses := map[uint32]string{}, map[store.MAC]string{}, map[netip.Prefix]string{}
+	for _, e := range events {
+		p := e.Object.(*store.Port)
+		unique(t, numbers, p.Number, e.Key.Name)
+		unique(t, macs, p.MAC, e.Key.Name)
+		for _, a := range p.Addresses {
+			unique(t, addresses, a, e.Key.Name)
+		}
+	}
+	return len(events)
+}
+
+func TestConcurrentPorts(t *testing.T) {
+	for subnet, fit := range map[string]int{"10.0.0.0/16": 100, "10.0.0.0/28": 13, "10.0.0.0/30": 1} {
+		t.Run(strings.ReplaceAll(subnet, "/", " over "), func(t *testing.T) {
+			c := start(t)
+			host := register(t, c, "h1")
+			createTenant(t, c, TenantSpec{Name: "alice", Subnets: prefixes(subnet)})
+			ctx := testContext(t)
+			for i, err := range together(100, func(i int) error {
+				spec := portSpec("h1", "alice", numbered(i))
+				spec.HostCreated = host
+				_, err := c.CreatePort(ctx, spec)
+				return err
+			}) {
+				if err != nil {
+					expect(t, err, ErrExhausted, subnet, fmt.Sprintf("all %d for ports", fit), numbered(i))
+				}
+			}
+			if got := allocated(t, c, "h1"); got != fit {
+				t.Errorf("%d ports of %s exist, %d fit", got, subnet, fit)
+			}
+		})
+	}
+}
+
+func TestPortLimit(t *testing.T) {
+	c := start(t)
+	register(t, c, "h1")
+	createTenant(t, c, TenantSpec{Name: "alice", Limits: store.Limits{Ports: 5}})
+	ctx := testContext(t)
+	made := 0
+	for _, err := range together(30, func(i int) error {
+		_, err := c.CreatePort(ctx, portSpec("h1", "alice", numbered(i)))
+		return err
+	}) {
+		if err == nil {
+			made++
+		} else {
+			expect(t, err, ErrLimit, "5 ports")
+		}
+	}
+	if got := allocated(t, c, "h1"); got != made || made > 5 {
+		t.Errorf("%d creators succeeded, %d ports exist, the limit is 5", made, got)
+	}
+	for i := range 5 - made { // those at the limit at once may all have been refused
+		createPort(t, c, portSpec("h1", "alice", fmt.Sprintf("later%d", i)))
+	}
+	_, err := c.CreatePort(ctx, portSpec("h1", "alice", "sixth"))
+	expect(t, err, ErrLimit)
+}
+
+// Whoever deletes a parent while children are made: either the delete is refused, or no
+// child is left; and nothing that was taken stays taken.
+func TestDeleteAgainstCreate(t *testing.T) {
+	c := start(t)
+	register(t, c, "h1")
+	ctx := testContext(t)
+	for round := range 15 {
+		createTenant(t, c, TenantSpec{Name: "alice"})
+		errs := together(4, func(i int) (err error) {
+			switch i {
+			case 0:
+				_, err = c.DeleteTenant(ctx, "alice")
+			case 1:
+				_, err = c.DeleteNetwork(ctx, store.NetworkName{Tenant: "alice", Network: "default"})
+			case 2:
+				_, err = c.CreatePort(ctx, portSpec("h1", "alice", "a1"))
+			case 3:
+				_, err = c.CreateNetwork(ctx, NetworkSpec{Tenant: "alice", Name: "web", Subnets: prefixes("10.1.0.0/24")})
+			}
+			return err
+		})
+		for i, err := range errs {
+			if err != nil && !errors.Is(err, ErrInUse) && !errors.Is(err, ErrNotFound) {
+				t.Errorf("round %d, operation %d: %v", round, i, err)
+			}
+		}
+		orphans(t, c)
+		cleanup(t, c)
+	}
+}
+
+// orphans fails on objects without their parent.
+func orphans(t *testing.T, c *Client) {
+	t.Helper()
+	networks, ports := keysUnder(t, c, "networks/"), keysUnder(t, c, "ports/")
+	if tenants := keysUnder(t, c, "tenants/"); len(tenants) == 0 && len(networks)+len(ports) > 0 {
+		t.Errorf("without their tenant: %v %v", networks, ports)
+	}
+	if len(ports) > 0 && !slices.Contains(networks, "networks/alice/default") {
+		t.Errorf("without their network: %v", ports)
+	}
+	if names := keysUnder(t, c, "alloc/ports/"); len(names) != len(ports) {
+		t.Errorf("names taken: %v, ports: %v", names, ports)
+	}
+}
+
+// cleanup deletes alice with all she has.
+func cleanup(t *testing.T, c *Client) {
+	t.Helper()
+	ctx := testContext(t)
+	for _, err := range []error{
+		second(c.DeletePort(ctx, store.PortKey("h1", "alice", "default", "a1"), 0)),
+		second(c.DeleteNetwork(ctx, store.NetworkName{Tenant: "alice", Network: "web"})),
+		second(c.DeleteTenant(ctx, "alice")),
+	} {
+		if err != nil && !errors.Is(err, ErrNotFound) {
+			t.Fatal(err)
+		}
+	}
+}
+
+func second[T any](_ T, err error) error { return err }
