@@ -229,7 +229,7 @@ func (a *Agent) attachmentOf(key store.Key, created store.Revision, p *store.Por
 	r := api.Attachment{
 		Tenant: key.Tenant, Network: key.Network, Name: key.Name, Host: key.Host,
 		MAC: p.MAC.String(), Interface: p.Interface, ContainerID: p.ContainerID, Runtime: p.Runtime,
-		Revision: int64(created),
+		Labels: p.Labels, Revision: int64(created),
 	}
 	for _, prefix := range p.Addresses {
 		r.Addresses = append(r.Addresses, prefix.String())

@@ -39,10 +39,11 @@ type Attachment struct {
 	Interface string   `json:"interface"`          // the host's end
 	IfName    string   `json:"ifName,omitempty"`   // the container's end; known in answers to Attach
 	NetNS     string   `json:"netns,omitempty"`    // likewise
-	// ContainerID and Runtime are the request's own.
-	ContainerID string `json:"containerID,omitempty"`
-	Runtime     string `json:"runtime,omitempty"`
-	Revision    int64  `json:"revision"` // etcd revision at which the port was created
+	// ContainerID, Runtime and Labels are the request's own.
+	ContainerID string            `json:"containerID,omitempty"`
+	Runtime     string            `json:"runtime,omitempty"`
+	Labels      map[string]string `json:"labels,omitempty"`
+	Revision    int64             `json:"revision"` // etcd revision at which the port was created
 	// Warnings name what is not yet as it should be, such as remote hosts that lag behind.
 	Warnings []string `json:"warnings,omitempty"`
 }

@@ -1,0 +1,205 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/containernetworking/cni/pkg/skel"
+	"github.com/containernetworking/cni/pkg/types"
+	current "github.com/containernetworking/cni/pkg/types/100"
+	"github.com/containernetworking/cni/pkg/version"
+
+	"sluice/hostagent/api"
+)
+
+// patience bounds one command; runtimes give up after some minutes.
+const patience = 60 * time.Second
+
+// errNotAvailable says that no container can be attached now (CNI 1.1, STATUS).
+const errNotAvailable = 50
+
+// call parses a command's input and asks the agent.
+func call(args *skel.CmdArgs, ask func(context.Context, *api.Client, *config) error) error {
+	c, err := parseConfig(args.StdinData)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	agent := api.Dial(c.Socket)
+	defer agent.Close()
+	return cniError(ask(ctx, agent, c))
+}
+
+// cniError gives an agent's problem the code that runtimes act upon (CNI, section 5).
+func cniError(err error) error {
+	var known *types.Error
+	var problem *api.Problem
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &known):
+		return known
+	case !errors.As(err, &problem):
+		return types.NewError(types.ErrTryAgainLater, err.Error(), "")
+	case problem.Status == http.StatusUnprocessableEntity, problem.Status == http.StatusNotFound:
+		return types.NewError(types.ErrInvalidNetworkConfig, problem.Detail, "")
+	case problem.Status == http.StatusServiceUnavailable, problem.Status == http.StatusGatewayTimeout:
+		return types.NewError(types.ErrTryAgainLater, problem.Detail, "")
+	default:
+		return types.NewError(types.ErrInternal, problem.Detail, "")
+	}
+}
+
+func add(args *skel.CmdArgs) error {
+	return call(args, func(ctx context.Context, agent *api.Client, c *config) error {
+		request, err := attachRequest(c, args)
+		if err != nil {
+			return err
+		}
+		attached, err := agent.Attach(ctx, request)
+		if err != nil {
+			return err
+		}
+		result, err := resultOf(attached, c)
+		if err != nil {
+			return err
+		}
+		return types.PrintResult(result, c.CNIVersion)
+	})
+}
+
+// del succeeds also for what is gone: runtimes repeat it.
+func del(args *skel.CmdArgs) error {
+	return call(args, func(ctx context.Context, agent *api.Client, c *config) error {
+		r, err := attachRequest(c, args)
+		if err != nil {
+			return err
+		}
+		err = agent.Detach(ctx, api.DetachRequest{Tenant: r.Tenant, Network: r.Network, Name: r.Name})
+		if api.IsNotFound(err) {
+			return nil
+		}
+		return err
+	})
+}
+
+// check compares the port with what ADD answered.
+func check(args *skel.CmdArgs) error {
+	return call(args, func(ctx context.Context, agent *api.Client, c *config) error {
+		r, err := attachRequest(c, args)
+		if err != nil {
+			return err
+		}
+		port, err := agent.Get(ctx, api.DetachRequest{Tenant: r.Tenant, Network: r.Network, Name: r.Name})
+		if err != nil {
+			return err
+		}
+		if err := version.ParsePrevResult(&c.PluginConf); err != nil {
+			return types.NewError(types.ErrDecodingFailure, "read prevResult", err.Error())
+		}
+		before, err := current.NewResultFromResult(c.PrevResult)
+		if err != nil {
+			return types.NewError(types.ErrInvalidNetworkConfig, "CHECK needs prevResult", err.Error())
+		}
+		for _, ip := range before.IPs {
+			if !slices.Contains(port.Addresses, ip.Address.String()) {
+				return fmt.Errorf("port %s/%s/%s has addresses %v, not %s", r.Tenant, r.Network, r.Name, port.Addresses, ip.Address.String())
+			}
+		}
+		return nil
+	})
+}
+
+// collect detaches this configuration's ports that the runtime does not know (CNI 1.1, GC).
+func collect(args *skel.CmdArgs) error {
+	return call(args, func(ctx context.Context, agent *api.Client, c *config) error {
+		ports, err := agent.List(ctx)
+		if err != nil {
+			return err
+		}
+		var errs []error
+		for _, p := range ports {
+			if !stale(p, c) {
+				continue
+			}
+			err := agent.Detach(ctx, api.DetachRequest{Tenant: p.Tenant, Network: p.Network, Name: p.Name})
+			if err != nil && !api.IsNotFound(err) {
+				errs = append(errs, err)
+			}
+		}
+		return errors.Join(errs...)
+	})
+}
+
+// stale tells whether a port was made for this configuration and its attachment is gone.
+func stale(p api.Attachment, c *config) bool {
+	if p.Runtime != runtimeName || p.Labels[labelNetwork] != c.Name {
+		return false
+	}
+	valid := types.GCAttachment{ContainerID: p.ContainerID, IfName: p.Labels[labelIfName]}
+	return !slices.Contains(c.ValidAttachments, valid)
+}
+
+func status(args *skel.CmdArgs) error {
+	return call(args, func(ctx context.Context, agent *api.Client, _ *config) error {
+		s, err := agent.Status(ctx)
+		switch {
+		case err != nil:
+			return types.NewError(errNotAvailable, err.Error(), "")
+		case !s.Registered:
+			return types.NewError(errNotAvailable, fmt.Sprintf("host %s is not registered", s.Host), fmt.Sprint(s.Problems))
+		default:
+			return nil
+		}
+	})
+}
+
+// resultOf is an attachment in CNI's words.
+func resultOf(a api.Attachment, c *config) (*current.Result, error) {
+	const containerEnd = 1
+	r := &current.Result{
+		CNIVersion: current.ImplementedSpecVersion,
+		Interfaces: []*current.Interface{
+			{Name: a.Interface},
+			containerEnd: {Name: a.IfName, Mac: a.MAC, Mtu: a.MTU, Sandbox: a.NetNS},
+		},
+		DNS: c.DNS,
+	}
+	for _, text := range a.Addresses {
+		ip, subnet, err := net.ParseCIDR(text)
+		if err != nil {
+			return nil, fmt.Errorf("address %q in the agent's answer: %w", text, err)
+		}
+		subnet.IP = ip
+		r.IPs = append(r.IPs, &current.IPConfig{Interface: current.Int(containerEnd), Address: *subnet, Gateway: gatewayOf(a, ip)})
+	}
+	for _, text := range a.Gateways {
+		gw := net.ParseIP(text)
+		r.Routes = append(r.Routes, &types.Route{Dst: everything(gw), GW: gw})
+	}
+	return r, nil
+}
+
+// gatewayOf is the gateway of an address's family, or nil.
+func gatewayOf(a api.Attachment, ip net.IP) net.IP {
+	for _, text := range a.Gateways {
+		if gw := net.ParseIP(text); (gw.To4() == nil) == (ip.To4() == nil) {
+			return gw
+		}
+	}
+	return nil
+}
+
+// everything is the default route's destination in an address's family.
+func everything(ip net.IP) net.IPNet {
+	if ip.To4() != nil {
+		return net.IPNet{IP: net.IPv4zero.To4(), Mask: net.CIDRMask(0, 32)}
+	}
+	return net.IPNet{IP: net.IPv6zero, Mask: net.CIDRMask(0, 128)}
+}
