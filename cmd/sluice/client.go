@@ -20,7 +20,7 @@ const (
 
 // apiFlag makes a command a client of the API.
 func apiFlag(cmd *cobra.Command) {
-	cmd.Flags().String("api", "", "URL of the API (default $"+apiEnv+", the running lab's, or "+defaultAPI+")")
+	cmd.Flags().String("api", "", "`URL` of the API (default $"+apiEnv+", the running lab's, or "+defaultAPI+")")
 }
 
 // dial is a client of the API that the command line, the environment or the lab names.

@@ -58,13 +58,13 @@ func controllerCommand() *cobra.Command {
 
 func (o *controllerFlags) register(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringVar(&o.name, "name", "", "unique among the controllers (default the machine's name)")
-	f.StringVar(&o.openflow, "listen-openflow", ":6653", "address where switches dial in")
-	f.StringVar(&o.api, "listen-api", "127.0.0.1:8080", "address of the HTTP API; it asks for no password")
-	f.StringVar(&o.dataDir, "data-dir", "/var/lib/sluice", "directory of the embedded etcd")
-	o.etcd.register(cmd, "URLs of etcd (default an embedded one)")
-	f.StringVar(&o.embedClient, "embedded-etcd-client-url", "http://127.0.0.1:2379", "where the embedded etcd serves agents and other controllers")
-	f.StringVar(&o.embedPeer, "embedded-etcd-peer-url", "http://127.0.0.1:2380", "where the embedded etcd would meet other members")
+	f.StringVar(&o.name, "name", "", "`NAME` that no other controller has (default the machine's name)")
+	f.StringVar(&o.openflow, "listen-openflow", ":6653", "`ADDRESS` where switches dial in")
+	f.StringVar(&o.api, "listen-api", "127.0.0.1:8080", "`ADDRESS` of the HTTP API; it asks for no password")
+	f.StringVar(&o.dataDir, "data-dir", "/var/lib/sluice", "`DIRECTORY` of the embedded etcd")
+	o.etcd.register(cmd, "`URL`s of etcd, with commas (default an embedded one)")
+	f.StringVar(&o.embedClient, "embedded-etcd-client-url", "http://127.0.0.1:2379", "`URL` where the embedded etcd serves agents and other controllers")
+	f.StringVar(&o.embedPeer, "embedded-etcd-peer-url", "http://127.0.0.1:2380", "`URL` where the embedded etcd would meet other members")
 	o.log.register(cmd)
 }
 

@@ -22,12 +22,12 @@ type etcdFlags struct {
 func (o *etcdFlags) register(cmd *cobra.Command, endpointsHelp string) {
 	f := cmd.Flags()
 	f.StringSliceVar(&o.endpoints, "etcd-endpoints", nil, endpointsHelp)
-	f.StringVar(&o.caFile, "etcd-ca", "", "file with the certificate authority of etcd's certificates")
-	f.StringVar(&o.certFile, "etcd-cert", "", "file with the certificate to show to etcd")
-	f.StringVar(&o.keyFile, "etcd-key", "", "file with that certificate's key")
-	f.StringVar(&o.user, "etcd-user", "", "user in etcd")
-	f.StringVar(&o.password, "etcd-password", "", "its password; others on this machine can read it here: prefer the file")
-	f.StringVar(&o.passwordFile, "etcd-password-file", "", "file with its password")
+	f.StringVar(&o.caFile, "etcd-ca", "", "`FILE` with the certificate authority of etcd's certificates")
+	f.StringVar(&o.certFile, "etcd-cert", "", "`FILE` with the certificate to show to etcd")
+	f.StringVar(&o.keyFile, "etcd-key", "", "`FILE` with that certificate's key")
+	f.StringVar(&o.user, "etcd-user", "", "`NAME` of the user in etcd")
+	f.StringVar(&o.password, "etcd-password", "", "its `PASSWORD`; others on this machine can read it here: prefer the file")
+	f.StringVar(&o.passwordFile, "etcd-password-file", "", "`FILE` with its password")
 	cmd.MarkFlagsRequiredTogether("etcd-cert", "etcd-key")
 	cmd.MarkFlagsMutuallyExclusive("etcd-password", "etcd-password-file")
 }

@@ -42,10 +42,10 @@ read from the switches now, with their counters; the desired ones are compiled f
 
 func (o *flowsFlags) register(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringSliceVar(&o.hosts, "host", nil, "only this host's; may be repeated (default all)")
-	f.StringVar(&o.filter.Tenant, "tenant", "", "only those that serve this tenant")
-	f.StringVar(&o.filter.Port, "port", "", "only this port's: TENANT/NETWORK/NAME")
-	f.StringVar(&o.filter.Table, "table", "", "only this table: its number or name")
+	f.StringSliceVar(&o.hosts, "host", nil, "only this `HOST`'s; may be repeated (default all)")
+	f.StringVar(&o.filter.Tenant, "tenant", "", "only those that serve this `TENANT`")
+	f.StringVar(&o.filter.Port, "port", "", "only this port's: `TENANT/NETWORK/NAME`")
+	f.StringVar(&o.filter.Table, "table", "", "only this `TABLE`: its number or name")
 	f.BoolVar(&o.installed, "installed", false, "what the switches hold (the default)")
 	f.BoolVar(&o.desired, "desired", false, "what they should hold")
 	f.BoolVar(&o.diff, "diff", false, "what programming would change")

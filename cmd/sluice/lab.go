@@ -31,9 +31,9 @@ beside a controller with its etcd and a fake internet. A lab that runs is comple
 		Example: "  sluice lab up\n  sluice lab up --hosts 5 --encap geneve",
 		Args:    cobra.NoArgs,
 	}
-	cmd.Flags().IntVar(&o.Hosts, "hosts", 0, "how many hosts (default 3, or as many as the lab has)")
-	cmd.Flags().StringVar(&o.Encap, "encap", "", "how frames travel between hosts: vxlan (the default), geneve or gre")
-	cmd.Flags().StringVar(&o.Topology, "topology", "", "mesh (the default): frames travel from host to host")
+	cmd.Flags().IntVar(&o.Hosts, "hosts", 0, "`NUMBER` of hosts (default 3, or as many as the lab has)")
+	cmd.Flags().StringVar(&o.Encap, "encap", "", "how frames travel between hosts: `vxlan|geneve|gre` (default vxlan)")
+	cmd.Flags().StringVar(&o.Topology, "topology", "", "`mesh`: frames travel from host to host (the default)")
 	completeWords(cmd, "encap", "vxlan", "geneve", "gre")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		o.Out = cmd.OutOrStdout()
@@ -114,7 +114,7 @@ func labRun() *cobra.Command {
 		Args:              named("HOST", "TENANT[/NETWORK]", "NAME"),
 		ValidArgsFunction: completeLab(hostsOfLab),
 	}
-	ip := cmd.Flags().String("ip", "", "address (default chosen from the network's subnets)")
+	ip := cmd.Flags().String("ip", "", "`ADDRESS` (default chosen from the network's subnets)")
 	out := outputFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		if err := checkAddress(*ip); err != nil {

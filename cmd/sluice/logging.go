@@ -12,8 +12,8 @@ import (
 type logFlags struct{ level, format string }
 
 func (o *logFlags) register(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&o.level, "log-level", "info", "debug, info, warn or error")
-	cmd.Flags().StringVar(&o.format, "log-format", "text", "text or json")
+	cmd.Flags().StringVar(&o.level, "log-level", "info", "least level that is logged: `debug|info|warn|error`")
+	cmd.Flags().StringVar(&o.format, "log-format", "text", "form of the log: `text|json`")
 	completeWords(cmd, "log-level", "debug", "info", "warn", "error")
 	completeWords(cmd, "log-format", "text", "json")
 }

@@ -13,7 +13,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	root := newRoot()
 	root.SetArgs(os.Args[1:])
-	code := exitStatus(root, root.ExecuteContext(ctx))
+	code := execute(ctx, root)
 	stop()
 	os.Exit(code)
 }

@@ -25,11 +25,11 @@ func networkCreate() *cobra.Command {
 		Args: named("TENANT/NAME"),
 	}
 	f := cmd.Flags()
-	f.StringArrayVar(&spec.Subnets, "subnet", nil, "prefix; may be repeated")
-	f.StringArrayVar(&spec.Gateways, "gateway-ip", nil, "the router's address in a subnet, in the order of --subnet (default the first usable)")
-	f.StringVar(&spec.Segmentation, "segmentation", "", "how it is marked on the wire: tunnel (the default) or vlan")
-	f.IntVar(&spec.MTU, "mtu", 0, "bytes (default derived from the underlay)")
-	f.StringVar(&spec.Flood, "flood", "", "whether broadcast and multicast are replicated: auto (the default), on or off")
+	f.StringArrayVar(&spec.Subnets, "subnet", nil, "`CIDR` of a subnet; may be repeated")
+	f.StringArrayVar(&spec.Gateways, "gateway-ip", nil, "the router's `ADDRESS` in a subnet, in the order of --subnet (default the first usable)")
+	f.StringVar(&spec.Segmentation, "segmentation", "", "how it is marked on the wire: `tunnel|vlan` (default tunnel)")
+	f.IntVar(&spec.MTU, "mtu", 0, "`BYTES` of a packet at most (default derived from the underlay)")
+	f.StringVar(&spec.Flood, "flood", "", "whether broadcast and multicast are replicated: `auto|on|off` (default auto)")
 	must(cmd.MarkFlagRequired("subnet"))
 	completeWords(cmd, "segmentation", "tunnel", "vlan")
 	completeWords(cmd, "flood", "auto", "on", "off")
@@ -57,7 +57,7 @@ func networkList() *cobra.Command {
 		Example: "  sluice network list\n  sluice network list --tenant alice",
 		Args:    cobra.NoArgs,
 	}
-	tenant := cmd.Flags().String("tenant", "", "only this tenant's")
+	tenant := cmd.Flags().String("tenant", "", "only this `TENANT`'s")
 	completeFlag(cmd, "tenant", tenantNames)
 	out := outputFlag(cmd)
 	return clientCommand(cmd, func(cmd *cobra.Command, c *api.Client, _ []string) error {

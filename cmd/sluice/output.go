@@ -44,7 +44,7 @@ func (f *format) Set(s string) error {
 // outputFlag gives a command -o.
 func outputFlag(cmd *cobra.Command) *format {
 	f := formatTable
-	cmd.Flags().VarP(&f, "output", "o", "table, json or yaml")
+	cmd.Flags().VarP(&f, "output", "o", "how to show it: `table|json|yaml`")
 	complete := cobra.FixedCompletions([]string{"table", "json", "yaml"}, cobra.ShellCompDirectiveNoFileComp)
 	must(cmd.RegisterFlagCompletionFunc("output", complete))
 	return &f
@@ -174,6 +174,36 @@ func (p painter) paint(s string, attributes ...color.Attribute) string {
 		c.DisableColor()
 	}
 	return c.Sprint(s)
+}
+
+// labels are the values of --label.
+type labels struct{ to *map[string]string }
+
+func labelFlag(cmd *cobra.Command, to *map[string]string) {
+	cmd.Flags().Var(labels{to}, "label", "`KEY=VALUE` for people and selectors; may be repeated")
+}
+
+func (l labels) String() string {
+	if l.to == nil {
+		return ""
+	}
+	return pairs(*l.to)
+}
+
+// Type names the value in the help.
+func (l labels) Type() string { return "KEY=VALUE" }
+
+// Set adds one label.
+func (l labels) Set(s string) error {
+	key, value, found := strings.Cut(s, "=")
+	if !found || key == "" {
+		return fmt.Errorf("write it as KEY=VALUE")
+	}
+	if *l.to == nil {
+		*l.to = map[string]string{}
+	}
+	(*l.to)[key] = value
+	return nil
 }
 
 // pairs writes labels in the order of their keys.

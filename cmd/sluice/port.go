@@ -45,9 +45,9 @@ func portList() *cobra.Command {
 		Args:    cobra.NoArgs,
 	}
 	var filter api.PortFilter
-	cmd.Flags().StringVar(&filter.Tenant, "tenant", "", "only this tenant's")
-	cmd.Flags().StringVar(&filter.Network, "network", "", "only networks of this name")
-	cmd.Flags().StringVar(&filter.Host, "host", "", "only on this host")
+	cmd.Flags().StringVar(&filter.Tenant, "tenant", "", "only this `TENANT`'s")
+	cmd.Flags().StringVar(&filter.Network, "network", "", "only `NETWORK`s of this name")
+	cmd.Flags().StringVar(&filter.Host, "host", "", "only on this `HOST`")
 	completeFlag(cmd, "tenant", tenantNames)
 	completeFlag(cmd, "host", hostNames)
 	out := outputFlag(cmd)
@@ -120,7 +120,7 @@ func writePort(w io.Writer, p api.Port) {
 
 // socketFlag makes a command a client of this host's agent.
 func socketFlag(cmd *cobra.Command) *string {
-	return cmd.Flags().String("socket", agentapi.DefaultSocket, "unix socket of this host's agent")
+	return cmd.Flags().String("socket", agentapi.DefaultSocket, "unix socket, a `PATH`, of this host's agent")
 }
 
 func portAttach() *cobra.Command {
@@ -135,13 +135,13 @@ ended well the port's flows are in the switch; when it fails it leaves nothing b
 		Args: named("TENANT/NETWORK/NAME"),
 	}
 	f := cmd.Flags()
-	f.StringVar(&req.NetNS, "netns", "", "the container's network namespace: a path, or a name as ip netns knows it")
-	f.StringVar(&req.IfName, "ifname", "eth0", "name of the interface inside the container")
-	f.StringVar(&req.Address, "ip", "", "address (default chosen from the network's subnets)")
-	f.StringVar(&req.MAC, "mac", "", "MAC address (default derived)")
-	f.StringVar(&req.ContainerID, "container-id", "", "the container's id, as its runtime knows it")
-	f.StringVar(&req.Runtime, "runtime", "", "the container's runtime")
-	f.StringToStringVar(&req.Labels, "label", nil, "KEY=VALUE; may be repeated")
+	f.StringVar(&req.NetNS, "netns", "", "the container's network namespace: a `PATH`, or a name as ip netns knows it")
+	f.StringVar(&req.IfName, "ifname", "eth0", "`NAME` of the interface inside the container")
+	f.StringVar(&req.Address, "ip", "", "`ADDRESS` (default chosen from the network's subnets)")
+	f.StringVar(&req.MAC, "mac", "", "`MAC` address (default derived)")
+	f.StringVar(&req.ContainerID, "container-id", "", "the container's `ID`, as its runtime knows it")
+	f.StringVar(&req.Runtime, "runtime", "", "`NAME` of the container's runtime")
+	labelFlag(cmd, &req.Labels)
 	must(cmd.MarkFlagRequired("netns"))
 	socket := socketFlag(cmd)
 	out := outputFlag(cmd)

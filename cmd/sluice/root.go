@@ -99,7 +99,7 @@ func noSuchCommand(cmd *cobra.Command, args []string) error {
 	text := fmt.Sprintf("unknown command %q for %q", args[0], cmd.CommandPath())
 	cmd.SuggestionsMinimumDistance = 2
 	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
-		text += ": did you mean " + strings.Join(near, " or ") + "?"
+		text += ": did you mean " + strings.Join(near, " or ")
 	}
 	return errors.New(text)
 }
@@ -138,8 +138,10 @@ func named(names ...string) cobra.PositionalArgs {
 	}
 }
 
-// exitStatus says on stderr, in one line, what went wrong, and returns the status.
-func exitStatus(root *cobra.Command, err error) int {
+// execute runs the command line and says on stderr, in one line, what went wrong. It
+// returns the exit status.
+func execute(ctx context.Context, root *cobra.Command) int {
+	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return statusDone
 	}
@@ -147,14 +149,13 @@ func exitStatus(root *cobra.Command, err error) int {
 	if errors.As(err, &quiet) {
 		return int(quiet)
 	}
-	text := strings.ReplaceAll(strings.TrimSpace(explain(err)), "\n", "; ")
+	status, text := statusFailed, explain(err)
 	var usage usageError
 	if errors.As(err, &usage) || isCobraUsage(err) {
-		fmt.Fprintf(root.ErrOrStderr(), "sluice: %s: see sluice help\n", text)
-		return statusUsage
+		status, text = statusUsage, fmt.Sprintf("%s: see %s --help", text, cmd.CommandPath())
 	}
-	fmt.Fprintf(root.ErrOrStderr(), "sluice: %s\n", text)
-	return statusFailed
+	fmt.Fprintf(root.ErrOrStderr(), "sluice: %s\n", strings.ReplaceAll(strings.TrimSpace(text), "\n", "; "))
+	return status
 }
 
 // isCobraUsage knows the errors that cobra makes by itself, as plain texts.

@@ -62,7 +62,7 @@ func runController(t *testing.T, dir string) *running {
 		"controller", "--name", "test", "--listen-openflow", "127.0.0.1:0", "--listen-api", address, "--data-dir", dir,
 		"--embedded-etcd-client-url", "http://" + freeAddress(t), "--embedded-etcd-peer-url", "http://" + freeAddress(t),
 	})
-	go func() { r.status <- exitStatus(root, root.ExecuteContext(ctx)) }()
+	go func() { r.status <- execute(ctx, root) }()
 	t.Cleanup(stop)
 	r.awaitReady(t)
 	return r

@@ -26,12 +26,12 @@ func tenantCreate() *cobra.Command {
 		Args: named("NAME"),
 	}
 	f := cmd.Flags()
-	f.StringArrayVar(&spec.Subnets, "subnet", nil, "prefix of the network default; may be repeated (default 10.0.0.0/24)")
-	f.StringVar(&spec.Segmentation, "segmentation", "", "how the network default is marked on the wire: tunnel (the default) or vlan")
-	f.StringVar(&spec.Gateway, "gateway", "", "through which host egress leaves: auto (the default), central, or a host")
-	f.StringSliceVar(&spec.Hosts, "hosts", nil, "hosts that the tenant may use (default all)")
-	f.IntVar(&spec.Limits.Ports, "max-ports", 0, "most ports that the tenant may have (default no limit)")
-	f.StringToStringVar((*map[string]string)(&spec.Labels), "label", nil, "KEY=VALUE; may be repeated")
+	f.StringArrayVar(&spec.Subnets, "subnet", nil, "`CIDR` of the network default; may be repeated (default 10.0.0.0/24)")
+	f.StringVar(&spec.Segmentation, "segmentation", "", "how the network default is marked on the wire: `tunnel|vlan` (default tunnel)")
+	f.StringVar(&spec.Gateway, "gateway", "", "through which host egress leaves: `auto|central|HOST` (default auto)")
+	f.StringSliceVar(&spec.Hosts, "hosts", nil, "`HOST`s that the tenant may use, with commas (default all)")
+	f.IntVar(&spec.Limits.Ports, "max-ports", 0, "`NUMBER` of ports that the tenant may have at most (default no limit)")
+	labelFlag(cmd, (*map[string]string)(&spec.Labels))
 	completeWords(cmd, "segmentation", "tunnel", "vlan")
 	completeFlag(cmd, "gateway", hostNames)
 	completeFlag(cmd, "hosts", hostNames)

@@ -21,7 +21,7 @@ func sluice(t *testing.T, args ...string) result {
 	root.SetArgs(args)
 	root.SetOut(&out)
 	root.SetErr(&err)
-	status := exitStatus(root, root.ExecuteContext(context.WithoutCancel(t.Context())))
+	status := execute(context.WithoutCancel(t.Context()), root)
 	return result{out.String(), err.String(), status}
 }
 
@@ -35,8 +35,9 @@ func TestWrongUsage(t *testing.T) {
 	}{
 		{"frobnicate", `unknown command "frobnicate" for "sluice"`},
 		{"tenant frobnicate", `unknown command "frobnicate" for "sluice tenant"`},
-		{"tenant lst", "did you mean list?"},
-		{"tenant create", "NAME is missing"},
+		{"tenant lst", "did you mean list: see sluice tenant --help"},
+		{"tenant create", "NAME is missing: see sluice tenant create --help"},
+		{"tenant create alice --label red", "write it as KEY=VALUE"},
 		{"tenant create a b", `"b" is one argument too many`},
 		{"tenant list extra", `unknown command "extra" for "sluice tenant list"`},
 		{"tenant list --frobnicate", "unknown flag: --frobnicate"},
