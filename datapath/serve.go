@@ -68,14 +68,16 @@ func serve(ctx context.Context, conn net.Conn, o Options, connected func(ctx con
 	if s.Err() == nil {
 		s.log.Info("switch connected")
 		loops.Go(func() { s.guard("writer", s.write) })
-		loops.Go(func() { s.guard("reader", s.read) })
+		loops.Go(func() {
+			defer close(s.events.ch)
+			s.guard("reader", s.read)
+		})
 		s.guard("session", func() error {
 			connected(s.life, s)
 			return ErrClosed
 		})
 	}
 	loops.Wait()
-	close(s.events.ch)
 	if err := s.Err(); errors.Is(err, ErrClosed) {
 		s.log.Info("session closed")
 	} else {

@@ -145,6 +145,16 @@ func (o *OVS) PauseSwitch() { o.vswitchd.Process.Signal(syscall.SIGSTOP) }
 // ResumeSwitch ends PauseSwitch.
 func (o *OVS) ResumeSwitch() { o.vswitchd.Process.Signal(syscall.SIGCONT) }
 
+// Log is what ovs-vswitchd has logged.
+func (o *OVS) Log() string {
+	o.t.Helper()
+	b, err := os.ReadFile(o.path("ovs-vswitchd.log"))
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	return string(b)
+}
+
 func (o *OVS) path(name string) string { return filepath.Join(o.dir, name) }
 
 // spawn starts a daemon in a network namespace that ends with it, and waits for its socket.
