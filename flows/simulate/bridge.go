@@ -176,6 +176,8 @@ func checkCT(ct of.CT) error {
 		return errors.New("ct with a helper is not simulated")
 	case ct.NAT != nil && ct.NAT.MinAddress != ct.NAT.MaxAddress && !ct.NAT.MaxAddress.IsZero():
 		return errors.New("nat to a range of addresses is not simulated")
+	case ct.NAT != nil && ct.NAT.MinPort != ct.NAT.MaxPort && ct.NAT.MaxPort != 0:
+		return errors.New("nat to a range of ports is not simulated")
 	case ct.NAT != nil && ct.Table == of.TableAll && ct.NAT.Source == ct.NAT.Destination:
 		return errors.New("nat without a table is not simulated")
 	}

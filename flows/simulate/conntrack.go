@@ -107,7 +107,6 @@ type connection struct {
 	orig, reply         Tuple
 	source, destination bool // translated
 	answered            bool
-	repeated            bool // its first packet came again before an answer
 	closed              bool
 	mark, label         of.Value
 }
@@ -171,28 +170,45 @@ func (b *Bridge) create(zone uint16, t Tuple, nat *of.NAT) (*connection, bool) {
 	return c, true
 }
 
-// choosePort picks the translated port: the packet's own, or the first free one.
+// choosePort settles the translated ports: those asked for, else the packet's own, and
+// the next free source port where that connection exists already.
 func (b *Bridge) choosePort(c *connection, nat *of.NAT) bool {
-	port, low, high := &c.reply.DstPort, uint16(1024), uint16(65535)
-	if c.destination {
-		port = &c.reply.SrcPort
-	}
 	hasPort := c.orig.Proto == protoTCP || c.orig.Proto == protoUDP
-	if nat != nil && nat.MinPort != 0 && hasPort {
-		low, high = nat.MinPort, max(nat.MinPort, nat.MaxPort)
-		*port = min(max(*port, low), high)
+	switch {
+	case hasPort && c.destination && nat.MinPort != 0:
+		c.reply.SrcPort = nat.MinPort
+	case hasPort && c.source && nat.MinPort != 0:
+		c.reply.DstPort = nat.MinPort
+		return b.free(c)
 	}
-	free := func() bool { return b.connections[connectionKey{c.zone, c.reply}] == nil }
-	if free() || !c.source && !c.destination {
+	if b.free(c) || !c.source && !c.destination {
 		return true
 	}
-	for p := uint32(low); hasPort && p <= uint32(high); p++ {
-		*port = uint16(p)
-		if free() {
-			return true
+	low, high := portRange(c.reply.DstPort)
+	for range int(high-low) + 1 {
+		if !hasPort || b.free(c) {
+			break
+		}
+		if c.reply.DstPort++; c.reply.DstPort > high || c.reply.DstPort < low {
+			c.reply.DstPort = low
 		}
 	}
-	return false
+	return b.free(c)
+}
+
+func (b *Bridge) free(c *connection) bool {
+	return b.connections[connectionKey{c.zone, c.reply}] == nil
+}
+
+// portRange is where a source port may move to: low ports stay low.
+func portRange(port uint16) (low, high uint16) {
+	switch {
+	case port < 512:
+		return 1, 511
+	case port < 1024:
+		return 600, 1023
+	}
+	return 1024, 65535
 }
 
 func (b *Bridge) remove(c *connection) {

@@ -76,6 +76,8 @@ func (b *Bridge) identify(p *Packet, zone uint16, a of.CT) {
 		c = nil
 	}
 	switch {
+	case p.isTCP() && malformed(p.Uint(of.FieldTCPFlags)):
+		p.track.state |= stateInvalid
 	case c != nil:
 		p.track.conn, p.track.reply = c, reply
 		p.track.state |= c.update(p, reply)
@@ -111,11 +113,7 @@ func (c *connection) update(p *Packet, reply bool) uint8 {
 		c.answered = true
 		return stateEstablished | stateReply
 	}
-	if c.answered || c.repeated && !opens(p) {
-		return stateEstablished
-	}
-	c.repeated = true
-	if p.isTCP() && !opens(p) {
+	if c.answered || p.isTCP() && !opens(p) {
 		return stateEstablished
 	}
 	return stateNew
@@ -126,20 +124,30 @@ func opens(p *Packet) bool {
 	return p.isTCP() && p.Uint(of.FieldTCPFlags)&(TCPSyn|TCPAck) == TCPSyn
 }
 
-// mayOpen tells whether a packet without a connection can begin one.
+// malformed tells whether no sender means these flags of TCP.
+func malformed(flags uint64) bool {
+	const push, urgent = 0x08, 0x20
+	switch {
+	case flags&TCPSyn != 0 && flags&(TCPRst|TCPFin) != 0:
+		return true
+	case flags&TCPSyn == 0 && flags&(TCPAck|TCPRst) == 0:
+		return true
+	}
+	return flags&TCPAck == 0 && flags&(TCPFin|push|urgent) != 0
+}
+
+// mayOpen tells whether a packet without a connection can begin one. Other protocols than
+// TCP and ICMP can always: they are told apart by addresses, UDP by its ports besides.
 func mayOpen(p *Packet) bool {
 	switch {
 	case p.isTCP():
-		flags := p.Uint(of.FieldTCPFlags)
-		return flags&(TCPSyn|TCPAck) != TCPSyn|TCPAck && flags != 0 && flags&(TCPSyn|TCPFin) != TCPSyn|TCPFin
-	case p.isUDP():
-		return true
+		return p.Uint(of.FieldTCPFlags)&(TCPSyn|TCPAck) != TCPSyn|TCPAck
 	case p.isICMP():
 		return p.Uint(of.FieldICMPType) == icmpEcho
 	case p.isICMPv6():
 		return p.Uint(of.FieldICMPv6Type) == icmpv6Echo
 	}
-	return false
+	return true
 }
 
 // translate rewrites the packet as its connection says, once in a zone.

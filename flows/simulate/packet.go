@@ -15,6 +15,9 @@ type Packet struct {
 	tags [maxTags]uint16
 	// depth counts all tags, seen those that the switch parsed.
 	depth, seen uint8
+	// plain says that a neighbour discovery message came without a link-layer option:
+	// writing one's fields does not add it.
+	plain bool
 
 	// Echo is the identifier of an ICMP or ICMPv6 echo, which no match field reads but
 	// connection tracking does.
@@ -141,6 +144,16 @@ func (p *Packet) popTag() {
 	p.depth, p.seen = p.depth-1, p.seen-1
 }
 
+// arrived is the packet as a switch parses it on a port.
+func (p Packet) arrived(port uint32) Packet {
+	tunnel := p.tunnel()
+	p = p.Frame()
+	p.setTunnel(tunnel)
+	p.SetUint(of.FieldInPort, uint64(port))
+	p.plain = p.values[of.FieldNDOptionsType].IsZero()
+	return p
+}
+
 // Frame is the packet as a wire carries it: without port, registers, metadata, tunnel and
 // connection state, and parsed afresh.
 func (p Packet) Frame() Packet {
@@ -149,13 +162,17 @@ func (p Packet) Frame() Packet {
 	}
 	p.seen = min(p.depth, parsedTags)
 	p.track = tracking{}
-	p.dropForeignOptions()
+	p.keepOneOption()
 	return p
 }
 
-// dropForeignOptions keeps what a neighbour discovery message can say: its one link-layer
-// option is a source's or a target's, as nd_options_type tells.
-func (p *Packet) dropForeignOptions() {
+// keepOneOption drops what a neighbour discovery message cannot say: it has one link-layer
+// option at most, a source's or a target's, as nd_options_type tells.
+func (p *Packet) keepOneOption() {
+	if p.plain {
+		p.values[of.FieldNDOptionsType] = of.Value{}
+		p.plain = false
+	}
 	option := p.values[of.FieldNDOptionsType].Lo
 	if option != optionSource {
 		p.values[of.FieldNDSLL] = of.Value{}

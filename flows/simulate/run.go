@@ -24,10 +24,7 @@ const (
 // Run walks a packet from a port through the tables, from table 0 on. Connections that it
 // commits stay. The result holds what happened up to an error, too.
 func (b *Bridge) Run(p Packet, inPort uint32) (*Result, error) {
-	tunnel := p.tunnel()
-	p = p.Frame()
-	p.setTunnel(tunnel)
-	p.SetUint(of.FieldInPort, uint64(inPort))
+	p = p.arrived(inPort)
 	r := &run{bridge: b, result: &Result{InPort: inPort, Packet: p}}
 	err := r.table(0, &p, &position{})
 	if err != nil {
@@ -61,13 +58,7 @@ func (r *run) tableFrom(id uint8, inPort uint32, p *Packet, at *position) error 
 	if r.lookups++; r.lookups > maxLookups || at.depth > maxDepth {
 		return fmt.Errorf("table %d: the packet was looked up too often: a loop of resubmits?", id)
 	}
-	lookup := p
-	if uint64(inPort) != p.Uint(of.FieldInPort) {
-		probe := *p
-		probe.SetUint(of.FieldInPort, uint64(inPort))
-		lookup = &probe
-	}
-	e, err := r.bridge.lookup(id, lookup)
+	e, err := r.bridge.lookup(id, p.asLookedUp(inPort))
 	if err != nil {
 		return fmt.Errorf("table %d: %w", id, err)
 	}
@@ -83,6 +74,25 @@ func (r *run) tableFrom(id uint8, inPort uint32, p *Packet, at *position) error 
 		return nil
 	}
 	return err
+}
+
+// asLookedUp is what a table sees of a packet: as from inPort, and without the ports or
+// ICMP type of a fragment, even the first (OpenFlow 1.3, A.3.2: OFPC_FRAG_NORMAL).
+func (p *Packet) asLookedUp(inPort uint32) *Packet {
+	if uint64(inPort) == p.Uint(of.FieldInPort) && p.Uint(of.FieldIPFrag) == 0 {
+		return p
+	}
+	seen := *p
+	seen.SetUint(of.FieldInPort, uint64(inPort))
+	if p.Uint(of.FieldIPFrag) != 0 {
+		for _, f := range []of.Field{
+			of.FieldTCPSrc, of.FieldTCPDst, of.FieldUDPSrc, of.FieldUDPDst,
+			of.FieldICMPType, of.FieldICMPCode, of.FieldICMPv6Type, of.FieldICMPv6Code,
+		} {
+			seen.SetUint(f, 0)
+		}
+	}
+	return &seen
 }
 
 func (r *run) actions(actions []of.Action, p *Packet, at *position, step *Step) error {

@@ -1,0 +1,256 @@
+package simulate
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// Ports of the bridge under test. The tunnel's frames leave by, and come from, a port of
+// the bridge below.
+const (
+	tunnelPort = 100
+	underlay   = "p0"
+	localVTEP  = "172.30.0.1"
+	remoteVTEP = "172.30.0.2"
+)
+
+var (
+	plainPorts  = []uint32{1, 2, 3, 200}
+	underlayMAC = []byte{0x02, 0, 0, 0, 0xff, 0x01}
+	peerMAC     = []byte{0x02, 0, 0, 0, 0xff, 0x02}
+)
+
+// ovs is an Open vSwitch of our own with its userspace datapath, whose ports take frames
+// from a test and write what they send into files.
+type ovs struct {
+	t    *testing.T
+	dir  string
+	read map[string]int // bytes of each file read so far
+}
+
+func startOVS(t *testing.T) *ovs {
+	t.Helper()
+	requireOVS(t)
+	dir, err := os.MkdirTemp("", "sluice-sim-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := &ovs{t: t, dir: dir, read: map[string]int{}}
+	t.Cleanup(o.stop)
+	o.run("ovsdb-tool", "create", o.path("conf.db"), "/usr/share/openvswitch/vswitch.ovsschema")
+	o.run("ovsdb-server", o.path("conf.db"), "--remote=punix:"+o.path("db.sock"), "--unixctl="+o.path("db.ctl"),
+		"--pidfile="+o.path("db.pid"), "--log-file="+o.path("db.log"), "-vconsole:off", "--detach")
+	o.vsctl("--no-wait", "init")
+	o.run("ovs-vswitchd", "unix:"+o.path("db.sock"), "--unixctl="+o.path("vs.ctl"), "--disable-system", "--enable-dummy",
+		"--pidfile="+o.path("vs.pid"), "--log-file="+o.path("vs.log"), "-vconsole:off", "--detach")
+	o.configure()
+	return o
+}
+
+// requireOVS skips where Open vSwitch is not installed, or not allowed to run.
+func requireOVS(t *testing.T) {
+	t.Helper()
+	why := ""
+	if _, err := exec.LookPath("ovs-vswitchd"); err != nil {
+		why = "Open vSwitch is not installed"
+	}
+	if os.Geteuid() != 0 {
+		why = "needs root to run Open vSwitch"
+	}
+	switch {
+	case why != "" && os.Getenv("SLUICE_REQUIRE_OVS") == "1":
+		t.Fatal(why)
+	case why != "":
+		t.Skip(why)
+	}
+}
+
+func (o *ovs) stop() {
+	for _, name := range []string{"vs.pid", "db.pid"} {
+		text, err := os.ReadFile(o.path(name))
+		if err != nil {
+			continue
+		}
+		if pid, err := strconv.Atoi(strings.TrimSpace(string(text))); err == nil {
+			_ = exec.Command("kill", strconv.Itoa(pid)).Run()
+		}
+	}
+	_ = os.RemoveAll(o.dir)
+}
+
+func (o *ovs) configure() {
+	args := []string{"add-br", "br0", "--", "set", "bridge", "br0", "datapath_type=dummy", "fail_mode=secure"}
+	port := func(bridge, name string, number uint32, settings ...string) {
+		args = append(args, "--", "add-port", bridge, name, "--", "set", "interface", name,
+			fmt.Sprintf("ofport_request=%d", number))
+		args = append(args, settings...)
+	}
+	for _, n := range plainPorts {
+		name := portName(n)
+		port("br0", name, n, "type=dummy", "options:tx_pcap="+o.pcap(name))
+	}
+	port("br0", "tun", tunnelPort, "type=vxlan", "options:remote_ip=flow", "options:key=flow")
+	args = append(args, "--", "add-br", "br-phy", "--", "set", "bridge", "br-phy", "datapath_type=dummy",
+		"other_config:hwaddr="+net.HardwareAddr(underlayMAC).String())
+	port("br-phy", underlay, 1, "type=dummy", "options:tx_pcap="+o.pcap(underlay))
+	o.vsctl(args...)
+	o.appctl("netdev-dummy/ip4addr", "br-phy", localVTEP+"/24")
+	o.appctl("ovs/route/add", "172.30.0.0/24", "br-phy")
+	o.appctl("tnl/arp/set", "br-phy", remoteVTEP, net.HardwareAddr(peerMAC).String())
+}
+
+func portName(n uint32) string { return fmt.Sprintf("p%d", n) }
+
+func (o *ovs) path(name string) string { return filepath.Join(o.dir, name) }
+func (o *ovs) pcap(port string) string { return o.path(port + ".pcap") }
+
+func (o *ovs) run(name string, args ...string) string {
+	o.t.Helper()
+	c := exec.Command(name, args...)
+	c.Env = append(os.Environ(), "OVS_RUNDIR="+o.dir, "OVS_LOGDIR="+o.dir, "OVS_DBDIR="+o.dir)
+	var stderr bytes.Buffer
+	c.Stderr = &stderr
+	out, err := c.Output()
+	if err != nil {
+		o.t.Fatalf("%s %s: %v: %s", name, strings.Join(args, " "), err, &stderr)
+	}
+	return string(out)
+}
+
+func (o *ovs) vsctl(args ...string) {
+	o.run("ovs-vsctl", append([]string{"--db=unix:" + o.path("db.sock")}, args...)...)
+}
+
+func (o *ovs) load(file string) {
+	o.run("ovs-ofctl", "-O", "OpenFlow13", "--bundle", "replace-flows", "unix:"+o.path("br0.mgmt"), file)
+}
+
+// appctl calls a command of ovs-vswitchd by its control socket: a process a call would
+// take longer than all the rest.
+func (o *ovs) appctl(command string, args ...string) string {
+	o.t.Helper()
+	conn, err := net.Dial("unix", o.path("vs.ctl"))
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	defer conn.Close()
+	request := map[string]any{"method": command, "params": append([]string{}, args...), "id": 0}
+	if err := json.NewEncoder(conn).Encode(request); err != nil {
+		o.t.Fatal(err)
+	}
+	var reply struct{ Result, Error any }
+	if err := json.NewDecoder(conn).Decode(&reply); err != nil {
+		o.t.Fatal(err)
+	}
+	if reply.Error != nil {
+		o.t.Fatalf("%s %s: %v", command, strings.Join(args, " "), reply.Error)
+	}
+	text, _ := reply.Result.(string)
+	return text
+}
+
+// inject lets a frame enter by a port and returns the frames that left, by port. A tunnel's
+// frames are wrapped before and unwrapped after.
+func (o *ovs) inject(port uint32, frame []byte, key uint32) map[uint32][][]byte {
+	name := portName(port)
+	if port == tunnelPort {
+		name, frame = underlay, wrap(frame, key)
+	}
+	o.appctl("netdev-dummy/receive", name, hex.EncodeToString(frame))
+	// Frames and commands are served by one loop in turns: when a later turn's command was
+	// answered, the frame has passed.
+	for range 2 {
+		o.appctl("version")
+	}
+	left := map[uint32][][]byte{}
+	for _, n := range plainPorts {
+		if frames := o.sent(portName(n)); len(frames) > 0 {
+			left[n] = frames
+		}
+	}
+	if frames := o.sent(underlay); len(frames) > 0 {
+		left[tunnelPort] = frames
+	}
+	return left
+}
+
+// sent reads the frames that a port sent since the last call (the format is libpcap's).
+func (o *ovs) sent(port string) [][]byte {
+	b, err := os.ReadFile(o.pcap(port))
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	const fileHeader, recordHeader = 24, 16
+	at := max(o.read[port], fileHeader)
+	var frames [][]byte
+	for at+recordHeader <= len(b) {
+		length := int(binary.NativeEndian.Uint32(b[at+8:]))
+		at += recordHeader
+		frames = append(frames, b[at:at+length])
+		at += length
+	}
+	o.read[port] = at
+	return frames
+}
+
+// Lengths of the headers that a VXLAN tunnel over IPv4 adds (RFC 7348).
+const (
+	outerEthernet = 14
+	outerIP       = 20
+	outerUDP      = 8
+	vxlan         = 8
+)
+
+// wrap puts a frame into VXLAN from the peer.
+func wrap(frame []byte, key uint32) []byte {
+	b := slices.Concat(underlayMAC, peerMAC, []byte{8, 0, 0x45, 0})
+	b = binary.BigEndian.AppendUint16(b, uint16(outerIP+outerUDP+vxlan+len(frame)))
+	b = append(b, 0, 0, 0, 0, 64, protoUDP, 0, 0)
+	b = append(b, net.ParseIP(remoteVTEP).To4()...)
+	b = append(b, net.ParseIP(localVTEP).To4()...)
+	binary.BigEndian.PutUint16(b[outerEthernet+10:], ^sum(b[outerEthernet:]))
+	b = append(b, 0x80, 0, 0x12, 0xb5)
+	b = binary.BigEndian.AppendUint16(b, uint16(outerUDP+vxlan+len(frame)))
+	b = append(b, 0, 0, 8, 0, 0, 0)
+	b = binary.BigEndian.AppendUint32(b, key<<8)
+	return append(b, frame...)
+}
+
+// unwrap takes a frame out of VXLAN, with its key and where it went.
+func unwrap(b []byte) (frame []byte, key uint32, to string) {
+	const head = outerEthernet + outerIP + outerUDP + vxlan
+	return b[head:], binary.BigEndian.Uint32(b[head-4:]) >> 8, net.IP(b[outerEthernet+16:][:4]).String()
+}
+
+var countPattern = regexp.MustCompile(`cookie=(0x[0-9a-f]+),.* n_packets=(\d+),`)
+
+// counts are the packets that each flow met, by cookie.
+func (o *ovs) counts() map[uint64]uint64 {
+	o.appctl("revalidator/purge")
+	dump := o.run("ovs-ofctl", "-O", "OpenFlow13", "dump-flows", "unix:"+o.path("br0.mgmt"))
+	counts := map[uint64]uint64{}
+	for _, m := range countPattern.FindAllStringSubmatch(dump, -1) {
+		cookie, err := strconv.ParseUint(m[1], 0, 64)
+		if err != nil {
+			o.t.Fatal(err)
+		}
+		packets, err := strconv.ParseUint(m[2], 10, 64)
+		if err != nil {
+			o.t.Fatal(err)
+		}
+		counts[cookie] += packets
+	}
+	return counts
+}
