@@ -48,6 +48,9 @@ func Account(f *of.Flow) (c Class, ok bool) {
 	return Class{}, false
 }
 
+// AccountTables are the tables whose flows count: a poll reads these and no others.
+func AccountTables() []uint8 { return []uint8{tableAccountOut, tableAccountIn, tableDrop} }
+
 // tenantOf is the number that a flow's match of metadata names, or 0.
 func tenantOf(f *of.Flow) uint32 {
 	m, _ := f.Match.Get(of.FieldMetadata)
