@@ -2,9 +2,10 @@ package controller
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"sync"
 	"time"
 
@@ -14,9 +15,6 @@ import (
 	"sluice/store"
 	"sluice/store/etcd"
 )
-
-// noGeneration is what OVS answers while no controller has claimed it yet.
-const noGeneration = ^uint64(0)
 
 // leaseSeconds is how long a controller may be away before others take its hosts.
 const leaseSeconds = 15
@@ -111,9 +109,8 @@ func (c *Controller) mayMaster(host string) bool {
 func rendezvous(controllers []string, host string) string {
 	best, bestHash := "", uint64(0)
 	for _, name := range controllers {
-		h := fnv.New64a()
-		fmt.Fprintf(h, "%s/%s", name, host)
-		if sum := h.Sum64(); best == "" || sum > bestHash {
+		digest := sha256.Sum256([]byte(name + "/" + host))
+		if sum := binary.BigEndian.Uint64(digest[:]); best == "" || sum > bestHash {
 			best, bestHash = name, sum
 		}
 	}
@@ -142,9 +139,6 @@ func (s *session) claim(ctx context.Context) error {
 	_, generation, err := s.sw.Role(ctx)
 	if err != nil {
 		return fmt.Errorf("host %s: ask the switch for its role: %w", s.host.name, err)
-	}
-	if generation == noGeneration {
-		generation = 0
 	}
 	generation = max(held.Generation, generation) + 1
 	if err := s.c.disclaim(ctx, s.host); err != nil {

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"sluice/datapath"
 	"sluice/datapath/openflow"
 	"sluice/flows"
 	"sluice/metrics"
@@ -220,7 +221,7 @@ func (c *Controller) snapshot() metrics.Snapshot {
 		snap.Hosts[string(c.hostStatus(name, h).State)]++
 		s := h.current()
 		if s != nil {
-			snap.Sessions[s.getRole().String()]++
+			snap.Sessions[roleNames[s.getRole()]]++
 		}
 		if !c.mastersLocked(name) {
 			continue
@@ -235,6 +236,12 @@ func (c *Controller) snapshot() metrics.Snapshot {
 	snap.Problems = len(c.problemsLocked())
 	c.addTraffic(&snap, totals)
 	return snap
+}
+
+// roleNames are the roles as metrics show them.
+var roleNames = map[datapath.Role]string{
+	datapath.RoleNoChange: "none", datapath.RoleEqual: "equal",
+	datapath.RoleMaster: "master", datapath.RoleSlave: "slave",
 }
 
 func (a *accounts) addTo(totals map[flows.Class]sum) {

@@ -75,11 +75,12 @@ func (c *Controller) tidy(ctx context.Context) {
 	defer cancel()
 	realized, err := c.realizedEverywhere(ctx)
 	if err == nil && realized > 0 {
-		err = c.opts.Store.ReleaseTombstones(ctx, realized)
+		_, err = c.opts.Store.ReleaseTombstones(ctx, realized)
 	}
-	for _, host := range c.goneHosts() {
+	gone, at := c.goneHosts()
+	for _, host := range gone {
 		if err == nil {
-			_, err = c.opts.Store.DeleteHost(ctx, host)
+			_, err = c.opts.Store.ClearHost(ctx, host, at)
 		}
 	}
 	if err != nil && ctx.Err() == nil {
@@ -122,9 +123,10 @@ func (c *Controller) realizedEverywhere(ctx context.Context) (store.Revision, er
 	return lowest, nil
 }
 
-// goneHosts are hosts that have ports but are not registered: they were deleted.
-func (c *Controller) goneHosts() []string {
+// goneHosts are hosts that have ports but are not registered, at the revision returned:
+// they were deleted.
+func (c *Controller) goneHosts() ([]string, store.Revision) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	return c.state.HostsGone()
+	return c.state.HostsGone(), c.state.Revision()
 }

@@ -130,9 +130,6 @@ func (s *session) follow(ctx context.Context, changed <-chan struct{}) error {
 		if err != nil {
 			return err
 		}
-		if generation == noGeneration {
-			generation = 0
-		}
 		if err := s.sw.Become(ctx, datapath.RoleSlave, generation); err != nil {
 			return err
 		}
@@ -217,7 +214,7 @@ func (s *session) handle(ctx context.Context, event datapath.Event) error {
 	case datapath.PortEvent:
 		s.portChanged(e)
 	case datapath.FlowRemoved:
-		s.host.counts.removed(&e.Flow)
+		s.host.counts.removed(&e.FlowStats)
 	case datapath.Demoted:
 		return datapath.ErrDemoted
 	case datapath.Overflow:

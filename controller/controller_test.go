@@ -1,0 +1,417 @@
+package controller_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+
+	"sluice/controller"
+	"sluice/datapath"
+	"sluice/datapath/ovstest"
+	"sluice/store"
+	"sluice/store/etcd"
+)
+
+// patience bounds every wait; it is far more than any takes.
+const patience = 30 * time.Second
+
+// bench is one host's real switch, a real etcd, and what a test does with them.
+type bench struct {
+	t     *testing.T
+	ctx   context.Context
+	ovs   *ovstest.OVS
+	store *etcd.Client
+	reg   *etcd.Registration
+	log   *slog.Logger
+}
+
+const (
+	host       = "h1"
+	datapathID = store.DatapathID(0x51)
+)
+
+func newBench(t *testing.T) *bench {
+	t.Helper()
+	ovs := ovstest.Start(t)
+	ctx, cancel := context.WithTimeout(context.Background(), 4*patience)
+	t.Cleanup(cancel)
+	b := &bench{t: t, ctx: ctx, ovs: ovs, log: slog.New(slog.NewTextHandler(testWriter{t}, nil))}
+	server, err := etcd.StartEmbedded(ctx, etcd.EmbedOptions{
+		Name: "sluice-test", Dir: t.TempDir(), ClientURL: freeURL(t), PeerURL: freeURL(t), Log: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(server.Close)
+	b.store, err = etcd.Connect(ctx, etcd.Options{Endpoints: server.Endpoints(), Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { b.store.Close() })
+	return b
+}
+
+// testWriter hands the controller's log to the test, which shows it where it fails.
+type testWriter struct{ t *testing.T }
+
+func (w testWriter) Write(p []byte) (int, error) {
+	defer func() { _ = recover() }() // the test may be over
+	w.t.Log(strings.TrimSuffix(string(p), "\n"))
+	return len(p), nil
+}
+
+func freeURL(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return "http://" + l.Addr().String()
+}
+
+// running is a controller that a test can stop.
+type running struct {
+	*controller.Controller
+	registry *prometheus.Registry
+	target   string
+	stop     func()
+}
+
+// start runs a controller under a name. It is stopped with the test at the latest.
+func (b *bench) start(name string, socket string) *running {
+	b.t.Helper()
+	l, target := b.ovs.Listen(socket)
+	registry := prometheus.NewRegistry()
+	c, err := controller.New(controller.Options{
+		Name: name, Store: b.store, OpenFlow: l, Session: datapath.Options{Log: b.log},
+		Registry: registry, Log: b.log.With("controller", name),
+		AuditInterval: time.Second, CounterInterval: 200 * time.Millisecond,
+	})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(b.ctx)
+	done := make(chan error, 1)
+	go func() { done <- c.Run(ctx) }()
+	stop := func() {
+		cancel()
+		if err, open := <-done; open && err != nil {
+			b.t.Errorf("controller %s: %v", name, err)
+		}
+		l.Close()
+	}
+	stop = sync1(stop)
+	b.t.Cleanup(stop)
+	return &running{Controller: c, registry: registry, target: target, stop: stop}
+}
+
+// sync1 makes f run at most once.
+func sync1(f func()) func() {
+	ran := false
+	return func() {
+		if !ran {
+			ran = true
+			f()
+		}
+	}
+}
+
+func (b *bench) register() {
+	b.t.Helper()
+	reg, err := b.store.RegisterHost(b.ctx, host, store.Host{
+		Incarnation: "one", DatapathID: datapathID, VTEPs: []netip.Addr{netip.MustParseAddr("172.30.0.1")},
+		Gateway: true, Encap: "vxlan", UnderlayMTU: 1500,
+	})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.reg = reg
+	b.t.Cleanup(func() { reg.Close() })
+}
+
+func (b *bench) bridge(targets ...string) {
+	b.t.Helper()
+	b.ovs.AddBridge(store.BridgeName, targets...)
+	b.ovs.VSCtl("set", "bridge", store.BridgeName, "other_config:datapath-id="+datapathID.String())
+	b.addInterface(store.GatewayInterface)
+	b.ovs.VSCtl("add-port", store.BridgeName, store.TunnelInterface, "--", "set", "interface", store.TunnelInterface,
+		"type=vxlan", "options:remote_ip=flow", "options:key=flow")
+}
+
+func (b *bench) tenant(name string) {
+	b.t.Helper()
+	_, err := b.store.CreateTenant(b.ctx, etcd.TenantSpec{Name: name, Segmentation: store.SegmentationTunnel})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// port creates a port, with its interface if asked to.
+func (b *bench) port(tenant, name, uid string, withInterface bool) store.Item[store.Port] {
+	b.t.Helper()
+	item, err := b.store.CreatePort(b.ctx, etcd.PortSpec{
+		Host: host, HostCreated: b.reg.Created, Tenant: tenant, Network: "default", Name: name, UID: uid,
+	})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	if withInterface {
+		b.addInterface(item.Value.Interface)
+	}
+	return item
+}
+
+func (b *bench) addInterface(name string) {
+	b.t.Helper()
+	b.ovs.VSCtl("add-port", store.BridgeName, name, "--", "set", "interface", name, "type=internal")
+}
+
+func (b *bench) realized(item store.Item[store.Port]) {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, patience)
+	defer cancel()
+	if err := b.store.WaitHost(ctx, host, item.Created, item.Key); err != nil {
+		b.t.Fatalf("%s: %v", item.Key.Short(), err)
+	}
+}
+
+// volatile is what changes in a dump though the flow is the same one.
+var volatile = regexp.MustCompile(`(duration|n_packets|n_bytes|idle_age|hard_age)=[^,]*, `)
+
+func (b *bench) flows() []string {
+	b.t.Helper()
+	var list []string
+	for line := range strings.Lines(b.ovs.OFCtl("dump-flows", store.BridgeName, "--no-names")) {
+		if strings.Contains(line, "table=") {
+			list = append(list, strings.TrimSpace(volatile.ReplaceAllString(line, "")))
+		}
+	}
+	slices.Sort(list)
+	return list
+}
+
+func (b *bench) eventually(what string, ok func() bool) {
+	b.t.Helper()
+	deadline := time.Now().Add(patience)
+	for !ok() {
+		if time.Now().After(deadline) {
+			b.t.Fatalf("did not happen: %s", what)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// inSync says that the switch holds exactly what the controller wants.
+func (b *bench) inSync(c *running) {
+	b.t.Helper()
+	desired, problems, err := c.Desired(host)
+	if err != nil || len(problems) > 0 {
+		b.t.Fatalf("desired flows: %v, problems %v", err, problems)
+	}
+	installed, err := c.Installed(b.ctx, host)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	var want, got []string
+	for _, f := range desired {
+		want = append(want, f.String())
+	}
+	for _, f := range installed {
+		got = append(got, f.Flow.String())
+	}
+	slices.Sort(want)
+	slices.Sort(got)
+	if diff := cmp.Diff(want, got); diff != "" {
+		b.t.Fatalf("desired (-), installed (+):\n%s", diff)
+	}
+}
+
+func (r *running) count(t *testing.T, name string, labels ...string) float64 {
+	t.Helper()
+	families, err := r.registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	total := 0.0
+	for _, f := range families {
+		if f.GetName() != name {
+			continue
+		}
+		for _, m := range f.GetMetric() {
+			if hasLabels(m, labels) {
+				total += m.GetCounter().GetValue() + m.GetGauge().GetValue()
+			}
+		}
+	}
+	return total
+}
+
+func hasLabels(m *dto.Metric, labels []string) bool {
+	for _, want := range labels {
+		if !slices.ContainsFunc(m.GetLabel(), func(l *dto.LabelPair) bool { return l.GetName()+"="+l.GetValue() == want }) {
+			return false
+		}
+	}
+	return true
+}
+
+// A port's life: realized when its flows are there, missing while its interface is not,
+// gone without a trace.
+func TestPortIsRealizedAndRemoved(t *testing.T) {
+	b := newBench(t)
+	c := b.start("c1", "c1.sock")
+	b.bridge(c.target)
+	b.eventually("the switch is shown as unknown before its host registers", func() bool {
+		return slices.Contains(c.Unknown(), datapathID)
+	})
+	if flows := b.flows(); len(flows) > 0 {
+		t.Errorf("an unknown switch got %d flows", len(flows))
+	}
+	b.register()
+	b.tenant("alice")
+	a1 := b.port("alice", "a1", "aaaaaaaaaaaa", true)
+	b.realized(a1)
+	if len(c.Unknown()) > 0 {
+		t.Errorf("still unknown: %v", c.Unknown())
+	}
+	b.inSync(c)
+
+	a2 := b.port("alice", "a2", "bbbbbbbbbbbb", false)
+	b.eventually("a2 is listed as missing", func() bool {
+		return slices.Contains(c.Hosts()[0].Missing, a2.Key.Short())
+	})
+	b.addInterface(a2.Value.Interface)
+	b.realized(a2)
+	b.inSync(c)
+
+	for _, key := range []store.Key{a1.Key, a2.Key} {
+		if _, err := b.store.DeletePort(b.ctx, key, b.reg.Created); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := b.store.DeleteTenant(b.ctx, "alice"); err != nil {
+		t.Fatal(err)
+	}
+	tenant := fmt.Sprintf("%06x", 1) // as the cookie shows it
+	b.eventually("no flow of alice is left", func() bool {
+		return !slices.ContainsFunc(b.flows(), func(f string) bool { return strings.Contains(f, tenant) && strings.Contains(f, a1.Value.MAC.String()) })
+	})
+	b.eventually("the switch is in sync", func() bool { return len(c.Hosts()[0].Missing) == 0 })
+	b.inSync(c)
+}
+
+// Restarting the controller changes no flow: not one is sent.
+func TestRestartSendsNothing(t *testing.T) {
+	b := newBench(t)
+	first := b.start("c1", "c1.sock")
+	b.bridge(first.target)
+	b.register()
+	b.tenant("alice")
+	a1 := b.port("alice", "a1", "aaaaaaaaaaaa", true)
+	b.realized(a1)
+	before := b.flows()
+	first.stop()
+	if diff := cmp.Diff(before, b.flows()); diff != "" {
+		t.Errorf("stopping the controller changed flows:\n%s", diff)
+	}
+	second := b.start("c1", "c1.sock")
+	b.eventually("the new controller programs the switch", func() bool {
+		hosts := second.Hosts()
+		return len(hosts) == 1 && hosts[0].State == store.HostRealized && hosts[0].Flows > 0
+	})
+	if n := second.count(t, "sluice_flow_mods_total"); n != 0 {
+		t.Errorf("the restart sent %v flow mods", n)
+	}
+	if diff := cmp.Diff(before, b.flows()); diff != "" {
+		t.Errorf("the restart changed flows:\n%s", diff)
+	}
+}
+
+// Flows that someone deletes, adds or changes by hand are mended and counted.
+func TestAuditMendsDrift(t *testing.T) {
+	b := newBench(t)
+	c := b.start("c1", "c1.sock")
+	b.bridge(c.target)
+	b.register()
+	b.tenant("alice")
+	b.realized(b.port("alice", "a1", "aaaaaaaaaaaa", true))
+	before := b.flows()
+	b.ovs.OFCtl("add-flow", store.BridgeName, "table=0,priority=7777,actions=NORMAL")
+	b.ovs.OFCtl("del-flows", store.BridgeName, "table=0,arp")
+	b.eventually("the drift is mended", func() bool { return cmp.Equal(before, b.flows()) })
+	if n := c.count(t, "sluice_audit_drift_total", "kind=extra"); n < 1 {
+		t.Errorf("no extra flow was counted")
+	}
+	b.inSync(c)
+}
+
+// A killed vswitchd comes back empty; its flows return by themselves.
+func TestSwitchRestart(t *testing.T) {
+	b := newBench(t)
+	c := b.start("c1", "c1.sock")
+	b.bridge(c.target)
+	b.register()
+	b.tenant("alice")
+	b.realized(b.port("alice", "a1", "aaaaaaaaaaaa", true))
+	before := b.flows()
+	b.ovs.StopSwitch()
+	b.ovs.StartSwitch()
+	b.eventually("the flows are back", func() bool {
+		installed, err := c.Installed(b.ctx, host)
+		return err == nil && len(installed) == len(before) && c.Hosts()[0].State == store.HostRealized
+	})
+	b.inSync(c)
+}
+
+// Two controllers: one masters the switch, and when it goes the other takes over without
+// touching a flow.
+func TestSecondControllerTakesOver(t *testing.T) {
+	b := newBench(t)
+	one, two := b.start("c1", "c1.sock"), b.start("c2", "c2.sock")
+	b.bridge(one.target, two.target)
+	b.register()
+	b.tenant("alice")
+	b.realized(b.port("alice", "a1", "aaaaaaaaaaaa", true))
+	masters := func() (m []*running) {
+		for _, c := range []*running{one, two} {
+			if c.count(t, "sluice_openflow_sessions", "role=master") == 1 {
+				m = append(m, c)
+			}
+		}
+		return m
+	}
+	b.eventually("exactly one is master", func() bool { return len(masters()) == 1 })
+	active := masters()[0]
+	other := one
+	if active == one {
+		other = two
+	}
+	if n := other.count(t, "sluice_flow_mods_total"); n != 0 {
+		t.Errorf("the slave sent %v flow mods", n)
+	}
+	before := b.flows()
+	active.stop()
+	b.eventually("the other is master", func() bool {
+		return other.count(t, "sluice_openflow_sessions", "role=master") == 1 && other.Hosts()[0].State == store.HostRealized
+	})
+	if n := other.count(t, "sluice_flow_mods_total"); n != 0 {
+		t.Errorf("taking over sent %v flow mods", n)
+	}
+	if diff := cmp.Diff(before, b.flows()); diff != "" {
+		t.Errorf("taking over changed flows:\n%s", diff)
+	}
+	b.realized(b.port("alice", "a2", "bbbbbbbbbbbb", true))
+	b.inSync(other)
+}
