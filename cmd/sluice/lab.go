@@ -136,27 +136,37 @@ func labRun() *cobra.Command {
 }
 
 func labExec() *cobra.Command {
-	return &cobra.Command{
-		Use:   "exec NAME -- COMMAND [ARGUMENT]...",
+	cmd := &cobra.Command{
+		Use:   "exec NAME [--] COMMAND [ARGUMENT]...",
 		Short: "Run a command in a container",
 		Long:  "Run a command in a container, with this terminal. The exit status is the command's own.",
 		Example: `  sluice lab exec a1 -- ping -c 3 10.0.0.3
   sluice lab exec a1 -- ip address`,
 		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) < 2 {
+			if len(args) == 0 || len(command(args)) == 0 {
 				return errors.New("name a container and, after --, a command")
 			}
 			return nil
 		},
 		ValidArgsFunction: completeLab(containersOfLab),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			code, err := lab.Exec(cmd.Context(), args[0], args[1:])
+			code, err := lab.Exec(cmd.Context(), args[0], command(args))
 			if err == nil && code != 0 {
 				return quietExit(code)
 			}
 			return err
 		},
 	}
+	cmd.Flags().SetInterspersed(false) // what follows NAME are the command's own flags
+	return cmd
+}
+
+// command is what follows the container's name.
+func command(args []string) []string {
+	if len(args) > 1 && args[1] == "--" {
+		return args[2:]
+	}
+	return args[1:]
 }
 
 func labRemove() *cobra.Command {
@@ -198,15 +208,17 @@ every agent, or one host's. sluice lab up starts them again.`,
 // labDemo is what make demo runs.
 func labDemo() *cobra.Command {
 	return &cobra.Command{
-		Use:     "demo",
-		Hidden:  true,
-		Short:   "Show what Sluice does, on a lab of its own, and check every claim",
+		Use:   "demo",
+		Short: "Show what Sluice does, on a lab of its own",
+		Long: `Show what Sluice does: start a lab, create two tenants with the same addresses, try what they
+reach and what they do not, read flows and counters, and remove the lab. The exit status is 0
+only if every step held.`,
 		Example: "  sluice lab demo",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			binary, err := os.Executable()
 			if err != nil {
-				return err
+				return fmt.Errorf("find this program: %w", err)
 			}
 			return demo.Run(cmd.Context(), demo.Options{Binary: binary, Out: cmd.OutOrStdout()})
 		},

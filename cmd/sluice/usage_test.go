@@ -49,6 +49,7 @@ func TestWrongUsage(t *testing.T) {
 		{"port show alice//a1", "write it as TENANT/NETWORK/NAME"},
 		{"port attach alice/a1", `required flag(s) "netns" not set`},
 		{"flows --desired --diff", "[desired diff] were all set"},
+		{"lab exec a1 --", "name a container and, after --, a command"},
 		{"lab exec a1", "name a container and, after --, a command"},
 		{"lab run h1 alice", "NAME is missing"},
 		{"lab run h1 alice a1 --ip ten", "write it as 10.0.0.5"},
