@@ -121,7 +121,7 @@ var fieldSpecs = [numFields]fieldSpec{
 		oxm: onf(43, 4, "ONFOXM_ET_ACTSET_OUTPUT")},
 	FieldConjID:    {name: "conj_id", bits: 32, exact: true, nxm: nxm1(37, 4, "NXM_NX_CONJ_ID")},
 	FieldCTState:   {name: "ct_state", bits: 8, partBits: 32, kind: kindCTState, nxm: nxm1(105, 4, "NXM_NX_CT_STATE")},
-	FieldCTZone:    {name: "ct_zone", bits: 16, kind: kindHex, exact: true, nxm: nxm1(106, 2, "NXM_NX_CT_ZONE")},
+	FieldCTZone:    {name: "ct_zone", bits: 16, exact: true, nxm: nxm1(106, 2, "NXM_NX_CT_ZONE")},
 	FieldCTMark:    {name: "ct_mark", bits: 32, kind: kindHex, nxm: nxm1(107, 4, "NXM_NX_CT_MARK")},
 	FieldCTLabel:   {name: "ct_label", bits: 128, kind: kindHex, nxm: nxm1(108, 16, "NXM_NX_CT_LABEL")},
 	FieldCTNwProto: {name: "ct_nw_proto", bits: 8, exact: true, nxm: nxm1(119, 1, "NXM_NX_CT_NW_PROTO")},

@@ -1,6 +1,9 @@
 package openflow
 
-import "bytes"
+import (
+	"bytes"
+	"slices"
+)
 
 // Command is what a flow mod does (OpenFlow 1.3, A.3.4.1).
 type Command uint8
@@ -131,9 +134,31 @@ func (f *Flow) Equal(g *Flow) bool {
 
 // EqualActions tells whether two lists of actions do the same: their wire form is equal.
 func EqualActions(a, b []Action) bool {
-	if len(a) == 0 && len(b) == 0 {
-		return true
-	}
-	var x, y [512]byte
-	return bytes.Equal(AppendActions(x[:0], a), AppendActions(y[:0], b))
+	return slices.EqualFunc(a, b, identical) || bytes.Equal(AppendActions(nil, a), AppendActions(nil, b))
 }
+
+// identical tells whether two actions are the same value. Others may still do the same, as
+// a set_field of the whole field with and without a mask.
+func identical(a, b Action) bool {
+	switch a := a.(type) {
+	case Clone:
+		b, ok := b.(Clone)
+		return ok && slices.EqualFunc(a.Actions, b.Actions, identical)
+	case WriteActions:
+		b, ok := b.(WriteActions)
+		return ok && slices.EqualFunc(a.Actions, b.Actions, identical)
+	case CT:
+		b, ok := b.(CT)
+		return ok && a.identical(&b)
+	}
+	return a == b
+}
+
+func (a *CT) identical(b *CT) bool {
+	return a.Commit == b.Commit && a.Force == b.Force && a.Table == b.Table && a.ALG == b.ALG &&
+		a.Zone == b.Zone && same(a.ZoneField, b.ZoneField) && same(a.NAT, b.NAT) &&
+		slices.EqualFunc(a.Exec, b.Exec, identical)
+}
+
+// same tells whether both point at equal values, or at none.
+func same[T comparable](a, b *T) bool { return a == b || a != nil && b != nil && *a == *b }

@@ -41,7 +41,7 @@ func parseActions(s string, depth int) ([]Action, error) {
 	return out, nil
 }
 
-var errUnknownAction = errors.New("not known")
+var errUnknownAction = errors.New("this package does not model it")
 
 func parseAction(w word, depth int) (Action, error) {
 	if w.tail != "" {

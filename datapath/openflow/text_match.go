@@ -265,8 +265,18 @@ func appendMatchValue(b []byte, f *MatchField) []byte {
 		return appendFrag(b, f)
 	case f.Field == FieldEthType && whole:
 		return fmt.Appendf(b, "0x%04x", f.Value.Lo)
+	case f.Field == FieldIPv6Label:
+		return appendLabel(b, f, whole)
 	}
 	return appendFieldValue(b, s, f.Value, f.Mask, whole)
+}
+
+func appendLabel(b []byte, f *MatchField, whole bool) []byte {
+	b = fmt.Appendf(b, "0x%05x", f.Value.Lo)
+	if !whole {
+		b = fmt.Appendf(b, "/0x%05x", f.Mask.Lo)
+	}
+	return b
 }
 
 // appendFieldValue appends value and mask as match and set_field have them in common.
