@@ -144,6 +144,9 @@ func (s *session) claim(ctx context.Context) error {
 	if err := s.c.disclaim(ctx, s.host); err != nil {
 		return err
 	}
+	if held.Controller != s.c.opts.Name {
+		s.host.counts.reset() // another may have counted on: its checkpoint is the truth
+	}
 	if err := s.record(ctx, generation, modified); err != nil {
 		return err
 	}

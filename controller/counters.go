@@ -114,16 +114,29 @@ func (c *Controller) loadCounters(ctx context.Context, h *host) error {
 	if err != nil {
 		return err
 	}
-	if saved, ok := object.(*store.StatusCounters); ok {
-		for _, counter := range saved.Counters {
-			class := flows.Class{Tenant: counter.Tenant, Direction: counter.Direction, Scope: counter.Scope, Reason: counter.Reason}
-			at := h.counts.at(class)
-			at.base.add(sum{counter.Packets, counter.Bytes})
-			at.last = sum{counter.LastPackets, counter.LastBytes}
-		}
-	}
-	h.counts.loaded = true
+	saved, _ := object.(*store.StatusCounters)
+	h.counts.load(saved)
 	return nil
+}
+
+// reset forgets everything, so that the checkpoint is read again.
+func (a *accounts) reset() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.sums, a.loaded, a.dirty = map[flows.Class]*account{}, false, false
+}
+
+// load starts from a checkpoint, nil if there is none; the caller holds the lock.
+func (a *accounts) load(saved *store.StatusCounters) {
+	a.loaded = true
+	if saved == nil {
+		return
+	}
+	for _, c := range saved.Counters {
+		at := a.at(flows.Class{Tenant: c.Tenant, Direction: c.Direction, Scope: c.Scope, Reason: c.Reason})
+		at.base.add(sum{c.Packets, c.Bytes})
+		at.last = sum{c.LastPackets, c.LastBytes}
+	}
 }
 
 // checkpointLoop writes counters that moved, so that a restart of the controller finds them.
