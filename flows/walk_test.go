@@ -1,0 +1,263 @@
+package flows_test
+
+import (
+	"net/netip"
+	"slices"
+	"testing"
+
+	of "sluice/datapath/openflow"
+	"sluice/flows"
+	"sluice/flows/simulate"
+	"sluice/store"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func class(tenant uint32, direction, scope string) flows.Class {
+	return flows.Class{Tenant: tenant, Direction: direction, Scope: scope}
+}
+
+func drop(tenant uint32, reason string) flows.Class {
+	return flows.Class{Tenant: tenant, Reason: reason}
+}
+
+// What one frame comes to: who gets it, and what is counted for it.
+func TestOneFrame(t *testing.T) {
+	l := newLab(t)
+	a1, a2, a3, b1 := l.end("a1"), l.end("a2"), l.end("a3"), l.end("b1")
+	router := simulate.Endpoint{MAC: store.RouterMAC, IP: netip.MustParseAddr("10.0.0.254")}
+	through := func(ip string) simulate.Endpoint {
+		return simulate.Endpoint{MAC: store.RouterMAC, IP: netip.MustParseAddr(ip), Port: 80}
+	}
+	spoof := func(e simulate.Endpoint, mac byte, ip byte) simulate.Endpoint {
+		e.MAC[5], e.IP = mac, netip.AddrFrom4([4]byte{10, 0, 0, ip})
+		return e
+	}
+	outIn := map[flows.Class]uint64{class(7, "out", "internal"): 1, class(7, "in", "internal"): 1}
+	refused := func(reason string) map[flows.Class]uint64 { return map[flows.Class]uint64{drop(7, reason): 1} }
+	tests := []struct {
+		about  string
+		from   string
+		packet simulate.Packet
+		want   []string
+		counts map[flows.Class]uint64
+	}{
+		{"to a port on another host", "a1", simulate.ICMPEcho(a1, a2, 1), []string{"a2"}, outIn},
+		{"to a port on the same host", "a1", simulate.ICMPEcho(a1, a3, 1), []string{"a3"}, outIn},
+		{"in a VLAN network", "b1", simulate.ICMPEcho(b1, l.end("b3"), 1), []string{"b3"},
+			map[flows.Class]uint64{class(9, "out", "internal"): 1, class(9, "in", "internal"): 1}},
+		{"a broadcast counts once as sent", "a1", simulate.UDP(a1, simulate.Endpoint{MAC: simulate.Broadcast,
+			IP: netip.MustParseAddr("10.0.0.255")}), []string{"a3", "a2"},
+			map[flows.Class]uint64{class(7, "out", "internal"): 1, class(7, "in", "internal"): 2}},
+		{"an ARP request is answered and not counted", "a1", simulate.ARPRequest(a1, a2.IP), []string{"a1"}, nil},
+		{"so is one for the router", "a1", simulate.ARPRequest(a1, router.IP), []string{"a1"}, nil},
+		{"an echo request to the router is answered", "a1", simulate.ICMPEcho(a1, router, 1), []string{"a1"}, nil},
+		{"one's own address is not answered", "a1", simulate.ARPRequest(a1, a1.IP), nil, refused("unanswered")},
+		{"nor one that nobody has", "a1", simulate.ARPRequest(a1, netip.MustParseAddr("10.0.0.99")), nil, refused("unanswered")},
+		{"nor one of another tenant", "b1", simulate.ARPRequest(b1, a2.IP), nil, map[flows.Class]uint64{drop(9, "unanswered"): 1}},
+		{"egress where the gateway is", "a1", simulate.TCP(a1, through("203.0.113.1"), simulate.TCPSyn), []string{"h1"},
+			map[flows.Class]uint64{class(7, "out", "egress"): 1}},
+		{"egress from another host", "a2", simulate.TCP(a2, through("203.0.113.1"), simulate.TCPSyn), []string{"h1"},
+			map[flows.Class]uint64{class(7, "out", "egress"): 1}},
+		{"a MAC that is not its own", "a1", simulate.ICMPEcho(spoof(a1, 2, 1), a3, 1), nil, refused("spoofed")},
+		{"an address that is not its own", "a1", simulate.ICMPEcho(spoof(a1, 1, 2), a3, 1), nil, refused("spoofed")},
+		{"an ARP sender that is not its own", "a1", simulate.ARPRequest(spoof(a1, 1, 2), a3.IP), nil, refused("spoofed")},
+		{"IPv6 that it was not given", "a1", simulate.ICMPEcho(simulate.Endpoint{MAC: a1.MAC, IP: a1.MAC.LinkLocal()},
+			simulate.Endpoint{MAC: a3.MAC, IP: a3.MAC.LinkLocal()}, 1), nil, refused("spoofed")},
+		{"an 802.1Q tag", "a1", simulate.ICMPEcho(a1, a3, 1).Tag(9), nil, refused("forbidden")},
+		{"two tags", "a1", simulate.ICMPEcho(a1, a3, 1).Tag(9).Tag(7), nil, refused("forbidden")},
+		{"a DHCP server's message", "a1", dhcpOffer(a1, a3), nil, refused("forbidden")},
+		{"a MAC that nobody has", "a1", simulate.ICMPEcho(a1, spoof(a3, 99, 99), 1), nil, refused("unknown-destination")},
+		{"the other tenant's MAC", "a1", simulate.ICMPEcho(a1, b1, 1), nil, refused("unknown-destination")},
+		{"an address by the router that nobody has", "a1", simulate.ICMPEcho(a1, through("10.0.0.77"), 1), nil,
+			refused("unknown-destination")},
+		{"a neighbour by the router costs a hop", "a1", simulate.ICMPEcho(a1, simulate.Endpoint{MAC: store.RouterMAC, IP: a2.IP}, 1),
+			[]string{"a2"}, outIn},
+		{"and needs one", "a1", withTTL(simulate.ICMPEcho(a1, simulate.Endpoint{MAC: store.RouterMAC, IP: a2.IP}, 1), 1), nil,
+			refused("ttl")},
+		{"the other tenant's gateway", "a1", simulate.ICMPEcho(a1, through("100.64.0.9"), 1), nil, refused("no-route")},
+		{"loopback", "a1", simulate.ICMPEcho(a1, through("127.0.0.1"), 1), nil, refused("no-route")},
+		{"link-local", "a1", simulate.ICMPEcho(a1, through("169.254.169.254"), 1), nil, refused("no-route")},
+		{"its gateway host", "a1", simulate.TCP(a1, through("172.30.0.1"), simulate.TCPSyn), nil, refused("infrastructure")},
+		{"another host, from another host", "a2", simulate.TCP(a2, through("172.30.0.3"), simulate.TCPSyn), nil,
+			map[flows.Class]uint64{class(7, "out", "egress"): 1, drop(7, "infrastructure"): 1}},
+		{"a router's hand-over MAC", "a1", simulate.TCP(a1, simulate.Endpoint{MAC: store.HandOverMAC, IP: internet}, simulate.TCPSyn),
+			nil, refused("no-route")},
+	}
+	for _, tt := range tests {
+		t.Run(tt.about, func(t *testing.T) {
+			l.T = t
+			l.program()
+			walk, got := l.send(tt.from, tt.packet)
+			slices.Sort(got)
+			slices.Sort(tt.want)
+			if !slices.Equal(got, tt.want) {
+				t.Errorf("it reached %v, want %v\n%s", got, tt.want, walk)
+			}
+			if tt.counts == nil {
+				tt.counts = map[flows.Class]uint64{}
+			}
+			if diff := cmp.Diff(tt.counts, l.counted()); diff != "" {
+				t.Errorf("counted (-want +got):\n%s\n%s", diff, walk)
+			}
+		})
+	}
+}
+
+func withTTL(p simulate.Packet, ttl uint64) simulate.Packet {
+	p.SetUint(of.FieldIPTTL, ttl)
+	return p
+}
+
+func dhcpOffer(from, to simulate.Endpoint) simulate.Packet {
+	from.Port, to.Port = 67, 68
+	return simulate.UDP(from, to)
+}
+
+// Frames that no container sent: from the kernel, and from tunnels.
+func TestFromOutside(t *testing.T) {
+	l := newLab(t)
+	kernel := simulate.Endpoint{MAC: store.KernelMAC, IP: internet, Port: 80}
+	transit := func(n byte) simulate.Endpoint {
+		return simulate.Endpoint{MAC: store.RouterMAC, IP: netip.AddrFrom4([4]byte{100, 64, 0, n}), Port: 1000}
+	}
+	tests := []struct {
+		about  string
+		port   uint32
+		packet simulate.Packet
+		want   []string
+		counts map[flows.Class]uint64
+	}{
+		{"the kernel asks for a transit address", gatewayPort, simulate.ARPRequest(
+			simulate.Endpoint{MAC: store.KernelMAC, IP: store.TransitKernel}, transit(7).IP), []string{"h1"}, nil},
+		{"a connection from outside", gatewayPort, simulate.TCP(kernel, transit(7), simulate.TCPSyn), nil,
+			map[flows.Class]uint64{drop(7, "no-connection"): 1}},
+		{"for a tenant whose gateway is elsewhere", gatewayPort, simulate.TCP(kernel, transit(9), simulate.TCPSyn), nil,
+			map[flows.Class]uint64{drop(0, "no-connection"): 1}},
+		{"a frame by tunnel from an address that is no host's", tunnelPort, simulate.ICMPEcho(l.end("a2"), l.end("a1"), 1), nil,
+			map[flows.Class]uint64{drop(0, "unknown-vtep"): 1}},
+		{"a port that nobody owns", 77, simulate.ICMPEcho(l.end("a2"), l.end("a1"), 1), nil,
+			map[flows.Class]uint64{drop(0, "unknown-port"): 1}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.about, func(t *testing.T) {
+			l.T = t
+			l.program()
+			walk, got := l.enter("h1", tt.port, tt.packet)
+			if !slices.Equal(got, tt.want) {
+				t.Errorf("it reached %v, want %v\n%s", got, tt.want, walk)
+			}
+			if tt.counts == nil {
+				tt.counts = map[flows.Class]uint64{}
+			}
+			if diff := cmp.Diff(tt.counts, l.counted()); diff != "" {
+				t.Errorf("counted (-want +got):\n%s\n%s", diff, walk)
+			}
+		})
+	}
+}
+
+// An egress conversation is seen outside from the tenant's transit address, comes back,
+// and counts in both directions as egress.
+func TestEgressConversation(t *testing.T) {
+	for _, name := range []string{"a1", "a2"} {
+		t.Run(name, func(t *testing.T) {
+			l := newLab(t)
+			to := simulate.Endpoint{MAC: store.RouterMAC, IP: internet, Port: 80}
+			walk, got := l.send(name, simulate.TCP(l.end(name), to, simulate.TCPSyn))
+			if !slices.Equal(got, []string{"h1"}) {
+				t.Fatalf("the request reached %v\n%s", got, walk)
+			}
+			out := walk.Deliveries[0].Packet
+			if src := out.Get(of.FieldIPSrc); src != of.Address(store.TransitAddress(7)) {
+				t.Errorf("its source is %x outside", src.Lo)
+			}
+			if dst := out.Uint(of.FieldEthDst); dst != store.KernelMAC.Uint64() {
+				t.Errorf("its MAC is %x, not the kernel's", dst)
+			}
+			walk, got = l.enter("h1", gatewayPort, simulate.Answer(out, store.KernelMAC))
+			if !slices.Equal(got, []string{name}) {
+				t.Fatalf("the answer reached %v\n%s", got, walk)
+			}
+			want := map[flows.Class]uint64{class(7, "out", "egress"): 1, class(7, "in", "egress"): 1}
+			if diff := cmp.Diff(want, l.counted()); diff != "" {
+				t.Errorf("counted (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// The kernel's "time exceeded" comes from the tenant's own router.
+func TestTimeExceeded(t *testing.T) {
+	l := newLab(t)
+	to := simulate.Endpoint{MAC: store.RouterMAC, IP: internet, Port: 80}
+	walk, _ := l.send("a2", simulate.UDP(l.end("a2"), to))
+	sent := walk.Deliveries[0].Packet
+	kernel := simulate.Endpoint{MAC: store.KernelMAC, IP: store.TransitKernel}
+	walk, got := l.enter("h1", gatewayPort, simulate.ICMPError(kernel, &sent))
+	if !slices.Equal(got, []string{"a2"}) {
+		t.Fatalf("it reached %v\n%s", got, walk)
+	}
+	if src := walk.Deliveries[0].Packet.Get(of.FieldIPSrc); src != of.Address(netip.MustParseAddr("10.0.0.254")) {
+		t.Errorf("its source is %x, not the router's", src.Lo)
+	}
+}
+
+// While a gateway moves from h1 to h3, h1's connections go on through h1, new ones
+// through h3, whichever host the container is on.
+func TestGatewayMoves(t *testing.T) {
+	for _, proto := range []string{"tcp", "udp"} {
+		t.Run(proto, func(t *testing.T) {
+			l := newLab(t)
+			segment := func(port uint16, flags uint16) simulate.Packet {
+				from := l.end("a2")
+				from.Port = port
+				to := simulate.Endpoint{MAC: store.RouterMAC, IP: internet, Port: 80}
+				if proto == "udp" {
+					return simulate.UDP(from, to)
+				}
+				return simulate.TCP(from, to, flags)
+			}
+			walk, _ := l.send("a2", segment(1, simulate.TCPSyn))
+			l.enter("h1", gatewayPort, simulate.Answer(walk.Deliveries[0].Packet, store.KernelMAC))
+
+			l.move("alice", "h3", "h1")
+			for _, step := range []struct {
+				about string
+				p     simulate.Packet
+				want  string
+			}{
+				{"the old connection", segment(1, simulate.TCPAck), "h1"},
+				{"a new one", segment(2, simulate.TCPSyn), "h3"},
+				{"the old one again", segment(1, simulate.TCPAck), "h1"},
+			} {
+				walk, got := l.send("a2", step.p)
+				if !slices.Equal(got, []string{step.want}) {
+					t.Errorf("%s leaves by %v, want %s\n%s", step.about, got, step.want, walk)
+				}
+			}
+		})
+	}
+}
+
+// move makes another host the tenant's gateway while the old one drains. Connections stay.
+func (l *lab) move(tenant, to, draining string) {
+	l.Helper()
+	l.put(store.GatewayKey(tenant), &store.Gateway{Active: to, Draining: []string{draining}})
+	before := l.hosts
+	l.program()
+	for i, h := range before {
+		if err := h.Bridge.Replace(l.installed(i)); err != nil {
+			l.Fatal(err)
+		}
+		l.hosts[i].Bridge = h.Bridge
+	}
+}
+
+func (l *lab) installed(host int) []of.Flow {
+	var all []of.Flow
+	for f := range l.hosts[host].Bridge.Flows() {
+		all = append(all, f.Flow)
+	}
+	return all
+}
