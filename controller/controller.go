@@ -51,9 +51,9 @@ type Controller struct {
 	opts    Options
 	metrics *metrics.Set
 	resyncs *semaphore.Weighted
-	lease   holder    // under which hosts are claimed
-	changed broadcast // claims, hosts or the lease may have changed
-	ready   broadcast // fires once, when the state was first read
+	lease   holder        // under which hosts are claimed
+	changed broadcast     // claims, hosts or the lease may have changed
+	ready   chan struct{} // closed when the state was first read
 	report  report
 
 	mu       sync.RWMutex // guards what follows; compile under RLock, apply under Lock
@@ -71,6 +71,7 @@ func New(o Options) (*Controller, error) {
 	c := &Controller{
 		opts:    o,
 		resyncs: semaphore.NewWeighted(o.Resyncs),
+		ready:   make(chan struct{}),
 		state:   store.NewState(),
 		hosts:   map[string]*host{},
 		unknown: map[store.DatapathID]int{},
@@ -110,4 +111,4 @@ func part(what string, err error) error {
 }
 
 // Ready is closed when the state was first read from etcd.
-func (c *Controller) Ready() <-chan struct{} { return c.ready.wait() }
+func (c *Controller) Ready() <-chan struct{} { return c.ready }

@@ -16,7 +16,7 @@ const tidyInterval = 30 * time.Second
 // lead runs what only one controller may do: choosing gateway hosts and tidying up.
 func (c *Controller) lead(ctx context.Context) error {
 	select {
-	case <-c.ready.wait():
+	case <-c.ready:
 	case <-ctx.Done():
 		return nil
 	}

@@ -80,7 +80,7 @@ func (c *Controller) reportLoop(ctx context.Context) error {
 // exceptions are removed. It waits for the first state: nothing is vouched for before.
 func (c *Controller) loadExceptions(ctx context.Context) error {
 	select {
-	case <-c.ready.wait():
+	case <-c.ready:
 	case <-ctx.Done():
 		return ctx.Err()
 	}

@@ -31,7 +31,7 @@ func (c *Controller) apply(b store.Batch) error {
 	}
 	if !c.loaded {
 		c.loaded = true
-		c.ready.send()
+		close(c.ready)
 		c.changed.send()
 	}
 	c.report.poke()
