@@ -3,6 +3,7 @@ package api_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -376,9 +377,19 @@ func TestGateways(t *testing.T) {
 	if _, err := c.CreateTenant(ctx, api.TenantSpec{Name: "alice", Gateway: "h1"}); err != nil {
 		t.Fatal(err)
 	}
-	list, err := c.Gateways(ctx)
-	if err != nil || len(list) != 1 || list[0].Tenant != "alice" || list[0].Policy != "h1" {
-		t.Errorf("gateways are %+v, %v", list, err)
+	await(t, func() error {
+		list, err := c.Gateways(ctx)
+		if err != nil || len(list) != 1 || list[0].Tenant != "alice" || list[0].Policy != "h1" {
+			t.Fatalf("gateways are %+v, %v", list, err)
+		}
+		if list[0].Active != "h1" {
+			return fmt.Errorf("no gateway host was chosen: %+v", list[0])
+		}
+		return nil
+	})
+	tenant, err := c.Tenant(ctx, "alice")
+	if err != nil || tenant.GatewayHost != "h1" {
+		t.Errorf("tenant is %+v, %v", tenant, err)
 	}
 }
 

@@ -83,9 +83,11 @@ func (s *server) healthy(w http.ResponseWriter, _ *http.Request) {
 
 // ready answers once the state was loaded: before that, lists would look empty.
 func (s *server) ready(w http.ResponseWriter, r *http.Request) {
-	if s.revision() > 0 {
+	select {
+	case <-s.Controller.Ready():
 		s.healthy(w, r)
 		return
+	default:
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(http.StatusServiceUnavailable)
