@@ -97,9 +97,7 @@ func (t *transaction) run(ctx context.Context) error {
 		return err
 	}
 	// Refusals that were on their way come before this answer: name the first change.
-	if _, waited := t.await(ctx, len(t.mods)+verdict); ctx.Err() != nil || t.s.Err() != nil {
-		return waited
-	}
+	_, _ = t.await(ctx, len(t.mods)+verdict)
 	return t.refusal(err)
 }
 

@@ -12,7 +12,8 @@ type (
 	FlowRemoved openflow.FlowRemoved
 	// Demoted tells that another controller is the switch's master now.
 	Demoted struct{}
-	// Overflow tells that events were lost, since they were not taken: read all afresh.
+	// Overflow tells that events were lost, since they were not taken: read all afresh,
+	// the role too.
 	Overflow struct{}
 )
 

@@ -31,7 +31,8 @@ func (s *Switch) Ports(ctx context.Context) ([]Port, error) {
 
 // Flows reads the flows that carry exactly one of these cookies, or with nil every flow,
 // and yields them as they come, until yield returns false. Who yields slowly slows the whole
-// session down, and is cut off with an error after Options.Timeout without progress.
+// session down, and is cut off with an error after Options.Timeout without progress. Cookie
+// 0 is that of Open vSwitch's own flows, in table 254, too.
 func (s *Switch) Flows(ctx context.Context, cookies []uint64, yield func(*openflow.FlowStats) bool) error {
 	queries := len(cookies)
 	query := func(at int) openflow.FlowQuery {
@@ -111,14 +112,13 @@ func (s *Switch) multipart(ctx context.Context, count int, request func(b []byte
 		if err == nil && finished[r.at] {
 			err = fmt.Errorf("%w: a multipart reply goes on after its last part", openflow.ErrMalformed)
 		}
-		if err != nil {
+		switch {
+		case err != nil:
 			s.Close(err)
 			return int(r.at), err
-		}
-		if stop {
+		case stop:
 			return count, nil
-		}
-		if !more {
+		case !more:
 			finished[r.at] = true
 			done++
 		}

@@ -200,7 +200,7 @@ func TestSessionEnds(t *testing.T) {
 		{"flow removed cut short", []byte{4, 11, 0, 16, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0}, "malformed"},
 		{"an experimenter without a kind", []byte{4, 4, 0, 8, 0, 0, 0, 0}, "malformed"},
 		{"half a message", []byte{4, 12, 0, 80, 0, 0, 0, 1, 0}, "read a message"},
-		{"half a packet-in", []byte{4, 10, 0, 80, 0, 0, 0, 1, 0}, "i/o timeout"},
+		{"half a packet-in", []byte{4, 10, 0, 80, 0, 0, 0, 1, 0}, "pass over a message"},
 		{"half a header", []byte{4, 12, 0}, "echo"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

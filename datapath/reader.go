@@ -105,8 +105,10 @@ func (s *Switch) skip(h openflow.Header) error {
 	if err := s.allowRest(int(h.Length)); err != nil {
 		return err
 	}
-	_, err := s.in.Discard(int(h.Length))
-	return err
+	if _, err := s.in.Discard(int(h.Length)); err != nil {
+		return fmt.Errorf("pass over a message of %d bytes: %w", h.Length, err)
+	}
+	return nil
 }
 
 // allowRest gives the rest of a message that has started one Timeout to come. During the
@@ -157,10 +159,14 @@ func (s *Switch) handleReply(h openflow.Header) error {
 		return s.skip(h)
 	}
 	message, err := s.readInto(make([]byte, h.Length))
-	if err == nil {
-		x.deliver(h.XID, message, s.o.Timeout)
+	if err != nil {
+		return err
 	}
-	return err
+	if role, _, err := openflow.DecodeRole(message); err == nil && role != RoleSlave {
+		s.demoted = false
+	}
+	x.deliver(h.XID, message, s.o.Timeout)
+	return nil
 }
 
 // handleExperimenter heeds a role status, and passes over what this program has no use for.
@@ -203,11 +209,8 @@ func (s *Switch) handleError(h openflow.Header) error {
 
 // demote tells once that the switch has another master.
 func (s *Switch) demote() {
-	s.mu.Lock()
-	known := s.demoted
-	s.demoted = true
-	s.mu.Unlock()
-	if !known {
+	if !s.demoted {
+		s.demoted = true
 		s.events.send(Demoted{})
 	}
 }

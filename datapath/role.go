@@ -43,9 +43,6 @@ func (s *Switch) Become(ctx context.Context, r Role, generation uint64) error {
 	if err != nil {
 		return fmt.Errorf("switch %016x: become role %d at generation %d: %w", s.id, r, generation, err)
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.demoted = false
 	return nil
 }
 
@@ -59,6 +56,9 @@ func (s *Switch) role(ctx context.Context, r Role, generation uint64) (Role, uin
 	return openflow.DecodeRole(message)
 }
 
+// notPermitted is BAD_REQUEST's code for what a slave may not do in versions before 1.2.
+const notPermitted = 5
+
 // explain gives the errors that callers tell apart their names, and keeps no more of the
 // message than says which request it was.
 func explain(refusal *openflow.Error) error {
@@ -66,7 +66,7 @@ func explain(refusal *openflow.Error) error {
 	switch {
 	case refusal.StaleError():
 		return fmt.Errorf("%w: %w", ErrStale, refusal)
-	case refusal.DemotedError():
+	case refusal.DemotedError(), refusal.Type == openflow.ErrorBadRequest && refusal.Code == notPermitted:
 		return fmt.Errorf("%w: %w", ErrDemoted, refusal)
 	}
 	return refusal

@@ -19,8 +19,9 @@ import (
 // session has ended. It closes the listener.
 //
 // After the handshake of a session connected runs, with a context that ends with the
-// session; the session ends when connected returns. Whatever goes wrong in a session, a
-// panic of connected too, ends that session and is logged.
+// session, whereupon connected must return; the session ends when connected returns.
+// Whatever goes wrong in a session, a panic of connected too, ends that session and is
+// logged.
 func Serve(ctx context.Context, l net.Listener, o Options, connected func(ctx context.Context, s *Switch)) error {
 	o = o.withDefaults()
 	ctx, cancel := context.WithCancel(ctx)
@@ -41,9 +42,11 @@ func Serve(ctx context.Context, l net.Listener, o Options, connected func(ctx co
 	}
 }
 
-// accept tries again what may pass, such as too many open files.
+// accept tries again, without end, what may pass, such as too many open files.
 func accept(ctx context.Context, l net.Listener, o Options) (net.Conn, error) {
-	return backoff.Retry(ctx, func() (net.Conn, error) {
+	pause := backoff.NewExponentialBackOff()
+	pause.InitialInterval, pause.MaxInterval = 10*time.Millisecond, time.Second
+	attempt := func() (net.Conn, error) {
 		conn, err := l.Accept()
 		if errors.Is(err, net.ErrClosed) {
 			return nil, backoff.Permanent(err)
@@ -52,7 +55,8 @@ func accept(ctx context.Context, l net.Listener, o Options) (net.Conn, error) {
 			o.Log.Warn("cannot accept a switch, trying again", "err", err)
 		}
 		return conn, err
-	})
+	}
+	return backoff.Retry(ctx, attempt, backoff.WithBackOff(pause), backoff.WithMaxElapsedTime(0))
 }
 
 // serve runs one session to its end.
@@ -161,34 +165,37 @@ func (s *Switch) awaitHello() error {
 // yet, so nothing is lost.
 func (s *Switch) awaitFeatures() (openflow.Features, error) {
 	for {
-		h, err := s.header()
-		if err == nil {
-			err = judge(h)
-		}
-		if err != nil {
+		message, err := s.handshakeMessage()
+		switch {
+		case err != nil:
 			return openflow.Features{}, err
-		}
-		switch h.Type {
-		case openflow.TypeFeaturesReply, openflow.TypeEchoRequest:
-		default:
-			if err := s.skip(h); err != nil {
-				return openflow.Features{}, err
-			}
+		case message == nil:
 			continue
-		}
-		if h.Length > handshakeLimit {
-			return openflow.Features{}, fmt.Errorf("message of type %d has %d bytes during the handshake", h.Type, h.Length)
-		}
-		message, err := s.message(h)
-		if err != nil {
-			return openflow.Features{}, err
-		}
-		if h.Type == openflow.TypeFeaturesReply {
+		case openflow.Type(message[1]) == openflow.TypeFeaturesReply:
 			return openflow.DecodeFeatures(message)
 		}
+		h, _ := openflow.ParseHeader(message) // it was parsed before
 		reply := openflow.AppendEchoReply(nil, h.XID, message[openflow.HeaderLength:])
 		if _, err := s.conn.Write(reply); err != nil {
 			return openflow.Features{}, err
 		}
 	}
+}
+
+// handshakeMessage is a features reply, an echo request, or nil for one that was skipped.
+func (s *Switch) handshakeMessage() ([]byte, error) {
+	h, err := s.header()
+	if err == nil {
+		err = judge(h)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if h.Type != openflow.TypeFeaturesReply && h.Type != openflow.TypeEchoRequest {
+		return nil, s.skip(h)
+	}
+	if h.Length > handshakeLimit {
+		return nil, fmt.Errorf("message of type %d has %d bytes during the handshake", h.Type, h.Length)
+	}
+	return s.message(h)
 }

@@ -65,16 +65,18 @@ type Switch struct {
 	life   context.Context // ends with the session, for the reason err
 	end    context.CancelCauseFunc
 
-	id      uint64
-	known   bool   // the handshake is done
-	scratch []byte // the reader's
+	id    uint64
+	known bool // the handshake is done
+
+	// The reader's own.
+	scratch []byte
+	demoted bool // Demoted was sent, and the switch has given no other role since
 
 	mu        sync.Mutex
 	err       error // why the session ended
 	exchanges []*exchange
 	nextXID   uint32
 	bundles   uint32 // ids given out
-	demoted   bool   // Demoted was sent, and the role not claimed since
 }
 
 // readAhead is the session's read buffer, in bytes.

@@ -38,7 +38,7 @@ func (d *DB) EnsureBridge(ctx context.Context, b Bridge) (changed bool, err erro
 	if err != nil {
 		return changed, fmt.Errorf("bridge %s: %w", b.Name, err)
 	}
-	return changed, nil
+	return changed, d.checkPorts(ctx, b.Name, []string{b.Name})
 }
 
 func (b Bridge) withDefaults() Bridge {

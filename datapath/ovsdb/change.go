@@ -69,7 +69,7 @@ func (d *DB) change(ctx context.Context, plan func(*tx) error) (changed bool, er
 	attempt := func(c client.Client) (bool, error) {
 		t := &tx{Client: c, ctx: ctx}
 		if err := plan(t); err != nil || len(t.ops) == 0 {
-			return !errors.Is(err, errTorn), err
+			return true, err
 		}
 		n, err := t.commit()
 		if retriable(err) {

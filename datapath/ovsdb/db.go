@@ -73,27 +73,38 @@ func (d *DB) connect(ctx, life context.Context) (lost <-chan struct{}, err error
 	if err != nil {
 		return nil, err
 	}
-	gone := watchLoss(life, c)
-	if err := c.Connect(ctx); err != nil {
+	failed := make(chan struct{})
+	lost = watchLoss(life, c, failed)
+	if err := d.populate(ctx, c); err != nil {
+		close(failed)
 		return nil, err
+	}
+	d.setConn(c)
+	return lost, nil
+}
+
+// populate fills the client's copy of the rows.
+func (d *DB) populate(ctx context.Context, c client.Client) error {
+	if err := c.Connect(ctx); err != nil {
+		return err
 	}
 	c.Cache().AddEventHandler(d.notifier())
 	if _, err := c.Monitor(ctx, monitor(c)); err != nil {
 		c.Close()
-		return nil, err
+		return err
 	}
-	d.setConn(c)
-	return gone, nil
+	return nil
 }
 
 // watchLoss listens before the connection is made: the library's notification is not kept
 // for a listener that comes late.
-func watchLoss(life context.Context, c client.Client) <-chan struct{} {
+func watchLoss(life context.Context, c client.Client, failed <-chan struct{}) <-chan struct{} {
 	gone := make(chan struct{})
 	go func() {
 		defer close(gone)
 		select {
 		case <-c.DisconnectNotify():
+		case <-failed:
 		case <-life.Done():
 		}
 	}()
@@ -184,7 +195,7 @@ func (d *DB) await(ctx context.Context, check func(c client.Client) (done bool, 
 		c, changed := d.conn, d.changed
 		d.mu.Unlock()
 		if c != nil {
-			if done, err := check(c); done || err != nil && !errors.Is(err, errTorn) {
+			if done, err := check(c); !errors.Is(err, errTorn) && (done || err != nil) {
 				return err
 			}
 		}

@@ -140,6 +140,27 @@ func TestPorts(t *testing.T) {
 	}
 }
 
+// A container's device may come after its row, and a row that is wrong is corrected.
+func TestEnsurePortMends(t *testing.T) {
+	ovs, db, ctx := dial(t)
+	ensure(t, ctx, db, integration(), true)
+	late := ovsdb.Interface{Name: "sl-late"}
+	if err := db.EnsurePort(ctx, "br-test", late); err == nil {
+		t.Error("EnsurePort without a device succeeded")
+	}
+	ovs.Exec("ip", "link", "add", "sl-late", "type", "veth", "peer", "name", "peer")
+	if err := db.EnsurePort(ctx, "br-test", late); err != nil {
+		t.Error(err)
+	}
+	ovs.VSCtl("set", "interface", "sl-late", "external_ids:stray=1", "options:stray=1", "mtu_request=1300")
+	if err := db.EnsurePort(ctx, "br-test", late); err != nil {
+		t.Error(err)
+	}
+	if got := ovs.VSCtl("get", "interface", "sl-late", "external_ids", "options", "mtu_request"); got != "{}\n{}\n[]\n" {
+		t.Errorf("after the correction: %q", got)
+	}
+}
+
 func TestPortErrorsNameTheObject(t *testing.T) {
 	ovs, db, ctx := dial(t)
 	ensure(t, ctx, db, integration(), true)
@@ -157,6 +178,12 @@ func TestPortErrorsNameTheObject(t *testing.T) {
 			[]string{"br-test", "br-other", "belongs to port"}},
 		{"delete from no bridge", func() error { return db.DeletePort(ctx, "br-none", "sl-x") },
 			[]string{"br-none", "sl-x", "does not exist"}},
+		{"no such datapath", func() error {
+			b := integration()
+			b.Name, b.DatapathType, b.DatapathID = "br-odd", "odd", "00000000000000a2"
+			_, err := db.EnsureBridge(ctx, b)
+			return err
+		}, []string{"br-odd", "cannot use"}},
 		{"bad protocol", func() error {
 			b := integration()
 			b.Protocols = []string{"OpenFlow99"}

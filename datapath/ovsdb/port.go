@@ -14,12 +14,12 @@ import (
 // Interface is what EnsurePort makes true: a port with this one interface of its name.
 type Interface struct {
 	Name        string
-	Type        string // empty: a network device of that name; internal, vxlan, geneve, gre, ...
-	Options     map[string]string
-	ExternalIDs map[string]string
-	MAC         string // of an internal interface; empty: any
-	MTU         int    // bytes, of an internal interface; 0: any
-	OFPort      uint32 // OpenFlow port to ask for; 0: any
+	Type        string            // empty: a network device of that name; internal, vxlan, geneve, gre, ...
+	Options     map[string]string // exactly these
+	ExternalIDs map[string]string // exactly these
+	MAC         string            // of an internal interface; empty: any
+	MTU         int               // bytes, of an internal interface; 0: any
+	OFPort      uint32            // OpenFlow port to ask for; 0: any
 }
 
 // InterfaceStatus is an interface as the switch reports it.
@@ -34,15 +34,27 @@ type InterfaceStatus struct {
 // its OpenFlow port. The error names every interface that the switch could not open; the
 // rows are left then, for the caller to delete.
 func (d *DB) EnsurePort(ctx context.Context, bridge string, interfaces ...Interface) error {
+	if len(interfaces) == 0 {
+		return nil
+	}
 	_, err := d.change(ctx, func(t *tx) error { return t.planPorts(bridge, interfaces) })
 	if err != nil {
-		return fmt.Errorf("bridge %s: port %s: %w", bridge, names(interfaces), err)
+		return fmt.Errorf("bridge %s: port %s: %w", bridge, sample(interfaces), err)
 	}
+	var all []string
+	for _, i := range interfaces {
+		all = append(all, i.Name)
+	}
+	return d.checkPorts(ctx, bridge, all)
+}
+
+// checkPorts names every interface that the switch could not open.
+func (d *DB) checkPorts(ctx context.Context, bridge string, names []string) error {
 	return d.await(ctx, func(c client.Client) (bool, error) {
 		t := &tx{Client: c, ctx: ctx}
 		var errs []error
-		for _, i := range interfaces {
-			row := &interfaceRow{Name: i.Name}
+		for _, name := range names {
+			row := &interfaceRow{Name: name}
 			found, err := t.get(row)
 			errs = append(errs, portError(bridge, row, found, err))
 		}
@@ -224,7 +236,7 @@ func (r *interfaceRow) status() InterfaceStatus {
 	return s
 }
 
-func names(interfaces []Interface) string {
+func sample(interfaces []Interface) string {
 	if len(interfaces) == 1 {
 		return interfaces[0].Name
 	}

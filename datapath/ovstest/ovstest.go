@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -115,6 +116,12 @@ func (o *OVS) OFCtl(command, bridge string, args ...string) string {
 func (o *OVS) AppCtl(args ...string) string {
 	o.t.Helper()
 	return o.run("ovs-appctl", append([]string{"-t", o.path("switch.ctl")}, args...)...)
+}
+
+// Exec runs a command in the network namespace of ovs-vswitchd.
+func (o *OVS) Exec(args ...string) string {
+	o.t.Helper()
+	return o.run("nsenter", append([]string{"-t", strconv.Itoa(o.vswitchd.Process.Pid), "-n"}, args...)...)
 }
 
 // StartDatabase starts ovsdb-server.
