@@ -1,0 +1,104 @@
+package sluice
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// arrows are the imports that the design allows inside the module: from a folder and all
+// below it, unless a longer entry speaks of them, to those folders and all below them.
+var arrows = map[string][]string{
+	"cmd":               {"controller", "hostagent", "integration", "datapath", "flows", "store", "metrics"},
+	"cmd/sluice-cni":    {"hostagent/api"},
+	"controller":        {"controller", "datapath", "flows", "store", "metrics"},
+	"hostagent":         {"hostagent", "datapath", "store", "metrics"},
+	"hostagent/api":     {},
+	"integration":       {"integration", "controller/api", "hostagent/api", "datapath", "flows", "store", "metrics"},
+	"datapath":          {"datapath"},
+	"datapath/openflow": {},
+	"flows":             {"flows", "datapath/openflow", "store"},
+	"store":             {},
+	"store/etcd":        {"store", "metrics"},
+	"metrics":           {},
+	"scripts":           {},
+}
+
+// impure is what the pure folders must not import: a context, clock, logger, socket or
+// the system. The store's objects hold times and read MACs, so time and net are its own.
+var impure = map[string][]string{
+	"flows":             {"context", "time", "log", "log/slog", "net", "net/http", "os", "os/exec", "syscall", "testing"},
+	"datapath/openflow": {"context", "time", "log", "log/slog", "net", "net/http", "os", "os/exec", "syscall", "testing"},
+	"store":             {"context", "log", "log/slog", "net/http", "os", "os/exec", "syscall", "testing"},
+	"store/etcd":        {"testing"},
+	"integration/lab":   {"testing"},
+}
+
+const module = "sluice/"
+
+func TestArrows(t *testing.T) {
+	for _, p := range packages(t) {
+		folder := strings.TrimPrefix(p.ImportPath, module)
+		allowed, ok := longest(arrows, folder)
+		if !ok {
+			t.Errorf("folder %s has no entry among the arrows: say what it may import", folder)
+		}
+		forbidden, _ := longest(impure, folder)
+		for _, imported := range p.Imports {
+			target, inside := strings.CutPrefix(imported, module)
+			if inside && !slices.ContainsFunc(allowed, func(a string) bool { return under(target, a) }) {
+				t.Errorf("%s imports %s: it may import %v", folder, target, allowed)
+			}
+			if slices.Contains(forbidden, imported) {
+				t.Errorf("%s imports %s: it is to stay free of that", folder, imported)
+			}
+		}
+	}
+}
+
+// goPackage is what go list says of a package; tests' imports are not counted.
+type goPackage struct {
+	ImportPath string
+	Imports    []string
+}
+
+func packages(t *testing.T) []goPackage {
+	t.Helper()
+	out, err := exec.Command("go", "list", "-e", "-json=ImportPath,Imports", "./...").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	var all []goPackage
+	for d := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p goPackage
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatalf("go list: %v", err)
+		}
+		if p.ImportPath != strings.TrimSuffix(module, "/") {
+			all = append(all, p)
+		}
+	}
+	if len(all) < 5 {
+		t.Fatalf("go list found %d packages only", len(all))
+	}
+	return all
+}
+
+func under(folder, top string) bool { return folder == top || strings.HasPrefix(folder, top+"/") }
+
+// longest is the entry whose folder holds this one most closely.
+func longest(entries map[string][]string, folder string) (value []string, ok bool) {
+	best := ""
+	for top, v := range entries {
+		if under(folder, top) && len(top) > len(best) {
+			best, value, ok = top, v, true
+		}
+	}
+	return value, ok
+}
