@@ -16,6 +16,8 @@ import (
 	"go.etcd.io/etcd/client/pkg/v3/transport"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
+	"google.golang.org/grpc"
+	grpcbackoff "google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
@@ -28,6 +30,8 @@ const (
 	requestTimeout = 10 * time.Second
 	// dialTimeout bounds one attempt of Connect.
 	dialTimeout = 3 * time.Second
+	// maxRedial bounds the pause between attempts to reconnect: gRPC's own is two minutes.
+	maxRedial = 3 * time.Second
 	// keepAlive finds a dead connection under an idle watch. etcd refuses less than 5 s.
 	keepAlive = 10 * time.Second
 	// defaultCompare is how often Watch compares what it yielded with a fresh list.
@@ -131,6 +135,10 @@ func (o Options) config() (clientv3.Config, error) {
 	return clientv3.Config{
 		Endpoints: o.Endpoints, Username: o.User, Password: o.Password, TLS: security,
 		DialTimeout: dialTimeout, DialKeepAliveTime: keepAlive, DialKeepAliveTimeout: keepAlive,
+		DialOptions: []grpc.DialOption{grpc.WithConnectParams(grpc.ConnectParams{
+			Backoff:           grpcbackoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: maxRedial},
+			MinConnectTimeout: dialTimeout,
+		})},
 		// The client's own warnings repeat the errors that its calls return.
 		Logger: zap.NewNop(),
 	}, nil

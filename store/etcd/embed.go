@@ -15,6 +15,7 @@ import (
 	"go.etcd.io/etcd/server/v3/embed"
 	"go.uber.org/zap"
 	"golang.org/x/sys/unix"
+	"google.golang.org/grpc"
 )
 
 const (
@@ -38,6 +39,7 @@ type EmbedOptions struct {
 type Embedded struct {
 	server *embed.Etcd
 	log    *gate
+	end    context.CancelFunc // of every stream
 	close  sync.Once
 }
 
@@ -54,18 +56,22 @@ func StartEmbedded(ctx context.Context, o EmbedOptions) (*Embedded, error) {
 	if err := unlocked(o.Dir); err != nil {
 		return nil, fmt.Errorf("embedded etcd: %w", err)
 	}
+	serving, end := context.WithCancel(context.WithoutCancel(ctx))
+	config.GRPCAdditionalServerOptions = []grpc.ServerOption{grpc.ChainStreamInterceptor(endWith(serving))}
 	server, err := embed.StartEtcd(config)
 	if err != nil {
+		end()
 		return nil, fmt.Errorf("embedded etcd: %w", explain(err, o))
 	}
 	select {
 	case <-server.Server.ReadyNotify():
 		log.open.Store(true)
-		return &Embedded{server: server, log: log}, nil
+		return &Embedded{server: server, log: log, end: end}, nil
 	case err = <-server.Err():
 	case <-ctx.Done():
 		err = fmt.Errorf("not ready in time: %w", ctx.Err())
 	}
+	end()
 	server.Close()
 	return nil, fmt.Errorf("embedded etcd: %w", err)
 }
@@ -133,6 +139,26 @@ func (e *Embedded) Endpoints() []string {
 func (e *Embedded) Close() {
 	e.close.Do(func() {
 		e.log.open.Store(false)
+		e.end()
 		e.server.Close()
 	})
 }
+
+// endWith ends streams, which are watches and leases, when ctx does. Closing etcd waits
+// five seconds for them otherwise, and clients never end theirs.
+func endWith(ctx context.Context) grpc.StreamServerInterceptor {
+	return func(srv any, s grpc.ServerStream, _ *grpc.StreamServerInfo, handle grpc.StreamHandler) error {
+		own, cancel := context.WithCancel(s.Context())
+		defer cancel()
+		defer context.AfterFunc(ctx, cancel)()
+		return handle(srv, endingStream{s, own})
+	}
+}
+
+// endingStream is a stream with a context that ends earlier.
+type endingStream struct {
+	grpc.ServerStream
+	ctx context.Context
+}
+
+func (s endingStream) Context() context.Context { return s.ctx }

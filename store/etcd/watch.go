@@ -178,8 +178,8 @@ func (s *stream) take(kv *mvccpb.KeyValue, deleted bool) (store.Event, bool) {
 	}
 	event, err := eventOf(kv)
 	if err != nil {
-		s.unreadable(path, kv.ModRevision, err)
 		event, known := s.drop(path, store.Revision(kv.ModRevision))
+		s.unreadable(path, kv.ModRevision, err)
 		s.mirror.seen[path] = seen{modified: store.Revision(kv.ModRevision), unreadable: true}
 		return event, known
 	}
@@ -200,11 +200,9 @@ func (s *stream) drop(path string, at store.Revision) (store.Event, bool) {
 	return store.Event{Key: key, Modified: at}, err == nil
 }
 
-// unreadable notes and logs a value that cannot be read, once a revision.
+// unreadable notes and logs a value that cannot be read. A relist passes over what it has
+// seen, so each revision is logged once.
 func (s *stream) unreadable(path string, revision int64, err error) {
-	if old := s.mirror.seen[path]; old.unreadable && old.modified == store.Revision(revision) {
-		return
-	}
 	s.log.Warn("etcd holds what cannot be read: it counts as absent", "key", path, "rev", revision, "err", err)
 	s.mu.Lock()
 	defer s.mu.Unlock()

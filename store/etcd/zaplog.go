@@ -12,6 +12,14 @@ import (
 // chatter or returned as an error.
 type gate struct{ open atomic.Bool }
 
+// chatter is what a healthy server of one node says once it serves.
+var chatter = map[string]bool{
+	"Failed to detect schema version":              true, // a fresh database has none yet
+	"failed to update storage version":             true, // so it cannot be updated
+	"etcdserver: failed to register grpc metrics":  true, // the second server of a process
+	"simple token is not cryptographically signed": true, // it matters to clusters alone
+}
+
 // zapCore hands etcd's own log lines, which come through zap, to slog. Only warnings and
 // worse pass.
 type zapCore struct {
@@ -39,7 +47,7 @@ func (z zapCore) With(fields []zapcore.Field) zapcore.Core {
 
 // Check implements zapcore.Core.
 func (z zapCore) Check(e zapcore.Entry, c *zapcore.CheckedEntry) *zapcore.CheckedEntry {
-	if z.Enabled(e.Level) {
+	if z.Enabled(e.Level) && !chatter[e.Message] {
 		return c.AddCore(e, z)
 	}
 	return c

@@ -1,0 +1,108 @@
+package etcd
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"time"
+
+	"sluice/store"
+)
+
+func TestRealization(t *testing.T) {
+	port := store.PortKey("h1", "alice", "default", "a1")
+	master := &store.Master{Controller: "c1"}
+	for name, tc := range map[string]struct {
+		master    *store.Master
+		floor     *store.StatusController
+		exception *store.StatusHost
+		lacks     string // empty: realized
+	}{
+		"floor reached":               {master, &store.StatusController{Floor: 10}, nil, ""},
+		"floor behind":                {master, &store.StatusController{Floor: 9}, nil, "behind"},
+		"no floor":                    {master, nil, nil, "has not reported"},
+		"no master":                   {nil, &store.StatusController{Floor: 10}, nil, "no master"},
+		"exception behind":            {master, &store.StatusController{Floor: 10}, &store.StatusHost{State: store.HostBehind, Realized: 9}, "realized at revision 9"},
+		"exception past it":           {master, &store.StatusController{Floor: 9}, &store.StatusHost{State: store.HostBehind, Realized: 10}, ""},
+		"down":                        {nil, nil, &store.StatusHost{State: store.HostDown, Realized: 3}, "is down"},
+		"another port's interface":    {master, nil, &store.StatusHost{State: store.HostMissing, Realized: 10, Missing: []string{"ports/h1/bob/default/b1"}}, ""},
+		"the port's interface":        {master, nil, &store.StatusHost{State: store.HostMissing, Realized: 10, Missing: []string{port.Short()}}, "lacks its interface"},
+		"the port's, by its full key": {master, nil, &store.StatusHost{State: store.HostMissing, Realized: 10, Missing: []string{port.String()}}, "lacks its interface"},
+	} {
+		r := realization{masters: map[string]*store.Master{}, floors: map[string]*store.StatusController{}, exceptions: map[string]*store.StatusHost{}}
+		if tc.master != nil {
+			r.masters["h1"] = tc.master
+		}
+		if tc.floor != nil {
+			r.floors["c1"] = tc.floor
+		}
+		if tc.exception != nil {
+			r.exceptions["h1"] = tc.exception
+		}
+		err := r.missing("h1", 10, port)
+		if tc.lacks == "" && err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if tc.lacks != "" {
+			t.Run(name, func(t *testing.T) { expect(t, err, ErrNotRealized, tc.lacks, "h1") })
+		}
+	}
+}
+
+// putStatus writes what controllers write.
+func putStatus(t *testing.T, c *Client, key store.Key, o store.Object) {
+	t.Helper()
+	if err := c.PutStatus(testContext(t), []store.Event{{Key: key, Object: o}}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestWaitHost(t *testing.T) {
+	c := start(t)
+	ctx, cancel := shortContext(t)
+	defer cancel()
+	expect(t, c.WaitHost(ctx, "h1", 5, store.Key{}), ErrNotRealized, "no master")
+
+	done := make(chan error)
+	go func() { done <- c.WaitHost(testContext(t), "h1", 5, store.Key{}) }()
+	putStatus(t, c, store.MasterKey("h1"), &store.Master{Controller: "c1"})
+	putStatus(t, c, store.StatusControllerKey("c1"), &store.StatusController{Floor: 4})
+	putStatus(t, c, store.StatusHostKey("h1"), &store.StatusHost{State: store.HostBehind, Realized: 4})
+	putStatus(t, c, store.StatusControllerKey("c1"), &store.StatusController{Floor: 6})
+	select {
+	case err := <-done:
+		t.Fatalf("it returned before the host was realized: %v", err)
+	case <-time.After(100 * time.Millisecond):
+	}
+	putStatus(t, c, store.StatusHostKey("h1"), nil)
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestWaitAll(t *testing.T) {
+	c := start(t)
+	for _, h := range []string{"h1", "h2", "h3"} {
+		putStatus(t, c, store.MasterKey(h), &store.Master{Controller: "c1"})
+	}
+	putStatus(t, c, store.StatusControllerKey("c1"), &store.StatusController{Floor: 9})
+	putStatus(t, c, store.StatusHostKey("h2"), &store.StatusHost{State: store.HostDown, Realized: 2})
+
+	hosts := []string{"h1", "h2", "h3"}
+	if behind, err := c.WaitAll(testContext(t), 2, hosts); len(behind) > 0 || err != nil {
+		t.Errorf("at 2: behind %v, %v", behind, err)
+	}
+	ctx, cancel := shortContext(t)
+	defer cancel()
+	if behind, err := c.WaitAll(ctx, 7, hosts); !slices.Equal(behind, []string{"h2"}) || err != nil {
+		t.Errorf("at 7: behind %v, %v", behind, err)
+	}
+	canceled, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := c.WaitAll(canceled, 7, hosts); err == nil {
+		t.Error("a canceled wait returned no error")
+	}
+	if behind, err := c.WaitAll(testContext(t), 7, nil); len(behind) > 0 || err != nil {
+		t.Errorf("no hosts: %v, %v", behind, err)
+	}
+}
