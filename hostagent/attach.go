@@ -45,7 +45,14 @@ type attachment struct {
 	mtu     int
 	ns      netns.NsHandle
 	port    store.Item[store.Port]
-	result  api.Attachment
+	// undecided tells that etcd did not say whether it made the port.
+	undecided bool
+	result    api.Attachment
+}
+
+// undecided tells whether a write that failed so may have happened, or may happen yet.
+func undecided(err error) bool {
+	return errors.Is(err, etcd.ErrUnavailable) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
 // Attach makes a port: in etcd, as a veth pair into the container's namespace, and in the
@@ -170,17 +177,18 @@ func portInterface(uid string) string { return interfacePrefix + uid }
 
 // make does all that an attach is, and leaves it to the caller to undo.
 func (a *Agent) make(ctx context.Context, at *attachment) error {
-	g, stage := errgroup.WithContext(ctx)
-	g.Go(func() error {
+	var both errgroup.Group // neither cancels the other: a write cut short may still land
+	both.Go(func() error {
 		var err error
-		at.port, err = a.o.Store.CreatePort(stage, at.spec)
+		at.port, err = a.o.Store.CreatePort(ctx, at.spec)
+		at.undecided = undecided(err)
 		return err
 	})
-	g.Go(func() error { return createVeth(at.uid, at.req.IfName, at.mtu, at.ns) })
-	if err := g.Wait(); err != nil {
+	both.Go(func() error { return createVeth(at.uid, at.req.IfName, at.mtu, at.ns) })
+	if err := both.Wait(); err != nil {
 		return err
 	}
-	g, stage = errgroup.WithContext(ctx)
+	g, stage := errgroup.WithContext(ctx)
 	g.Go(func() error { return a.plugIn(stage, at.key, at.port.Value) })
 	g.Go(func() error { return a.furnish(at) })
 	if err := g.Wait(); err != nil {
@@ -266,10 +274,7 @@ func gatewaysFor(n *store.Network, addresses []netip.Prefix) []netip.Addr {
 func (a *Agent) warnBehind(ctx context.Context, at *attachment) {
 	wait, cancel := context.WithTimeout(ctx, allTimeout)
 	defer cancel()
-	a.mu.Lock()
-	live := a.live
-	a.mu.Unlock()
-	behind, err := a.o.Store.WaitAll(wait, at.port.Created, live)
+	behind, err := a.o.Store.WaitAll(wait, at.port.Created, a.liveHosts())
 	switch {
 	case len(behind) > 0:
 		at.result.Warnings = append(at.result.Warnings, "not yet realized on "+strings.Join(behind, ", "))
@@ -288,8 +293,8 @@ func (a *Agent) giveUp(ctx context.Context, at *attachment, why error) error {
 		a.wake()
 		return fmt.Errorf("%w (what was made will be removed later: %v)", why, err)
 	}
-	if at.port.Created == 0 && statusOf(why) == http.StatusInternalServerError {
-		a.journal.abandon(at.uid) // etcd did not answer: its transaction may still land
+	if at.undecided {
+		a.journal.abandon(at.uid) // the port may still come to be: look again later
 		return why
 	}
 	if err := a.journal.done(at.uid); err != nil {

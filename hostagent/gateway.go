@@ -11,6 +11,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -37,14 +39,27 @@ func (a *Agent) ensureKernel(ctx context.Context) error {
 	return setSysctl("net/ipv4/ip_forward", "1")
 }
 
-// infrastructure is what tenants must not open connections to: what was configured, and
-// the underlay. The caller holds a.mu.
+// infrastructure is what tenants must not open connections to: what was configured, the
+// controllers, and the underlay. The caller holds a.mu.
 func (a *Agent) infrastructure() []netip.Prefix {
-	all := append([]netip.Prefix(nil), a.o.Infrastructure...)
+	all := append(slices.Clone(a.o.Infrastructure), controllerPrefixes(a.o.Controllers)...)
 	if a.underlay.prefix.IsValid() {
 		all = append(all, a.underlay.prefix)
 	}
 	return outermost(all)
+}
+
+// controllerPrefixes are the addresses of OpenFlow targets such as tcp:192.0.2.1:6653 or
+// ssl:[2001:db8::1]:6653. Targets of other kinds have none.
+func controllerPrefixes(targets []string) []netip.Prefix {
+	var all []netip.Prefix
+	for _, target := range targets {
+		_, at, _ := strings.Cut(target, ":")
+		if addrPort, err := netip.ParseAddrPort(at); err == nil && !addrPort.Addr().IsLoopback() {
+			all = append(all, netip.PrefixFrom(addrPort.Addr(), addrPort.Addr().BitLen()))
+		}
+	}
+	return all
 }
 
 // ensureTransit gives the transit interface its address and route. The device takes what

@@ -30,6 +30,7 @@ type host struct {
 	t         *testing.T
 	dir       string
 	client    *etcd.Client
+	server    *etcd.Embedded
 	endpoints []string
 	vswitchd  *exec.Cmd
 	options   Options
@@ -94,15 +95,10 @@ func (h *host) startUnderlay() {
 func (h *host) startStore() {
 	ctx, cancel := context.WithTimeout(h.t.Context(), patience)
 	defer cancel()
-	server, err := etcd.StartEmbedded(ctx, etcd.EmbedOptions{
-		Name: "test", Dir: h.path("etcd"),
-		ClientURL: "http://127.0.0.1:2379", PeerURL: "http://127.0.0.1:2380",
-	})
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	h.t.Cleanup(server.Close)
-	h.endpoints = server.Endpoints()
+	h.serveStore(ctx)
+	h.t.Cleanup(func() { h.server.Close() })
+	h.endpoints = h.server.Endpoints()
+	var err error
 	h.client, err = etcd.Connect(ctx, etcd.Options{Endpoints: h.endpoints})
 	if err != nil {
 		h.t.Fatal(err)
@@ -115,6 +111,18 @@ func (h *host) startStore() {
 		if _, err := h.client.CreateTenant(ctx, spec); err != nil {
 			h.t.Fatal(err)
 		}
+	}
+}
+
+// serveStore starts etcd, also again on what an earlier one wrote.
+func (h *host) serveStore(ctx context.Context) {
+	var err error
+	h.server, err = etcd.StartEmbedded(ctx, etcd.EmbedOptions{
+		Name: "test", Dir: h.path("etcd"),
+		ClientURL: "http://127.0.0.1:2379", PeerURL: "http://127.0.0.1:2380",
+	})
+	if err != nil {
+		h.t.Fatal(err)
 	}
 }
 

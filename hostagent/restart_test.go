@@ -16,7 +16,7 @@ import (
 // made again: row ids, interface indexes, rule handles.
 func (h *host) picture() string {
 	h.t.Helper()
-	volatile := regexp.MustCompile(`(?m)^(statistics|status|link_resets|cfg_|db_version|cur_cfg|last_change).*\n|valid_lft .*|LOWERLAYERDOWN`)
+	volatile := regexp.MustCompile(`(?m)^(statistics|status|link_resets|cfg_|db_version|cur_cfg|last_change).*\n|valid_lft .*| ?tentative ?| +$`)
 	text := h.vsctl("list", "bridge") + h.vsctl("list", "port") + h.vsctl("list", "interface") +
 		h.vsctl("--columns=_uuid,target,connection_mode,max_backoff", "list", "controller") +
 		h.vsctl("list", "flow_table") + h.run("nft", "-a", "list", "ruleset") +

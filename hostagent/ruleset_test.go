@@ -59,3 +59,11 @@ func TestOutermost(t *testing.T) {
 		t.Errorf("-want +got\n%s", diff)
 	}
 }
+
+func TestControllersAreInfrastructure(t *testing.T) {
+	got := controllerPrefixes([]string{"tcp:192.0.2.1:6653", "ssl:[2001:db8::1]:6653", "tcp:127.0.0.1:6653", "unix:/run/x.sock", "ptcp:6653"})
+	want := prefixes("192.0.2.1/32", "2001:db8::1/128")
+	if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+}

@@ -129,6 +129,7 @@ var statuses = []struct {
 	{etcd.ErrExhausted, http.StatusConflict},
 	{etcd.ErrLimit, http.StatusForbidden},
 	{etcd.ErrNotAllowed, http.StatusForbidden},
+	{etcd.ErrUnavailable, http.StatusServiceUnavailable},
 	{etcd.ErrHostGone, http.StatusServiceUnavailable},
 	{etcd.ErrNotRealized, http.StatusGatewayTimeout},
 }

@@ -25,13 +25,21 @@ type control struct {
 	id   int
 }
 
-func dialSwitch(ctx context.Context, runDir string) (*control, error) {
-	dir := cmp.Or(runDir, os.Getenv("OVS_RUNDIR"), defaultRunDir)
-	pid, err := os.ReadFile(filepath.Join(dir, "ovs-vswitchd.pid"))
+// switchPID is the process id of ovs-vswitchd, by its pidfile.
+func switchPID(runDir string) (string, error) {
+	pid, err := os.ReadFile(filepath.Join(cmp.Or(runDir, defaultRunDir), "ovs-vswitchd.pid"))
 	if err != nil {
-		return nil, fmt.Errorf("find ovs-vswitchd: %w", err)
+		return "", fmt.Errorf("find ovs-vswitchd: %w", err)
 	}
-	path := filepath.Join(dir, "ovs-vswitchd."+strings.TrimSpace(string(pid))+".ctl")
+	return strings.TrimSpace(string(pid)), nil
+}
+
+func dialSwitch(ctx context.Context, runDir string) (*control, error) {
+	pid, err := switchPID(runDir)
+	if err != nil {
+		return nil, err
+	}
+	path := filepath.Join(cmp.Or(runDir, defaultRunDir), "ovs-vswitchd."+pid+".ctl")
 	var d net.Dialer
 	conn, err := d.DialContext(ctx, "unix", path)
 	if err != nil {

@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"sync"
 	"time"
 
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
 	"sluice/store"
@@ -20,12 +22,21 @@ const (
 	resolveTimeout  = time.Second      // what one peer may take to answer
 )
 
+// resolvers is how many peers are resolved at once.
+const resolvers = 16
+
+// peers is what the agent knows of the other hosts' tunnel addresses.
+type peers struct {
+	resolved map[netip.Addr]time.Time // when each was last told to the switch
+	pid      string                   // of the ovs-vswitchd that was told
+}
+
 // warm keeps the underlay's MAC addresses of all peers known, since the switch loses the
 // first packet to a peer that it has to resolve.
 func (a *Agent) warm(ctx context.Context) error {
-	resolved := make(map[netip.Addr]time.Time)
+	known := &peers{resolved: make(map[netip.Addr]time.Time)}
 	for {
-		a.report("tunnel peers", ignoreEnd(ctx, a.warmPeers(ctx, resolved)))
+		a.report("tunnel peers", ignoreEnd(ctx, a.warmPeers(ctx, known)))
 		select {
 		case <-ctx.Done():
 			return nil
@@ -35,7 +46,7 @@ func (a *Agent) warm(ctx context.Context) error {
 }
 
 // warmPeers resolves the peers that are new or due. A peer that is down is no failure.
-func (a *Agent) warmPeers(ctx context.Context, resolved map[netip.Addr]time.Time) error {
+func (a *Agent) warmPeers(ctx context.Context, known *peers) error {
 	if a.registered() == nil {
 		return nil
 	}
@@ -46,26 +57,71 @@ func (a *Agent) warmPeers(ctx context.Context, resolved map[netip.Addr]time.Time
 	if err := a.noteLive(ctx); err != nil {
 		return err
 	}
-	var fresh []neighbour
+	userspace := a.o.DatapathType == "netdev" // the kernel's datapath uses the kernel's neighbours
+	if userspace {
+		if err := known.checkSwitch(a.o.RunDir); err != nil {
+			return err
+		}
+	}
+	answered, err := resolveAll(ctx, a.due(hosts, known))
+	if err != nil {
+		return err
+	}
+	if userspace && len(answered) > 0 {
+		if err := a.tellSwitch(ctx, answered); err != nil {
+			return err
+		}
+	}
+	for peer := range answered {
+		known.resolved[peer] = time.Now()
+	}
+	return nil
+}
+
+// checkSwitch forgets what was told to a switch that has restarted since.
+func (p *peers) checkSwitch(runDir string) error {
+	pid, err := switchPID(runDir)
+	if err == nil && pid != p.pid {
+		clear(p.resolved)
+		p.pid = pid
+	}
+	return err
+}
+
+// due lists the tunnel addresses that are new, or were resolved long ago.
+func (a *Agent) due(hosts []store.Event, known *peers) []netip.Addr {
+	var due []netip.Addr
 	for _, e := range hosts {
 		vtep := e.Object.(*store.Host).VTEP()
-		if !vtep.IsValid() || vtep == a.o.VTEP || time.Since(resolved[vtep]) < refreshInterval {
-			continue
-		}
-		n, err := resolve(ctx, vtep)
-		switch {
-		case errors.Is(err, errNoAnswer):
-		case err != nil:
-			return fmt.Errorf("resolve %s, tunnel address of host %s: %w", vtep, e.Key.Host, err)
-		default:
-			resolved[vtep] = time.Now()
-			fresh = append(fresh, n)
+		if vtep.IsValid() && vtep != a.o.VTEP && time.Since(known.resolved[vtep]) > refreshInterval {
+			due = append(due, vtep)
 		}
 	}
-	if a.o.DatapathType != "netdev" || len(fresh) == 0 {
-		return nil // the kernel's datapath uses the kernel's own neighbours
+	return due
+}
+
+// resolveAll resolves peers side by side; those that do not answer are left out.
+func resolveAll(ctx context.Context, due []netip.Addr) (map[netip.Addr]neighbour, error) {
+	answered := make(map[netip.Addr]neighbour)
+	var mu sync.Mutex
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(resolvers)
+	for _, peer := range due {
+		g.Go(func() error {
+			n, err := resolve(ctx, peer)
+			if errors.Is(err, errNoAnswer) {
+				return nil
+			}
+			if err != nil {
+				return fmt.Errorf("resolve tunnel address %s: %w", peer, err)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			answered[peer] = n
+			return nil
+		})
 	}
-	return a.tellSwitch(ctx, fresh)
+	return answered, g.Wait()
 }
 
 // noteLive remembers which hosts an attach waits for: those whose agents are alive.
@@ -82,6 +138,12 @@ func (a *Agent) noteLive(ctx context.Context) error {
 	defer a.mu.Unlock()
 	a.live = names
 	return nil
+}
+
+func (a *Agent) liveHosts() []string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.live
 }
 
 // neighbour is where frames to a peer go next on the underlay.
@@ -148,7 +210,7 @@ func awaitMAC(ctx context.Context, link int, hop netip.Addr) (net.HardwareAddr, 
 const usable = netlink.NUD_REACHABLE | netlink.NUD_STALE | netlink.NUD_DELAY | netlink.NUD_PROBE | netlink.NUD_PERMANENT
 
 // tellSwitch enters neighbours into the userspace datapath's own table.
-func (a *Agent) tellSwitch(ctx context.Context, all []neighbour) error {
+func (a *Agent) tellSwitch(ctx context.Context, all map[netip.Addr]neighbour) error {
 	c, err := dialSwitch(ctx, a.o.RunDir)
 	if err != nil {
 		return err

@@ -1,0 +1,124 @@
+package hostagent
+
+import (
+	"net"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/vishvananda/netlink"
+
+	"sluice/store"
+)
+
+// peer is another host on the underlay: an address that answers ARP.
+func (h *host) peer(name, addr, mac string) {
+	h.t.Helper()
+	box := newContainer(h.t)
+	h.run("ip", "link", "add", "br0", "type", "bridge")
+	h.t.Cleanup(func() { h.run("ip", "link", "del", "br0") })
+	h.run("ip", "link", "add", "p-"+name, "type", "veth", "peer", "name", "eth0", "netns", box.netns())
+	for _, port := range []string{"under1", "p-" + name} {
+		h.run("ip", "link", "set", port, "master", "br0", "up")
+	}
+	h.run("ip", "link", "set", "br0", "up")
+	box.run("ip", "link", "set", "eth0", "address", mac, "up")
+	box.run("ip", "addr", "add", addr+"/24", "dev", "eth0")
+	h.register(name, addr)
+}
+
+// register puts a host into etcd, as its agent would.
+func (h *host) register(name, addr string) {
+	h.t.Helper()
+	r, err := h.client.RegisterHost(h.t.Context(), name, store.Host{
+		Incarnation: name, DatapathID: datapathID(name), VTEPs: []netip.Addr{netip.MustParseAddr(addr)}, Encap: "geneve",
+	})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.t.Cleanup(func() { r.Close() })
+}
+
+func (h *host) tunnelNeighbours() string {
+	return h.run("ovs-appctl", "-t", h.path("ovs-vswitchd."+h.switchPID()+".ctl"), "tnl/neigh/show")
+}
+
+func (h *host) switchPID() string {
+	pid, err := switchPID(h.dir)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return pid
+}
+
+func TestSwitchKnowsPeersBeforeTheFirstPacket(t *testing.T) {
+	h := newHost(t)
+	h.peer("h2", "172.30.0.2", "02:00:00:00:aa:02")
+	h.register("h3", "172.30.0.3") // down: nobody answers
+	a, _, _ := h.agent()
+	known := &peers{resolved: make(map[netip.Addr]time.Time)}
+	warm := func() {
+		t.Helper()
+		if err := a.warmPeers(t.Context(), known); err != nil {
+			t.Fatal(err)
+		}
+		fields := strings.Join(strings.Fields(h.tunnelNeighbours()), " ")
+		expectIn(t, "tunnel neighbours", fields, "172.30.0.2 02:00:00:00:aa:02 under0")
+	}
+	warm()
+	kill(h.vswitchd)
+	h.run("rm", h.path("ovs-vswitchd.pid"))
+	h.startVSwitchd()
+	warm()
+	if len(known.resolved) != 1 {
+		t.Errorf("resolved %v, want 172.30.0.2 alone", known.resolved)
+	}
+	if diff := cmp.Diff([]string{"h1", "h2", "h3"}, a.liveHosts()); diff != "" {
+		t.Errorf("live hosts: -want +got\n%s", diff)
+	}
+}
+
+// TestContainersDoNotMeetTheKernel sends from a container to the host's own addresses. The
+// switch has no flow, so whatever is answered, the host's kernel answered it.
+func TestContainersDoNotMeetTheKernel(t *testing.T) {
+	h := newHost(t)
+	h.realizeAll()
+	_, c, _ := h.agent()
+	box := newContainer(t)
+	port, err := c.Attach(t.Context(), attachTo("alice", "a1", box))
+	if err != nil {
+		t.Fatal(err)
+	}
+	serve(t, "", []string{"80"}, nil)
+	if got := probe(t, "", "tcp4", "172.30.0.1:80"); got == "" {
+		t.Fatal("the host's service does not answer the host itself")
+	}
+	box.run("ip", "route", "add", "172.30.0.1", "dev", "eth0")
+	h.run("ip", "route", "add", "10.0.0.0/24", "dev", port.Interface) // so that an answer would find its way
+	if got := probe(t, box.netns(), "tcp4", "172.30.0.1:80"); got != "" {
+		t.Errorf("the host answered as %s", got)
+	}
+	if arp := box.run("ip", "neigh", "show", "172.30.0.1"); strings.Contains(arp, "lladdr") {
+		t.Errorf("the host's kernel answered ARP: %s", arp)
+	}
+	link, err := netlink.LinkByName(port.Interface)
+	if err != nil {
+		t.Fatal(err)
+	}
+	box.run("ip", "neigh", "replace", "172.30.0.1", "lladdr", link.Attrs().HardwareAddr.String(), "dev", "eth0", "nud", "permanent")
+	if got := probe(t, box.netns(), "tcp4", "172.30.0.1:80"); got != "" {
+		t.Errorf("with its MAC known, the host answered as %s", got)
+	}
+	heard, err := net.ListenPacket("udp4", "172.30.0.1:5000")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer heard.Close()
+	probe(t, box.netns(), "udp4", "172.30.0.1:5000")
+	heard.SetReadDeadline(time.Now().Add(silence))
+	if _, from, err := heard.ReadFrom(make([]byte, 100)); err == nil {
+		t.Errorf("the host took a datagram from %s", from)
+	}
+}
