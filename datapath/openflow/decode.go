@@ -7,7 +7,8 @@ const maxNesting = 8
 
 // decodeActions reads the actions that fill b and appends them to out. Bad framing is an
 // error; an action that this package does not model, or whose bytes are not those that it
-// would send for what it read, is kept as it is: nothing is lost, nothing made up.
+// would send for what it read, is kept as it is: nothing is lost, nothing made up. Only the
+// max_len of an output goes, which says nothing for other ports than the controller.
 func decodeActions(out []Action, b []byte, depth int) ([]Action, error) {
 	var scratch [128]byte
 	for len(b) > 0 {
@@ -20,7 +21,7 @@ func decodeActions(out []Action, b []byte, depth int) ([]Action, error) {
 		}
 		raw := b[:length]
 		a := decodeAction(raw, depth)
-		if a == nil || !bytes.Equal(appendAction(scratch[:0], a), raw) {
+		if _, output := a.(Output); !output && (a == nil || !bytes.Equal(appendAction(scratch[:0], a), raw)) {
 			a = Opaque{string(raw)}
 		}
 		out = append(out, a)
@@ -55,7 +56,7 @@ func decodeAction(b []byte, depth int) Action {
 }
 
 func decodeOutput(b []byte) Action {
-	if len(b) < 16 {
+	if len(b) != 16 {
 		return nil
 	}
 	port := be.Uint32(b[4:])

@@ -132,6 +132,9 @@ func decodeInOrder(found *[instructionMeter + 1][]byte) ([]Action, error) {
 			return nil, err
 		}
 	}
+	if len(out) == 0 {
+		return nil, nil // an apply-actions of nothing is a drop like any other
+	}
 	return out, nil
 }
 

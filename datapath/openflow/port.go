@@ -5,7 +5,7 @@ import "bytes"
 // Port is a port of a switch (OpenFlow 1.3, A.2.1). Speeds and features are left out.
 type Port struct {
 	Number uint32
-	Name   string // at most 15 bytes: the interface's name
+	Name   string // at most 16 bytes: the interface's name
 	MAC    [6]byte
 	Config uint32 // PortConfigDown and others
 	State  uint32 // PortStateLinkDown and others
@@ -29,7 +29,7 @@ func appendPort(b []byte, p *Port) []byte {
 	start := len(b)
 	b = zeroes(be.AppendUint32(b, p.Number), 4)
 	b = zeroes(append(b, p.MAC[:]...), 2)
-	b = append(b, p.Name[:min(len(p.Name), 15)]...)
+	b = append(b, p.Name[:min(len(p.Name), 16)]...)
 	b = zeroes(b, 32-(len(b)-start))
 	b = be.AppendUint32(be.AppendUint32(b, p.Config), p.State)
 	return zeroes(zeroes(b, 16), 8)
