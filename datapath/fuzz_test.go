@@ -161,9 +161,5 @@ func TestMutatedTranscripts(t *testing.T) {
 			t.Fatalf("the session ended with %v after\n%x", err, says)
 		}
 	}
-	for deadline := time.Now().Add(patience); runtime.NumGoroutine() > before; time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatalf("%d goroutines, %d before", runtime.NumGoroutine(), before)
-		}
-	}
+	awaitGoroutines(t, before)
 }

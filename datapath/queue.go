@@ -37,19 +37,26 @@ func newQueue(limit int) *queue {
 // put appends what encode appends. It waits while the queue is full.
 func (q *queue) put(ctx context.Context, encode func(b []byte) []byte) error {
 	for {
-		q.mu.Lock()
-		if q.closed != nil || len(q.pending) < q.limit {
-			defer q.mu.Unlock()
-			return q.append(encode)
+		full, err := q.putOrRoom(encode)
+		if full == nil {
+			return err
 		}
-		room := q.room
-		q.mu.Unlock()
 		select {
-		case <-room:
+		case <-full:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
 	}
+}
+
+// putOrRoom appends, or returns what tells that there is room again.
+func (q *queue) putOrRoom(encode func(b []byte) []byte) (room <-chan struct{}, err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed == nil && len(q.pending) >= q.limit {
+		return q.room, nil
+	}
+	return nil, q.append(encode)
 }
 
 // tryPut is put where there is room, and false where there is none.
@@ -93,12 +100,6 @@ func (q *queue) take(empty []byte) []byte {
 	return full
 }
 
-func (q *queue) idle() bool {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return len(q.pending) == 0
-}
-
 // close makes every put fail with that reason, also those that wait.
 func (q *queue) close(reason error) {
 	q.mu.Lock()
@@ -110,10 +111,14 @@ func (q *queue) close(reason error) {
 	}
 }
 
+// burst is after how many small writes a large buffer is let go: thousands of idle sessions
+// keep none, and a busy one does not make one again and again.
+const burst = 16
+
 // writeTo writes until done is closed or a write fails.
 func (q *queue) writeTo(c net.Conn, timeout time.Duration, done <-chan struct{}) error {
 	var spare []byte
-	for {
+	for small := 0; ; small++ {
 		select {
 		case <-q.filled:
 		case <-done:
@@ -124,8 +129,11 @@ func (q *queue) writeTo(c net.Conn, timeout time.Duration, done <-chan struct{})
 			return err
 		}
 		spare = full[:0]
-		if cap(full) > 2*chunk && q.idle() {
-			spare = nil // thousands of idle sessions keep no large buffers
+		if len(full) > chunk {
+			small = 0
+		}
+		if small > burst && cap(full) > 2*chunk {
+			spare = nil
 		}
 	}
 }
