@@ -51,6 +51,14 @@ func (s *State) ContestedTenant(t *Item[Tenant]) []Problem {
 	return nil
 }
 
+// ContestedHost says why a host cannot be programmed, as ContestedPort does.
+func (s *State) ContestedHost(h *Item[Host]) []Problem {
+	if holder := s.datapaths.holder(h.Value.DatapathID); holder != h && holder != nil {
+		return []Problem{contested(h.Key, holder.Key, "datapath id", h.Value.DatapathID.String())}
+	}
+	return nil
+}
+
 func contested(loser, holder Key, what, value string) Problem {
 	return Problem{
 		Object: loser.Short(),

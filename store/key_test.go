@@ -1,0 +1,61 @@
+package store
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestKeys(t *testing.T) {
+	for _, tc := range []struct {
+		key  Key
+		path string
+	}{
+		{TenantKey("alice"), "/sluice/v1/tenants/alice"},
+		{NetworkKey("alice", "web"), "/sluice/v1/networks/alice/web"},
+		{HostKey("h1"), "/sluice/v1/hosts/h1"},
+		{PortKey("h1", "alice", "web", "a1"), "/sluice/v1/ports/h1/alice/web/a1"},
+		{GatewayKey("alice"), "/sluice/v1/gateways/alice"},
+		{MasterKey("h1"), "/sluice/v1/masters/h1"},
+		{LiveHostKey("h1"), "/sluice/v1/live/hosts/h1"},
+		{LiveControllerKey("c1"), "/sluice/v1/live/controllers/c1"},
+		{StatusHostKey("h1"), "/sluice/v1/status/hosts/h1"},
+		{StatusControllerKey("c1"), "/sluice/v1/status/controllers/c1"},
+		{StatusCountersKey("h1"), "/sluice/v1/status/counters/h1"},
+		{AllocKey("addresses", "alice", "web", "10.0.0.2"), "/sluice/v1/alloc/addresses/alice/web/10.0.0.2"},
+	} {
+		if got := tc.key.String(); got != tc.path {
+			t.Errorf("%+v is written %s, want %s", tc.key, got, tc.path)
+		}
+		if got, err := ParseKey(tc.path); err != nil || got != tc.key {
+			t.Errorf("%s is read %+v, %v", tc.path, got, err)
+		}
+		if got := Prefix + tc.key.Short(); got != tc.path {
+			t.Errorf("%+v is short %s", tc.key, tc.key.Short())
+		}
+	}
+	for _, path := range []string{
+		"", "/", "/sluice/v2/tenants/alice", "/sluice/v1/", "/sluice/v1/tenants", "/sluice/v1/tenants/", "/sluice/v1/tenants/a/b",
+		"/sluice/v1/networks/alice", "/sluice/v1/ports/h1/alice//a1", "/sluice/v1/unknown/x", "/sluice/v1/alloc/", "/sluice/v1/presence/h1/alice/web",
+	} {
+		if key, err := ParseKey(path); err == nil {
+			t.Errorf("%q is read %+v", path, key)
+		}
+	}
+}
+
+func FuzzParseKey(f *testing.F) {
+	for _, kind := range kinds {
+		for _, tail := range []string{"", "a", "a/b", "a/b/c/d", "a//b", "\x00", "é"} {
+			f.Add(Prefix + string(kind) + "/" + tail)
+		}
+	}
+	f.Fuzz(func(t *testing.T, path string) {
+		key, err := ParseKey(path)
+		if err != nil {
+			return
+		}
+		if key.String() != path || !strings.HasPrefix(path, Prefix) {
+			t.Errorf("%q is read %+v, which is written %q", path, key, key)
+		}
+	})
+}

@@ -1,0 +1,139 @@
+package store
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+)
+
+var comparers = []cmp.Option{cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{}), cmpopts.EquateEmpty()}
+
+// examples are an object of each kind and the JSON that etcd holds for it.
+var examples = []struct {
+	key    Key
+	object Object
+	json   string
+}{
+	{TenantKey("alice"), &Tenant{Number: 1, Gateway: "h1", Limits: Limits{Ports: 9}},
+		`{"number":1,"gateway":"h1","limits":{"ports":9}}`},
+	{NetworkKey("alice", "default"), &Network{
+		Number: 7, Segmentation: SegmentationVLAN, Segment: 42, Flood: FloodAuto,
+		Subnets: []Subnet{{netip.MustParsePrefix("10.0.0.0/24"), netip.MustParseAddr("10.0.0.1")}},
+	}, `{"number":7,"segmentation":"vlan","segment":42,"subnets":[{"prefix":"10.0.0.0/24","gateway":"10.0.0.1"}],"flood":"auto"}`},
+	{HostKey("h1"), &Host{Incarnation: "x", DatapathID: 0xa, VTEPs: []netip.Addr{netip.MustParseAddr("172.30.0.1")}, Encap: "gre", UnderlayMTU: 1500},
+		`{"incarnation":"x","datapathID":"000000000000000a","vteps":["172.30.0.1"],"gateway":false,"encap":"gre","underlayMTU":1500}`},
+	{PortKey("h1", "alice", "default", "a1"), &Port{UID: "u", Number: 3, MAC: MAC{2, 0, 0, 0, 0, 1}, Interface: "sl-u",
+		Addresses: []netip.Prefix{netip.MustParsePrefix("10.0.0.5/24")}, AllowedPairs: []AddressPair{{Prefix: netip.MustParsePrefix("10.0.0.9/32")}}},
+		`{"uid":"u","number":3,"mac":"02:00:00:00:00:01","addresses":["10.0.0.5/24"],"allowedPairs":[{"prefix":"10.0.0.9/32"}],"interface":"sl-u"}`},
+	{GatewayKey("alice"), &Gateway{Active: "h1", Draining: []string{"h2"}, Epoch: 4}, `{"active":"h1","draining":["h2"],"epoch":4}`},
+	{MasterKey("h1"), &Master{Controller: "c1", Generation: 5}, `{"controller":"c1","generation":5}`},
+	{LiveHostKey("h1"), &LiveHost{Incarnation: "x", Since: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}, `{"incarnation":"x","since":"2026-01-02T03:04:05Z"}`},
+	{StatusControllerKey("c1"), &StatusController{Floor: 8, Unknown: []DatapathID{255}}, `{"floor":8,"unknown":["00000000000000ff"]}`},
+	{StatusHostKey("h1"), &StatusHost{State: HostMissing, Realized: 8, Missing: []string{"ports/h1/alice/default/a1"}},
+		`{"state":"missing","realized":8,"missing":["ports/h1/alice/default/a1"]}`},
+	{AllocKey("vlans", "42"), &Alloc{Owner: "networks/alice/default", Freed: true}, `{"owner":"networks/alice/default","freed":true}`},
+}
+
+func TestObjects(t *testing.T) {
+	for _, tc := range examples {
+		b, err := Encode(tc.object)
+		if err != nil || string(b) != tc.json {
+			t.Errorf("%s is written %s, want %s (%v)", tc.key, b, tc.json, err)
+		}
+		o, err := Decode(tc.key, []byte(tc.json))
+		if err != nil {
+			t.Errorf("%s: %v", tc.key, err)
+		}
+		if diff := cmp.Diff(tc.object, o, comparers...); diff != "" {
+			t.Errorf("%s (-written +read):\n%s", tc.key, diff)
+		}
+		if o != nil && o.Kind() != tc.key.Kind {
+			t.Errorf("%s is read as one of %s", tc.key, o.Kind())
+		}
+	}
+}
+
+func TestDecodeRefuses(t *testing.T) {
+	for name, tc := range map[string]struct {
+		key   Key
+		value string
+	}{
+		"nothing":         {TenantKey("a"), ``},
+		"null":            {TenantKey("a"), ` null `},
+		"list":            {TenantKey("a"), `[]`},
+		"torn":            {TenantKey("a"), `{"number":`},
+		"two objects":     {TenantKey("a"), `{}{}`},
+		"negative":        {TenantKey("a"), `{"number":-1}`},
+		"too large":       {TenantKey("a"), `{"number":4294967296}`},
+		"MAC":             {PortKey("h", "a", "n", "p"), `{"mac":"02:00:00:00:00"}`},
+		"prefix":          {PortKey("h", "a", "n", "p"), `{"addresses":["10.0.0.5/33"]}`},
+		"datapath id":     {HostKey("h"), `{"datapathID":"0x0000000000000a"}`},
+		"short id":        {HostKey("h"), `{"datapathID":"a"}`},
+		"spaced id":       {HostKey("h"), `{"datapathID":"               a"}`},
+		"a kind derived":  {Key{Kind: KindPresence, Host: "h", Tenant: "a", Network: "n"}, `{}`},
+		"a kind not ours": {Key{Kind: "else"}, `{}`},
+	} {
+		if o, err := Decode(tc.key, []byte(tc.value)); err == nil {
+			t.Errorf("%s: %s is read %+v", name, tc.value, o)
+		}
+	}
+}
+
+// What can be read can be written, and is then read the same.
+func FuzzDecode(f *testing.F) {
+	for _, tc := range examples {
+		f.Add(tc.key.String(), []byte(tc.json))
+	}
+	f.Add(TenantKey("a").String(), []byte("null"))
+	f.Fuzz(func(t *testing.T, path string, value []byte) {
+		key, err := ParseKey(path)
+		if err != nil {
+			return
+		}
+		o, err := Decode(key, value)
+		if err != nil {
+			return
+		}
+		b, err := Encode(o)
+		if err != nil {
+			t.Fatalf("read, but not written: %v", err)
+		}
+		again, err := Decode(key, b)
+		if err != nil {
+			t.Fatalf("%s is written %s, which cannot be read: %v", value, b, err)
+		}
+		if diff := cmp.Diff(o, again, comparers...); diff != "" {
+			t.Errorf("%s (-first +second):\n%s", value, diff)
+		}
+	})
+}
+
+func TestMAC(t *testing.T) {
+	m, err := ParseMAC("02:00:5E:00:01:04")
+	if err != nil || m != KernelMAC || MACFromUint64(m.Uint64()) != m || m.String() != "02:00:5e:00:01:04" {
+		t.Errorf("%v, %v", m, err)
+	}
+	if got, want := m.LinkLocal(), netip.MustParseAddr("fe80::5eff:fe00:104"); got != want {
+		t.Errorf("link-local %s, want %s", got, want)
+	}
+	for _, s := range []string{"", "02:00:00:00:00", "02:00:00:00:00:00:00:01", "02-00-00-00-00-01x"} {
+		if m, err := ParseMAC(s); err == nil {
+			t.Errorf("%q is read %s", s, m)
+		}
+	}
+}
+
+func TestTransitAddresses(t *testing.T) {
+	for number, want := range map[uint32]string{1: "100.64.0.1", 256: "100.64.1.0", MaxTenantNumber: "100.64.127.255"} {
+		got := TransitAddress(number)
+		if got != netip.MustParseAddr(want) || !TransitRange.Contains(got) || got == TransitKernel {
+			t.Errorf("tenant %d has %s, want %s", number, got, want)
+		}
+	}
+	if NATZone(MaxTenantNumber) != 65534 || PolicyZone(MaxTenantNumber) != 65535 {
+		t.Error("the last tenant's zones are not the last zones")
+	}
+}

@@ -1,0 +1,392 @@
+package store
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+	"testing"
+)
+
+// twin is the naive picture of the store: all it keeps is the objects, and every question
+// is answered by looking through all of them.
+type twin map[Key]Event
+
+func (w twin) apply(b Batch) {
+	for _, e := range b.Events {
+		if e.Object == nil {
+			delete(w, e.Key)
+		} else {
+			w[e.Key] = e
+		}
+	}
+}
+
+// of are the events of a kind, sorted by key.
+func (w twin) of(kind Kind) []Event {
+	var out []Event
+	for k, e := range w {
+		if k.Kind == kind {
+			out = append(out, e)
+		}
+	}
+	slices.SortFunc(out, func(a, b Event) int { return cmp.Compare(a.Key.String(), b.Key.String()) })
+	return out
+}
+
+// values are what an object claims to have alone: what, then the value in its scope.
+func values(e Event) []string {
+	switch o := e.Object.(type) {
+	case *Tenant:
+		return []string{fmt.Sprint("tenant number ", o.Number)}
+	case *Network:
+		out := []string{fmt.Sprint("network number ", o.Number)}
+		if o.Segmentation == SegmentationVLAN {
+			out = append(out, fmt.Sprint("VLAN ", o.Segment))
+		}
+		return out
+	case *Host:
+		return []string{fmt.Sprint("datapath ", o.DatapathID)}
+	case *Port:
+		out := []string{fmt.Sprint("port number ", o.Number), fmt.Sprint(e.Key.NetworkName(), " MAC ", o.MAC)}
+		for _, a := range o.Addresses {
+			out = append(out, fmt.Sprint(e.Key.NetworkName(), " address ", a.Addr().Unmap()))
+		}
+		return out
+	}
+	return nil
+}
+
+// holders says which key has each value: the oldest claimant's.
+func (w twin) holders() map[string]Key {
+	out := map[string]Key{}
+	for _, kind := range []Kind{KindTenant, KindNetwork, KindHost, KindPort} {
+		for _, e := range w.of(kind) {
+			for _, v := range values(e) {
+				if old, taken := out[v]; !taken || w[old].Created > e.Created {
+					out[v] = e.Key
+				}
+			}
+		}
+	}
+	return out
+}
+
+// losers are the keys that lack a value, with how many they lack.
+func (w twin) losers() map[Key]int {
+	out, holders := map[Key]int{}, w.holders()
+	for k, e := range w {
+		for _, v := range values(e) {
+			if holders[v] != k {
+				out[k]++
+			}
+		}
+	}
+	return out
+}
+
+// presence counts the ports of each network on each host.
+func (w twin) presence() map[Key]int {
+	out := map[Key]int{}
+	for _, e := range w.of(KindPort) {
+		out[Key{Kind: KindPresence, Host: e.Key.Host, Tenant: e.Key.Tenant, Network: e.Key.Network}]++
+	}
+	return out
+}
+
+// generator makes random events in a world so small that everything collides.
+type generator struct {
+	*rand.Rand
+	world    twin // as of the last event made
+	revision Revision
+}
+
+func (g *generator) pick(prefix string, n int) string { return fmt.Sprint(prefix, g.IntN(n)) }
+
+func (g *generator) batch() Batch {
+	g.revision++
+	b := Batch{Revision: g.revision}
+	for range 1 + g.IntN(6) {
+		e := g.event()
+		g.world.apply(Batch{Events: []Event{e}})
+		b.Events = append(b.Events, e)
+	}
+	return b
+}
+
+func (g *generator) event() Event {
+	e := Event{Modified: g.revision, Created: g.revision}
+	e.Key, e.Object = g.object()
+	if g.IntN(3) == 0 {
+		e.Object = nil
+	}
+	if old, there := g.world[e.Key]; there {
+		e.Created = old.Created
+	}
+	return e
+}
+
+func (g *generator) object() (Key, Object) {
+	tenant, network, host := g.pick("t", 3), g.pick("n", 2), g.pick("h", 3)
+	switch g.IntN(10) {
+	case 0:
+		return TenantKey(tenant), &Tenant{Number: g.Uint32N(3)}
+	case 1:
+		return NetworkKey(tenant, network), &Network{
+			Number: g.Uint32N(4), Segment: g.Uint32N(3), Segmentation: []Segmentation{SegmentationVLAN, SegmentationTunnel}[g.IntN(2)],
+		}
+	case 2:
+		return HostKey(host), &Host{DatapathID: DatapathID(g.IntN(3))}
+	case 3:
+		return GatewayKey(tenant), &Gateway{Active: host, Draining: []string{g.pick("h", 3), g.pick("h", 3)}[:g.IntN(3)]}
+	case 4:
+		return g.other(tenant, host)
+	}
+	return PortKey(host, tenant, network, g.pick("p", 3)), g.port()
+}
+
+// other makes objects of the kinds without indexes.
+func (g *generator) other(tenant, host string) (Key, Object) {
+	switch g.IntN(4) {
+	case 0:
+		return MasterKey(host), &Master{Controller: tenant}
+	case 1:
+		return LiveHostKey(host), &LiveHost{Version: tenant}
+	case 2:
+		return LiveControllerKey(host), &LiveController{API: tenant}
+	}
+	return StatusHostKey(host), &StatusHost{State: HostDown}
+}
+
+func (g *generator) port() *Port {
+	p := &Port{Number: g.Uint32N(6), MAC: MAC{2, 5: byte(g.IntN(3))}}
+	for range g.IntN(3) { // an address may come twice
+		p.Addresses = append(p.Addresses, netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 0, 0, byte(g.IntN(4))}), 24))
+	}
+	return p
+}
+
+// TestStateEqualsItsTwin applies random batches and compares every answer with the twin's.
+func TestStateEqualsItsTwin(t *testing.T) {
+	for seed := range uint64(10) {
+		g := &generator{Rand: rand.New(rand.NewPCG(seed, 7)), world: twin{}}
+		s, w := NewState(), twin{}
+		for range 150 {
+			before := maps.Clone(w)
+			b := g.batch()
+			w.apply(b)
+			changes := s.Apply(b)
+			checkObjects(t, s, w)
+			checkIndexes(t, s, w)
+			checkHolders(t, s, w)
+			checkChanges(t, before, w, changes)
+			if t.Failed() {
+				t.Fatalf("seed %d, batch %+v", seed, b)
+			}
+		}
+	}
+}
+
+// checkObjects compares what can be looked up by key.
+func checkObjects(t *testing.T, s *State, w twin) {
+	t.Helper()
+	got := twin{}
+	collect(got, s.Tenants())
+	collect(got, s.Hosts())
+	collect(got, s.Gateways())
+	collect(got, s.LiveControllers())
+	for _, e := range w.of(KindTenant) {
+		if s.Tenant(e.Key.Tenant) == nil {
+			t.Errorf("Tenant lacks %s", e.Key)
+		}
+	}
+	for tenant := range 3 {
+		name := fmt.Sprint("t", tenant)
+		collect(got, s.NetworksOf(name))
+		for network := range 2 {
+			collect(got, s.PortsOf(NetworkName{name, fmt.Sprint("n", network)}))
+		}
+	}
+	for host := range 3 {
+		name := fmt.Sprint("h", host)
+		collect(got, one(s.Master(name)))
+		collect(got, one(s.LiveHost(name)))
+	}
+	want := maps.Clone(w)
+	maps.DeleteFunc(want, func(k Key, _ Event) bool { return k.Kind == KindStatusHost })
+	if !maps.Equal(want, got) { // the very same objects
+		t.Errorf("objects:\n%v, want\n%v", got, want)
+	}
+}
+
+func collect[T any](into twin, items func(func(*Item[T]) bool)) {
+	for i := range items {
+		into[i.Key] = Event{Key: i.Key, Object: any(i.Value).(Object), Created: i.Created, Modified: i.Modified}
+	}
+}
+
+func one[T any](i *Item[T]) func(func(*Item[T]) bool) {
+	return func(yield func(*Item[T]) bool) {
+		if i != nil {
+			yield(i)
+		}
+	}
+}
+
+// checkIndexes compares who is where.
+func checkIndexes(t *testing.T, s *State, w twin) {
+	t.Helper()
+	presence := w.presence()
+	hosts, networks := map[NetworkName][]string{}, map[string][]NetworkName{}
+	for _, k := range slices.SortedFunc(maps.Keys(presence), func(a, b Key) int { return cmp.Compare(a.String(), b.String()) }) {
+		hosts[k.NetworkName()] = append(hosts[k.NetworkName()], k.Host)
+		networks[k.Host] = append(networks[k.Host], k.NetworkName())
+		if got := len(s.PortsAt(k.Host, k.NetworkName())); got != presence[k] {
+			t.Errorf("%d ports at %s, want %d", got, k, presence[k])
+		}
+		_, exists := w[NetworkKey(k.Tenant, k.Network)]
+		if exists && !s.TenantPresent(k.Host, k.Tenant) {
+			t.Errorf("tenant of %s is not present", k)
+		}
+	}
+	via := map[string]map[string]bool{}
+	for _, e := range w.of(KindGateway) {
+		g := e.Object.(*Gateway)
+		for _, h := range append(slices.Clone(g.Draining), g.Active) {
+			if via[h] == nil {
+				via[h] = map[string]bool{}
+			}
+			via[h][e.Key.Tenant] = true
+		}
+	}
+	for h := range 3 {
+		host := fmt.Sprint("h", h)
+		same(t, "networks on "+host, s.NetworksOn(host), networks[host])
+		same(t, "tenants via "+host, s.TenantsVia(host), slices.Sorted(maps.Keys(via[host])))
+	}
+	for tenant := range 3 {
+		for network := range 2 {
+			n := NetworkName{fmt.Sprint("t", tenant), fmt.Sprint("n", network)}
+			same(t, "hosts of "+n.String(), s.HostsOf(n), hosts[n])
+		}
+	}
+	nt, nn, nh, np := s.Counts()
+	same(t, "counts", []int{nt, nn, nh, np}, []int{len(w.of(KindTenant)), len(w.of(KindNetwork)), len(w.of(KindHost)), len(w.of(KindPort))})
+}
+
+func same[V comparable](t *testing.T, what string, got, want []V) {
+	t.Helper()
+	if !slices.Equal(got, want) {
+		t.Errorf("%s: %v, want %v", what, got, want)
+	}
+}
+
+// checkHolders compares who has each claimed value, and who is told that it lacks one.
+func checkHolders(t *testing.T, s *State, w twin) {
+	t.Helper()
+	holders, losers := w.holders(), w.losers()
+	has := func(v string, got Key, there bool) {
+		t.Helper()
+		if want, held := holders[v]; held != there || got != want {
+			t.Errorf("%s: held by %s, want %s", v, got, want)
+		}
+	}
+	for n := range uint32(6) {
+		has(fmt.Sprint("tenant number ", n), keyOfItem(s.TenantByNumber(n)), s.TenantByNumber(n) != nil)
+		has(fmt.Sprint("network number ", n), keyOfItem(s.NetworkByNumber(n)), s.NetworkByNumber(n) != nil)
+		has(fmt.Sprint("port number ", n), keyOfItem(s.PortByNumber(n)), s.PortByNumber(n) != nil)
+		has(fmt.Sprint("datapath ", DatapathID(n)), keyOfItem(s.HostByDatapath(DatapathID(n))), s.HostByDatapath(DatapathID(n)) != nil)
+	}
+	for _, e := range w.of(KindPort) {
+		n, p := e.Key.NetworkName(), e.Object.(*Port)
+		has(fmt.Sprint(n, " MAC ", p.MAC), keyOfItem(s.PortByMAC(n, p.MAC)), true)
+		for _, a := range p.Addresses {
+			has(fmt.Sprint(n, " address ", a.Addr()), keyOfItem(s.PortAt(n, a.Addr())), true)
+		}
+		told(t, e.Key, s.ContestedPort(s.Port(e.Key)), losers)
+	}
+	for _, e := range w.of(KindNetwork) {
+		told(t, e.Key, s.ContestedNetwork(s.Network(e.Key.NetworkName())), losers)
+	}
+	for _, e := range w.of(KindHost) {
+		told(t, e.Key, s.ContestedHost(s.Host(e.Key.Host)), losers)
+	}
+	for _, e := range w.of(KindTenant) {
+		told(t, e.Key, s.ContestedTenant(s.Tenant(e.Key.Tenant)), losers)
+	}
+}
+
+func keyOfItem[T any](i *Item[T]) Key {
+	if i == nil {
+		return Key{}
+	}
+	return i.Key
+}
+
+func told(t *testing.T, key Key, problems []Problem, losers map[Key]int) {
+	t.Helper()
+	if len(problems) != losers[key] {
+		t.Errorf("%s is told %v, lacks %d values", key, problems, losers[key])
+	}
+}
+
+// checkChanges: every difference is among the changes, each key's changes link up, and
+// presence changes are exactly the networks that came to or left a host.
+func checkChanges(t *testing.T, before, after twin, changes []Change) {
+	t.Helper()
+	first, last, presence := map[Key]Object{}, map[Key]Object{}, map[Key]Change{}
+	for _, c := range changes {
+		if c.Key.Kind == KindPresence {
+			presence[c.Key] = c
+			continue
+		}
+		if len(presence) > 0 {
+			t.Errorf("a change of %s comes after presence changes", c.Key)
+		}
+		if _, seen := first[c.Key]; !seen {
+			first[c.Key] = c.Before
+		}
+		last[c.Key] = c.After
+	}
+	for key := range union(before, after) {
+		if key.Kind == KindStatusHost || before[key].Object == after[key].Object {
+			continue
+		}
+		if _, told := first[key]; !told {
+			t.Errorf("no change tells of %s", key)
+		} else if last[key] != after[key].Object {
+			t.Errorf("the last change of %s leaves %v, it is %v", key, last[key], after[key].Object)
+		}
+	}
+	lacked, lacks := before.losers(), after.losers()
+	for key := range union(lacked, lacks) {
+		if _, told := first[key]; !told && lacked[key] != lacks[key] {
+			t.Errorf("no change tells that %s lacked %d values and lacks %d", key, lacked[key], lacks[key])
+		}
+	}
+	had, has := before.presence(), after.presence()
+	for key := range union(had, has) {
+		change, told := presence[key]
+		if told != ((had[key] == 0) != (has[key] == 0)) {
+			t.Errorf("presence %s went from %d to %d, change: %v", key, had[key], has[key], told)
+		}
+		if told && (change.Before == nil) != (had[key] == 0) {
+			t.Errorf("presence %s: change %+v", key, change)
+		}
+		delete(presence, key)
+	}
+	if len(presence) > 0 {
+		t.Errorf("presence changes of nothing: %v", presence)
+	}
+}
+
+func union[V any](a, b map[Key]V) map[Key]V {
+	out := maps.Clone(a)
+	if out == nil {
+		out = map[Key]V{}
+	}
+	maps.Copy(out, b)
+	return out
+}
