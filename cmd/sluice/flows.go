@@ -130,7 +130,7 @@ func writeFlows(w io.Writer, list []api.Flow, withHost, withChange bool) {
 	g := columns(head...)
 	for _, f := range list {
 		cells := []string{
-			fmt.Sprintf("%d %s", f.Table, f.TableName), fmt.Sprint(f.Priority),
+			tableOf(f), fmt.Sprint(f.Priority),
 			fmt.Sprint(f.Packets), fmt.Sprint(f.Bytes), f.Owner, brief(f.Text),
 		}
 		if withChange {
@@ -142,6 +142,15 @@ func writeFlows(w io.Writer, list []api.Flow, withHost, withChange bool) {
 		g.row(cells...)
 	}
 	g.write(w)
+}
+
+// tableOf is a table's number and name. One that is not ours has its number for a name.
+func tableOf(f api.Flow) string {
+	number := fmt.Sprint(f.Table)
+	if f.TableName == number {
+		return number
+	}
+	return number + " " + f.TableName
 }
 
 // brief drops from a flow's text what stands in columns of its own.

@@ -111,8 +111,8 @@ var (
 	drift = []api.Flow{
 		{Host: "h1", Table: 2, TableName: "admit", Priority: 100, Cookie: "0x0500000100000004", Owner: "port alice/default/a1", Change: "add",
 			Text: "cookie=0x500000100000004,table=2,priority=100,in_port=3,dl_src=02:00:0a:00:00:02 actions=goto_table:5"},
-		{Host: "h2", Table: 9, TableName: "", Priority: 1, Cookie: "0x0000000000000000", Owner: "unknown 0x0", Change: "delete",
-			Text: "cookie=0x0,table=9,priority=1 actions=NORMAL"},
+		{Host: "h2", Table: 99, TableName: "99", Priority: 1, Cookie: "0x0000000000000000", Owner: "unknown 0x0", Change: "delete",
+			Text: "cookie=0x0,table=99,priority=1 actions=NORMAL"},
 	}
 	labRuns = lab.Status{
 		API: "http://127.0.0.1:40123", Etcd: "http://127.0.0.1:40124", Encap: "vxlan",
