@@ -169,10 +169,12 @@ func (c *compiler) baseNATNew() {
 		c.closedVTEPs(own)
 	}
 	c.refuse(tableNATNew, 0, nil, reasonNoRoute)
-	c.flow(tableNATOut, 100, match(etherType(typeIPv4)),
+	// Where conntrack finds no free tuple (two echoes with one identifier to one host), it passes the packet on
+	// untranslated.
+	c.flow(tableNATOut, 100, match(etherType(typeIPv4), ipSrc(store.TransitRange)),
 		setMAC(of.FieldEthSrc, store.RouterMAC), setMAC(of.FieldEthDst, store.KernelMAC),
 		load(regDestination, gatewayPort), load(regScope, scopeEgress), goTo(tableAccountOut))
-	c.refuse(tableNATOut, 0, nil, reasonNoRoute)
+	c.refuse(tableNATOut, 0, nil, reasonNoConnection)
 }
 
 // closed refuses new connections to a prefix of the infrastructure.

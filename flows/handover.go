@@ -25,6 +25,9 @@ func (c *compiler) handOver(t *tenantAt) {
 	}
 	if t.at < last {
 		c.pass(n, store.HandOverMAC, t.chain[t.at+1], true)
+		if t.at == 0 && t.present {
+			c.passOwn(n, t.chain[1])
+		}
 		return
 	}
 	c.refuse(tableNATState, 140, match(tenantMetadata(n), ctState(ctTracked|ctNew, 0),
@@ -55,6 +58,22 @@ func (c *compiler) pass(tenant uint32, mark store.MAC, to string, tcpToo bool) {
 		}
 	}
 	c.flow(tableNATState, 130, match(mine, ctState(ctTracked|ctNew, 0), ipv4), marked(mark, vtep)...)
+}
+
+// passOwn does the same for the containers of the active host, whose frames count as sent
+// here: they come back, if they do, as frames from a tunnel.
+func (c *compiler) passOwn(tenant uint32, to string) {
+	vtep := c.vtep(to)
+	if !vtep.IsValid() {
+		return
+	}
+	mine, ipv4, own := tenantMetadata(tenant), etherType(typeIPv4), origin(originPort)
+	counted := []of.Action{load(regScope, scopeEgress), load(of.FieldInPort, noPort),
+		setMAC(of.FieldEthDst, store.HandOverMAC), tunnelTo(vtep), goTo(tableAccountOut)}
+	for _, unknown := range []uint64{ctNew, ctInvalid} {
+		c.flow(tableNATState, 136, match(mine, own, ctState(ctTracked|unknown, 0), ipv4, ipProto(protoTCP)), counted...)
+	}
+	c.flow(tableNATState, 131, match(mine, own, ctState(ctTracked|ctNew, 0), ipv4), counted...)
 }
 
 func marked(mark store.MAC, vtep netip.Addr) []of.Action {

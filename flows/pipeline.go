@@ -161,8 +161,8 @@ func routingTables() []Table {
 			"known connection goes out and a new one to nat_new. While a gateway moves, what this host does not know goes " +
 			"to the host that may.",
 		Match: fields(natMatch, list(of.FieldIPSrc)),
-		Set:   fields(handOver, list(of.FieldEthSrc, of.FieldIPSrc, regReason)),
-		Next:  []uint8{tableNATNew, tableNATOut, tableL3Resolve, tableEncap, tableDrop},
+		Set:   fields(handOver, list(of.FieldEthSrc, of.FieldIPSrc, regScope, regReason)),
+		Next:  []uint8{tableNATNew, tableNATOut, tableL3Resolve, tableAccountOut, tableEncap, tableDrop},
 	}, {
 		ID: tableNATNew, Name: "nat_new",
 		Purpose: "A new connection: refused to the infrastructure (hosts, underlay, etcd, controllers), else committed with " +
@@ -172,10 +172,11 @@ func routingTables() []Table {
 		Next:  []uint8{tableNATOut, tableDrop},
 	}, {
 		ID: tableNATOut, Name: "nat_out",
-		Purpose: "Addresses a translated packet to the kernel, which routes and masquerades it.",
-		Match:   list(of.FieldEthType),
-		Set:     list(of.FieldEthSrc, of.FieldEthDst, regDestination, regScope, regReason),
-		Next:    []uint8{tableAccountOut, tableDrop},
+		Purpose: "Addresses a translated packet to the kernel, which routes and masquerades it. One that conntrack could not " +
+			"translate goes no further.",
+		Match: list(of.FieldEthType, of.FieldIPSrc),
+		Set:   list(of.FieldEthSrc, of.FieldEthDst, regDestination, regScope, regReason),
+		Next:  []uint8{tableAccountOut, tableDrop},
 	}, {
 		ID: tableL3Resolve, Name: "l3_resolve",
 		Purpose: "Gives a routed packet the network and MAC of the port that has its destination address. The source MAC " +
