@@ -66,7 +66,7 @@ func (c *compiler) ownedBy(key store.Key, sl Slice) bool {
 // CompileHost emits every flow of a host. Two flows with one table, priority and match
 // are a problem; the first stands.
 func CompileHost(s *store.State, sw Switch, emit func(of.Flow)) []store.Problem {
-	unique := uniqueFlows{seen: map[uint64][]of.Flow{}, emit: emit}
+	unique := uniqueFlows{seen: newIndex(0), emit: emit}
 	c := newCompiler(s, sw, unique.add)
 	c.base()
 	for h := range s.Hosts() {
@@ -76,8 +76,8 @@ func CompileHost(s *store.State, sw Switch, emit func(of.Flow)) []store.Problem 
 		c.wholeTenant(name)
 	}
 	for _, d := range unique.doubled {
-		c.problem(Owner(s, d[1].Cookie), "its flow in table %s has the match of one of %s: %s",
-			TableName(d[1].Table), Owner(s, d[0].Cookie), "delete one of the two")
+		c.problem(Owner(s, d[1].Cookie), "its flow in table %s has the match of one of %s: delete one of the two",
+			TableName(d[1].Table), Owner(s, d[0].Cookie))
 	}
 	return c.problems
 }
@@ -98,20 +98,17 @@ func (c *compiler) wholeTenant(name string) {
 
 // uniqueFlows passes on the first flow of each table, priority and match.
 type uniqueFlows struct {
-	seen    map[uint64][]of.Flow
+	seen    *index
 	doubled [][2]of.Flow
 	emit    func(of.Flow)
 }
 
 func (u *uniqueFlows) add(f of.Flow) {
-	h := identity(&f)
-	for _, g := range u.seen[h] {
-		if sameIdentity(&f, &g) {
-			u.doubled = append(u.doubled, [2]of.Flow{g, f})
-			return
-		}
+	if at := u.seen.find(&f); at >= 0 {
+		u.doubled = append(u.doubled, [2]of.Flow{u.seen.flows[at], f})
+		return
 	}
-	u.seen[h] = append(u.seen[h], f)
+	u.seen.add(f)
 	u.emit(f)
 }
 

@@ -14,26 +14,26 @@ func (m Mods) Len() int { return len(m.Add) + len(m.Modify) + len(m.Delete) }
 
 // Diff compares two sets of flows in any order.
 func Diff(installed, desired []of.Flow) Mods {
-	index := make(map[uint64][]int32, len(installed))
-	for i := range installed {
-		h := identity(&installed[i])
-		index[h] = append(index[h], int32(i))
+	have := newIndex(len(installed))
+	for _, f := range installed {
+		have.add(f)
 	}
 	right := make([]bool, len(installed)) // it is desired, as it is or changed
 	var m Mods
 	for i := range desired {
 		d := &desired[i]
-		have := find(index[identity(d)], installed, d)
-		switch {
-		case have < 0:
+		at := have.find(d)
+		if at < 0 {
 			m.Add = append(m.Add, *d)
 			continue
-		case installed[have].Cookie != d.Cookie || !sameTimeouts(&installed[have], d):
+		}
+		right[at] = true
+		switch old := &have.flows[at]; {
+		case old.Cookie != d.Cookie || !sameTimeouts(old, d):
 			m.Add = append(m.Add, *d) // adding replaces it; a modify would keep the old cookie
-		case !of.EqualActions(installed[have].Actions, d.Actions):
+		case !of.EqualActions(old.Actions, d.Actions):
 			m.Modify = append(m.Modify, *d)
 		}
-		right[have] = true
 	}
 	for i := range installed {
 		if !right[i] {
@@ -43,11 +43,35 @@ func Diff(installed, desired []of.Flow) Mods {
 	return m
 }
 
-func find(candidates []int32, flows []of.Flow, f *of.Flow) int {
-	for _, i := range candidates {
-		if sameIdentity(&flows[i], f) {
-			return int(i)
+// index finds flows by table, priority and match.
+type index struct {
+	flows []of.Flow
+	first map[uint64]int32 // hash -> the last flow added with it
+	next  []int32          // flow -> the one before with the same hash; -1: none
+}
+
+func newIndex(size int) *index {
+	return &index{flows: make([]of.Flow, 0, size), next: make([]int32, 0, size), first: make(map[uint64]int32, size)}
+}
+
+func (x *index) add(f of.Flow) {
+	h := identity(&f)
+	before, ok := x.first[h]
+	if !ok {
+		before = -1
+	}
+	x.first[h] = int32(len(x.flows))
+	x.flows, x.next = append(x.flows, f), append(x.next, before)
+}
+
+// find is the place of the flow that f would replace, or -1.
+func (x *index) find(f *of.Flow) int {
+	at, ok := x.first[identity(f)]
+	for ok && at >= 0 {
+		if sameIdentity(&x.flows[at], f) {
+			return int(at)
 		}
+		at = x.next[at]
 	}
 	return -1
 }

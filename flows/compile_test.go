@@ -1,0 +1,168 @@
+package flows
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+
+	of "sluice/datapath/openflow"
+	"sluice/store"
+)
+
+// put applies one object as the next revision.
+func put(s *store.State, k store.Key, o store.Object) {
+	r := s.Revision() + 1
+	s.Apply(store.Batch{Revision: r, Events: []store.Event{{Key: k, Object: o, Created: r, Modified: r}}})
+}
+
+func TestProblems(t *testing.T) {
+	port := func(number uint32, mac byte, address string) *store.Port {
+		return &store.Port{Number: number, MAC: store.MAC{2, 0, 0, 0, 0, mac}, Interface: fmt.Sprint("sl-", number, mac, address),
+			Addresses: []netip.Prefix{netip.MustParsePrefix(address)}}
+	}
+	tests := []struct {
+		about string
+		key   store.Key
+		value store.Object
+		want  []string // what the problem names
+	}{
+		{"a port with another's MAC", store.PortKey("h1", "t0", "default", "x"), port(900, 0, "10.0.0.99/24"),
+			[]string{"ports/h1/t0/default/x", "MAC 02:00:00:00:00:00 belongs to the older ports/h1/t0/default/p0"}},
+		{"a port with another's address", store.PortKey("h1", "t0", "default", "x"), port(900, 9, "10.0.0.10/24"),
+			[]string{"ports/h1/t0/default/x", "address 10.0.0.10"}},
+		{"a port with another's number", store.PortKey("h1", "t1", "default", "x"), port(1, 9, "10.0.0.99/24"),
+			[]string{"ports/h1/t1/default/x", "number 1 belongs to the older ports/h1/t0/default/p0"}},
+		{"a network with another's number", store.NetworkKey("t0", "x"), &store.Network{Number: 2},
+			[]string{"networks/t0/x", "number 2 belongs to the older networks/t1/default"}},
+		{"a subnet that overlaps another's", store.NetworkKey("t0", "x"), &store.Network{Number: 77, Subnets: []store.Subnet{
+			{Prefix: netip.MustParsePrefix("10.0.0.0/24"), Gateway: netip.MustParseAddr("10.0.0.1")}}},
+			[]string{"network t0/x", "network t0/default"}},
+		{"a gateway host that is gone", store.GatewayKey("t0"), &store.Gateway{Active: "h9"},
+			[]string{"tenants/t0", "gateway host h9 is not registered"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.about, func(t *testing.T) {
+			s := manyTenants(3)
+			sw := switchOf(s, "h1")
+			if _, problems := compileHost(s, sw); len(problems) > 0 {
+				t.Fatalf("problems before: %v", problems)
+			}
+			put(s, tt.key, tt.value)
+			if p, ok := tt.value.(*store.Port); ok {
+				sw.OFPort[p.Interface] = 999
+			}
+			_, problems := compileHost(s, sw)
+			if !slices.ContainsFunc(problems, func(p store.Problem) bool {
+				return p.Object == tt.want[0] && strings.Contains(p.Text, tt.want[1])
+			}) {
+				t.Errorf("problems %v, want one of %s with %q", problems, tt.want[0], tt.want[1])
+			}
+		})
+	}
+}
+
+// Without its gateway port a gateway host says so, and holds no NAT that leads nowhere.
+func TestGatewayHostWithoutGatewayPort(t *testing.T) {
+	s := manyTenants(1)
+	sw := switchOf(s, "h1")
+	delete(sw.OFPort, store.GatewayInterface)
+	flows, problems := compileHost(s, sw)
+	if len(problems) != 1 || !strings.Contains(problems[0].Text, "gateway host h1 has no interface sluice-gw") {
+		t.Errorf("problems %v", problems)
+	}
+	for _, f := range flows {
+		if f.Table == tableNAT && f.Priority > 0 {
+			t.Errorf("it holds %s", &f)
+		}
+	}
+}
+
+// flood auto ends at 256 hosts, on at what a switch can copy.
+func TestFloodEnds(t *testing.T) {
+	tests := []struct {
+		mode  store.FloodMode
+		hosts int
+		want  bool
+	}{
+		{store.FloodAuto, 256, true}, {store.FloodAuto, 257, false}, {store.FloodOn, 257, true},
+		{store.FloodOn, 780, true}, {store.FloodOn, 781, false}, {store.FloodOff, 2, false},
+	}
+	for _, tt := range tests {
+		t.Run(fmt.Sprint(tt.mode, tt.hosts), func(t *testing.T) {
+			s := store.NewState()
+			put(s, store.TenantKey("t"), &store.Tenant{Number: 1})
+			put(s, store.NetworkKey("t", "n"), &store.Network{Number: 1, Flood: tt.mode})
+			for i := range tt.hosts {
+				host := fmt.Sprint("h", i)
+				put(s, store.HostKey(host), &store.Host{VTEPs: []netip.Addr{netip.AddrFrom4([4]byte{172, 30, byte(i >> 8), byte(i)})}})
+				put(s, store.PortKey(host, "t", "n", "p"), &store.Port{Number: uint32(i + 1), MAC: store.MACFromUint64(uint64(i)),
+					Interface: fmt.Sprint("sl-", i)})
+			}
+			floods := 0
+			problems := Compile(s, switchOf(s, "h0"), networkSlice(1, 1), func(f of.Flow) {
+				if f.Table == tableForward {
+					floods++
+				}
+			})
+			if got := floods > 0; got != tt.want {
+				t.Errorf("it floods: %t, want %t", got, tt.want)
+			}
+			if told := len(problems) > 0; told == tt.want && tt.mode != store.FloodOff {
+				t.Errorf("problems: %v", problems)
+			}
+		})
+	}
+}
+
+// A port whose interface is not in the switch is listed, and nothing leads to it.
+func TestMissing(t *testing.T) {
+	s := manyTenants(1)
+	sw := switchOf(s, "h1")
+	delete(sw.OFPort, "sl-0-0")
+	want := []store.Key{store.PortKey("h1", "t0", "default", "p0")}
+	if got := Missing(s, sw); !slices.Equal(got, want) {
+		t.Errorf("missing %v, want %v", got, want)
+	}
+	Compile(s, sw, portSlice(1, 1), func(f of.Flow) { t.Errorf("the missing port has the flow %s", &f) })
+}
+
+func TestOwner(t *testing.T) {
+	s := manyTenants(2)
+	tests := map[Slice]string{
+		baseSlice():        "base",
+		peerSlice("h2"):    "peer h2",
+		tenantSlice(2):     "tenant t1",
+		networkSlice(2, 2): "network t1/default",
+		portSlice(2, 4):    "port t1/default/p1",
+		portSlice(2, 99):   "unknown 0x500000200000063",
+		0xabc:              "unknown 0xabc",
+	}
+	for sl, want := range tests {
+		if got := Owner(s, uint64(sl)); got != want {
+			t.Errorf("slice %#x belongs to %q, want %q", uint64(sl), got, want)
+		}
+	}
+}
+
+// Tables stand in order, lead forward, and say what they are for.
+func TestTables(t *testing.T) {
+	tables := Tables()
+	for i, table := range tables {
+		if i > 0 && tables[i-1].ID >= table.ID {
+			t.Errorf("table %s does not come after %s", table.Name, tables[i-1].Name)
+		}
+		for _, next := range table.Next {
+			if next <= table.ID || tableByID(next) == nil {
+				t.Errorf("table %s leads to %d", table.Name, next)
+			}
+		}
+		if table.Name == "" || table.Purpose == "" {
+			t.Errorf("table %d says nothing of itself", table.ID)
+		}
+	}
+	if len(Reasons()) != int(numReasons)-1 {
+		t.Errorf("%d reasons have texts, %d are in use", len(Reasons()), numReasons-1)
+	}
+}
