@@ -53,6 +53,7 @@ type Controller struct {
 	resyncs *semaphore.Weighted
 	lease   holder        // under which hosts are claimed
 	changed broadcast     // claims, hosts or the lease may have changed
+	freed   chan struct{} // something was deleted; holds one
 	ready   chan struct{} // closed when the state was first read
 	report  report
 
@@ -71,6 +72,7 @@ func New(o Options) (*Controller, error) {
 	c := &Controller{
 		opts:    o,
 		resyncs: semaphore.NewWeighted(o.Resyncs),
+		freed:   make(chan struct{}, 1),
 		ready:   make(chan struct{}),
 		state:   store.NewState(),
 		hosts:   map[string]*host{},

@@ -13,6 +13,9 @@ import (
 // and for keys of hosts and tenants that are gone.
 const tidyInterval = 30 * time.Second
 
+// tidyDelay is how long after a deletion it looks besides: the hosts have passed it by then.
+const tidyDelay = time.Second
+
 // lead runs what only one controller may do: choosing gateway hosts and tidying up.
 func (c *Controller) lead(ctx context.Context) error {
 	select {
@@ -24,6 +27,7 @@ func (c *Controller) lead(ctx context.Context) error {
 	elected := c.opts.Store.Elect(ctx, "leader", c.opts.Name)
 	tidy := time.NewTicker(tidyInterval)
 	defer tidy.Stop()
+	var soon <-chan time.Time
 	for {
 		changed := c.changed.wait()
 		if leading {
@@ -39,10 +43,14 @@ func (c *Controller) lead(ctx context.Context) error {
 			leading = now
 			c.opts.Log.Info("leadership", "leading", leading)
 		case <-changed:
+		case <-c.freed:
+			soon = time.After(tidyDelay)
+			continue
+		case <-soon:
+			soon = nil
+			c.tidy(ctx, leading)
 		case <-tidy.C:
-			if leading {
-				c.tidy(ctx)
-			}
+			c.tidy(ctx, leading)
 		}
 	}
 }
@@ -70,7 +78,10 @@ func (c *Controller) placeGateways(ctx context.Context) {
 }
 
 // tidy removes what nobody needs any more. Each step is safe to repeat.
-func (c *Controller) tidy(ctx context.Context) {
+func (c *Controller) tidy(ctx context.Context, leading bool) {
+	if !leading {
+		return
+	}
 	ctx, cancel := context.WithTimeout(ctx, tidyInterval)
 	defer cancel()
 	realized, err := c.realizedEverywhere(ctx)

@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"slices"
 	"time"
 
 	"sluice/flows"
@@ -28,6 +29,12 @@ func (c *Controller) apply(b store.Batch) error {
 	c.wakeHosts()
 	if wakesClaims(changes) {
 		c.changed.send()
+	}
+	if slices.ContainsFunc(changes, func(ch store.Change) bool { return ch.After == nil }) {
+		select {
+		case c.freed <- struct{}{}:
+		default:
+		}
 	}
 	if !c.loaded {
 		c.loaded = true
