@@ -29,7 +29,8 @@ func keysOf(t *testing.T, tenant string) []string {
 	}
 	var keys []string
 	for _, kv := range got.Kvs {
-		if !json.Valid(kv.Value) {
+		// Elections are the etcd client library's own and hold plain names.
+		if !json.Valid(kv.Value) && !strings.HasPrefix(string(kv.Key), "/sluice/v1/elections/") {
 			t.Errorf("%s holds no JSON: %s", kv.Key, kv.Value)
 		}
 		if strings.Contains(string(kv.Key)+" "+string(kv.Value), tenant) {

@@ -131,20 +131,29 @@ func pidsInside(ns string) ([]int, error) {
 func InNamespace(ns string, f func() error) error {
 	done := make(chan error, 1)
 	go func() {
-		runtime.LockOSThread() // never unlocked: the thread ends with this goroutine
-		h, err := netns.GetFromPath(nsPath(ns))
-		if err != nil {
-			done <- fmt.Errorf("namespace %s: %w", ns, err)
+		runtime.LockOSThread()
+		if unix.Gettid() == unix.Getpid() {
+			// The first thread stands for the whole process in /proc, and cannot be ended:
+			// it is held here while the work goes to another.
+			done <- InNamespace(ns, f)
+			runtime.UnlockOSThread()
 			return
 		}
-		defer h.Close()
-		if err := netns.Set(h); err != nil {
-			done <- fmt.Errorf("enter namespace %s: %w", ns, err)
-			return
-		}
-		done <- f()
+		done <- enter(ns, f) // locked to the end: the thread goes with this goroutine
 	}()
 	return <-done
+}
+
+func enter(ns string, f func() error) error {
+	h, err := netns.GetFromPath(nsPath(ns))
+	if err != nil {
+		return fmt.Errorf("namespace %s: %w", ns, err)
+	}
+	defer h.Close()
+	if err := netns.Set(h); err != nil {
+		return fmt.Errorf("enter namespace %s: %w", ns, err)
+	}
+	return f()
 }
 
 // setSysctls writes values below /proc/sys in a namespace; one that this kernel lacks is
