@@ -47,6 +47,9 @@ func newGatewayHost(t *testing.T) *gatewayHost {
 	g.setUp()
 	g.tenants.run("ip", "route", "add", "default", "via", store.TransitKernel.String())
 	t.Cleanup(func() { g.run("nft", "delete", "table", "inet", tableName) })
+	eventually(t, "the links carry packets", func() bool { // the kernel raises them in its own time
+		return exec.Command("nsenter", "--net="+g.tenants.netns(), "--", "ping", "-c1", "-W1", "203.0.113.1").Run() == nil
+	})
 	return g
 }
 

@@ -130,6 +130,13 @@ func (h *host) startSwitch() {
 	h.run("ovsdb-tool", "create", h.path("conf.db"), "/usr/share/openvswitch/vswitch.ovsschema")
 	h.spawn("db.sock", "ovsdb-server", h.path("conf.db"), "--remote=punix:"+h.path("db.sock"), "--pidfile", "-vconsole:off")
 	h.vsctl("--no-wait", "init")
+	h.t.Cleanup(func() { // after the switch has ended: its devices outlive it
+		for _, name := range []string{store.GatewayInterface, store.BridgeName, "ovs-netdev"} {
+			if err := deleteLink(name); err != nil {
+				h.t.Error(err)
+			}
+		}
+	})
 	h.startVSwitchd()
 }
 
@@ -197,9 +204,14 @@ func (h *host) vsctl(args ...string) string {
 
 func (h *host) eventually(what string, holds func() bool) {
 	h.t.Helper()
+	eventually(h.t, what, holds)
+}
+
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
 	for deadline := time.Now().Add(patience); !holds(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			h.t.Fatalf("never: %s", what)
+			t.Fatalf("never: %s", what)
 		}
 	}
 }
