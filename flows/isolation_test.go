@@ -87,11 +87,25 @@ func (w *world) only(walk *simulate.Walk, to *port, what string) simulate.Packet
 	return walk.Deliveries[0].Packet
 }
 
+// nothing asks that a frame reached nobody, and was counted as refused where it ended.
 func (w *world) nothing(walk *simulate.Walk, what string) {
 	w.t.Helper()
 	if len(walk.Deliveries) > 0 {
 		w.fatalf("%s: delivered:\n%s", what, walk)
 	}
+	if !refused(walk.Hops[len(walk.Hops)-1].Result) {
+		w.fatalf("%s: vanished without a reason:\n%s", what, walk)
+	}
+}
+
+// refused tells whether a walk ended at a flow that counts drops by reason.
+func refused(r *simulate.Result) bool {
+	last := r.Trace[len(r.Trace)-1].Flow
+	if last == nil {
+		return false
+	}
+	class, ok := flows.Account(last)
+	return ok && class.Reason != ""
 }
 
 // count expects frames in the accounting.
@@ -303,8 +317,7 @@ func (w *world) spoofed(a *port) map[string]simulate.Packet {
 	stranger := simulate.Endpoint{MAC: store.MAC{2, 0xff, 0, 0, 0, 1}, IP: netip.MustParseAddr("10.0.0.250")}
 	notMyMAC, notMyIP := me, me
 	notMyMAC.MAC, notMyIP.IP = stranger.MAC, stranger.IP
-	liar := simulate.ARPReply(notMyIP, victim)
-	inside := simulate.ARPReply(me, victim)
+	inside := simulate.ARPRequest(me, w.router(a, me.IP))
 	inside.SetUint(of.FieldARPSHA, stranger.MAC.Uint64())
 	vlan := uint16(1 + w.IntN(int(w.vlans)+1))
 	return map[string]simulate.Packet{
@@ -315,8 +328,9 @@ func (w *world) spoofed(a *port) map[string]simulate.Packet {
 		"spoofed transit address":   simulate.UDP(simulate.Endpoint{MAC: me.MAC, IP: store.TransitAddress(1)}, router),
 		"the router's MAC":          simulate.UDP(simulate.Endpoint{MAC: store.RouterMAC, IP: me.IP}, victim),
 		"the kernel's MAC":          simulate.UDP(simulate.Endpoint{MAC: store.KernelMAC, IP: me.IP}, victim),
-		"ARP for another":           liar,
-		"ARP for another by MAC":    inside,
+		"ARP for another":           simulate.ARPReply(notMyIP, victim),
+		"ARP request by another":    simulate.ARPRequest(notMyIP, w.router(a, me.IP)),
+		"ARP request by a MAC":      inside,
 		"unsolicited ARP reply":     simulate.ARPReply(me, victim),
 		"tagged":                    simulate.UDP(me, victim).Tag(vlan),
 		"priority-tagged":           simulate.UDP(me, victim).Tag(0),
@@ -397,7 +411,7 @@ func (w *world) intrude() {
 
 func (w *world) unsent(h *simulate.Host, port uint32, p simulate.Packet, what string) {
 	result, err := h.Bridge.Run(p, port)
-	if err != nil || len(result.Outputs) > 0 {
+	if err != nil || len(result.Outputs) > 0 || !refused(result) {
 		w.fatalf("%s, host %s: %v\n%s", what, h.Name, err, result)
 	}
 }
