@@ -184,7 +184,7 @@ func (c *compiler) closed(priority uint16, prefix netip.Prefix) {
 
 func (c *compiler) closedVTEPs(h *store.Item[store.Host]) {
 	for _, vtep := range h.Value.VTEPs {
-		if vtep.Is4() {
+		if vtep.Is4() && validVTEP(vtep) {
 			c.closed(190, single(vtep))
 		}
 	}

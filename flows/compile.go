@@ -152,7 +152,7 @@ func (c *compiler) tenantAt(name string) (t tenantAt, ok bool) {
 		t.at = slices.Index(t.chain, c.host)
 	}
 	t.present = c.state.TenantPresent(c.host, name)
-	return t, t.here() && len(c.state.ContestedTenant(t.Item)) == 0
+	return t, t.here() && len(c.tenantProblems(t.Item)) == 0
 }
 
 // gatewayChain is the active host, then each draining one once.

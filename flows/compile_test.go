@@ -39,6 +39,20 @@ func TestProblems(t *testing.T) {
 		{"a subnet that overlaps another's", store.NetworkKey("t0", "x"), &store.Network{Number: 77, Subnets: []store.Subnet{
 			{Prefix: netip.MustParsePrefix("10.0.0.0/24"), Gateway: netip.MustParseAddr("10.0.0.1")}}},
 			[]string{"network t0/x", "network t0/default"}},
+		{"a tenant's number that has no conntrack zone", store.TenantKey("t0"), &store.Tenant{Number: store.MaxTenantNumber + 1},
+			[]string{"tenants/t0", "number 32768 is not between 1 and 32767"}},
+		{"the tunnel key of VLAN networks", store.NetworkKey("t0", "x"), &store.Network{Number: store.VLANTunnelKey},
+			[]string{"networks/t0/x", "number 16777215 is not between"}},
+		{"a VLAN id beyond 12 bits", store.NetworkKey("t0", "x"), &store.Network{Number: 77, Segmentation: store.SegmentationVLAN,
+			Segment: 4096}, []string{"networks/t0/x", "VLAN id 4096"}},
+		{"a subnet without its router", store.NetworkKey("t0", "x"), &store.Network{Number: 77, Subnets: []store.Subnet{
+			{Prefix: netip.MustParsePrefix("10.7.0.0/24")}}}, []string{"networks/t0/x", "subnet 10.7.0.0/24 has no router"}},
+		{"the router's MAC", store.PortKey("h1", "t0", "default", "x"), &store.Port{Number: 900, MAC: store.RouterMAC},
+			[]string{"ports/h1/t0/default/x", "MAC 02:00:5e:00:01:01 cannot be a port's"}},
+		{"an empty address", store.PortKey("h1", "t0", "default", "x"), &store.Port{Number: 900, MAC: store.MAC{2, 9},
+			Addresses: []netip.Prefix{{}}}, []string{"ports/h1/t0/default/x", "it has an empty address"}},
+		{"a number that stands for the gateway", store.PortKey("h1", "t0", "default", "x"), &store.Port{Number: gatewayPort,
+			MAC: store.MAC{2, 9}}, []string{"ports/h1/t0/default/x", "number 4294967295 is reserved"}},
 		{"a gateway host that is gone", store.GatewayKey("t0"), &store.Gateway{Active: "h9"},
 			[]string{"tenants/t0", "gateway host h9 is not registered"}},
 	}
@@ -53,7 +67,12 @@ func TestProblems(t *testing.T) {
 			if p, ok := tt.value.(*store.Port); ok {
 				sw.OFPort[p.Interface] = 999
 			}
-			_, problems := compileHost(s, sw)
+			flows, problems := compileHost(s, sw)
+			for _, f := range flows {
+				if owner := Owner(s, f.Cookie); strings.HasPrefix(owner, "port") && strings.HasSuffix(owner, "/x") {
+					t.Errorf("it has the flow %s", &f)
+				}
+			}
 			if !slices.ContainsFunc(problems, func(p store.Problem) bool {
 				return p.Object == tt.want[0] && strings.Contains(p.Text, tt.want[1])
 			}) {
@@ -97,7 +116,7 @@ func TestFloodEnds(t *testing.T) {
 			for i := range tt.hosts {
 				host := fmt.Sprint("h", i)
 				put(s, store.HostKey(host), &store.Host{VTEPs: []netip.Addr{netip.AddrFrom4([4]byte{172, 30, byte(i >> 8), byte(i)})}})
-				put(s, store.PortKey(host, "t", "n", "p"), &store.Port{Number: uint32(i + 1), MAC: store.MACFromUint64(uint64(i)),
+				put(s, store.PortKey(host, "t", "n", "p"), &store.Port{Number: uint32(i + 1), MAC: store.MACFromUint64(2<<40 + uint64(i)),
 					Interface: fmt.Sprint("sl-", i)})
 			}
 			floods := 0

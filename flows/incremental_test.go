@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
-	"slices"
 	"testing"
 
 	of "sluice/datapath/openflow"
@@ -88,10 +87,10 @@ func (w *world) wrong(host string) string {
 			return fmt.Sprintf("%s, of %s: %s", what, Owner(w.state, flows[0].Cookie), &flows[0])
 		}
 	}
-	var slicesOf []Slice
-	Slices(w.state, host, func(sl Slice) { slicesOf = append(slicesOf, sl) })
+	known := map[Slice]bool{}
+	Slices(w.state, host, func(sl Slice) { known[sl] = true })
 	for _, f := range desired {
-		if !slices.Contains(slicesOf, Slice(f.Cookie)) {
+		if !known[Slice(f.Cookie)] {
 			return fmt.Sprintf("Slices lacks that of %s", &f)
 		}
 	}

@@ -1,8 +1,6 @@
 package flows
 
 import (
-	"net/netip"
-
 	of "sluice/datapath/openflow"
 	"sluice/store"
 )
@@ -36,13 +34,13 @@ func (c *compiler) networkAt(name store.NetworkName) (n networkAt, ok bool) {
 	}
 	n.tenant, ok = c.tenantAt(name.Tenant)
 	n.present = len(c.state.PortsAt(c.host, name)) > 0
-	return n, ok && len(c.state.ContestedNetwork(n.Item)) == 0
+	return n, ok && len(c.networkProblems(n.Item)) == 0
 }
 
 // network emits a network's segment, its router and its broadcast domain. A host with
 // another network of the tenant routes to this one; one without any holds nothing of it.
 func (c *compiler) network(item *store.Item[store.Network]) {
-	c.problems = append(c.problems, c.state.ContestedNetwork(item)...)
+	c.problems = append(c.problems, c.networkProblems(item)...)
 	n, ok := c.networkAt(item.Key.NetworkName())
 	if !ok {
 		return
@@ -50,6 +48,10 @@ func (c *compiler) network(item *store.Item[store.Network]) {
 	c.slice = networkSlice(n.tenant.number(), n.Value.Number)
 	c.segment(&n)
 	for _, subnet := range n.Value.Subnets {
+		if !validSubnet(subnet) {
+			c.problem(n.Key.Short(), "subnet %s has no router at %s: set its gateway to an address in it", subnet.Prefix, subnet.Gateway)
+			continue
+		}
 		c.subnet(&n, subnet)
 	}
 	if n.present {
@@ -137,7 +139,7 @@ func copies(ports []uint32, first uint8) []of.Action {
 func (c *compiler) programmed(name store.NetworkName) []uint32 {
 	var numbers []uint32
 	for _, p := range c.state.PortsAt(c.host, name) {
-		if c.ofport[p.Value.Interface] != 0 && len(c.state.ContestedPort(p)) == 0 {
+		if c.ofport[p.Value.Interface] != 0 && len(c.portProblems(p)) == 0 {
 			numbers = append(numbers, p.Value.Number)
 		}
 	}
@@ -159,14 +161,4 @@ func (c *compiler) mayFlood(n *networkAt, hosts, ports int) bool {
 		return false
 	}
 	return true
-}
-
-// family tells whether a list of prefixes has an address of a family.
-func family(prefixes []netip.Prefix, is func(netip.Addr) bool) bool {
-	for _, p := range prefixes {
-		if is(p.Addr()) {
-			return true
-		}
-	}
-	return false
 }

@@ -11,8 +11,10 @@ func (c *compiler) peer(h *store.Item[store.Host]) {
 	c.slice = peerSlice(h.Key.Host)
 	if c.tunnel != 0 {
 		for _, vtep := range h.Value.VTEPs {
-			c.flow(tableClassify, 100, match(inPort(c.tunnel), tunnelFrom(vtep)),
-				load(regOrigin, originTunnel), goTo(tableDecap))
+			if validVTEP(vtep) {
+				c.flow(tableClassify, 100, match(inPort(c.tunnel), tunnelFrom(vtep)),
+					load(regOrigin, originTunnel), goTo(tableDecap))
+			}
 		}
 	}
 	c.closedVTEPs(h)

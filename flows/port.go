@@ -20,7 +20,10 @@ type portAt struct {
 // port emits one port: its security and delivery where it is attached here, and on each
 // host of its tenant the way to it.
 func (c *compiler) port(item *store.Item[store.Port]) {
-	c.problems = append(c.problems, c.state.ContestedPort(item)...)
+	if problems := c.portProblems(item); len(problems) > 0 {
+		c.problems = append(c.problems, problems...)
+		return
+	}
 	p, ok := c.portAt(item)
 	if !ok {
 		return
@@ -36,7 +39,7 @@ func (c *compiler) port(item *store.Item[store.Port]) {
 // as when its interface is missing here or its host has no VTEP.
 func (c *compiler) portAt(item *store.Item[store.Port]) (p portAt, ok bool) {
 	p = portAt{Item: item}
-	if p.network, ok = c.networkAt(item.Key.NetworkName()); !ok || len(c.state.ContestedPort(item)) > 0 {
+	if p.network, ok = c.networkAt(item.Key.NetworkName()); !ok {
 		return p, false
 	}
 	if item.Key.Host == c.host {

@@ -10,7 +10,7 @@ import (
 // tenant emits a tenant's counters and its way out.
 func (c *compiler) tenant(item *store.Item[store.Tenant]) {
 	c.slice = tenantSlice(item.Value.Number)
-	c.problems = append(c.problems, c.state.ContestedTenant(item)...)
+	c.problems = append(c.problems, c.tenantProblems(item)...)
 	t, ok := c.tenantAt(item.Key.Tenant)
 	if !ok {
 		return
@@ -112,7 +112,7 @@ func (c *compiler) gatewayHost(t *tenantAt) {
 func (c *compiler) routerAddress(tenant string) netip.Addr {
 	for n := range c.state.NetworksOf(tenant) {
 		for _, subnet := range n.Value.Subnets {
-			if subnet.Gateway.Is4() {
+			if validSubnet(subnet) && subnet.Gateway.Is4() {
 				return subnet.Gateway
 			}
 		}
@@ -122,7 +122,7 @@ func (c *compiler) routerAddress(tenant string) netip.Addr {
 
 // vtep is the tunnel address of a host, or the zero address.
 func (c *compiler) vtep(host string) netip.Addr {
-	if h := c.state.Host(host); h != nil {
+	if h := c.state.Host(host); h != nil && validVTEP(h.Value.VTEP()) {
 		return h.Value.VTEP()
 	}
 	return netip.Addr{}

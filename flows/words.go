@@ -109,6 +109,16 @@ func ipType(a netip.Addr) of.MatchField {
 
 func single(a netip.Addr) netip.Prefix { return netip.PrefixFrom(a, a.BitLen()) }
 
+// family tells whether a list of prefixes has an address of a family.
+func family(prefixes []netip.Prefix, is func(netip.Addr) bool) bool {
+	for _, p := range prefixes {
+		if is(p.Addr()) {
+			return true
+		}
+	}
+	return false
+}
+
 // tunnelFrom matches the VTEP that sent a frame.
 func tunnelFrom(vtep netip.Addr) of.MatchField {
 	return of.IsValue(ipField(single(vtep), of.FieldTunSrc, of.FieldTunIPv6Src), of.Address(vtep))
