@@ -5,12 +5,14 @@ import "bytes"
 // maxNesting is how deep actions may stand inside of each other; deeper ones stay opaque.
 const maxNesting = 8
 
+// decoder reads flows. Its scratch space serves one action after the other.
+type decoder struct{ scratch []byte }
+
 // decodeActions reads the actions that fill b and appends them to out. Bad framing is an
 // error; an action that this package does not model, or whose bytes are not those that it
 // would send for what it read, is kept as it is: nothing is lost, nothing made up. Only the
 // max_len of an output goes, which says nothing for other ports than the controller.
-func decodeActions(out []Action, b []byte, depth int) ([]Action, error) {
-	var scratch [128]byte
+func (d *decoder) decodeActions(out []Action, b []byte, depth int) ([]Action, error) {
 	for len(b) > 0 {
 		if len(b) < 8 {
 			return nil, malformed("an action needs 8 bytes, %d are left", len(b))
@@ -20,8 +22,8 @@ func decodeActions(out []Action, b []byte, depth int) ([]Action, error) {
 			return nil, malformed("action %d says %d bytes, %d are left", kind, length, len(b))
 		}
 		raw := b[:length]
-		a := decodeAction(raw, depth)
-		if _, output := a.(Output); !output && (a == nil || !bytes.Equal(appendAction(scratch[:0], a), raw)) {
+		a := d.decodeAction(raw, depth)
+		if a == nil || !d.sends(a, raw) {
 			a = Opaque{string(raw)}
 		}
 		out = append(out, a)
@@ -30,10 +32,19 @@ func decodeActions(out []Action, b []byte, depth int) ([]Action, error) {
 	return out, nil
 }
 
+// sends tells whether the action goes out as the bytes that it was read from.
+func (d *decoder) sends(a Action, raw []byte) bool {
+	if _, ok := a.(Output); ok {
+		return true
+	}
+	d.scratch = appendAction(d.scratch[:0], a)
+	return bytes.Equal(d.scratch, raw)
+}
+
 // decodeAction reads one action, at least eight bytes and padded to eight. It may read what
 // is not there as zero; whoever calls it compares what it would send with what came. Nil:
 // not known.
-func decodeAction(b []byte, depth int) Action {
+func (d *decoder) decodeAction(b []byte, depth int) Action {
 	switch be.Uint16(b) {
 	case actionOutput:
 		return decodeOutput(b)
@@ -49,7 +60,7 @@ func decodeAction(b []byte, depth int) Action {
 		return decodeSetField(b[4:], false)
 	case actionExperimenter:
 		if len(b) >= 16 && be.Uint32(b[4:]) == niciraExperimenter {
-			return decodeNicira(be.Uint16(b[8:]), b[10:], depth)
+			return d.decodeNicira(be.Uint16(b[8:]), b[10:], depth)
 		}
 	}
 	return nil
@@ -86,7 +97,7 @@ func decodeSetField(b []byte, masked bool) Action {
 }
 
 // decodeNicira reads a Nicira action from its body on: at least six bytes.
-func decodeNicira(subtype uint16, b []byte, depth int) Action {
+func (d *decoder) decodeNicira(subtype uint16, b []byte, depth int) Action {
 	switch subtype {
 	case niciraSetField:
 		return decodeSetField(b, true)
@@ -101,7 +112,7 @@ func decodeNicira(subtype uint16, b []byte, depth int) Action {
 	case niciraCTClear:
 		return CTClear{}
 	case niciraClone:
-		if inner, ok := decodeNested(b[6:], depth); ok {
+		if inner, ok := d.decodeNested(b[6:], depth); ok {
 			return Clone{inner}
 		}
 		return nil
@@ -109,11 +120,11 @@ func decodeNicira(subtype uint16, b []byte, depth int) Action {
 	if len(b) < 14 {
 		return nil
 	}
-	return decodeSubfieldAction(subtype, b, depth)
+	return d.decodeSubfieldAction(subtype, b, depth)
 }
 
 // decodeSubfieldAction reads the Nicira actions of 24 bytes and more.
-func decodeSubfieldAction(subtype uint16, b []byte, depth int) Action {
+func (d *decoder) decodeSubfieldAction(subtype uint16, b []byte, depth int) Action {
 	switch subtype {
 	case niciraLoad:
 		return Load{Target: packedSubfield(be.Uint32(b[2:]), be.Uint16(b)), Value: be.Uint64(b[6:])}
@@ -128,7 +139,7 @@ func decodeSubfieldAction(subtype uint16, b []byte, depth int) Action {
 	case niciraPop:
 		return Pop{subfield(be.Uint32(b[2:]), be.Uint16(b), be.Uint16(b[6:]))}
 	case niciraCT:
-		return decodeCT(b, depth)
+		return d.decodeCT(b, depth)
 	}
 	return nil
 }
@@ -157,15 +168,15 @@ func packedSubfield(header uint32, packed uint16) Subfield {
 	return subfield(header, packed>>6, packed&0x3f+1)
 }
 
-func decodeNested(b []byte, depth int) ([]Action, bool) {
+func (d *decoder) decodeNested(b []byte, depth int) ([]Action, bool) {
 	if depth >= maxNesting || len(b) == 0 {
 		return nil, len(b) == 0
 	}
-	inner, err := decodeActions(nil, b, depth+1)
+	inner, err := d.decodeActions(nil, b, depth+1)
 	return inner, err == nil
 }
 
-func decodeCT(b []byte, depth int) Action {
+func (d *decoder) decodeCT(b []byte, depth int) Action {
 	flags := be.Uint16(b)
 	a := CT{Commit: flags&ctCommit != 0, Force: flags&ctForce != 0, Table: b[8], ALG: be.Uint16(b[12:])}
 	if source := be.Uint32(b[2:]); source != 0 {
@@ -181,7 +192,7 @@ func decodeCT(b []byte, depth int) Action {
 		}
 		rest = rest[n:]
 	}
-	exec, ok := decodeNested(rest, depth)
+	exec, ok := d.decodeNested(rest, depth)
 	if !ok {
 		return nil
 	}

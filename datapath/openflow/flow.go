@@ -1,8 +1,8 @@
 package openflow
 
 // Flow is one flow entry (OpenFlow 1.3, 5.2). Instructions stand in Actions too, in the
-// order in which ovs-ofctl prints them: apply-actions first, then write_metadata, then
-// goto_table last.
+// order in which a switch executes them and ovs-ofctl prints them: Meter, the actions to
+// apply, ClearActions, WriteActions, WriteMetadata, GotoTable.
 type Flow struct {
 	Table       uint8
 	Priority    uint16
@@ -71,7 +71,8 @@ const (
 const TableAll uint8 = 0xff
 
 type (
-	// Output sends the frame to a port: output:1, IN_PORT.
+	// Output sends the frame to a port: output:1, IN_PORT. To PortController it reads back
+	// as a Controller.
 	Output struct{ Port uint32 }
 	// OutputField sends it to the port that a register holds: output:NXM_NX_REG0[].
 	OutputField struct{ Source Subfield }
@@ -80,7 +81,7 @@ type (
 		Field       Field
 		Value, Mask Value // zero Mask: the whole field
 	}
-	// Load writes bits of a field: load:0x5->NXM_NX_REG0[0..15].
+	// Load writes bits of a field, at most 64: load:0x5->NXM_NX_REG0[0..15].
 	Load struct {
 		Target Subfield
 		Value  uint64
@@ -134,9 +135,10 @@ type (
 	WriteActions struct{ Actions []Action }
 	// ClearActions is the clear-actions instruction.
 	ClearActions struct{}
-	// Note carries bytes that do nothing.
+	// Note carries bytes that do nothing. The wire pads them with zeroes to six more than a
+	// multiple of eight.
 	Note struct{ Data string }
-	// Conjunction makes the flow a part of a conjunctive match.
+	// Conjunction makes the flow a part of a conjunctive match. Clause counts from 1.
 	Conjunction struct {
 		ID              uint32
 		Clause, Clauses uint8
@@ -153,6 +155,7 @@ type Subfield struct {
 }
 
 // NAT is the nat(...) argument of CT. All zero: translate by the connection's own record.
+// A range has its lower end in Min; Max is zero where it is no range.
 type NAT struct {
 	Source, Destination bool // at most one
 	// MinAddress and MaxAddress are the range, as Value; V6 tells their family.

@@ -102,18 +102,18 @@ func DecodeFlowMod(message []byte) (FlowMod, error) {
 	case removes && (be.Uint32(b[28:]) != PortAny || be.Uint32(b[32:]) != anyGroup):
 		return FlowMod{}, malformed("flow mod restricted by output port or group")
 	}
-	err = m.Flow.decodeRest(b[flowModLength-headerLength:])
+	err = new(decoder).decodeRest(&m.Flow, b[flowModLength-headerLength:])
 	return m, err
 }
 
 // decodeRest reads the match and the instructions that fill b.
-func (f *Flow) decodeRest(b []byte) error {
+func (d *decoder) decodeRest(f *Flow, b []byte) error {
 	match, unknown, n, err := decodeMatch(b)
 	if err != nil {
 		return err
 	}
 	f.Match, f.Unknown = match, unknown
-	f.Actions, err = decodeInstructions(b[n:])
+	f.Actions, err = d.decodeInstructions(b[n:])
 	return err
 }
 

@@ -90,7 +90,7 @@ func appendInstruction(b []byte, kind uint16, a Action) []byte {
 
 // decodeInstructions reads the instructions that fill b, into the canonical order. It
 // refuses an instruction that it does not know: nothing could be shown in its place.
-func decodeInstructions(b []byte) ([]Action, error) {
+func (d *decoder) decodeInstructions(b []byte) ([]Action, error) {
 	var found [instructionMeter + 1][]byte
 	for len(b) > 0 {
 		if len(b) < 8 {
@@ -109,10 +109,10 @@ func decodeInstructions(b []byte) ([]Action, error) {
 		found[kind] = b[:length]
 		b = b[length:]
 	}
-	return decodeInOrder(&found)
+	return d.decodeInOrder(&found)
 }
 
-func decodeInOrder(found *[instructionMeter + 1][]byte) ([]Action, error) {
+func (d *decoder) decodeInOrder(found *[instructionMeter + 1][]byte) ([]Action, error) {
 	var out []Action
 	if apply := found[instructionApplyActions]; apply != nil {
 		n := 0
@@ -128,7 +128,7 @@ func decodeInOrder(found *[instructionMeter + 1][]byte) ([]Action, error) {
 			continue
 		}
 		var err error
-		if out, err = decodeInstruction(out, kind, found[kind]); err != nil {
+		if out, err = d.decodeInstruction(out, kind, found[kind]); err != nil {
 			return nil, err
 		}
 	}
@@ -138,19 +138,19 @@ func decodeInOrder(found *[instructionMeter + 1][]byte) ([]Action, error) {
 	return out, nil
 }
 
-func decodeInstruction(out []Action, kind uint16, b []byte) ([]Action, error) {
+func (d *decoder) decodeInstruction(out []Action, kind uint16, b []byte) ([]Action, error) {
 	if want := instructionSize(kind); want != 0 && want != len(b) {
 		return nil, malformed("instruction %d has %d bytes, must have %d", kind, len(b), want)
 	}
 	switch kind {
 	case instructionApplyActions:
-		return decodeActions(out, b[8:], 0)
+		return d.decodeActions(out, b[8:], 0)
 	case instructionGotoTable:
 		return append(out, GotoTable{b[4]}), nil
 	case instructionWriteMetadata:
 		return append(out, WriteMetadata{be.Uint64(b[8:]), be.Uint64(b[16:])}), nil
 	case instructionWriteActions:
-		inner, err := decodeActions(nil, b[8:], 0)
+		inner, err := d.decodeActions(nil, b[8:], 0)
 		return append(out, WriteActions{inner}), err
 	case instructionClearActions:
 		return append(out, ClearActions{}), nil

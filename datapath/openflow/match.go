@@ -61,16 +61,13 @@ func In(f Field, p netip.Prefix) MatchField {
 }
 
 // NewMatch sorts fields into a match and leaves out those that match anything. Wide
-// registers, vlan_tci and an exact ip_frag of zero come out under the names that Open
-// vSwitch reads back for them. Of a field given twice the last one counts.
+// registers and vlan_tci come out under the names that Open vSwitch reads back for them. Of
+// a field given twice the last one counts.
 func NewMatch(fields ...MatchField) Match {
 	m := make(Match, 0, len(fields)+1)
 	for _, f := range fields {
 		if f.Mask.IsZero() {
 			continue
-		}
-		if f.Field == FieldIPFrag && f.Value.IsZero() {
-			f.Mask = U64(1) // no fragment at all: the bit for later ones says nothing more
 		}
 		m = append(m, f)
 		for i := len(m) - 1; i < len(m); i++ {

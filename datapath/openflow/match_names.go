@@ -47,6 +47,7 @@ func (v Value) part(offset int) Value {
 }
 
 // splitTCI leaves a match of single priority bits alone: OpenFlow has no other name for it.
+// That there is no tag says the priority too.
 func splitTCI(m Match, i int) Match {
 	v, mask := m[i].Value.Lo, m[i].Mask.Lo
 	pcp := mask & vlanPCPMask
@@ -57,7 +58,7 @@ func splitTCI(m Match, i int) Match {
 	if mask&vlanVIDMask != 0 {
 		m = append(m, MatchField{Field: FieldVLANVID, Value: U64(v & vlanVIDMask), Mask: U64(mask & vlanVIDMask)})
 	}
-	if pcp != 0 {
+	if untagged := v&vlanPresent == 0 && mask&vlanPresent != 0; pcp != 0 && (!untagged || v&vlanPCPMask != 0) {
 		m = append(m, Is(FieldVLANPCP, v>>vlanPCPLow))
 	}
 	return m

@@ -223,7 +223,7 @@ func decodeMatch(b []byte) (m Match, unknown string, size int, err error) {
 
 func decodeFields(b []byte) (Match, string, error) {
 	var unknown []byte
-	m := make(Match, 0, 8)
+	m := make(Match, 0, countFields(b))
 	for len(b) > 0 {
 		e, err := nextOXM(b)
 		if err != nil {
@@ -242,6 +242,16 @@ func decodeFields(b []byte) (Match, string, error) {
 	}
 	m, err := canonical(m)
 	return m, string(unknown), err
+}
+
+// countFields is how many fields b holds if its framing is right.
+func countFields(b []byte) int {
+	n := 0
+	for len(b) >= 4 {
+		b = b[min(4+int(b[3]), len(b)):]
+		n++
+	}
+	return n
 }
 
 // canonical sorts a match whose fields are its own, and writes each thing that has several

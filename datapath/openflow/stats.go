@@ -108,6 +108,7 @@ func DecodeFlowStats(message []byte, yield func(*FlowStats) bool) (more bool, er
 	if err != nil {
 		return false, err
 	}
+	var d decoder
 	for len(b) > 0 {
 		if len(b) < flowStatsLength {
 			return false, malformed("a flow's statistics need %d bytes, %d are left", flowStatsLength, len(b))
@@ -116,7 +117,7 @@ func DecodeFlowStats(message []byte, yield func(*FlowStats) bool) (more bool, er
 		if length < flowStatsLength || length > len(b) {
 			return false, malformed("a flow's statistics say %d bytes, %d are left", length, len(b))
 		}
-		f, err := decodeFlowStats(b[:length])
+		f, err := d.decodeFlowStats(b[:length])
 		if err != nil {
 			return false, err
 		}
@@ -128,13 +129,13 @@ func DecodeFlowStats(message []byte, yield func(*FlowStats) bool) (more bool, er
 	return more, nil
 }
 
-func decodeFlowStats(b []byte) (*FlowStats, error) {
+func (d *decoder) decodeFlowStats(b []byte) (*FlowStats, error) {
 	f := &FlowStats{
 		Flow: Flow{Table: b[2], Priority: be.Uint16(b[12:]), IdleTimeout: be.Uint16(b[14:]),
 			HardTimeout: be.Uint16(b[16:]), Flags: Flags(be.Uint16(b[18:])), Cookie: be.Uint64(b[24:])},
 		Seconds: be.Uint32(b[4:]), Packets: be.Uint64(b[32:]), Bytes: be.Uint64(b[40:]),
 	}
-	return f, f.decodeRest(b[flowStatsLength:])
+	return f, d.decodeRest(&f.Flow, b[flowStatsLength:])
 }
 
 // AppendFlowStatsReply starts one part of a flow statistics reply at the end of b. Flows

@@ -356,11 +356,12 @@ func appendFlags(b []byte, names []string, v, mask uint64, whole bool) []byte {
 	return b
 }
 
-// fragNames are what ip_frag can say; both bits of "no" under a full mask have no word.
+// fragNames are what ip_frag can say. Its low bit is that of any fragment, the other that
+// of all but the first.
 var fragNames = [...]struct {
 	word        string
 	value, mask uint64
-}{{"no", 0, 1}, {"yes", 1, 1}, {"first", 1, 3}, {"later", 3, 3}, {"not_later", 0, 2}}
+}{{"no", 0, 3}, {"yes", 1, 1}, {"first", 1, 3}, {"later", 3, 3}, {"not_later", 0, 2}}
 
 func appendFrag(b []byte, f *MatchField) []byte {
 	for _, n := range fragNames {
