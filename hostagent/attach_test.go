@@ -2,12 +2,15 @@ package hostagent
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sync/errgroup"
 
 	"sluice/hostagent/api"
 	"sluice/store"
@@ -184,5 +187,56 @@ func TestAttachWarnsOfHostsBehind(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"not yet realized on h2"}, got.Warnings); diff != "" {
 		t.Errorf("warnings: -want +got\n%s", diff)
+	}
+}
+
+// TestManyAtOnce attaches and detaches many containers side by side.
+func TestManyAtOnce(t *testing.T) {
+	const many = 40
+	h := newHost(t)
+	h.realizeAll()
+	_, c, _ := h.agent()
+	empty := h.traces()
+	boxes := make([]*container, many)
+	for n := range boxes {
+		boxes[n] = newContainer(t)
+	}
+	var mu sync.Mutex
+	addresses := make(map[string]string)
+	inParallel(t, many, func(n int) error {
+		name := fmt.Sprintf("a%d", n)
+		got, err := c.Attach(t.Context(), attachTo("alice", name, boxes[n]))
+		if err != nil {
+			return err
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		for _, address := range got.Addresses {
+			if other, taken := addresses[address]; taken {
+				return fmt.Errorf("%s and %s both have %s", name, other, address)
+			}
+			addresses[address] = name
+		}
+		return nil
+	})
+	if got, want := len(h.traces()), 3*many; got != want {
+		t.Errorf("%d links, rows and keys, want %d", got, want)
+	}
+	inParallel(t, many, func(n int) error {
+		return c.Detach(t.Context(), api.DetachRequest{Tenant: "alice", Name: fmt.Sprintf("a%d", n)})
+	})
+	if diff := cmp.Diff(empty, h.traces()); diff != "" {
+		t.Errorf("after detach: -want +got\n%s", diff)
+	}
+}
+
+func inParallel(t *testing.T, n int, do func(int) error) {
+	t.Helper()
+	var g errgroup.Group
+	for i := range n {
+		g.Go(func() error { return do(i) })
+	}
+	if err := g.Wait(); err != nil {
+		t.Error(err)
 	}
 }
