@@ -14,8 +14,8 @@ type Mod = openflow.FlowMod
 // Bundle is changes that belong together: the switch makes all of them or none.
 type Bundle struct{ Mods []Mod }
 
-// bundleFlags: all or nothing, in this order (EXT-230, 4.1). Without them Open vSwitch
-// keeps neither promise.
+// bundleFlags: all or nothing, in this order (EXT-230, 4.1). Open vSwitch 3.1 does both
+// unasked; the flags make it a promise.
 const bundleFlags = openflow.BundleAtomic | openflow.BundleOrdered
 
 // RefusedError says which change a switch refused, and why.

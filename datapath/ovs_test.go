@@ -326,6 +326,15 @@ func TestMastership(t *testing.T) {
 	if err := a.Commit(ctx, bundle); err != nil {
 		t.Errorf("Commit of the master: %v", err)
 	}
+	if e, ok := nextEvent(t, b).(datapath.Demoted); !ok {
+		t.Errorf("event %#v, want Demoted", e)
+	}
+	if err := b.Become(ctx, datapath.RoleMaster, 8); err != nil { // and to and fro again
+		t.Fatal(err)
+	}
+	if e, ok := nextEvent(t, a).(datapath.Demoted); !ok {
+		t.Errorf("event %#v, want Demoted", e)
+	}
 }
 
 // Packet-ins are not sent, even where a flow asks for them.

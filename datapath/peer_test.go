@@ -64,8 +64,8 @@ func session(t *testing.T, o datapath.Options) (*peer, *datapath.Switch) {
 
 func (p *peer) handshake(id uint64) {
 	p.t.Helper()
-	p.send(openflow.AppendHello(nil, 1))
 	p.expect(openflow.TypeHello)
+	p.send(openflow.AppendHello(nil, 1))
 	request := p.expect(openflow.TypeFeaturesRequest)
 	p.expect(openflow.TypeExperimenter) // what it shall say unasked
 	p.send(openflow.AppendFeaturesReply(nil, xid(request), openflow.Features{DatapathID: id}))
@@ -342,6 +342,31 @@ func TestSlowCaller(t *testing.T) {
 	if err := <-cutOff; err == nil || !strings.Contains(err.Error(), "not taken in time") {
 		t.Errorf("the slow caller's dump says %v", err)
 	}
+}
+
+// A switch may read no further request until its replies are taken, as Open vSwitch does: the
+// replies must be taken then although requests wait to be sent.
+func TestRequestsAndRepliesDoNotWaitForEachOther(t *testing.T) {
+	ours, theirs := net.Pipe() // which keeps nothing: what is not read is not written
+	o := patient(t)
+	o.QueueBytes = 1
+	c := serve(t, &lastConn{Conn: ours, closed: make(chan struct{})}, o)
+	p := &peer{theirs, t}
+	p.handshake(1)
+	s := c.next(t)
+	const cookies = 100
+	go func() {
+		defer theirs.Close()
+		for range cookies {
+			request := p.expect(openflow.TypeMultipartRequest)
+			for part := range 2 * 8 { // more than wait for the caller
+				p.send(openflow.EndMessage(openflow.AppendFlowStatsReply(nil, xid(request), part < 15), 0))
+			}
+		}
+		p.receive() // until our side is done
+	}()
+	check(t, "flows", []string{}, dump(t, deadline(t), s, make([]uint64, cookies)))
+	s.Close(nil)
 }
 
 // A reply that cannot be read ends the session, and the call says why.
