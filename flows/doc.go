@@ -2,7 +2,7 @@
 //
 // In the loop it stands between store and datapath: State.Apply says what changed,
 // Affected which slices of which hosts that touches, Compile what such a slice holds
-// now, and Diff what must be sent. Pipeline, in pipeline.go, is the contract of every
+// now, and Diff what must be sent. Tables, in pipeline.go, is the contract of every
 // table that a flow may stand in.
 //
 // It is pure, and must stay so: no context, clock, logger or socket enters here, and

@@ -54,8 +54,13 @@ func startOVS(t *testing.T) *ovs {
 	o.run(t, "ovs-vsctl", "--db=unix:"+o.path("db.sock"), "--no-wait", "init")
 	o.run(t, "ovs-vswitchd", "unix:"+o.path("db.sock"), "--unixctl="+o.path("vs.ctl"), "--disable-system", "--enable-dummy",
 		"--pidfile="+o.path("vs.pid"), "--log-file="+o.path("vs.log"), "-vconsole:off", "--detach")
-	o.run(t, "ovs-vsctl", "--db=unix:"+o.path("db.sock"), "add-br", "br0", "--", "set", "bridge", "br0",
-		"datapath_type=dummy", "fail_mode=secure")
+	bridge := []string{"--db=unix:" + o.path("db.sock"), "add-br", "br0", "--", "set", "bridge", "br0",
+		"datapath_type=dummy", "fail_mode=secure"}
+	for _, port := range []string{"1", "200"} {
+		bridge = append(bridge, "--", "add-port", "br0", "p"+port, "--", "set", "interface", "p"+port, "type=dummy",
+			"ofport_request="+port)
+	}
+	o.run(t, "ovs-vsctl", bridge...)
 	return o
 }
 
