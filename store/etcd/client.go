@@ -89,7 +89,10 @@ func Connect(ctx context.Context, o Options) (*Client, error) {
 			o.Log.Warn("etcd does not answer", "endpoints", endpoints, "err", err, "retry", next.Round(time.Millisecond))
 		}))
 	if err != nil {
-		return nil, fmt.Errorf("connect to etcd at %s: %w", endpoints, errors.Join(err, last))
+		if last != nil && !errors.Is(last, err) {
+			err = fmt.Errorf("%w: %w", last, err)
+		}
+		return nil, fmt.Errorf("connect to etcd at %s: %w", endpoints, err)
 	}
 	return &Client{
 		etcd: client, log: o.Log, endpoints: endpoints, problems: map[string]store.Problem{},

@@ -70,3 +70,35 @@ func TestConnectNamesWhatDoesNotAnswer(t *testing.T) {
 		t.Errorf("error does not name %s: %v", endpoint, err)
 	}
 }
+
+// A client that is started first waits for its server.
+func TestConnectWaits(t *testing.T) {
+	client, connected := freeURL(t), make(chan error)
+	go func() {
+		c, err := Connect(testContext(t), Options{Endpoints: []string{client}})
+		if err == nil {
+			err = second(c.CreateTenant(testContext(t), TenantSpec{Name: "alice"}))
+			c.Close()
+		}
+		connected <- err
+	}()
+	e, err := StartEmbedded(testContext(t), EmbedOptions{Dir: t.TempDir(), ClientURL: client, PeerURL: freeURL(t)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(e.Close)
+	if err := <-connected; err != nil {
+		t.Error(err)
+	}
+}
+
+// Writes to a server that went away fail with what a user can read.
+func TestServerAway(t *testing.T) {
+	e := serve(t)
+	c := connect(t, e.Endpoints()...)
+	e.Close()
+	ctx, cancel := shortContext(t)
+	defer cancel()
+	_, err := c.CreateTenant(ctx, TenantSpec{Name: "alice"})
+	expect(t, err, ErrUnavailable, e.Endpoints()[0], "alice")
+}

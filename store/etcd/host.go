@@ -2,7 +2,6 @@ package etcd
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -31,8 +30,11 @@ type Registration struct {
 // (the operator deletes that host first, so that its ports are not mixed with ours). A
 // lease key of the same incarnation is replaced, and its holder told through Lost.
 func (c *Client) RegisterHost(ctx context.Context, name string, h store.Host) (*Registration, error) {
-	if err := errors.Join(store.ValidateName(name), incarnated(h)); err != nil {
-		return nil, fmt.Errorf("register host %s: %w: %w", name, ErrInvalid, err)
+	if err := store.ValidateName(name); err != nil {
+		return nil, fmt.Errorf("register host: %w: %w", ErrInvalid, err)
+	}
+	if h.Incarnation == "" {
+		return nil, fmt.Errorf("register host %s: %w: it has no incarnation", name, ErrInvalid)
 	}
 	lease, err := c.GrantLease(ctx, hostTTL)
 	if err != nil {
@@ -40,19 +42,15 @@ func (c *Client) RegisterHost(ctx context.Context, name string, h store.Host) (*
 	}
 	created, err := retry(ctx, func() (store.Revision, error) { return c.registerHost(ctx, name, h, lease) })
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("register host %s: %w", name, err), lease.Close())
+		if failed := lease.Close(); failed != nil {
+			c.log.Warn("lease is left to expire", "host", name, "err", failed)
+		}
+		return nil, fmt.Errorf("register host %s: %w", name, err)
 	}
 	watch, stop := context.WithCancel(context.WithoutCancel(ctx))
 	r := &Registration{Created: created, Host: h, Lease: lease, name: name, lost: make(chan struct{}), stop: stop}
 	go r.hold(watch, c)
 	return r, nil
-}
-
-func incarnated(h store.Host) error {
-	if h.Incarnation == "" {
-		return errors.New("the host has no incarnation")
-	}
-	return nil
 }
 
 // registerHost returns the create revision of the host's key.
@@ -264,7 +262,10 @@ func (c *Client) ClearHost(ctx context.Context, name string, at store.Revision) 
 		}
 		return flush()
 	})
-	return last, errors.Join(err, flush())
+	if err != nil {
+		return last, err
+	}
+	return last, flush()
 }
 
 // removePorts removes ports, each unless it changed, in as few transactions as fit.

@@ -3,6 +3,7 @@ package etcd
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -33,6 +34,61 @@ func TestLease(t *testing.T) {
 	}
 	if err := lease.Close(); err != nil {
 		t.Errorf("closing it again: %v", err)
+	}
+}
+
+// A lease is kept over a restart of the server, longer than it lives without word.
+func TestLeaseAcrossRestart(t *testing.T) {
+	o := EmbedOptions{Dir: t.TempDir(), ClientURL: freeURL(t), PeerURL: freeURL(t)}
+	first, err := StartEmbedded(testContext(t), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lease, err := connect(t, o.ClientURL).GrantLease(testContext(t), 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first.Close()
+	again, err := StartEmbedded(testContext(t), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(again.Close)
+	select {
+	case <-lease.Lost():
+		t.Error("the lease was lost")
+	case <-time.After(4 * time.Second):
+	}
+	left, err := connect(t, o.ClientURL).etcd.TimeToLive(testContext(t), lease.ID)
+	if err != nil || left.TTL <= 0 {
+		t.Errorf("the server's lease: %+v, %v", left, err)
+	}
+}
+
+func TestPutStatusInParts(t *testing.T) {
+	c := start(t)
+	var events []store.Event
+	for i := range 2*maxOps + 1 {
+		events = append(events, store.Event{Key: store.StatusHostKey(numbered(i)), Object: &store.StatusHost{State: store.HostDown}})
+	}
+	large := &store.StatusHost{Problems: store.Problems{{Text: strings.Repeat("x", maxBytes/2)}}}
+	for i := range 4 {
+		events[i].Object = large
+	}
+	if err := c.PutStatus(testContext(t), events); err != nil {
+		t.Fatal(err)
+	}
+	if got := keysUnder(t, c, "status/hosts/"); len(got) != len(events) {
+		t.Errorf("%d of %d are held", len(got), len(events))
+	}
+	for i := range events {
+		events[i].Object = nil
+	}
+	if err := c.PutStatus(testContext(t), events); err != nil {
+		t.Fatal(err)
+	}
+	if got := keysUnder(t, c, "status/hosts/"); len(got) != 0 {
+		t.Errorf("%d are left", len(got))
 	}
 }
 

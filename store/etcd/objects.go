@@ -103,26 +103,34 @@ func (c *Client) Delete(ctx context.Context, key store.Key) (store.Revision, err
 }
 
 // PutStatus writes status objects, and deletes those whose Object is nil, in one
-// transaction; beyond 120 of them in several, in the given order.
+// transaction. More than 120 of them, or than 1 MiB, take several, in the given order.
 func (c *Client) PutStatus(ctx context.Context, events []store.Event) error {
-	for len(events) > 0 {
-		n := min(len(events), maxOps)
-		var ops []clientv3.Op
-		for _, e := range events[:n] {
-			if e.Object == nil {
-				ops = append(ops, deleteOp(e.Key))
-				continue
-			}
-			op, err := putOp(e.Key, e.Object)
-			if err != nil {
-				return err
-			}
-			ops = append(ops, op)
-		}
+	var ops []clientv3.Op
+	size := 0
+	flush := func() error {
 		if _, err := c.txn(ctx, nil, ops, nil); err != nil {
 			return fmt.Errorf("put status: %w", err)
 		}
-		events = events[n:]
+		ops, size = nil, 0
+		return nil
 	}
-	return nil
+	for _, e := range events {
+		op := deleteOp(e.Key)
+		if e.Object != nil {
+			var err error
+			if op, err = putOp(e.Key, e.Object); err != nil {
+				return err
+			}
+		}
+		if len(ops) == maxOps || len(ops) > 0 && size+len(op.ValueBytes()) > maxBytes {
+			if err := flush(); err != nil {
+				return err
+			}
+		}
+		ops, size = append(ops, op), size+len(op.ValueBytes())
+	}
+	if len(ops) == 0 {
+		return nil
+	}
+	return flush()
 }

@@ -14,6 +14,9 @@ import (
 // maxOps is how many operations one transaction may hold: etcd's default is 128.
 const maxOps = 120
 
+// maxBytes is how large the values of one transaction may be: etcd takes 1.5 MiB in all.
+const maxBytes = 1 << 20
+
 // errStale says that what a transaction was built from has changed: read it again.
 var errStale = errors.New("stale")
 
