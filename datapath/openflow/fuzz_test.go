@@ -79,7 +79,7 @@ func FuzzDecodeFlowMod(f *testing.F) {
 	for _, x := range modelled(f) {
 		f.Add(openflow.AppendFlowMod(nil, 1, openflow.Add, &x))
 	}
-	empty := openflow.Flow{Actions: []openflow.Action{openflow.WriteActions{}, openflow.Clone{}}}
+	empty := openflow.Flow{Actions: []openflow.Action{openflow.WriteActions{}, openflow.Clone{}, openflow.WriteMetadata{Value: 3, Mask: 1}}}
 	f.Add(openflow.AppendFlowMod(nil, 1, openflow.Add, &empty))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		m, err := openflow.DecodeFlowMod(framed(b, openflow.TypeFlowMod))

@@ -100,8 +100,7 @@ func parseColon(w word) (Action, error) {
 	case "resubmit":
 		return parseResubmit(w.value + ",")
 	case "write_metadata":
-		v, mask, err := parseValue(FieldMetadata, w.value)
-		return WriteMetadata{v.Lo, mask.Lo}, err
+		return parseWriteMetadata(w.value)
 	case "note":
 		return parseNote(w.value)
 	}
@@ -267,6 +266,16 @@ func parseLoad(s string) (Action, error) {
 	}
 	v, err := parseNumber(value, int(p.bits))
 	return Load{Target: t, Value: v}, err
+}
+
+func parseWriteMetadata(s string) (Action, error) {
+	value, maskText, masked := strings.Cut(s, "/")
+	a := WriteMetadata{Mask: ^uint64(0)}
+	var err error
+	if a.Value, err = parseNumber(value, 64); err == nil && masked {
+		a.Mask, err = parseNumber(maskText, 64)
+	}
+	return a, err
 }
 
 func parseMove(s string) (Action, error) {
