@@ -30,6 +30,9 @@ type Cluster struct {
 // maxHops bounds how often one frame, with all its copies, may enter a switch.
 const maxHops = 1024
 
+// maxKey is the last tunnel key that every encapsulation carries.
+const maxKey = 1<<24 - 1
+
 // NewCluster joins hosts. Their names and tunnel addresses are to differ.
 func NewCluster(hosts ...*Host) *Cluster {
 	c := &Cluster{hosts: map[string]*Host{}, vteps: map[netip.Addr]*Host{}}
@@ -89,7 +92,7 @@ func (c *Cluster) Send(host string, port uint32, p Packet) (*Walk, error) {
 	if from == nil {
 		return walk, fmt.Errorf("no host %q", host)
 	}
-	queue := []transit{{host: from, port: port, packet: p.Frame()}}
+	queue := []transit{{host: from, port: port, packet: p}}
 	for len(queue) > 0 {
 		at := queue[0]
 		if len(walk.Hops) == maxHops {
@@ -143,12 +146,16 @@ func (c *Cluster) leave(from *Host, o Output, through []string, walk *Walk) ([]t
 // tunnel carries a frame to the host whose tunnel address it names.
 func (c *Cluster) tunnel(from *Host, p Packet) (transit, error) {
 	dst := address(p.Get(of.FieldTunDst), false)
+	if v6 := p.Get(of.FieldTunIPv6Dst); !v6.IsZero() {
+		dst = address(v6, true)
+	}
 	to := c.vteps[dst]
 	if to == nil || to == from {
 		return transit{}, fmt.Errorf("tunnel to %s, where no other host is", dst)
 	}
-	key := p.Get(of.FieldTunID)
-	p = p.Frame()
-	p.setTunnel([3]of.Value{key, of.Address(from.VTEP), of.Address(to.VTEP)})
-	return transit{host: to, port: to.Tunnel, packet: p}, nil
+	key := p.Uint(of.FieldTunID)
+	if key > maxKey {
+		return transit{}, fmt.Errorf("tunnel key %#x has more than the 24 bits of VXLAN and Geneve", key)
+	}
+	return transit{host: to, port: to.Tunnel, packet: p.Frame().Tunnelled(key, from.VTEP, to.VTEP)}, nil
 }

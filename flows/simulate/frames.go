@@ -28,16 +28,15 @@ const (
 	protoUDP    = 17
 	protoICMPv6 = 58
 
-	icmpEchoReply     = 0
-	icmpUnreachable   = 3
-	icmpEcho          = 8
-	icmpTimeExceeded  = 11
-	icmpv6Unreachable = 1
-	icmpv6TimeExceed  = 3
-	icmpv6Echo        = 128
-	icmpv6EchoReply   = 129
-	icmpv6Solicit     = 135
-	icmpv6Advertise   = 136
+	icmpEchoReply    = 0
+	icmpUnreachable  = 3
+	icmpEcho         = 8
+	icmpTimeExceeded = 11
+	icmpv6TimeExceed = 3
+	icmpv6Echo       = 128
+	icmpv6EchoReply  = 129
+	icmpv6Solicit    = 135
+	icmpv6Advertise  = 136
 )
 
 // Flags of TCP (RFC 9293, 3.1).

@@ -64,7 +64,7 @@ func (p *Packet) hasTransport(f of.Field) bool {
 // modelled tells whether packets carry a field here.
 func modelled(f of.Field) bool {
 	switch f {
-	case of.FieldInPort, of.FieldTunID, of.FieldTunSrc, of.FieldTunDst, of.FieldMetadata,
+	case of.FieldInPort, of.FieldTunID, of.FieldTunSrc, of.FieldTunDst, of.FieldTunIPv6Src, of.FieldTunIPv6Dst, of.FieldMetadata,
 		of.FieldPktMark, of.FieldCTState, of.FieldCTZone, of.FieldCTMark, of.FieldCTLabel:
 		return true
 	case of.FieldSCTPSrc, of.FieldSCTPDst, of.FieldRecircID, of.FieldDPHash:

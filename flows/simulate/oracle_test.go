@@ -71,7 +71,7 @@ func (o *oracle) step(a arrival) {
 	want := o.ovs.inject(a.port, frame, a.key)
 	if a.port == tunnelPort {
 		remote, local := netip.MustParseAddr(remoteVTEP), netip.MustParseAddr(localVTEP)
-		a.packet.setTunnel([3]of.Value{of.U64(uint64(a.key)), of.Address(remote), of.Address(local)})
+		a.packet = a.packet.Tunnelled(uint64(a.key), remote, local)
 	}
 	result, err := o.bridge.Run(a.packet, a.port)
 	if err != nil {

@@ -1,6 +1,7 @@
 package simulate
 
 import (
+	"net/netip"
 	"slices"
 
 	of "sluice/datapath/openflow"
@@ -123,6 +124,18 @@ func (p Packet) Tag(vlan uint16) Packet {
 	p.tags[0] = vlan
 	p.depth = min(p.depth+1, maxTags)
 	p.seen = min(p.depth, parsedTags)
+	return p
+}
+
+// Tunnelled is the frame as it comes out of a tunnel: with that key, between those addresses.
+func (p Packet) Tunnelled(key uint64, src, dst netip.Addr) Packet {
+	p.SetUint(of.FieldTunID, key)
+	from, to := of.FieldTunSrc, of.FieldTunDst
+	if src.Is6() {
+		from, to = of.FieldTunIPv6Src, of.FieldTunIPv6Dst
+	}
+	p.Set(from, of.Address(src))
+	p.Set(to, of.Address(dst))
 	return p
 }
 

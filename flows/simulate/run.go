@@ -226,12 +226,23 @@ func decTTL(p *Packet, step *Step) error {
 	return nil
 }
 
-func (p *Packet) tunnel() [3]of.Value {
-	return [3]of.Value{p.Get(of.FieldTunID), p.Get(of.FieldTunSrc), p.Get(of.FieldTunDst)}
+// tunnelFields are what a tunnel port reads and writes.
+var tunnelFields = [...]of.Field{
+	of.FieldTunID, of.FieldTunSrc, of.FieldTunDst, of.FieldTunIPv6Src, of.FieldTunIPv6Dst,
 }
 
-func (p *Packet) setTunnel(t [3]of.Value) {
-	p.Set(of.FieldTunID, t[0])
-	p.Set(of.FieldTunSrc, t[1])
-	p.Set(of.FieldTunDst, t[2])
+// tunnelMetadata holds the values of tunnelFields.
+type tunnelMetadata [len(tunnelFields)]of.Value
+
+func (p *Packet) tunnel() (t tunnelMetadata) {
+	for i, f := range tunnelFields {
+		t[i] = p.Get(f)
+	}
+	return t
+}
+
+func (p *Packet) setTunnel(t tunnelMetadata) {
+	for i, f := range tunnelFields {
+		p.Set(f, t[i])
+	}
 }

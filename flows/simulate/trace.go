@@ -77,7 +77,7 @@ func text(f of.Field, v of.Value) string {
 		return store.MACFromUint64(v.Lo).String()
 	case of.FieldTunSrc, of.FieldTunDst, of.FieldIPSrc, of.FieldIPDst, of.FieldARPSPA, of.FieldARPTPA:
 		return address(v, false).String()
-	case of.FieldIPv6Src, of.FieldIPv6Dst, of.FieldNDTarget:
+	case of.FieldTunIPv6Src, of.FieldTunIPv6Dst, of.FieldIPv6Src, of.FieldIPv6Dst, of.FieldNDTarget:
 		return address(v, true).String()
 	case of.FieldCTState:
 		return stateText(uint8(v.Lo))
