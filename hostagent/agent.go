@@ -75,9 +75,6 @@ func New(o Options) (*Agent, error) {
 		known := slices.Sorted(maps.Keys(tunnelOverhead))
 		return nil, fmt.Errorf("host %s: unknown encapsulation %q: use one of %v", o.Host, o.Encap, known)
 	}
-	if o.Gateway && o.VTEP.Is6() && len(o.Infrastructure) == 0 {
-		o.Log.Warn("gateway host without IPv4 infrastructure prefixes", "host", o.Host)
-	}
 	return &Agent{
 		o: o, log: o.Log.With("host", o.Host), patience: ownTimeout,
 		nudge: make(chan struct{}, 1), up: make(chan struct{}),
