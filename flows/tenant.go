@@ -35,10 +35,11 @@ func (c *compiler) accounts(tenant uint32) {
 
 // drops counts the refusals that can befall the tenant on this host.
 func (c *compiler) drops(t *tenantAt) {
-	reasons := []reason{reasonNoRoute, reasonTTL, reasonUnknownDestination}
+	var reasons []reason
 	if t.present {
 		reasons = append(reasons, reasonSpoofed, reasonForbidden, reasonUnanswered)
 	}
+	reasons = append(reasons, reasonNoRoute, reasonTTL, reasonUnknownDestination)
 	if t.gateway() {
 		reasons = append(reasons, reasonInfrastructure, reasonNoConnection)
 	}
