@@ -164,7 +164,8 @@ func (o *OVS) Log() string {
 
 func (o *OVS) path(name string) string { return filepath.Join(o.dir, name) }
 
-// spawn starts a daemon in a network namespace that ends with it, and waits for its socket.
+// spawn starts a daemon in a network namespace that ends with it, and waits until its
+// socket answers.
 func (o *OVS) spawn(socket, name string, args ...string) *exec.Cmd {
 	o.t.Helper()
 	cmd := exec.Command(name, args...)
@@ -176,7 +177,8 @@ func (o *OVS) spawn(socket, name string, args ...string) *exec.Cmd {
 		o.t.Fatal(err)
 	}
 	for deadline := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
-		if _, err := os.Stat(socket); err == nil {
+		if conn, err := net.Dial("unix", socket); err == nil {
+			conn.Close()
 			return cmd
 		}
 		if time.Now().After(deadline) {
