@@ -261,8 +261,12 @@ func checkIndexes(t *testing.T, s *State, w twin) {
 			via[h][e.Key.Tenant] = true
 		}
 	}
+	var gone []string
 	for h := range 3 {
 		host := fmt.Sprint("h", h)
+		if _, registered := w[HostKey(host)]; !registered && len(networks[host]) > 0 {
+			gone = append(gone, host)
+		}
 		same(t, "networks on "+host, s.NetworksOn(host), networks[host])
 		same(t, "tenants via "+host, s.TenantsVia(host), slices.Sorted(maps.Keys(via[host])))
 	}
@@ -272,6 +276,7 @@ func checkIndexes(t *testing.T, s *State, w twin) {
 			same(t, "hosts of "+n.String(), s.HostsOf(n), hosts[n])
 		}
 	}
+	same(t, "hosts gone", s.HostsGone(), gone)
 	nt, nn, nh, np := s.Counts()
 	same(t, "counts", []int{nt, nn, nh, np}, []int{len(w.of(KindTenant)), len(w.of(KindNetwork)), len(w.of(KindHost)), len(w.of(KindPort))})
 }
