@@ -25,20 +25,20 @@ import (
 func Serve(ctx context.Context, l net.Listener, o Options, connected func(ctx context.Context, s *Switch)) error {
 	o = o.withDefaults()
 	ctx, cancel := context.WithCancel(ctx)
-	stop := context.AfterFunc(ctx, func() { l.Close() })
+	context.AfterFunc(ctx, func() { _ = l.Close() })
 	var sessions sync.WaitGroup
 	defer sessions.Wait()
 	defer cancel()
-	defer stop()
 	for {
 		conn, err := accept(ctx, l, o)
-		if ctx.Err() != nil {
+		switch {
+		case err == nil: // also where ctx has ended: serve closes it
+			sessions.Go(func() { serve(ctx, conn, o, connected) })
+		case ctx.Err() != nil:
 			return nil
-		}
-		if err != nil {
+		default:
 			return fmt.Errorf("accept switches on %s: %w", l.Addr(), err)
 		}
-		sessions.Go(func() { serve(ctx, conn, o, connected) })
 	}
 }
 
@@ -154,8 +154,8 @@ func (s *Switch) awaitHello() error {
 	}
 	hello, err := openflow.DecodeHello(message)
 	if err == nil && !hello.Speaks(openflow.Version) {
-		incompatible := &openflow.Error{Type: 0, Code: 0}              // hello failed, incompatible
-		s.conn.Write(openflow.AppendError(nil, incompatible, message)) // it ends with another error anyway
+		incompatible := &openflow.Error{Type: 0, Code: 0}                     // hello failed, incompatible
+		_, _ = s.conn.Write(openflow.AppendError(nil, incompatible, message)) // it ends with another error anyway
 		err = fmt.Errorf("the peer offers versions up to %#x, bitmap %#x; want 1.3 (0x4)", hello.Version, hello.Versions)
 	}
 	return err

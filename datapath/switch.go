@@ -119,9 +119,9 @@ func (s *Switch) Close(reason error) {
 	s.out.close(reason)
 	s.end(reason)
 	if t, ok := s.conn.(*tls.Conn); ok {
-		t.NetConn().Close() // its own Close would wait for the peer to take a farewell
+		_ = t.NetConn().Close() // its own Close would wait for the peer to take a farewell
 	} else {
-		s.conn.Close()
+		_ = s.conn.Close()
 	}
 }
 

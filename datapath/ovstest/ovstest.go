@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -27,8 +28,8 @@ const patience = 30 * time.Second
 type OVS struct {
 	t        testing.TB
 	dir      string
-	database *exec.Cmd
-	vswitchd *exec.Cmd
+	database *daemon
+	vswitchd *daemon
 }
 
 // Start starts one and stops it when the test ends. Without root or OVS the test is
@@ -121,7 +122,7 @@ func (o *OVS) AppCtl(args ...string) string {
 // Exec runs a command in the network namespace of ovs-vswitchd.
 func (o *OVS) Exec(args ...string) string {
 	o.t.Helper()
-	return o.run("nsenter", append([]string{"-t", strconv.Itoa(o.vswitchd.Process.Pid), "-n"}, args...)...)
+	return o.run("nsenter", append([]string{"-t", strconv.Itoa(o.vswitchd.process.Pid), "-n"}, args...)...)
 }
 
 // StartDatabase starts ovsdb-server.
@@ -133,7 +134,7 @@ func (o *OVS) StartDatabase() {
 }
 
 // StopDatabase kills ovsdb-server.
-func (o *OVS) StopDatabase() { end(o.database) }
+func (o *OVS) StopDatabase() { o.database.end() }
 
 // StartSwitch starts ovs-vswitchd.
 func (o *OVS) StartSwitch() {
@@ -144,13 +145,13 @@ func (o *OVS) StartSwitch() {
 }
 
 // StopSwitch kills ovs-vswitchd.
-func (o *OVS) StopSwitch() { end(o.vswitchd) }
+func (o *OVS) StopSwitch() { o.vswitchd.end() }
 
 // PauseSwitch stops ovs-vswitchd's threads where they are; ResumeSwitch lets them go on.
-func (o *OVS) PauseSwitch() { o.vswitchd.Process.Signal(syscall.SIGSTOP) }
+func (o *OVS) PauseSwitch() { o.vswitchd.process.Signal(syscall.SIGSTOP) }
 
 // ResumeSwitch ends PauseSwitch.
-func (o *OVS) ResumeSwitch() { o.vswitchd.Process.Signal(syscall.SIGCONT) }
+func (o *OVS) ResumeSwitch() { o.vswitchd.process.Signal(syscall.SIGCONT) }
 
 // Log is what ovs-vswitchd has logged.
 func (o *OVS) Log() string {
@@ -166,25 +167,58 @@ func (o *OVS) path(name string) string { return filepath.Join(o.dir, name) }
 
 // spawn starts a daemon in a network namespace that ends with it, and waits until its
 // socket answers.
-func (o *OVS) spawn(socket, name string, args ...string) *exec.Cmd {
+func (o *OVS) spawn(socket, name string, args ...string) *daemon {
 	o.t.Helper()
 	cmd := exec.Command(name, args...)
 	cmd.Env = append(os.Environ(), "OVS_RUNDIR="+o.dir)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
-	if err := cmd.Start(); err != nil {
+	d, err := start(cmd)
+	if err != nil {
 		o.t.Fatal(err)
 	}
 	for deadline := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
 		if conn, err := net.Dial("unix", socket); err == nil {
 			conn.Close()
-			return cmd
+			return d
 		}
 		if time.Now().After(deadline) {
-			end(cmd)
+			d.end()
 			o.t.Fatalf("%s did not start: %s", name, out.String())
 		}
+	}
+}
+
+// daemon is a child process that ends with this one, however that ends.
+type daemon struct {
+	process *os.Process
+	exited  chan struct{}
+}
+
+// start keeps to the child's thread: the kernel takes its end for the parent's.
+func start(cmd *exec.Cmd) (*daemon, error) {
+	d := &daemon{exited: make(chan struct{})}
+	started := make(chan error)
+	go func() {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		defer close(d.exited)
+		err := cmd.Start()
+		d.process = cmd.Process
+		started <- err
+		if err == nil {
+			_ = cmd.Wait() // killed, as a rule
+		}
+	}()
+	return d, <-started
+}
+
+// end kills a daemon, also one that is paused, and waits for it.
+func (d *daemon) end() {
+	if d != nil {
+		_ = d.process.Kill() // it may have ended
+		<-d.exited
 	}
 }
 
@@ -202,19 +236,11 @@ func (o *OVS) run(name string, args ...string) string {
 }
 
 func (o *OVS) stop() {
-	end(o.vswitchd)
-	end(o.database)
+	o.vswitchd.end()
+	o.database.end()
 	if o.t.Failed() {
 		log, _ := os.ReadFile(o.path("ovs-vswitchd.log"))
 		o.t.Logf("the end of ovs-vswitchd.log:\n%s", log[max(0, len(log)-4000):])
 	}
 	os.RemoveAll(o.dir)
-}
-
-// end kills a daemon, also one that is paused, and waits for it.
-func end(cmd *exec.Cmd) {
-	if cmd != nil && cmd.ProcessState == nil {
-		cmd.Process.Kill()
-		cmd.Wait()
-	}
 }
