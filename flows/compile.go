@@ -114,7 +114,11 @@ func (u *uniqueFlows) add(f of.Flow) {
 
 // flow emits one flow of the slice that is being compiled.
 func (c *compiler) flow(table uint8, priority uint16, m of.Match, actions ...of.Action) {
-	c.emit(of.Flow{Table: table, Priority: priority, Cookie: uint64(c.slice), Match: m, Actions: actions})
+	f := of.Flow{Table: table, Priority: priority, Cookie: uint64(c.slice), Match: m, Actions: actions}
+	if _, counts := Account(&f); counts {
+		f.Flags = of.SendFlowRemoved // what it counted is told when it goes: sums never go back
+	}
+	c.emit(f)
 }
 
 // refuse emits a flow that sends what it matches to the drop table.
