@@ -19,6 +19,7 @@ import (
 	"sluice/controller"
 	"sluice/datapath"
 	"sluice/datapath/ovstest"
+	"sluice/flows"
 	"sluice/store"
 	"sluice/store/etcd"
 )
@@ -190,7 +191,7 @@ func (b *bench) realized(item store.Item[store.Port]) {
 // volatile is what changes in a dump though the flow is the same one.
 var volatile = regexp.MustCompile(`(duration|n_packets|n_bytes|idle_age|hard_age)=[^,]*, `)
 
-func (b *bench) flows() []string {
+func (b *bench) dump() []string {
 	b.t.Helper()
 	var list []string
 	for line := range strings.Lines(b.ovs.OFCtl("dump-flows", store.BridgeName, "--no-names")) {
@@ -276,8 +277,8 @@ func TestPortIsRealizedAndRemoved(t *testing.T) {
 	b.eventually("the switch is shown as unknown before its host registers", func() bool {
 		return slices.Contains(c.Unknown(), datapathID)
 	})
-	if flows := b.flows(); len(flows) > 0 {
-		t.Errorf("an unknown switch got %d flows", len(flows))
+	if dump := b.dump(); len(dump) > 0 {
+		t.Errorf("an unknown switch got %d flows", len(dump))
 	}
 	b.register()
 	b.tenant("alice")
@@ -306,7 +307,7 @@ func TestPortIsRealizedAndRemoved(t *testing.T) {
 	}
 	tenant := fmt.Sprintf("%06x", 1) // as the cookie shows it
 	b.eventually("no flow of alice is left", func() bool {
-		return !slices.ContainsFunc(b.flows(), func(f string) bool { return strings.Contains(f, tenant) && strings.Contains(f, a1.Value.MAC.String()) })
+		return !slices.ContainsFunc(b.dump(), func(f string) bool { return strings.Contains(f, tenant) && strings.Contains(f, a1.Value.MAC.String()) })
 	})
 	b.eventually("the switch is in sync", func() bool { return len(c.Hosts()[0].Missing) == 0 })
 	b.inSync(c)
@@ -321,9 +322,9 @@ func TestRestartSendsNothing(t *testing.T) {
 	b.tenant("alice")
 	a1 := b.port("alice", "a1", "aaaaaaaaaaaa", true)
 	b.realized(a1)
-	before := b.flows()
+	before := b.dump()
 	first.stop()
-	if diff := cmp.Diff(before, b.flows()); diff != "" {
+	if diff := cmp.Diff(before, b.dump()); diff != "" {
 		t.Errorf("stopping the controller changed flows:\n%s", diff)
 	}
 	second := b.start("c1", "c1.sock")
@@ -334,7 +335,7 @@ func TestRestartSendsNothing(t *testing.T) {
 	if n := second.count(t, "sluice_flow_mods_total"); n != 0 {
 		t.Errorf("the restart sent %v flow mods", n)
 	}
-	if diff := cmp.Diff(before, b.flows()); diff != "" {
+	if diff := cmp.Diff(before, b.dump()); diff != "" {
 		t.Errorf("the restart changed flows:\n%s", diff)
 	}
 }
@@ -347,14 +348,46 @@ func TestAuditMendsDrift(t *testing.T) {
 	b.register()
 	b.tenant("alice")
 	b.realized(b.port("alice", "a1", "aaaaaaaaaaaa", true))
-	before := b.flows()
+	before := b.dump()
 	b.ovs.OFCtl("add-flow", store.BridgeName, "table=0,priority=7777,actions=NORMAL")
 	b.ovs.OFCtl("del-flows", store.BridgeName, "table=0,arp")
-	b.eventually("the drift is mended", func() bool { return cmp.Equal(before, b.flows()) })
+	b.eventually("the drift is mended", func() bool { return cmp.Equal(before, b.dump()) })
 	if n := c.count(t, "sluice_audit_drift_total", "kind=extra"); n < 1 {
 		t.Errorf("no extra flow was counted")
 	}
 	b.inSync(c)
+}
+
+// What a counting flow counted is told when somebody removes it: sums never go back.
+func TestCountersOutliveTheirFlows(t *testing.T) {
+	b := newBench(t)
+	c := b.start("c1", "c1.sock")
+	b.bridge(c.target)
+	b.register()
+	b.tenant("alice")
+	a1 := b.port("alice", "a1", "aaaaaaaaaaaa", true)
+	b.realized(a1)
+	number := strings.TrimSpace(b.ovs.VSCtl("get", "interface", a1.Value.Interface, "ofport"))
+	spoof := func() { // a frame of a1's interface with a source MAC that is not a1's
+		b.ovs.OFCtl("packet-out", store.BridgeName, "in_port="+number+
+			" packet=ffffffffffff0200000000990806"+strings.Repeat("00", 46)+" actions=table")
+	}
+	drops := func() float64 {
+		return c.count(t, "sluice_tenant_drops_total", "tenant=alice", "reason=spoofed")
+	}
+	for range 3 {
+		spoof()
+	}
+	b.eventually("three drops are counted", func() bool { return drops() == 3 })
+	spoof()
+	b.ovs.OFCtl("del-flows", store.BridgeName, fmt.Sprint("table=", flows.AccountTables()[2]))
+	b.eventually("the fourth is counted though its flow is gone", func() bool { return drops() == 4 })
+	b.eventually("the flows are mended", func() bool {
+		desired, _, _ := c.Desired(host)
+		return len(b.dump()) == len(desired)
+	})
+	spoof()
+	b.eventually("the fifth is counted", func() bool { return drops() == 5 })
 }
 
 // A killed vswitchd comes back empty; its flows return by themselves.
@@ -365,7 +398,7 @@ func TestSwitchRestart(t *testing.T) {
 	b.register()
 	b.tenant("alice")
 	b.realized(b.port("alice", "a1", "aaaaaaaaaaaa", true))
-	before := b.flows()
+	before := b.dump()
 	b.ovs.StopSwitch()
 	b.ovs.StartSwitch()
 	b.eventually("the flows are back", func() bool {
@@ -401,7 +434,7 @@ func TestSecondControllerTakesOver(t *testing.T) {
 	if n := other.count(t, "sluice_flow_mods_total"); n != 0 {
 		t.Errorf("the slave sent %v flow mods", n)
 	}
-	before := b.flows()
+	before := b.dump()
 	active.stop()
 	b.eventually("the other is master", func() bool {
 		return other.count(t, "sluice_openflow_sessions", "role=master") == 1 && other.Hosts()[0].State == store.HostRealized
@@ -409,7 +442,7 @@ func TestSecondControllerTakesOver(t *testing.T) {
 	if n := other.count(t, "sluice_flow_mods_total"); n != 0 {
 		t.Errorf("taking over sent %v flow mods", n)
 	}
-	if diff := cmp.Diff(before, b.flows()); diff != "" {
+	if diff := cmp.Diff(before, b.dump()); diff != "" {
 		t.Errorf("taking over changed flows:\n%s", diff)
 	}
 	b.realized(b.port("alice", "a2", "bbbbbbbbbbbb", true))

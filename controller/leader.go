@@ -69,7 +69,10 @@ func (c *Controller) placeGateways(ctx context.Context) {
 		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 		_, err := c.opts.Store.PutIf(ctx, store.GatewayKey(p.tenant), &gateway, p.modified, 0)
 		cancel()
-		if err != nil && !errors.Is(err, etcd.ErrConflict) {
+		if errors.Is(err, etcd.ErrConflict) || errors.Is(err, etcd.ErrNotFound) {
+			continue // somebody was faster, or the tenant is gone
+		}
+		if err != nil {
 			c.opts.Log.Warn("cannot place a gateway, trying again", "tenant", p.tenant, "err", err)
 			return
 		}

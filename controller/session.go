@@ -108,6 +108,8 @@ func (s *session) run(ctx context.Context) error {
 		case err == nil:
 			retry.Reset()
 			continue
+		case errors.Is(err, datapath.ErrStale):
+			return err // an equal may write: the session must end
 		case s.sw.Err() != nil:
 			return s.sw.Err()
 		case ctx.Err() != nil:
