@@ -14,11 +14,9 @@ import (
 	"sluice/store"
 )
 
-// arena is two tenants with the same subnet, each with a container on h1 and h2 that bear
-// the same addresses, and one of alice's more, with taps on all.
-type arena struct {
-	alice, bob []*wire // on h1, h2, and alice's third on h2
-}
+// arena is two tenants with the same subnet and taps on all their containers: on h1 and h2
+// both have the same addresses, and on h2 each has a third that the other has not.
+type arena struct{ alice, bob []*wire }
 
 func newArena(t *testing.T) *arena {
 	t.Helper()
@@ -39,7 +37,7 @@ func (a *arena) everybody() []*wire { return append(append([]*wire{}, a.alice...
 
 // attack is a frame that must reach nobody.
 type attack struct {
-	law    string
+	what   string
 	frame  func(marker []byte) []byte
 	marker []byte
 }
@@ -49,82 +47,89 @@ type attack struct {
 func TestNobodyHearsForgedFrames(t *testing.T) {
 	needLab(t)
 	a := newArena(t)
-	attacks := a.attacks(t)
-	from := a.alice[0]
-	for i := range attacks {
-		attacks[i].marker = marker()
-		for range 3 {
-			from.send(t, attacks[i].frame(attacks[i].marker))
-		}
-	}
-	a.honest(t, from, a.alice[1])
-	for _, at := range attacks {
-		for _, w := range a.everybody() {
-			if w != from && w.saw(at.marker) {
-				t.Errorf("%s: %s/%s on %s received it", at.law, w.c.Tenant, w.c.Name, w.c.Host)
+	vlan := vlanOf(t, "bob")
+	for _, side := range []struct{ mine, theirs []*wire }{{a.alice, a.bob}, {a.bob, a.alice}} {
+		from := side.mine[0]
+		t.Run(from.c.Tenant, func(t *testing.T) {
+			attacks := forge(side.mine, side.theirs, vlan)
+			for i := range attacks {
+				attacks[i].marker = marker()
+				for range 3 {
+					from.send(t, attacks[i].frame(attacks[i].marker))
+				}
 			}
-		}
+			a.honest(t, from, side.mine[1])
+			for _, at := range attacks {
+				for _, w := range a.everybody() {
+					if w != from && w.saw(at.marker) {
+						t.Errorf("%s: %s/%s on %s received it", at.what, w.c.Tenant, w.c.Name, w.c.Host)
+					}
+				}
+			}
+		})
 	}
 }
 
-func (a *arena) attacks(t *testing.T) []attack {
-	t.Helper()
-	me, peer, more := a.alice[0].c, a.alice[1].c, a.alice[2].c
+// forge makes what the first of mine may not say. The last of theirs has an address that
+// only they have.
+func forge(mine, theirs []*wire, vlan uint16) []attack {
+	me, peer, more := mine[0].c, mine[1].c, mine[2].c
 	mac, peerMAC, moreMAC := hw(me.MAC), hw(peer.MAC), hw(more.MAC)
 	ip, peerIP, moreIP := ipOf(me), ipOf(peer), ipOf(more)
 	router := net.HardwareAddr(store.RouterMAC[:])
-	bobMAC, bobOnly := hw(a.bob[1].c.MAC), ipOf(a.bob[2].c)
+	theirMAC, theirIP := hw(theirs[1].c.MAC), ipOf(theirs[2].c)
+	gateway, foreign := netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("192.0.2.7")
+	everybody := netip.MustParseAddr("255.255.255.255")
 	nobody := hw("02:12:34:56:78:9a")
-	vlan := vlanOf(t, "bob")
 
-	data := func(src, dst netip.Addr, m []byte) []byte { return udp4(src, dst, 4000, 4001, m) }
-	ip4 := func(dst, src net.HardwareAddr, from, to netip.Addr) func([]byte) []byte {
-		return func(m []byte) []byte { return ethernet(dst, src, unix.ETH_P_IP, data(from, to, m)) }
+	type frame = func(marker []byte) []byte
+	ip4 := func(dst, src net.HardwareAddr, from, to netip.Addr) frame {
+		return func(m []byte) []byte { return ethernet(dst, src, unix.ETH_P_IP, udp4(from, to, 4000, 4001, m)) }
 	}
-	ask := func(src, sha net.HardwareAddr, spa, tpa netip.Addr) func([]byte) []byte {
+	ask := func(src, sha net.HardwareAddr, spa, tpa netip.Addr) frame {
 		return func(m []byte) []byte {
 			return ethernet(broadcast, src, unix.ETH_P_ARP, arp(1, sha, spa, make(net.HardwareAddr, 6), tpa, m))
 		}
 	}
-	honest := ip4(peerMAC, mac, ip, peerIP)
-	tag := func(tpid, tci uint16, f func([]byte) []byte) func([]byte) []byte {
+	tag := func(tpid, tci uint16, f frame) frame {
 		return func(m []byte) []byte { return tagged(f(m), tpid, tci) }
 	}
-	toBob := ip4(bobMAC, mac, ip, bobOnly)
-	linkLocal := netip.MustParseAddr("fe80::1")
-
+	honest, toThem := ip4(peerMAC, mac, ip, peerIP), ip4(theirMAC, mac, ip, theirIP)
 	return []attack{
-		{law: "a neighbour's MAC as source", frame: ip4(peerMAC, moreMAC, ip, peerIP)},
-		{law: "an unknown MAC as source", frame: ip4(peerMAC, nobody, ip, peerIP)},
-		{law: "the router's MAC as source", frame: ip4(peerMAC, router, ip, peerIP)},
-		{law: "a neighbour's IPv4 as source", frame: ip4(peerMAC, mac, moreIP, peerIP)},
-		{law: "the gateway's IPv4 as source", frame: ip4(peerMAC, mac, netip.MustParseAddr("10.0.0.1"), peerIP)},
-		{law: "a foreign IPv4 as source", frame: ip4(peerMAC, mac, netip.MustParseAddr("192.0.2.7"), peerIP)},
-		{law: "a foreign IPv4 as source, broadcast", frame: ip4(broadcast, mac, netip.MustParseAddr("192.0.2.7"), peerIP)},
-		{law: "ARP for a neighbour's address", frame: ask(mac, mac, moreIP, peerIP)},
-		{law: "ARP with a neighbour's hardware address", frame: ask(mac, moreMAC, ip, peerIP)},
-		{law: "ARP from a neighbour's MAC", frame: ask(moreMAC, moreMAC, moreIP, peerIP)},
-		{law: "gratuitous ARP for the gateway", frame: ask(mac, mac, netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("10.0.0.1"))},
-		{law: "forged ARP reply to a neighbour", frame: func(m []byte) []byte {
+		{what: "a neighbour's MAC as source", frame: ip4(peerMAC, moreMAC, ip, peerIP)},
+		{what: "an unknown MAC as source", frame: ip4(peerMAC, nobody, ip, peerIP)},
+		{what: "the router's MAC as source", frame: ip4(peerMAC, router, ip, peerIP)},
+		{what: "a neighbour's IPv4 as source", frame: ip4(peerMAC, mac, moreIP, peerIP)},
+		{what: "the gateway's IPv4 as source", frame: ip4(peerMAC, mac, gateway, peerIP)},
+		{what: "a foreign IPv4 as source", frame: ip4(peerMAC, mac, foreign, peerIP)},
+		{what: "a foreign IPv4 as source, by the router", frame: ip4(router, mac, foreign, peerIP)},
+		{what: "a foreign IPv4 as source, broadcast", frame: ip4(broadcast, mac, foreign, everybody)},
+		{what: "ARP for a neighbour's address", frame: ask(mac, mac, moreIP, peerIP)},
+		{what: "ARP with a neighbour's hardware address", frame: ask(mac, moreMAC, ip, peerIP)},
+		{what: "ARP from a neighbour's MAC", frame: ask(moreMAC, moreMAC, moreIP, peerIP)},
+		{what: "gratuitous ARP for the gateway", frame: ask(mac, mac, gateway, gateway)},
+		{what: "forged ARP reply to a neighbour", frame: func(m []byte) []byte {
 			return ethernet(peerMAC, mac, unix.ETH_P_ARP, arp(2, mac, moreIP, peerMAC, peerIP, m))
 		}},
-		{law: "tagged with bob's VLAN", frame: tag(0x8100, vlan, honest)},
-		{law: "tagged with bob's VLAN, to bob", frame: tag(0x8100, vlan, toBob)},
-		{law: "tagged with bob's VLAN, broadcast", frame: tag(0x8100, vlan, ask(mac, mac, ip, bobOnly))},
-		{law: "priority tag", frame: tag(0x8100, 0, honest)},
-		{law: "double tag, bob's inside", frame: tag(0x8100, 1, tag(0x8100, vlan, toBob))},
-		{law: "provider tag, bob's inside", frame: tag(0x88a8, 1, tag(0x8100, vlan, toBob))},
-		{law: "bob's MAC as destination", frame: toBob},
-		{law: "bob's MAC, broadcast address", frame: ip4(bobMAC, mac, ip, netip.MustParseAddr("255.255.255.255"))},
-		{law: "an address that only bob has, by the router", frame: ip4(router, mac, ip, bobOnly)},
-		{law: "unknown destination", frame: ip4(nobody, mac, ip, peerIP)},
-		{law: "DHCP server", frame: func(m []byte) []byte {
-			return ethernet(broadcast, mac, unix.ETH_P_IP, udp4(ip, netip.MustParseAddr("255.255.255.255"), 67, 68, m))
+		{what: "tagged with bob's VLAN", frame: tag(0x8100, vlan, honest)},
+		{what: "tagged with bob's VLAN, to the other tenant", frame: tag(0x8100, vlan, toThem)},
+		{what: "tagged with bob's VLAN, broadcast", frame: tag(0x8100, vlan, ask(mac, mac, ip, theirIP))},
+		{what: "tagged with another VLAN", frame: tag(0x8100, vlan%4094+1, honest)},
+		{what: "priority tag", frame: tag(0x8100, 0, honest)},
+		{what: "double tag, bob's inside", frame: tag(0x8100, 1, tag(0x8100, vlan, toThem))},
+		{what: "double tag, bob's outside", frame: tag(0x8100, vlan, tag(0x8100, 1, toThem))},
+		{what: "provider tag, bob's inside", frame: tag(0x88a8, 1, tag(0x8100, vlan, toThem))},
+		{what: "the other tenant's MAC as destination", frame: toThem},
+		{what: "the other tenant's MAC, broadcast address", frame: ip4(theirMAC, mac, ip, everybody)},
+		{what: "an address that only the other tenant has, by the router", frame: ip4(router, mac, ip, theirIP)},
+		{what: "unknown destination", frame: ip4(nobody, mac, ip, peerIP)},
+		{what: "DHCP server", frame: func(m []byte) []byte {
+			return ethernet(broadcast, mac, unix.ETH_P_IP, udp4(ip, everybody, 67, 68, m))
 		}},
-		{law: "IPv6 router advertisement", frame: func(m []byte) []byte {
-			return ethernet(hw("33:33:00:00:00:01"), mac, unix.ETH_P_IPV6, routerAdvertisement(linkLocal, m))
+		{what: "IPv6 router advertisement", frame: func(m []byte) []byte {
+			return ethernet(hw("33:33:00:00:00:01"), mac, unix.ETH_P_IPV6, routerAdvertisement(netip.MustParseAddr("fe80::1"), m))
 		}},
-		{law: "an unknown protocol, broadcast", frame: func(m []byte) []byte { return ethernet(broadcast, mac, 0x88b5, m) }},
+		{what: "an unknown protocol, broadcast", frame: func(m []byte) []byte { return ethernet(broadcast, mac, 0x88b5, m) }},
 	}
 }
 
@@ -149,6 +154,12 @@ func marker() []byte {
 	m := make([]byte, 18)
 	_, _ = rand.Read(m) // never fails
 	return m
+}
+
+// transitOf is a tenant's own address towards its gateway's kernel.
+func transitOf(t *testing.T, tenant string) string {
+	t.Helper()
+	return answer[struct{ Transit string }](t, "tenant", "show", tenant).Transit
 }
 
 // vlanOf is the VLAN id of a tenant's default network.
@@ -180,19 +191,18 @@ func TestBroadcastStaysInItsNetwork(t *testing.T) {
 
 // No tenant reaches another, the underlay, the hosts, the controller, or another's gateway.
 func TestTenantsReachNeitherOthersNorInfrastructure(t *testing.T) {
-	needLab(t)
+	st := needLab(t)
 	a := newArena(t)
+	closed := []netip.Addr{
+		lab.RouterAddress, lab.ControlAddress, // the underlay
+		netip.MustParseAddr(transitOf(t, "alice")), netip.MustParseAddr(transitOf(t, "bob")), store.TransitKernel,
+		netip.MustParseAddr("169.254.169.254"), // link-local
+	}
+	for _, h := range st.Hosts {
+		closed = append(closed, h.VTEP)
+	}
 	for _, from := range []lab.Container{a.alice[0].c, a.alice[1].c, a.bob[0].c, a.bob[1].c} {
-		for _, to := range []string{
-			"172.30.0.1", "172.30.0.2", "172.30.0.3", "172.30.0.100", "172.30.0.254", // the underlay
-			"100.64.0.1", "100.64.0.2", "100.127.255.254", // transit
-			"127.0.0.1", "169.254.169.254",
-		} {
-			if to == "127.0.0.1" {
-				continue // a container's own
-			}
-			wantNoPing(t, from, netip.MustParseAddr(to))
-		}
+		wantNoPing(t, from, closed...)
 	}
 	wantNoPing(t, a.alice[0].c, ipOf(a.bob[2].c)) // only bob has that address
 	wantNoPing(t, a.bob[0].c, ipOf(a.alice[2].c))

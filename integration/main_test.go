@@ -37,15 +37,20 @@ func withLab(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	unable = raiseLab(dir)
-	if unable == nil {
-		defer lowerLab()
+	if errors.As(unable, &machineErr{}) {
+		return m.Run()
 	}
-	if unable != nil && !errors.As(unable, &machineErr{}) {
+	status := 1
+	if unable != nil {
 		fmt.Fprintln(os.Stderr, "no lab to test in:", unable)
-		lowerLab()
-		return 1
+	} else {
+		status = m.Run()
 	}
-	return m.Run()
+	if err := lowerLab(); err != nil {
+		fmt.Fprintln(os.Stderr, "sluice lab down:", err)
+		status = 1
+	}
+	return status
 }
 
 func raiseLab(dir string) error {
@@ -71,10 +76,22 @@ func raiseLab(dir string) error {
 	return nil
 }
 
-func lowerLab() {
+// lowerLab removes the lab, and complains where anything of it is left.
+func lowerLab() error {
 	if out, err := exec.Command(program, "lab", "down").CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "sluice lab down: %v\n%s", err, out)
+		return fmt.Errorf("%w\n%s", err, out)
 	}
+	left, err := lab.Namespaces()
+	if err != nil {
+		return err
+	}
+	if _, err := os.Stat(lab.Dir); !errors.Is(err, os.ErrNotExist) {
+		left = append(left, lab.Dir)
+	}
+	if len(left) > 0 {
+		return fmt.Errorf("it left %v", left)
+	}
+	return nil
 }
 
 // needLab skips a test on a machine that cannot hold a lab.

@@ -27,8 +27,9 @@ func Down(ctx context.Context) error {
 	return os.RemoveAll(Dir)
 }
 
-// tearDown ends the lab's processes and removes its namespaces. It goes on where one cannot
-// be removed, so that as much as possible is gone.
+// tearDown ends the lab's processes and removes its namespaces and files; Dir itself, which
+// is locked, stays. It goes on where one cannot be removed, so that as much as possible is
+// gone; then it keeps the files, which tell what is left.
 func tearDown(ctx context.Context) error {
 	var errs []error
 	records, err := os.ReadDir(filepath.Join(Dir, "processes"))
@@ -39,14 +40,21 @@ func tearDown(ctx context.Context) error {
 		_, err := kill(strings.TrimSuffix(r.Name(), ".json"))
 		errs = append(errs, err)
 	}
-	names, err := ourNamespaces()
+	names, err := Namespaces()
 	errs = append(errs, err)
 	for _, ns := range names {
 		if err := removeNS(ctx, ns); err != nil {
 			errs = append(errs, fmt.Errorf("remove namespace %s: %w", ns, err))
 		}
 	}
-	return errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	files, err := filepath.Glob(filepath.Join(Dir, "*"))
+	for _, f := range files {
+		err = errors.Join(err, os.RemoveAll(f))
+	}
+	return err
 }
 
 // Kill ends processes as a crash would (SIGKILL). The target is a host (its agent and its

@@ -16,9 +16,16 @@ import (
 const forwardFD = 3
 
 // Forward carries connections from listeners that this process inherited, file descriptor 3
-// and up, to addresses inside namespace ns. It returns when ctx ends.
+// and up, to addresses inside namespace ns. It returns when ctx ends, or when the lab no
+// longer knows this process: then nobody else would end it.
 func Forward(ctx context.Context, ns string, to []string) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		defer cancel()
+		return whileRecorded(ctx, "forward")
+	})
 	for i, target := range to {
 		f := os.NewFile(uintptr(forwardFD+i), target)
 		l, err := net.FileListener(f)
@@ -30,6 +37,22 @@ func Forward(ctx context.Context, ns string, to []string) error {
 		g.Go(func() error { return forwardAll(ctx, l, ns, target) })
 	}
 	return g.Wait()
+}
+
+// whileRecorded returns when ctx ends or another process, or none, is recorded under name.
+func whileRecorded(ctx context.Context, name string) error {
+	tick := time.NewTicker(2 * time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+			if rec, _ := lookup(name); rec.PID != os.Getpid() {
+				return nil
+			}
+		}
+	}
 }
 
 func forwardAll(ctx context.Context, l net.Listener, ns, target string) error {

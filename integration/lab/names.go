@@ -61,9 +61,18 @@ func hostAddress(n int) netip.Addr {
 	return netip.AddrFrom4(a)
 }
 
-// hostMAC differs from the NIC's own, so that the host's kernel, which also sees what the
-// NIC receives, takes no frame twice.
-func hostMAC(n int) string { return fmt.Sprintf("02:ac:1e:00:00:%02x", n) }
+// underlayMAC is the MAC of whoever has an address on the underlay.
+func underlayMAC(a netip.Addr) string {
+	b := a.As4()
+	return fmt.Sprintf("02:%02x:%02x:%02x:%02x:00", b[0], b[1], b[2], b[3])
+}
+
+// nicMAC is that of a host's NIC. It differs from its bridge's, so that the host's kernel,
+// which also sees what the NIC receives, takes no frame twice.
+func nicMAC(n int) string {
+	b := hostAddress(n).As4()
+	return fmt.Sprintf("02:%02x:%02x:%02x:%02x:01", b[0], b[1], b[2], b[3])
+}
 
 // hostDir is a host's OVS_RUNDIR and holds its agent's socket and state besides.
 func hostDir(host string) string { return filepath.Join(Dir, host) }

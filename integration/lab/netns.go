@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ourNamespaces lists what carries the lab's names, whoever left it there.
-func ourNamespaces() ([]string, error) {
+// Namespaces lists what carries the lab's names, whoever left it there.
+func Namespaces() ([]string, error) {
 	entries, err := os.ReadDir("/run/netns")
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("list network namespaces: %w", err)

@@ -15,7 +15,7 @@ import (
 func ensureHost(ctx context.Context, n int) error {
 	host := hostName(n)
 	ns := hostNS(host)
-	made, err := ensureWired(ctx, ns, host)
+	made, err := ensureWired(ctx, ns, host, nicMAC(n))
 	if err != nil {
 		return err
 	}
@@ -91,7 +91,7 @@ func ensurePhysical(ctx context.Context, n int) error {
 	host := hostName(n)
 	_, err := vsctl(ctx, host,
 		"--may-exist", "add-br", phyBridge,
-		"--", "set", "bridge", phyBridge, "datapath_type=netdev", `other_config:hwaddr="`+hostMAC(n)+`"`,
+		"--", "set", "bridge", phyBridge, "datapath_type=netdev", `other_config:hwaddr="`+underlayMAC(hostAddress(n))+`"`,
 		"--", "--may-exist", "add-port", phyBridge, nic)
 	if err != nil {
 		return err

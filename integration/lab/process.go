@@ -92,9 +92,10 @@ func startTime(pid int) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	// The name in field 2 may hold anything: fields are counted from its closing bracket.
+	// The name in field 2 may hold anything: fields are counted after its closing bracket,
+	// from field 3, the state.
 	fields := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
-	const state, start = 3 - 3, 22 - 3
+	const state, start = 0, 22 - 3
 	if len(fields) <= start || fields[state] == "Z" || fields[state] == "X" {
 		return "", fs.ErrNotExist
 	}

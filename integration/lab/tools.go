@@ -43,7 +43,7 @@ func checkMachine() error {
 		return fmt.Errorf("missing %s: apt-get install %s", strings.Join(missing, ", "), strings.Join(packages, " "))
 	}
 	if _, err := os.Stat("/dev/net/tun"); err != nil {
-		return fmt.Errorf("Open vSwitch's userspace datapath needs /dev/net/tun: %w; try `modprobe tun`", err)
+		return fmt.Errorf("the userspace datapath of Open vSwitch needs /dev/net/tun: %w; try `modprobe tun`", err)
 	}
 	if _, err := os.Stat(schema); err != nil {
 		return fmt.Errorf("the database schema of Open vSwitch: %w; apt-get install openvswitch-common", err)

@@ -70,9 +70,12 @@ func settle(ctx context.Context, o Options, p *progress) (*state, error) {
 
 // clearLeftovers removes what a lab left that lost its state.
 func clearLeftovers(ctx context.Context, p *progress) error {
-	left, err := ourNamespaces()
-	if err != nil || len(left) == 0 {
+	left, err := Namespaces()
+	if err != nil {
 		return err
+	}
+	if len(left) == 0 {
+		return tearDown(ctx) // files, if anything
 	}
 	return p.step(fmt.Sprintf("clear %d namespaces of a lab that broke off", len(left)), func() error {
 		return tearDown(ctx)
@@ -172,7 +175,7 @@ func (s *state) raiseHosts(ctx context.Context, p *progress) error {
 
 // HowTo tells a user how to talk to the lab.
 func (st Status) HowTo() string {
-	return fmt.Sprintf(`The lab runs: %d hosts, %s tunnels, logs in %s.
+	return fmt.Sprintf(`The lab runs. Hosts: %d, tunnels: %s, logs: %s
   sluice tenant create alice                 a tenant
   sluice lab run h1 alice a1                 a container on h1; then a2 on h2
   sluice lab exec a1 -- ping -c 3 ADDRESS    talk from inside it

@@ -40,14 +40,14 @@ func ensureUnderlay(ctx context.Context) error {
 
 // ensureWired makes a namespace with a NIC in the underlay, or leaves the one that is there.
 // It says whether it made it.
-func ensureWired(ctx context.Context, ns, wire string) (made bool, err error) {
+func ensureWired(ctx context.Context, ns, wire, mac string) (made bool, err error) {
 	if nsExists(ns) {
 		return false, nil
 	}
 	if err := addNS(ctx, ns); err != nil {
 		return false, err
 	}
-	if err := plug(ctx, ns, wire); err != nil {
+	if err := plug(ctx, ns, wire, mac); err != nil {
 		return false, fmt.Errorf("connect %s to the underlay: %w", ns, err)
 	}
 	return true, nil
@@ -55,12 +55,13 @@ func ensureWired(ctx context.Context, ns, wire string) (made bool, err error) {
 
 // plug connects a namespace's NIC with a port of the underlay's bridge. The NIC computes
 // checksums itself: who reads frames from a socket, as the userspace datapath does, would
-// get them unfinished.
-func plug(ctx context.Context, ns, wire string) error {
+// get them unfinished. Its MAC is given, so that a machine made anew is found by neighbours
+// that knew the old one.
+func plug(ctx context.Context, ns, wire, mac string) error {
 	// Left over where the namespace was removed by hand and a process still holds it.
 	_ = ipBatch(ctx, UnderlayNS, "link delete "+wire)
 	err := ipBatch(ctx, UnderlayNS,
-		fmt.Sprintf("link add %s type veth peer name %s netns %s", wire, nic, ns),
+		fmt.Sprintf("link add %s type veth peer name %s address %s netns %s", wire, nic, mac, ns),
 		fmt.Sprintf("link set %s master %s", wire, underlayBridge),
 		fmt.Sprintf("link set %s up", wire))
 	if err != nil {
@@ -74,7 +75,7 @@ func plug(ctx context.Context, ns, wire string) error {
 
 // ensureControl makes the controller's machine.
 func ensureControl(ctx context.Context) error {
-	made, err := ensureWired(ctx, ControlNS, "ctl")
+	made, err := ensureWired(ctx, ControlNS, "ctl", underlayMAC(ControlAddress))
 	if err != nil || !made {
 		return err
 	}
@@ -86,7 +87,7 @@ func ensureControl(ctx context.Context) error {
 // ensureInternet makes the router that the hosts know as their way out, and the one address
 // behind it.
 func ensureInternet(ctx context.Context) error {
-	made, err := ensureWired(ctx, InternetNS, "inet")
+	made, err := ensureWired(ctx, InternetNS, "inet", underlayMAC(RouterAddress))
 	if err != nil || !made {
 		return err
 	}
