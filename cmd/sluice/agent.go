@@ -22,6 +22,7 @@ type agentFlags struct {
 	vtep           string
 	infrastructure []string
 	etcd           etcdFlags
+	pprof          pprofFlag
 	log            logFlags
 }
 
@@ -45,6 +46,9 @@ attaches containers, and runs the kernel's side of gateways. What it made stays 
 		if err := o.parse(); err != nil {
 			return err
 		}
+		if err := o.pprof.serve(cmd.Context(), log); err != nil {
+			return err
+		}
 		return o.run(cmd.Context(), log)
 	}
 	return cmd
@@ -64,6 +68,7 @@ func (o *agentFlags) register(cmd *cobra.Command) {
 	f.BoolVar(&a.Gateway, "gateway", false, "tenants may leave through this host")
 	f.StringSliceVar(&o.infrastructure, "infrastructure", nil, "`CIDR`s that tenants must not reach, besides the tunnel address's own")
 	o.etcd.register(cmd, "`URL`s of etcd, with commas")
+	o.pprof.register(cmd)
 	o.log.register(cmd)
 	for _, name := range []string{"host", "vtep", "controllers", "etcd-endpoints"} {
 		must(cmd.MarkFlagRequired(name))

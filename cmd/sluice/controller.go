@@ -30,6 +30,7 @@ type controllerFlags struct {
 	dataDir                string
 	etcd                   etcdFlags
 	embedClient, embedPeer string
+	pprof                  pprofFlag
 	log                    logFlags
 }
 
@@ -65,6 +66,7 @@ func (o *controllerFlags) register(cmd *cobra.Command) {
 	o.etcd.register(cmd, "`URL`s of etcd, with commas (default an embedded one)")
 	f.StringVar(&o.embedClient, "embedded-etcd-client-url", "http://127.0.0.1:2379", "`URL` where the embedded etcd serves agents and other controllers")
 	f.StringVar(&o.embedPeer, "embedded-etcd-peer-url", "http://127.0.0.1:2380", "`URL` where the embedded etcd would meet other members")
+	o.pprof.register(cmd)
 	o.log.register(cmd)
 }
 
@@ -85,6 +87,9 @@ func (o *controllerFlags) run(ctx context.Context, log *slog.Logger) error {
 		return fmt.Errorf("listen for API clients at %s: %w", o.api, err)
 	}
 	defer web.Close()
+	if err := o.pprof.serve(ctx, log); err != nil {
+		return err
+	}
 
 	client, closeStore, err := o.openStore(ctx, name, log)
 	if err != nil {

@@ -17,7 +17,9 @@ type Case struct {
 
 // Cases are all that there is to run, in the order in which they run.
 func Cases() []Case {
-	return []Case{}
+	return []Case{
+		programCase(), resyncCase(),
+	}
 }
 
 // Choose picks cases by name; no name stands for all.

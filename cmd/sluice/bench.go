@@ -1,0 +1,164 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"sluice/integration/bench"
+)
+
+// benchFlags are the command line of sluice bench.
+type benchFlags struct {
+	options bench.Options
+	results string
+	pprof   pprofFlag
+	log     logFlags
+}
+
+func benchCommand() *cobra.Command {
+	var o benchFlags
+	cases := bench.Cases()
+	cmd := &cobra.Command{
+		Use:   "bench [NAME...]",
+		Short: "Measure what Sluice promises, beside what it is compared with",
+		Long: `Measure what Sluice promises. Both sides of a comparison take turns in the same run, and the
+median of their rounds' ratios is held against a bound: the exit status is 1 when one is
+missed. Without NAME all cases run. It needs root and Open vSwitch.
+
+` + describeCases(cases),
+		Example:   "  sluice bench program resync\n  sluice bench program -o json --rounds 9\n  sluice bench --scale 0.01",
+		ValidArgs: bench.Names(cases),
+	}
+	out := outputFlag(cmd)
+	o.register(cmd)
+	cmd.RunE = func(cmd *cobra.Command, names []string) error {
+		chosen, err := bench.Choose(cases, names)
+		if err != nil {
+			return usageError{err}
+		}
+		return o.run(cmd, chosen, out)
+	}
+	return cmd
+}
+
+func describeCases(cases []bench.Case) string {
+	var lines []string
+	for _, c := range cases {
+		lines = append(lines, fmt.Sprintf("  %-10s %s", c.Name, c.About))
+	}
+	return strings.Join(lines, "\n")
+}
+
+func (o *benchFlags) register(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.IntVar(&o.options.Rounds, "rounds", 5, "`NUMBER` of times that each side runs")
+	f.Float64Var(&o.options.Scale, "scale", 1, "`FRACTION` of the full sizes; below 1 no bound is judged")
+	f.StringVar(&o.results, "results", "", "`FILE` of earlier results, one JSON object a line, to renew with these")
+	o.pprof.register(cmd)
+	o.log.register(cmd)
+	quiet := f.Lookup("log-level")
+	quiet.DefValue = "warn"
+	must(quiet.Value.Set(quiet.DefValue))
+}
+
+func (o *benchFlags) run(cmd *cobra.Command, cases []bench.Case, out *format) error {
+	if o.options.Rounds < 1 || o.options.Scale <= 0 || o.options.Scale > 1 {
+		return usagef("--rounds is at least 1, --scale above 0 and at most 1")
+	}
+	log, err := o.log.logger(cmd.ErrOrStderr())
+	if err != nil {
+		return err
+	}
+	if err := o.pprof.serve(cmd.Context(), log); err != nil {
+		return err
+	}
+	if o.options.Binary, err = os.Executable(); err != nil {
+		return fmt.Errorf("find this program: %w", err)
+	}
+	o.options.Log = log
+	status := newStatusLine(cmd.ErrOrStderr())
+	defer status.clear()
+	o.options.Progress = status.show
+	var results []bench.Result
+	o.options.Report = func(r bench.Result) error {
+		results = append(results, r)
+		if *out == formatJSON {
+			status.clear()
+			return writeLine(cmd.OutOrStdout(), r)
+		}
+		return nil
+	}
+	missed, err := bench.RunAll(cmd.Context(), cases, o.options)
+	status.clear()
+	if *out != formatJSON && len(results) > 0 {
+		people := func(w io.Writer) { writeResults(w, results) }
+		if err := out.print(cmd.OutOrStdout(), results, people); err != nil {
+			return err
+		}
+	}
+	return o.conclude(results, missed, err)
+}
+
+// conclude keeps the results and says what is wrong with them.
+func (o *benchFlags) conclude(results []bench.Result, missed int, err error) error {
+	if o.results != "" && len(results) > 0 {
+		if err := bench.Keep(o.results, results); err != nil {
+			return err
+		}
+	}
+	if err == nil && missed > 0 {
+		err = fmt.Errorf("%s of %d missed a bound", counted(missed, "result"), len(results))
+	}
+	return err
+}
+
+// writeLine writes a result as one line of JSON.
+func writeLine(w io.Writer, r bench.Result) error {
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	return enc.Encode(r)
+}
+
+func writeResults(w io.Writer, results []bench.Result) {
+	p := painterFor(w)
+	g := columns("case", "with", "ours", "against", "theirs", "ratio", "bound", "")
+	for _, row := range bench.Rows(results) {
+		g.row(row.Case, row.Params, row.Ours, row.Against, row.Theirs, row.Ratio, row.Bound, p.held(row))
+	}
+	g.write(w)
+}
+
+func (p painter) held(row bench.Row) string {
+	switch {
+	case row.Bound == "":
+		return ""
+	case row.Held:
+		return "holds"
+	}
+	return p.bad("missed")
+}
+
+// statusLine shows on a terminal what is being done, and nothing in a pipe.
+type statusLine struct {
+	out io.Writer
+	on  bool
+}
+
+func newStatusLine(w io.Writer) *statusLine { return &statusLine{w, isTerminal(w)} }
+
+func (l *statusLine) show(text string) {
+	if l.on {
+		fmt.Fprintf(l.out, "\r\x1b[K… %s", text)
+	}
+}
+
+func (l *statusLine) clear() {
+	if l.on {
+		fmt.Fprint(l.out, "\r\x1b[K")
+	}
+}
