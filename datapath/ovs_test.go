@@ -24,7 +24,6 @@ const patience = 60 * time.Second
 // controller serves sessions as a test wants them: one at a time, by hand.
 type controller struct {
 	sessions chan *datapath.Switch
-	target   string
 }
 
 // serve starts a controller whose sessions stay until the test or they themselves end.

@@ -23,7 +23,6 @@ type peer struct {
 	t    *testing.T
 	conn net.Conn
 	in   *bufio.Reader
-	xid  uint32
 }
 
 // connect starts Open vSwitch with a bridge br0, which dials in and says hello.

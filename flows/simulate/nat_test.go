@@ -14,7 +14,6 @@ import (
 type exchange struct {
 	r          *rand.Rand
 	port       uint32 // of the end that begins
-	sent       int
 	first      Packet
 	seen       *Packet // what the far end saw last
 	seenBefore bool
