@@ -12,7 +12,7 @@ type AsyncConfig struct {
 // 1.3's own has no word for the role status.
 func AppendAsyncConfig(b []byte, xid uint32, c AsyncConfig) []byte {
 	start := len(b)
-	b = appendExperimenter(b, xid, ExperimenterType{niciraExperimenter, niciraAsyncConfig})
+	b = appendExperimenter(b, xid, ExperimenterAsyncConfig)
 	for kind, reasons := range [...]uint32{c.PacketIn, c.PortStatus, c.FlowRemoved, c.RoleStatus} {
 		for role := range 2 { // a slave's property, then a master's and equal's
 			b = be.AppendUint16(be.AppendUint16(b, uint16(2*kind+role)), 8)

@@ -11,11 +11,13 @@ const (
 // ExperimenterType is the sort of an experimenter message.
 type ExperimenterType struct{ Experimenter, Subtype uint32 }
 
-// The experimenter messages that this package reads.
+// The experimenter messages that this package reads, and the one by which a controller says
+// what it wants to be told unasked.
 var (
 	ExperimenterRoleStatus    = ExperimenterType{onfExperimenter, onfRoleStatus}
 	ExperimenterBundleControl = ExperimenterType{onfExperimenter, onfBundleControl}
 	ExperimenterBundleAdd     = ExperimenterType{onfExperimenter, onfBundleAdd}
+	ExperimenterAsyncConfig   = ExperimenterType{niciraExperimenter, niciraAsyncConfig}
 )
 
 // DecodeExperimenter reads the start of an experimenter message.

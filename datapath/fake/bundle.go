@@ -1,0 +1,119 @@
+package fake
+
+import "sluice/datapath/openflow"
+
+// bundled is a flow mod that waits for its bundle's commit.
+type bundled struct {
+	mod  openflow.FlowMod
+	head []byte // the start of its message, for an error
+}
+
+// Errors about bundles are the ONF's (EXT-230).
+func bundleError(code uint16) *openflow.Error {
+	return &openflow.Error{Type: openflow.ErrorExtension, Code: code, Experimenter: 0x4f4e4600}
+}
+
+const (
+	bundleBadID         = 2302
+	bundleBadType       = 2306
+	bundleMessageFailed = 2313
+	bundleUnsupported   = 2310
+)
+
+func (c *session) experimenter(xid uint32, message []byte) {
+	kind, err := openflow.DecodeExperimenter(message)
+	switch {
+	case err != nil:
+		c.refuse(errBadLength, message)
+	case kind == openflow.ExperimenterBundleControl:
+		if c.mayWrite(message) {
+			c.bundleControl(xid, message)
+		}
+	case kind == openflow.ExperimenterBundleAdd:
+		if c.mayWrite(message) {
+			c.bundleAdd(message)
+		}
+	case kind == openflow.ExperimenterAsyncConfig:
+		c.listens.Store(true)
+	default:
+		c.refuse(errBadSubtype, message)
+	}
+}
+
+func (c *session) bundleControl(xid uint32, message []byte) {
+	b, err := openflow.DecodeBundleControl(message)
+	if err != nil {
+		c.refuse(errBadLength, message)
+		return
+	}
+	mods, open := c.bundles[b.Bundle]
+	switch b.Step {
+	case openflow.BundleOpen:
+		delete(c.bundles, b.Bundle)
+		if open {
+			c.refuse(bundleError(bundleBadID), message)
+			return
+		}
+		c.bundles[b.Bundle] = nil
+	case openflow.BundleCommit:
+		delete(c.bundles, b.Bundle)
+		if !open {
+			c.refuse(bundleError(bundleBadID), message)
+			return
+		}
+		if !c.commit(mods) {
+			c.refuse(bundleError(bundleMessageFailed), message)
+			return
+		}
+	case openflow.BundleDiscard:
+		delete(c.bundles, b.Bundle)
+		if !open {
+			c.refuse(bundleError(bundleBadID), message)
+			return
+		}
+	default:
+		c.refuse(bundleError(bundleBadType), message)
+		return
+	}
+	b.Step++ // each step's reply follows it
+	c.send(func(out []byte) []byte { return openflow.AppendBundleControl(out, xid, b) })
+}
+
+// bundleAdd keeps a flow mod for the commit. As in Open vSwitch a bundle that was not opened is
+// opened by it, and one that holds a refused message is not spoiled.
+func (c *session) bundleAdd(message []byte) {
+	b, err := openflow.DecodeBundleAdd(message)
+	if err != nil {
+		c.refuse(errBadLength, message)
+		return
+	}
+	if h, err := openflow.ParseHeader(b.Message); err != nil || h.Type != openflow.TypeFlowMod {
+		c.refuse(bundleError(bundleUnsupported), message)
+		return
+	}
+	m, refusal := readMod(b.Message)
+	if refusal != nil {
+		c.refuse(refusal, message)
+		return
+	}
+	head := append([]byte(nil), b.Message[:min(len(b.Message), 64)]...)
+	c.bundles[b.Bundle] = append(c.bundles[b.Bundle], bundled{m, head})
+}
+
+// commit makes all changes or none; it answers the one that was refused.
+func (c *session) commit(all []bundled) bool {
+	mods := make([]openflow.FlowMod, len(all))
+	for i := range all {
+		mods[i] = all[i].mod
+	}
+	at, refusal := c.s.change(mods)
+	if refusal != nil {
+		c.refuse(refusal, all[at].head)
+		return false
+	}
+	c.changed = c.changed || len(mods) > 0
+	c.s.mu.Lock()
+	c.s.counts.Commits++
+	c.s.mu.Unlock()
+	return true
+}

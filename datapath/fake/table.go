@@ -1,0 +1,192 @@
+package fake
+
+import (
+	"slices"
+	"time"
+	"unique"
+
+	"sluice/datapath/openflow"
+)
+
+// entry is one flow. Its bytes are kept as they came, and those of equal flows once for all the
+// switches of the process: a million flows fit a modest machine.
+type entry struct {
+	actions unique.Handle[string] // canonical wire form, behind flags and timeouts
+	cookie  uint64
+	since   int64 // Unix time
+}
+
+// matchKey is a flow's table, priority and match, as openflow.Flow.AppendMatchKey writes them.
+type matchKey = unique.Handle[string]
+
+// table holds all flows of a switch, of all its tables.
+type table struct {
+	entries map[matchKey]entry
+	cookies map[uint64][]matchKey
+	scratch []byte
+	undo    []change // since the last mark
+	removed []openflow.FlowRemoved
+}
+
+// change is a flow as it was before; absent: there was none.
+type change struct {
+	key    matchKey
+	before entry
+	absent bool
+}
+
+func newTable() table {
+	return table{entries: map[matchKey]entry{}, cookies: map[uint64][]matchKey{}}
+}
+
+// stateFlags are those that a flow keeps; the others concern its flow mod alone.
+const stateFlags = openflow.SendFlowRemoved | openflow.NoPacketCounts | openflow.NoByteCounts
+
+func (t *table) keyOf(f *openflow.Flow) matchKey {
+	t.scratch = f.AppendMatchKey(t.scratch[:0])
+	return unique.Make(string(t.scratch))
+}
+
+func (t *table) entryOf(f *openflow.Flow) entry {
+	t.scratch = appendRest(t.scratch[:0], f)
+	return entry{actions: unique.Make(string(t.scratch)), cookie: f.Cookie, since: time.Now().Unix()}
+}
+
+// set puts a flow where another may be.
+func (t *table) set(key matchKey, e entry) {
+	old, known := t.entries[key]
+	t.undo = append(t.undo, change{key, old, !known})
+	t.put(key, e)
+}
+
+func (t *table) delete(key matchKey) {
+	t.undo = append(t.undo, change{key, t.entries[key], false})
+	t.drop(key)
+}
+
+func (t *table) put(key matchKey, e entry) {
+	t.drop(key)
+	t.entries[key] = e
+	t.cookies[e.cookie] = append(t.cookies[e.cookie], key)
+}
+
+func (t *table) drop(key matchKey) {
+	e, known := t.entries[key]
+	if !known {
+		return
+	}
+	delete(t.entries, key)
+	keys := t.cookies[e.cookie]
+	if at := slices.Index(keys, key); len(keys) > 1 {
+		keys[at] = keys[len(keys)-1]
+		t.cookies[e.cookie] = keys[:len(keys)-1]
+		return
+	}
+	delete(t.cookies, e.cookie)
+}
+
+// keep makes the changes since the last mark final, and returns the flows removed by them
+// whose controllers wanted to know.
+func (t *table) keep() []openflow.FlowRemoved {
+	removed := t.removed
+	t.undo, t.removed = t.undo[:0], nil
+	if cap(t.undo) > 256 {
+		t.undo = nil
+	}
+	return removed
+}
+
+// revert takes back the changes since the last mark.
+func (t *table) revert() {
+	for _, c := range slices.Backward(t.undo) {
+		if c.absent {
+			t.drop(c.key)
+		} else {
+			t.put(c.key, c.before)
+		}
+	}
+	t.removed = nil
+	t.keep()
+}
+
+// query restricts a statistics request, a modify or a delete.
+type query struct {
+	table        uint8
+	cookie, mask uint64
+	match        openflow.Match
+}
+
+// selects tells whether a flow is among those meant.
+func (q *query) selects(f *openflow.Flow) bool {
+	return (q.table == openflow.TableAll || q.table == f.Table) &&
+		(f.Cookie^q.cookie)&q.mask == 0 && covers(q.match, f.Match)
+}
+
+// covers tells whether all that m matches g matches too, m being the narrower.
+func covers(wide, narrow openflow.Match) bool {
+	for _, w := range wide {
+		n, ok := narrow.Get(w.Field)
+		if !ok || n.Mask.And(w.Mask) != w.Mask || n.Value.And(w.Mask) != w.Value {
+			return false
+		}
+	}
+	return true
+}
+
+// overlap tells whether a frame may match both.
+func overlap(a, b openflow.Match) bool {
+	for _, f := range a {
+		g, ok := b.Get(f.Field)
+		if ok && !f.Value.Xor(g.Value).And(f.Mask).And(g.Mask).IsZero() {
+			return false
+		}
+	}
+	return true
+}
+
+// find yields the keys of the flows that a query selects. The exact cookie of a query without
+// match is looked up, as Open vSwitch does.
+func (t *table) find(q *query) []matchKey {
+	var found []matchKey
+	if q.mask == ^uint64(0) {
+		found = slices.Clone(t.cookies[q.cookie])
+	} else {
+		found = make([]matchKey, 0, len(t.entries))
+		for key := range t.entries {
+			found = append(found, key)
+		}
+	}
+	if q.table == openflow.TableAll && len(q.match) == 0 && (q.mask == 0 || q.mask == ^uint64(0)) {
+		return found
+	}
+	return slices.DeleteFunc(found, func(key matchKey) bool {
+		f := t.flow(key)
+		return !q.selects(&f)
+	})
+}
+
+// flow reads a flow back from its bytes.
+func (t *table) flow(key matchKey) openflow.Flow {
+	var flow openflow.Flow
+	t.scratch = openflow.AppendFlowStatsReply(t.scratch[:0], 0, false)
+	t.scratch = openflow.EndMessage(t.appendStats(t.scratch, key, 0), 0)
+	openflow.DecodeFlowStats(t.scratch, func(f *openflow.FlowStats) bool { // bytes of our own making
+		flow = f.Flow
+		return false
+	})
+	return flow
+}
+
+// overlaps tells whether another flow of the same table and priority may match the same frame.
+func (t *table) overlaps(f *openflow.Flow) bool {
+	for key := range t.entries {
+		head := key.Value()
+		if head[0] != f.Table || uint16(head[1])<<8|uint16(head[2]) != f.Priority {
+			continue
+		}
+		if other := t.flow(key); overlap(f.Match, other.Match) {
+			return true
+		}
+	}
+	return false
+}
