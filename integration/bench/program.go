@@ -2,15 +2,116 @@ package bench
 
 import (
 	"context"
-	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+
+	"sluice/datapath"
+)
+
+// programFlows is how many flows the case sends.
+const programFlows = 100_000
+
+// Bounds of the case program.
+const (
+	programOfPlain = 0.85 // of the rate of bytes that are there already
+	programGarbage = 60   // bytes a flow
 )
 
 func programCase() Case {
 	return Case{
 		Name:  "program",
-		About: "100,000 flows into one switch, beside pre-encoded bytes on plain TCP and ovs-ofctl",
+		About: "100,000 flows into one switch, beside ready-made bytes on plain TCP and ovs-ofctl",
 		Run:   program,
 	}
 }
 
-func program(context.Context, *Run) error { return errors.New("not there yet") }
+// programmer sends the same flows to one bridge in several ways.
+type programmer struct {
+	*testbed
+	session session
+	mods    []datapath.Mod
+	plain   plainBundle
+	file    string // of the flows, as ovs-ofctl reads them
+
+	garbage []float64 // bytes a flow that our side left, by round
+}
+
+func program(ctx context.Context, r *Run) error {
+	r.Step("compiling")
+	c, list := clusterWith(r.Size(programFlows))
+	p := &programmer{mods: addsOf(list)}
+	p.plain = encodePlain(p.mods)
+	r.Step("starting Open vSwitch")
+	var err error
+	if p.testbed, err = newTestbed(ctx, r.Log); err != nil {
+		return err
+	}
+	defer p.close()
+	p.file = p.path("flows.txt")
+	if err := os.WriteFile(p.file, textOf(list), 0o600); err != nil {
+		return err
+	}
+	if p.session, err = p.connected(ctx); err != nil {
+		return err
+	}
+	samples, err := r.TakeTurns(ctx,
+		Side{"Sluice", p.bySession}, Side{"ready-made bytes", p.byPlainTCP}, Side{"ovs-ofctl", p.byOfctl})
+	if err != nil {
+		return err
+	}
+	res := Compare("flows/s", samples[0],
+		Other{"ready-made bytes on plain TCP", AtLeast(programOfPlain), samples[1]},
+		Other{"ovs-ofctl --bundle add-flows", AtLeast(1), samples[2]})
+	res.Params = map[string]any{"flows": len(list), "tenants": c.tenants, "rounds": r.Rounds}
+	res.Facts = []Fact{{"garbage a flow", quantile(p.garbage, 0.5), "B", AtMost(programGarbage)}}
+	return r.Done(res)
+}
+
+// rate clears the bridge, sends, and returns flows a second once all are there.
+func (p *programmer) rate(ctx context.Context, send func() error) (float64, error) {
+	if err := p.clear(ctx); err != nil {
+		return 0, err
+	}
+	runtime.GC() // nobody pays for what another left
+	seconds, err := timed(send)
+	if err != nil {
+		return 0, err
+	}
+	return float64(len(p.mods)) / seconds, p.holds(ctx, len(p.mods))
+}
+
+func (p *programmer) bySession(ctx context.Context) (float64, error) {
+	return p.rate(ctx, func() error {
+		before := allocated()
+		err := p.session.Commit(ctx, &datapath.Bundle{Mods: p.mods})
+		p.garbage = append(p.garbage, float64(allocated()-before)/float64(len(p.mods)))
+		return err
+	})
+}
+
+func (p *programmer) byPlainTCP(ctx context.Context) (float64, error) {
+	conn, err := p.dial(passive)
+	if err != nil {
+		return 0, err
+	}
+	defer conn.Close()
+	in, err := greet(conn)
+	if err != nil {
+		return 0, fmt.Errorf("greet the switch: %w", err)
+	}
+	return p.rate(ctx, func() error { return p.plain.send(conn, in) })
+}
+
+func (p *programmer) byOfctl(ctx context.Context) (float64, error) {
+	argv := p.ofctl([]string{"--bundle"}, "add-flows", bridge, p.file)
+	return p.rate(ctx, func() error { return p.runTo(ctx, io.Discard, argv...) })
+}
+
+// allocated is how many bytes this process has allocated in its life.
+func allocated() uint64 {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.TotalAlloc
+}

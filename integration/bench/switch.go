@@ -1,0 +1,146 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+
+	"sluice/datapath"
+	"sluice/datapath/openflow"
+)
+
+// bridge is the name of the one bridge of a testbed.
+const bridge = "br-int"
+
+// passive is where the bridge listens for a plain TCP writer, in its own namespace.
+const passive = "127.0.0.1:6654"
+
+// connectTime bounds the wait for the switch to dial in.
+const connectTime = 20 * time.Second
+
+// testbed is one bridge of a private Open vSwitch that dials in to sessions of ours.
+type testbed struct {
+	*ovs
+	sessions chan session
+	stop     context.CancelFunc
+	served   chan error
+}
+
+// session is one connection of the switch, kept until done is closed.
+type session struct {
+	*datapath.Switch
+	done chan struct{}
+}
+
+func newTestbed(ctx context.Context, log *slog.Logger) (*testbed, error) {
+	o, err := startOVS(ctx)
+	if err != nil {
+		return nil, err
+	}
+	l, target, err := o.listen()
+	if err == nil {
+		err = o.addBridge(ctx, bridge, target, "ptcp:"+passivePort())
+	}
+	if err != nil {
+		o.close()
+		return nil, err
+	}
+	serving, stop := context.WithCancel(ctx)
+	b := &testbed{ovs: o, sessions: make(chan session), stop: stop, served: make(chan error, 1)}
+	go b.serve(serving, l, log)
+	return b, nil
+}
+
+func passivePort() string {
+	host, port, _ := net.SplitHostPort(passive)
+	return port + ":" + host
+}
+
+func (b *testbed) serve(ctx context.Context, l net.Listener, log *slog.Logger) {
+	b.served <- datapath.Serve(ctx, l, datapath.Options{Log: log}, func(ctx context.Context, s *datapath.Switch) {
+		kept := session{Switch: s, done: make(chan struct{})}
+		select {
+		case b.sessions <- kept:
+		case <-ctx.Done():
+			return
+		}
+		select {
+		case <-kept.done:
+		case <-ctx.Done():
+		}
+	})
+}
+
+func (b *testbed) close() {
+	b.stop()
+	<-b.served
+	b.ovs.close()
+}
+
+// connected is the next session of the switch.
+func (b *testbed) connected(ctx context.Context) (session, error) {
+	ctx, cancel := context.WithTimeout(ctx, connectTime)
+	defer cancel()
+	select {
+	case s := <-b.sessions:
+		return s, nil
+	case err := <-b.served:
+		b.served <- err
+		return session{}, errors.Join(errors.New("no sessions any more"), err)
+	case <-ctx.Done():
+		return session{}, fmt.Errorf("the switch does not dial in: %w", ctx.Err())
+	}
+}
+
+func (s session) hangUp() { close(s.done) }
+
+// clear empties the bridge.
+func (b *testbed) clear(ctx context.Context) error {
+	_, err := b.run(ctx, b.ofctl(nil, "del-flows", bridge)...)
+	return err
+}
+
+// holds checks how many flows the bridge has.
+func (b *testbed) holds(ctx context.Context, want int) error {
+	out, err := b.run(ctx, b.ofctl(nil, "dump-aggregate", bridge)...)
+	if err != nil {
+		return err
+	}
+	_, count, _ := strings.Cut(strings.TrimSpace(out), "flow_count=")
+	if got, err := strconv.Atoi(count); err != nil || got != want {
+		return fmt.Errorf("the switch holds %q flows instead of %d", count, want)
+	}
+	return nil
+}
+
+// timed is how many seconds f takes.
+func timed(f func() error) (float64, error) {
+	start := time.Now()
+	err := f()
+	return time.Since(start).Seconds(), err
+}
+
+func addsOf(list []openflow.Flow) []datapath.Mod {
+	mods := make([]datapath.Mod, len(list))
+	for i := range list {
+		mods[i].Flow = list[i]
+	}
+	return mods
+}
+
+// textOf is what ovs-ofctl add-flows reads.
+func textOf(list []openflow.Flow) []byte {
+	var b bytes.Buffer
+	var line []byte
+	for i := range list {
+		line = append(list[i].AppendText(line[:0]), '\n')
+		b.Write(line)
+	}
+	return b.Bytes()
+}
