@@ -108,11 +108,12 @@ func (t *transaction) prepare(ctx context.Context) error {
 	if err := t.send(ctx, 0, open); err != nil {
 		return err
 	}
-	for n := range t.mods {
-		add := func(b []byte, xid uint32) []byte {
-			return openflow.AppendBundleFlowMod(b, xid, t.bundle, bundleFlags, &t.mods[n])
+	for sent := 0; sent < len(t.mods); {
+		run := func(b []byte) []byte {
+			b, sent = t.appendRun(b, sent)
+			return b
 		}
-		if err := t.send(ctx, n+1, add); err != nil {
+		if err := t.s.out.put(ctx, run); err != nil {
 			return err
 		}
 		if t.hasErr() {
@@ -126,6 +127,18 @@ func (t *transaction) prepare(ctx context.Context) error {
 		return err
 	}
 	return t.refusal(nil)
+}
+
+// runBytes is about how much is queued at once. Queued one by one, changes would leave in
+// many small segments, which cost the switch more than we take to encode them.
+const runBytes = 16 << 10
+
+// appendRun appends changes from number first on, and returns which comes next.
+func (t *transaction) appendRun(b []byte, first int) (_ []byte, next int) {
+	for end := len(b) + runBytes; first < len(t.mods) && len(b) < end; first++ {
+		b = openflow.AppendBundleFlowMod(b, t.xid(first+1), t.bundle, bundleFlags, &t.mods[first])
+	}
+	return b, first
 }
 
 func (t *transaction) commit(ctx context.Context) error {
