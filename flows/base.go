@@ -37,21 +37,12 @@ func (c *compiler) baseEntry() {
 	c.refuse(tableDecap, 0, nil, reasonUnknownSegment)
 }
 
-// baseAdmit: what no container may send, whatever its port. Fragments hide the ND header
-// that admit_nd must see (RFC 6980).
+// baseAdmit: what no container may send, whatever its port.
 func (c *compiler) baseAdmit() {
-	tagged := of.Masked(of.FieldVLANVID, of.U64(vlanPresent), of.U64(vlanPresent))
-	fragment := of.Masked(of.FieldIPFrag, of.U64(fragmentAny), of.U64(fragmentAny))
 	ipv6 := etherType(typeIPv6)
+	tagged := of.Masked(of.FieldVLANVID, of.U64(vlanPresent), of.U64(vlanPresent))
 	c.refuse(tableAdmit, 300, match(tagged), reasonForbidden)
-	for _, m := range []of.Match{
-		match(etherType(typeIPv4), ipProto(protoUDP), of.Is(of.FieldUDPSrc, 67)), // DHCP server
-		match(ipv6, ipProto(protoUDP), of.Is(of.FieldUDPSrc, 547)),               // DHCPv6 server
-		match(ipv6, ipProto(protoICMPv6), icmp6Type(routerAdvertisement)),
-		match(ipv6, ipProto(protoICMPv6), icmp6Type(redirect)),
-		match(ipv6, fragment, ipDst(netip.MustParsePrefix("ff00::/8"))),
-		match(ipv6, fragment, ipSrc(netip.MustParsePrefix("fe80::/10"))),
-	} {
+	for _, m := range slices.Concat(serverMessages(), hidingFragments()) {
 		c.refuse(tableAdmit, 290, m, reasonForbidden)
 	}
 	// A kernel without an IPv6 address of ours still looks for routers and groups: that is no attack.
@@ -65,6 +56,33 @@ func (c *compiler) baseAdmit() {
 		c.refuse(tableAdmitND, 90, match(ipv6, ipProto(protoICMPv6), icmp6Type(t)), reasonSpoofed)
 	}
 	c.flow(tableAdmitND, 0, nil, goTo(tableResolve))
+}
+
+// serverMessages are what a DHCP server or an IPv6 router says.
+func serverMessages() []of.Match {
+	ipv6 := etherType(typeIPv6)
+	return []of.Match{
+		match(etherType(typeIPv4), ipProto(protoUDP), of.Is(of.FieldUDPSrc, 67)), // DHCP
+		match(ipv6, ipProto(protoUDP), of.Is(of.FieldUDPSrc, 547)),               // DHCPv6
+		match(ipv6, ipProto(protoICMPv6), icmp6Type(routerAdvertisement)),
+		match(ipv6, ipProto(protoICMPv6), icmp6Type(redirect)),
+	}
+}
+
+// hidingFragments are fragments to where a server's message, or neighbour discovery (RFC
+// 6980), would be believed: a switch sees no ports and no ICMP type in any fragment, the
+// first included (OpenFlow 1.3, A.3.2).
+func hidingFragments() []of.Match {
+	ipv4, ipv6 := etherType(typeIPv4), etherType(typeIPv6)
+	fragment := of.Masked(of.FieldIPFrag, of.U64(fragmentAny), of.U64(fragmentAny))
+	return []of.Match{
+		match(ipv4, fragment, multicast()),
+		match(ipv4, fragment, ipDst(netip.MustParsePrefix("224.0.0.0/3"))), // groups and broadcast
+		match(ipv6, fragment, multicast()),
+		match(ipv6, fragment, ipDst(netip.MustParsePrefix("ff00::/8"))),
+		match(ipv6, fragment, ipDst(netip.MustParsePrefix("fe80::/10"))),
+		match(ipv6, fragment, ipSrc(netip.MustParsePrefix("fe80::/10"))),
+	}
 }
 
 // baseResolve: the kernel finds every transit address behind one MAC; what nobody

@@ -182,3 +182,31 @@ func Missing(s *store.State, sw Switch) []store.Key {
 	}
 	return missing
 }
+
+// Served lists the host's own ports that need a slice: if the switch refuses a flow of it,
+// these are not programmed whole.
+func Served(s *store.State, host string, sl Slice) []store.Key {
+	var served []store.Key
+	for _, n := range s.NetworksOn(host) {
+		for _, p := range s.PortsAt(host, n) {
+			if sl.serves(s, p) {
+				served = append(served, p.Key)
+			}
+		}
+	}
+	return served
+}
+
+func (sl Slice) serves(s *store.State, p *store.Item[store.Port]) bool {
+	switch sl.kind() {
+	case kindTenant:
+		t := s.Tenant(p.Key.Tenant)
+		return t != nil && t.Value.Number == sl.tenant()
+	case kindNetwork:
+		n := s.Network(p.Key.NetworkName())
+		return n != nil && n.Value.Number == sl.object()
+	case kindPort:
+		return p.Value.Number == sl.object()
+	}
+	return true
+}

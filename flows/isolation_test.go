@@ -321,32 +321,47 @@ func (w *world) spoofed(a *port) map[string]simulate.Packet {
 	inside.SetUint(of.FieldARPSHA, stranger.MAC.Uint64())
 	vlan := uint16(1 + w.IntN(int(w.vlans)+1))
 	return map[string]simulate.Packet{
-		"spoofed MAC":               simulate.UDP(notMyMAC, victim),
-		"spoofed MAC to outside":    simulate.UDP(notMyMAC, router),
-		"spoofed IP":                simulate.UDP(notMyIP, victim),
-		"spoofed IP to outside":     simulate.TCP(notMyIP, router, simulate.TCPSyn),
-		"spoofed transit address":   simulate.UDP(simulate.Endpoint{MAC: me.MAC, IP: store.TransitAddress(1)}, router),
-		"the router's MAC":          simulate.UDP(simulate.Endpoint{MAC: store.RouterMAC, IP: me.IP}, victim),
-		"the kernel's MAC":          simulate.UDP(simulate.Endpoint{MAC: store.KernelMAC, IP: me.IP}, victim),
-		"ARP for another":           simulate.ARPReply(notMyIP, victim),
-		"ARP request by another":    simulate.ARPRequest(notMyIP, w.router(a, me.IP)),
-		"ARP request by a MAC":      inside,
-		"unsolicited ARP reply":     simulate.ARPReply(me, victim),
-		"tagged":                    simulate.UDP(me, victim).Tag(vlan),
-		"priority-tagged":           simulate.UDP(me, victim).Tag(0),
-		"double-tagged":             simulate.UDP(me, victim).Tag(vlan).Tag(vlan),
-		"tagged broadcast":          simulate.UDP(me, simulate.Endpoint{MAC: simulate.Broadcast, IP: victim.IP}).Tag(vlan),
-		"DHCP server":               simulate.UDP(simulate.Endpoint{MAC: me.MAC, IP: me.IP, Port: 67}, victim),
-		"other Ethernet type":       simulate.Ethernet(me.MAC, victim.MAC, 0x88b5),
-		"spoofed IPv6":              simulate.UDP(simulate.Endpoint{MAC: me.MAC, IP: addr("fd00::250")}, simulate.Endpoint{MAC: victim.MAC, IP: addr("fd00::11")}),
-		"neighbour advertisement":   simulate.NeighborAdvertisement(simulate.Endpoint{MAC: me.MAC, IP: addr("fd00::250")}, simulate.Endpoint{MAC: victim.MAC, IP: addr("fd00::11")}),
-		"source is a multicast":     simulate.UDP(simulate.Endpoint{MAC: store.MAC{1, 0, 0x5e, 0, 0, 1}, IP: me.IP}, victim),
-		"zero source":               simulate.UDP(simulate.Endpoint{MAC: me.MAC, IP: addr("0.0.0.0")}, victim),
-		"hand-over MAC":             simulate.UDP(me, simulate.Endpoint{MAC: store.HandOverMAC, IP: outside.IP}),
-		"bounce MAC":                simulate.UDP(me, simulate.Endpoint{MAC: store.BounceMAC, IP: outside.IP}),
-		"ARP for nobody":            simulate.ARPRequest(me, stranger.IP),
-		"ARP for a transit address": simulate.ARPRequest(me, store.TransitAddress(1)),
+		"spoofed MAC":             simulate.UDP(notMyMAC, victim),
+		"spoofed MAC to outside":  simulate.UDP(notMyMAC, router),
+		"spoofed IP":              simulate.UDP(notMyIP, victim),
+		"spoofed IP to outside":   simulate.TCP(notMyIP, router, simulate.TCPSyn),
+		"spoofed transit address": simulate.UDP(simulate.Endpoint{MAC: me.MAC, IP: store.TransitAddress(1)}, router),
+		"the router's MAC":        simulate.UDP(simulate.Endpoint{MAC: store.RouterMAC, IP: me.IP}, victim),
+		"the kernel's MAC":        simulate.UDP(simulate.Endpoint{MAC: store.KernelMAC, IP: me.IP}, victim),
+		"ARP for another":         simulate.ARPReply(notMyIP, victim),
+		"ARP request by another":  simulate.ARPRequest(notMyIP, w.router(a, me.IP)),
+		"ARP request by a MAC":    inside,
+		"unsolicited ARP reply":   simulate.ARPReply(me, victim),
+		"tagged":                  simulate.UDP(me, victim).Tag(vlan),
+		"priority-tagged":         simulate.UDP(me, victim).Tag(0),
+		"double-tagged":           simulate.UDP(me, victim).Tag(vlan).Tag(vlan),
+		"tagged broadcast":        simulate.UDP(me, simulate.Endpoint{MAC: simulate.Broadcast, IP: victim.IP}).Tag(vlan),
+		"fragment to broadcast":   fragment(simulate.UDP(me, simulate.Endpoint{MAC: simulate.Broadcast, IP: victim.IP, Port: 68})),
+		"fragment to 255.255.255.255 at a unicast MAC": fragment(simulate.UDP(me, simulate.Endpoint{MAC: victim.MAC, IP: addr("255.255.255.255")})),
+		"later fragment to a group":                    laterFragment(simulate.UDP(me, simulate.Endpoint{MAC: store.MAC{1, 0, 0x5e, 0, 0, 9}, IP: addr("224.0.0.9")})),
+		"DHCP server":                                  simulate.UDP(simulate.Endpoint{MAC: me.MAC, IP: me.IP, Port: 67}, victim),
+		"other Ethernet type":                          simulate.Ethernet(me.MAC, victim.MAC, 0x88b5),
+		"spoofed IPv6":                                 simulate.UDP(simulate.Endpoint{MAC: me.MAC, IP: addr("fd00::250")}, simulate.Endpoint{MAC: victim.MAC, IP: addr("fd00::11")}),
+		"neighbour advertisement":                      simulate.NeighborAdvertisement(simulate.Endpoint{MAC: me.MAC, IP: addr("fd00::250")}, simulate.Endpoint{MAC: victim.MAC, IP: addr("fd00::11")}),
+		"source is a multicast":                        simulate.UDP(simulate.Endpoint{MAC: store.MAC{1, 0, 0x5e, 0, 0, 1}, IP: me.IP}, victim),
+		"zero source":                                  simulate.UDP(simulate.Endpoint{MAC: me.MAC, IP: addr("0.0.0.0")}, victim),
+		"hand-over MAC":                                simulate.UDP(me, simulate.Endpoint{MAC: store.HandOverMAC, IP: outside.IP}),
+		"bounce MAC":                                   simulate.UDP(me, simulate.Endpoint{MAC: store.BounceMAC, IP: outside.IP}),
+		"ARP for nobody":                               simulate.ARPRequest(me, stranger.IP),
+		"ARP for a transit address":                    simulate.ARPRequest(me, store.TransitAddress(1)),
 	}
+}
+
+// fragment is the first fragment of a packet: a switch reads no ports in it.
+func fragment(p simulate.Packet) simulate.Packet {
+	p.SetUint(of.FieldIPFrag, 1)
+	return p
+}
+
+// laterFragment is any but the first.
+func laterFragment(p simulate.Packet) simulate.Packet {
+	p.SetUint(of.FieldIPFrag, 3)
+	return p
 }
 
 // misdirected are honest frames to where no tenant may go, or where nobody is.

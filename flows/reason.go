@@ -31,7 +31,7 @@ func Reasons() []Reason {
 		{"unknown-vtep", "it came by tunnel from an address that is no host's VTEP"},
 		{"unknown-segment", "its tunnel key or VLAN id is of no network that is present here"},
 		{"spoofed", "its source MAC, ARP sender, IP source or neighbour discovery option is not its port's"},
-		{"forbidden", "no container may send it: a VLAN tag, a DHCP server's or router's message, a fragment to multicast"},
+		{"forbidden", "no container may send it: a VLAN tag, a DHCP server's or router's message, a fragment that could hide one"},
 		{"unanswered", "it asks for a neighbour, router or group that nobody here answers for (ARP, ND, MLD)"},
 		{"no-route", "its destination is closed to tenants, or the tenant has no gateway for it"},
 		{"ttl", "its TTL ran out between two networks"},
