@@ -180,8 +180,8 @@ func (s *session) startOver(ctx context.Context) error {
 func (s *session) program(ctx context.Context) error {
 	audit := time.NewTimer(s.c.auditDelay(s.host.name))
 	defer audit.Stop()
-	counters := time.NewTicker(s.c.opts.CounterInterval)
-	defer counters.Stop()
+	counters, stop := every(s.c.opts.CounterInterval)
+	defer stop()
 	for {
 		changed := s.c.changed.wait()
 		if !s.c.masters(s.host.name) {
@@ -202,13 +202,22 @@ func (s *session) program(ctx context.Context) error {
 		case <-audit.C:
 			err = s.audit(ctx)
 			audit.Reset(s.c.opts.AuditInterval)
-		case <-counters.C:
+		case <-counters:
 			err = s.readCounters(ctx)
 		}
 		if err != nil {
 			return err
 		}
 	}
+}
+
+// every ticks at an interval; never at a negative one.
+func every(interval time.Duration) (tick <-chan time.Time, stop func()) {
+	if interval < 0 {
+		return nil, func() {}
+	}
+	t := time.NewTicker(interval)
+	return t.C, t.Stop
 }
 
 func (s *session) handle(ctx context.Context, event datapath.Event) error {

@@ -30,6 +30,7 @@ type controllerFlags struct {
 	dataDir                string
 	etcd                   etcdFlags
 	embedClient, embedPeer string
+	audit, counters        time.Duration
 	pprof                  pprofFlag
 	log                    logFlags
 }
@@ -66,12 +67,17 @@ func (o *controllerFlags) register(cmd *cobra.Command) {
 	o.etcd.register(cmd, "`URL`s of etcd, with commas (default an embedded one)")
 	f.StringVar(&o.embedClient, "embedded-etcd-client-url", "http://127.0.0.1:2379", "`URL` where the embedded etcd serves agents and other controllers")
 	f.StringVar(&o.embedPeer, "embedded-etcd-peer-url", "http://127.0.0.1:2380", "`URL` where the embedded etcd would meet other members")
+	f.DurationVar(&o.audit, "audit-interval", time.Minute, "`TIME` between two comparisons of a switch's flows with those that it should hold")
+	f.DurationVar(&o.counters, "counter-interval", 2*time.Second, "`TIME` between two readings of a switch's counters; 0: never")
 	o.pprof.register(cmd)
 	o.log.register(cmd)
 }
 
 // run wires a controller and serves until ctx ends.
 func (o *controllerFlags) run(ctx context.Context, log *slog.Logger) error {
+	if o.audit <= 0 || o.counters < 0 {
+		return usagef("--audit-interval is more than 0, --counter-interval not less")
+	}
 	name, err := o.controllerName()
 	if err != nil {
 		return err
@@ -100,6 +106,7 @@ func (o *controllerFlags) run(ctx context.Context, log *slog.Logger) error {
 	registry := newRegistry()
 	c, err := controller.New(controller.Options{
 		Name: name, Store: client, OpenFlow: openflow, Registry: registry, Log: log,
+		AuditInterval: o.audit, CounterInterval: cmp.Or(o.counters, -1),
 		Live: store.LiveController{OpenFlow: openflow.Addr().String(), API: "http://" + web.Addr().String(), Since: time.Now().UTC()},
 	})
 	if err != nil {
