@@ -358,6 +358,44 @@ func TestAuditMendsDrift(t *testing.T) {
 	b.inSync(c)
 }
 
+// A flow that the switch refuses is named, keeps its own port from being realized, and
+// stops nothing else; when the cause is gone, it lands without anyone's help.
+func TestRefusedFlowIsNamedAndTheRestLands(t *testing.T) {
+	b := newBench(t)
+	c := b.start("c1", "c1.sock")
+	b.bridge(c.target)
+	b.register()
+	b.tenant("alice")
+	b.realized(b.port("alice", "a1", "aaaaaaaaaaaa", true))
+	admit := 0
+	for _, f := range b.dump() {
+		if strings.Contains(f, "table=10,") {
+			admit++
+		}
+	}
+	b.ovs.VSCtl("--", "--id=@full", "create", "Flow_Table", fmt.Sprint("flow_limit=", admit), "overflow_policy=refuse",
+		"--", "set", "Bridge", store.BridgeName, "flow_tables:10=@full")
+	a2 := b.port("alice", "a2", "bbbbbbbbbbbb", true)
+	refused := func() bool {
+		return slices.ContainsFunc(c.Problems(), func(p store.Problem) bool {
+			return p.Object == "port alice/default/a2" && strings.Contains(p.Text, "refused table=10")
+		})
+	}
+	b.eventually("a2's flow is named", refused)
+	if !slices.ContainsFunc(b.dump(), func(f string) bool { return strings.Contains(f, "dl_dst="+a2.Value.MAC.String()) }) {
+		t.Error("the rest of a2's flows did not land")
+	}
+	b.eventually("the host is an exception", func() bool { return c.Hosts()[0].State == store.HostRefused })
+	ctx, cancel := context.WithTimeout(b.ctx, time.Second)
+	defer cancel()
+	if err := b.store.WaitHost(ctx, host, a2.Created, a2.Key); err == nil || !strings.Contains(err.Error(), "refused") {
+		t.Errorf("a2 is said to be realized, or not why not: %v", err)
+	}
+	b.ovs.VSCtl("clear", "Bridge", store.BridgeName, "flow_tables")
+	b.realized(a2)
+	b.inSync(c)
+}
+
 // What a counting flow counted is told when somebody removes it: sums never go back.
 func TestCountersOutliveTheirFlows(t *testing.T) {
 	b := newBench(t)

@@ -1,9 +1,11 @@
 package controller
 
 import (
+	"slices"
 	"sync"
 	"time"
 
+	"sluice/datapath/openflow"
 	"sluice/flows"
 	"sluice/store"
 )
@@ -57,7 +59,7 @@ type host struct {
 	realized store.Revision // what the switch confirmed last
 	session  *session       // nil: its switch is not connected
 	missing  []store.Key
-	problems map[flows.Slice][]store.Problem
+	troubles map[flows.Slice]trouble
 	tables   map[uint8]int // flows by table
 }
 
@@ -66,7 +68,7 @@ func newHost(name string) *host {
 		name:     name,
 		wake:     make(chan struct{}, 1),
 		counts:   newAccounts(),
-		problems: map[flows.Slice][]store.Problem{},
+		troubles: map[flows.Slice]trouble{},
 		tables:   map[uint8]int{},
 	}
 }
@@ -159,27 +161,26 @@ func (h *host) at(now store.Revision) (store.Revision, time.Time) {
 	}
 }
 
-// setProblems replaces the problems of one slice.
-func (h *host) setProblems(slice flows.Slice, problems []store.Problem) {
+// setTrouble replaces the trouble of one slice.
+func (h *host) setTrouble(slice flows.Slice, t trouble) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if len(problems) == 0 {
-		delete(h.problems, slice)
+	if len(t.problems) == 0 {
+		delete(h.troubles, slice)
 		return
 	}
-	h.problems[slice] = problems
+	h.troubles[slice] = t
 }
 
-// attach makes s the host's session and ends an older one: a switch that dials in twice
-// has lost the first connection without our noticing.
-func (h *host) attach(s *session) {
+// attach makes s the host's session, unless it has one, which is returned.
+func (h *host) attach(s *session) (older *session) {
 	h.mu.Lock()
-	old := h.session
-	h.session = s
-	h.mu.Unlock()
-	if old != nil {
-		old.sw.Close(errReplaced)
+	defer h.mu.Unlock()
+	if h.session == nil {
+		h.session = s
+		return nil
 	}
+	return h.session
 }
 
 func (h *host) detach(s *session) {
@@ -206,11 +207,11 @@ func (h *host) current() *session {
 	return h.session
 }
 
-// resetProblems replaces all problems and table counts, after a resync.
-func (h *host) resetProblems(problems map[flows.Slice][]store.Problem, tables map[uint8]int) {
+// resetTroubles replaces all troubles and table counts, after a resync.
+func (h *host) resetTroubles(troubles map[flows.Slice]trouble, tables map[uint8]int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.problems, h.tables = problems, tables
+	h.troubles, h.tables = troubles, tables
 }
 
 // idle tells whether nothing is marked or under way.
@@ -218,4 +219,15 @@ func (h *host) idle() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.marks.empty() && h.taken.empty()
+}
+
+// unexplained are the mods that an audit found necessary, without the flows of slices that
+// the switch refused before: those are a known trouble and not drift.
+func (h *host) unexplained(mods flows.Mods) flows.Mods {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	mods.Add = slices.DeleteFunc(slices.Clone(mods.Add), func(f openflow.Flow) bool {
+		return len(h.troubles[flows.Slice(f.Cookie)].unserved) > 0
+	})
+	return mods
 }

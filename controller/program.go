@@ -20,8 +20,14 @@ type plan struct {
 	revision store.Revision
 	cookies  []uint64 // the slices; nil: every flow
 	desired  []openflow.Flow
-	problems map[flows.Slice][]store.Problem
+	troubles map[flows.Slice]trouble
 	missing  []store.Key
+}
+
+// trouble is what is wrong with one slice on one host.
+type trouble struct {
+	problems []store.Problem
+	unserved []store.Key // the host's own ports that are not programmed whole for it
 }
 
 // realize works off the host's marks and tells the rest how far the switch is.
@@ -51,10 +57,10 @@ func (s *session) realize(ctx context.Context) error {
 
 func (s *session) confirm(p plan, taken marks) {
 	if taken.all {
-		s.host.resetProblems(p.problems, countTables(p.desired))
+		s.host.resetTroubles(p.troubles, countTables(p.desired))
 	} else {
 		for _, cookie := range p.cookies {
-			s.host.setProblems(flows.Slice(cookie), p.problems[flows.Slice(cookie)])
+			s.host.setTrouble(flows.Slice(cookie), p.troubles[flows.Slice(cookie)])
 		}
 	}
 	s.host.confirmed(p.revision, p.missing)
@@ -76,11 +82,11 @@ func (s *session) takePlan() (plan, marks) {
 // compile needs the state's lock.
 func (s *session) compile(taken marks) plan {
 	view := s.view()
-	p := plan{revision: s.c.state.Revision(), problems: map[flows.Slice][]store.Problem{}}
+	p := plan{revision: s.c.state.Revision(), troubles: map[flows.Slice]trouble{}}
 	one := func(slice flows.Slice) {
 		problems := flows.Compile(s.c.state, view, slice, func(f openflow.Flow) { p.desired = append(p.desired, f) })
 		if len(problems) > 0 {
-			p.problems[slice] = problems
+			p.troubles[slice] = trouble{problems, s.contested(problems)}
 		}
 	}
 	if taken.all {
@@ -93,6 +99,18 @@ func (s *session) compile(taken marks) plan {
 	}
 	p.missing = flows.Missing(s.c.state, view)
 	return p
+}
+
+// contested are the host's own ports among the objects of problems: they have no flows.
+func (s *session) contested(problems []store.Problem) []store.Key {
+	var keys []store.Key
+	for _, problem := range problems {
+		key, err := store.ParseKey(store.Prefix + problem.Object)
+		if err == nil && key.Kind == store.KindPort && key.Host == s.host.name {
+			keys = append(keys, key)
+		}
+	}
+	return keys
 }
 
 // diff reads what the switch holds of the plan's slices and yields what differs.
@@ -162,11 +180,17 @@ func (s *session) noteRefusal(p plan, mod datapath.Mod, err error) {
 	slice := flows.Slice(mod.Flow.Cookie)
 	s.c.mu.RLock()
 	owner := flows.Owner(s.c.state, mod.Flow.Cookie)
+	served := flows.Served(s.c.state, s.host.name, slice)
 	s.c.mu.RUnlock()
-	p.problems[slice] = append(p.problems[slice], store.Problem{
+	flow := mod.Flow
+	flow.Cookie = 0 // its owner says it in words
+	t := p.troubles[slice]
+	t.problems = append(t.problems, store.Problem{
 		Object: owner,
-		Text:   fmt.Sprintf("the switch of host %s refused %s: %v", s.host.name, mod.Flow.String(), err),
+		Text:   fmt.Sprintf("the switch of host %s refused %s: %v", s.host.name, flow.String(), err),
 	})
+	t.unserved = served
+	p.troubles[slice] = t
 	s.c.metrics.Refused.WithLabelValues(s.host.name).Inc()
 }
 
@@ -214,11 +238,11 @@ func (s *session) audit(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.countDrift(mods)
+	s.countDrift(s.host.unexplained(mods))
 	if err := s.commit(ctx, p, mods); err != nil {
 		return err
 	}
-	s.host.resetProblems(p.problems, countTables(p.desired))
+	s.host.resetTroubles(p.troubles, countTables(p.desired))
 	return nil
 }
 

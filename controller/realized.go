@@ -5,6 +5,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -18,7 +19,7 @@ const (
 	// patience is how long a host may lag before it becomes an exception, so that it no
 	// longer holds the floor of the others.
 	patience = 500 * time.Millisecond
-	// maxReported bounds the problems and missing ports that one status key carries.
+	// maxReported bounds the problems that a controller's status key carries.
 	maxReported = 50
 )
 
@@ -197,13 +198,45 @@ func (h *host) standing(now store.Revision) (store.Revision, *store.StatusHost) 
 		status.State = store.HostBehind
 	case len(h.missing) > 0:
 		status.State = store.HostMissing
+	case h.unserves():
+		status.State = store.HostRefused
 	default:
 		return realized, nil
 	}
-	for _, key := range h.missing[:min(len(h.missing), maxReported)] {
+	for _, key := range h.missing {
 		status.Missing = append(status.Missing, key.Short())
 	}
+	status.Problems = h.unserved()
 	return realized, status
+}
+
+func (h *host) unserves() bool {
+	for _, t := range h.troubles {
+		if len(t.unserved) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// unserved are the host's own ports that are not programmed whole, each with the first
+// reason why: whoever waits for one of them must not be told that it is realized.
+func (h *host) unserved() store.Problems {
+	reasons := map[store.Key]string{}
+	for _, slice := range slices.Sorted(maps.Keys(h.troubles)) {
+		t := h.troubles[slice]
+		for _, key := range t.unserved {
+			if reasons[key] == "" {
+				reasons[key] = t.problems[0].Text
+			}
+		}
+	}
+	var list store.Problems
+	for key, text := range reasons {
+		list = append(list, store.Problem{Object: key.Short(), Text: text})
+	}
+	slices.SortFunc(list, func(a, b store.Problem) int { return strings.Compare(a.Object, b.Object) })
+	return list
 }
 
 // disclaim makes a host an exception before this controller claims it: the floor must not

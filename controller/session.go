@@ -26,6 +26,9 @@ type session struct {
 	host *host
 	sw   *datapath.Switch
 	log  *slog.Logger
+	over chan struct{} // closed when nothing of the session runs any more
+
+	orphaned time.Time // since when its host has had no master; zero: it has one
 
 	mu     sync.Mutex
 	role   datapath.Role
@@ -39,19 +42,60 @@ func (c *Controller) serve(ctx context.Context, sw *datapath.Switch) {
 	if h == nil {
 		return
 	}
-	s := &session{c: c, host: h, sw: sw, log: log.With("host", h.name), ofport: map[string]uint32{}}
-	h.attach(s)
+	s := &session{
+		c: c, host: h, sw: sw, log: log.With("host", h.name),
+		over: make(chan struct{}), ofport: map[string]uint32{},
+	}
+	defer close(s.over)
+	if err := c.admit(ctx, s); err != nil {
+		s.log.Info("switch turned away", "err", err)
+		return
+	}
+	defer c.report.poke()
+	defer h.detach(s)
 	s.log.Info("switch connected", "remote", sw.RemoteAddr())
 	c.report.poke()
 	err := s.run(ctx)
-	h.detach(s)
 	s.log.Info("switch gone", "err", err)
-	c.report.poke()
+}
+
+// admit makes s its host's session. A switch that dials in twice has lost the first
+// connection without our noticing: that session is ended, and must be over before this one
+// begins, since both would take the same marks.
+func (c *Controller) admit(ctx context.Context, s *session) error {
+	for {
+		older, err := c.attach(s)
+		if older == nil {
+			return err
+		}
+		older.sw.Close(errReplaced)
+		select {
+		case <-older.over:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// attach needs no older session, which it returns, and a host that is still registered.
+func (c *Controller) attach(s *session) (older *session, err error) {
+	c.mu.RLock() // so that who deletes the host finds the session
+	defer c.mu.RUnlock()
+	if c.hosts[s.host.name] != s.host {
+		return nil, errForgotten
+	}
+	return s.host.attach(s), nil
 }
 
 // identify waits until a host with that datapath id is registered. Until then the switch
-// is listed as unknown and gets nothing.
+// is listed as unknown and gets nothing. Before the state was read every switch is unknown,
+// which says nothing about it.
 func (c *Controller) identify(ctx context.Context, id store.DatapathID, log *slog.Logger) *host {
+	select {
+	case <-c.ready:
+	case <-ctx.Done():
+		return nil
+	}
 	for first := true; ; first = false {
 		changed := c.changed.wait()
 		if h := c.hostByDatapath(id); h != nil {
@@ -253,6 +297,11 @@ func (s *session) portChanged(e datapath.PortEvent) {
 	s.mu.Lock()
 	before, had := s.ofport[e.Port.Name]
 	gone := e.Reason == datapath.PortDeleted
+	stale := gone && had && before != e.Port.Number // its name has another number by now
+	if stale {
+		s.mu.Unlock()
+		return
+	}
 	if gone {
 		delete(s.ofport, e.Port.Name)
 	} else {

@@ -88,8 +88,8 @@ func (c *Controller) hostStatus(name string, h *host) HostStatus {
 	for _, n := range h.tables {
 		status.Flows += n
 	}
-	for _, slice := range slices.Sorted(maps.Keys(h.problems)) {
-		status.Problems = append(status.Problems, h.problems[slice]...)
+	for _, slice := range slices.Sorted(maps.Keys(h.troubles)) {
+		status.Problems = append(status.Problems, h.troubles[slice].problems...)
 	}
 	return status
 }
@@ -116,8 +116,8 @@ func (c *Controller) problemsLocked() []store.Problem {
 	list := slices.Clone(c.unplaced)
 	for _, h := range c.hosts {
 		h.mu.Lock()
-		for _, problems := range h.problems {
-			list = append(list, problems...)
+		for _, t := range h.troubles {
+			list = append(list, t.problems...)
 		}
 		h.mu.Unlock()
 	}

@@ -183,15 +183,16 @@ const (
 	HostRealized HostState = "realized"
 	HostBehind   HostState = "behind"  // connected, catching up
 	HostDown     HostState = "down"    // its switch is not connected
-	HostMissing  HostState = "missing" // realized but for the listed ports
+	HostMissing  HostState = "missing" // realized but for ports whose interface is not there
+	HostRefused  HostState = "refused" // realized but for ports that cannot be programmed
 )
 
 // StatusHost is the exception of one host; it is absent when all is well.
 type StatusHost struct {
 	State    HostState `json:"state"`
 	Realized Revision  `json:"realized"`
-	Missing  []string  `json:"missing,omitempty"` // keys of ports whose interface the switch lacks
-	Problems Problems  `json:"problems,omitempty"`
+	Missing  []string  `json:"missing,omitempty"`  // keys of ports whose interface the switch lacks
+	Problems Problems  `json:"problems,omitempty"` // of ports that are not programmed whole
 }
 
 // Problem is what is wrong with one object; the rest still works.

@@ -29,7 +29,7 @@ func (r realization) missing(host string, rev store.Revision, port store.Key) er
 	case exception != nil && (slices.Contains(exception.Missing, port.Short()) || slices.Contains(exception.Missing, port.String())):
 		return fmt.Errorf("port %s: the switch of host %s lacks its interface: %w", port.Short(), host, ErrNotRealized)
 	case exception != nil:
-		return nil
+		return unprogrammed(exception, host, port)
 	case master == nil:
 		return fmt.Errorf("host %s has no master: no controller is connected to its switch: %w", host, ErrNotRealized)
 	}
@@ -39,6 +39,16 @@ func (r realization) missing(host string, rev store.Revision, port store.Key) er
 	}
 	if floor.Floor < rev {
 		return fmt.Errorf("host %s is behind: its master %s is at revision %d, not at %d: %w", host, master.Controller, floor.Floor, rev, ErrNotRealized)
+	}
+	return nil
+}
+
+// unprogrammed is the problem of a port that its host could not program, or nil.
+func unprogrammed(exception *store.StatusHost, host string, port store.Key) error {
+	for _, p := range exception.Problems {
+		if p.Object == port.Short() {
+			return fmt.Errorf("port %s is not programmed on host %s: %s: %w", port.Short(), host, p.Text, ErrNotRealized)
+		}
 	}
 	return nil
 }
