@@ -126,7 +126,11 @@ func (o *ovs) run(ctx context.Context, argv ...string) (string, error) {
 	return out.String(), err
 }
 
-// runTo runs a command whose output goes to out.
+// runQuietly runs a command whose output goes to /dev/null.
+func (o *ovs) runQuietly(ctx context.Context, argv ...string) error {
+	return o.runTo(ctx, nil, argv...)
+}
+
 func (o *ovs) runTo(ctx context.Context, out io.Writer, argv ...string) error {
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.Env = append(os.Environ(), "OVS_RUNDIR="+o.dir)

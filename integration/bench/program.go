@@ -3,7 +3,6 @@ package bench
 import (
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"runtime"
 
@@ -106,7 +105,7 @@ func (p *programmer) byPlainTCP(ctx context.Context) (float64, error) {
 
 func (p *programmer) byOfctl(ctx context.Context) (float64, error) {
 	argv := p.ofctl([]string{"--bundle"}, "add-flows", bridge, p.file)
-	return p.rate(ctx, func() error { return p.runTo(ctx, io.Discard, argv...) })
+	return p.rate(ctx, func() error { return p.runQuietly(ctx, argv...) })
 }
 
 // allocated is how many bytes this process has allocated in its life.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -143,4 +144,13 @@ func textOf(list []openflow.Flow) []byte {
 		b.Write(line)
 	}
 	return b.Bytes()
+}
+
+// feed gives lines to ovs-ofctl add-flows, each with its command.
+func (b *testbed) feed(ctx context.Context, text []byte) error {
+	file := b.path("feed.txt")
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		return err
+	}
+	return b.runQuietly(ctx, b.ofctl([]string{"--bundle"}, "add-flows", bridge, file)...)
 }
