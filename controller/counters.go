@@ -208,6 +208,9 @@ func (a *accounts) save(exists func(tenant uint32) bool) *store.StatusCounters {
 			delete(a.sums, class)
 			continue
 		}
+		if at.total() == (sum{}) {
+			continue // most reasons of most tenants: not worth a key's bytes
+		}
 		saved.Counters = append(saved.Counters, store.Counter{
 			Tenant: class.Tenant, Direction: class.Direction, Scope: class.Scope, Reason: class.Reason,
 			Packets: at.base.packets, Bytes: at.base.bytes,

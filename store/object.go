@@ -217,10 +217,10 @@ type Counter struct {
 	Direction   string `json:"direction,omitempty"`
 	Scope       string `json:"scope,omitempty"`
 	Reason      string `json:"reason,omitempty"`
-	Packets     uint64 `json:"packets"`
-	Bytes       uint64 `json:"bytes"`
-	LastPackets uint64 `json:"lastPackets"`
-	LastBytes   uint64 `json:"lastBytes"`
+	Packets     uint64 `json:"packets,omitempty"`
+	Bytes       uint64 `json:"bytes,omitempty"`
+	LastPackets uint64 `json:"lastPackets,omitempty"`
+	LastBytes   uint64 `json:"lastBytes,omitempty"`
 }
 
 // Alloc marks a name, number, segment or address as taken. A freed number stays as a
