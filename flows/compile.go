@@ -35,10 +35,8 @@ func Compile(s *store.State, sw Switch, sl Slice, emit func(of.Flow)) []store.Pr
 	case kindBase:
 		c.base()
 	case kindPeer:
-		for h := range s.Hosts() {
-			if hostHash(h.Key.Host) == sl.object() {
-				c.peer(h)
-			}
+		for _, h := range s.HostsByHash(sl.object()) {
+			c.peer(h)
 		}
 	case kindTenant:
 		if t := s.TenantByNumber(sl.tenant()); t != nil {

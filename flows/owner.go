@@ -21,10 +21,8 @@ func ownerName(s *store.State, sl Slice) string {
 	case kindBase:
 		return "base"
 	case kindPeer:
-		for h := range s.Hosts() {
-			if hostHash(h.Key.Host) == sl.object() {
-				return "peer " + h.Key.Host
-			}
+		for _, h := range s.HostsByHash(sl.object()) {
+			return "peer " + h.Key.Host
 		}
 	case kindTenant:
 		if t := s.TenantByNumber(sl.tenant()); t != nil {

@@ -1,7 +1,6 @@
 package flows
 
 import (
-	"hash/fnv"
 	"slices"
 
 	"sluice/store"
@@ -17,7 +16,7 @@ type sliceKind uint8
 
 const (
 	kindBase    sliceKind = 1 + iota // what every bridge holds
-	kindPeer                         // another host
+	kindPeer                         // another host, or several whose names share a hash
 	kindTenant                       // a tenant's gateway and counters
 	kindNetwork                      // a network
 	kindPort                         // a port, here or on another host
@@ -32,18 +31,10 @@ func (sl Slice) tenant() uint32  { return uint32(sl>>32) & 0xffffff }
 func (sl Slice) object() uint32  { return uint32(sl) }
 
 func baseSlice() Slice                          { return newSlice(kindBase, 0, 0) }
-func peerSlice(host string) Slice               { return newSlice(kindPeer, 0, hostHash(host)) }
+func peerSlice(host string) Slice               { return newSlice(kindPeer, 0, store.HostHash(host)) }
 func tenantSlice(tenant uint32) Slice           { return newSlice(kindTenant, tenant, 0) }
 func networkSlice(tenant, network uint32) Slice { return newSlice(kindNetwork, tenant, network) }
 func portSlice(tenant, port uint32) Slice       { return newSlice(kindPort, tenant, port) }
-
-// hostHash stands for a host's name in a cookie. Two hosts with one hash share a slice,
-// which is then compiled for both.
-func hostHash(name string) uint32 {
-	h := fnv.New32a()
-	h.Write([]byte(name))
-	return h.Sum32()
-}
 
 // Switch is the one bridge that flows are compiled for.
 type Switch struct {

@@ -116,6 +116,15 @@ func (a *application) indexNetwork(n *Item[Network], add bool) {
 
 func (a *application) indexHost(h *Item[Host], add bool) {
 	claim(a, &a.datapaths, h.Value.DatapathID, h, add)
+	hash := HostHash(h.Key.Host)
+	others := slices.DeleteFunc(slices.Clone(a.hostHashes[hash]), func(o *Item[Host]) bool { return o.Key == h.Key })
+	if add {
+		others = append(others, h)
+		slices.SortFunc(others, func(x, y *Item[Host]) int { return strings.Compare(x.Key.Host, y.Key.Host) })
+	}
+	if a.hostHashes[hash] = others; len(others) == 0 {
+		delete(a.hostHashes, hash)
+	}
 }
 
 func (a *application) indexPort(p *Item[Port], add bool) {

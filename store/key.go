@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"hash/fnv"
 	"strings"
 )
 
@@ -166,4 +167,11 @@ func (k *Key) fields() []*string {
 	default:
 		return []*string{&k.Name}
 	}
+}
+
+// HostHash stands for a host's name where 32 bits must do (FNV-1a). Two hosts may share one.
+func HostHash(name string) uint32 {
+	h := fnv.New32a()
+	h.Write([]byte(name))
+	return h.Sum32()
 }

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -58,4 +59,29 @@ func FuzzParseKey(f *testing.F) {
 			t.Errorf("%q is read %+v, which is written %q", path, key, key)
 		}
 	})
+}
+
+// Names that share a hash are all found by it.
+func TestHostsOfOneHash(t *testing.T) {
+	names := []string{"costarring", "liquid"}
+	if HostHash(names[0]) != HostHash(names[1]) {
+		t.Fatal("the names were to share a hash")
+	}
+	s := NewState()
+	found := func() (list []string) {
+		for _, h := range s.HostsByHash(HostHash(names[0])) {
+			list = append(list, h.Key.Host)
+		}
+		return list
+	}
+	for rev, name := range []string{names[1], names[0]} {
+		s.Apply(Batch{Revision: Revision(rev + 1), Events: []Event{{Key: HostKey(name), Object: &Host{DatapathID: DatapathID(rev)}}}})
+	}
+	if got := found(); !slices.Equal(got, names) {
+		t.Errorf("found %v, want %v", got, names)
+	}
+	s.Apply(Batch{Revision: 3, Events: []Event{{Key: HostKey(names[0])}}})
+	if got := found(); !slices.Equal(got, names[1:]) {
+		t.Errorf("after a deletion found %v, want %v", got, names[1:])
+	}
 }

@@ -60,6 +60,7 @@ type State struct {
 	portMACs       claims[scoped[MAC], Port]
 	portAddresses  claims[scoped[string], Port] // keyed by the address's text
 	datapaths      claims[DatapathID, Host]
+	hostHashes     map[uint32][]*Item[Host] // by HostHash, sorted by name
 
 	former former // what the last batch took away
 }
@@ -88,6 +89,7 @@ func NewState() *State {
 		portMACs:       newClaims[scoped[MAC], Port](),
 		portAddresses:  newClaims[scoped[string], Port](),
 		datapaths:      newClaims[DatapathID, Host](),
+		hostHashes:     map[uint32][]*Item[Host]{},
 
 		former: newFormer(),
 	}
@@ -133,6 +135,10 @@ func (s *State) PortByMAC(n NetworkName, mac MAC) *Item[Port] {
 
 // HostByDatapath is the host with that datapath id, or nil.
 func (s *State) HostByDatapath(id DatapathID) *Item[Host] { return s.datapaths.holder(id) }
+
+// HostsByHash are the hosts whose names have that HostHash, sorted by name. The caller must
+// not change the slice.
+func (s *State) HostsByHash(hash uint32) []*Item[Host] { return s.hostHashes[hash] }
 
 // Tenants walks all tenants, sorted by name. So do the other plurals by theirs.
 func (s *State) Tenants() iter.Seq[*Item[Tenant]] { return sorted(s.tenants) }

@@ -213,6 +213,9 @@ func checkObjects(t *testing.T, s *State, w twin) {
 		name := fmt.Sprint("h", host)
 		collect(got, one(s.Master(name)))
 		collect(got, one(s.LiveHost(name)))
+		if byHash := s.HostsByHash(HostHash(name)); !slices.Equal(byHash, slices.Collect(one(s.Host(name)))) {
+			t.Errorf("hosts by the hash of %s: %v", name, byHash)
+		}
 	}
 	want := maps.Clone(w)
 	maps.DeleteFunc(want, func(k Key, _ Event) bool { return k.Kind == KindStatusHost })
