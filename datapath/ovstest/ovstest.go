@@ -28,22 +28,24 @@ const patience = 30 * time.Second
 type OVS struct {
 	t        testing.TB
 	dir      string
+	options  []string // of ovs-vswitchd
 	database *daemon
 	vswitchd *daemon
 }
 
-// Start starts one and stops it when the test ends. Without root or OVS the test is
-// skipped, or fails if SLUICE_REQUIRE_OVS is set.
-func Start(t testing.TB) *OVS {
+// Start starts one, its ovs-vswitchd with these options besides its own, and stops it when
+// the test ends. Without root or OVS the test is skipped, or fails if SLUICE_REQUIRE_OVS
+// is set.
+func Start(t testing.TB, options ...string) *OVS {
 	t.Helper()
 	Require(t)
 	dir, err := os.MkdirTemp("", "sluice-ovs-") // t.TempDir is too long a path for a socket
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := &OVS{t: t, dir: dir}
+	o := &OVS{t: t, dir: dir, options: options}
 	t.Cleanup(o.stop)
-	o.run("ovsdb-tool", "create", o.path("conf.db"), schema)
+	o.run("ovsdb-tool", "create", o.Path("conf.db"), schema)
 	o.StartDatabase()
 	o.run("ovs-vsctl", "--no-wait", "--db="+o.Endpoint(), "init")
 	o.StartSwitch()
@@ -72,17 +74,17 @@ func Require(t testing.TB) {
 }
 
 // Endpoint is the database's, for ovsdb.Dial and ovs-vsctl --db.
-func (o *OVS) Endpoint() string { return "unix:" + o.path("db.sock") }
+func (o *OVS) Endpoint() string { return "unix:" + o.Path("db.sock") }
 
 // Listen opens a socket, and gives the target under which the switch reaches it.
 func (o *OVS) Listen(name string) (l net.Listener, target string) {
 	o.t.Helper()
-	l, err := net.Listen("unix", o.path(name))
+	l, err := net.Listen("unix", o.Path(name))
 	if err != nil {
 		o.t.Fatal(err)
 	}
 	o.t.Cleanup(func() { l.Close() })
-	return l, "unix:" + o.path(name)
+	return l, "unix:" + o.Path(name)
 }
 
 // AddBridge makes a userspace bridge whose controllers are these targets.
@@ -109,14 +111,14 @@ func (o *OVS) VSCtl(args ...string) string {
 // OFCtl runs ovs-ofctl with a command, a bridge and more arguments.
 func (o *OVS) OFCtl(command, bridge string, args ...string) string {
 	o.t.Helper()
-	target := "unix:" + o.path(bridge+".mgmt")
+	target := "unix:" + o.Path(bridge+".mgmt")
 	return o.run("ovs-ofctl", append([]string{"-O", "OpenFlow13", command, target}, args...)...)
 }
 
 // AppCtl runs ovs-appctl on ovs-vswitchd.
 func (o *OVS) AppCtl(args ...string) string {
 	o.t.Helper()
-	return o.run("ovs-appctl", append([]string{"-t", o.path("switch.ctl")}, args...)...)
+	return o.run("ovs-appctl", append([]string{"-t", o.Control()}, args...)...)
 }
 
 // Exec runs a command in the network namespace of ovs-vswitchd.
@@ -128,9 +130,9 @@ func (o *OVS) Exec(args ...string) string {
 // StartDatabase starts ovsdb-server.
 func (o *OVS) StartDatabase() {
 	o.t.Helper()
-	os.Remove(o.path("db.sock"))
-	o.database = o.spawn(o.path("db.sock"), "ovsdb-server", o.path("conf.db"), "--remote=p"+o.Endpoint(),
-		"--unixctl="+o.path("db.ctl"), "--log-file="+o.path("ovsdb-server.log"), "-vconsole:off")
+	os.Remove(o.Path("db.sock"))
+	o.database = o.spawn(o.Path("db.sock"), "ovsdb-server", o.Path("conf.db"), "--remote=p"+o.Endpoint(),
+		"--unixctl="+o.Path("db.ctl"), "--log-file="+o.Path("ovsdb-server.log"), "-vconsole:off")
 }
 
 // StopDatabase kills ovsdb-server.
@@ -139,9 +141,10 @@ func (o *OVS) StopDatabase() { o.database.end() }
 // StartSwitch starts ovs-vswitchd.
 func (o *OVS) StartSwitch() {
 	o.t.Helper()
-	os.Remove(o.path("switch.ctl"))
-	o.vswitchd = o.spawn(o.path("switch.ctl"), "ovs-vswitchd", o.Endpoint(), "--disable-system",
-		"--unixctl="+o.path("switch.ctl"), "--log-file="+o.path("ovs-vswitchd.log"), "-vconsole:off")
+	os.Remove(o.Control())
+	args := []string{o.Endpoint(), "--disable-system", "--unixctl=" + o.Control(),
+		"--log-file=" + o.Path("ovs-vswitchd.log"), "-vconsole:off"}
+	o.vswitchd = o.spawn(o.Control(), "ovs-vswitchd", append(args, o.options...)...)
 }
 
 // StopSwitch kills ovs-vswitchd.
@@ -156,14 +159,18 @@ func (o *OVS) ResumeSwitch() { o.vswitchd.process.Signal(syscall.SIGCONT) }
 // Log is what ovs-vswitchd has logged.
 func (o *OVS) Log() string {
 	o.t.Helper()
-	b, err := os.ReadFile(o.path("ovs-vswitchd.log"))
+	b, err := os.ReadFile(o.Path("ovs-vswitchd.log"))
 	if err != nil {
 		o.t.Fatal(err)
 	}
 	return string(b)
 }
 
-func (o *OVS) path(name string) string { return filepath.Join(o.dir, name) }
+// Control is the socket of ovs-vswitchd that ovs-appctl speaks to.
+func (o *OVS) Control() string { return o.Path("switch.ctl") }
+
+// Path is a file of that name in the directory that goes away with the test.
+func (o *OVS) Path(name string) string { return filepath.Join(o.dir, name) }
 
 // spawn starts a daemon in a network namespace that ends with it, and waits until its
 // socket answers.
@@ -239,7 +246,7 @@ func (o *OVS) stop() {
 	o.vswitchd.end()
 	o.database.end()
 	if o.t.Failed() {
-		log, _ := os.ReadFile(o.path("ovs-vswitchd.log"))
+		log, _ := os.ReadFile(o.Path("ovs-vswitchd.log"))
 		o.t.Logf("the end of ovs-vswitchd.log:\n%s", log[max(0, len(log)-4000):])
 	}
 	os.RemoveAll(o.dir)

@@ -57,10 +57,10 @@ func newOracle(t *testing.T, file string) *oracle {
 	if o.bridge, err = NewBridge(flows); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(o.ovs.path("flows"), []byte(loaded.String()), 0o600); err != nil {
+	if err := os.WriteFile(o.ovs.Path("flows"), []byte(loaded.String()), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	o.ovs.load(o.ovs.path("flows"))
+	o.ovs.load(o.ovs.Path("flows"))
 	return o
 }
 

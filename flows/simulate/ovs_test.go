@@ -1,20 +1,19 @@
 package simulate
 
 import (
-	"bytes"
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
+
+	"sluice/datapath/ovstest"
 )
 
 // Ports of the bridge under test. The tunnel's frames leave by, and come from, a port of
@@ -32,62 +31,19 @@ var (
 	peerMAC     = []byte{0x02, 0, 0, 0, 0xff, 0x02}
 )
 
-// ovs is an Open vSwitch of our own with its userspace datapath, whose ports take frames
+// ovs is an Open vSwitch of our own with its dummy datapath, whose ports take frames
 // from a test and write what they send into files.
 type ovs struct {
+	*ovstest.OVS
 	t    *testing.T
-	dir  string
 	read map[string]int // bytes of each file read so far
 }
 
 func startOVS(t *testing.T) *ovs {
 	t.Helper()
-	requireOVS(t)
-	dir, err := os.MkdirTemp("", "sluice-sim-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	o := &ovs{t: t, dir: dir, read: map[string]int{}}
-	t.Cleanup(o.stop)
-	o.run("ovsdb-tool", "create", o.path("conf.db"), "/usr/share/openvswitch/vswitch.ovsschema")
-	o.run("ovsdb-server", o.path("conf.db"), "--remote=punix:"+o.path("db.sock"), "--unixctl="+o.path("db.ctl"),
-		"--pidfile="+o.path("db.pid"), "--log-file="+o.path("db.log"), "-vconsole:off", "--detach")
-	o.vsctl("--no-wait", "init")
-	o.run("ovs-vswitchd", "unix:"+o.path("db.sock"), "--unixctl="+o.path("vs.ctl"), "--disable-system", "--enable-dummy",
-		"--pidfile="+o.path("vs.pid"), "--log-file="+o.path("vs.log"), "-vconsole:off", "--detach")
+	o := &ovs{OVS: ovstest.Start(t, "--enable-dummy"), t: t, read: map[string]int{}}
 	o.configure()
 	return o
-}
-
-// requireOVS skips where Open vSwitch is not installed, or not allowed to run.
-func requireOVS(t *testing.T) {
-	t.Helper()
-	why := ""
-	if _, err := exec.LookPath("ovs-vswitchd"); err != nil {
-		why = "Open vSwitch is not installed"
-	}
-	if os.Geteuid() != 0 {
-		why = "needs root to run Open vSwitch"
-	}
-	switch {
-	case why != "" && os.Getenv("SLUICE_REQUIRE_OVS") == "1":
-		t.Fatal(why)
-	case why != "":
-		t.Skip(why)
-	}
-}
-
-func (o *ovs) stop() {
-	for _, name := range []string{"vs.pid", "db.pid"} {
-		text, err := os.ReadFile(o.path(name))
-		if err != nil {
-			continue
-		}
-		if pid, err := strconv.Atoi(strings.TrimSpace(string(text))); err == nil {
-			_ = exec.Command("kill", strconv.Itoa(pid)).Run()
-		}
-	}
-	_ = os.RemoveAll(o.dir)
 }
 
 func (o *ovs) configure() {
@@ -105,7 +61,7 @@ func (o *ovs) configure() {
 	args = append(args, "--", "add-br", "br-phy", "--", "set", "bridge", "br-phy", "datapath_type=dummy",
 		"other_config:hwaddr="+net.HardwareAddr(underlayMAC).String())
 	port("br-phy", underlay, 1, "type=dummy", "options:tx_pcap="+o.pcap(underlay))
-	o.vsctl(args...)
+	o.VSCtl(args...)
 	o.appctl("netdev-dummy/ip4addr", "br-phy", localVTEP+"/24")
 	o.appctl("ovs/route/add", "172.30.0.0/24", "br-phy")
 	o.appctl("tnl/arp/set", "br-phy", remoteVTEP, net.HardwareAddr(peerMAC).String())
@@ -113,35 +69,17 @@ func (o *ovs) configure() {
 
 func portName(n uint32) string { return fmt.Sprintf("p%d", n) }
 
-func (o *ovs) path(name string) string { return filepath.Join(o.dir, name) }
-func (o *ovs) pcap(port string) string { return o.path(port + ".pcap") }
-
-func (o *ovs) run(name string, args ...string) string {
-	o.t.Helper()
-	c := exec.Command(name, args...)
-	c.Env = append(os.Environ(), "OVS_RUNDIR="+o.dir, "OVS_LOGDIR="+o.dir, "OVS_DBDIR="+o.dir)
-	var stderr bytes.Buffer
-	c.Stderr = &stderr
-	out, err := c.Output()
-	if err != nil {
-		o.t.Fatalf("%s %s: %v: %s", name, strings.Join(args, " "), err, &stderr)
-	}
-	return string(out)
-}
-
-func (o *ovs) vsctl(args ...string) {
-	o.run("ovs-vsctl", append([]string{"--db=unix:" + o.path("db.sock")}, args...)...)
-}
+func (o *ovs) pcap(port string) string { return o.Path(port + ".pcap") }
 
 func (o *ovs) load(file string) {
-	o.run("ovs-ofctl", "-O", "OpenFlow13", "--bundle", "replace-flows", "unix:"+o.path("br0.mgmt"), file)
+	o.OFCtl("replace-flows", "br0", "--bundle", file)
 }
 
 // appctl calls a command of ovs-vswitchd by its control socket: a process a call would
 // take longer than all the rest.
 func (o *ovs) appctl(command string, args ...string) string {
 	o.t.Helper()
-	conn, err := net.Dial("unix", o.path("vs.ctl"))
+	conn, err := net.Dial("unix", o.Control())
 	if err != nil {
 		o.t.Fatal(err)
 	}
@@ -239,7 +177,7 @@ var countPattern = regexp.MustCompile(`cookie=(0x[0-9a-f]+),.* n_packets=(\d+),`
 // counts are the packets that each flow met, by cookie.
 func (o *ovs) counts() map[uint64]uint64 {
 	o.appctl("revalidator/purge")
-	dump := o.run("ovs-ofctl", "-O", "OpenFlow13", "dump-flows", "unix:"+o.path("br0.mgmt"))
+	dump := o.OFCtl("dump-flows", "br0")
 	counts := map[uint64]uint64{}
 	for _, m := range countPattern.FindAllStringSubmatch(dump, -1) {
 		cookie, err := strconv.ParseUint(m[1], 0, 64)
