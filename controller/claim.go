@@ -19,6 +19,10 @@ import (
 // leaseSeconds is how long a controller may be away before others take its hosts.
 const leaseSeconds = 15
 
+// orphanTime is how long a host may have no master before a controller other than the first
+// choice claims it: the first choice may live, and yet not be reached by the switch.
+const orphanTime = 5 * time.Second
+
 // holder keeps the lease under which this controller masters hosts; nil before the first.
 type holder struct {
 	mu    sync.Mutex
@@ -53,7 +57,7 @@ func (c *Controller) stayAlive(ctx context.Context) error {
 		}
 		retry.Reset()
 		c.lease.set(lease)
-		c.changed.send()
+		c.wakeClaims()
 		select {
 		case <-lease.Lost():
 			c.opts.Log.Warn("the lease in etcd was lost, taking another")
@@ -82,26 +86,40 @@ func (c *Controller) announce(ctx context.Context) (*etcd.Lease, error) {
 	return lease, nil
 }
 
-// mayMaster decides from the state whether this controller should claim a host: its holder
-// keeps it while alive; without one, rendezvous hashing over the live controllers decides.
-func (c *Controller) mayMaster(host string) bool {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	if c.lease.current() == nil {
+// mayMaster decides from the state whether this controller should claim the host: its holder
+// keeps it while alive; without one, rendezvous hashing over the live controllers decides, or
+// whoever notices that the one chosen so does not come.
+func (s *session) mayMaster() bool {
+	if s.c.lease.current() == nil {
 		return false
 	}
-	live := []string{}
+	holder, first := s.c.contenders(s.host.name)
+	if holder != "" {
+		s.orphaned = time.Time{}
+		return holder == s.c.opts.Name
+	}
+	if s.orphaned.IsZero() {
+		s.orphaned = time.Now()
+	}
+	return first == s.c.opts.Name || time.Since(s.orphaned) >= orphanTime
+}
+
+// contenders are the live controller that holds a host, or else the one that should.
+func (c *Controller) contenders(host string) (holder, first string) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
 	held := ""
 	if m := c.state.Master(host); m != nil {
 		held = m.Value.Controller
 	}
+	var live []string
 	for item := range c.state.LiveControllers() {
 		if item.Key.Name == held {
-			return held == c.opts.Name
+			return held, ""
 		}
 		live = append(live, item.Key.Name)
 	}
-	return rendezvous(live, host) == c.opts.Name
+	return "", rendezvous(live, host)
 }
 
 // rendezvous is the controller with the highest hash for a host: when one controller goes,
@@ -196,17 +214,14 @@ func (s *session) record(ctx context.Context, generation uint64, modified store.
 	if err != nil {
 		return err
 	}
-	return s.c.reached(ctx, rev)
+	return s.reached(ctx, rev)
 }
 
-// reached waits until the state is at least at rev.
-func (c *Controller) reached(ctx context.Context, rev store.Revision) error {
+// reached waits until the state is at least at rev, that of a claim to this host.
+func (s *session) reached(ctx context.Context, rev store.Revision) error {
 	for {
-		changed := c.changed.wait()
-		c.mu.RLock()
-		now := c.state.Revision()
-		c.mu.RUnlock()
-		if now >= rev {
+		changed := s.host.claims.wait()
+		if s.c.revision() >= rev {
 			return nil
 		}
 		select {

@@ -48,14 +48,15 @@ func (o Options) withDefaults() Options {
 
 // Controller programs the switches of the hosts that it masters.
 type Controller struct {
-	opts    Options
-	metrics *metrics.Set
-	resyncs *semaphore.Weighted
-	lease   holder        // under which hosts are claimed
-	changed broadcast     // claims, hosts or the lease may have changed
-	freed   chan struct{} // something was deleted; holds one
-	ready   chan struct{} // closed when the state was first read
-	report  report
+	opts         Options
+	metrics      *metrics.Set
+	resyncs      *semaphore.Weighted
+	lease        holder        // under which hosts are claimed
+	hostsChanged broadcast     // a host came, went or changed
+	placing      broadcast     // a tenant may lack its gateway
+	freed        chan struct{} // something was deleted; holds one
+	ready        chan struct{} // closed when the state was first read
+	report       report
 
 	mu       sync.RWMutex // guards what follows; compile under RLock, apply under Lock
 	state    *store.State

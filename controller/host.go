@@ -50,6 +50,7 @@ func (m *marks) join(older marks) {
 type host struct {
 	name   string
 	wake   chan struct{} // holds one token while there are marks
+	claims broadcast     // who masters it, or may, may have changed
 	counts *accounts
 
 	mu       sync.Mutex
@@ -183,12 +184,10 @@ func (h *host) attach(s *session) (older *session) {
 	return h.session
 }
 
-func (h *host) detach(s *session) {
+func (h *host) detach() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.session == s {
-		h.session, h.held = nil, false
-	}
+	h.session, h.held = nil, false
 }
 
 // forget ends the session of a host that was deleted.

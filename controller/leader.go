@@ -29,7 +29,7 @@ func (c *Controller) lead(ctx context.Context) error {
 	defer tidy.Stop()
 	var soon <-chan time.Time
 	for {
-		changed := c.changed.wait()
+		changed := c.placing.wait()
 		if leading {
 			c.placeGateways(ctx)
 		}

@@ -52,7 +52,7 @@ func (c *Controller) serve(ctx context.Context, sw *datapath.Switch) {
 		return
 	}
 	defer c.report.poke()
-	defer h.detach(s)
+	defer h.detach()
 	s.log.Info("switch connected", "remote", sw.RemoteAddr())
 	c.report.poke()
 	err := s.run(ctx)
@@ -97,7 +97,7 @@ func (c *Controller) identify(ctx context.Context, id store.DatapathID, log *slo
 		return nil
 	}
 	for first := true; ; first = false {
-		changed := c.changed.wait()
+		changed := c.hostsChanged.wait()
 		if h := c.hostByDatapath(id); h != nil {
 			if !first {
 				c.countUnknown(id, -1)
@@ -140,8 +140,8 @@ func (c *Controller) countUnknown(id store.DatapathID, by int) {
 func (s *session) run(ctx context.Context) error {
 	retry := backoff.NewExponentialBackOff()
 	for ctx.Err() == nil {
-		changed := s.c.changed.wait()
-		if !s.c.mayMaster(s.host.name) {
+		changed := s.host.claims.wait()
+		if !s.mayMaster() {
 			if err := s.follow(ctx, changed); err != nil {
 				return err
 			}
@@ -181,9 +181,15 @@ func (s *session) follow(ctx context.Context, changed <-chan struct{}) error {
 		}
 		s.setRole(datapath.RoleSlave)
 	}
+	var neglected <-chan time.Time
+	if !s.orphaned.IsZero() {
+		neglected = time.After(orphanTime - time.Since(s.orphaned))
+	}
 	for {
 		select {
 		case <-changed:
+			return nil
+		case <-neglected:
 			return nil
 		case <-ctx.Done():
 			return ctx.Err()
@@ -227,7 +233,7 @@ func (s *session) program(ctx context.Context) error {
 	counters, stop := every(s.c.opts.CounterInterval)
 	defer stop()
 	for {
-		changed := s.c.changed.wait()
+		changed := s.host.claims.wait()
 		if !s.c.masters(s.host.name) {
 			return nil
 		}
@@ -294,24 +300,25 @@ func (s *session) readPorts(ctx context.Context) error {
 
 // portChanged notes an interface that came, went or was renumbered, and marks what it carries.
 func (s *session) portChanged(e datapath.PortEvent) {
+	if s.learn(e) {
+		s.c.markPort(s.host, e.Port.Name)
+	}
+}
+
+// learn notes a port's number and tells whether that was news.
+func (s *session) learn(e datapath.PortEvent) bool {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	before, had := s.ofport[e.Port.Name]
-	gone := e.Reason == datapath.PortDeleted
-	stale := gone && had && before != e.Port.Number // its name has another number by now
-	if stale {
-		s.mu.Unlock()
-		return
-	}
-	if gone {
-		delete(s.ofport, e.Port.Name)
-	} else {
+	if e.Reason != datapath.PortDeleted {
 		s.ofport[e.Port.Name] = e.Port.Number
+		return !had || before != e.Port.Number
 	}
-	s.mu.Unlock()
-	if had == !gone && before == e.Port.Number {
-		return
+	if before != e.Port.Number {
+		return false // the name has another number by now
 	}
-	s.c.markPort(s.host, e.Port.Name)
+	delete(s.ofport, e.Port.Name)
+	return had
 }
 
 func (c *Controller) markPort(h *host, iface string) {

@@ -22,14 +22,13 @@ func (c *Controller) apply(b store.Batch) error {
 	defer c.mu.Unlock()
 	changes := c.state.Apply(b)
 	c.seen = append(c.seen, seen{c.state.Revision(), time.Now()})
-	c.syncHosts()
 	for _, change := range changes {
-		flows.Affected(c.state, change, c.mark)
+		if change.Key.Kind == store.KindHost {
+			c.syncHost(change.Key.Host)
+		}
 	}
-	c.wakeHosts()
-	if wakesClaims(changes) {
-		c.changed.send()
-	}
+	c.markAffected(changes)
+	c.wakeOthers(changes)
 	if slices.ContainsFunc(changes, func(ch store.Change) bool { return ch.After == nil }) {
 		select {
 		case c.freed <- struct{}{}:
@@ -39,47 +38,78 @@ func (c *Controller) apply(b store.Batch) error {
 	if !c.loaded {
 		c.loaded = true
 		close(c.ready)
-		c.changed.send()
 	}
 	c.report.poke()
 	return nil
 }
 
-func (c *Controller) mark(host string, slice flows.Slice) {
-	if h := c.hosts[host]; h != nil {
-		h.mark(slice, c.state.Revision())
-	}
-}
-
-// syncHosts makes a host for each that is registered and forgets those that are not.
-func (c *Controller) syncHosts() {
-	for item := range c.state.Hosts() {
-		if name := item.Key.Host; c.hosts[name] == nil {
-			c.hosts[name] = newHost(name)
+// markAffected marks the slices that the changes touched, and wakes their hosts.
+func (c *Controller) markAffected(changes []store.Change) {
+	marked := map[*host]struct{}{}
+	mark := func(name string, slice flows.Slice) {
+		if h := c.hosts[name]; h != nil {
+			h.mark(slice, c.state.Revision())
+			marked[h] = struct{}{}
 		}
 	}
-	for name, h := range c.hosts {
-		if c.state.Host(name) == nil {
-			h.forget()
-			delete(c.hosts, name)
-		}
+	for _, change := range changes {
+		flows.Affected(c.state, change, mark)
 	}
-}
-
-func (c *Controller) wakeHosts() {
-	for _, h := range c.hosts {
+	for h := range marked {
 		h.wakeIfMarked()
 	}
 }
 
-// wakesClaims tells whether a change may alter who masters or places what.
-func wakesClaims(changes []store.Change) bool {
+// syncHost makes a host that is registered, and forgets one that is not.
+func (c *Controller) syncHost(name string) {
+	h, registered := c.hosts[name], c.state.Host(name) != nil
+	switch {
+	case registered && h == nil:
+		c.hosts[name] = newHost(name)
+	case !registered && h != nil:
+		h.forget()
+		delete(c.hosts, name)
+	}
+}
+
+// wakeOthers tells those who wait for more than flows. What a change costs must not grow with
+// the cluster: a claim wakes its host's session alone.
+func (c *Controller) wakeOthers(changes []store.Change) {
+	var controllers, hosts, placing bool
 	for _, change := range changes {
 		switch change.Key.Kind {
-		case store.KindHost, store.KindMaster, store.KindLiveController, store.KindLiveHost,
-			store.KindTenant, store.KindGateway:
-			return true
+		case store.KindMaster:
+			if h := c.hosts[change.Key.Host]; h != nil {
+				h.claims.send()
+			}
+		case store.KindLiveController:
+			controllers = true
+		case store.KindHost:
+			hosts, placing = true, true
+		case store.KindLiveHost, store.KindTenant, store.KindGateway:
+			placing = true
 		}
 	}
-	return false
+	if controllers {
+		c.wakeClaimsLocked()
+	}
+	if hosts {
+		c.hostsChanged.send()
+	}
+	if placing {
+		c.placing.send()
+	}
+}
+
+// wakeClaims makes every session look again whether it is to be its switch's master.
+func (c *Controller) wakeClaims() {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	c.wakeClaimsLocked()
+}
+
+func (c *Controller) wakeClaimsLocked() {
+	for _, h := range c.hosts {
+		h.claims.send()
+	}
 }
