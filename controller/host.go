@@ -10,8 +10,12 @@ import (
 	"sluice/store"
 )
 
-// maxMarks is how many slices may wait on a host before they become one resync.
-const maxMarks = 4096
+const (
+	// maxMarks is how many slices may wait on a host before they become one resync.
+	maxMarks = 4096
+	// manyMarks is how many take as much memory as a resync, and wait for their turn as one.
+	manyMarks = 256
+)
 
 // marks are the slices of a host that may be out of date. all stands for every one.
 type marks struct {
@@ -112,6 +116,13 @@ func (h *host) wakeUp() {
 	case h.wake <- struct{}{}:
 	default:
 	}
+}
+
+// wantsResync tells whether what is marked must wait for its turn among the resyncs.
+func (h *host) wantsResync() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.marks.all || len(h.marks.slices) > manyMarks
 }
 
 // take hands out the marks; confirmed or putBack must follow.

@@ -32,16 +32,16 @@ type trouble struct {
 
 // realize works off the host's marks and tells the rest how far the switch is.
 func (s *session) realize(ctx context.Context) error {
-	p, taken := s.takePlan()
-	if taken.empty() {
-		return nil
-	}
-	if taken.all {
+	resync := s.host.wantsResync()
+	if resync { // before compiling: only few hosts' flows may be held at one time
 		if err := s.c.resyncs.Acquire(ctx, 1); err != nil {
-			s.host.putBack()
 			return err
 		}
 		defer s.c.resyncs.Release(1)
+	}
+	p, taken := s.takePlan(resync)
+	if taken.empty() {
+		return nil
 	}
 	mods, err := s.diff(ctx, p)
 	if err == nil {
@@ -68,10 +68,14 @@ func (s *session) confirm(p plan, taken marks) {
 }
 
 // takePlan takes the marks and compiles them under one lock: what it yields is right for
-// exactly one revision.
-func (s *session) takePlan() (plan, marks) {
+// exactly one revision. Marks that became a resync meanwhile wait for the next round.
+func (s *session) takePlan(resync bool) (plan, marks) {
 	s.c.mu.RLock()
 	defer s.c.mu.RUnlock()
+	if !resync && s.host.wantsResync() {
+		s.host.wakeUp()
+		return plan{}, marks{}
+	}
 	taken := s.host.take()
 	if taken.empty() {
 		return plan{}, taken
