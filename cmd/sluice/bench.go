@@ -32,6 +32,7 @@ missed. Without NAME all cases run. It needs root and Open vSwitch.
 
 ` + describeCases(cases),
 		Example:   "  sluice bench program resync\n  sluice bench program -o json --rounds 9\n  sluice bench --scale 0.01",
+		Args:      cobra.OnlyValidArgs,
 		ValidArgs: bench.Names(cases),
 	}
 	out := outputFlag(cmd)
