@@ -159,19 +159,13 @@ func (s *session) claim(ctx context.Context) error {
 		return fmt.Errorf("host %s: ask the switch for its role: %w", s.host.name, err)
 	}
 	generation = max(held.Generation, generation) + 1
-	if err := s.c.disclaim(ctx, s.host); err != nil {
-		return err
-	}
-	if held.Controller != s.c.opts.Name {
-		s.host.counts.reset() // another may have counted on: its checkpoint is the truth
-	}
 	if err := s.record(ctx, generation, modified); err != nil {
 		return err
 	}
 	if err := s.sw.Become(ctx, datapath.RoleMaster, generation); err != nil {
 		return fmt.Errorf("host %s: become master with generation %d: %w", s.host.name, generation, err)
 	}
-	return nil
+	return s.c.loadCounters(ctx, s.host)
 }
 
 // held reads who holds the host, linearizably: the watch may lag behind.
@@ -185,7 +179,13 @@ func (s *session) held(ctx context.Context) (store.Master, store.Revision, error
 		return store.Master{}, 0, nil
 	}
 	held := *object.(*store.Master)
-	if held.Controller != s.c.opts.Name && s.c.isLive(held.Controller) {
+	if held.Controller == s.c.opts.Name {
+		return held, modified, nil
+	}
+	if err := s.reached(ctx, modified); err != nil { // who is live may be as new as the claim
+		return held, 0, err
+	}
+	if s.c.isLive(held.Controller) {
 		return held, modified, fmt.Errorf("host %s: %w: controller %s holds it", s.host.name, etcd.ErrConflict, held.Controller)
 	}
 	return held, modified, nil
@@ -210,15 +210,22 @@ func (s *session) record(ctx context.Context, generation uint64, modified store.
 		return errors.New("no lease in etcd yet")
 	}
 	claim := &store.Master{Controller: s.c.opts.Name, Generation: generation}
-	rev, err := s.c.opts.Store.PutIf(ctx, store.MasterKey(s.host.name), claim, modified, lease.ID)
+	status := s.host.disclaim()
+	rev, err := s.c.opts.Store.Claim(ctx, s.host.name, claim, modified, lease.ID, status)
 	if err != nil {
 		return err
 	}
+	s.c.report.wrote(s.host.name, status)
 	return s.reached(ctx, rev)
 }
 
+// watchTime bounds the wait for the watch to show what etcd holds already.
+const watchTime = 10 * time.Second
+
 // reached waits until the state is at least at rev, that of a claim to this host.
 func (s *session) reached(ctx context.Context, rev store.Revision) error {
+	ctx, cancel := context.WithTimeout(ctx, watchTime)
+	defer cancel()
 	for {
 		changed := s.host.claims.wait()
 		if s.c.revision() >= rev {
@@ -227,7 +234,7 @@ func (s *session) reached(ctx context.Context, rev store.Revision) error {
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return ctx.Err()
+			return fmt.Errorf("the watch of etcd is at revision %d, not yet at %d: %w", s.c.revision(), rev, ctx.Err())
 		}
 	}
 }

@@ -55,6 +55,7 @@ type Controller struct {
 	hostsChanged broadcast     // a host came, went or changed
 	placing      broadcast     // a tenant may lack its gateway
 	freed        chan struct{} // something was deleted; holds one
+	uncounted    chan struct{} // a counting flow is gone; holds one
 	ready        chan struct{} // closed when the state was first read
 	report       report
 
@@ -71,13 +72,14 @@ type Controller struct {
 func New(o Options) (*Controller, error) {
 	o = o.withDefaults()
 	c := &Controller{
-		opts:    o,
-		resyncs: semaphore.NewWeighted(o.Resyncs),
-		freed:   make(chan struct{}, 1),
-		ready:   make(chan struct{}),
-		state:   store.NewState(),
-		hosts:   map[string]*host{},
-		unknown: map[store.DatapathID]int{},
+		opts:      o,
+		resyncs:   semaphore.NewWeighted(o.Resyncs),
+		freed:     make(chan struct{}, 1),
+		uncounted: make(chan struct{}, 1),
+		ready:     make(chan struct{}),
+		state:     store.NewState(),
+		hosts:     map[string]*host{},
+		unknown:   map[store.DatapathID]int{},
 	}
 	c.report.excepted = map[string]*store.StatusHost{}
 	set, err := metrics.New(o.Registry, c.snapshot)

@@ -426,6 +426,9 @@ func TestCountersOutliveTheirFlows(t *testing.T) {
 	})
 	spoof()
 	b.eventually("the fifth is counted", func() bool { return drops() == 5 })
+	c.stop()
+	c = b.start("c1", "c1.sock")
+	b.eventually("the next controller knows of all five, of which the switch can tell one", func() bool { return drops() == 5 })
 }
 
 // A killed vswitchd comes back empty; its flows return by themselves.

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"sluice/datapath"
 	"sluice/datapath/openflow"
 	"sluice/flows"
@@ -15,8 +17,12 @@ import (
 	"sluice/store"
 )
 
-// checkpointInterval is how often counters that moved are written to etcd.
-const checkpointInterval = 10 * time.Second
+const (
+	// checkpointInterval is how often counters that moved are written to etcd.
+	checkpointInterval = 10 * time.Second
+	// lastCheckpoint bounds the writing of all counters when the controller stops.
+	lastCheckpoint = 2 * time.Second
+)
 
 // sum is packets and bytes.
 type sum struct{ packets, bytes uint64 }
@@ -25,7 +31,10 @@ func (s *sum) add(t sum) { s.packets += t.packets; s.bytes += t.bytes }
 
 // account is what one accounting flow counted: base before the flow that is installed
 // now, last as read from that flow.
-type account struct{ base, last sum }
+type account struct {
+	base, last sum
+	fell       bool // a read found less than last: the flow was replaced, or will be told to be gone
+}
 
 func (a *account) total() sum {
 	t := a.base
@@ -38,8 +47,9 @@ func (a *account) total() sum {
 type accounts struct {
 	mu     sync.Mutex
 	sums   map[flows.Class]*account
-	loaded bool // the checkpoint was read
-	dirty  bool // differs from the checkpoint in etcd
+	saved  *store.StatusCounters // the checkpoint as it was last written or read
+	dirty  bool                  // the sums differ from it
+	urgent bool                  // and by what no switch can tell again
 }
 
 func newAccounts() *accounts { return &accounts{sums: map[flows.Class]*account{}} }
@@ -54,26 +64,32 @@ func (a *accounts) read(f *openflow.FlowStats) {
 	defer a.mu.Unlock()
 	at := a.at(class)
 	now := sum{f.Packets, f.Bytes}
-	if now.packets < at.last.packets || now.bytes < at.last.bytes {
-		at.base.add(at.last)
-		a.dirty = true
+	fell := now.packets < at.last.packets || now.bytes < at.last.bytes
+	if fell && !at.fell {
+		at.fell = true // the word that the former flow is gone may be on its way: wait for it
+		return
 	}
+	if fell {
+		at.base.add(at.last)
+	}
+	at.fell = false
 	a.dirty = a.dirty || at.last != now
 	at.last = now
 }
 
-// removed takes the last counters of an accounting flow that is gone.
-func (a *accounts) removed(f *openflow.FlowStats) {
+// removed takes the last counters of a flow that is gone, and tells whether they matter.
+func (a *accounts) removed(f *openflow.FlowStats) bool {
 	class, ok := flows.Account(&f.Flow)
 	if !ok {
-		return
+		return false
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	at := a.at(class)
 	at.base.add(sum{f.Packets, f.Bytes})
-	at.last = sum{}
-	a.dirty = true
+	at.last, at.fell = sum{}, false
+	a.dirty, a.urgent = true, true
+	return true
 }
 
 func (a *accounts) at(class flows.Class) *account {
@@ -87,10 +103,6 @@ func (a *accounts) at(class flows.Class) *account {
 
 // readCounters reads the accounting tables: a few small tables, never a dump per tenant.
 func (s *session) readCounters(ctx context.Context) error {
-	if err := s.c.loadCounters(ctx, s.host); err != nil {
-		s.log.Warn("cannot read the counters' checkpoint, trying again", "err", err)
-		return nil
-	}
 	for _, table := range flows.AccountTables() {
 		err := s.sw.TableFlows(ctx, table, func(f *openflow.FlowStats) bool {
 			s.host.counts.read(f)
@@ -103,58 +115,90 @@ func (s *session) readCounters(ctx context.Context) error {
 	return nil
 }
 
-// loadCounters reads a host's checkpoint once, before its first counters.
+// loadCounters reads a host's checkpoint, before its first counters and whenever the host
+// was claimed anew: another controller may have counted on.
 func (c *Controller) loadCounters(ctx context.Context, h *host) error {
-	h.counts.mu.Lock()
-	defer h.counts.mu.Unlock()
-	if h.counts.loaded {
-		return nil
-	}
 	object, _, err := c.opts.Store.Get(ctx, store.StatusCountersKey(h.name))
 	if err != nil {
-		return err
+		return fmt.Errorf("host %s: read the counters' checkpoint: %w", h.name, err)
 	}
 	saved, _ := object.(*store.StatusCounters)
+	if saved == nil {
+		saved = &store.StatusCounters{}
+	}
 	h.counts.load(saved)
 	return nil
 }
 
-// reset forgets everything, so that the checkpoint is read again.
-func (a *accounts) reset() {
+// load starts from a checkpoint, unless it is the one from which these sums went on.
+func (a *accounts) load(saved *store.StatusCounters) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.sums, a.loaded, a.dirty = map[flows.Class]*account{}, false, false
-}
-
-// load starts from a checkpoint, nil if there is none; the caller holds the lock.
-func (a *accounts) load(saved *store.StatusCounters) {
-	a.loaded = true
-	if saved == nil {
+	if a.saved != nil && slices.Equal(a.saved.Counters, saved.Counters) {
 		return
 	}
+	a.sums, a.saved, a.dirty, a.urgent = map[flows.Class]*account{}, saved, false, false
 	for _, c := range saved.Counters {
 		at := a.at(flows.Class{Tenant: c.Tenant, Direction: c.Direction, Scope: c.Scope, Reason: c.Reason})
-		at.base.add(sum{c.Packets, c.Bytes})
-		at.last = sum{c.LastPackets, c.LastBytes}
+		at.base, at.last = sum{c.Packets, c.Bytes}, sum{c.LastPackets, c.LastBytes}
 	}
 }
 
-// checkpointLoop writes counters that moved, so that a restart of the controller finds them.
+// checkpointLoop writes counters that moved, so that a restart of the controller finds them:
+// soon where a flow is gone, which no switch can be asked again, and all at the end.
 func (c *Controller) checkpointLoop(ctx context.Context) error {
 	tick := time.NewTicker(checkpointInterval)
 	defer tick.Stop()
+	limit := rate.NewLimiter(1, 1)
 	for {
 		select {
 		case <-ctx.Done():
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastCheckpoint)
+			defer cancel()
+			c.checkpointAll(last, (*accounts).isDirty)
 			return nil
 		case <-tick.C:
+			c.checkpointAll(ctx, (*accounts).isDirty)
+		case <-c.uncounted:
+			_ = limit.Wait(ctx) // fails only when ctx ends, which is looked at next
+			c.checkpointAll(ctx, (*accounts).isUrgent)
 		}
-		for name, h := range c.mastered() {
-			if err := c.checkpoint(ctx, name, h); err != nil && ctx.Err() == nil {
-				c.opts.Log.Warn("cannot checkpoint counters, trying again", "host", name, "err", err)
-				break
-			}
+	}
+}
+
+// checkpointAll writes those that are due of the hosts that this controller programs.
+func (c *Controller) checkpointAll(ctx context.Context, due func(*accounts) bool) {
+	for name, h := range c.mastered() {
+		if !due(h.counts) {
+			continue
 		}
+		if err := c.checkpoint(ctx, name, h); err != nil && ctx.Err() == nil {
+			c.opts.Log.Warn("cannot checkpoint counters, trying again", "host", name, "err", err)
+			return
+		}
+	}
+}
+
+func (a *accounts) isDirty() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.dirty
+}
+
+func (a *accounts) isUrgent() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.urgent
+}
+
+// flowGone takes the last word of a counting flow.
+func (s *session) flowGone(e datapath.FlowRemoved) {
+	if !s.host.counts.removed(&e.FlowStats) {
+		return
+	}
+	select {
+	case s.c.uncounted <- struct{}{}:
+	default:
 	}
 }
 
@@ -181,7 +225,7 @@ func (c *Controller) checkpoint(ctx context.Context, name string, h *host) error
 	err := c.opts.Store.PutStatus(ctx, []store.Event{{Key: store.StatusCountersKey(name), Object: saved}})
 	if err != nil {
 		h.counts.mu.Lock()
-		h.counts.dirty = true
+		h.counts.dirty, h.counts.urgent = true, true
 		h.counts.mu.Unlock()
 	}
 	return err
@@ -198,10 +242,9 @@ func (c *Controller) tenantExists(number uint32) bool {
 func (a *accounts) save(exists func(tenant uint32) bool) *store.StatusCounters {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if !a.dirty || !a.loaded {
+	if !a.dirty || a.saved == nil {
 		return nil
 	}
-	a.dirty = false
 	saved := &store.StatusCounters{}
 	for class, at := range a.sums {
 		if !exists(class.Tenant) {
@@ -218,6 +261,7 @@ func (a *accounts) save(exists func(tenant uint32) bool) *store.StatusCounters {
 		})
 	}
 	slices.SortFunc(saved.Counters, compareCounters)
+	a.saved, a.dirty, a.urgent = saved, false, false
 	return saved
 }
 

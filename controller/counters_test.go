@@ -34,7 +34,7 @@ func accountingFlow(t *testing.T) (openflow.Flow, flows.Class) {
 func TestAccountsSurviveTheirFlows(t *testing.T) {
 	flow, class := accountingFlow(t)
 	a := newAccounts()
-	a.loaded = true
+	a.load(&store.StatusCounters{})
 	stats := func(packets uint64) *openflow.FlowStats {
 		return &openflow.FlowStats{Flow: flow, Packets: packets, Bytes: 100 * packets}
 	}
@@ -48,10 +48,17 @@ func TestAccountsSurviveTheirFlows(t *testing.T) {
 		{"grown", func() { a.read(stats(25)) }, 25},
 		{"removed, having counted more", func() { a.removed(stats(30)) }, 30},
 		{"installed anew", func() { a.read(stats(2)) }, 32},
-		{"replaced without a word: it counts from zero", func() { a.read(stats(1)) }, 33},
-		{"saved and loaded by the next controller", func() { a = reload(a) }, 33},
-		{"which reads the same flow", func() { a.read(stats(4)) }, 36},
-		{"saved, then reset while nobody looked", func() { a = reload(a); a.read(stats(0)) }, 36},
+		{"replaced: what the former counted may yet be told", func() { a.read(stats(1)) }, 32},
+		{"it was not told: the new one counts from zero", func() { a.read(stats(1)) }, 33},
+		{"replaced again", func() { a.read(stats(0)) }, 33},
+		{"and told, late, what the former counted in the end", func() { a.removed(stats(2)) }, 34},
+		{"the new one counts from zero", func() { a.read(stats(0)) }, 34},
+		{"and on", func() { a.read(stats(1)) }, 35},
+		{"claimed again, nobody having counted meanwhile", func() { reload(a); a.removed(stats(2)); a.load(a.saved); a.read(stats(0)) }, 36},
+		{"read", func() { a.read(stats(1)) }, 37},
+		{"saved and loaded by the next controller", func() { a = reload(a) }, 37},
+		{"which reads the same flow", func() { a.read(stats(4)) }, 40},
+		{"saved, then reset while nobody looked", func() { a = reload(a); a.read(stats(0)); a.read(stats(0)) }, 40},
 	}
 	for _, step := range steps {
 		step.do()
@@ -74,7 +81,7 @@ func reload(a *accounts) *accounts {
 func TestSavedOnlyWhenMovedAndWhileTheTenantExists(t *testing.T) {
 	flow, _ := accountingFlow(t)
 	a := newAccounts()
-	a.loaded = true
+	a.load(&store.StatusCounters{})
 	a.read(&openflow.FlowStats{Flow: flow, Packets: 1, Bytes: 60})
 	exists := func(uint32) bool { return true }
 	if saved := a.save(exists); saved == nil || len(saved.Counters) != 1 {

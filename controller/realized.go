@@ -239,20 +239,13 @@ func (h *host) unserved() store.Problems {
 	return list
 }
 
-// disclaim makes a host an exception before this controller claims it: the floor must not
-// vouch for a host that was not programmed yet.
-func (c *Controller) disclaim(ctx context.Context, h *host) error {
+// disclaim is the exception that goes with a claim: no floor may vouch for a host until it
+// was programmed whole.
+func (h *host) disclaim() *store.StatusHost {
 	h.mu.Lock()
+	defer h.mu.Unlock()
 	h.held = false
-	realized := h.realized
-	h.mu.Unlock()
-	status := &store.StatusHost{State: store.HostBehind, Realized: realized}
-	err := c.opts.Store.PutStatus(ctx, []store.Event{{Key: store.StatusHostKey(h.name), Object: status}})
-	if err != nil {
-		return err
-	}
-	c.report.wrote(h.name, status)
-	return nil
+	return &store.StatusHost{State: store.HostBehind, Realized: h.realized}
 }
 
 // observe measures revisions that all healthy hosts hold now.

@@ -275,7 +275,7 @@ func (s *session) handle(ctx context.Context, event datapath.Event) error {
 	case datapath.PortEvent:
 		s.portChanged(e)
 	case datapath.FlowRemoved:
-		s.host.counts.removed(&e.FlowStats)
+		s.flowGone(e)
 	case datapath.Demoted:
 		return datapath.ErrDemoted
 	case datapath.Overflow:

@@ -56,14 +56,7 @@ func (c *Client) PutIf(ctx context.Context, key store.Key, o store.Object, modif
 	if err != nil {
 		return 0, err
 	}
-	same := unchanged(key.String(), modified)
-	same.explain = func(r *clientv3.GetResponse) error {
-		if len(r.Kvs) == 0 && modified == 0 || len(r.Kvs) == 1 && r.Kvs[0].ModRevision == int64(modified) {
-			return nil
-		}
-		return ErrConflict
-	}
-	guards := []guard{same}
+	guards := []guard{asRead(key, modified)}
 	if key.Kind == store.KindGateway {
 		guards = append(guards, present(store.TenantKey(key.Tenant)))
 	}

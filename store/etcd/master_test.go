@@ -1,0 +1,47 @@
+package etcd
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"sluice/store"
+)
+
+// Of two controllers that read the same, one has the host; the other's claim leaves nothing,
+// and no word on the host that its master would not know of.
+func TestClaim(t *testing.T) {
+	c, ctx := start(t), testContext(t)
+	lease, err := c.GrantLease(ctx, 30)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lease.Close()
+	behind := &store.StatusHost{State: store.HostBehind, Realized: 7}
+	first := &store.Master{Controller: "c1", Generation: 1}
+	rev, err := c.Claim(ctx, "h1", first, 0, lease.ID, behind)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, at, _ := c.Get(ctx, store.StatusHostKey("h1")); at != rev || !cmp.Equal(got, store.Object(behind)) {
+		t.Errorf("the status is %+v of revision %d; want %+v of the claim's own, %d", got, at, behind, rev)
+	}
+	if err := c.PutStatus(ctx, []store.Event{{Key: store.StatusHostKey("h1")}}); err != nil {
+		t.Fatal(err)
+	}
+
+	_, err = c.Claim(ctx, "h1", &store.Master{Controller: "c2", Generation: 1}, 0, lease.ID, behind)
+	if !errors.Is(err, ErrConflict) {
+		t.Errorf("the second claim: %v, want a conflict", err)
+	}
+	if got, at, _ := c.Get(ctx, store.MasterKey("h1")); at != rev || !cmp.Equal(got, store.Object(first)) {
+		t.Errorf("the master is %+v of revision %d; want %+v of %d", got, at, first, rev)
+	}
+	if _, at, _ := c.Get(ctx, store.StatusHostKey("h1")); at != 0 {
+		t.Errorf("the claim that failed wrote the host's status, at revision %d", at)
+	}
+	if _, err := c.Claim(ctx, "h1", &store.Master{Controller: "c2", Generation: 2}, rev, lease.ID, behind); err != nil {
+		t.Errorf("a claim that knows the one before: %v", err)
+	}
+}
