@@ -36,13 +36,9 @@ func AffectedPort(s *store.State, host, iface string, mark func(sl Slice)) (all 
 		return true
 	}
 	m := marker{s, func(_ string, sl Slice) { mark(sl) }}
-	for _, n := range s.NetworksOn(host) {
-		for _, p := range s.PortsAt(host, n) {
-			if p.Value.Interface == iface {
-				m.port(host, n.Tenant, p.Value.Number)
-				m.network(host, n)
-			}
-		}
+	if p := s.PortByInterface(host, iface); p != nil {
+		m.port(host, p.Key.Tenant, p.Value.Number)
+		m.network(host, p.Key.NetworkName())
 	}
 	return false
 }
@@ -100,6 +96,13 @@ func (m marker) networkNumber(host, tenant string, network uint32) {
 	}
 }
 
+// ports marks all ports of a network.
+func (m marker) ports(host string, name store.NetworkName) {
+	for p := range m.state.PortsOf(name) {
+		m.port(host, name.Tenant, p.Value.Number)
+	}
+}
+
 // whole marks a tenant with all its networks and ports.
 func (m marker) whole(host, tenant string) {
 	for _, number := range m.numbers(tenant) {
@@ -141,18 +144,22 @@ func (m marker) tenantChanged(c store.Change) {
 	}
 }
 
-// networkChanged: a network's subnets are its own and its tenant's affair; its number and
-// segment may be contested, which concerns its ports, and its very existence decides where
+// networkChanged: a network's subnets are its own, its ports' and its tenant's affair; its
+// number and segment may be contested, which concerns its ports, and its very existence decides where
 // the tenant is present.
 func (m marker) networkChanged(c store.Change) {
 	name := c.Key.NetworkName()
 	segment := same(c, func(a, b *store.Network) bool {
 		return a.Number == b.Number && a.Segmentation == b.Segmentation && a.Segment == b.Segment
 	}) && !m.contested(c.Key)
+	subnets := same(c, func(a, b *store.Network) bool { return slices.Equal(a.Subnets, b.Subnets) })
 	for _, host := range m.hosts(name.Tenant, m.state.HostsOf(name)...) {
 		if segment {
 			m.tenant(host, name.Tenant)
 			m.network(host, name)
+			if !subnets {
+				m.ports(host, name)
+			}
 			continue
 		}
 		m.whole(host, name.Tenant)
@@ -161,9 +168,7 @@ func (m marker) networkChanged(c store.Change) {
 				m.networkNumber(host, name.Tenant, n.Number)
 			}
 		}
-		for p := range m.state.PortsOf(name) {
-			m.port(host, name.Tenant, p.Value.Number)
-		}
+		m.ports(host, name)
 	}
 }
 

@@ -48,9 +48,19 @@ func TestProblems(t *testing.T) {
 		{"a subnet without its router", store.NetworkKey("t0", "x"), &store.Network{Number: 77, Subnets: []store.Subnet{
 			{Prefix: netip.MustParsePrefix("10.7.0.0/24")}}}, []string{"networks/t0/x", "subnet 10.7.0.0/24 has no router"}},
 		{"the router's MAC", store.PortKey("h1", "t0", "default", "x"), &store.Port{Number: 900, MAC: store.RouterMAC},
-			[]string{"ports/h1/t0/default/x", "MAC 02:00:5e:00:01:01 cannot be a port's"}},
+			[]string{"ports/h1/t0/default/x", "MAC 02:00:5e:00:01:01 is reserved"}},
+		{"the router's address", store.PortKey("h1", "t0", "default", "x"), port(900, 9, "10.0.0.1/24"),
+			[]string{"ports/h1/t0/default/x", "address 10.0.0.1/24 is none that its network has for ports"}},
+		{"an address of no subnet", store.PortKey("h1", "t0", "default", "x"), port(900, 9, "10.1.0.9/24"),
+			[]string{"ports/h1/t0/default/x", "address 10.1.0.9/24 is none"}},
+		{"another's link-local address", store.PortKey("h1", "t0", "default", "x"), port(900, 9, store.MAC{2}.LinkLocal().String()+"/64"),
+			[]string{"ports/h1/t0/default/x", "address fe80::ff:fe00:0/64 is none"}},
+		{"another's interface", store.PortKey("h1", "t1", "default", "x"), &store.Port{Number: 900, MAC: store.MAC{2, 9},
+			Interface: "sl-0-0"}, []string{"ports/h1/t1/default/x", "interface sl-0-0 belongs to the older ports/h1/t0/default/p0"}},
+		{"the tunnel's interface", store.PortKey("h1", "t0", "default", "x"), &store.Port{Number: 900, MAC: store.MAC{2, 9},
+			Interface: store.TunnelInterface}, []string{"ports/h1/t0/default/x", "interface sluice-tun is the host's own"}},
 		{"an empty address", store.PortKey("h1", "t0", "default", "x"), &store.Port{Number: 900, MAC: store.MAC{2, 9},
-			Addresses: []netip.Prefix{{}}}, []string{"ports/h1/t0/default/x", "it has an empty address"}},
+			Addresses: []netip.Prefix{{}}}, []string{"ports/h1/t0/default/x", "address invalid Prefix is none"}},
 		{"a number that stands for the gateway", store.PortKey("h1", "t0", "default", "x"), &store.Port{Number: gatewayPort,
 			MAC: store.MAC{2, 9}}, []string{"ports/h1/t0/default/x", "number 4294967295 is reserved"}},
 		{"a gateway host that is gone", store.GatewayKey("t0"), &store.Gateway{Active: "h9"},
@@ -64,7 +74,7 @@ func TestProblems(t *testing.T) {
 				t.Fatalf("problems before: %v", problems)
 			}
 			put(s, tt.key, tt.value)
-			if p, ok := tt.value.(*store.Port); ok {
+			if p, ok := tt.value.(*store.Port); ok && sw.OFPort[p.Interface] == 0 {
 				sw.OFPort[p.Interface] = 999
 			}
 			flows, problems := compileHost(s, sw)

@@ -186,7 +186,7 @@ func (w *world) event() store.Event {
 		e = store.Event{Key: store.GatewayKey(tenant), Object: w.gateway()}
 	default:
 		e = store.Event{Key: store.PortKey(host, tenant, network, fmt.Sprint("p", port)),
-			Object: w.port(network, iface(tenant, network, port, w.IntN(2)))}
+			Object: w.port(network, w.iface(tenant, network, port))}
 	}
 	if w.IntN(4) == 0 {
 		e.Object = nil
@@ -202,13 +202,21 @@ func iface(tenant, network string, port, life int) string {
 	return fmt.Sprintf("sl-%s%s%d%d", tenant[:1], network[:2], port, life)
 }
 
+// iface is a port's interface, now and then another tenant's.
+func (w *world) iface(tenant, network string, port int) string {
+	if w.IntN(8) == 0 {
+		tenant = w.tenant()
+	}
+	return iface(tenant, network, port, w.IntN(2))
+}
+
 // third is the third byte of a network's addresses: subnets of a tenant do not overlap.
 func third(network string) byte { return network[1] }
 
 func (w *world) segment(network string) *store.Network {
 	v := &store.Network{Number: 10 + w.Uint32N(8), Flood: store.FloodAuto, Segmentation: store.SegmentationTunnel,
 		Subnets: []store.Subnet{{Prefix: netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 0, third(network)}), 24),
-			Gateway: netip.AddrFrom4([4]byte{10, 0, third(network), byte(1 + w.IntN(2))})}}}
+			Gateway: netip.AddrFrom4([4]byte{10, 0, third(network), byte(9 + w.IntN(3))})}}}
 	if w.IntN(2) == 0 {
 		v.Segmentation, v.Segment = store.SegmentationVLAN, 100+w.Uint32N(4)
 	}

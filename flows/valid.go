@@ -8,9 +8,9 @@ import (
 	"sluice/store"
 )
 
-// This file refuses what no API would have stored but a hand edit can: a number, MAC or
-// address that would make a flow match more than its object owns. Such an object compiles
-// to nothing and is a problem.
+// This file refuses what no API would have stored but a hand edit can: a number, MAC,
+// address or interface that would make a flow match more than its object owns. Such an
+// object compiles to nothing and is a problem.
 
 // tenantProblems says why a tenant cannot be programmed; it is nil for nearly every one.
 func (c *compiler) tenantProblems(t *store.Item[store.Tenant]) []store.Problem {
@@ -25,8 +25,8 @@ func (c *compiler) networkProblems(n *store.Item[store.Network]) []store.Problem
 	switch v := n.Value; {
 	case v.Number < 1 || v.Number > store.MaxNetworkNumber:
 		return invalid(n.Key, "number %d is not between 1 and %d", v.Number, store.MaxNetworkNumber)
-	case v.Segmentation == store.SegmentationVLAN && (v.Segment < 1 || v.Segment > store.MaxVLAN):
-		return invalid(n.Key, "VLAN id %d is not between 1 and %d", v.Segment, store.MaxVLAN)
+	case v.Segmentation == store.SegmentationVLAN && store.ValidateVLAN(v.Segment) != nil:
+		return invalid(n.Key, "%v", store.ValidateVLAN(v.Segment))
 	}
 	return c.state.ContestedNetwork(n)
 }
@@ -36,30 +36,39 @@ func (c *compiler) portProblems(p *store.Item[store.Port]) []store.Problem {
 	if p.Value.Number == 0 || p.Value.Number == gatewayPort {
 		return invalid(p.Key, "number %d is reserved", p.Value.Number)
 	}
-	if !usable(p.Value.MAC) {
-		return invalid(p.Key, "MAC %s cannot be a port's", p.Value.MAC)
+	if i := p.Value.Interface; i == store.TunnelInterface || i == store.GatewayInterface {
+		return invalid(p.Key, "interface %s is the host's own", i)
+	}
+	if err := store.ValidateMAC(p.Value.MAC); err != nil {
+		return invalid(p.Key, "%v", err)
 	}
 	for _, a := range p.Value.Addresses {
-		if !a.IsValid() {
-			return invalid(p.Key, "it has an empty address")
+		if !c.mayHave(p, a.Addr()) {
+			return invalid(p.Key, "address %s is none that its network has for ports", a)
 		}
 	}
 	for _, pair := range p.Value.AllowedPairs {
-		if !pair.Prefix.IsValid() || !pair.MAC.IsZero() && !usable(pair.MAC) {
+		if !pair.Prefix.IsValid() || !pair.MAC.IsZero() && store.ValidateMAC(pair.MAC) != nil {
 			return invalid(p.Key, "allowed pair %s %s is not an address that a port can have", pair.MAC, pair.Prefix)
 		}
 	}
 	return c.state.ContestedPort(p)
 }
 
-func invalid(key store.Key, format string, args ...any) []store.Problem {
-	return []store.Problem{{Object: key.Short(), Text: fmt.Sprintf(format, args...) + ": delete it and create it anew"}}
+// mayHave tells whether a port may have an address: one of a subnet of its network, not
+// the router's, or the link-local one of its own MAC.
+func (c *compiler) mayHave(p *store.Item[store.Port], a netip.Addr) bool {
+	n := c.state.Network(p.Key.NetworkName())
+	if n == nil || a == p.Value.MAC.LinkLocal() {
+		return a.IsValid()
+	}
+	return slices.ContainsFunc(n.Value.Subnets, func(s store.Subnet) bool {
+		return validSubnet(s) && a != s.Gateway && store.Usable(s.Prefix, a)
+	})
 }
 
-// usable tells whether a MAC can be a container's: one of its own, not the router's.
-func usable(mac store.MAC) bool {
-	reserved := []store.MAC{store.RouterMAC, store.HandOverMAC, store.BounceMAC, store.KernelMAC}
-	return !mac.IsZero() && !mac.IsMulticast() && !slices.Contains(reserved, mac)
+func invalid(key store.Key, format string, args ...any) []store.Problem {
+	return []store.Problem{{Object: key.Short(), Text: fmt.Sprintf(format, args...) + ": delete it and create it anew"}}
 }
 
 // validSubnet tells whether the router has an address in the subnet.

@@ -3,6 +3,7 @@ package store
 import (
 	"cmp"
 	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 )
@@ -108,6 +109,11 @@ func (a *application) indexNetwork(n *Item[Network], add bool) {
 	case !add && found:
 		a.networksOf[tenant] = slices.Delete(names, at, at+1)
 	}
+	if !add { // its ports, if any are left, make the tenant present no more
+		for _, host := range a.HostsOf(n.Key.NetworkName()) {
+			addTo(a.former.hosts, tenant, host)
+		}
+	}
 	claim(a, &a.networkNumbers, n.Value.Number, n, add)
 	if n.Value.Segmentation == SegmentationVLAN {
 		claim(a, &a.vlans, n.Value.Segment, n, add)
@@ -141,7 +147,10 @@ func (a *application) indexPort(p *Item[Port], add bool) {
 	claim(a, &a.portNumbers, p.Value.Number, p, add)
 	claim(a, &a.portMACs, scoped[MAC]{network, p.Value.MAC}, p, add)
 	for _, address := range p.Value.Addresses {
-		claim(a, &a.portAddresses, scoped[string]{network, address.Addr().Unmap().String()}, p, add)
+		claim(a, &a.portAddresses, scoped[netip.Addr]{network, address.Addr().Unmap()}, p, add)
+	}
+	if p.Value.Interface != "" {
+		claim(a, &a.interfaces, hostInterface{host, p.Value.Interface}, p, add)
 	}
 }
 

@@ -7,62 +7,68 @@ import (
 
 // PortAt is the port that holds an address in a network, or nil.
 func (s *State) PortAt(n NetworkName, address netip.Addr) *Item[Port] {
-	return s.portAddresses.holder(scoped[string]{n, address.Unmap().String()})
+	return s.portAddresses.holder(scoped[netip.Addr]{n, address.Unmap()})
 }
 
-// ContestedPort says why a port cannot be programmed: an older port has its number, MAC
-// or one of its addresses. It is nil for nearly every port.
-func (s *State) ContestedPort(p *Item[Port]) []Problem {
+// ContestedPort says why a port cannot be programmed: an older port has its number, MAC,
+// interface or one of its addresses. It is nil for nearly every port.
+func (s *State) ContestedPort(p *Item[Port]) (problems []Problem) {
 	network := p.Key.NetworkName()
-	var problems []Problem
-	check := func(holder *Item[Port], what, value string) {
-		if holder != p && holder != nil {
-			problems = append(problems, contested(p.Key, holder.Key, what, value))
-		}
+	if holder := s.portNumbers.holder(p.Value.Number); taken(holder, p) {
+		problems = append(problems, contested(p.Key, holder.Key, "number", p.Value.Number))
 	}
-	check(s.portNumbers.holder(p.Value.Number), "number", fmt.Sprint(p.Value.Number))
-	check(s.portMACs.holder(scoped[MAC]{network, p.Value.MAC}), "MAC", p.Value.MAC.String())
+	if holder := s.PortByMAC(network, p.Value.MAC); taken(holder, p) {
+		problems = append(problems, contested(p.Key, holder.Key, "MAC", p.Value.MAC))
+	}
+	if holder := s.PortByInterface(p.Key.Host, p.Value.Interface); taken(holder, p) {
+		problems = append(problems, contested(p.Key, holder.Key, "interface", p.Value.Interface))
+	}
 	for _, a := range p.Value.Addresses {
-		check(s.PortAt(network, a.Addr()), "address", a.Addr().String())
+		if holder := s.PortAt(network, a.Addr()); taken(holder, p) {
+			problems = append(problems, contested(p.Key, holder.Key, "address", a.Addr()))
+		}
 	}
 	return problems
 }
 
+// taken tells whether another than i holds what i claims.
+func taken[T any](holder, i *Item[T]) bool { return holder != nil && holder != i }
+
 // ContestedNetwork says why a network cannot be programmed, as ContestedPort does.
 func (s *State) ContestedNetwork(n *Item[Network]) []Problem {
 	var problems []Problem
-	if holder := s.networkNumbers.holder(n.Value.Number); holder != n && holder != nil {
-		problems = append(problems, contested(n.Key, holder.Key, "number", fmt.Sprint(n.Value.Number)))
+	if holder := s.networkNumbers.holder(n.Value.Number); taken(holder, n) {
+		problems = append(problems, contested(n.Key, holder.Key, "number", n.Value.Number))
 	}
 	if n.Value.Segmentation != SegmentationVLAN {
 		return problems
 	}
-	if holder := s.vlans.holder(n.Value.Segment); holder != n && holder != nil {
-		problems = append(problems, contested(n.Key, holder.Key, "VLAN id", fmt.Sprint(n.Value.Segment)))
+	if holder := s.vlans.holder(n.Value.Segment); taken(holder, n) {
+		problems = append(problems, contested(n.Key, holder.Key, "VLAN id", n.Value.Segment))
 	}
 	return problems
 }
 
 // ContestedTenant says why a tenant cannot be programmed, as ContestedPort does.
 func (s *State) ContestedTenant(t *Item[Tenant]) []Problem {
-	if holder := s.tenantNumbers.holder(t.Value.Number); holder != t && holder != nil {
-		return []Problem{contested(t.Key, holder.Key, "number", fmt.Sprint(t.Value.Number))}
+	if holder := s.tenantNumbers.holder(t.Value.Number); taken(holder, t) {
+		return []Problem{contested(t.Key, holder.Key, "number", t.Value.Number)}
 	}
 	return nil
 }
 
 // ContestedHost says why a host cannot be programmed, as ContestedPort does.
 func (s *State) ContestedHost(h *Item[Host]) []Problem {
-	if holder := s.datapaths.holder(h.Value.DatapathID); holder != h && holder != nil {
-		return []Problem{contested(h.Key, holder.Key, "datapath id", h.Value.DatapathID.String())}
+	if holder := s.datapaths.holder(h.Value.DatapathID); taken(holder, h) {
+		return []Problem{contested(h.Key, holder.Key, "datapath id", h.Value.DatapathID)}
 	}
 	return nil
 }
 
-func contested(loser, holder Key, what, value string) Problem {
+func contested(loser, holder Key, what string, value any) Problem {
 	return Problem{
 		Object: loser.Short(),
-		Text:   fmt.Sprintf("%s %s belongs to the older %s: delete one of the two", what, value, holder.Short()),
+		Text:   fmt.Sprintf("%s %v belongs to the older %s: delete one of the two", what, value, holder.Short()),
 	}
 }
 

@@ -21,7 +21,7 @@ func newFormer() former {
 func (s *State) FormerNumbers(tenant string) []uint32 { return s.former.numbers[tenant] }
 
 // FormerHosts are the hosts that a network or the gateway of a tenant left in the last
-// batch, sorted; another may still be there.
+// batch, or where a network of it was replaced or deleted, sorted; they may still be its.
 func (s *State) FormerHosts(tenant string) []string {
 	return slices.Sorted(maps.Keys(s.former.hosts[tenant]))
 }

@@ -3,6 +3,7 @@ package store
 import (
 	"iter"
 	"maps"
+	"net/netip"
 	"slices"
 )
 
@@ -34,6 +35,9 @@ type scoped[V comparable] struct {
 	value   V
 }
 
+// hostInterface is an interface of a host, which one port has at most.
+type hostInterface struct{ host, name string }
+
 // State is the picture of the store at one revision, with the indexes that the compiler
 // needs. It is not safe for concurrent use: readers and Apply exclude each other outside.
 type State struct {
@@ -58,7 +62,8 @@ type State struct {
 	vlans          claims[uint32, Network]
 	portNumbers    claims[uint32, Port]
 	portMACs       claims[scoped[MAC], Port]
-	portAddresses  claims[scoped[string], Port] // keyed by the address's text
+	portAddresses  claims[scoped[netip.Addr], Port]
+	interfaces     claims[hostInterface, Port]
 	datapaths      claims[DatapathID, Host]
 	hostHashes     map[uint32][]*Item[Host] // by HostHash, sorted by name
 
@@ -87,7 +92,8 @@ func NewState() *State {
 		vlans:          newClaims[uint32, Network](),
 		portNumbers:    newClaims[uint32, Port](),
 		portMACs:       newClaims[scoped[MAC], Port](),
-		portAddresses:  newClaims[scoped[string], Port](),
+		portAddresses:  newClaims[scoped[netip.Addr], Port](),
+		interfaces:     newClaims[hostInterface, Port](),
 		datapaths:      newClaims[DatapathID, Host](),
 		hostHashes:     map[uint32][]*Item[Host]{},
 
@@ -131,6 +137,11 @@ func (s *State) PortByNumber(n uint32) *Item[Port] { return s.portNumbers.holder
 // PortByMAC is the port that holds a MAC in a network, or nil.
 func (s *State) PortByMAC(n NetworkName, mac MAC) *Item[Port] {
 	return s.portMACs.holder(scoped[MAC]{n, mac})
+}
+
+// PortByInterface is the port that holds an interface of a host, or nil.
+func (s *State) PortByInterface(host, name string) *Item[Port] {
+	return s.interfaces.holder(hostInterface{host, name})
 }
 
 // HostByDatapath is the host with that datapath id, or nil.

@@ -54,6 +54,9 @@ func values(e Event) []string {
 		for _, a := range o.Addresses {
 			out = append(out, fmt.Sprint(e.Key.NetworkName(), " address ", a.Addr().Unmap()))
 		}
+		if o.Interface != "" {
+			out = append(out, fmt.Sprint(e.Key.Host, " interface ", o.Interface))
+		}
 		return out
 	}
 	return nil
@@ -161,7 +164,7 @@ func (g *generator) other(tenant, host string) (Key, Object) {
 }
 
 func (g *generator) port() *Port {
-	p := &Port{Number: g.Uint32N(6), MAC: MAC{2, 5: byte(g.IntN(3))}}
+	p := &Port{Number: g.Uint32N(6), MAC: MAC{2, 5: byte(g.IntN(3))}, Interface: []string{"", "sl-a", "sl-b", "sl-c"}[g.IntN(4)]}
 	for range g.IntN(3) { // an address may come twice
 		p.Addresses = append(p.Addresses, netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 0, 0, byte(g.IntN(4))}), 24))
 	}
@@ -312,6 +315,9 @@ func checkHolders(t *testing.T, s *State, w twin) {
 		has(fmt.Sprint(n, " MAC ", p.MAC), keyOfItem(s.PortByMAC(n, p.MAC)), true)
 		for _, a := range p.Addresses {
 			has(fmt.Sprint(n, " address ", a.Addr()), keyOfItem(s.PortAt(n, a.Addr())), true)
+		}
+		if p.Interface != "" {
+			has(fmt.Sprint(e.Key.Host, " interface ", p.Interface), keyOfItem(s.PortByInterface(e.Key.Host, p.Interface)), true)
 		}
 		told(t, e.Key, s.ContestedPort(s.Port(e.Key)), losers)
 	}
