@@ -26,7 +26,8 @@ func flowsCommand() *cobra.Command {
 		Short: "Show the flows of the switches, each with the object that it serves",
 		Long: `Show the flows of the switches, each with the object that it serves. The installed ones are
 read from the switches now, with their counters; the desired ones are compiled from the state;
---diff shows what programming would change, and exits 1 when that is anything.`,
+--diff shows what programming would change, and exits 1 when that is anything. A comment
+behind a flow says what it counts, or why it refuses.`,
 		Example: `  sluice flows --host h1
   sluice flows --host h1 --tenant alice --table classify
   sluice flows --port alice/default/a1 -o json
@@ -131,7 +132,7 @@ func writeFlows(w io.Writer, list []api.Flow, withHost, withChange bool) {
 	for _, f := range list {
 		cells := []string{
 			tableOf(f), fmt.Sprint(f.Priority),
-			fmt.Sprint(f.Packets), fmt.Sprint(f.Bytes), f.Owner, brief(f.Text),
+			fmt.Sprint(f.Packets), fmt.Sprint(f.Bytes), f.Owner, brief(f.Text) + noted(f.Note),
 		}
 		if withChange {
 			cells = append([]string{p.change(f.Change)}, cells...)
@@ -151,6 +152,14 @@ func tableOf(f api.Flow) string {
 		return number
 	}
 	return number + " " + f.TableName
+}
+
+// noted is a note behind a flow, as a comment.
+func noted(note string) string {
+	if note == "" {
+		return ""
+	}
+	return "  # " + note
 }
 
 // brief drops from a flow's text what stands in columns of its own.

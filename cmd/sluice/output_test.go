@@ -107,6 +107,8 @@ var (
 			Text: "cookie=0x500000100000004,table=0,priority=200,in_port=3 actions=write_metadata:0x100000001,goto_table:2"},
 		{Host: "h1", Table: 0, TableName: "classify", Priority: 0, Cookie: "0x0100000000000000", Owner: "base",
 			Text: "cookie=0x100000000000000,table=0,priority=0 actions=drop"},
+		{Host: "h1", Table: 6, TableName: "admit", Priority: 0, Cookie: "0x0100000000000000", Owner: "base", Packets: 3, Bytes: 180, Note: "refuses: spoofed",
+			Text: "cookie=0x100000000000000,table=6,priority=0 actions=load:0x1->NXM_NX_REG5[],goto_table:90"},
 	}
 	drift = []api.Flow{
 		{Host: "h1", Table: 2, TableName: "admit", Priority: 100, Cookie: "0x0500000100000004", Owner: "port alice/default/a1", Change: "add",

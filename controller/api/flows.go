@@ -167,10 +167,11 @@ func (s *server) describe(host string, list []seen) []Flow {
 	out := make([]Flow, 0, len(list))
 	s.Controller.View(func(state *store.State) {
 		for _, f := range list {
+			line := flows.Annotate(state, &f.Flow)
 			out = append(out, Flow{
-				Host: host, tenant: uint32(f.Cookie>>32) & 0xffffff, Table: f.Table, TableName: flows.TableName(f.Table), Priority: f.Priority,
-				Cookie: fmt.Sprintf("0x%016x", f.Cookie), Owner: flows.Owner(state, f.Cookie),
-				Packets: f.Packets, Bytes: f.Bytes, Text: f.Flow.String(), Change: f.change,
+				Host: host, tenant: uint32(f.Cookie>>32) & 0xffffff, Table: f.Table, TableName: line.Table, Priority: f.Priority,
+				Cookie: fmt.Sprintf("0x%016x", f.Cookie), Owner: line.Owner, Note: line.Note,
+				Packets: f.Packets, Bytes: f.Bytes, Text: line.Text, Change: f.change,
 			})
 		}
 	})

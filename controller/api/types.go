@@ -80,6 +80,7 @@ type Flow struct {
 	Packets   uint64 `json:"packets"`
 	Bytes     uint64 `json:"bytes"`
 	Text      string `json:"text"`                                                       // in ovs-ofctl's syntax
+	Note      string `json:"note,omitempty"`                                             // what it counts, or why it refuses
 	Change    string `json:"change,omitempty" enum:"add,modify,delete" required:"false"` // in the diff: what is missing from the switch, wrong, or too much
 
 	tenant uint32 // the number in its cookie; 0: none
