@@ -354,13 +354,13 @@ func (w *world) spoofed(a *port) map[string]simulate.Packet {
 
 // fragment is the first fragment of a packet: a switch reads no ports in it.
 func fragment(p simulate.Packet) simulate.Packet {
-	p.SetUint(of.FieldIPFrag, 1)
+	p.SetUint(of.FieldIPFrag, simulate.FragmentFirst)
 	return p
 }
 
 // laterFragment is any but the first.
 func laterFragment(p simulate.Packet) simulate.Packet {
-	p.SetUint(of.FieldIPFrag, 3)
+	p.SetUint(of.FieldIPFrag, simulate.FragmentLater)
 	return p
 }
 

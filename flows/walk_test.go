@@ -203,6 +203,27 @@ func TestTimeExceeded(t *testing.T) {
 	}
 }
 
+// A container's ICMP error about its own connection goes to that connection's other end,
+// and opens no way to the infrastructure.
+func TestICMPErrorOut(t *testing.T) {
+	l := newLab(t)
+	a1, to := l.end("a1"), simulate.Endpoint{MAC: store.RouterMAC, IP: internet, Port: 80}
+	walk, _ := l.send("a1", simulate.UDP(a1, to))
+	walk, _ = l.enter("h1", gatewayPort, simulate.Answer(walk.Deliveries[0].Packet, store.KernelMAC))
+	about := simulate.ICMPError(a1, &walk.Deliveries[0].Packet)
+	about.SetUint(of.FieldEthDst, store.RouterMAC.Uint64())
+	if walk, got := l.send("a1", about); !slices.Equal(got, []string{"h1"}) ||
+		walk.Deliveries[0].Packet.Get(of.FieldIPSrc) != of.Address(store.TransitAddress(7)) {
+		t.Errorf("it reached %v\n%s", got, walk)
+	}
+	for _, ip := range []string{"172.30.0.1", "172.30.0.3"} {
+		about.Set(of.FieldIPDst, of.Address(netip.MustParseAddr(ip)))
+		if walk, got := l.send("a1", about); len(got) > 0 {
+			t.Errorf("to %s it reached %v\n%s", ip, got, walk)
+		}
+	}
+}
+
 // While a gateway moves from h1 to h3, h1's connections go on through h1, new ones
 // through h3, whichever host the container is on.
 func TestGatewayMoves(t *testing.T) {

@@ -89,10 +89,10 @@ func (b *Bridge) identify(p *Packet, zone uint16, a of.CT) {
 }
 
 // identifyError relates an ICMP error to the connection that it reports about: it goes the
-// way of an answer to the packet that it quotes.
+// way of an answer to the packet that it quotes, and to nobody but that packet's sender.
 func (b *Bridge) identifyError(p *Packet, zone uint16) {
 	c, reply := b.find(zone, p.Quoted.reverse())
-	if c == nil {
+	if c == nil || tupleOf(p).Dst != p.Quoted.Src {
 		p.track.state |= stateInvalid
 		return
 	}

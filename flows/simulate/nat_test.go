@@ -106,6 +106,9 @@ func (e *exchange) next() arrival {
 		a.port, a.packet = back, ICMPError(router, e.seen)
 		if a.packet.isICMP() {
 			a.packet.SetUint(of.FieldICMPType, choose[uint64](e.r, icmpTimeExceeded, icmpUnreachable))
+			if e.r.IntN(4) == 0 { // to another than the sender of what it quotes
+				a.packet.Set(of.FieldIPDst, of.Address(closed.IP))
+			}
 		}
 	case e.r.IntN(2) == 0:
 		a.port, a.packet, a.seq = back, Answer(*e.seen, outside.MAC), sequence{2000, 1001}
