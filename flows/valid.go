@@ -63,7 +63,7 @@ func (c *compiler) mayHave(p *store.Item[store.Port], a netip.Addr) bool {
 		return a.IsValid()
 	}
 	return slices.ContainsFunc(n.Value.Subnets, func(s store.Subnet) bool {
-		return validSubnet(s) && a != s.Gateway && store.Usable(s.Prefix, a)
+		return validSubnet(s) && s.Offers(a)
 	})
 }
 

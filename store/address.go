@@ -19,9 +19,15 @@ func UsableRange(p netip.Prefix) (first, last netip.Addr) {
 
 // Usable tells whether a is in the subnet's usable range.
 func Usable(p netip.Prefix, a netip.Addr) bool {
+	if !p.Contains(a) {
+		return false
+	}
 	first, last := UsableRange(p)
-	return p.Contains(a) && first.Compare(a) <= 0 && a.Compare(last) <= 0
+	return first.Compare(a) <= 0 && a.Compare(last) <= 0
 }
+
+// Offers tells whether a port may have an address: a usable one that is not the router's.
+func (s Subnet) Offers(a netip.Addr) bool { return a != s.Gateway && Usable(s.Prefix, a) }
 
 // DefaultGateway is the router's address where none was chosen: the first usable one.
 func DefaultGateway(p netip.Prefix) netip.Addr {

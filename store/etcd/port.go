@@ -242,7 +242,7 @@ func (s PortSpec) takeAddress(scope string, n store.Subnet) (*allocation, error)
 				n.Prefix, scope, ErrExhausted, store.UsableCount(n.Prefix)-1)
 		}), nil
 	}
-	if s.Address == n.Gateway || !store.Usable(n.Prefix, s.Address) {
+	if !n.Offers(s.Address) {
 		first, last := store.UsableRange(n.Prefix)
 		return nil, fmt.Errorf("address %s: %w: ports of subnet %s may have %s to %s but the router's %s", s.Address, ErrInvalid, n.Prefix, first, last, n.Gateway)
 	}
