@@ -34,6 +34,36 @@ func (s *Switch) Ports(ctx context.Context) ([]Port, error) {
 // session down, and is cut off with an error after Options.Timeout without progress. Cookie
 // 0 is that of Open vSwitch's own flows, in table 254, too.
 func (s *Switch) Flows(ctx context.Context, cookies []uint64, yield func(*openflow.FlowStats) bool) error {
+	return s.flows(ctx, cookies, decoding(yield))
+}
+
+// WireFlows reads flows as Flows does, and yields them undecoded: each only until yield
+// returns.
+func (s *Switch) WireFlows(ctx context.Context, cookies []uint64, yield func(*openflow.WireFlow) bool) error {
+	return s.flows(ctx, cookies, func(message []byte) (more, stop bool, err error) {
+		more, err = openflow.DecodeWireFlows(message, func(w *openflow.WireFlow) bool {
+			stop = !yield(w)
+			return !stop
+		})
+		return more, stop, err
+	})
+}
+
+// decodePart reads a part of a flow statistics reply. It says whether more parts follow, and
+// whether nobody wants to know.
+type decodePart func(message []byte) (more, stop bool, err error)
+
+func decoding(yield func(*openflow.FlowStats) bool) decodePart {
+	return func(message []byte) (more, stop bool, err error) {
+		more, err = openflow.DecodeFlowStats(message, func(f *openflow.FlowStats) bool {
+			stop = !yield(f)
+			return !stop
+		})
+		return more, stop, err
+	}
+}
+
+func (s *Switch) flows(ctx context.Context, cookies []uint64, decode decodePart) error {
 	queries := len(cookies)
 	query := func(at int) openflow.FlowQuery {
 		return openflow.FlowQuery{Table: openflow.TableAll, Cookie: cookies[at], CookieMask: math.MaxUint64}
@@ -42,7 +72,8 @@ func (s *Switch) Flows(ctx context.Context, cookies []uint64, yield func(*openfl
 		queries = 1
 		query = func(int) openflow.FlowQuery { return openflow.FlowQuery{Table: openflow.TableAll} }
 	}
-	if at, err := s.dump(ctx, queries, query, yield); err != nil {
+	at, err := s.dump(ctx, queries, query, decode)
+	if err != nil {
 		return fmt.Errorf("switch %016x: read flows%s: %w", s.id, cookieText(cookies, at), err)
 	}
 	return nil
@@ -58,25 +89,17 @@ func cookieText(cookies []uint64, at int) string {
 // TableFlows reads the flows of one table, as Flows does.
 func (s *Switch) TableFlows(ctx context.Context, table uint8, yield func(*openflow.FlowStats) bool) error {
 	query := func(int) openflow.FlowQuery { return openflow.FlowQuery{Table: table} }
-	if _, err := s.dump(ctx, 1, query, yield); err != nil {
+	if _, err := s.dump(ctx, 1, query, decoding(yield)); err != nil {
 		return fmt.Errorf("switch %016x: read the flows of table %d: %w", s.id, table, err)
 	}
 	return nil
 }
 
-func (s *Switch) dump(ctx context.Context, queries int, query func(at int) openflow.FlowQuery,
-	yield func(*openflow.FlowStats) bool,
-) (at int, err error) {
+func (s *Switch) dump(ctx context.Context, queries int, query func(at int) openflow.FlowQuery, decode decodePart) (at int, err error) {
 	request := func(b []byte, xid uint32, at int) []byte {
 		return openflow.AppendFlowStatsRequest(b, xid, query(at))
 	}
-	return s.multipart(ctx, queries, request, func(message []byte) (more, stop bool, err error) {
-		more, err = openflow.DecodeFlowStats(message, func(f *openflow.FlowStats) bool {
-			stop = !yield(f)
-			return !stop
-		})
-		return more, stop, err
-	})
+	return s.multipart(ctx, queries, request, decode)
 }
 
 // multipart sends count requests, some ahead of the replies, and gives each part of a reply

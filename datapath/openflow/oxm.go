@@ -61,29 +61,65 @@ func appendMatchField(b []byte, f *MatchField) []byte {
 func appendMatch(b []byte, m Match, unknown string) []byte {
 	start := len(b)
 	b = append(b, 0, 1, 0, 0)
-	for i := range m {
-		if f := m[i].Field; f != FieldInvalid && prerequisite(f) {
-			b = appendMatchField(b, &m[i])
-		}
-	}
-	for i := range m {
-		if !prerequisite(m[i].Field) {
-			b = appendMatchField(b, &m[i])
-		}
+	var order [numFields]uint16
+	for _, i := range wireOrder(order[:0], m) {
+		b = appendMatchField(b, &m[i])
 	}
 	b = append(b, unknown...)
 	patchLength(b, start, start+2)
 	return padTo8(b, start)
 }
 
-// prerequisite tells whether other fields need this one, which then must precede them on
-// the wire (OpenFlow 1.3, A.2.3.6).
-func prerequisite(f Field) bool {
-	switch f {
-	case FieldEthType, FieldVLANVID, FieldIPProto, FieldICMPv6Type, FieldCTState:
-		return true
+// wireOrder appends the places of the match's fields in the order in which they are sent.
+func wireOrder(order []uint16, m Match) []uint16 {
+	for i := range m {
+		rank := rankOf(m[i].Field)
+		at := len(order)
+		order = append(order, 0)
+		for ; at > 0 && rankOf(m[order[at-1]].Field) > rank; at-- {
+			order[at] = order[at-1]
+		}
+		order[at] = uint16(i)
 	}
-	return false
+	return order
+}
+
+func rankOf(f Field) uint8 {
+	if f >= numFields {
+		return 0 // no field at all: it goes out as one that every switch refuses
+	}
+	return wireRank[f]
+}
+
+// wireRank is a field's place on the wire, as Open vSwitch sends it: a flow that comes back
+// then mostly has the bytes that it was sent with. Fields that others need precede them
+// (OpenFlow 1.3, A.2.3.6).
+var wireRank = rankFields(
+	[]Field{FieldInvalid, FieldDPHash, FieldRecircID, FieldConjID, FieldInPort, FieldActsetOutput},
+	fieldsFrom(FieldEthSrc, FieldIPv6Dst),
+	[]Field{FieldARPOp, FieldARPSPA, FieldARPTPA, FieldARPSHA, FieldARPTHA, FieldIPFrag, FieldIPDSCP, FieldIPECN, FieldIPTTL, FieldIPProto},
+	fieldsFrom(FieldTCPSrc, FieldICMPv6Code),
+	[]Field{FieldIPv6Label, FieldNDTarget, FieldNDSLL, FieldNDTLL, FieldNDReserved, FieldNDOptionsType},
+	fieldsFrom(FieldTunID, FieldTunMetadata0),
+	fieldsFrom(FieldReg0, FieldPktMark),
+	fieldsFrom(FieldCTState, FieldCTTpDst),
+	[]Field{FieldMetadata},
+)
+
+func rankFields(runs ...[]Field) (rank [numFields]uint8) {
+	for i, f := range slices.Concat(runs...) {
+		rank[f] = uint8(i)
+	}
+	return rank
+}
+
+// fieldsFrom are the fields from one to another.
+func fieldsFrom(first, last Field) []Field {
+	var run []Field
+	for f := first; f <= last; f++ {
+		run = append(run, f)
+	}
+	return run
 }
 
 // fieldIndex finds a field by class and number.
@@ -209,16 +245,24 @@ func (e *oxmEntry) matchField() (MatchField, error) {
 // decodeMatch reads an ofp_match and says how many bytes it and its padding take. Fields
 // that this package does not know come back as their bytes.
 func decodeMatch(b []byte) (m Match, unknown string, size int, err error) {
+	if size, err = matchSize(b); err != nil {
+		return nil, "", 0, err
+	}
+	m, unknown, err = decodeFields(b[4:be.Uint16(b[2:])])
+	return m, unknown, size, err
+}
+
+// matchSize is the size, padding included, of the match that b starts with.
+func matchSize(b []byte) (int, error) {
 	if len(b) < 4 {
-		return nil, "", 0, malformed("a match needs 4 bytes, %d are left", len(b))
+		return 0, malformed("a match needs 4 bytes, %d are left", len(b))
 	}
 	kind, length := be.Uint16(b), int(be.Uint16(b[2:]))
-	size = roundUp8(length)
+	size := roundUp8(length)
 	if kind != 1 || length < 4 || size > len(b) {
-		return nil, "", 0, malformed("match of type %d and %d bytes, %d are left", kind, length, len(b))
+		return 0, malformed("match of type %d and %d bytes, %d are left", kind, length, len(b))
 	}
-	m, unknown, err = decodeFields(b[4:length])
-	return m, unknown, size, err
+	return size, nil
 }
 
 func decodeFields(b []byte) (Match, string, error) {

@@ -104,12 +104,18 @@ const flowStatsLength = 48
 // yields its flows one by one, each a value of its own; yield returns false to stop. It
 // says whether further parts follow. A flow that cannot be read ends the reading.
 func DecodeFlowStats(message []byte, yield func(*FlowStats) bool) (more bool, err error) {
-	b, more, err := multipartBody(message, TypeMultipartReply, multipartFlow, 0)
-	if err != nil {
-		return false, err
-	}
 	var d decoder
-	for len(b) > 0 {
+	return eachFlowStats(message, func(b []byte) (bool, error) {
+		f, err := d.decodeFlowStats(b)
+		return err == nil && yield(f), err
+	})
+}
+
+// eachFlowStats calls f with the bytes of each flow's statistics, until it returns false or
+// an error.
+func eachFlowStats(message []byte, f func(b []byte) (bool, error)) (more bool, err error) {
+	b, more, err := multipartBody(message, TypeMultipartReply, multipartFlow, 0)
+	for err == nil && len(b) > 0 {
 		if len(b) < flowStatsLength {
 			return false, malformed("a flow's statistics need %d bytes, %d are left", flowStatsLength, len(b))
 		}
@@ -117,16 +123,16 @@ func DecodeFlowStats(message []byte, yield func(*FlowStats) bool) (more bool, er
 		if length < flowStatsLength || length > len(b) {
 			return false, malformed("a flow's statistics say %d bytes, %d are left", length, len(b))
 		}
-		f, err := d.decodeFlowStats(b[:length])
+		on, err := f(b[:length])
 		if err != nil {
 			return false, err
 		}
-		if !yield(f) {
-			return more, nil
+		if !on {
+			break
 		}
 		b = b[length:]
 	}
-	return more, nil
+	return more, err
 }
 
 func (d *decoder) decodeFlowStats(b []byte) (*FlowStats, error) {

@@ -3,6 +3,7 @@ package bench
 import (
 	"bytes"
 	"context"
+	"errors"
 	"runtime"
 
 	"sluice/datapath"
@@ -115,18 +116,19 @@ func (s *resyncer) compare(ctx context.Context) (flows.Mods, error) {
 }
 
 func (s *resyncer) diff(ctx context.Context) (flows.Mods, error) {
-	var desired, installed []openflow.Flow
+	c := flows.NewComparison(0)
 	flows.Slices(s.cluster.state, s.cluster.sw.Host, func(slice flows.Slice) {
-		flows.Compile(s.cluster.state, s.cluster.sw, slice, func(f openflow.Flow) { desired = append(desired, f) })
+		flows.Compile(s.cluster.state, s.cluster.sw, slice, func(f openflow.Flow) { c.Want(f) })
 	})
-	err := s.session.Flows(ctx, nil, func(f *openflow.FlowStats) bool {
-		installed = append(installed, f.Flow)
-		return true
+	var unread error
+	err := s.session.WireFlows(ctx, nil, func(w *openflow.WireFlow) bool {
+		unread = c.Have(w)
+		return unread == nil
 	})
-	if err != nil {
+	if err = errors.Join(err, unread); err != nil {
 		return flows.Mods{}, err
 	}
-	return flows.Diff(installed, desired), nil
+	return c.Mods()
 }
 
 func (s *resyncer) dump(ctx context.Context) (float64, error) {

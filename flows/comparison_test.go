@@ -1,0 +1,151 @@
+package flows
+
+import (
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	of "sluice/datapath/openflow"
+)
+
+// compare runs a Comparison over lists, the installed flows as a switch sends them.
+func compare(t testing.TB, installed, desired []of.Flow) Mods {
+	t.Helper()
+	c := NewComparison(0)
+	for _, f := range desired {
+		c.Want(f)
+	}
+	var b []byte
+	for i := range installed {
+		var w of.WireFlow
+		b, w = installed[i].AppendWire(b[:0])
+		if err := c.Have(&w); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m, err := c.Mods()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// A Comparison finds what Diff finds.
+func TestComparisonIsDiff(t *testing.T) {
+	r := rand.New(rand.NewPCG(2, 4))
+	for range 2000 {
+		installed, desired := randomFlows(r), randomFlows(r)
+		got, want := compare(t, installed, desired), Diff(installed, desired)
+		for kind, pair := range map[string][2][]of.Flow{
+			"add": {got.Add, want.Add}, "modify": {got.Modify, want.Modify}, "delete": {got.Delete, want.Delete},
+		} {
+			if got, want := texts(pair[0]), texts(pair[1]); got != want {
+				t.Fatalf("it has to %s\n%s\nwant\n%s", kind, got, want)
+			}
+		}
+	}
+}
+
+// Every flow that is compiled reads back from its bytes as it was, and differs from none.
+func TestComparisonOfCompiledFlows(t *testing.T) {
+	s := manyTenants(20)
+	list, _ := compileHost(s, switchOf(s, "h1"))
+	if m := compare(t, list, list); m.Len() != 0 {
+		t.Errorf("%d differences of flows with themselves", m.Len())
+	}
+	m := compare(t, nil, list)
+	if got, want := texts(m.Add), texts(list); got != want {
+		t.Errorf("an empty switch gets\n%s\nwant\n%s", got, want)
+	}
+	if m := compare(t, list, nil); texts(m.Delete) != texts(list) {
+		t.Errorf("%d of %d flows deleted", len(m.Delete), len(list))
+	}
+}
+
+// The same flow in other bytes is the same flow.
+func TestComparisonOfOtherBytes(t *testing.T) {
+	want := of.Flow{
+		Table: 3, Priority: 7, Match: of.NewMatch(of.Is(of.FieldReg0, 1), of.Is(of.FieldReg1, 2)),
+		Actions: []of.Action{of.Output{Port: 9}, of.GotoTable{Table: 4}},
+	}
+	c := NewComparison(0)
+	c.Want(want)
+	_, w := want.AppendWire(nil)
+	w.Match = swapFields(w.Match)
+	// max_len says nothing for a port: OpenFlow 1.3, A.2.5.
+	w.Instructions = slices.Clone(w.Instructions)
+	w.Instructions[16], w.Instructions[17] = 0, 1
+	if err := c.Have(&w); err != nil {
+		t.Fatal(err)
+	}
+	if m, err := c.Mods(); err != nil || m.Len() != 0 {
+		t.Errorf("%d differences, %v", m.Len(), err)
+	}
+}
+
+// swapFields exchanges the two fields of a match, of eight bytes each.
+func swapFields(match []byte) []byte {
+	const head, field = 4, 8
+	swapped := slices.Clone(match)
+	copy(swapped[head:], match[head+field:head+2*field])
+	copy(swapped[head+field:], match[head:head+field])
+	return swapped
+}
+
+// What no flow mod can carry is kept and shown as it is, so that the switch's refusal names it.
+func TestComparisonOfTooLongAFlow(t *testing.T) {
+	long := of.Flow{Table: 1, Actions: make([]of.Action, 10_000)}
+	for i := range long.Actions {
+		long.Actions[i] = of.Output{Port: uint32(i + 1)}
+	}
+	if m := compare(t, nil, []of.Flow{long}); len(m.Add) != 1 || !m.Add[0].Equal(&long) {
+		t.Errorf("adds %d flows", len(m.Add))
+	}
+}
+
+func TestComparisonKeepsTheFirstOfTwo(t *testing.T) {
+	first := of.Flow{Cookie: 1, Match: of.NewMatch(of.Is(of.FieldReg0, 1))}
+	second := first
+	second.Cookie = 2
+	c := NewComparison(0)
+	if !c.Want(first) || c.Want(second) {
+		t.Error("the second is taken for the first")
+	}
+	if m, err := c.Mods(); err != nil || len(m.Add) != 1 || m.Add[0].Cookie != 1 {
+		t.Errorf("%+v, %v", m, err)
+	}
+}
+
+func TestComparisonOfUnreadableFlow(t *testing.T) {
+	c := NewComparison(0)
+	if c.Have(&of.WireFlow{Match: []byte{0, 9}}) == nil {
+		t.Error("a flow whose match cannot be read is no error")
+	}
+}
+
+// BenchmarkComparison is BenchmarkDiff with the installed flows as bytes.
+func BenchmarkComparison(b *testing.B) {
+	s := manyTenants(1000)
+	list, _ := compileHost(s, switchOf(s, "h1"))
+	var installed []of.WireFlow
+	for i := range list {
+		_, w := list[i].AppendWire(nil)
+		installed = append(installed, w)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		c := NewComparison(len(list))
+		for i := range list {
+			c.Want(list[i])
+		}
+		for i := range installed {
+			if err := c.Have(&installed[i]); err != nil {
+				b.Fatal(err)
+			}
+		}
+		if m, err := c.Mods(); err != nil || m.Len() != 0 {
+			b.Fatalf("%d mods, %v", m.Len(), err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(len(list)), "ns/flow")
+}
