@@ -136,7 +136,7 @@ func (m marker) contested(key store.Key) bool {
 }
 
 func (m marker) tenantChanged(c store.Change) {
-	if same(c, func(a, b *store.Tenant) bool { return a.Number == b.Number }) && !m.contested(c.Key) {
+	if same(c, func(a, b *store.Tenant) bool { return a.Number == b.Number && slices.Equal(a.Hosts, b.Hosts) }) && !m.contested(c.Key) {
 		return
 	}
 	for _, host := range m.hosts(c.Key.Tenant) {

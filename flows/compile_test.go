@@ -57,6 +57,8 @@ func TestProblems(t *testing.T) {
 			[]string{"ports/h1/t0/default/x", "address fe80::ff:fe00:0/64 is none"}},
 		{"another's interface", store.PortKey("h1", "t1", "default", "x"), &store.Port{Number: 900, MAC: store.MAC{2, 9},
 			Interface: "sl-0-0"}, []string{"ports/h1/t1/default/x", "interface sl-0-0 belongs to the older ports/h1/t0/default/p0"}},
+		{"a host that the tenant may not use", store.TenantKey("t0"), &store.Tenant{Number: 1, Hosts: []string{"h1"}},
+			[]string{"ports/h2/t0/default/p1", "tenant t0 may not use host h2"}},
 		{"the tunnel's interface", store.PortKey("h1", "t0", "default", "x"), &store.Port{Number: 900, MAC: store.MAC{2, 9},
 			Interface: store.TunnelInterface}, []string{"ports/h1/t0/default/x", "interface sluice-tun is the host's own"}},
 		{"an empty address", store.PortKey("h1", "t0", "default", "x"), &store.Port{Number: 900, MAC: store.MAC{2, 9},
@@ -142,6 +144,19 @@ func TestFloodEnds(t *testing.T) {
 				t.Errorf("problems: %v", problems)
 			}
 		})
+	}
+}
+
+// A port on a host that its tenant may not use gets nothing of the tenant: no way leads to
+// it, and no broadcast.
+func TestHostsOfATenant(t *testing.T) {
+	s := manyTenants(1)
+	put(s, store.TenantKey("t0"), &store.Tenant{Number: 1, Hosts: []string{"h1"}})
+	flows, _ := compileHost(s, switchOf(s, "h1"))
+	for _, f := range flows {
+		if text := f.String(); strings.Contains(text, "->tun_dst") {
+			t.Errorf("%s", text)
+		}
 	}
 }
 

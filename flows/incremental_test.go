@@ -177,7 +177,7 @@ func (w *world) event() store.Event {
 	e := store.Event{}
 	switch w.IntN(12) {
 	case 0:
-		e = store.Event{Key: store.TenantKey(tenant), Object: &store.Tenant{Number: 1 + w.Uint32N(4)}}
+		e = store.Event{Key: store.TenantKey(tenant), Object: &store.Tenant{Number: 1 + w.Uint32N(4), Hosts: w.allowed()}}
 	case 1, 2:
 		e = store.Event{Key: store.NetworkKey(tenant, network), Object: w.segment(network)}
 	case 3, 4:
@@ -196,6 +196,14 @@ func (w *world) event() store.Event {
 
 func (w *world) tenant() string  { return []string{"alice", "bob", "carol"}[w.IntN(3)] }
 func (w *world) network() string { return []string{"default", "db"}[w.IntN(2)] }
+
+// allowed are the hosts that a tenant may use: as a rule none are named, which is all.
+func (w *world) allowed() []string {
+	if w.IntN(3) > 0 {
+		return nil
+	}
+	return w.names[:1+w.IntN(len(w.names))]
+}
 
 // iface is one of two interface names that a port has in its life.
 func iface(tenant, network string, port, life int) string {

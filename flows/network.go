@@ -1,6 +1,8 @@
 package flows
 
 import (
+	"slices"
+
 	of "sluice/datapath/openflow"
 	"sluice/store"
 )
@@ -109,7 +111,8 @@ func (c *compiler) subnet(n *networkAt, s store.Subnet) {
 // port here sent, one for each other host of the network. The first copy passes
 // account_out, so that the frame counts once as sent; each copy counts as received.
 func (c *compiler) flood(n *networkAt) {
-	hosts := c.state.HostsOf(n.Key.NetworkName())
+	hosts := slices.DeleteFunc(slices.Clone(c.state.HostsOf(n.Key.NetworkName())),
+		func(host string) bool { return !n.tenant.Value.MayUse(host) })
 	ports := c.programmed(n.Key.NetworkName())
 	if len(ports) == 0 || !c.mayFlood(n, len(hosts), len(ports)) {
 		return

@@ -39,6 +39,10 @@ func (c *compiler) portProblems(p *store.Item[store.Port]) []store.Problem {
 	if i := p.Value.Interface; i == store.TunnelInterface || i == store.GatewayInterface {
 		return invalid(p.Key, "interface %s is the host's own", i)
 	}
+	if t := c.state.Tenant(p.Key.Tenant); t != nil && !t.Value.MayUse(p.Key.Host) {
+		return []store.Problem{{Object: p.Key.Short(), Text: fmt.Sprintf("tenant %s may not use host %s: delete the port, or let the tenant use the host",
+			p.Key.Tenant, p.Key.Host)}}
+	}
 	if err := store.ValidateMAC(p.Value.MAC); err != nil {
 		return invalid(p.Key, "%v", err)
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -29,6 +30,11 @@ type Tenant struct {
 	Limits  Limits   `json:"limits,omitzero"`   // what the tenant may take
 	Labels  Labels   `json:"labels,omitempty"`  // free
 	Note    string   `json:"comment,omitempty"` // free
+}
+
+// MayUse tells whether the tenant may have ports on a host.
+func (t *Tenant) MayUse(host string) bool {
+	return len(t.Hosts) == 0 || slices.Contains(t.Hosts, host)
 }
 
 // Labels are free key-value pairs for people and selectors.

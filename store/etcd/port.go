@@ -148,7 +148,7 @@ func (s PortSpec) check(p portParents) error {
 		return fmt.Errorf("host %q: %w: no such host is registered", s.Host, ErrNotFound)
 	case p.host == nil || s.HostCreated != 0 && p.host.Created != s.HostCreated:
 		return hostGone(s.Host)
-	case len(p.tenant.Value.Hosts) > 0 && !slices.Contains(p.tenant.Value.Hosts, s.Host):
+	case !p.tenant.Value.MayUse(s.Host):
 		return fmt.Errorf("host %s: %w: tenant %s may use only %s", s.Host, ErrNotAllowed, s.Tenant, joined(p.tenant.Value.Hosts))
 	case p.limit() > 0 && p.ports >= int64(p.limit()):
 		return p.limitReached()
