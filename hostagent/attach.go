@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -274,13 +275,31 @@ func gatewaysFor(n *store.Network, addresses []netip.Prefix) []netip.Addr {
 func (a *Agent) warnBehind(ctx context.Context, at *attachment) {
 	wait, cancel := context.WithTimeout(ctx, allTimeout)
 	defer cancel()
-	behind, err := a.o.Store.WaitAll(wait, at.port.Created, a.liveHosts())
+	var behind []string
+	hosts, err := a.concerned(wait, at.key.Tenant)
+	if err == nil {
+		behind, err = a.o.Store.WaitAll(wait, at.port.Created, hosts)
+	}
 	switch {
 	case len(behind) > 0:
 		at.result.Warnings = append(at.result.Warnings, "not yet realized on "+strings.Join(behind, ", "))
 	case err != nil && !errors.Is(err, context.Canceled):
 		at.result.Warnings = append(at.result.Warnings, fmt.Sprintf("other hosts' state is unknown: %v", err))
 	}
+}
+
+// manyPorts is how many of a tenant's ports are looked at to learn its hosts.
+const manyPorts = 2000
+
+// concerned are the live hosts that hold flows of a tenant, so that one which lags elsewhere
+// costs no time; all live ones where the tenant is too large to look.
+func (a *Agent) concerned(ctx context.Context, tenant string) ([]string, error) {
+	live := a.liveHosts()
+	hosts, all, err := a.o.Store.TenantHosts(ctx, tenant, manyPorts)
+	if err != nil || !all {
+		return live, err
+	}
+	return slices.DeleteFunc(hosts, func(h string) bool { return !slices.Contains(live, h) }), nil
 }
 
 // giveUp undoes a failed attach, although ctx may have ended. What cannot be undone now is

@@ -14,6 +14,7 @@ import (
 
 	"sluice/hostagent/api"
 	"sluice/store"
+	"sluice/store/etcd"
 )
 
 func TestAttachAndDetach(t *testing.T) {
@@ -181,12 +182,24 @@ func TestAttachWarnsOfHostsBehind(t *testing.T) {
 	a.mu.Lock()
 	a.live = []string{"h1", "h2"}
 	a.mu.Unlock()
-	got, err := c.Attach(t.Context(), api.AttachRequest{Tenant: "bob", Name: "b1", NetNS: newContainer(t).netns()})
+	other := h.register("h2", "198.51.100.2")
+	_, err := h.client.CreatePort(t.Context(), etcd.PortSpec{
+		Host: "h2", HostCreated: other, Tenant: "bob", Network: "default", Name: "b2", UID: "bbbbbbbbbbbb",
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]string{"not yet realized on h2"}, got.Warnings); diff != "" {
-		t.Errorf("warnings: -want +got\n%s", diff)
+	for tenant, want := range map[string][]string{
+		"bob":   {"not yet realized on h2"},
+		"alice": nil, // h2 lags, but holds nothing of hers
+	} {
+		got, err := c.Attach(t.Context(), api.AttachRequest{Tenant: tenant, Name: "b1", NetNS: newContainer(t).netns()})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, got.Warnings); diff != "" {
+			t.Errorf("warnings to %s: -want +got\n%s", tenant, diff)
+		}
 	}
 }
 

@@ -29,8 +29,8 @@ func (h *host) peer(name, addr, mac string) {
 	h.register(name, addr)
 }
 
-// register puts a host into etcd, as its agent would.
-func (h *host) register(name, addr string) {
+// register puts a host into etcd, as its agent would, and returns its create revision.
+func (h *host) register(name, addr string) store.Revision {
 	h.t.Helper()
 	r, err := h.client.RegisterHost(h.t.Context(), name, store.Host{
 		Incarnation: name, DatapathID: datapathID(name), VTEPs: []netip.Addr{netip.MustParseAddr(addr)}, Encap: "geneve",
@@ -39,6 +39,7 @@ func (h *host) register(name, addr string) {
 		h.t.Fatal(err)
 	}
 	h.t.Cleanup(func() { r.Close() })
+	return r.Created
 }
 
 func (h *host) tunnelNeighbours() string {

@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/netip"
 	"os"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -66,7 +69,7 @@ func (o *agentFlags) register(cmd *cobra.Command) {
 	f.StringVar(&a.StateDir, "state-dir", "/var/lib/sluice/agent", "`DIRECTORY` of the host's identity; keep it over restarts")
 	f.StringVar(&a.Uplink, "uplink", "", "`INTERFACE` to the outside")
 	f.BoolVar(&a.Gateway, "gateway", false, "tenants may leave through this host")
-	f.StringSliceVar(&o.infrastructure, "infrastructure", nil, "`CIDR`s that tenants must not reach, besides the tunnel address's own")
+	f.StringSliceVar(&o.infrastructure, "infrastructure", nil, "`CIDR`s that tenants must not reach, besides the tunnel address's own, etcd's and the controllers'")
 	o.etcd.register(cmd, "`URL`s of etcd, with commas")
 	o.pprof.register(cmd)
 	o.log.register(cmd)
@@ -92,6 +95,43 @@ func (o *agentFlags) parse() (err error) {
 	return nil
 }
 
+// etcdAddresses are those of etcd's endpoints, which tenants must not reach. A name that does
+// not resolve is logged: an operator can still close its addresses with --infrastructure.
+func etcdAddresses(ctx context.Context, endpoints []string, log *slog.Logger) []netip.Prefix {
+	ctx, cancel := context.WithTimeout(ctx, lookupTime)
+	defer cancel()
+	var all []netip.Prefix
+	for _, endpoint := range endpoints {
+		host := hostOf(endpoint)
+		addresses, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+		if err != nil {
+			log.Warn("etcd's address is not closed to tenants: give it with --infrastructure", "endpoint", endpoint, "err", err)
+		}
+		for _, a := range addresses {
+			if a = a.Unmap(); !a.IsLoopback() {
+				all = append(all, netip.PrefixFrom(a, a.BitLen()))
+			}
+		}
+	}
+	return all
+}
+
+// lookupTime bounds the wait for the names of etcd's endpoints.
+const lookupTime = 5 * time.Second
+
+// hostOf is the host of an endpoint: a URL, or HOST:PORT.
+func hostOf(endpoint string) string {
+	_, rest, isURL := strings.Cut(endpoint, "://")
+	if !isURL {
+		rest = endpoint
+	}
+	rest, _, _ = strings.Cut(rest, "/")
+	if host, _, err := net.SplitHostPort(rest); err == nil {
+		return host
+	}
+	return strings.Trim(rest, "[]")
+}
+
 // run wires an agent and serves until ctx ends.
 func (o *agentFlags) run(ctx context.Context, log *slog.Logger) error {
 	reach, err := o.etcd.options(log)
@@ -104,6 +144,7 @@ func (o *agentFlags) run(ctx context.Context, log *slog.Logger) error {
 	}
 	defer client.Close()
 	o.options.Store, o.options.Log = client, log
+	o.options.Infrastructure = append(o.options.Infrastructure, etcdAddresses(ctx, o.etcd.endpoints, log)...)
 	o.options.RunDir = os.Getenv("OVS_RUNDIR")
 	o.options.Tables = map[int]string{}
 	for _, t := range flows.Tables() {

@@ -237,3 +237,35 @@ func cleanup(t *testing.T, c *Client) {
 }
 
 func second[T any](_ T, err error) error { return err }
+
+func TestTenantHosts(t *testing.T) {
+	c, ctx := start(t), testContext(t)
+	hosts := map[string]store.Revision{}
+	for _, name := range []string{"h1", "h2", "h3", "h4"} {
+		hosts[name] = register(t, c, name)
+	}
+	for _, tenant := range []string{"alice", "bob"} {
+		if _, err := c.CreateTenant(ctx, TenantSpec{Name: tenant, Segmentation: store.SegmentationTunnel}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for n, p := range []struct{ tenant, host string }{{"alice", "h2"}, {"alice", "h1"}, {"alice", "h2"}, {"bob", "h3"}} {
+		_, err := c.CreatePort(ctx, PortSpec{
+			Host: p.host, HostCreated: hosts[p.host], Tenant: p.tenant, Network: "default",
+			Name: fmt.Sprint("p", n), UID: strings.Repeat(string(rune('a'+n)), 12),
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := c.PutIf(ctx, store.GatewayKey("alice"), &store.Gateway{Active: "h4", Epoch: 1}, 0, 0); err != nil {
+		t.Fatal(err)
+	}
+	got, all, err := c.TenantHosts(ctx, "alice", 3)
+	if diff := cmp.Diff([]string{"h1", "h2", "h4"}, got); diff != "" || !all || err != nil {
+		t.Errorf("all %v, %v, -want +got:\n%s", all, err, diff)
+	}
+	if got, all, err := c.TenantHosts(ctx, "alice", 2); all || got != nil || err != nil {
+		t.Errorf("more ports than looked at: %v, all %v, %v", got, all, err)
+	}
+}
