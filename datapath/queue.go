@@ -111,16 +111,30 @@ func (q *queue) close(reason error) {
 	}
 }
 
-// burst is after how many small writes a large buffer is let go: thousands of idle sessions
-// keep none, and a busy one does not make one again and again.
-const burst = 16
+// lull is how long a session writes nothing before its large buffers are let go: thousands of
+// idle sessions keep none, and a busy one does not make them again and again.
+const lull = time.Second
+
+// shrink lets the buffer of an empty queue go.
+func (q *queue) shrink() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.pending) == 0 {
+		q.pending = nil
+	}
+}
 
 // writeTo writes until done is closed or a write fails.
 func (q *queue) writeTo(c net.Conn, timeout time.Duration, done <-chan struct{}) error {
 	var spare []byte
-	for small := 0; ; small++ {
+	var lulled <-chan time.Time // nil while there is nothing to let go
+	for {
 		select {
 		case <-q.filled:
+		case <-lulled:
+			q.shrink()
+			spare, lulled = nil, nil
+			continue
 		case <-done:
 			return nil
 		}
@@ -128,13 +142,10 @@ func (q *queue) writeTo(c net.Conn, timeout time.Duration, done <-chan struct{})
 		if err := writeChunks(c, full, timeout); err != nil {
 			return err
 		}
+		if lulled = nil; cap(full) > 2*chunk || cap(spare) > 2*chunk {
+			lulled = time.After(lull)
+		}
 		spare = full[:0]
-		if len(full) > chunk {
-			small = 0
-		}
-		if small > burst && cap(full) > 2*chunk {
-			spare = nil
-		}
 	}
 }
 
