@@ -225,12 +225,18 @@ func countTables(desired []openflow.Flow) map[uint8]int {
 	return tables
 }
 
-// audit reads the whole switch back, counts what drifted, and mends it.
-func (s *session) audit(ctx context.Context) error {
-	if err := s.c.resyncs.Acquire(ctx, 1); err != nil {
-		return err
+// auditIfRoom audits, and says when to do so again. It does not wait for its turn among the
+// resyncs: what changes on this host meanwhile would wait with it.
+func (s *session) auditIfRoom(ctx context.Context) (next time.Duration, err error) {
+	if !s.c.resyncs.TryAcquire(1) {
+		return s.c.opts.AuditInterval / 30, nil
 	}
 	defer s.c.resyncs.Release(1)
+	return s.c.opts.AuditInterval, s.audit(ctx)
+}
+
+// audit reads the whole switch back, counts what drifted, and mends it.
+func (s *session) audit(ctx context.Context) error {
 	s.c.mu.RLock()
 	p := s.compile(marks{all: true})
 	pending := !s.host.idle()

@@ -250,8 +250,9 @@ func (s *session) program(ctx context.Context) error {
 		case <-s.host.wake:
 			err = s.realize(ctx)
 		case <-audit.C:
-			err = s.audit(ctx)
-			audit.Reset(s.c.opts.AuditInterval)
+			var next time.Duration
+			next, err = s.auditIfRoom(ctx)
+			audit.Reset(next)
 		case <-counters:
 			err = s.readCounters(ctx)
 		}
