@@ -1,6 +1,8 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -36,6 +38,30 @@ func TestExamplesParse(t *testing.T) {
 		for _, line := range strings.Split(c.Example, "\n") {
 			if err := parses(line); err != nil {
 				t.Errorf("%s: example %q: %v", c.CommandPath(), line, err)
+			}
+		}
+	}
+}
+
+// TestDocumentedCommandsParse does the same with every command that a page shows. What they do
+// is tried in package integration.
+func TestDocumentedCommandsParse(t *testing.T) {
+	pages, err := filepath.Glob("../../docs/*.md")
+	if err != nil || len(pages) == 0 {
+		t.Fatalf("no pages: %v", err)
+	}
+	for _, page := range append(pages, "../../README.md") {
+		text, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(text)) {
+			line = strings.TrimPrefix(strings.TrimSpace(line), "sudo bin/")
+			if !strings.HasPrefix(line, "sluice ") || strings.Contains(line, "(CLI)") || strings.HasSuffix(line, "[flags]") {
+				continue // a picture, and usage lines of the generated page
+			}
+			if err := parses(line); err != nil {
+				t.Errorf("%s: %q: %v", page, line, err)
 			}
 		}
 	}
