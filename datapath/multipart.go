@@ -40,13 +40,48 @@ func (s *Switch) Flows(ctx context.Context, cookies []uint64, yield func(*openfl
 // WireFlows reads flows as Flows does, and yields them undecoded: each only until yield
 // returns.
 func (s *Switch) WireFlows(ctx context.Context, cookies []uint64, yield func(*openflow.WireFlow) bool) error {
-	return s.flows(ctx, cookies, func(message []byte) (more, stop bool, err error) {
+	return s.flows(ctx, cookies, undecoded(yield))
+}
+
+// Dump is every flow of a switch, asked for and not yet read.
+type Dump struct{ x *exchange }
+
+// AskFlows asks for every flow. The switch gathers them while the caller does something
+// else, but not for as long as Options.Timeout; then Each reads them. Close must follow.
+func (s *Switch) AskFlows(ctx context.Context) (*Dump, error) {
+	x, err := s.begin(1)
+	if err != nil {
+		return nil, err
+	}
+	err = x.send(ctx, 0, func(b []byte, xid uint32) []byte {
+		return openflow.AppendFlowStatsRequest(b, xid, openflow.FlowQuery{Table: openflow.TableAll})
+	})
+	if err != nil {
+		x.end()
+		return nil, fmt.Errorf("switch %016x: ask for flows: %w", s.id, err)
+	}
+	return &Dump{x}, nil
+}
+
+// Each yields the flows undecoded, each only until yield returns, until yield returns false.
+func (d *Dump) Each(ctx context.Context, yield func(*openflow.WireFlow) bool) error {
+	if _, err := d.x.collect(ctx, 1, nil, undecoded(yield)); err != nil {
+		return fmt.Errorf("switch %016x: read flows: %w", d.x.s.id, err)
+	}
+	return nil
+}
+
+// Close forgets the dump: what still comes of it is discarded.
+func (d *Dump) Close() { d.x.end() }
+
+func undecoded(yield func(*openflow.WireFlow) bool) decodePart {
+	return func(message []byte) (more, stop bool, err error) {
 		more, err = openflow.DecodeWireFlows(message, func(w *openflow.WireFlow) bool {
 			stop = !yield(w)
 			return !stop
 		})
 		return more, stop, err
-	})
+	}
 }
 
 // decodePart reads a part of a flow statistics reply. It says whether more parts follow, and
@@ -106,7 +141,7 @@ func (s *Switch) dump(ctx context.Context, queries int, query func(at int) openf
 // to part until the last one or until it says stop. A reply that cannot be read ends the
 // session. at is the request that an error is about; count when it is about none.
 func (s *Switch) multipart(ctx context.Context, count int, request func(b []byte, xid uint32, at int) []byte,
-	part func(message []byte) (more, stop bool, err error),
+	part decodePart,
 ) (at int, err error) {
 	if count == 0 {
 		return 0, nil
@@ -116,8 +151,14 @@ func (s *Switch) multipart(ctx context.Context, count int, request func(b []byte
 		return count, err
 	}
 	defer x.end()
+	return x.collect(ctx, 0, request, part)
+}
+
+// collect reads the replies to the requests of which that many are sent already.
+func (x *exchange) collect(ctx context.Context, sent int, request func(b []byte, xid uint32, at int) []byte, part decodePart) (at int, err error) {
+	count := int(x.count)
 	finished := make([]bool, count)
-	for sent, done := 0, 0; done < count; {
+	for done := 0; done < count; {
 		if sent, err = x.sendAhead(ctx, sent, done, request); err != nil {
 			return count, err
 		}
@@ -137,7 +178,7 @@ func (s *Switch) multipart(ctx context.Context, count int, request func(b []byte
 		}
 		switch {
 		case err != nil:
-			s.Close(err)
+			x.s.Close(err)
 			return int(r.at), err
 		case stop:
 			return count, nil

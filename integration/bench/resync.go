@@ -115,13 +115,19 @@ func (s *resyncer) compare(ctx context.Context) (flows.Mods, error) {
 	return s.diff(ctx)
 }
 
+// diff compiles while the switch gathers its flows.
 func (s *resyncer) diff(ctx context.Context) (flows.Mods, error) {
+	dump, err := s.session.AskFlows(ctx)
+	if err != nil {
+		return flows.Mods{}, err
+	}
+	defer dump.Close()
 	c := flows.NewComparison(0)
 	flows.Slices(s.cluster.state, s.cluster.sw.Host, func(slice flows.Slice) {
 		flows.Compile(s.cluster.state, s.cluster.sw, slice, func(f openflow.Flow) { c.Want(f) })
 	})
 	var unread error
-	err := s.session.WireFlows(ctx, nil, func(w *openflow.WireFlow) bool {
+	err = dump.Each(ctx, func(w *openflow.WireFlow) bool {
 		unread = c.Have(w)
 		return unread == nil
 	})
