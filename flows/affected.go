@@ -231,7 +231,11 @@ func (m marker) gatewayChanged(c store.Change) {
 // there: every host as a peer, and the hosts of each tenant that has ports or a gateway on it.
 func (m marker) hostChanged(c store.Change) {
 	host := c.Key.Host
-	if c.Before == c.After || same(c, func(a, b *store.Host) bool {
+	if c.Before == c.After { // another had, or has, its datapath id: a problem comes or goes
+		m.peer(host)
+		return
+	}
+	if same(c, func(a, b *store.Host) bool {
 		return slices.Equal(a.VTEPs, b.VTEPs) && slices.Equal(a.Infrastructure, b.Infrastructure)
 	}) {
 		return
@@ -243,12 +247,17 @@ func (m marker) hostChanged(c store.Change) {
 	if same(c, func(a, b *store.Host) bool { return slices.Equal(a.VTEPs, b.VTEPs) }) {
 		return
 	}
-	for peer := range m.state.Hosts() {
-		if peer.Key.Host != host {
-			m.mark(peer.Key.Host, peerSlice(host))
+	m.peer(host)
+	m.behind(host)
+}
+
+// peer marks what every other host knows of a host.
+func (m marker) peer(host string) {
+	for other := range m.state.Hosts() {
+		if other.Key.Host != host {
+			m.mark(other.Key.Host, peerSlice(host))
 		}
 	}
-	m.behind(host)
 }
 
 // behind marks what leads to a host's VTEP.

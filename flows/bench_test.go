@@ -17,7 +17,7 @@ func manyTenants(tenants int) *store.State {
 		b.Events = append(b.Events, store.Event{Key: k, Object: o, Created: 1, Modified: 1})
 	}
 	for i, h := range []string{"h1", "h2"} {
-		put(store.HostKey(h), &store.Host{VTEPs: []netip.Addr{netip.AddrFrom4([4]byte{172, 30, 0, byte(i + 1)})}})
+		put(store.HostKey(h), &store.Host{DatapathID: store.DatapathID(i + 1), VTEPs: []netip.Addr{netip.AddrFrom4([4]byte{172, 30, 0, byte(i + 1)})}})
 	}
 	for i := range tenants {
 		name, number := fmt.Sprint("t", i), uint32(i+1)

@@ -65,6 +65,8 @@ func TestProblems(t *testing.T) {
 			Addresses: []netip.Prefix{{}}}, []string{"ports/h1/t0/default/x", "address invalid Prefix is none"}},
 		{"a number that stands for the gateway", store.PortKey("h1", "t0", "default", "x"), &store.Port{Number: gatewayPort,
 			MAC: store.MAC{2, 9}}, []string{"ports/h1/t0/default/x", "number 4294967295 is reserved"}},
+		{"another's datapath id", store.HostKey("h3"), &store.Host{DatapathID: 1},
+			[]string{"hosts/h3", "datapath id 0000000000000001 belongs to the older hosts/h1"}},
 		{"a gateway host that is gone", store.GatewayKey("t0"), &store.Gateway{Active: "h9"},
 			[]string{"tenants/t0", "gateway host h9 is not registered"}},
 	}

@@ -70,7 +70,7 @@ on one host, and no others, carry the same cookie; ` + "`sluice flows`" + ` show
 |---|---|---|
 `)
 	for _, row := range [][3]string{
-		{fmt.Sprint(uint8(kindBase)), "base: the same on every host", "0"},
+		{fmt.Sprint(uint8(kindBase)), "base: what every bridge holds", "0"},
 		{fmt.Sprint(uint8(kindPeer)), "peer: another host", "FNV-1a hash of its name"},
 		{fmt.Sprint(uint8(kindTenant)), "tenant", "0"},
 		{fmt.Sprint(uint8(kindNetwork)), "network", "network number"},

@@ -8,6 +8,9 @@ import (
 	"sluice/flows"
 	"sluice/flows/simulate"
 	"sluice/store"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
 // lab is three hosts with the containers of two tenants that use the same addresses:
@@ -126,6 +129,14 @@ func (l *lab) enter(host string, port uint32, p simulate.Packet) (*simulate.Walk
 		}
 	}
 	return walk, got
+}
+
+// compareCounts asks that the switches accounted just that.
+func (l *lab) compareCounts(want map[flows.Class]uint64, walk *simulate.Walk) {
+	l.Helper()
+	if diff := cmp.Diff(want, l.counted(), cmpopts.EquateEmpty()); diff != "" {
+		l.Errorf("counted (-want +got):\n%s\n%s", diff, walk)
+	}
 }
 
 // counted adds up what every switch accounted.

@@ -9,6 +9,7 @@ func (c *compiler) peer(h *store.Item[store.Host]) {
 		return
 	}
 	c.slice = peerSlice(h.Key.Host)
+	c.problems = append(c.problems, c.state.ContestedHost(h)...) // its own switch, if any, is taken for another's
 	if c.tunnel != 0 {
 		for _, vtep := range h.Value.VTEPs {
 			if validVTEP(vtep) {

@@ -9,8 +9,6 @@ import (
 	"sluice/flows"
 	"sluice/flows/simulate"
 	"sluice/store"
-
-	"github.com/google/go-cmp/cmp"
 )
 
 func class(tenant uint32, direction, scope string) flows.Class {
@@ -94,12 +92,7 @@ func TestOneFrame(t *testing.T) {
 			if !slices.Equal(got, tt.want) {
 				t.Errorf("it reached %v, want %v\n%s", got, tt.want, walk)
 			}
-			if tt.counts == nil {
-				tt.counts = map[flows.Class]uint64{}
-			}
-			if diff := cmp.Diff(tt.counts, l.counted()); diff != "" {
-				t.Errorf("counted (-want +got):\n%s\n%s", diff, walk)
-			}
+			l.compareCounts(tt.counts, walk)
 		})
 	}
 }
@@ -147,12 +140,7 @@ func TestFromOutside(t *testing.T) {
 			if !slices.Equal(got, tt.want) {
 				t.Errorf("it reached %v, want %v\n%s", got, tt.want, walk)
 			}
-			if tt.counts == nil {
-				tt.counts = map[flows.Class]uint64{}
-			}
-			if diff := cmp.Diff(tt.counts, l.counted()); diff != "" {
-				t.Errorf("counted (-want +got):\n%s\n%s", diff, walk)
-			}
+			l.compareCounts(tt.counts, walk)
 		})
 	}
 }
@@ -180,9 +168,7 @@ func TestEgressConversation(t *testing.T) {
 				t.Fatalf("the answer reached %v\n%s", got, walk)
 			}
 			want := map[flows.Class]uint64{class(7, "out", "egress"): 1, class(7, "in", "egress"): 1}
-			if diff := cmp.Diff(want, l.counted()); diff != "" {
-				t.Errorf("counted (-want +got):\n%s", diff)
-			}
+			l.compareCounts(want, walk)
 		})
 	}
 }

@@ -121,7 +121,9 @@ func (a *application) indexNetwork(n *Item[Network], add bool) {
 }
 
 func (a *application) indexHost(h *Item[Host], add bool) {
-	claim(a, &a.datapaths, h.Value.DatapathID, h, add)
+	if h.Value.DatapathID != 0 { // 0 is no switch's
+		claim(a, &a.datapaths, h.Value.DatapathID, h, add)
+	}
 	hash := HostHash(h.Key.Host)
 	others := slices.DeleteFunc(slices.Clone(a.hostHashes[hash]), func(o *Item[Host]) bool { return o.Key == h.Key })
 	if add {

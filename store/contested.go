@@ -59,7 +59,7 @@ func (s *State) ContestedTenant(t *Item[Tenant]) []Problem {
 
 // ContestedHost says why a host cannot be programmed, as ContestedPort does.
 func (s *State) ContestedHost(h *Item[Host]) []Problem {
-	if holder := s.datapaths.holder(h.Value.DatapathID); taken(holder, h) {
+	if holder := s.HostByDatapath(h.Value.DatapathID); taken(holder, h) {
 		return []Problem{contested(h.Key, holder.Key, "datapath id", h.Value.DatapathID)}
 	}
 	return nil

@@ -48,7 +48,9 @@ func values(e Event) []string {
 		}
 		return out
 	case *Host:
-		return []string{fmt.Sprint("datapath ", o.DatapathID)}
+		if o.DatapathID != 0 {
+			return []string{fmt.Sprint("datapath ", o.DatapathID)}
+		}
 	case *Port:
 		out := []string{fmt.Sprint("port number ", o.Number), fmt.Sprint(e.Key.NetworkName(), " MAC ", o.MAC)}
 		for _, a := range o.Addresses {
