@@ -19,6 +19,9 @@ const (
 	// patience is how long a host may lag before it becomes an exception, so that it no
 	// longer holds the floor of the others.
 	patience = 500 * time.Millisecond
+	// reportRate and reportBurst allow ten reports in any second. An attach by itself makes two
+	// or three, and must not wait between them.
+	reportRate, reportBurst = 7, 3
 	// maxReported bounds the problems that a controller's status key carries.
 	maxReported = 50
 )
@@ -57,15 +60,16 @@ func (c *Controller) reportLoop(ctx context.Context) error {
 	if err := c.loadExceptions(ctx); err != nil {
 		return nil // only when ctx ended
 	}
-	limit := rate.NewLimiter(10, 1)
+	limit := rate.NewLimiter(reportRate, reportBurst)
 	lag := time.NewTicker(patience)
 	defer lag.Stop()
 	for {
 		poked := c.report.wake.wait()
-		if err := c.writeReport(ctx); err != nil && ctx.Err() == nil {
+		wrote, err := c.writeReport(ctx)
+		if err != nil && ctx.Err() == nil {
 			c.opts.Log.Warn("cannot report to etcd, trying again", "err", err)
 		}
-		if limit.Wait(ctx) != nil {
+		if (wrote || err != nil) && limit.Wait(ctx) != nil {
 			return nil
 		}
 		select {
@@ -103,8 +107,8 @@ func (c *Controller) loadExceptions(ctx context.Context) error {
 }
 
 // writeReport writes exceptions first, then the floor that would vouch for those hosts,
-// then takes back exceptions that are over.
-func (c *Controller) writeReport(ctx context.Context) error {
+// then takes back exceptions that are over. It tells whether there was anything to write.
+func (c *Controller) writeReport(ctx context.Context) (wrote bool, err error) {
 	floor, excepted := c.standing()
 	c.observe(floor.Floor)
 	written := c.report.written()
@@ -124,10 +128,10 @@ func (c *Controller) writeReport(ctx context.Context) error {
 	}
 	for _, events := range [][]store.Event{before, after} {
 		if err := c.putStatus(ctx, events); err != nil {
-			return err
+			return true, err
 		}
 	}
-	return nil
+	return len(before)+len(after) > 0, nil
 }
 
 // putStatus writes events in txns of a bounded size and remembers what was written.

@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -16,10 +17,15 @@ type seen struct {
 
 // apply takes one batch into the state and marks the slices that it touched. Marks are
 // taken under the same lock as the state, so that a host without marks holds the state's
-// revision.
+// revision. An etcd that was restored from a backup counts revisions anew from an older one:
+// what was said of those no longer holds, so that is an error.
 func (c *Controller) apply(b store.Batch) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	had := c.state.Revision()
+	if b.Revision < had {
+		return fmt.Errorf("etcd went back from revision %d to %d, as after a restore: start the controller again, which changes no flow that is right", had, b.Revision)
+	}
 	changes := c.state.Apply(b)
 	c.seen = append(c.seen, seen{c.state.Revision(), time.Now()})
 	for _, change := range changes {
@@ -27,7 +33,7 @@ func (c *Controller) apply(b store.Batch) error {
 			c.syncHost(change.Key.Host)
 		}
 	}
-	c.markAffected(changes)
+	c.markAffected(changes, had+1) // what etcd gave other revisions to since is no state
 	c.wakeOthers(changes)
 	if slices.ContainsFunc(changes, func(ch store.Change) bool { return ch.After == nil }) {
 		select {
@@ -43,12 +49,13 @@ func (c *Controller) apply(b store.Batch) error {
 	return nil
 }
 
-// markAffected marks the slices that the changes touched, and wakes their hosts.
-func (c *Controller) markAffected(changes []store.Change) {
+// markAffected marks the slices that the changes touched, which are in doubt from a revision
+// on, and wakes their hosts.
+func (c *Controller) markAffected(changes []store.Change, from store.Revision) {
 	marked := map[*host]struct{}{}
 	mark := func(name string, slice flows.Slice) {
 		if h := c.hosts[name]; h != nil {
-			h.mark(slice, c.state.Revision())
+			h.mark(slice, from)
 			marked[h] = struct{}{}
 		}
 	}
