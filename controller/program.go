@@ -18,8 +18,9 @@ import (
 // plan is what one round of programming wants a switch to hold.
 type plan struct {
 	revision store.Revision
-	cookies  []uint64 // the slices; nil: every flow
-	desired  []openflow.Flow
+	cookies  []uint64          // the slices; nil: every flow
+	flows    *flows.Comparison // what it wants; then what there is, and what differs
+	tables   map[uint8]int     // how many flows it wants, by table
 	troubles map[flows.Slice]trouble
 	missing  []store.Key
 }
@@ -39,11 +40,16 @@ func (s *session) realize(ctx context.Context) error {
 		}
 		defer s.c.resyncs.Release(1)
 	}
+	dump, err := s.askIf(ctx, resync)
+	if err != nil {
+		return err
+	}
+	defer dump.Close()
 	p, taken := s.takePlan(resync)
 	if taken.empty() {
 		return nil
 	}
-	mods, err := s.diff(ctx, p)
+	mods, err := s.diff(ctx, p, dump)
 	if err == nil {
 		err = s.commit(ctx, p, mods)
 	}
@@ -57,7 +63,7 @@ func (s *session) realize(ctx context.Context) error {
 
 func (s *session) confirm(p plan, taken marks) {
 	if taken.all {
-		s.host.resetTroubles(p.troubles, countTables(p.desired))
+		s.host.resetTroubles(p.troubles, p.tables)
 	} else {
 		for _, cookie := range p.cookies {
 			s.host.setTrouble(flows.Slice(cookie), p.troubles[flows.Slice(cookie)])
@@ -86,9 +92,17 @@ func (s *session) takePlan(resync bool) (plan, marks) {
 // compile needs the state's lock.
 func (s *session) compile(taken marks) plan {
 	view := s.view()
-	p := plan{revision: s.c.state.Revision(), troubles: map[flows.Slice]trouble{}}
+	p := plan{
+		revision: s.c.state.Revision(), flows: flows.NewComparison(s.expected(taken)),
+		tables: map[uint8]int{}, troubles: map[flows.Slice]trouble{},
+	}
+	want := func(f openflow.Flow) {
+		if p.flows.Want(f) {
+			p.tables[f.Table]++
+		}
+	}
 	one := func(slice flows.Slice) {
-		problems := flows.Compile(s.c.state, view, slice, func(f openflow.Flow) { p.desired = append(p.desired, f) })
+		problems := flows.Compile(s.c.state, view, slice, want)
 		if len(problems) > 0 {
 			p.troubles[slice] = trouble{problems, s.contested(problems)}
 		}
@@ -117,17 +131,47 @@ func (s *session) contested(problems []store.Problem) []store.Key {
 	return keys
 }
 
-// diff reads what the switch holds of the plan's slices and yields what differs.
-func (s *session) diff(ctx context.Context, p plan) (flows.Mods, error) {
-	var installed []openflow.Flow
-	err := s.sw.Flows(ctx, p.cookies, func(f *openflow.FlowStats) bool {
-		installed = append(installed, f.Flow)
-		return true
-	})
-	if err != nil {
+// expected is about how many flows the marked slices have.
+func (s *session) expected(taken marks) int {
+	if !taken.all {
+		return 0
+	}
+	s.host.mu.Lock()
+	defer s.host.mu.Unlock()
+	n := 0
+	for _, flows := range s.host.tables {
+		n += flows
+	}
+	return n
+}
+
+// askIf asks the switch for all its flows, where they are wanted, so that it gathers them
+// while we compile. Nil: they are not.
+func (s *session) askIf(ctx context.Context, wanted bool) (*datapath.Dump, error) {
+	if !wanted {
+		return nil, nil
+	}
+	return s.sw.AskFlows(ctx)
+}
+
+// diff reads what the switch holds of the plan's slices, all of it from the dump, and yields
+// what differs.
+func (s *session) diff(ctx context.Context, p plan, dump *datapath.Dump) (flows.Mods, error) {
+	var unread error
+	have := func(w *openflow.WireFlow) bool {
+		unread = p.flows.Have(w)
+		return unread == nil
+	}
+	var err error
+	if p.cookies == nil {
+		err = dump.Each(ctx, have)
+	} else {
+		err = s.sw.WireFlows(ctx, p.cookies, have)
+	}
+	if err = errors.Join(err, unread); err != nil {
 		return flows.Mods{}, fmt.Errorf("host %s: read flows: %w", s.host.name, err)
 	}
-	return flows.Diff(installed, p.desired), nil
+	return p.flows.Mods()
 }
 
 // commit sends the mods as one bundle. A bundle that the switch refuses is sent again flow
@@ -216,15 +260,6 @@ func (s *session) counted(mods []datapath.Mod) {
 	}
 }
 
-// countTables counts flows by table, for a full resync that knows them all.
-func countTables(desired []openflow.Flow) map[uint8]int {
-	tables := map[uint8]int{}
-	for i := range desired {
-		tables[desired[i].Table]++
-	}
-	return tables
-}
-
 // auditIfRoom audits, and says when to do so again. It does not wait for its turn among the
 // resyncs: what changes on this host meanwhile would wait with it.
 func (s *session) auditIfRoom(ctx context.Context) (next time.Duration, err error) {
@@ -237,6 +272,11 @@ func (s *session) auditIfRoom(ctx context.Context) (next time.Duration, err erro
 
 // audit reads the whole switch back, counts what drifted, and mends it.
 func (s *session) audit(ctx context.Context) error {
+	dump, err := s.sw.AskFlows(ctx)
+	if err != nil {
+		return err
+	}
+	defer dump.Close()
 	s.c.mu.RLock()
 	p := s.compile(marks{all: true})
 	pending := !s.host.idle()
@@ -244,7 +284,7 @@ func (s *session) audit(ctx context.Context) error {
 	if pending {
 		return nil // what is marked would look like drift; the next audit is soon enough
 	}
-	mods, err := s.diff(ctx, p)
+	mods, err := s.diff(ctx, p, dump)
 	if err != nil {
 		return err
 	}
@@ -252,7 +292,7 @@ func (s *session) audit(ctx context.Context) error {
 	if err := s.commit(ctx, p, mods); err != nil {
 		return err
 	}
-	s.host.resetTroubles(p.troubles, countTables(p.desired))
+	s.host.resetTroubles(p.troubles, p.tables)
 	return nil
 }
 

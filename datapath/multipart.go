@@ -71,8 +71,12 @@ func (d *Dump) Each(ctx context.Context, yield func(*openflow.WireFlow) bool) er
 	return nil
 }
 
-// Close forgets the dump: what still comes of it is discarded.
-func (d *Dump) Close() { d.x.end() }
+// Close forgets the dump, where there is one: what still comes of it is discarded.
+func (d *Dump) Close() {
+	if d != nil {
+		d.x.end()
+	}
+}
 
 func undecoded(yield func(*openflow.WireFlow) bool) decodePart {
 	return func(message []byte) (more, stop bool, err error) {
