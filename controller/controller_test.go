@@ -467,6 +467,10 @@ func TestSecondControllerTakesOver(t *testing.T) {
 		return m
 	}
 	b.eventually("exactly one is master", func() bool { return len(masters()) == 1 })
+	b.eventually("one alone counts the host", func() bool {
+		return one.count(t, "sluice_hosts", "state=realized")+two.count(t, "sluice_hosts", "state=realized") == 1 &&
+			one.count(t, "sluice_hosts")+two.count(t, "sluice_hosts") == 1
+	})
 	active := masters()[0]
 	other := one
 	if active == one {

@@ -275,15 +275,17 @@ func (c *Controller) snapshot() metrics.Snapshot {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	totals := map[flows.Class]sum{}
-	snap := metrics.Snapshot{Hosts: map[string]int{}, Sessions: map[string]int{}, Seen: int64(c.state.Revision())}
+	snap := metrics.Snapshot{Hosts: noHosts(), Sessions: map[string]int{}, Seen: int64(c.state.Revision())}
 	floor := c.state.Revision()
 	for name, h := range c.hosts {
-		snap.Hosts[string(c.hostStatus(name, h).State)]++
-		s := h.current()
-		if s != nil {
+		if s := h.current(); s != nil {
 			snap.Sessions[roleNames[s.getRole()]]++
 		}
-		if !c.mastersLocked(name) {
+		mine := c.mastersLocked(name)
+		if mine || c.state.Master(name) == nil { // another's are that controller's to count
+			snap.Hosts[string(c.hostStatus(name, h).State)]++
+		}
+		if !mine {
 			continue
 		}
 		if realized, exception := h.standing(c.state.Revision()); exception == nil {
@@ -296,6 +298,14 @@ func (c *Controller) snapshot() metrics.Snapshot {
 	snap.Problems = len(c.problemsLocked())
 	c.addTraffic(&snap, totals)
 	return snap
+}
+
+// noHosts has every state, so that a state in which no host is shows as 0.
+func noHosts() map[string]int {
+	return map[string]int{
+		string(store.HostRealized): 0, string(store.HostBehind): 0, string(store.HostMissing): 0,
+		string(store.HostRefused): 0, string(store.HostDown): 0,
+	}
 }
 
 // roleNames are the roles as metrics show them.
