@@ -130,15 +130,22 @@ func newTracer(t *testing.T) *tracer { return &tracer{ovs: startOVS(t)} }
 // trace is what Open vSwitch says of a frame in the tables of a file.
 func (o *tracer) trace(t *testing.T, file, frame string) string {
 	t.Helper()
-	if o.loaded != file {
-		d, _ := readDocument(t, "testdata/"+file+".golden")
-		flows, _ := compileHost(d.state, d.switches[0])
-		var text []string
-		for _, f := range flows {
-			text = append(text, f.String())
-		}
-		o.replace(t, text)
-		o.loaded = file
-	}
+	o.load(t, file)
 	return o.AppCtl("ofproto/trace", "br0", frame)
+}
+
+// load gives the switch the tables of a file, unless it has them.
+func (o *tracer) load(t *testing.T, file string) {
+	t.Helper()
+	if o.loaded == file {
+		return
+	}
+	d, _ := readDocument(t, "testdata/"+file+".golden")
+	flows, _ := compileHost(d.state, d.switches[0])
+	var text []string
+	for _, f := range flows {
+		text = append(text, f.String())
+	}
+	o.replace(t, text)
+	o.loaded = file
 }
