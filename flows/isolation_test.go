@@ -162,7 +162,7 @@ func (w *world) nextHop(a, b *port, from, to simulate.Endpoint, routed bool) sim
 		answer := w.only(w.send(a, simulate.ARPRequest(from, asked)), a, "ARP request")
 		got = answer.Uint(of.FieldARPSHA)
 	case routed:
-		answer := w.only(w.send(a, simulate.NeighborSolicitation(from, asked)), a, "neighbour solicitation")
+		answer := w.only(w.send(a, simulate.NeighbourSolicitation(from, asked)), a, "neighbour solicitation")
 		got = answer.Uint(of.FieldNDTLL)
 	default:
 		got = w.solicit(a, b, from, to)
@@ -176,8 +176,8 @@ func (w *world) nextHop(a, b *port, from, to simulate.Endpoint, routed bool) sim
 
 // solicit asks the target itself, which answers.
 func (w *world) solicit(a, b *port, from, to simulate.Endpoint) uint64 {
-	w.only(w.send(a, simulate.NeighborSolicitation(from, to.IP)), b, "neighbour solicitation")
-	answer := w.only(w.send(b, simulate.NeighborAdvertisement(to, from)), a, "neighbour advertisement")
+	w.only(w.send(a, simulate.NeighbourSolicitation(from, to.IP)), b, "neighbour solicitation")
+	answer := w.only(w.send(b, simulate.NeighbourAdvertisement(to, from)), a, "neighbour advertisement")
 	w.count(a.Key.Tenant, flows.DirectionOut, flows.ScopeInternal, 2)
 	w.count(a.Key.Tenant, flows.DirectionIn, flows.ScopeInternal, 2)
 	return answer.Uint(of.FieldNDTLL)
@@ -342,7 +342,7 @@ func (w *world) spoofed(a *port) map[string]simulate.Packet {
 		"DHCP server":                                  simulate.UDP(simulate.Endpoint{MAC: me.MAC, IP: me.IP, Port: 67}, victim),
 		"other Ethernet type":                          simulate.Ethernet(me.MAC, victim.MAC, 0x88b5),
 		"spoofed IPv6":                                 simulate.UDP(simulate.Endpoint{MAC: me.MAC, IP: addr("fd00::250")}, simulate.Endpoint{MAC: victim.MAC, IP: addr("fd00::11")}),
-		"neighbour advertisement":                      simulate.NeighborAdvertisement(simulate.Endpoint{MAC: me.MAC, IP: addr("fd00::250")}, simulate.Endpoint{MAC: victim.MAC, IP: addr("fd00::11")}),
+		"neighbour advertisement":                      simulate.NeighbourAdvertisement(simulate.Endpoint{MAC: me.MAC, IP: addr("fd00::250")}, simulate.Endpoint{MAC: victim.MAC, IP: addr("fd00::11")}),
 		"source is a multicast":                        simulate.UDP(simulate.Endpoint{MAC: store.MAC{1, 0, 0x5e, 0, 0, 1}, IP: me.IP}, victim),
 		"zero source":                                  simulate.UDP(simulate.Endpoint{MAC: me.MAC, IP: addr("0.0.0.0")}, victim),
 		"hand-over MAC":                                simulate.UDP(me, simulate.Endpoint{MAC: store.HandOverMAC, IP: outside.IP}),

@@ -127,29 +127,29 @@ func UDP(from, to Endpoint) Packet {
 	return p
 }
 
-// NeighborSolicitation asks the target's group for its MAC (RFC 4861, 4.3), with the
+// NeighbourSolicitation asks the target's group for its MAC (RFC 4861, 4.3), with the
 // sender's own as an option.
-func NeighborSolicitation(from Endpoint, target netip.Addr) Packet {
+func NeighbourSolicitation(from Endpoint, target netip.Addr) Packet {
 	group := netip.MustParseAddr("ff02::1:ff00:0").As16()
 	t := target.As16()
 	copy(group[13:], t[13:])
 	to := Endpoint{MAC: store.MAC{0x33, 0x33, 0xff, t[13], t[14], t[15]}, IP: netip.AddrFrom16(group)}
-	p := neighbor(from, to, icmpv6Solicit, target)
+	p := neighbour(from, to, icmpv6Solicit, target)
 	p.SetUint(of.FieldNDOptionsType, optionSource)
 	p.SetUint(of.FieldNDSLL, from.MAC.Uint64())
 	return p
 }
 
-// NeighborAdvertisement answers a solicitation: from.IP is at from.MAC (RFC 4861, 4.4).
-func NeighborAdvertisement(from, to Endpoint) Packet {
-	p := neighbor(from, to, icmpv6Advertise, from.IP)
+// NeighbourAdvertisement answers a solicitation: from.IP is at from.MAC (RFC 4861, 4.4).
+func NeighbourAdvertisement(from, to Endpoint) Packet {
+	p := neighbour(from, to, icmpv6Advertise, from.IP)
 	p.SetUint(of.FieldNDReserved, 0x60000000) // solicited, override
 	p.SetUint(of.FieldNDOptionsType, optionTarget)
 	p.SetUint(of.FieldNDTLL, from.MAC.Uint64())
 	return p
 }
 
-func neighbor(from, to Endpoint, kind uint64, target netip.Addr) Packet {
+func neighbour(from, to Endpoint, kind uint64, target netip.Addr) Packet {
 	p := IP(from, to, protoICMPv6)
 	p.SetUint(of.FieldIPTTL, 255)
 	p.SetUint(of.FieldICMPv6Type, kind)

@@ -212,7 +212,7 @@ func (p Packet) headless() Packet {
 }
 
 func randomND(r *rand.Rand, from, to Endpoint) Packet {
-	p := choose(r, NeighborSolicitation(from, to.IP), NeighborSolicitation(from, to.IP), NeighborAdvertisement(from, to))
+	p := choose(r, NeighbourSolicitation(from, to.IP), NeighbourSolicitation(from, to.IP), NeighbourAdvertisement(from, to))
 	if r.IntN(3) == 0 {
 		p.SetUint(of.FieldNDOptionsType, 0)
 	}

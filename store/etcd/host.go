@@ -239,8 +239,8 @@ func (c *Client) deleteHost(ctx context.Context, name string) (store.Revision, e
 	return max(at, last), err
 }
 
-// ClearHost removes the ports of a host that were created up to a revision, and returns the revision of the last removal. The caller knows that the host's
-// key was gone then.
+// ClearHost removes the ports of a host that were created up to a revision, and returns
+// the revision of the last removal. The caller knows that the host's key was gone then.
 func (c *Client) ClearHost(ctx context.Context, name string, at store.Revision) (store.Revision, error) {
 	var last store.Revision
 	var pending []*store.Item[store.Port]

@@ -41,9 +41,10 @@ var errBack = errors.New("etcd went back in time: it was restored from a backup,
 type handlerError struct{ error }
 
 // Watch lists, then watches everything but alloc/ and status/, and hands whole revisions
-// to handle, in order: the first batch is the whole list, also when it is empty. After a compaction it lists
-// again and yields the difference, deletions included. From time to time it compares what
-// it yielded with a fresh list; events that the watch lost are logged and yielded then.
+// to handle, in order: the first batch is the whole list, also when it is empty. After a
+// compaction it lists again and yields the difference, deletions included. From time to
+// time it compares what it yielded with a fresh list; events that the watch lost are
+// logged and yielded then.
 //
 // A value that cannot be read counts as absent: it is logged once, shown by Problems, and
 // stops nothing else. Watch returns when ctx ends or handle returns an error; when etcd is
