@@ -61,6 +61,10 @@ $(REPORT): scripts/testreport/main.go
 fuzz: ## each fuzz target for 20 seconds
 	@scripts/fuzz 20s
 
+.PHONY: bench
+bench: deps build ## what is promised, measured beside what it is compared with
+	@$(SUDO) bin/sluice bench
+
 .PHONY: docs
 docs: ## write the generated pages and golden files anew
 	go test $$(grep -rl --include=*_test.go '"update"' . | xargs -n1 dirname | sort -u) -run 'Golden|Docs|Generated' -update

@@ -127,21 +127,18 @@ func writeLine(w io.Writer, r bench.Result) error {
 
 func writeResults(w io.Writer, results []bench.Result) {
 	p := painterFor(w)
-	g := columns("case", "with", "ours", "against", "theirs", "ratio", "bound", "")
+	g := columns("case", "with", "ours", "against", "theirs", "ratio", "bound", "verdict")
 	for _, row := range bench.Rows(results) {
-		g.row(row.Case, row.Params, row.Ours, row.Against, row.Theirs, row.Ratio, row.Bound, p.held(row))
+		g.row(row.Case, row.Params, row.Ours, row.Against, row.Theirs, row.Ratio, row.Bound, p.verdict(row))
 	}
 	g.write(w)
 }
 
-func (p painter) held(row bench.Row) string {
-	switch {
-	case row.Bound == "":
-		return ""
-	case row.Held:
-		return "holds"
+func (p painter) verdict(row bench.Row) string {
+	if row.Verdict() != "" && !row.Held {
+		return p.bad(row.Verdict())
 	}
-	return p.bad("missed")
+	return row.Verdict()
 }
 
 // statusLine shows on a terminal what is being done, and nothing in a pipe.

@@ -33,6 +33,9 @@ type ovs struct {
 	vswitchd *daemon
 }
 
+// ovsPrograms are what startOVS and its users run.
+var ovsPrograms = []string{"ovsdb-tool", "ovsdb-server", "ovs-vswitchd", "ovs-vsctl", "ovs-ofctl", "nsenter", "ip"}
+
 // need says what a case cannot run without.
 func need(programs ...string) error {
 	if os.Geteuid() != 0 {
@@ -48,7 +51,7 @@ func need(programs ...string) error {
 
 // startOVS starts one without bridges; close removes it.
 func startOVS(ctx context.Context) (o *ovs, err error) {
-	if err := need("ovsdb-tool", "ovsdb-server", "ovs-vswitchd", "ovs-vsctl", "ovs-ofctl", "nsenter", "ip"); err != nil {
+	if err := need(ovsPrograms...); err != nil {
 		return nil, err
 	}
 	dir, err := os.MkdirTemp("", "sluice-bench-")

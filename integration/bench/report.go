@@ -11,6 +11,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Row is one comparison as people read it.
@@ -20,6 +21,17 @@ type Row struct {
 	Theirs        string
 	Ratio, Bound  string // Bound "": it was not judged
 	Held          bool
+}
+
+// Verdict is whether the row keeps to its bound, or nothing where it has none.
+func (r Row) Verdict() string {
+	switch {
+	case r.Bound == "":
+		return ""
+	case r.Held:
+		return "holds"
+	}
+	return "missed"
 }
 
 // Rows are the comparisons and the judged facts of results, a row each.
@@ -79,7 +91,9 @@ func Keep(path string, results []Result) error {
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
+	now, where := time.Now().UTC().Truncate(time.Second), machine()
 	for _, r := range results {
+		r.Taken, r.Machine = now, where
 		at := slices.IndexFunc(kept, func(k Result) bool { return k.Case == r.Case && paramText(k.Params) == paramText(r.Params) })
 		if at < 0 {
 			kept = append(kept, r)

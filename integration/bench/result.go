@@ -3,6 +3,7 @@ package bench
 import (
 	"fmt"
 	"strings"
+	"time"
 )
 
 // Result is one measurement of a case: what `sluice bench -o json` writes as one line.
@@ -21,6 +22,10 @@ type Result struct {
 
 	Facts  []Fact   `json:"facts,omitempty"`
 	Missed []string `json:"missed,omitempty"` // what does not hold, in words
+
+	// Taken and Machine say when and on what a result was taken, once it is kept.
+	Taken   time.Time `json:"taken,omitzero"`
+	Machine string    `json:"machine,omitempty"`
 }
 
 // Series is one side's samples, one or more a round, in the order in which they were taken.

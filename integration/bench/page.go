@@ -1,0 +1,106 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// machine says in one line what this machine is, for those who read results later.
+func machine() string {
+	parts := []string{fmt.Sprintf("%d x %s", runtime.NumCPU(), processor())}
+	var u unix.Utsname
+	if unix.Uname(&u) == nil {
+		parts = append(parts, "Linux "+unix.ByteSliceToString(u.Release[:]))
+	}
+	if out, err := exec.CommandContext(context.Background(), "ovs-vswitchd", "--version").Output(); err == nil {
+		first, _, _ := strings.Cut(string(out), "\n")
+		fields := strings.Fields(first)
+		parts = append(parts, "Open vSwitch "+fields[len(fields)-1])
+	}
+	return strings.Join(append(parts, runtime.Version()), ", ")
+}
+
+func processor() string {
+	b, _ := os.ReadFile("/proc/cpuinfo") // else it has no name
+	for line := range strings.Lines(string(b)) {
+		if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
+			return strings.TrimSpace(value)
+		}
+	}
+	return runtime.GOARCH
+}
+
+// Page writes kept results for people, in the order of the cases.
+func Page(cases []Case, results []Result) []byte {
+	var b bytes.Buffer
+	fmt.Fprint(&b, `# Benchmarks
+
+<!-- Generated from benchmarks/results.jsonl: go test ./integration/bench -run Docs -update -->
+
+What counts is a ratio: both sides of a comparison take turns in one run, round by round, and
+the median of the rounds' ratios is held against its bound. Figures in other units than the
+ratio's are of the machine named below each table, and no promise for another. Take them
+yourself:
+
+`+"```sh\nsluice bench program resync --results results.jsonl\n```\n")
+	for _, c := range cases {
+		own := resultsOf(c.Name, results)
+		fmt.Fprintf(&b, "\n## %s\n\n%s.\n", c.Name, upperFirst(c.About))
+		if len(own) == 0 {
+			fmt.Fprint(&b, "\nNo results are kept.\n")
+			continue
+		}
+		writeTable(&b, own)
+		for _, where := range places(own) {
+			fmt.Fprintf(&b, "\n%s\n", where)
+		}
+	}
+	return b.Bytes()
+}
+
+func resultsOf(name string, results []Result) (own []Result) {
+	for _, r := range results {
+		if r.Case == name {
+			own = append(own, r)
+		}
+	}
+	return own
+}
+
+func writeTable(b *bytes.Buffer, results []Result) {
+	fmt.Fprint(b, "\n| with | what | ours | theirs | ratio | bound | holds |\n|---|---|---|---|---|---|---|\n")
+	for _, row := range Rows(results) {
+		what := row.Against
+		if row.Ratio != "" {
+			what = "beside " + what
+		}
+		fmt.Fprintf(b, "| %s | %s | %s | %s | %s | %s | %s |\n", row.Params, what, row.Ours, row.Theirs, row.Ratio, row.Bound, row.Verdict())
+	}
+}
+
+// places are where and when results were taken, each once.
+func places(results []Result) (list []string) {
+	seen := map[string]bool{}
+	for _, r := range results {
+		text := fmt.Sprintf("Taken %s on %s.", r.Taken.Format("2006-01-02"), r.Machine)
+		if r.Machine != "" && !seen[text] {
+			seen[text] = true
+			list = append(list, text)
+		}
+	}
+	return list
+}
+
+func upperFirst(s string) string {
+	if s == "" {
+		return s
+	}
+	return strings.ToUpper(s[:1]) + s[1:]
+}

@@ -1,0 +1,136 @@
+package bench
+
+import (
+	"os"
+	"slices"
+	"testing"
+
+	"sluice/datapath"
+	"sluice/datapath/openflow"
+)
+
+// requireOVS skips the test, or fails it, where Open vSwitch cannot run.
+func requireOVS(t *testing.T) {
+	t.Helper()
+	err := need(ovsPrograms...)
+	if err == nil {
+		return
+	}
+	if os.Getenv("SLUICE_REQUIRE_OVS") != "" {
+		t.Fatal(err)
+	}
+	t.Skip(err)
+}
+
+// measured runs a case with 1,000 flows and returns its one result.
+func measured(t *testing.T, c Case) Result {
+	t.Helper()
+	requireOVS(t)
+	var got []Result
+	o := Options{Rounds: 2, Scale: 0.01, Report: func(r Result) error { got = append(got, r); return nil }}
+	if _, err := RunAll(t.Context(), []Case{c}, o); err != nil {
+		t.Fatal(err)
+	}
+	if len(got) != 1 {
+		t.Fatalf("%d results", len(got))
+	}
+	r := got[0]
+	if r.Params["flows"].(int) < 1000 || r.Ratio <= 0 || len(r.Samples) != 2 || len(r.Reference.Samples) != 2 {
+		t.Errorf("%+v", r)
+	}
+	return r
+}
+
+func fact(t *testing.T, r Result, name string) Fact {
+	t.Helper()
+	at := slices.IndexFunc(r.Facts, func(f Fact) bool { return f.Name == name })
+	if at < 0 {
+		t.Fatalf("no fact %q among %+v", name, r.Facts)
+	}
+	return r.Facts[at]
+}
+
+func TestProgram(t *testing.T) {
+	r := measured(t, programCase())
+	if len(r.Also) != 1 || r.Also[0].Ratio <= 0 {
+		t.Errorf("also %+v", r.Also)
+	}
+}
+
+// What a resync does is counted, however small it is: nothing to a right switch, and to one
+// that drifted exactly what it lacks.
+func TestResync(t *testing.T) {
+	r := measured(t, resyncCase())
+	for _, name := range []string{"flow mods for right flows", "flow mods beside the drift", "drift not mended"} {
+		if f := fact(t, r, name); !f.Bound.Holds(f.Value) {
+			t.Errorf("%s: %v, want %s", name, f.Value, f.Bound)
+		}
+	}
+	if n := fact(t, r, "drift injected").Value; n < 9 {
+		t.Errorf("drift of %v flows", n)
+	}
+}
+
+// The generated cluster is as large as asked for and hardly larger, its flows are such as
+// a switch can hold side by side, and drift leaves them apart.
+func TestCluster(t *testing.T) {
+	const least = 5000
+	_, list := clusterWith(least)
+	if len(list) < least || len(list) > least*11/10 {
+		t.Errorf("%d flows, want hardly more than %d", len(list), least)
+	}
+	d := newDrift(list)
+	if n := d.len(); n != least/driftShare {
+		t.Errorf("%d flows drift", n)
+	}
+	seen := map[string]bool{}
+	for _, f := range slices.Concat(list, d.extra) {
+		key := string(f.AppendMatchKey(nil))
+		if seen[key] {
+			t.Errorf("two flows of one table, priority and match: %s", &f)
+		}
+		seen[key] = true
+	}
+}
+
+// The encoder makes no garbage where its buffer has room.
+func TestEncoderMakesNoGarbage(t *testing.T) {
+	_, list := clusterWith(1000)
+	mods := addsOf(list)
+	buf := make([]byte, 0, 1<<16)
+	next := 0
+	allocs := testing.AllocsPerRun(len(mods), func() {
+		buf = openflow.AppendBundleFlowMod(buf[:0], 1, 1, plainFlags, &mods[next%len(mods)])
+		next++
+	})
+	if allocs != 0 {
+		t.Errorf("%v allocations a flow", allocs)
+	}
+}
+
+// What a bundle leaves on its way to a real switch does not grow with it: the first grows the
+// session's buffers, whose size is bounded, and the next leaves hardly anything.
+func TestSendingMakesLittleGarbage(t *testing.T) {
+	requireOVS(t)
+	_, list := clusterWith(20_000)
+	b, err := newTestbed(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.close()
+	s, err := b.connected(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	bundle := &datapath.Bundle{Mods: addsOf(list)}
+	const buffers = 4 << 20
+	for _, most := range []int{buffers, len(list) * programGarbage / 10} {
+		before := allocated()
+		if err := s.Commit(t.Context(), bundle); err != nil {
+			t.Fatal(err)
+		}
+		if got := allocated() - before; got > uint64(most) {
+			t.Errorf("%d flows leave %d bytes, want %d at most", len(list), got, most)
+		}
+	}
+}
