@@ -1,12 +1,10 @@
 package fake
 
-import "sluice/datapath/openflow"
+import (
+	"bytes"
 
-// bundled is a flow mod that waits for its bundle's commit.
-type bundled struct {
-	mod  openflow.FlowMod
-	head []byte // the start of its message, for an error
-}
+	"sluice/datapath/openflow"
+)
 
 // Errors about bundles are the ONF's (EXT-230).
 func bundleError(code uint16) *openflow.Error {
@@ -91,24 +89,22 @@ func (c *session) bundleAdd(message []byte) {
 		c.refuse(bundleError(bundleUnsupported), message)
 		return
 	}
-	m, refusal := readMod(b.Message)
-	if refusal != nil {
+	if _, refusal := readMod(b.Message); refusal != nil {
 		c.refuse(refusal, message)
 		return
 	}
-	head := append([]byte(nil), b.Message[:min(len(b.Message), 64)]...)
-	c.bundles[b.Bundle] = append(c.bundles[b.Bundle], bundled{m, head})
+	c.bundles[b.Bundle] = append(c.bundles[b.Bundle], bytes.Clone(b.Message))
 }
 
 // commit makes all changes or none; it answers the one that was refused.
-func (c *session) commit(all []bundled) bool {
-	mods := make([]openflow.FlowMod, len(all))
-	for i := range all {
-		mods[i] = all[i].mod
+func (c *session) commit(messages [][]byte) bool {
+	mods := make([]mod, len(messages))
+	for i, message := range messages {
+		mods[i], _ = readMod(message) // it was read before
 	}
 	at, refusal := c.s.change(mods)
 	if refusal != nil {
-		c.refuse(refusal, all[at].head)
+		c.refuse(refusal, messages[at])
 		return false
 	}
 	c.changed = c.changed || len(mods) > 0

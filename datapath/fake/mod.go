@@ -22,29 +22,61 @@ var (
 	errOverlap      = &openflow.Error{Type: openflow.ErrorFlowMod, Code: 3}
 )
 
-// readMod reads a flow mod and refuses what can be refused without looking at the flows.
-func readMod(message []byte) (openflow.FlowMod, *openflow.Error) {
-	m, err := openflow.DecodeFlowMod(message)
-	if err != nil {
-		return m, errBadLength
-	}
-	if m.Command != openflow.Delete && m.Command != openflow.DeleteStrict {
-		for _, a := range m.Flow.Actions {
-			if to, ok := a.(openflow.GotoTable); ok && to.Table <= m.Flow.Table {
-				return m, errBadGoto
-			}
-		}
-	}
-	return m, nil
+// mod is a flow mod, and its match where others than one flow are meant.
+type mod struct {
+	openflow.WireFlowMod
+	match openflow.Match
 }
 
-// apply carries out a flow mod; the caller marks or reverts.
-func (t *table) apply(m *openflow.FlowMod) *openflow.Error {
+// instructionGoto is goto_table's type (OpenFlow 1.3, A.2.4).
+const instructionGoto = 1
+
+// readMod reads a flow mod and refuses what can be refused without looking at the flows. The
+// mod refers to the message.
+func readMod(message []byte) (mod, *openflow.Error) {
+	w, err := openflow.DecodeWireFlowMod(message)
+	if err != nil {
+		return mod{}, errBadLength
+	}
+	m := mod{WireFlowMod: w}
+	if w.Command == openflow.Delete || w.Command == openflow.Modify {
+		f, err := w.Flow.Decode()
+		if err != nil {
+			return m, errBadLength
+		}
+		m.match = f.Match
+	}
+	if w.Command == openflow.Delete || w.Command == openflow.DeleteStrict {
+		return m, nil
+	}
+	return m, checkInstructions(w.Flow.Table, w.Flow.Instructions)
+}
+
+// checkInstructions refuses a goto_table that does not lead forward.
+func checkInstructions(table uint8, b []byte) *openflow.Error {
+	for len(b) > 0 {
+		if len(b) < 8 {
+			return errBadLength
+		}
+		length := int(be.Uint16(b[2:]))
+		switch {
+		case length < 8 || length > len(b):
+			return errBadLength
+		case be.Uint16(b) == instructionGoto && b[4] <= table:
+			return errBadGoto
+		}
+		b = b[length:]
+	}
+	return nil
+}
+
+// apply carries out a flow mod; the caller keeps or reverts.
+func (t *table) apply(m *mod) *openflow.Error {
 	switch m.Command {
 	case openflow.Add:
 		return t.add(&m.Flow)
 	case openflow.Modify, openflow.Delete:
-		q := query{table: m.Flow.Table, cookie: m.Flow.Cookie, mask: m.CookieMask, match: m.Flow.Match}
+		q := query{table: m.Flow.Table, cookie: m.Flow.Cookie, mask: m.CookieMask, match: m.match}
 		for _, key := range t.find(&q) {
 			t.change(m, key)
 		}
@@ -58,33 +90,40 @@ func (t *table) apply(m *openflow.FlowMod) *openflow.Error {
 	return nil
 }
 
-func (t *table) add(f *openflow.Flow) *openflow.Error {
+func (t *table) add(w *openflow.WireFlow) *openflow.Error {
 	switch {
-	case f.Table == openflow.TableAll:
+	case w.Table == openflow.TableAll:
 		return errBadTable
-	case f.Table >= tables:
+	case w.Table >= tables:
 		return errNotPermitted
 	}
-	key := t.keyOf(f)
-	if _, known := t.entries[key]; !known && f.Flags&openflow.CheckOverlap != 0 && t.overlaps(f) {
-		return errOverlap
+	key := t.keyOf(w)
+	if _, known := t.entries[key]; !known && w.Flags&openflow.CheckOverlap != 0 {
+		f, err := w.Decode()
+		switch {
+		case err != nil:
+			return errBadLength
+		case t.overlaps(&f):
+			return errOverlap
+		}
 	}
-	t.set(key, t.entryOf(f))
+	t.set(key, t.entryOf(w))
 	return nil
 }
 
 // change modifies or deletes one flow. A modify leaves cookie, flags and timeouts.
-func (t *table) change(m *openflow.FlowMod, key matchKey) {
-	f := t.flow(key)
+func (t *table) change(m *mod, key matchKey) {
+	w := t.wire(key)
 	if m.Command == openflow.Modify || m.Command == openflow.ModifyStrict {
 		e := t.entries[key]
-		f.Actions = m.Flow.Actions
-		e.actions = t.entryOf(&f).actions
+		w.Instructions = m.Flow.Instructions
+		e.rest = t.entryOf(&w).rest
 		t.set(key, e)
 		return
 	}
 	t.delete(key)
-	if f.Flags&openflow.SendFlowRemoved != 0 {
+	if w.Flags&openflow.SendFlowRemoved != 0 {
+		f, _ := w.Decode()
 		f.Actions, f.Flags = nil, 0
 		t.removed = append(t.removed, openflow.FlowRemoved{
 			Reason: openflow.RemovedDelete, FlowStats: openflow.FlowStats{Flow: f}})

@@ -23,10 +23,10 @@ type session struct {
 	conn net.Conn
 	in   *bufio.Reader
 
-	listens atomic.Bool   // it has said what it wants to be told unasked
-	role    openflow.Role // guarded by the switch's lock
-	bundles map[uint32][]bundled
-	changed bool // flows, since the last barrier
+	listens atomic.Bool         // it has said what it wants to be told unasked
+	role    openflow.Role       // guarded by the switch's lock
+	bundles map[uint32][][]byte // the flow mods that wait for their bundle's commit
+	changed bool                // flows, since the last barrier
 	scratch []byte
 
 	mu  sync.Mutex // of the sending side: the switch speaks unasked too
@@ -38,7 +38,7 @@ const bufferBytes = 4 << 10
 func newSession(s *Switch, conn net.Conn) *session {
 	return &session{
 		s: s, conn: conn, in: bufio.NewReaderSize(conn, bufferBytes), out: bufio.NewWriterSize(conn, bufferBytes),
-		role: openflow.RoleEqual, bundles: map[uint32][]bundled{},
+		role: openflow.RoleEqual, bundles: map[uint32][][]byte{},
 	}
 }
 
@@ -185,7 +185,7 @@ func (c *session) flowMod(message []byte) {
 	}
 	m, refusal := readMod(message)
 	if refusal == nil {
-		_, refusal = c.s.change([]openflow.FlowMod{m})
+		_, refusal = c.s.change([]mod{m})
 	}
 	if refusal != nil {
 		c.refuse(refusal, message)
@@ -195,7 +195,7 @@ func (c *session) flowMod(message []byte) {
 }
 
 // change makes all changes or, at the first that is refused, none and says which that was.
-func (s *Switch) change(mods []openflow.FlowMod) (at int, refusal *openflow.Error) {
+func (s *Switch) change(mods []mod) (at int, refusal *openflow.Error) {
 	s.mu.Lock()
 	counts := s.counts
 	for at = range mods {

@@ -12,17 +12,17 @@ var be = binary.BigEndian
 const restHead = 6
 
 // appendRest appends what an entry keeps beside its match and cookie.
-func appendRest(b []byte, f *openflow.Flow) []byte {
-	b = be.AppendUint16(be.AppendUint16(b, f.IdleTimeout), f.HardTimeout)
-	b = be.AppendUint16(b, uint16(f.Flags&stateFlags))
-	return openflow.AppendActions(b, f.Actions)
+func appendRest(b []byte, w *openflow.WireFlow) []byte {
+	b = be.AppendUint16(be.AppendUint16(b, w.IdleTimeout), w.HardTimeout)
+	b = be.AppendUint16(b, uint16(w.Flags&stateFlags))
+	return append(b, w.Instructions...)
 }
 
 // appendStats appends a flow's statistics (OpenFlow 1.3, A.3.5.2) from the bytes that it is kept
 // in. The counters are zero.
 func (t *table) appendStats(b []byte, key matchKey, now int64) []byte {
 	e := t.entries[key]
-	head, rest := key.Value(), e.actions.Value()
+	head, rest := key.Value(), e.rest.Value()
 	start := len(b)
 	b = append(b, 0, 0, head[0], 0)
 	b = be.AppendUint32(b, uint32(max(now-e.since, 0)))

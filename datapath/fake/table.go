@@ -11,12 +11,12 @@ import (
 // entry is one flow. Its bytes are kept as they came, and those of equal flows once for all the
 // switches of the process: a million flows fit a modest machine.
 type entry struct {
-	actions unique.Handle[string] // canonical wire form, behind flags and timeouts
-	cookie  uint64
-	since   int64 // Unix time
+	rest   unique.Handle[string] // timeouts, flags, instructions
+	cookie uint64
+	since  int64 // Unix time
 }
 
-// matchKey is a flow's table, priority and match, as openflow.Flow.AppendMatchKey writes them.
+// matchKey is a flow's table, priority and the bytes of its match.
 type matchKey = unique.Handle[string]
 
 // table holds all flows of a switch, of all its tables.
@@ -42,14 +42,14 @@ func newTable() table {
 // stateFlags are those that a flow keeps; the others concern its flow mod alone.
 const stateFlags = openflow.SendFlowRemoved | openflow.NoPacketCounts | openflow.NoByteCounts
 
-func (t *table) keyOf(f *openflow.Flow) matchKey {
-	t.scratch = f.AppendMatchKey(t.scratch[:0])
+func (t *table) keyOf(w *openflow.WireFlow) matchKey {
+	t.scratch = append(be.AppendUint16(append(t.scratch[:0], w.Table), w.Priority), w.Match...)
 	return unique.Make(string(t.scratch))
 }
 
-func (t *table) entryOf(f *openflow.Flow) entry {
-	t.scratch = appendRest(t.scratch[:0], f)
-	return entry{actions: unique.Make(string(t.scratch)), cookie: f.Cookie, since: time.Now().Unix()}
+func (t *table) entryOf(w *openflow.WireFlow) entry {
+	t.scratch = appendRest(t.scratch[:0], w)
+	return entry{rest: unique.Make(string(t.scratch)), cookie: w.Cookie, since: time.Now().Unix()}
 }
 
 // set puts a flow where another may be.
@@ -165,16 +165,22 @@ func (t *table) find(q *query) []matchKey {
 	})
 }
 
-// flow reads a flow back from its bytes.
+// wire is a flow as its bytes.
+func (t *table) wire(key matchKey) openflow.WireFlow {
+	e := t.entries[key]
+	head, rest := []byte(key.Value()), []byte(e.rest.Value())
+	return openflow.WireFlow{
+		Table: head[0], Priority: be.Uint16(head[1:]), Cookie: e.cookie, Match: head[3:],
+		IdleTimeout: be.Uint16(rest), HardTimeout: be.Uint16(rest[2:]), Flags: openflow.Flags(be.Uint16(rest[4:])),
+		Instructions: rest[restHead:],
+	}
+}
+
+// flow reads a flow back; one that cannot be decoded matches what can be decoded of it.
 func (t *table) flow(key matchKey) openflow.Flow {
-	var flow openflow.Flow
-	t.scratch = openflow.AppendFlowStatsReply(t.scratch[:0], 0, false)
-	t.scratch = openflow.EndMessage(t.appendStats(t.scratch, key, 0), 0)
-	openflow.DecodeFlowStats(t.scratch, func(f *openflow.FlowStats) bool { // bytes of our own making
-		flow = f.Flow
-		return false
-	})
-	return flow
+	w := t.wire(key)
+	f, _ := w.Decode()
+	return f
 }
 
 // overlaps tells whether another flow of the same table and priority may match the same frame.

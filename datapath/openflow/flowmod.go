@@ -85,25 +85,48 @@ func appendFlowModHead(b []byte, xid uint32, c Command, f *Flow, mask uint64) []
 // DecodeFlowMod reads an OFPT_FLOW_MOD. It refuses what restricts a mod by output port or
 // group and what takes a buffered packet: nothing here sends such.
 func DecodeFlowMod(message []byte) (FlowMod, error) {
-	b, err := body(message, TypeFlowMod, flowModLength-headerLength)
+	w, err := DecodeWireFlowMod(message)
 	if err != nil {
 		return FlowMod{}, err
 	}
-	m := FlowMod{Command: Command(b[17]), CookieMask: be.Uint64(b[8:]), Flow: Flow{
+	f, err := w.Flow.Decode()
+	return FlowMod{Command: w.Command, CookieMask: w.CookieMask, Flow: f}, err
+}
+
+// WireFlowMod is a flow mod whose match and instructions are bytes.
+type WireFlowMod struct {
+	Command    Command
+	CookieMask uint64
+	Flow       WireFlow
+}
+
+// DecodeWireFlowMod reads a flow mod as DecodeFlowMod does, but its match and instructions
+// only as far as to tell them apart. What it returns refers to the message.
+func DecodeWireFlowMod(message []byte) (WireFlowMod, error) {
+	b, err := body(message, TypeFlowMod, flowModLength-headerLength)
+	if err != nil {
+		return WireFlowMod{}, err
+	}
+	m := WireFlowMod{Command: Command(b[17]), CookieMask: be.Uint64(b[8:]), Flow: WireFlow{
 		Cookie: be.Uint64(b), Table: b[16],
 		IdleTimeout: be.Uint16(b[18:]), HardTimeout: be.Uint16(b[20:]), Priority: be.Uint16(b[22:]),
 		Flags: Flags(be.Uint16(b[36:]))}}
 	removes := m.Command == Delete || m.Command == DeleteStrict
 	switch {
 	case m.Command > DeleteStrict:
-		return FlowMod{}, malformed("flow mod with command %d", m.Command)
+		return WireFlowMod{}, malformed("flow mod with command %d", m.Command)
 	case !removes && be.Uint32(b[24:]) != noBuffer:
-		return FlowMod{}, malformed("flow mod that names a buffered packet")
+		return WireFlowMod{}, malformed("flow mod that names a buffered packet")
 	case removes && (be.Uint32(b[28:]) != PortAny || be.Uint32(b[32:]) != anyGroup):
-		return FlowMod{}, malformed("flow mod restricted by output port or group")
+		return WireFlowMod{}, malformed("flow mod restricted by output port or group")
 	}
-	err = new(decoder).decodeRest(&m.Flow, b[flowModLength-headerLength:])
-	return m, err
+	rest := b[flowModLength-headerLength:]
+	size, err := matchSize(rest)
+	if err != nil {
+		return WireFlowMod{}, err
+	}
+	m.Flow.Match, m.Flow.Instructions = rest[:size], rest[size:]
+	return m, nil
 }
 
 // decodeRest reads the match and the instructions that fill b.
