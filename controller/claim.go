@@ -211,11 +211,15 @@ func (s *session) record(ctx context.Context, generation uint64, modified store.
 	}
 	claim := &store.Master{Controller: s.c.opts.Name, Generation: generation}
 	status := s.host.disclaim()
+	s.c.report.order.RLock()
 	rev, err := s.c.opts.Store.Claim(ctx, s.host.name, claim, modified, lease.ID, status)
+	if err == nil {
+		s.c.report.wrote(s.host.name, status)
+	}
+	s.c.report.order.RUnlock()
 	if err != nil {
 		return err
 	}
-	s.c.report.wrote(s.host.name, status)
 	return s.reached(ctx, rev)
 }
 

@@ -3,6 +3,7 @@ package controller
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -15,6 +16,7 @@ import (
 	"sluice/flows"
 	"sluice/metrics"
 	"sluice/store"
+	"sluice/store/etcd"
 )
 
 const (
@@ -172,7 +174,11 @@ func (c *Controller) checkpointAll(ctx context.Context, due func(*accounts) bool
 		if !due(h.counts) {
 			continue
 		}
-		if err := c.checkpoint(ctx, name, h); err != nil && ctx.Err() == nil {
+		err := c.checkpoint(ctx, name, h)
+		if errors.Is(err, etcd.ErrConflict) {
+			continue // another masters the host now; the watch will say so
+		}
+		if err != nil && ctx.Err() == nil {
 			c.opts.Log.Warn("cannot checkpoint counters, trying again", "host", name, "err", err)
 			return
 		}
@@ -222,13 +228,24 @@ func (c *Controller) checkpoint(ctx context.Context, name string, h *host) error
 	}
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	err := c.opts.Store.PutStatus(ctx, []store.Event{{Key: store.StatusCountersKey(name), Object: saved}})
+	err := c.opts.Store.PutStatus(ctx, []store.Event{{Key: store.StatusCountersKey(name), Object: saved}}, c.claimOf(name))
 	if err != nil {
 		h.counts.mu.Lock()
 		h.counts.dirty, h.counts.urgent = true, true
 		h.counts.mu.Unlock()
 	}
 	return err
+}
+
+// claimOf is a host's claim as the state shows it.
+func (c *Controller) claimOf(host string) etcd.Held {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	held := etcd.Held{Host: host}
+	if m := c.state.Master(host); m != nil {
+		held.Claimed = m.Modified
+	}
+	return held
 }
 
 func (c *Controller) tenantExists(number uint32) bool {

@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"reflect"
 	"slices"
@@ -13,6 +14,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"sluice/store"
+	"sluice/store/etcd"
 )
 
 const (
@@ -30,6 +32,10 @@ const (
 type report struct {
 	wake  broadcast
 	floor *store.StatusController // of reportLoop alone
+
+	// order is held from a write of exceptions until it is noted in excepted: shared by
+	// claims, each of which writes another host's.
+	order sync.RWMutex
 
 	mu       sync.Mutex
 	excepted map[string]*store.StatusHost
@@ -66,7 +72,7 @@ func (c *Controller) reportLoop(ctx context.Context) error {
 	for {
 		poked := c.report.wake.wait()
 		wrote, err := c.writeReport(ctx)
-		if err != nil && ctx.Err() == nil {
+		if err != nil && !errors.Is(err, etcd.ErrConflict) && ctx.Err() == nil {
 			c.opts.Log.Warn("cannot report to etcd, trying again", "err", err)
 		}
 		if (wrote || err != nil) && limit.Wait(ctx) != nil {
@@ -109,7 +115,7 @@ func (c *Controller) loadExceptions(ctx context.Context) error {
 // writeReport writes exceptions first, then the floor that would vouch for those hosts,
 // then takes back exceptions that are over. It tells whether there was anything to write.
 func (c *Controller) writeReport(ctx context.Context) (wrote bool, err error) {
-	floor, excepted := c.standing()
+	floor, excepted, held := c.standing()
 	c.observe(floor.Floor)
 	written := c.report.written()
 	var before, after []store.Event
@@ -122,60 +128,76 @@ func (c *Controller) writeReport(ctx context.Context) (wrote bool, err error) {
 		after = append(after, store.Event{Key: store.StatusControllerKey(c.opts.Name), Object: floor})
 	}
 	for host := range written {
-		if excepted[host] == nil && c.answersFor(host) {
+		if _, mine := held[host]; excepted[host] == nil && (mine || c.gone(host)) {
 			after = append(after, store.Event{Key: store.StatusHostKey(host)})
 		}
 	}
 	for _, events := range [][]store.Event{before, after} {
-		if err := c.putStatus(ctx, events); err != nil {
+		if err := c.putStatus(ctx, events, held); err != nil {
 			return true, err
 		}
 	}
 	return len(before)+len(after) > 0, nil
 }
 
-// putStatus writes events in txns of a bounded size and remembers what was written.
-func (c *Controller) putStatus(ctx context.Context, events []store.Event) error {
+// putStatus writes events in txns of a bounded size and remembers what was written. Of a host
+// whose claim is another by now nothing is written.
+func (c *Controller) putStatus(ctx context.Context, events []store.Event, held map[string]store.Revision) error {
 	for part := range slices.Chunk(events, 60) {
-		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-		err := c.opts.Store.PutStatus(ctx, part)
-		cancel()
-		if err != nil {
-			return err
-		}
+		var claims []etcd.Held
 		for _, e := range part {
-			switch o := e.Object.(type) {
-			case *store.StatusHost:
-				c.report.wrote(e.Key.Host, o)
-			case *store.StatusController:
-				c.report.floor = o
-			case nil:
-				c.report.wrote(e.Key.Host, nil)
+			if at, mine := held[e.Key.Host]; mine {
+				claims = append(claims, etcd.Held{Host: e.Key.Host, Claimed: at})
 			}
+		}
+		if err := c.putPart(ctx, part, claims); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// answersFor tells whether this controller may take back a host's exception: it masters
-// the host, or the host is gone.
-func (c *Controller) answersFor(host string) bool {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	return c.state.Host(host) == nil || c.mastersLocked(host)
+func (c *Controller) putPart(ctx context.Context, part []store.Event, claims []etcd.Held) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	c.report.order.Lock()
+	defer c.report.order.Unlock()
+	if err := c.opts.Store.PutStatus(ctx, part, claims...); err != nil {
+		return err
+	}
+	for _, e := range part {
+		switch o := e.Object.(type) {
+		case *store.StatusHost:
+			c.report.wrote(e.Key.Host, o)
+		case *store.StatusController:
+			c.report.floor = o
+		case nil:
+			c.report.wrote(e.Key.Host, nil)
+		}
+	}
+	return nil
 }
 
-// standing is the floor and the exceptions of the hosts that this controller masters.
-func (c *Controller) standing() (*store.StatusController, map[string]*store.StatusHost) {
+// gone tells whether a host is not registered any more.
+func (c *Controller) gone(host string) bool {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.state.Host(host) == nil
+}
+
+// standing is the floor and the exceptions of the hosts that this controller masters, and the
+// mod revisions of its claims to them.
+func (c *Controller) standing() (*store.StatusController, map[string]*store.StatusHost, map[string]store.Revision) {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	now := c.state.Revision()
 	floor := &store.StatusController{Floor: now}
-	excepted := map[string]*store.StatusHost{}
+	excepted, held := map[string]*store.StatusHost{}, map[string]store.Revision{}
 	for name, h := range c.hosts {
 		if !c.mastersLocked(name) {
 			continue
 		}
+		held[name] = c.state.Master(name).Modified
 		realized, exception := h.standing(now)
 		if exception != nil {
 			excepted[name] = exception
@@ -186,7 +208,7 @@ func (c *Controller) standing() (*store.StatusController, map[string]*store.Stat
 	floor.Problems = c.problemsLocked()
 	floor.Problems = floor.Problems[:min(len(floor.Problems), maxReported)]
 	floor.Unknown = c.unknownLocked()
-	return floor, excepted
+	return floor, excepted, held
 }
 
 // standing is how far the host is, and its exception if the floor may not vouch for it.

@@ -9,6 +9,12 @@ import (
 	"sluice/store"
 )
 
+// Held is a host and the mod revision of its claim, as its master knows it.
+type Held struct {
+	Host    string
+	Claimed store.Revision
+}
+
 // Claim makes claim the host's master, under a lease, if the key's mod revision is still the
 // given one; 0: if there is none. It fails with ErrConflict otherwise. In the same
 // transaction it writes how far the host is, so that no floor of the new master vouches for

@@ -27,7 +27,14 @@ func TestClaim(t *testing.T) {
 	if got, at, _ := c.Get(ctx, store.StatusHostKey("h1")); at != rev || !cmp.Equal(got, store.Object(behind)) {
 		t.Errorf("the status is %+v of revision %d; want %+v of the claim's own, %d", got, at, behind, rev)
 	}
-	if err := c.PutStatus(ctx, []store.Event{{Key: store.StatusHostKey("h1")}}); err != nil {
+	takeBack := []store.Event{{Key: store.StatusHostKey("h1")}}
+	if err := c.PutStatus(ctx, takeBack, Held{"h1", rev - 1}); !errors.Is(err, ErrConflict) {
+		t.Errorf("a master of before took the status back: %v", err)
+	}
+	if _, at, _ := c.Get(ctx, store.StatusHostKey("h1")); at != rev {
+		t.Errorf("the status changed at revision %d", at)
+	}
+	if err := c.PutStatus(ctx, takeBack, Held{"h1", rev}); err != nil {
 		t.Fatal(err)
 	}
 

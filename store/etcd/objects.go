@@ -96,12 +96,17 @@ func (c *Client) Delete(ctx context.Context, key store.Key) (store.Revision, err
 }
 
 // PutStatus writes status objects, and deletes those whose Object is nil, in one
-// transaction. More than 120 of them, or than 1 MiB, take several, in the given order.
-func (c *Client) PutStatus(ctx context.Context, events []store.Event) error {
+// transaction. More than 120 of them, or than 1 MiB, take several, in the given order. It
+// writes nothing, and fails with ErrConflict, where a host has another claim than one given.
+func (c *Client) PutStatus(ctx context.Context, events []store.Event, held ...Held) error {
+	var guards []guard
+	for _, h := range held {
+		guards = append(guards, asRead(store.MasterKey(h.Host), h.Claimed))
+	}
 	var ops []clientv3.Op
 	size := 0
 	flush := func() error {
-		if _, err := c.txn(ctx, nil, ops, nil); err != nil {
+		if _, err := c.commitOps(ctx, ops, guards...); err != nil {
 			return fmt.Errorf("put status: %w", err)
 		}
 		ops, size = nil, 0
