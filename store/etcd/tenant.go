@@ -78,7 +78,10 @@ func (c *Client) createTenant(ctx context.Context, s TenantSpec) (store.Revision
 // creation is the transaction that makes the tenant, from hosts read at a revision.
 func (s TenantSpec) creation(network store.Network, at store.Revision) transaction {
 	key, networkKey := store.TenantKey(s.Name), store.NetworkKey(s.Name, DefaultNetwork)
-	tenantNumber := chosen(allocTenantNumbers, key, key.Short(), number(store.MaxTenantNumber), exhaustedNumbers("tenant numbers", "delete tenants"))
+	// The revision keeps a tenant that is made again apart from its former self, whose
+	// connections gateways may still know: the number is their conntrack zone.
+	seed := fmt.Sprint(key.Short(), at)
+	tenantNumber := chosen(allocTenantNumbers, key, seed, number(store.MaxTenantNumber), exhaustedNumbers("tenant numbers", "delete tenants"))
 	segment := newSegment(networkKey, network.Segmentation)
 	exists := func(*mvccpb.KeyValue) error { return ErrExists }
 	return transaction{

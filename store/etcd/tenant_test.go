@@ -55,6 +55,10 @@ func TestTenantTakesAndFrees(t *testing.T) {
 			t.Errorf("realized at %d: left %v, want %d", step.realized, got, step.left)
 		}
 	}
+	createTenant(t, c, TenantSpec{Name: "alice"})
+	if again := get[store.Tenant](t, c, store.TenantKey("alice")); again.Number == tenant.Number {
+		t.Errorf("made again, the tenant has the conntrack zone of the former, number %d", again.Number)
+	}
 }
 
 func TestTenantRefusals(t *testing.T) {
