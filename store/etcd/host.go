@@ -228,7 +228,7 @@ func (c *Client) deleteHost(ctx context.Context, name string) (store.Revision, e
 	}
 	if len(got[0].Kvs) > 0 {
 		ops := []clientv3.Op{
-			deleteOp(key), deleteOp(store.LiveHostKey(name)),
+			deleteOp(key), deleteOp(store.LiveHostKey(name)), deleteOp(store.MasterKey(name)),
 			deleteOp(store.StatusHostKey(name)), deleteOp(store.StatusCountersKey(name)),
 		}
 		if at, err = c.commitOps(ctx, ops, unchanged(key.String(), store.Revision(got[0].Kvs[0].ModRevision))); err != nil {

@@ -16,8 +16,8 @@ type Held struct {
 }
 
 // Claim makes claim the host's master, under a lease, if the key's mod revision is still the
-// given one; 0: if there is none. It fails with ErrConflict otherwise. In the same
-// transaction it writes how far the host is, so that no floor of the new master vouches for
+// given one; 0: if there is none. It fails with ErrConflict otherwise, and with ErrNotFound
+// where the host is not registered. In the same transaction it writes how far the host is, so that no floor of the new master vouches for
 // the host before it programmed it, and a claim that failed says nothing about the host.
 func (c *Client) Claim(ctx context.Context, host string, claim *store.Master, modified store.Revision, lease clientv3.LeaseID, status *store.StatusHost) (store.Revision, error) {
 	key := store.MasterKey(host)
@@ -29,7 +29,7 @@ func (c *Client) Claim(ctx context.Context, host string, claim *store.Master, mo
 	if err != nil {
 		return 0, err
 	}
-	rev, err := c.commitOps(ctx, []clientv3.Op{claimOp, statusOp}, asRead(key, modified))
+	rev, err := c.commitOps(ctx, []clientv3.Op{claimOp, statusOp}, present(store.HostKey(host)), asRead(key, modified))
 	if err != nil {
 		return 0, fmt.Errorf("claim host %s: %w", host, err)
 	}

@@ -18,6 +18,7 @@ func TestClaim(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer lease.Close()
+	register(t, c, "h1")
 	behind := &store.StatusHost{State: store.HostBehind, Realized: 7}
 	first := &store.Master{Controller: "c1", Generation: 1}
 	rev, err := c.Claim(ctx, "h1", first, 0, lease.ID, behind)
@@ -51,4 +52,13 @@ func TestClaim(t *testing.T) {
 	if _, err := c.Claim(ctx, "h1", &store.Master{Controller: "c2", Generation: 2}, rev, lease.ID, behind); err != nil {
 		t.Errorf("a claim that knows the one before: %v", err)
 	}
+
+	if _, err := c.DeleteHost(ctx, "h1"); err != nil {
+		t.Fatal(err)
+	}
+	if _, at, _ := c.Get(ctx, store.MasterKey("h1")); at != 0 {
+		t.Errorf("a host that was deleted has a master still")
+	}
+	_, err = c.Claim(ctx, "h1", first, 0, lease.ID, behind)
+	expect(t, err, ErrNotFound, "h1")
 }
