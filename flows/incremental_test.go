@@ -42,9 +42,12 @@ type world struct {
 	revision  store.Revision
 }
 
+// hostNames has two whose hashes are one: they share a slice.
+var hostNames = []string{"h1", "h2", "h3", "costarring", "liquid"}
+
 func newWorld(seed uint64) *world {
 	w := &world{
-		Rand: rand.New(rand.NewPCG(seed, 1)), state: store.NewState(), names: []string{"h1", "h2", "h3", "h4", "h5"},
+		Rand: rand.New(rand.NewPCG(seed, 1)), state: store.NewState(), names: hostNames,
 		switches: map[string]Switch{}, installed: map[string]map[Slice][]of.Flow{},
 	}
 	for _, h := range w.names {
@@ -252,6 +255,24 @@ func (w *world) port(network, iface string) *store.Port {
 	return &store.Port{Number: 1 + w.Uint32N(16), MAC: store.MAC{2, 0, 0, 0, 0, n}, Interface: iface,
 		Addresses: []netip.Prefix{netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 0, third(network), 10 + n}), 24)},
 		Labels:    store.Labels{"n": fmt.Sprint(w.IntN(3))}}
+}
+
+// Hosts whose names have one hash are peers in one slice, which is compiled for both.
+func TestHostsOfOneHash(t *testing.T) {
+	s := store.NewState()
+	for i, name := range hostNames {
+		put(s, store.HostKey(name), &store.Host{VTEPs: []netip.Addr{netip.AddrFrom4([4]byte{172, 30, 0, byte(i)})}})
+	}
+	if peerSlice("costarring") != peerSlice("liquid") {
+		t.Fatal("their hashes differ")
+	}
+	for host, want := range map[string]int{"h1": 4, "liquid": 2} { // a frame taken and an address closed for each peer
+		n := 0
+		Compile(s, switchOf(s, host), peerSlice("costarring"), func(of.Flow) { n++ })
+		if n != want {
+			t.Errorf("%s holds %d flows of the shared slice, want %d", host, n, want)
+		}
+	}
 }
 
 // A port that joins a network costs a slice on each host of its tenant, and a broadcast
