@@ -79,6 +79,12 @@ func (a *accounts) read(f *openflow.FlowStats) {
 	at.last = now
 }
 
+// counts tells whether a flow is an accounting one.
+func counts(f openflow.Flow) bool {
+	_, ok := flows.Account(&f)
+	return ok
+}
+
 // removed takes the last counters of a flow that is gone, and tells whether they matter.
 func (a *accounts) removed(f *openflow.FlowStats) bool {
 	class, ok := flows.Account(&f.Flow)

@@ -180,6 +180,12 @@ func (s *session) commit(ctx context.Context, p plan, mods flows.Mods) error {
 	if mods.Len() == 0 {
 		return nil
 	}
+	if slices.ContainsFunc(mods.Delete, counts) {
+		// What such a flow tells when it goes is lost with the session, or among many others.
+		if err := s.readCounters(ctx); err != nil {
+			return err
+		}
+	}
 	bundle := bundleOf(mods)
 	err := s.sw.Commit(ctx, bundle)
 	var refused *datapath.RefusedError
