@@ -96,7 +96,9 @@ func rankOf(f Field) uint8 {
 // (OpenFlow 1.3, A.2.3.6).
 var wireRank = rankFields(
 	[]Field{FieldInvalid, FieldDPHash, FieldRecircID, FieldConjID, FieldInPort, FieldActsetOutput},
-	fieldsFrom(FieldEthSrc, FieldIPv6Dst),
+	fieldsFrom(FieldEthSrc, FieldVLANPCP),
+	[]Field{FieldMPLSTC, FieldMPLSBOS, FieldMPLSTTL, FieldMPLSLabel},
+	fieldsFrom(FieldIPSrc, FieldIPv6Dst),
 	[]Field{FieldARPOp, FieldARPSPA, FieldARPTPA, FieldARPSHA, FieldARPTHA, FieldIPFrag, FieldIPDSCP, FieldIPECN, FieldIPTTL, FieldIPProto},
 	fieldsFrom(FieldTCPSrc, FieldICMPv6Code),
 	[]Field{FieldIPv6Label, FieldNDTarget, FieldNDSLL, FieldNDTLL, FieldNDReserved, FieldNDOptionsType},
