@@ -155,7 +155,7 @@ func (a *Agent) readNetwork(ctx context.Context, at *attachment) error {
 		return fmt.Errorf("read network %s: %w", at.key.NetworkName(), err)
 	}
 	if rev == 0 {
-		return api.NewProblem(http.StatusNotFound, "network %s does not exist", at.key.NetworkName())
+		return api.NewProblem(http.StatusNotFound, "network %s does not exist: see sluice network list", at.key.NetworkName())
 	}
 	at.network = o.(*store.Network)
 	at.mtu = a.networkMTU(at.network)

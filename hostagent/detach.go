@@ -76,7 +76,7 @@ func (a *Agent) port(ctx context.Context, r api.DetachRequest) (store.Key, *stor
 		}
 	}
 	return key, nil, 0, api.NewProblem(http.StatusNotFound,
-		"port %s/%s does not exist on host %s", key.NetworkName(), key.Name, key.Host)
+		"port %s/%s does not exist on host %s: see sluice port list", key.NetworkName(), key.Name, key.Host)
 }
 
 // networkCache reads each network once.

@@ -224,7 +224,7 @@ func (c *Client) deleteHost(ctx context.Context, name string) (store.Revision, e
 		return 0, err
 	}
 	if len(got[0].Kvs) == 0 && got[1].Count == 0 {
-		return 0, fmt.Errorf("%w: no such host", ErrNotFound)
+		return 0, fmt.Errorf("%w: no such host: see sluice host list", ErrNotFound)
 	}
 	if len(got[0].Kvs) > 0 {
 		ops := []clientv3.Op{

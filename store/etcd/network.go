@@ -148,7 +148,7 @@ func (c *Client) createNetwork(ctx context.Context, s NetworkSpec) (store.Revisi
 	if err != nil {
 		return 0, err
 	}
-	noTenant := fmt.Errorf("tenant %q: %w: no such tenant", s.Tenant, ErrNotFound)
+	noTenant := fmt.Errorf("tenant %q: %w: no such tenant: see sluice tenant list", s.Tenant, ErrNotFound)
 	if tenant == nil {
 		return 0, noTenant
 	}
@@ -160,7 +160,7 @@ func (c *Client) createNetwork(ctx context.Context, s NetworkSpec) (store.Revisi
 	resp, err := c.commit(ctx, transaction{
 		guards: []guard{
 			createdAt(tenantKey.String(), tenant.Created, noTenant),
-			absent(key.String(), func(*mvccpb.KeyValue) error { return ErrExists }),
+			absent(key.String(), func(*mvccpb.KeyValue) error { return fmt.Errorf("%w: choose another name", ErrExists) }),
 			nothingNewUnder(under(store.KindNetwork, s.Tenant), at),
 			nothingNewUnder(under(store.KindHost), at),
 		},
@@ -183,7 +183,7 @@ func (c *Client) buildBeside(s NetworkSpec, networks, hosts *clientv3.GetRespons
 	}
 	for _, n := range others {
 		if n.Key.Network == s.Name {
-			return store.Network{}, ErrExists
+			return store.Network{}, fmt.Errorf("%w: choose another name", ErrExists)
 		}
 	}
 	return s.build(holders(others, c.decodeHosts(hosts)))
@@ -209,7 +209,7 @@ func (c *Client) deleteNetwork(ctx context.Context, n store.NetworkName) (store.
 		return 0, err
 	}
 	if network == nil {
-		return 0, fmt.Errorf("%w: no such network", ErrNotFound)
+		return 0, fmt.Errorf("%w: no such network: see sluice network list", ErrNotFound)
 	}
 	return c.commitOps(ctx, networkRemoval(network),
 		unchanged(key, network.Modified),

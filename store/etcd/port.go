@@ -141,11 +141,11 @@ func (c *Client) portParents(ctx context.Context, s PortSpec) (portParents, *sto
 func (s PortSpec) check(p portParents) error {
 	switch {
 	case p.tenant == nil:
-		return fmt.Errorf("tenant %q: %w: no such tenant", s.Tenant, ErrNotFound)
+		return fmt.Errorf("tenant %q: %w: no such tenant: see sluice tenant list", s.Tenant, ErrNotFound)
 	case p.network == nil:
-		return fmt.Errorf("network %s/%s: %w: no such network", s.Tenant, s.Network, ErrNotFound)
+		return fmt.Errorf("network %s/%s: %w: no such network: see sluice network list", s.Tenant, s.Network, ErrNotFound)
 	case p.host == nil && s.HostCreated == 0:
-		return fmt.Errorf("host %q: %w: no such host is registered", s.Host, ErrNotFound)
+		return fmt.Errorf("host %q: %w: no such host is registered: see sluice host list", s.Host, ErrNotFound)
 	case p.host == nil || s.HostCreated != 0 && p.host.Created != s.HostCreated:
 		return hostGone(s.Host)
 	case !p.tenant.Value.MayUse(s.Host):
@@ -230,7 +230,7 @@ func (s PortSpec) takeMAC(scope string) *allocation {
 		return chosen(dir, s.key(), s.key().Short(), macs(), exhaustedNumbers("MACs", "delete ports"))
 	}
 	return fixed(dir, s.key(), s.MAC.String(), func(owner string) error {
-		return fmt.Errorf("MAC %s: %w by %s", s.MAC, ErrTaken, owner)
+		return fmt.Errorf("MAC %s: %w by %s: choose another, or none to be given one", s.MAC, ErrTaken, owner)
 	})
 }
 
@@ -247,7 +247,7 @@ func (s PortSpec) takeAddress(scope string, n store.Subnet) (*allocation, error)
 		return nil, fmt.Errorf("address %s: %w: ports of subnet %s may have %s to %s but the router's %s", s.Address, ErrInvalid, n.Prefix, first, last, n.Gateway)
 	}
 	return fixed(dir, s.key(), s.Address.String(), func(owner string) error {
-		return fmt.Errorf("address %s: %w by %s", s.Address, ErrTaken, owner)
+		return fmt.Errorf("address %s: %w by %s: choose another, or none to be given one", s.Address, ErrTaken, owner)
 	}), nil
 }
 
@@ -287,7 +287,7 @@ func (c *Client) deletePort(ctx context.Context, key store.Key, hostCreated stor
 		return 0, err
 	}
 	if port == nil {
-		return 0, fmt.Errorf("%w: no such port", ErrNotFound)
+		return 0, fmt.Errorf("%w: no such port: see sluice port list", ErrNotFound)
 	}
 	guards := []guard{unchanged(key.String(), port.Modified)}
 	if hostCreated != 0 {
@@ -318,7 +318,7 @@ func (c *Client) FindPort(ctx context.Context, n store.NetworkName, name string)
 		return store.Key{}, err
 	}
 	if alloc == nil {
-		return store.Key{}, fmt.Errorf("port %s/%s: %w: no such port", n, name, ErrNotFound)
+		return store.Key{}, fmt.Errorf("port %s/%s: %w: no such port: see sluice port list", n, name, ErrNotFound)
 	}
 	return store.ParseKey(store.Prefix + alloc.(*store.Alloc).Owner)
 }

@@ -83,7 +83,7 @@ func (s TenantSpec) creation(network store.Network, at store.Revision) transacti
 	seed := fmt.Sprint(key.Short(), at)
 	tenantNumber := chosen(allocTenantNumbers, key, seed, number(store.MaxTenantNumber), exhaustedNumbers("tenant numbers", "delete tenants"))
 	segment := newSegment(networkKey, network.Segmentation)
-	exists := func(*mvccpb.KeyValue) error { return ErrExists }
+	exists := func(*mvccpb.KeyValue) error { return fmt.Errorf("%w: choose another name", ErrExists) }
 	return transaction{
 		guards: []guard{
 			absent(key.String(), exists),
@@ -113,7 +113,7 @@ func (s TenantSpec) checkHosts(hosts []*store.Item[store.Host]) error {
 	for _, name := range named {
 		at := slices.IndexFunc(hosts, func(h *store.Item[store.Host]) bool { return h.Key.Host == name })
 		if at < 0 {
-			return fmt.Errorf("host %q: %w: no such host is registered", name, ErrNotFound)
+			return fmt.Errorf("host %q: %w: no such host is registered: see sluice host list", name, ErrNotFound)
 		}
 		if name == s.Gateway && !hosts[at].Value.Gateway {
 			return fmt.Errorf("host %s: %w: it is not gateway capable (its agent runs without --gateway)", name, ErrInvalid)
@@ -157,7 +157,7 @@ func (c *Client) deleteTenant(ctx context.Context, name string) (store.Revision,
 		return 0, err
 	}
 	if tenant == nil {
-		return 0, fmt.Errorf("%w: no such tenant", ErrNotFound)
+		return 0, fmt.Errorf("%w: no such tenant: see sluice tenant list", ErrNotFound)
 	}
 	networks, err := items[store.Network](got[1])
 	if err != nil {
