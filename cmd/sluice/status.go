@@ -52,7 +52,7 @@ func writeStatus(w io.Writer, st api.Status) {
 	g.write(w)
 	for _, h := range st.Hosts {
 		for _, key := range h.Missing {
-			fmt.Fprintf(w, "\n%s %s: its switch lacks the interface of %s\n", p.bad("Host"), h.Name, strings.TrimPrefix(key, store.Prefix))
+			fmt.Fprintf(w, "\n%s %s: its switch lacks the interface of %s: attach it again, or detach it\n", p.bad("Host"), h.Name, strings.TrimPrefix(key, store.Prefix))
 		}
 	}
 	for _, id := range st.Unknown {

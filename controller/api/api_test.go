@@ -32,6 +32,11 @@ type cluster struct {
 // start runs etcd, a controller and its API until the test ends.
 func start(t *testing.T) cluster {
 	t.Helper()
+	return startAll(t).cluster
+}
+
+func startAll(t *testing.T) prepared {
+	t.Helper()
 	c := prepare(t)
 	go func() { c.failed <- c.controller.Run(t.Context()) }()
 	await(t, func() error {
@@ -42,11 +47,12 @@ func start(t *testing.T) cluster {
 		}
 		return c.Ready(t.Context())
 	})
-	return c.cluster
+	return c
 }
 
 type prepared struct {
 	cluster
+	etcd       *etcd.Embedded
 	controller *controller.Controller
 	failed     chan error
 }
@@ -86,7 +92,7 @@ func prepare(t *testing.T) prepared {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return prepared{cluster{dialled, client}, c, make(chan error, 1)}
+	return prepared{cluster{dialled, client}, embedded, c, make(chan error, 1)}
 }
 
 func freeURL(t *testing.T) string {

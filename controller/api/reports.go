@@ -18,16 +18,17 @@ type reports struct {
 // reportTime bounds the wait for an etcd that is away: status is asked for exactly then.
 const reportTime = 2 * time.Second
 
-// reports are empty where this controller is the only one: it need not ask etcd about
-// itself, and can answer while etcd is away.
+// reports are empty where this controller is the only one, and while etcd is away, which the
+// error says.
 func (s *server) reports(ctx context.Context) (reports, error) {
 	r := reports{hosts: map[string]*store.StatusHost{}, controllers: map[string]*store.StatusController{}}
-	others := s.others()
-	if len(others) == 0 {
-		return r, nil
-	}
 	ctx, cancel := context.WithTimeout(ctx, reportTime)
 	defer cancel()
+	others := s.others()
+	if len(others) == 0 {
+		_, _, err := s.Store.Get(ctx, store.LiveControllerKey(s.Controller.Name()))
+		return r, err
+	}
 	hosts, _, err := s.Store.List(ctx, store.KindStatusHost)
 	if err != nil {
 		return r, err

@@ -3,10 +3,12 @@ package api_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"sluice/controller"
+	"sluice/controller/api"
 	"sluice/store"
 )
 
@@ -33,6 +35,25 @@ func (c cluster) report(t *testing.T, key store.Key, o store.Object) {
 	t.Helper()
 	if err := c.store.PutStatus(t.Context(), []store.Event{{Key: key, Object: o}}); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestEtcdIsAway asks a controller how things are after its etcd went.
+func TestEtcdIsAway(t *testing.T) {
+	c := startAll(t)
+	if _, err := c.CreateTenant(t.Context(), api.TenantSpec{Name: "alice"}); err != nil {
+		t.Fatal(err)
+	}
+	c.etcd.Close()
+	st, err := c.Status(t.Context())
+	if err != nil || st.Tenants != 1 {
+		t.Fatalf("status is %+v, %v", st, err)
+	}
+	told := slices.ContainsFunc(st.Problems, func(p store.Problem) bool {
+		return p.Object == "etcd" && strings.Contains(p.Text, "does not answer") && !strings.Contains(p.Text, "\n")
+	})
+	if !told {
+		t.Errorf("problems %v do not tell of etcd", st.Problems)
 	}
 }
 

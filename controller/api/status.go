@@ -29,7 +29,7 @@ func (s *server) clusterStatus(ctx context.Context) Status {
 		Controllers: []ControllerStatus{}, Unknown: s.unknown(reports), Problems: s.problems(reports),
 	}
 	if err != nil {
-		text := fmt.Sprintf("what other controllers do is not shown: %v", err)
+		text := fmt.Sprintf("it does not answer, so no change is taken and other controllers' hosts are not shown; the switches keep their flows: %v", err)
 		st.Problems = append(st.Problems, store.Problem{Object: "etcd", Text: text})
 	}
 	for _, h := range st.Hosts {
