@@ -349,12 +349,17 @@ func TestAuditMendsDrift(t *testing.T) {
 	b.tenant("alice")
 	b.realized(b.port("alice", "a1", "aaaaaaaaaaaa", true))
 	before := b.dump()
+	b.eventually("audits are quick where nothing changed", func() bool { return c.count(t, "sluice_audits_total", "how=quick") > 0 })
 	b.ovs.OFCtl("add-flow", store.BridgeName, "table=0,priority=7777,actions=NORMAL")
 	b.ovs.OFCtl("del-flows", store.BridgeName, "table=0,arp")
 	b.eventually("the drift is mended", func() bool { return cmp.Equal(before, b.dump()) })
 	if n := c.count(t, "sluice_audit_drift_total", "kind=extra"); n < 1 {
 		t.Errorf("no extra flow was counted")
 	}
+	b.eventually("audits are quick again", func() bool { return c.count(t, "sluice_audits_total", "how=quick") > 1 })
+	b.ovs.OFCtl("mod-flows", store.BridgeName, "table=0,actions=drop") // one flow or more changes, none comes or goes
+	b.eventually("the changed flows are mended", func() bool { return cmp.Equal(before, b.dump()) })
+	b.eventually("every flow is compared now and then", func() bool { return c.count(t, "sluice_audits_total", "how=whole") > 2 })
 	b.inSync(c)
 }
 

@@ -9,6 +9,7 @@
 //   - session.go   is one switch's life: who is it, are we its master, program until it goes
 //   - claim.go     decides mastership, in etcd by compare-and-swap and on the switch by role
 //   - program.go   turns marks into one bundle and learns what the switch holds
+//   - audit.go     reads a switch back now and then, counts what drifted, and mends it
 //   - realized.go  says how far each host is, and writes floors and exceptions to etcd
 //   - counters.go  reads the accounting tables and keeps sums that never go back
 //   - placement.go chooses gateway hosts; leader.go runs it on one controller at a time

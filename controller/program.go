@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"maps"
 	"slices"
-	"time"
 
 	"sluice/datapath"
 	"sluice/datapath/openflow"
@@ -158,8 +156,10 @@ func (s *session) askIf(ctx context.Context, wanted bool) (*datapath.Dump, error
 // what differs.
 func (s *session) diff(ctx context.Context, p plan, dump *datapath.Dump) (flows.Mods, error) {
 	var unread error
+	var installed flows.Fingerprint
 	have := func(w *openflow.WireFlow) bool {
 		unread = p.flows.Have(w)
+		installed.Add(w)
 		return unread == nil
 	}
 	var err error
@@ -171,7 +171,11 @@ func (s *session) diff(ctx context.Context, p plan, dump *datapath.Dump) (flows.
 	if err = errors.Join(err, unread); err != nil {
 		return flows.Mods{}, fmt.Errorf("host %s: read flows: %w", s.host.name, err)
 	}
-	return p.flows.Mods()
+	mods, err := p.flows.Mods()
+	if err == nil && p.cookies == nil && mods.Len() == 0 {
+		s.verified, s.looks = &installed, 0
+	}
+	return mods, err
 }
 
 // commit sends the mods as one bundle. A bundle that the switch refuses is sent again flow
@@ -180,6 +184,7 @@ func (s *session) commit(ctx context.Context, p plan, mods flows.Mods) error {
 	if mods.Len() == 0 {
 		return nil
 	}
+	s.verified = nil
 	if slices.ContainsFunc(mods.Delete, counts) {
 		// What such a flow tells when it goes is lost with the session, or among many others.
 		if err := s.readCounters(ctx); err != nil {
@@ -264,57 +269,4 @@ func (s *session) counted(mods []datapath.Mod) {
 			s.c.metrics.FlowMods.WithLabelValues("modify").Inc()
 		}
 	}
-}
-
-// auditIfRoom audits, and says when to do so again. It does not wait for its turn among the
-// resyncs: what changes on this host meanwhile would wait with it.
-func (s *session) auditIfRoom(ctx context.Context) (next time.Duration, err error) {
-	if !s.c.resyncs.TryAcquire(1) {
-		return s.c.opts.AuditInterval / 30, nil
-	}
-	defer s.c.resyncs.Release(1)
-	return s.c.opts.AuditInterval, s.audit(ctx)
-}
-
-// audit reads the whole switch back, counts what drifted, and mends it.
-func (s *session) audit(ctx context.Context) error {
-	dump, err := s.sw.AskFlows(ctx)
-	if err != nil {
-		return err
-	}
-	defer dump.Close()
-	s.c.mu.RLock()
-	p := s.compile(marks{all: true})
-	pending := !s.host.idle()
-	s.c.mu.RUnlock()
-	if pending {
-		return nil // what is marked would look like drift; the next audit is soon enough
-	}
-	mods, err := s.diff(ctx, p, dump)
-	if err != nil {
-		return err
-	}
-	s.countDrift(s.host.unexplained(mods))
-	if err := s.commit(ctx, p, mods); err != nil {
-		return err
-	}
-	s.host.resetTroubles(p.troubles, p.tables)
-	return nil
-}
-
-func (s *session) countDrift(mods flows.Mods) {
-	for kind, list := range map[string][]openflow.Flow{"missing": mods.Add, "extra": mods.Delete, "changed": mods.Modify} {
-		if len(list) > 0 {
-			s.c.metrics.Drift.WithLabelValues(s.host.name, kind).Add(float64(len(list)))
-			s.log.Warn("the audit found drift and mends it", "kind", kind, "flows", len(list), "first", list[0].String())
-		}
-	}
-}
-
-// auditDelay spreads the hosts' first audits over one interval.
-func (c *Controller) auditDelay(host string) time.Duration {
-	h := fnv.New32a()
-	h.Write([]byte(host))
-	half := c.opts.AuditInterval / 2
-	return half + time.Duration(h.Sum32()%1000)*half/1000
 }

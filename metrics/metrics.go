@@ -42,6 +42,9 @@ var (
 	drift = Description{"sluice_audit_drift_total", "counter",
 		"Flows that an audit found missing, extra or changed on a switch, and mended.",
 		[]string{"host", "kind"}}
+	audits = Description{"sluice_audits_total", "counter",
+		"Audits of switches: quick, it still held what was found right before; whole, every flow was compared.",
+		[]string{"how"}}
 	problems = Description{"sluice_problems", "gauge",
 		"Objects that could not be programmed as they stand; sluice status names them.",
 		nil}
@@ -56,7 +59,7 @@ var (
 // Descriptions lists every metric.
 func Descriptions() []Description {
 	return []Description{tenantBytes, tenantPackets, tenantDrops, flowCount, hosts, realize,
-		flowMods, refused, drift, problems, sessions, revision}
+		flowMods, refused, drift, audits, problems, sessions, revision}
 }
 
 // Set are the metrics that the controller counts as it goes.
@@ -65,6 +68,7 @@ type Set struct {
 	FlowMods *prometheus.CounterVec // by command: add, modify, delete
 	Refused  *prometheus.CounterVec // by host
 	Drift    *prometheus.CounterVec // by host and kind: missing, extra, changed
+	Audits   *prometheus.CounterVec // by how: quick, whole
 }
 
 // New registers the Set and a collector that asks source at each scrape.
@@ -77,8 +81,9 @@ func New(reg prometheus.Registerer, source Source) (*Set, error) {
 		FlowMods: counterVec(flowMods),
 		Refused:  counterVec(refused),
 		Drift:    counterVec(drift),
+		Audits:   counterVec(audits),
 	}
-	for _, c := range []prometheus.Collector{s.Realize, s.FlowMods, s.Refused, s.Drift, collector(source)} {
+	for _, c := range []prometheus.Collector{s.Realize, s.FlowMods, s.Refused, s.Drift, s.Audits, collector(source)} {
 		if err := reg.Register(c); err != nil {
 			return nil, err
 		}

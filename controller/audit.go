@@ -1,0 +1,102 @@
+package controller
+
+import (
+	"context"
+	"fmt"
+	"hash/fnv"
+	"time"
+
+	"sluice/datapath"
+	"sluice/datapath/openflow"
+	"sluice/flows"
+)
+
+// wholeAudit is which of a switch's audits compares every flow with what it should be, though
+// the switch holds what was found right before and has been sent nothing since: should a
+// change ever fail to mark a slice, this one finds it.
+const wholeAudit = 10
+
+// auditIfRoom audits, and says when to do so again. It does not wait for its turn among the
+// resyncs: what changes on this host meanwhile would wait with it.
+func (s *session) auditIfRoom(ctx context.Context) (next time.Duration, err error) {
+	if !s.c.resyncs.TryAcquire(1) {
+		return s.c.opts.AuditInterval / 30, nil
+	}
+	defer s.c.resyncs.Release(1)
+	return s.c.opts.AuditInterval, s.audit(ctx)
+}
+
+// audit reads the whole switch back, counts what drifted, and mends it.
+func (s *session) audit(ctx context.Context) error {
+	same, err := s.unchanged(ctx)
+	if err != nil {
+		return err
+	}
+	if same {
+		s.c.metrics.Audits.WithLabelValues("quick").Inc()
+		return nil
+	}
+	dump, err := s.sw.AskFlows(ctx)
+	if err != nil {
+		return err
+	}
+	defer dump.Close()
+	return s.compare(ctx, dump)
+}
+
+// unchanged tells whether the switch still holds the flows that were last found right. It
+// neither compiles nor compares them.
+func (s *session) unchanged(ctx context.Context) (bool, error) {
+	if s.verified == nil || s.looks+1 >= wholeAudit || !s.host.idle() {
+		return false, nil
+	}
+	var installed flows.Fingerprint
+	err := s.sw.WireFlows(ctx, nil, func(w *openflow.WireFlow) bool {
+		installed.Add(w)
+		return true
+	})
+	if err != nil {
+		return false, fmt.Errorf("host %s: read flows: %w", s.host.name, err)
+	}
+	s.looks++
+	return installed == *s.verified, nil
+}
+
+// compare mends what differs from what the switch should hold.
+func (s *session) compare(ctx context.Context, dump *datapath.Dump) error {
+	s.c.mu.RLock()
+	p := s.compile(marks{all: true})
+	pending := !s.host.idle()
+	s.c.mu.RUnlock()
+	if pending {
+		return nil // what is marked would look like drift; the next audit is soon enough
+	}
+	mods, err := s.diff(ctx, p, dump)
+	if err != nil {
+		return err
+	}
+	s.c.metrics.Audits.WithLabelValues("whole").Inc()
+	s.countDrift(s.host.unexplained(mods))
+	if err := s.commit(ctx, p, mods); err != nil {
+		return err
+	}
+	s.host.resetTroubles(p.troubles, p.tables)
+	return nil
+}
+
+func (s *session) countDrift(mods flows.Mods) {
+	for kind, list := range map[string][]openflow.Flow{"missing": mods.Add, "extra": mods.Delete, "changed": mods.Modify} {
+		if len(list) > 0 {
+			s.c.metrics.Drift.WithLabelValues(s.host.name, kind).Add(float64(len(list)))
+			s.log.Warn("the audit found drift and mends it", "kind", kind, "flows", len(list), "first", list[0].String())
+		}
+	}
+}
+
+// auditDelay spreads the hosts' first audits over one interval.
+func (c *Controller) auditDelay(host string) time.Duration {
+	h := fnv.New32a()
+	h.Write([]byte(host))
+	half := c.opts.AuditInterval / 2
+	return half + time.Duration(h.Sum32()%1000)*half/1000
+}
