@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -84,6 +85,11 @@ func (o *agentFlags) register(cmd *cobra.Command) {
 func (o *agentFlags) parse() (err error) {
 	if o.options.VTEP, err = netip.ParseAddr(o.vtep); err != nil {
 		return usagef("--vtep %q: write it as 192.0.2.21", o.vtep)
+	}
+	for _, target := range o.options.Controllers { // the switch would take any word, and never dial
+		if kind, at, _ := strings.Cut(target, ":"); at == "" || !slices.Contains([]string{"tcp", "ssl", "unix"}, kind) {
+			return usagef("--controllers %q: write it as tcp:192.0.2.1:6653", target)
+		}
 	}
 	for _, text := range o.infrastructure {
 		p, err := netip.ParsePrefix(text)

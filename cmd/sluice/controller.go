@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
+	"runtime/debug"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -22,6 +24,10 @@ import (
 	"sluice/store"
 	"sluice/store/etcd"
 )
+
+// garbagePercent is how much garbage a controller lets pile up, in percent of what it holds:
+// that is a cluster's state, seldom any of it garbage. GOGC in the environment overrides it.
+const garbagePercent = 50
 
 // controllerFlags are the command line of sluice controller.
 type controllerFlags struct {
@@ -78,20 +84,18 @@ func (o *controllerFlags) run(ctx context.Context, log *slog.Logger) error {
 	if o.audit <= 0 || o.counters < 0 {
 		return usagef("--audit-interval is more than 0, --counter-interval not less")
 	}
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(garbagePercent)
+	}
 	name, err := o.controllerName()
 	if err != nil {
 		return err
 	}
-	// Listen first: a taken address must fail before anything else starts.
-	openflow, err := net.Listen("tcp", o.openflow)
+	openflow, web, err := o.listen() // first: a taken address must fail before anything else starts
 	if err != nil {
-		return fmt.Errorf("listen for switches at %s: %w", o.openflow, err)
+		return err
 	}
 	defer openflow.Close()
-	web, err := net.Listen("tcp", o.api)
-	if err != nil {
-		return fmt.Errorf("listen for API clients at %s: %w", o.api, err)
-	}
 	defer web.Close()
 	if err := o.pprof.serve(ctx, log); err != nil {
 		return err
@@ -126,12 +130,31 @@ func (o *controllerFlags) run(ctx context.Context, log *slog.Logger) error {
 	return nil
 }
 
+// listen opens the addresses for switches and for API clients.
+func (o *controllerFlags) listen() (openflow, web net.Listener, err error) {
+	if openflow, err = net.Listen("tcp", o.openflow); err != nil {
+		return nil, nil, fmt.Errorf("listen for switches at %s: %w", o.openflow, err)
+	}
+	if web, err = net.Listen("tcp", o.api); err != nil {
+		openflow.Close()
+		return nil, nil, fmt.Errorf("listen for API clients at %s: %w", o.api, err)
+	}
+	return openflow, web, nil
+}
+
+// controllerNames are those that stand in a key of etcd and in a line of text.
+var controllerNames = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?$`)
+
 func (o *controllerFlags) controllerName() (string, error) {
 	hostname, err := os.Hostname()
 	if o.name == "" && err != nil {
 		return "", fmt.Errorf("name of this controller: %w: give it with --name", err)
 	}
-	return cmp.Or(o.name, hostname), nil
+	name := cmp.Or(o.name, hostname)
+	if !controllerNames.MatchString(name) {
+		return "", usagef("--name %q: use letters, digits, dots and hyphens, such as c1", name)
+	}
+	return name, nil
 }
 
 // openStore connects to etcd, after it has started an embedded one where none was named.

@@ -54,7 +54,9 @@ func TestWrongUsage(t *testing.T) {
 		{"lab run h1 alice", "NAME is missing"},
 		{"lab run h1 alice a1 --ip ten", "write it as 10.0.0.5"},
 		{"controller --log-level loud", "debug, info, warn or error"},
+		{"controller --name a/b", "--name"},
 		{"agent --host h1", "required flag(s)"},
+		{"agent --host h1 --vtep 192.0.2.1 --controllers 192.0.2.9:6653 --etcd-endpoints " + nobody, "write it as tcp:192.0.2.1:6653"},
 		{"agent --host h1 --vtep x --controllers tcp:127.0.0.1:1 --etcd-endpoints " + nobody, "--vtep"},
 	}
 	for _, test := range tests {
