@@ -18,7 +18,7 @@ type Case struct {
 // Cases are all that there is to run, in the order in which they run.
 func Cases() []Case {
 	return []Case{
-		programCase(), resyncCase(), fleetCase(),
+		programCase(), resyncCase(), tenantCase(), attachCase(), fleetCase(), bandwidthCase(),
 	}
 }
 

@@ -52,3 +52,30 @@ func isCurrent(f *os.File) bool {
 	now, err := os.Stat(Dir)
 	return err == nil && os.SameFile(mine, now)
 }
+
+// reservation is a file that only tests and benchmarks lock.
+const reservation = "/run/lock/sluice-lab"
+
+// Reserve keeps other tests and benchmarks, which reserve the lab too, from raising or removing
+// one until free is called. It waits until none of them holds it; people's commands neither
+// wait for it nor are kept waiting.
+func Reserve(ctx context.Context) (free func(), err error) {
+	f, err := os.OpenFile(reservation, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("reserve the lab: %w", err)
+	}
+	for {
+		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		if err == nil {
+			return func() { f.Close() }, nil
+		}
+		if !errors.Is(err, unix.EWOULDBLOCK) {
+			return nil, errors.Join(fmt.Errorf("reserve the lab: %w", err), f.Close())
+		}
+		select {
+		case <-ctx.Done():
+			return nil, errors.Join(fmt.Errorf("a test or a benchmark holds the lab: %w", ctx.Err()), f.Close())
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+}

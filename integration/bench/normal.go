@@ -1,0 +1,161 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"slices"
+)
+
+// normalLevels are how many tenants the recipe of a bridge each has while one more is made.
+var normalLevels = []int{0, 100, 300, 500}
+
+// normalBatch is how many bridges are made in one transaction of a tenant that is only to be
+// present.
+const normalBatch = 20
+
+// normalRun makes tenants as the large design of the paper does: on each host a bridge in
+// NORMAL mode and in it a GRE port with the tenant's key. It uses the lab's first two hosts
+// and their switches.
+type normalRun struct {
+	*labRun
+	pair []container
+	base *Series
+}
+
+func measureNormal(ctx context.Context, l *labRun, pair []container) error {
+	n := &normalRun{labRun: l, pair: pair}
+	there := 0
+	levels := []int{0}
+	for _, level := range normalLevels[1:] {
+		levels = append(levels, l.Size(level))
+	}
+	for _, level := range slices.Compact(levels) {
+		l.Step("NORMAL: making %d bridges on two hosts", level-there)
+		if err := n.grow(ctx, there, level); err != nil {
+			return err
+		}
+		there = level
+		if err := n.level(ctx, level); err != nil {
+			return fmt.Errorf("NORMAL bridges of %d tenants: %w", level, err)
+		}
+	}
+	return nil
+}
+
+// level makes a tenant, and takes it away, several times.
+func (n *normalRun) level(ctx context.Context, tenants int) error {
+	var totals, bridges []float64
+	for i := range n.Rounds {
+		n.Step("NORMAL, %d tenants present: tenant %d of %d", tenants, i+1, n.Rounds)
+		total, bridge, err := n.one(ctx, tenants+1)
+		if err != nil {
+			return err
+		}
+		totals, bridges = append(totals, total), append(bridges, bridge)
+	}
+	total := NewSeries("ms", totals)
+	if n.base == nil {
+		n.base = &total
+	}
+	return n.Done(Result{
+		Params: map[string]any{"what": "a NORMAL bridge and a GRE port a tenant and host", "present": tenants},
+		Ratio:  total.Median / n.base.Median, Against: "0 present", Series: total, Reference: n.base,
+		Facts: []Fact{{Name: "of it: bridges and GRE ports", Value: quantile(bridges, 0.5), Unit: "ms"}},
+	})
+}
+
+// one makes a tenant with a port on each of two hosts until the first ping passes, and tells
+// how many milliseconds that took and how many of them were bridges and GRE ports.
+func (n *normalRun) one(ctx context.Context, tenant int) (total, bridges float64, err error) {
+	bridges, err = timed(func() error { return n.both(ctx, tenant, n.bridge) })
+	if err != nil {
+		return 0, 0, err
+	}
+	rest, err := timed(func() error {
+		if err := n.both(ctx, tenant, n.plug); err != nil {
+			return err
+		}
+		return pingUntilAnswered(ctx, n.pair[0].netns, normalAddress(1))
+	})
+	if err != nil {
+		return 0, 0, err
+	}
+	return 1000 * (bridges + rest), 1000 * bridges, n.both(ctx, tenant, n.unmake)
+}
+
+// both does the same on both hosts, side by side.
+func (n *normalRun) both(ctx context.Context, tenant int, do func(ctx context.Context, host, tenant int) error) error {
+	return sideBySide(ctx, measuredHosts, func(ctx context.Context, i int) error { return do(ctx, i, tenant) })
+}
+
+func normalAddress(host int) string  { return fmt.Sprint("10.0.0.", host+1) }
+func normalBridge(tenant int) string { return fmt.Sprint("n", tenant) }
+func normalPort(tenant int) string   { return fmt.Sprint("v", tenant) }
+
+func addBridge(tenant int) []string {
+	name := normalBridge(tenant)
+	return []string{"--", "add-br", name, "--", "set", "bridge", name, "datapath_type=netdev"}
+}
+
+// addGRE is the port towards the other of the two hosts.
+func (n *normalRun) addGRE(host, tenant int) []string {
+	name := fmt.Sprint("gre", tenant)
+	return []string{"--", "add-port", normalBridge(tenant), name, "--", "set", "interface", name, "type=gre",
+		"options:remote_ip=" + n.Hosts[1-host].VTEP.String(), fmt.Sprint("options:key=", tenant)}
+}
+
+// bridge is the recipe: one command for the bridge and one for the GRE port.
+func (n *normalRun) bridge(ctx context.Context, host, tenant int) error {
+	if err := n.vsctl(ctx, host, addBridge(tenant)...); err != nil {
+		return err
+	}
+	return n.vsctl(ctx, host, n.addGRE(host, tenant)...)
+}
+
+// plug gives the host's container an interface in the tenant's bridge.
+func (n *normalRun) plug(ctx context.Context, host, tenant int) error {
+	port, netns := normalPort(tenant), n.pair[host].netns
+	in := []string{"ip", "-n", n.Hosts[host].NetNS, "-batch", "-"}
+	lines := fmt.Sprintf("link add %s type veth peer name eth0 netns %s\nlink set %s up\n", port, netns, port)
+	if _, err := output(ctx, lines, in...); err != nil {
+		return err
+	}
+	lines = fmt.Sprintf("address add %s/24 dev eth0\nlink set eth0 up\n", normalAddress(host))
+	if _, err := output(ctx, lines, "ip", "-n", netns, "-batch", "-"); err != nil {
+		return err
+	}
+	return n.vsctl(ctx, host, "--", "add-port", normalBridge(tenant), port)
+}
+
+func (n *normalRun) unmake(ctx context.Context, host, tenant int) error {
+	if err := n.vsctl(ctx, host, "--", "del-br", normalBridge(tenant)); err != nil {
+		return err
+	}
+	_, err := output(ctx, "", "ip", "-n", n.Hosts[host].NetNS, "link", "delete", normalPort(tenant))
+	return err
+}
+
+// grow makes the bridges of tenants that are only to be present, many in a transaction.
+func (n *normalRun) grow(ctx context.Context, from, to int) error {
+	for first := from + 1; first <= to; first += normalBatch {
+		err := n.both(ctx, first, func(ctx context.Context, host, first int) error {
+			var args []string
+			for tenant := first; tenant < first+normalBatch && tenant <= to; tenant++ {
+				args = append(append(args, addBridge(tenant)...), n.addGRE(host, tenant)...)
+			}
+			return n.vsctl(ctx, host, args...)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// vsctl returns when the switch has done what it was told.
+func (n *normalRun) vsctl(ctx context.Context, host int, args ...string) error {
+	at := "--db=unix:" + filepath.Join(n.Hosts[host].RunDir, "db.sock")
+	_, err := output(ctx, "", append([]string{"ovs-vsctl", at, "--timeout=120"}, args...)...)
+	return err
+}
