@@ -110,33 +110,17 @@ func (m marker) whole(host, tenant string) {
 	}
 }
 
-// same tells whether an object was replaced by one that differs in nothing that equal
-// compares. One whose claims changed counts as different.
+// same tells whether an object was changed in nothing that equal compares. One whose claims
+// changed, or that was created anew, counts as different.
 func same[T store.Object](c store.Change, equal func(before, after T) bool) bool {
-	if c.Before == nil || c.After == nil || c.Before == c.After {
+	if c.Before == nil || c.After == nil || c.Before == c.After || c.Anew {
 		return false
 	}
 	return equal(c.Before.(T), c.After.(T))
 }
 
-// contested tells whether the object that a key names lacks a claim now. If it was
-// deleted and created anew between two batches, it may have lost it unchanged.
-func (m marker) contested(key store.Key) bool {
-	switch key.Kind {
-	case store.KindTenant:
-		t := m.state.Tenant(key.Tenant)
-		return t != nil && len(m.state.ContestedTenant(t)) > 0
-	case store.KindNetwork:
-		n := m.state.Network(key.NetworkName())
-		return n != nil && len(m.state.ContestedNetwork(n)) > 0
-	default:
-		p := m.state.Port(key)
-		return p != nil && len(m.state.ContestedPort(p)) > 0
-	}
-}
-
 func (m marker) tenantChanged(c store.Change) {
-	if same(c, func(a, b *store.Tenant) bool { return a.Number == b.Number && slices.Equal(a.Hosts, b.Hosts) }) && !m.contested(c.Key) {
+	if same(c, func(a, b *store.Tenant) bool { return a.Number == b.Number && slices.Equal(a.Hosts, b.Hosts) }) {
 		return
 	}
 	for _, host := range m.hosts(c.Key.Tenant) {
@@ -151,7 +135,7 @@ func (m marker) networkChanged(c store.Change) {
 	name := c.Key.NetworkName()
 	segment := same(c, func(a, b *store.Network) bool {
 		return a.Number == b.Number && a.Segmentation == b.Segmentation && a.Segment == b.Segment
-	}) && !m.contested(c.Key)
+	})
 	subnets := same(c, func(a, b *store.Network) bool { return slices.Equal(a.Subnets, b.Subnets) })
 	for _, host := range m.hosts(name.Tenant, m.state.HostsOf(name)...) {
 		if segment {
@@ -175,7 +159,7 @@ func (m marker) networkChanged(c store.Change) {
 // portChanged: every host of the tenant knows the way to the port; its own host besides
 // copies broadcasts to it.
 func (m marker) portChanged(c store.Change) {
-	if same(c, samePort) && !m.contested(c.Key) {
+	if same(c, samePort) {
 		return
 	}
 	name := c.Key.NetworkName()

@@ -162,6 +162,8 @@ func (c *compiler) baseHop() {
 func (c *compiler) baseNATState() {
 	ipv4 := etherType(typeIPv4)
 	kernel := origin(originGateway)
+	c.flow(tableNATKnown, 50, match(ctState(ctTracked, ctEst|ctRelated), ipv4), goTo(tableNATState))
+	c.refuse(tableNATKnown, 0, nil, reasonNoConnection)
 	for _, known := range []uint64{ctEst, ctRelated} {
 		state := ctState(ctTracked|known, ctInvalid)
 		c.flow(tableNATState, 210, match(kernel, state, ipv4),

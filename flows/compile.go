@@ -143,6 +143,10 @@ func (t *tenantAt) number() uint32 {
 	return t.Value.Number
 }
 
+// mark stands for the tenant itself in its zone: a later one of its name or number has
+// another create revision.
+func (t *tenantAt) mark() uint64 { return uint64(uint32(t.Created)) }
+
 // tenantAt looks a tenant up; ok is false where the host holds nothing of it.
 func (c *compiler) tenantAt(name string) (t tenantAt, ok bool) {
 	t = tenantAt{Item: c.state.Tenant(name), at: -1}

@@ -41,6 +41,9 @@ func (t *Table) checkAction(a of.Action) error {
 	case of.Resubmit:
 		return t.checkNext(a.Table)
 	case of.CT:
+		if err := t.checkActions(a.Exec); err != nil {
+			return err
+		}
 		return t.checkNext(a.Table)
 	case of.Clone:
 		return t.checkActions(a.Actions)

@@ -19,6 +19,7 @@ const (
 	tableAnswer     uint8 = 44
 	tableHop        uint8 = 46
 	tableNAT        uint8 = 50
+	tableNATKnown   uint8 = 51
 	tableNATState   uint8 = 52
 	tableNATNew     uint8 = 54
 	tableNATOut     uint8 = 56
@@ -154,6 +155,13 @@ func routingTables() []Table {
 			"recorded there.",
 		Match: list(of.FieldMetadata, of.FieldEthType),
 		Set:   list(regReason),
+		Next:  []uint8{tableNATKnown, tableDrop},
+	}, {
+		ID: tableNATKnown, Name: "nat_known",
+		Purpose: "A connection that the zone knows must be this tenant's own, by the mark that it was committed with: a " +
+			"deleted tenant's connections outlive it, and its number and zone may be another's by now.",
+		Match: list(of.FieldMetadata, of.FieldEthType, of.FieldCTState, of.FieldCTMark),
+		Set:   list(regReason),
 		Next:  []uint8{tableNATState, tableDrop},
 	}, {
 		ID: tableNATState, Name: "nat_state",
@@ -166,9 +174,9 @@ func routingTables() []Table {
 	}, {
 		ID: tableNATNew, Name: "nat_new",
 		Purpose: "A new connection: refused to the infrastructure (hosts, underlay, etcd, controllers), else committed with " +
-			"the tenant's transit address as its source. Replies never pass here.",
+			"the tenant's transit address as its source and the tenant's mark. Replies never pass here.",
 		Match: list(of.FieldMetadata, of.FieldEthType, of.FieldIPDst),
-		Set:   list(regReason),
+		Set:   list(of.FieldCTMark, regReason),
 		Next:  []uint8{tableNATOut, tableDrop},
 	}, {
 		ID: tableNATOut, Name: "nat_out",

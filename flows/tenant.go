@@ -97,9 +97,10 @@ func (c *compiler) gatewayHost(t *tenantAt) {
 	c.flow(tableClassify, 100, match(inPort(c.gateway), ipv4, ipDst(single(transit))),
 		load(regOrigin, originGateway), writeMetadata(metadata(n, 0)), goTo(tableNAT))
 	c.flow(tableRoute, 100, toRouter(n), goTo(tableNAT))
-	c.flow(tableNAT, 100, match(mine, ipv4), of.CT{Zone: zone, NAT: &of.NAT{}, Table: tableNATState})
+	c.flow(tableNAT, 100, match(mine, ipv4), of.CT{Zone: zone, NAT: &of.NAT{}, Table: tableNATKnown})
+	c.flow(tableNATKnown, 100, match(mine, ipv4, of.Is(of.FieldCTMark, t.mark())), goTo(tableNATState))
 	c.flow(tableNATNew, 100, match(mine, ipv4), of.CT{Commit: true, Zone: zone, Table: tableNATOut,
-		NAT: &of.NAT{Source: true, MinAddress: of.Address(transit)}})
+		NAT: &of.NAT{Source: true, MinAddress: of.Address(transit)}, Exec: []of.Action{set(of.FieldCTMark, t.mark())}})
 	if router := c.routerAddress(t.Key.Tenant); router.IsValid() {
 		// The kernel's own errors, such as "time exceeded", come from the tenant's router: the transit range is
 		// not theirs to see.

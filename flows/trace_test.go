@@ -29,7 +29,7 @@ func TestOVSTrace(t *testing.T) {
 			"set(eth(src=02:00:5e:00:01:01,dst=02:00:00:00:01:01)),set(ipv6(src=fd01::1,dst=fd01::11,hlimit=64)),set(icmpv6(type=129,code=0)),1"},
 		{"egress enters the tenant's zone", "two-tenants",
 			"in_port=1,tcp,dl_src=02:00:00:00:00:11,dl_dst=02:00:5e:00:01:01,nw_src=10.0.0.11,nw_dst=203.0.113.1,nw_ttl=64,tp_src=1000,tp_dst=80",
-			"ct(commit,zone=14,nat(src=100.64.0.7)),recirc"},
+			"ct(commit,zone=14,mark=0x9/0xffffffff,nat(src=100.64.0.7)),recirc"},
 		{"and leaves to the kernel", "two-tenants",
 			"in_port=1,tcp,dl_src=02:00:00:00:00:11,dl_dst=02:00:5e:00:01:01,nw_src=10.0.0.11,nw_dst=203.0.113.1,nw_ttl=64,tp_src=1000,tp_dst=80",
 			"set(eth(src=02:00:5e:00:01:01,dst=02:00:5e:00:01:04)),200"},

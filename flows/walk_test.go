@@ -210,6 +210,33 @@ func TestICMPErrorOut(t *testing.T) {
 	}
 }
 
+// A tenant that got a deleted one's number gets none of the answers that are still on
+// their way to it.
+func TestConnectionsOfAFormerTenant(t *testing.T) {
+	l := newLab(t)
+	to := simulate.Endpoint{MAC: store.RouterMAC, IP: internet, Port: 80}
+	walk, _ := l.send("a1", simulate.UDP(l.end("a1"), to))
+	answer := simulate.Answer(walk.Deliveries[0].Packet, store.KernelMAC)
+	if walk, got := l.enter("h1", gatewayPort, answer); !slices.Equal(got, []string{"a1"}) {
+		t.Fatalf("the answer reached %v\n%s", got, walk)
+	}
+	l.put(store.TenantKey("alice"), &store.Tenant{Number: 7}) // created anew
+	l.reprogram()
+	if walk, got := l.enter("h1", gatewayPort, answer); len(got) > 0 {
+		t.Errorf("another answer reached %v\n%s", got, walk)
+	}
+	from := l.end("a1")
+	from.Port = 2000
+	walk, got := l.send("a1", simulate.UDP(from, to))
+	if !slices.Equal(got, []string{"h1"}) {
+		t.Fatalf("its own packet reached %v\n%s", got, walk)
+	}
+	own := simulate.Answer(walk.Deliveries[0].Packet, store.KernelMAC)
+	if walk, got := l.enter("h1", gatewayPort, own); !slices.Equal(got, []string{"a1"}) {
+		t.Errorf("its own answer reached %v\n%s", got, walk)
+	}
+}
+
 // While a gateway moves from h1 to h3, h1's connections go on through h1, new ones
 // through h3, whichever host the container is on.
 func TestGatewayMoves(t *testing.T) {
@@ -247,10 +274,16 @@ func TestGatewayMoves(t *testing.T) {
 	}
 }
 
-// move makes another host the tenant's gateway while the old one drains. Connections stay.
+// move makes another host the tenant's gateway while the old one drains.
 func (l *lab) move(tenant, to, draining string) {
 	l.Helper()
 	l.put(store.GatewayKey(tenant), &store.Gateway{Active: to, Draining: []string{draining}})
+	l.reprogram()
+}
+
+// reprogram gives every switch the flows of the state as it is now. Connections stay.
+func (l *lab) reprogram() {
+	l.Helper()
 	before := l.hosts
 	l.program()
 	for i, h := range before {

@@ -58,6 +58,7 @@ func put[K comparable, T any](a *application, items map[K]*Item[T], k K, e Event
 	change := Change{Key: e.Key, After: e.Object}
 	if old := items[k]; old != nil {
 		change.Before = any(old.Value).(Object)
+		change.Anew = e.Object != nil && old.Created != e.Created
 		if index != nil {
 			index(old, false)
 		}

@@ -27,6 +27,9 @@ type Event struct {
 type Change struct {
 	Key           Key
 	Before, After Object
+	// Anew says that After was created anew, not changed: Before was deleted, and no batch
+	// told of it alone.
+	Anew bool
 }
 
 // scoped is a value that is unique inside one network.

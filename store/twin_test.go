@@ -127,7 +127,7 @@ func (g *generator) event() Event {
 	if g.IntN(3) == 0 {
 		e.Object = nil
 	}
-	if old, there := g.world[e.Key]; there {
+	if old, there := g.world[e.Key]; there && g.IntN(8) > 0 { // else deleted and created between two batches
 		e.Created = old.Created
 	}
 	return e
@@ -187,6 +187,7 @@ func TestStateEqualsItsTwin(t *testing.T) {
 			checkIndexes(t, s, w)
 			checkHolders(t, s, w)
 			checkChanges(t, before, w, changes)
+			checkAnew(t, before, w, changes)
 			if t.Failed() {
 				t.Fatalf("seed %d, batch %+v", seed, b)
 			}
@@ -395,6 +396,20 @@ func checkChanges(t *testing.T, before, after twin, changes []Change) {
 	}
 	if len(presence) > 0 {
 		t.Errorf("presence changes of nothing: %v", presence)
+	}
+}
+
+// checkAnew: a change tells of each object that is another under the same key.
+func checkAnew(t *testing.T, before, after twin, changes []Change) {
+	t.Helper()
+	anew := map[Key]bool{}
+	for _, c := range changes {
+		anew[c.Key] = anew[c.Key] || c.Anew || c.Before == nil
+	}
+	for key, e := range after {
+		if old, there := before[key]; there && old.Created != e.Created && !anew[key] && key.Kind != KindStatusHost {
+			t.Errorf("no change tells that %s was created anew", key)
+		}
 	}
 }
 
