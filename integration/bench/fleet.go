@@ -41,7 +41,7 @@ type fleetRun struct {
 }
 
 // measureFleet takes the fleet from nothing to its idling for a while, in which every switch is
-// audited once, and ends its processes.
+// audited once, and ends its processes. A restart stands between.
 func measureFleet(ctx context.Context, r *Run, size FleetSize, idle time.Duration) error {
 	f := &fleetRun{Run: r, fleet: newFleet(size)}
 	defer f.end()
@@ -54,7 +54,13 @@ func measureFleet(ctx context.Context, r *Run, size FleetSize, idle time.Duratio
 	if err := f.addPorts(ctx); err != nil {
 		return fmt.Errorf("add ports: %w", err)
 	}
-	return f.idle(ctx, idle)
+	if err := f.idle(ctx, "idle, with audits", idle, nil); err != nil {
+		return err
+	}
+	if err := f.warmStart(ctx); err != nil {
+		return fmt.Errorf("warm start: %w", err)
+	}
+	return f.idle(ctx, "idle", idle/2, AtMost(2))
 }
 
 // begin starts etcd, weighs a controller with nothing to do, and loads etcd.
@@ -107,11 +113,11 @@ func (f *fleetRun) startEtcd(ctx context.Context) error {
 }
 
 // startController returns once it has read etcd.
-func (f *fleetRun) startController(ctx context.Context) error {
+func (f *fleetRun) startController(ctx context.Context, more ...string) error {
 	var err error
-	f.controller, err = start("the controller", f.Binary, nil, "controller", "--name", "fleet", "--log-level", "error",
-		"--listen-openflow", f.openflow, "--listen-api", f.api, "--etcd-endpoints", f.endpoint,
-		"--counter-interval", "0", "--data-dir", f.dir)
+	args := []string{"controller", "--name", "fleet", "--log-level", "error", "--counter-interval", "0",
+		"--listen-openflow", f.openflow, "--listen-api", f.api, "--etcd-endpoints", f.endpoint, "--data-dir", f.dir}
+	f.controller, err = start("the controller", f.Binary, nil, append(args, more...)...)
 	if err != nil {
 		return err
 	}
@@ -200,6 +206,41 @@ func (f *fleetRun) coldStart(ctx context.Context) error {
 		{Name: "refused", Value: float64(counts.Refused), Bound: Exactly(0)},
 	}}
 	return f.Done(result)
+}
+
+// warmStart measures a restart where every switch holds the right flows already: none may
+// change. This controller audits no switch while it is measured.
+func (f *fleetRun) warmStart(ctx context.Context) error {
+	f.Step("warm start")
+	before, err := f.switches.ask(fleetRequest{})
+	if err != nil {
+		return err
+	}
+	head, err := f.client.Get(ctx, "none")
+	if err != nil {
+		return err
+	}
+	f.controller.stop()
+	began := time.Now()
+	if err := f.startController(ctx, "--audit-interval", "24h"); err != nil {
+		return err
+	}
+	if err := f.realized(ctx, head.Header.Revision); err != nil {
+		return err
+	}
+	took := time.Since(began)
+	after, err := f.switches.ask(fleetRequest{})
+	if err != nil {
+		return err
+	}
+	peak, err := f.controller.status("VmHWM")
+	if err != nil {
+		return err
+	}
+	return f.Done(Result{Params: f.params("warm start"), Series: NewSeries("s", []float64{took.Seconds()}), Facts: []Fact{
+		{Name: "flow mods sent", Value: float64(after.mods() - before.mods()), Bound: Exactly(0)},
+		{Name: "peak of resident memory", Value: peak / (1 << 20), Unit: "MiB"},
+	}})
 }
 
 func (f *fleetRun) params(what string) map[string]any {
@@ -307,9 +348,9 @@ func difference(before, after *fleetCounts, own int, took time.Duration) added {
 	return a
 }
 
-// idle measures what the controller costs when nothing changes.
-func (f *fleetRun) idle(ctx context.Context, long time.Duration) error {
-	f.Step("idling for %v", long)
+// idle measures what the controller costs when nothing changes; most bounds its share of a core.
+func (f *fleetRun) idle(ctx context.Context, what string, long time.Duration, most *Bound) error {
+	f.Step("%s, for %v", what, long)
 	select {
 	case <-time.After(long / 5): // what was under way ends
 	case <-ctx.Done():
@@ -334,8 +375,8 @@ func (f *fleetRun) idle(ctx context.Context, long time.Duration) error {
 	if err != nil {
 		return err
 	}
-	return f.Done(Result{Params: f.params("idle"), Series: NewSeries("% of a core", []float64{share}), Facts: []Fact{
-		{Name: "processor when idle", Value: share, Unit: "% of a core", Bound: AtMost(2)},
+	return f.Done(Result{Params: f.params(what), Series: NewSeries("% of a core", []float64{share}), Facts: []Fact{
+		{Name: "processor when idle", Value: share, Unit: "% of a core", Bound: most},
 		{Name: "resident memory", Value: resident / (1 << 20), Unit: "MiB"},
 		{Name: "resident memory of an empty controller", Value: f.empty / (1 << 20), Unit: "MiB"},
 		{Name: "resident memory a port", Value: (resident - f.empty) / 1024 / float64(len(f.ports)), Unit: "KiB", Bound: AtMost(3)},
