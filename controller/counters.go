@@ -71,10 +71,10 @@ func (a *accounts) read(f *openflow.FlowStats) {
 		at.fell = true // the word that the former flow is gone may be on its way: wait for it
 		return
 	}
-	if fell {
+	if at.fell { // no word came
 		at.base.add(at.last)
+		at.fell = false
 	}
-	at.fell = false
 	a.dirty = a.dirty || at.last != now
 	at.last = now
 }
