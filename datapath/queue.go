@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
 	"sync"
 	"time"
 )
@@ -80,6 +81,9 @@ func (q *queue) putReply(encode func(b []byte) []byte) error {
 func (q *queue) append(encode func(b []byte) []byte) error {
 	if q.closed != nil {
 		return q.closed
+	}
+	if len(q.pending) > chunk && cap(q.pending) < q.limit+chunk {
+		q.pending = slices.Grow(q.pending, q.limit+chunk-len(q.pending)) // at once, not little by little
 	}
 	q.pending = encode(q.pending)
 	select {
