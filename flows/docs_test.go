@@ -102,7 +102,7 @@ func exits(t Table) string {
 func fieldNames(list []of.Field) string {
 	var names []string
 	for _, f := range list {
-		names = append(names, f.String())
+		names = append(names, strings.TrimSuffix(f.String(), "_oxm")) // as matches name it
 	}
 	slices.Sort(names)
 	return strings.Join(slices.Compact(names), ", ")

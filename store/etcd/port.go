@@ -310,15 +310,3 @@ func portRemoval(p *store.Item[store.Port]) []clientv3.Op {
 	}
 	return ops
 }
-
-// FindPort is the key of the port of that name in a network, on whatever host it is.
-func (c *Client) FindPort(ctx context.Context, n store.NetworkName, name string) (store.Key, error) {
-	alloc, _, err := c.Get(ctx, store.AllocKey(allocPorts, n.Tenant, n.Network, name))
-	if err != nil {
-		return store.Key{}, err
-	}
-	if alloc == nil {
-		return store.Key{}, fmt.Errorf("port %s/%s: %w: no such port: see sluice port list", n, name, ErrNotFound)
-	}
-	return store.ParseKey(store.Prefix + alloc.(*store.Alloc).Owner)
-}
