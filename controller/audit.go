@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"hash/fnv"
+	"math/rand/v2"
 	"time"
 
 	"sluice/datapath"
@@ -11,10 +12,10 @@ import (
 	"sluice/flows"
 )
 
-// wholeAudit is which of a switch's audits compares every flow with what it should be, though
-// the switch holds what was found right before and has been sent nothing since: should a
-// change ever fail to mark a slice, this one finds it.
-const wholeAudit = 10
+// wholeAudits is one of how many audits compares every flow with what it should be, though the
+// switch holds what was found right before and has been sent nothing since: should a change
+// ever fail to mark a slice, such an audit finds it. Chance spreads them over the hosts.
+const wholeAudits = 10
 
 // auditIfRoom audits, and says when to do so again. It does not wait for its turn among the
 // resyncs: what changes on this host meanwhile would wait with it.
@@ -47,7 +48,7 @@ func (s *session) audit(ctx context.Context) error {
 // unchanged tells whether the switch still holds the flows that were last found right. It
 // neither compiles nor compares them.
 func (s *session) unchanged(ctx context.Context) (bool, error) {
-	if s.verified == nil || s.looks+1 >= wholeAudit || !s.host.idle() {
+	if s.verified == nil || rand.IntN(wholeAudits) == 0 || !s.host.idle() {
 		return false, nil
 	}
 	var installed flows.Fingerprint
@@ -58,7 +59,6 @@ func (s *session) unchanged(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("host %s: read flows: %w", s.host.name, err)
 	}
-	s.looks++
 	return installed == *s.verified, nil
 }
 

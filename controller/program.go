@@ -173,7 +173,7 @@ func (s *session) diff(ctx context.Context, p plan, dump *datapath.Dump) (flows.
 	}
 	mods, err := p.flows.Mods()
 	if err == nil && p.cookies == nil && mods.Len() == 0 {
-		s.verified, s.looks = &installed, 0
+		s.verified = &installed
 	}
 	return mods, err
 }

@@ -29,7 +29,6 @@ type session struct {
 	over chan struct{} // closed when nothing of the session runs any more
 
 	verified *flows.Fingerprint // of the flows that were last found right; nil: changed since
-	looks    int                // audits since, that compared no more than the fingerprint
 	orphaned time.Time          // since when its host has had no master; zero: it has one
 
 	mu     sync.Mutex
