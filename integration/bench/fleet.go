@@ -40,8 +40,8 @@ type fleetRun struct {
 	empty            float64 // bytes that a controller without a cluster takes
 }
 
-// measureFleet takes the fleet from nothing to its idling for a while, in which every switch is
-// audited once, and ends its processes. A restart stands between.
+// measureFleet takes the fleet from nothing to its idling, restarts its controller, and ends its
+// processes. idle is long enough for every switch to be audited once.
 func measureFleet(ctx context.Context, r *Run, size FleetSize, idle time.Duration) error {
 	f := &fleetRun{Run: r, fleet: newFleet(size)}
 	defer f.end()
@@ -54,13 +54,13 @@ func measureFleet(ctx context.Context, r *Run, size FleetSize, idle time.Duratio
 	if err := f.addPorts(ctx); err != nil {
 		return fmt.Errorf("add ports: %w", err)
 	}
-	if err := f.idle(ctx, "idle, with audits", idle, nil); err != nil {
+	if err := f.idle(ctx, "idle, with audits", idle, idle, nil); err != nil {
 		return err
 	}
 	if err := f.warmStart(ctx); err != nil {
 		return fmt.Errorf("warm start: %w", err)
 	}
-	return f.idle(ctx, "idle", idle/2, AtMost(2))
+	return f.idle(ctx, "idle", idle/5, idle/2, AtMost(2))
 }
 
 // begin starts etcd, weighs a controller with nothing to do, and loads etcd.
@@ -348,11 +348,12 @@ func difference(before, after *fleetCounts, own int, took time.Duration) added {
 	return a
 }
 
-// idle measures what the controller costs when nothing changes; most bounds its share of a core.
-func (f *fleetRun) idle(ctx context.Context, what string, long time.Duration, most *Bound) error {
-	f.Step("%s, for %v", what, long)
+// idle measures for so long, after what was under way has settled, what the controller costs
+// when nothing changes; most bounds its share of a core.
+func (f *fleetRun) idle(ctx context.Context, what string, settle, long time.Duration, most *Bound) error {
+	f.Step("%s, for %v", what, settle+long)
 	select {
-	case <-time.After(long / 5): // what was under way ends
+	case <-time.After(settle):
 	case <-ctx.Done():
 		return ctx.Err()
 	}
