@@ -1,6 +1,7 @@
 package flows
 
 import (
+	"errors"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -123,29 +124,91 @@ func TestComparisonOfUnreadableFlow(t *testing.T) {
 	}
 }
 
-// BenchmarkComparison is BenchmarkDiff with the installed flows as bytes.
-func BenchmarkComparison(b *testing.B) {
+// BenchmarkResync takes a host's flows from a switch's reply to the mods, which are none: by
+// decoding all and Diff, and by a Comparison of bytes. Compiling is not counted.
+func BenchmarkResync(b *testing.B) {
 	s := manyTenants(1000)
-	list, _ := compileHost(s, switchOf(s, "h1"))
-	var installed []of.WireFlow
-	for i := range list {
-		_, w := list[i].AppendWire(nil)
-		installed = append(installed, w)
-	}
-	b.ReportAllocs()
-	for b.Loop() {
-		c := NewComparison(len(list))
-		for i := range list {
-			c.Want(list[i])
-		}
-		for i := range installed {
-			if err := c.Have(&installed[i]); err != nil {
-				b.Fatal(err)
+	desired, _ := compileHost(s, switchOf(s, "h1"))
+	reply := replyOf(desired)
+	run := func(name string, resync func() Mods) {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if n := resync().Len(); n != 0 {
+					b.Fatalf("%d mods", n)
+				}
 			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(len(desired)), "ns/flow")
+		})
+	}
+	run("decoded", func() Mods { return Diff(decoded(b, reply), desired) })
+	run("bytes", func() Mods {
+		c := NewComparison(len(desired))
+		for i := range desired {
+			c.Want(desired[i])
 		}
-		if m, err := c.Mods(); err != nil || m.Len() != 0 {
-			b.Fatalf("%d mods, %v", m.Len(), err)
+		return read(b, c, reply)
+	})
+}
+
+// replyOf is a switch's reply that holds the flows, in messages of less than 64 KiB.
+func replyOf(list []of.Flow) (parts [][]byte) {
+	const most = 60 << 10
+	for len(list) > 0 {
+		part := of.AppendFlowStatsReply(nil, 1, true)
+		for len(list) > 0 && len(part) < most {
+			part = of.AppendFlowStats(part, &of.FlowStats{Flow: list[0]})
+			list = list[1:]
+		}
+		parts = append(parts, of.EndMessage(part, 0))
+	}
+	return parts
+}
+
+func decoded(t testing.TB, reply [][]byte) (list []of.Flow) {
+	for _, part := range reply {
+		_, err := of.DecodeFlowStats(part, func(f *of.FlowStats) bool {
+			list = append(list, f.Flow)
+			return true
+		})
+		if err != nil {
+			t.Fatal(err)
 		}
 	}
-	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(len(list)), "ns/flow")
+	return list
+}
+
+func read(t testing.TB, c *Comparison, reply [][]byte) Mods {
+	for _, part := range reply {
+		var unread error
+		_, err := of.DecodeWireFlows(part, func(w *of.WireFlow) bool {
+			unread = c.Have(w)
+			return unread == nil
+		})
+		if err = errors.Join(err, unread); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m, err := c.Mods()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// A reply of compiled flows asks for nothing, by bytes as decoded.
+func TestResyncOfAReply(t *testing.T) {
+	s := manyTenants(50)
+	list, _ := compileHost(s, switchOf(s, "h1"))
+	reply := replyOf(list)
+	if len(reply) < 2 || len(decoded(t, reply)) != len(list) {
+		t.Fatalf("%d parts", len(reply))
+	}
+	c := NewComparison(0)
+	for _, f := range list {
+		c.Want(f)
+	}
+	if m := read(t, c, reply); m.Len() != 0 {
+		t.Errorf("%d mods", m.Len())
+	}
 }
