@@ -65,7 +65,8 @@ type Controller struct {
 	hosts    map[string]*host
 	unknown  map[store.DatapathID]int // sessions by datapath id that no host has
 	seen     []seen                   // revisions not yet realized, oldest first
-	unplaced []store.Problem          // tenants for which no gateway host fits
+	doubts   doubts                   // tenants whose gateway is to be looked at
+	unplaced map[string]store.Problem // by tenant: no gateway host fits
 }
 
 // New makes a controller; Run starts it.
@@ -80,7 +81,9 @@ func New(o Options) (*Controller, error) {
 		state:     store.NewState(),
 		hosts:     map[string]*host{},
 		unknown:   map[store.DatapathID]int{},
+		unplaced:  map[string]store.Problem{},
 	}
+	c.doubts.noteAll()
 	c.report.excepted = map[string]*store.StatusHost{}
 	set, err := metrics.New(o.Registry, c.snapshot)
 	if err != nil {

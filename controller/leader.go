@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"errors"
+	"maps"
 	"time"
 
 	"sluice/store"
@@ -41,6 +42,9 @@ func (c *Controller) lead(ctx context.Context) error {
 				return nil
 			}
 			leading = now
+			c.mu.Lock()
+			c.doubts.noteAll() // while another led, nobody here looked
+			c.mu.Unlock()
 			c.opts.Log.Info("leadership", "leading", leading)
 		case <-changed:
 		case <-c.freed:
@@ -58,13 +62,12 @@ func (c *Controller) lead(ctx context.Context) error {
 // placeGateways writes the gateways that are missing. A conflict means that somebody was
 // faster: the next change shows what they wrote.
 func (c *Controller) placeGateways(ctx context.Context) {
-	c.mu.RLock()
-	placements, problems := place(c.state)
-	c.mu.RUnlock()
 	c.mu.Lock()
-	c.unplaced = problems
+	doubts := c.doubts.take()
+	placements, problems := place(c.state, doubts)
+	c.noteUnplaced(doubts, problems)
 	c.mu.Unlock()
-	for _, p := range placements {
+	for i, p := range placements {
 		gateway := p.gateway
 		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 		_, err := c.opts.Store.PutIf(ctx, store.GatewayKey(p.tenant), &gateway, p.modified, 0)
@@ -74,9 +77,31 @@ func (c *Controller) placeGateways(ctx context.Context) {
 		}
 		if err != nil {
 			c.opts.Log.Warn("cannot place a gateway, trying again", "tenant", p.tenant, "err", err)
+			c.doubt(placements[i:])
 			return
 		}
 		c.opts.Log.Info("gateway placed", "tenant", p.tenant, "host", gateway.Active, "why", gateway.Why)
+	}
+}
+
+// noteUnplaced keeps the problems of tenants that were in doubt.
+func (c *Controller) noteUnplaced(d doubts, problems map[string]store.Problem) {
+	if d.all {
+		c.unplaced = problems
+		return
+	}
+	for tenant := range d.tenants {
+		delete(c.unplaced, tenant)
+	}
+	maps.Copy(c.unplaced, problems)
+}
+
+// doubt keeps placements that were not written for the next try.
+func (c *Controller) doubt(placements []placement) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, p := range placements {
+		c.doubts.note(p.tenant)
 	}
 }
 

@@ -2,6 +2,9 @@ package controller
 
 import (
 	"fmt"
+	"iter"
+	"maps"
+	"slices"
 
 	"sluice/store"
 )
@@ -13,13 +16,54 @@ type placement struct {
 	modified store.Revision // of the gateway that it replaces; 0: none
 }
 
-// place chooses a gateway host for each tenant that needs one. A tenant whose gateway host
-// exists and fits its policy keeps it: moving one is a decision, not a side effect.
-func place(s *store.State) ([]placement, []store.Problem) {
-	load := newLoads(s)
+// doubts are the tenants that may lack a gateway, or have an impossible one. all stands for
+// every tenant; it is so until somebody leads.
+type doubts struct {
+	all     bool
+	tenants map[string]struct{}
+}
+
+func (d *doubts) note(tenant string) {
+	if d.all {
+		return
+	}
+	if d.tenants == nil {
+		d.tenants = map[string]struct{}{}
+	}
+	d.tenants[tenant] = struct{}{}
+}
+
+func (d *doubts) noteAll() { *d = doubts{all: true} }
+
+// take hands out the doubts.
+func (d *doubts) take() doubts {
+	taken := *d
+	*d = doubts{}
+	return taken
+}
+
+// of walks the tenants in doubt that exist, sorted by name.
+func (d doubts) of(s *store.State) iter.Seq[*store.Item[store.Tenant]] {
+	if d.all {
+		return s.Tenants()
+	}
+	return func(yield func(*store.Item[store.Tenant]) bool) {
+		for _, name := range slices.Sorted(maps.Keys(d.tenants)) {
+			if tenant := s.Tenant(name); tenant != nil && !yield(tenant) {
+				return
+			}
+		}
+	}
+}
+
+// place chooses a gateway host for each tenant in doubt that needs one. A tenant whose
+// gateway host exists and fits its policy keeps it: moving one is a decision, not a side
+// effect. What it costs grows with the tenants in doubt and not with all.
+func place(s *store.State, d doubts) ([]placement, map[string]store.Problem) {
+	load := loads{s: s, chosen: map[string]int{}}
 	var placements []placement
-	var problems []store.Problem
-	for tenant := range s.Tenants() {
+	problems := map[string]store.Problem{}
+	for tenant := range d.of(s) {
 		name := tenant.Key.Tenant
 		current := s.Gateway(name)
 		if current != nil && fits(s, tenant, current.Value.Active) {
@@ -27,7 +71,7 @@ func place(s *store.State) ([]placement, []store.Problem) {
 		}
 		host, why, problem := load.choose(tenant)
 		if problem != "" {
-			problems = append(problems, store.Problem{Object: tenant.Key.Short(), Text: problem})
+			problems[name] = store.Problem{Object: tenant.Key.Short(), Text: problem}
 			continue
 		}
 		p := placement{tenant: name, gateway: store.Gateway{Active: host, Epoch: 1, Why: why}}
@@ -52,29 +96,26 @@ func fits(s *store.State, tenant *store.Item[store.Tenant], host string) bool {
 	return tenant.Value.Gateway == host
 }
 
-// loads count tenants per gateway-capable host.
+// loads count tenants per gateway-capable host, with those that were chosen just now.
 type loads struct {
 	s       *store.State
-	hosts   []*store.Item[store.Host]
-	tenants map[string]int
-	central string // the host that central tenants share already
+	chosen  map[string]int
+	central string // the host that central tenants share, once one was looked for
 }
 
-func newLoads(s *store.State) *loads {
-	l := &loads{s: s, tenants: map[string]int{}}
-	for h := range s.Hosts() {
-		if h.Value.Gateway {
-			l.hosts = append(l.hosts, h)
-		}
+// centralHost is the host that central tenants share already, else the lightest.
+func (l *loads) centralHost() string {
+	if l.central != "" {
+		return l.central
 	}
-	for g := range s.Gateways() {
-		l.tenants[g.Value.Active]++
-		t := s.Tenant(g.Key.Tenant)
-		if t != nil && t.Value.Gateway == store.GatewayCentral && fits(s, t, g.Value.Active) {
+	l.central = l.lightest()
+	for t := range l.s.Tenants() {
+		g := l.s.Gateway(t.Key.Tenant)
+		if t.Value.Gateway == store.GatewayCentral && g != nil && fits(l.s, t, g.Value.Active) {
 			l.central = g.Value.Active
 		}
 	}
-	return l
+	return l.central
 }
 
 // choose returns a host and why, or the problem in the tenant's words.
@@ -83,10 +124,7 @@ func (l *loads) choose(tenant *store.Item[store.Tenant]) (host, why, problem str
 	case store.GatewayAuto, "":
 		host, why = l.lightest(), "auto: the fewest tenants for its weight"
 	case store.GatewayCentral:
-		if l.central == "" {
-			l.central = l.lightest()
-		}
-		host, why = l.central, "central: the host that all central tenants share"
+		host, why = l.centralHost(), "central: the host that all central tenants share"
 	default:
 		if !fits(l.s, tenant, policy) {
 			return "", "", fmt.Sprintf("gateway host %s is not registered as one: start its agent with --gateway, or choose another host", policy)
@@ -96,7 +134,7 @@ func (l *loads) choose(tenant *store.Item[store.Tenant]) (host, why, problem str
 	if host == "" {
 		return "", "", "no gateway host is registered: start an agent with --gateway"
 	}
-	l.tenants[host]++
+	l.chosen[host]++
 	return host, why, ""
 }
 
@@ -104,9 +142,12 @@ func (l *loads) choose(tenant *store.Item[store.Tenant]) (host, why, problem str
 // name among equals, and any that is registered if none is live.
 func (l *loads) lightest() string {
 	best, bestLoad, bestLive := "", 0.0, false
-	for _, h := range l.hosts {
+	for h := range l.s.Hosts() {
+		if !h.Value.Gateway {
+			continue
+		}
 		name := h.Key.Host
-		load := float64(l.tenants[name]+1) / float64(max(h.Value.Weight, 1))
+		load := float64(l.s.ActiveVia(name)+l.chosen[name]+1) / float64(max(h.Value.Weight, 1))
 		live := l.s.LiveHost(name) != nil
 		if best == "" || live && !bestLive || live == bestLive && load < bestLoad {
 			best, bestLoad, bestLive = name, load, live

@@ -2,6 +2,8 @@ package controller
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 
@@ -82,13 +84,17 @@ func TestPlace(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			placements, problems := place(cluster(t, tt.cluster...))
+			placements, unplaced := place(cluster(t, tt.cluster...), doubts{all: true})
 			var got []string
 			for _, p := range placements {
 				got = append(got, fmt.Sprintf("%s %s %d", p.tenant, p.gateway.Active, p.gateway.Epoch))
 			}
 			if diff := cmp.Diff(tt.want, got); diff != "" {
 				t.Errorf("placements (-want +got):\n%s", diff)
+			}
+			var problems []store.Problem
+			for _, tenant := range slices.Sorted(maps.Keys(unplaced)) {
+				problems = append(problems, unplaced[tenant])
 			}
 			if len(problems) != len(tt.problems) {
 				t.Fatalf("problems %v, want %v", problems, tt.problems)
@@ -99,6 +105,49 @@ func TestPlace(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// What a change of one tenant costs must not grow with the others: only those in doubt are
+// looked at.
+func TestPlaceLooksOnlyAtTenantsInDoubt(t *testing.T) {
+	s := cluster(t, "host h1 gateway=true weight=1 live=true", "host h2 gateway=true weight=1 live=true",
+		"tenant a auto", "tenant b auto", "tenant c h9", "tenant d h1", "gateway a h1")
+	var d doubts
+	for _, tenant := range []string{"a", "d", "gone"} {
+		d.note(tenant)
+	}
+	var looked []string
+	for tenant := range d.of(s) {
+		looked = append(looked, tenant.Key.Tenant)
+	}
+	if diff := cmp.Diff([]string{"a", "d"}, looked); diff != "" {
+		t.Errorf("looked at (-want +got):\n%s", diff)
+	}
+	placements, problems := place(s, d)
+	if len(placements) != 1 || placements[0].tenant != "d" || len(problems) != 0 {
+		t.Errorf("placements %v, problems %v: want d's alone", placements, problems)
+	}
+	if d.take(); len(d.tenants) != 0 {
+		t.Errorf("doubts %v stay after they were taken", d)
+	}
+	d.noteAll()
+	d.note("a")
+	if !d.all || len(d.tenants) != 0 {
+		t.Errorf("doubts %v: one more tenant is no more than all", d)
+	}
+}
+
+// The load of a gateway host is kept as gateways come, move and go.
+func TestPlaceCountsTheGatewaysThatThereAre(t *testing.T) {
+	s := cluster(t, "host h1 gateway=true weight=1 live=true", "host h2 gateway=true weight=1 live=true",
+		"tenant a auto", "tenant b auto", "gateway a h1", "gateway a h2", "gateway b h2", "tenant c auto")
+	if h1, h2 := s.ActiveVia("h1"), s.ActiveVia("h2"); h1 != 0 || h2 != 2 {
+		t.Errorf("tenants via h1, h2: %d, %d, want 0, 2", h1, h2)
+	}
+	s.Apply(store.Batch{Revision: 100, Events: []store.Event{{Key: store.GatewayKey("b")}}})
+	if got := s.ActiveVia("h2"); got != 1 {
+		t.Errorf("tenants via h2 after one went: %d, want 1", got)
 	}
 }
 

@@ -113,7 +113,7 @@ func (c *Controller) Problems() []store.Problem {
 }
 
 func (c *Controller) problemsLocked() []store.Problem {
-	list := slices.Clone(c.unplaced)
+	list := slices.Collect(maps.Values(c.unplaced))
 	for _, h := range c.hosts {
 		h.mu.Lock()
 		for _, t := range h.troubles {

@@ -93,8 +93,13 @@ func (c *Controller) wakeOthers(changes []store.Change) {
 			controllers = true
 		case store.KindHost:
 			hosts, placing = true, true
-		case store.KindLiveHost, store.KindTenant, store.KindGateway:
+			c.doubts.noteAll()
+		case store.KindLiveHost:
 			placing = true
+			c.doubts.noteAll()
+		case store.KindTenant, store.KindGateway:
+			placing = true
+			c.doubts.note(change.Key.Tenant)
 		}
 	}
 	if controllers {

@@ -181,6 +181,11 @@ func (a *application) leave(p *Item[Port], host string, network NetworkName) {
 }
 
 func (a *application) indexGateway(g *Item[Gateway], add bool) {
+	if add {
+		a.activeVia[g.Value.Active]++
+	} else if a.activeVia[g.Value.Active]--; a.activeVia[g.Value.Active] == 0 {
+		delete(a.activeVia, g.Value.Active)
+	}
 	for _, host := range append([]string{g.Value.Active}, g.Value.Draining...) {
 		if add {
 			addTo(a.tenantsVia, host, g.Key.Tenant)

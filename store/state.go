@@ -59,6 +59,7 @@ type State struct {
 	members    map[NetworkName]*members            // network -> its ports
 	networksOn map[string]map[NetworkName]struct{} // host -> networks with a port there
 	tenantsVia map[string]map[string]struct{}      // host -> tenants that it is a gateway of
+	activeVia  map[string]int                      // host -> tenants whose gateway it is now
 
 	tenantNumbers  claims[uint32, Tenant]
 	networkNumbers claims[uint32, Network]
@@ -89,6 +90,7 @@ func NewState() *State {
 		members:    map[NetworkName]*members{},
 		networksOn: map[string]map[NetworkName]struct{}{},
 		tenantsVia: map[string]map[string]struct{}{},
+		activeVia:  map[string]int{},
 
 		tenantNumbers:  newClaims[uint32, Tenant](),
 		networkNumbers: newClaims[uint32, Network](),
@@ -227,6 +229,9 @@ func (s *State) TenantPresent(host, tenant string) bool {
 func (s *State) TenantsVia(host string) []string {
 	return slices.Sorted(maps.Keys(s.tenantsVia[host]))
 }
+
+// ActiveVia counts the tenants whose gateway is at a host now, without those that it drains.
+func (s *State) ActiveVia(host string) int { return s.activeVia[host] }
 
 // HostsGone are hosts that have ports though they are not registered, sorted: they were
 // deleted and their ports are not cleared yet.
