@@ -44,37 +44,30 @@ func (c *session) bundleControl(xid uint32, message []byte) {
 		c.refuse(errBadLength, message)
 		return
 	}
-	mods, open := c.bundles[b.Bundle]
-	switch b.Step {
-	case openflow.BundleOpen:
-		delete(c.bundles, b.Bundle)
-		if open {
-			c.refuse(bundleError(bundleBadID), message)
-			return
-		}
-		c.bundles[b.Bundle] = nil
-	case openflow.BundleCommit:
-		delete(c.bundles, b.Bundle)
-		if !open {
-			c.refuse(bundleError(bundleBadID), message)
-			return
-		}
-		if !c.commit(mods) {
-			c.refuse(bundleError(bundleMessageFailed), message)
-			return
-		}
-	case openflow.BundleDiscard:
-		delete(c.bundles, b.Bundle)
-		if !open {
-			c.refuse(bundleError(bundleBadID), message)
-			return
-		}
-	default:
-		c.refuse(bundleError(bundleBadType), message)
+	if refusal := c.step(b); refusal != nil {
+		c.refuse(refusal, message)
 		return
 	}
 	b.Step++ // each step's reply follows it
 	c.send(func(out []byte) []byte { return openflow.AppendBundleControl(out, xid, b) })
+}
+
+// step opens, commits or discards a bundle. Whatever comes of it, a bundle that was open before
+// is gone; to close one is not supported.
+func (c *session) step(b openflow.BundleControl) *openflow.Error {
+	messages, open := c.bundles[b.Bundle]
+	delete(c.bundles, b.Bundle)
+	switch {
+	case b.Step != openflow.BundleOpen && b.Step != openflow.BundleCommit && b.Step != openflow.BundleDiscard:
+		return bundleError(bundleBadType)
+	case open == (b.Step == openflow.BundleOpen):
+		return bundleError(bundleBadID)
+	case b.Step == openflow.BundleOpen:
+		c.bundles[b.Bundle] = nil
+	case b.Step == openflow.BundleCommit && !c.commit(messages):
+		return bundleError(bundleMessageFailed)
+	}
+	return nil
 }
 
 // bundleAdd keeps a flow mod for the commit. As in Open vSwitch a bundle that was not opened is
