@@ -141,8 +141,8 @@ func BenchmarkResync(b *testing.B) {
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(len(desired)), "ns/flow")
 		})
 	}
-	run("decoded", func() Mods { return Diff(decoded(b, reply), desired) })
-	run("bytes", func() Mods {
+	run("way=decoded", func() Mods { return Diff(decoded(b, reply), desired) })
+	run("way=bytes", func() Mods {
 		c := NewComparison(len(desired))
 		for i := range desired {
 			c.Want(desired[i])
