@@ -5,6 +5,8 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"sluice/datapath/openflow"
 )
 
@@ -69,4 +71,42 @@ func TestWireFlow(t *testing.T) {
 			t.Errorf("%s reads back as %s, %v", &flows[i], &got, err)
 		}
 	}
+}
+
+// FuzzDecodeWireFlows holds that flows read as bytes and decoded one by one are those that
+// DecodeFlowStats reads, from anything that a switch may send.
+func FuzzDecodeWireFlows(f *testing.F) {
+	reply := openflow.AppendFlowStatsReply(nil, 1, true)
+	for _, x := range modelled(f) {
+		one := openflow.AppendFlowStatsReply(nil, 1, false)
+		one = openflow.AppendFlowStats(one, &openflow.FlowStats{Flow: x, Packets: 3})
+		f.Add(openflow.EndMessage(one, 0))
+		reply = openflow.AppendFlowStats(reply, &openflow.FlowStats{Flow: x})
+	}
+	f.Add(openflow.EndMessage(reply, 0))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		b = framed(b, openflow.TypeMultipartReply)
+		var want, got []openflow.Flow
+		wantMore, wantErr := openflow.DecodeFlowStats(b, func(f *openflow.FlowStats) bool {
+			want = append(want, f.Flow)
+			return true
+		})
+		var unread error
+		gotMore, gotErr := openflow.DecodeWireFlows(b, func(w *openflow.WireFlow) bool {
+			var x openflow.Flow
+			if x, unread = w.Decode(); unread == nil {
+				got = append(got, x)
+			}
+			return unread == nil
+		})
+		if gotErr == nil {
+			gotErr = unread
+		}
+		if (wantErr == nil) != (gotErr == nil) {
+			t.Fatalf("errors %v and %v", wantErr, gotErr)
+		}
+		if diff := cmp.Diff(want, got); diff != "" || wantErr == nil && wantMore != gotMore {
+			t.Fatalf("more %t and %t, flows (-decoded +as bytes):\n%s", wantMore, gotMore, diff)
+		}
+	})
 }
