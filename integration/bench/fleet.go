@@ -51,11 +51,11 @@ func measureFleet(ctx context.Context, r *Run, size FleetSize, idle time.Duratio
 	if err := f.coldStart(ctx); err != nil {
 		return fmt.Errorf("cold start: %w", err)
 	}
-	if err := f.addPorts(ctx); err != nil {
-		return fmt.Errorf("add ports: %w", err)
-	}
 	if err := f.idle(ctx, "idle, with audits", idle, idle, nil); err != nil {
 		return err
+	}
+	if err := f.addPorts(ctx); err != nil {
+		return fmt.Errorf("add ports: %w", err)
 	}
 	if err := f.warmStart(ctx); err != nil {
 		return fmt.Errorf("warm start: %w", err)
@@ -247,44 +247,46 @@ func (f *fleetRun) params(what string) map[string]any {
 	return map[string]any{"hosts": f.Hosts, "tenants": f.Tenants, "ports": len(f.ports), "what": what}
 }
 
-// addPorts adds single ports to networks that span ever more hosts.
+// addPorts adds single ports to networks that span ever more hosts, taking turns.
 func (f *fleetRun) addPorts(ctx context.Context) error {
-	number, nth := len(f.ports), 0
-	var base Series
+	var sides []Side
+	last := make([]added, len(spans)) // by tenant
+	number := len(f.ports)
 	for tenant := range min(len(spans), f.Tenants) {
-		hosts := f.span(tenant)
+		hosts, nth := f.span(tenant), f.span(tenant)
 		if tenant > 0 && hosts == f.span(tenant-1) {
 			break // the fleet has no more
 		}
-		f.Step("single ports in a network of %d hosts", hosts)
-		var samples []float64
-		var last added
-		for range f.Rounds {
-			number++
-			nth++
-			var err error
-			if last, err = f.addPort(ctx, fleetPort{host: 0, tenant: tenant, nth: hosts + nth}, number); err != nil {
-				return err
-			}
-			samples = append(samples, last.took.Seconds()*1000)
-		}
-		series := NewSeries("ms", samples)
-		if tenant == 0 {
-			base = series
-		}
-		if err := f.reportAdded(hosts, last, series, base); err != nil {
+		sides = append(sides, Side{
+			Name: fmt.Sprintf("a port in a network of %d hosts", hosts),
+			Measure: func(ctx context.Context) (float64, error) {
+				number++
+				nth++
+				var err error
+				last[tenant], err = f.addPort(ctx, fleetPort{tenant: tenant, nth: nth}, number)
+				return last[tenant].took.Seconds() * 1000, err
+			},
+		})
+	}
+	samples, err := f.TakeTurns(ctx, sides...)
+	if err != nil {
+		return err
+	}
+	for tenant := range sides {
+		if err := f.reportAdded(f.span(tenant), last[tenant], samples[tenant], samples[0]); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (f *fleetRun) reportAdded(hosts int, a added, series, base Series) error {
+func (f *fleetRun) reportAdded(hosts int, a added, samples, base []float64) error {
 	params := f.params("add a port")
 	params["span"] = hosts
+	reference := NewSeries("ms", base)
 	return f.Done(Result{
-		Params: params, Ratio: series.Median / base.Median, Against: fmt.Sprintf("a network of %d hosts", f.span(0)),
-		Series: series, Reference: &base,
+		Params: params, Ratio: medianRatio(samples, base), Against: fmt.Sprintf("a network of %d hosts", f.span(0)),
+		Series: NewSeries("ms", samples), Reference: &reference,
 		Facts: []Fact{
 			{Name: "hosts that got flow mods", Value: float64(a.hosts), Bound: Exactly(float64(hosts))},
 			{Name: "flow mods", Value: float64(a.mods)},
