@@ -85,6 +85,9 @@ func (s *session) compare(ctx context.Context, dump *datapath.Dump) error {
 }
 
 func (s *session) countDrift(mods flows.Mods) {
+	if mods.Len() > 0 {
+		s.host.drifted(mods)
+	}
 	for kind, list := range map[string][]openflow.Flow{"missing": mods.Add, "extra": mods.Delete, "changed": mods.Modify} {
 		if len(list) > 0 {
 			s.c.metrics.Drift.WithLabelValues(s.host.name, kind).Add(float64(len(list)))

@@ -356,6 +356,9 @@ func TestAuditMendsDrift(t *testing.T) {
 	if n := c.count(t, "sluice_audit_drift_total", "kind=extra"); n < 1 {
 		t.Errorf("no extra flow was counted")
 	}
+	if d := c.Hosts()[0].Drift; d == nil || d.Extra < 1 || d.Last.IsZero() {
+		t.Errorf("the host's status shows drift %+v", d)
+	}
 	b.eventually("audits are quick again", func() bool { return c.count(t, "sluice_audits_total", "how=quick") > 1 })
 	b.ovs.OFCtl("mod-flows", store.BridgeName, "table=0,actions=drop") // one flow or more changes, none comes or goes
 	b.eventually("the changed flows are mended", func() bool { return cmp.Equal(before, b.dump()) })

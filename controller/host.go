@@ -66,6 +66,7 @@ type host struct {
 	missing  []store.Key
 	troubles map[flows.Slice]trouble
 	tables   map[uint8]int // flows by table
+	drift    Drift         // since this controller started
 }
 
 func newHost(name string) *host {
@@ -240,4 +241,14 @@ func (h *host) unexplained(mods flows.Mods) flows.Mods {
 		return len(h.troubles[flows.Slice(f.Cookie)].unserved) > 0
 	})
 	return mods
+}
+
+// drifted notes what an audit found.
+func (h *host) drifted(mods flows.Mods) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.drift.Missing += len(mods.Add)
+	h.drift.Extra += len(mods.Delete)
+	h.drift.Changed += len(mods.Modify)
+	h.drift.Last = time.Now().UTC()
 }

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"time"
 
 	"sluice/datapath/openflow"
 	"sluice/flows"
@@ -25,7 +26,17 @@ type HostStatus struct {
 	DatapathID store.DatapathID `json:"datapathID"`
 	Flows      int              `json:"flows"` // as confirmed by the switch
 	Missing    []string         `json:"missing,omitempty"`
+	Drift      *Drift           `json:"drift,omitempty"` // nil: none since this controller started
 	Problems   store.Problems   `json:"problems,omitempty"`
+}
+
+// Drift is what audits of a host's switch found and mended since this controller started:
+// somebody else wrote to it.
+type Drift struct {
+	Missing int       `json:"missing"` // flows that were gone
+	Extra   int       `json:"extra"`   // flows that were not ours
+	Changed int       `json:"changed"` // flows whose actions were others
+	Last    time.Time `json:"last"`
 }
 
 // ErrNotConnected says that a host's switch has no session with this controller.
@@ -85,6 +96,10 @@ func (c *Controller) hostStatus(name string, h *host) HostStatus {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	status.Connected = h.session != nil
+	if h.drift != (Drift{}) {
+		drift := h.drift
+		status.Drift = &drift
+	}
 	for _, n := range h.tables {
 		status.Flows += n
 	}

@@ -55,6 +55,12 @@ func writeStatus(w io.Writer, st api.Status) {
 			fmt.Fprintf(w, "\n%s %s: its switch lacks the interface of %s: attach it again, or detach it\n", p.bad("Host"), h.Name, strings.TrimPrefix(key, store.Prefix))
 		}
 	}
+	for _, h := range st.Hosts {
+		if d := h.Drift; d != nil {
+			fmt.Fprintf(w, "\n%s %s: somebody else wrote to its switch: %d flows missing, %d extra, %d changed, mended, last at %s\n",
+				p.bad("Host"), h.Name, d.Missing, d.Extra, d.Changed, d.Last.Format("2006-01-02 15:04:05Z"))
+		}
+	}
 	for _, id := range st.Unknown {
 		fmt.Fprintf(w, "\n%s %s: it dialled in and belongs to no host: start sluice agent beside it\n", p.bad("Unknown switch"), id)
 	}
