@@ -29,6 +29,7 @@ type exchange struct {
 	count uint32
 
 	replies chan reply
+	spare   chan []byte   // buffers of replies that were read, for those to come
 	failed  chan struct{} // wakes the caller after an error was recorded
 	gone    chan struct{} // closed when the caller takes no more replies
 
@@ -44,7 +45,7 @@ func (s *Switch) begin(count int) (*exchange, error) {
 	}
 	x := &exchange{
 		s: s, count: uint32(count),
-		replies: make(chan reply, repliesAhead), failed: make(chan struct{}, 1), gone: make(chan struct{}),
+		replies: make(chan reply, repliesAhead), spare: make(chan []byte, repliesAhead), failed: make(chan struct{}, 1), gone: make(chan struct{}),
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -108,6 +109,26 @@ func (x *exchange) deliver(xid uint32, message []byte, patience time.Duration) {
 	case <-x.s.life.Done():
 	case <-timer.C:
 		x.breakOff(errSlowCaller)
+	}
+}
+
+// buffer is room for a reply, if possible that of an earlier one.
+func (x *exchange) buffer(length uint16) []byte {
+	select {
+	case b := <-x.spare:
+		if cap(b) >= int(length) {
+			return b[:length]
+		}
+	default:
+	}
+	return make([]byte, length)
+}
+
+// release gives the buffer of a reply back.
+func (x *exchange) release(b []byte) {
+	select {
+	case x.spare <- b:
+	default:
 	}
 }
 

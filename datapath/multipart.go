@@ -158,7 +158,8 @@ func (s *Switch) multipart(ctx context.Context, count int, request func(b []byte
 	return x.collect(ctx, 0, request, part)
 }
 
-// collect reads the replies to the requests of which that many are sent already.
+// collect reads the replies to the requests of which that many are sent already. A reply that
+// part was given is overwritten by a later one.
 func (x *exchange) collect(ctx context.Context, sent int, request func(b []byte, xid uint32, at int) []byte, part decodePart) (at int, err error) {
 	count := int(x.count)
 	finished := make([]bool, count)
@@ -177,6 +178,7 @@ func (x *exchange) collect(ctx context.Context, sent int, request func(b []byte,
 			continue
 		}
 		more, stop, err := part(r.message)
+		x.release(r.message)
 		if err == nil && finished[r.at] {
 			err = fmt.Errorf("%w: a multipart reply goes on after its last part", openflow.ErrMalformed)
 		}

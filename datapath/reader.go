@@ -158,7 +158,7 @@ func (s *Switch) handleReply(h openflow.Header) error {
 	case x == nil:
 		return s.skip(h)
 	}
-	message, err := s.readInto(make([]byte, h.Length))
+	message, err := s.readInto(x.buffer(h.Length))
 	if err != nil {
 		return err
 	}
