@@ -1,6 +1,8 @@
 package fake
 
 import (
+	"iter"
+	"maps"
 	"slices"
 	"time"
 	"unique"
@@ -148,21 +150,32 @@ func overlap(a, b openflow.Match) bool {
 // match is looked up, as Open vSwitch does.
 func (t *table) find(q *query) []matchKey {
 	var found []matchKey
-	if q.mask == ^uint64(0) {
-		found = slices.Clone(t.cookies[q.cookie])
-	} else {
-		found = make([]matchKey, 0, len(t.entries))
-		for key := range t.entries {
-			found = append(found, key)
-		}
+	in := func(key matchKey) bool { return q.table == openflow.TableAll || q.table == key.Value()[0] }
+	switch {
+	case q.mask == ^uint64(0):
+		found = slices.Collect(filtered(slices.Values(t.cookies[q.cookie]), in))
+	case q.table == openflow.TableAll:
+		found = slices.AppendSeq(make([]matchKey, 0, len(t.entries)), maps.Keys(t.entries))
+	default:
+		found = slices.Collect(filtered(maps.Keys(t.entries), in))
 	}
-	if q.table == openflow.TableAll && len(q.match) == 0 && (q.mask == 0 || q.mask == ^uint64(0)) {
-		return found
+	if len(q.match) == 0 && (q.mask == 0 || q.mask == ^uint64(0)) {
+		return found // nothing of the flows themselves is asked for
 	}
 	return slices.DeleteFunc(found, func(key matchKey) bool {
 		f := t.flow(key)
 		return !q.selects(&f)
 	})
+}
+
+func filtered(keys iter.Seq[matchKey], in func(matchKey) bool) iter.Seq[matchKey] {
+	return func(yield func(matchKey) bool) {
+		for key := range keys {
+			if in(key) && !yield(key) {
+				return
+			}
+		}
+	}
 }
 
 // wire is a flow as its bytes.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"golang.org/x/sync/errgroup"
 
 	"sluice/datapath/fake"
 	"sluice/datapath/openflow"
@@ -183,26 +184,45 @@ func (p *present) clear(ctx context.Context, c *clientv3.Client, tenants int) (s
 	return write(ctx, c, all)
 }
 
-// write puts objects in etcd, or deletes them where they are nil, in large transactions.
+// write puts objects in etcd, or deletes them where they are nil, in large transactions, a few
+// at one time. The revision is the last one's.
 func write(ctx context.Context, c *clientv3.Client, all []store.Event) (rev store.Revision, err error) {
+	var mu sync.Mutex
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(loaders)
 	for part := range slices.Chunk(all, loadOps) {
-		ops := make([]clientv3.Op, len(part))
-		for i, e := range part {
-			if e.Object == nil {
-				ops[i] = clientv3.OpDelete(e.Key.String())
-				continue
-			}
-			value, err := store.Encode(e.Object)
+		g.Go(func() error {
+			ops, err := opsOf(part)
 			if err != nil {
-				return 0, err
+				return err
 			}
-			ops[i] = clientv3.OpPut(e.Key.String(), string(value))
-		}
-		done, err := c.Txn(ctx).Then(ops...).Commit()
-		if err != nil {
-			return 0, fmt.Errorf("write to etcd: %w", err)
-		}
-		rev = store.Revision(done.Header.Revision)
+			done, err := c.Txn(ctx).Then(ops...).Commit()
+			if err != nil {
+				return fmt.Errorf("write to etcd: %w", err)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			rev = max(rev, store.Revision(done.Header.Revision))
+			return nil
+		})
 	}
-	return rev, nil
+	err = g.Wait()
+	return rev, err
+}
+
+// opsOf puts objects, or deletes them where they are nil.
+func opsOf(part []store.Event) ([]clientv3.Op, error) {
+	ops := make([]clientv3.Op, len(part))
+	for i, e := range part {
+		if e.Object == nil {
+			ops[i] = clientv3.OpDelete(e.Key.String())
+			continue
+		}
+		value, err := store.Encode(e.Object)
+		if err != nil {
+			return nil, err
+		}
+		ops[i] = clientv3.OpPut(e.Key.String(), string(value))
+	}
+	return ops, nil
 }
