@@ -81,6 +81,7 @@ func (s *session) compare(ctx context.Context, dump *datapath.Dump) error {
 		return err
 	}
 	s.host.resetTroubles(p.troubles, p.tables)
+	s.c.report.poke()
 	return nil
 }
 

@@ -67,6 +67,7 @@ func (c *Controller) placeGateways(ctx context.Context) {
 	placements, problems := place(c.state, doubts)
 	c.noteUnplaced(doubts, problems)
 	c.mu.Unlock()
+	c.report.poke()
 	for i, p := range placements {
 		gateway := p.gateway
 		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)

@@ -24,14 +24,21 @@ const (
 	// reportRate and reportBurst allow ten reports in any second. An attach by itself makes two
 	// or three, and must not wait between them.
 	reportRate, reportBurst = 7, 3
+	// roundRest is how many times as long as a round took, one that found nothing to write, the
+	// next one waits. Each looks at every host, and each host that moves asks for one.
+	roundRest = 4
+	// idleRound is when the next round comes where nobody asks for one.
+	idleRound = 5 * time.Second
 	// maxReported bounds the problems that a controller's status key carries.
 	maxReported = 50
 )
 
 // report is what this controller last wrote to etcd of its hosts.
 type report struct {
-	wake  broadcast
-	floor *store.StatusController // of reportLoop alone
+	wake broadcast
+	// These are reportLoop's alone.
+	floor  *store.StatusController
+	behind bool // some host is not at the state's revision, and may come to lag too long
 
 	// order is held from a write of exceptions until it is noted in excepted: shared by
 	// claims, each of which writes another host's.
@@ -67,20 +74,27 @@ func (c *Controller) reportLoop(ctx context.Context) error {
 		return nil // only when ctx ended
 	}
 	limit := rate.NewLimiter(reportRate, reportBurst)
-	lag := time.NewTicker(patience)
-	defer lag.Stop()
 	for {
 		poked := c.report.wake.wait()
+		began := time.Now()
 		wrote, err := c.writeReport(ctx)
 		if err != nil && !errors.Is(err, etcd.ErrConflict) && ctx.Err() == nil {
 			c.opts.Log.Warn("cannot report to etcd, trying again", "err", err)
 		}
-		if (wrote || err != nil) && limit.Wait(ctx) != nil {
-			return nil
+		if wrote || err != nil {
+			if limit.Wait(ctx) != nil {
+				return nil
+			}
+		} else {
+			time.Sleep(roundRest * time.Since(began))
+		}
+		next := idleRound
+		if err != nil || c.report.behind {
+			next = patience
 		}
 		select {
 		case <-poked:
-		case <-lag.C:
+		case <-time.After(next):
 		case <-ctx.Done():
 			return nil
 		}
@@ -116,6 +130,7 @@ func (c *Controller) loadExceptions(ctx context.Context) error {
 // then takes back exceptions that are over. It tells whether there was anything to write.
 func (c *Controller) writeReport(ctx context.Context) (wrote bool, err error) {
 	floor, excepted, held := c.standing()
+	c.report.behind = floor.Floor < c.revision()
 	c.observe(floor.Floor)
 	written := c.report.written()
 	var before, after []store.Event
