@@ -33,6 +33,7 @@ missed. Without NAME all cases run. It needs root and Open vSwitch.
 ` + describeCases(cases),
 		Example:   "  sluice bench program resync\n  sluice bench program -o json --rounds 9\n  sluice bench --scale 0.01",
 		Args:      cobra.OnlyValidArgs,
+		Args:      cobra.ArbitraryArgs,
 		ValidArgs: bench.Names(cases),
 	}
 	out := outputFlag(cmd)
@@ -68,31 +69,20 @@ func (o *benchFlags) register(cmd *cobra.Command) {
 }
 
 func (o *benchFlags) run(cmd *cobra.Command, cases []bench.Case, out *format) error {
-	if o.options.Rounds < 1 || o.options.Scale <= 0 || o.options.Scale > 1 {
-		return usagef("--rounds is at least 1, --scale above 0 and at most 1")
-	}
-	log, err := o.log.logger(cmd.ErrOrStderr())
-	if err != nil {
+	if err := o.prepare(cmd); err != nil {
 		return err
 	}
-	if err := o.pprof.serve(cmd.Context(), log); err != nil {
-		return err
-	}
-	if o.options.Binary, err = os.Executable(); err != nil {
-		return fmt.Errorf("find this program: %w", err)
-	}
-	o.options.Log = log
 	status := newStatusLine(cmd.ErrOrStderr())
 	defer status.clear()
 	o.options.Progress = status.show
 	var results []bench.Result
 	o.options.Report = func(r bench.Result) error {
 		results = append(results, r)
-		if *out == formatJSON {
-			status.clear()
-			return writeLine(cmd.OutOrStdout(), r)
+		if *out != formatJSON {
+			return nil
 		}
-		return nil
+		status.clear()
+		return writeLine(cmd.OutOrStdout(), r)
 	}
 	missed, err := bench.RunAll(cmd.Context(), cases, o.options)
 	status.clear()
@@ -103,6 +93,22 @@ func (o *benchFlags) run(cmd *cobra.Command, cases []bench.Case, out *format) er
 		}
 	}
 	return o.conclude(results, missed, err)
+}
+
+// prepare checks the flags and starts what they ask for.
+func (o *benchFlags) prepare(cmd *cobra.Command) error {
+	if o.options.Rounds < 1 || o.options.Scale <= 0 || o.options.Scale > 1 {
+		return usagef("--rounds is at least 1, --scale above 0 and at most 1")
+	}
+	log, err := o.log.logger(cmd.ErrOrStderr())
+	if err != nil {
+		return err
+	}
+	o.options.Log = log
+	if o.options.Binary, err = os.Executable(); err != nil {
+		return fmt.Errorf("find this program: %w", err)
+	}
+	return o.pprof.serve(cmd.Context(), log)
 }
 
 // conclude keeps the results and says what is wrong with them.

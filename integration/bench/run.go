@@ -82,6 +82,9 @@ func (r *Run) Done(res Result) error {
 	if res.Params == nil {
 		res.Params = map[string]any{}
 	}
+	if res.Samples == nil {
+		res.Samples = []float64{}
+	}
 	if r.Scale >= 1 {
 		res.judge()
 	}
