@@ -32,7 +32,6 @@ missed. Without NAME all cases run. It needs root and Open vSwitch.
 
 ` + describeCases(cases),
 		Example:   "  sluice bench program resync\n  sluice bench program -o json --rounds 9\n  sluice bench --scale 0.01",
-		Args:      cobra.OnlyValidArgs,
 		Args:      cobra.ArbitraryArgs,
 		ValidArgs: bench.Names(cases),
 	}
