@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"sluice/integration/lab"
 )
@@ -19,6 +20,9 @@ var (
 	program string
 	unable  error
 )
+
+// reservedFor is how long a benchmark, or its tests, may keep the lab from these tests.
+const reservedFor = 8 * time.Minute
 
 // machineErr is a machine that cannot hold a lab: a reason to skip.
 type machineErr struct{ error }
@@ -36,6 +40,14 @@ func withLab(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
+	waiting, cancel := context.WithTimeout(context.Background(), reservedFor)
+	defer cancel()
+	free, err := lab.Reserve(waiting)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "no lab to test in:", err)
+		return 1
+	}
+	defer free()
 	unable = raiseLab(dir)
 	if errors.As(unable, &machineErr{}) {
 		return m.Run()

@@ -1,7 +1,6 @@
 package fake
 
 import (
-	"iter"
 	"maps"
 	"slices"
 	"time"
@@ -25,6 +24,7 @@ type matchKey = unique.Handle[string]
 type table struct {
 	entries map[matchKey]entry
 	cookies map[uint64][]matchKey
+	asked   map[uint8][]matchKey // the flows of tables that were asked for, until one changes
 	scratch []byte
 	undo    []change // since the last mark
 	removed []openflow.FlowRemoved
@@ -38,7 +38,7 @@ type change struct {
 }
 
 func newTable() table {
-	return table{entries: map[matchKey]entry{}, cookies: map[uint64][]matchKey{}}
+	return table{entries: map[matchKey]entry{}, cookies: map[uint64][]matchKey{}, asked: map[uint8][]matchKey{}}
 }
 
 // stateFlags are those that a flow keeps; the others concern its flow mod alone.
@@ -69,6 +69,7 @@ func (t *table) delete(key matchKey) {
 func (t *table) put(key matchKey, e entry) {
 	t.drop(key)
 	t.entries[key] = e
+	delete(t.asked, key.Value()[0])
 	t.cookies[e.cookie] = append(t.cookies[e.cookie], key)
 }
 
@@ -78,6 +79,7 @@ func (t *table) drop(key matchKey) {
 		return
 	}
 	delete(t.entries, key)
+	delete(t.asked, key.Value()[0])
 	keys := t.cookies[e.cookie]
 	if at := slices.Index(keys, key); len(keys) > 1 {
 		keys[at] = keys[len(keys)-1]
@@ -150,14 +152,15 @@ func overlap(a, b openflow.Match) bool {
 // match is looked up, as Open vSwitch does.
 func (t *table) find(q *query) []matchKey {
 	var found []matchKey
-	in := func(key matchKey) bool { return q.table == openflow.TableAll || q.table == key.Value()[0] }
 	switch {
 	case q.mask == ^uint64(0):
-		found = slices.Collect(filtered(slices.Values(t.cookies[q.cookie]), in))
+		found = slices.DeleteFunc(slices.Clone(t.cookies[q.cookie]), func(key matchKey) bool {
+			return q.table != openflow.TableAll && q.table != key.Value()[0]
+		})
 	case q.table == openflow.TableAll:
 		found = slices.AppendSeq(make([]matchKey, 0, len(t.entries)), maps.Keys(t.entries))
 	default:
-		found = slices.Collect(filtered(maps.Keys(t.entries), in))
+		found = slices.Clone(t.of(q.table))
 	}
 	if len(q.match) == 0 && (q.mask == 0 || q.mask == ^uint64(0)) {
 		return found // nothing of the flows themselves is asked for
@@ -168,14 +171,19 @@ func (t *table) find(q *query) []matchKey {
 	})
 }
 
-func filtered(keys iter.Seq[matchKey], in func(matchKey) bool) iter.Seq[matchKey] {
-	return func(yield func(matchKey) bool) {
-		for key := range keys {
-			if in(key) && !yield(key) {
-				return
-			}
+// of are the flows of one table. Who counts asks for the same few again and again.
+func (t *table) of(id uint8) []matchKey {
+	keys, known := t.asked[id]
+	if known {
+		return keys
+	}
+	for key := range t.entries {
+		if key.Value()[0] == id {
+			keys = append(keys, key)
 		}
 	}
+	t.asked[id] = keys
+	return keys
 }
 
 // wire is a flow as its bytes.

@@ -1,0 +1,138 @@
+package bench
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"sluice/integration/lab"
+	"sluice/store"
+)
+
+// measuredInLab runs a case in a small lab, in sizes that show whether it works, and returns
+// its results.
+func measuredInLab(t *testing.T, c Case) []Result {
+	t.Helper()
+	requireOVS(t)
+	binary := os.Getenv("SLUICE_BINARY")
+	if binary == "" {
+		binary = filepath.Join(t.TempDir(), "sluice")
+		if out, err := exec.Command("go", "build", "-o", binary, "sluice/cmd/sluice").CombinedOutput(); err != nil {
+			t.Fatalf("build sluice: %v\n%s", err, out)
+		}
+	}
+	var got []Result
+	o := Options{Rounds: 1, Scale: 0.02, Binary: binary, Report: func(r Result) error { got = append(got, r); return nil }}
+	if _, err := RunAll(t.Context(), []Case{c}, o); err != nil {
+		t.Fatal(err)
+	}
+	left, err := lab.Namespaces()
+	if err != nil || len(left) > 0 {
+		t.Errorf("the lab left %v, %v", left, err)
+	}
+	for _, r := range got {
+		for _, f := range r.Facts {
+			if !f.Bound.Holds(f.Value) {
+				t.Errorf("%v: %s: %v, want %s", r.Params, f.Name, f.Value, f.Bound)
+			}
+		}
+	}
+	return got
+}
+
+// describe is what was measured and with how many samples.
+func describe(results []Result, param string) (lines []string) {
+	for _, r := range results {
+		lines = append(lines, fmt.Sprintf("%v %s=%v samples=%d", r.Params["what"], param, r.Params[param], len(r.Samples)))
+	}
+	return lines
+}
+
+// However many tenants are present, one more has at most 40 flows where it is and none
+// elsewhere, and the simulated hosts hold what those present need and no more.
+func TestSmallTenants(t *testing.T) {
+	results := measuredInLab(t, tenantCase())
+	want := []string{
+		"create a tenant present=0 samples=4",
+		"create a tenant present=2 samples=4",
+		"create a tenant present=10 samples=4",
+		"create a tenant present=40 samples=4",
+		"create a tenant present=200 samples=4",
+		"create a tenant, again at the end present=0 samples=4",
+		"a NORMAL bridge and a GRE port a tenant and host present=0 samples=1",
+		"a NORMAL bridge and a GRE port a tenant and host present=2 samples=1",
+		"a NORMAL bridge and a GRE port a tenant and host present=6 samples=1",
+		"a NORMAL bridge and a GRE port a tenant and host present=10 samples=1",
+	}
+	if diff := cmp.Diff(want, describe(results, "present")); diff != "" {
+		t.Fatalf("measured (-want +got):\n%s", diff)
+	}
+	const held = "flows held for the tenants present"
+	first, last, again := factOf(results[0], held), factOf(results[4], held), factOf(results[5], held)
+	if each := (last - first) / 200; each < 10 || each != float64(int(each)) {
+		t.Errorf("200 tenants hold %v flows: %v each, and all are alike", last-first, each)
+	}
+	if again != first {
+		t.Errorf("without tenants the simulated hosts hold %v flows, and %v after all are gone", first, again)
+	}
+	if used := factOf(results[0], "most flows of the tenant on a host that it uses"); used < 10 {
+		t.Errorf("a tenant has %v flows on a host that it uses", used)
+	}
+}
+
+func factOf(r Result, name string) float64 {
+	for _, f := range r.Facts {
+		if f.Name == name {
+			return f.Value
+		}
+	}
+	return -1
+}
+
+func TestSmallAttach(t *testing.T) {
+	results := measuredInLab(t, attachCase())
+	want := []string{"attach concurrent=1 samples=10", "attach concurrent=2 samples=10"}
+	if diff := cmp.Diff(want, describe(results, "concurrent")); diff != "" {
+		t.Errorf("measured (-want +got):\n%s", diff)
+	}
+}
+
+// The tenants that are present are written past the API, and must be such as it makes: each
+// key and number once, ports on two hosts, every value that is taken in alloc/.
+func TestPresentTenantsAreWhole(t *testing.T) {
+	p := newPresent(3, 50)
+	s, events := store.NewState(), p.hostObjects()
+	for n := range p.tenants {
+		events = append(events, p.objects(n)...)
+	}
+	seen := map[store.Key]bool{}
+	for i := range events {
+		if seen[events[i].Key] {
+			t.Errorf("%s is written twice", events[i].Key)
+		}
+		seen[events[i].Key] = true
+		events[i].Created, events[i].Modified = 1, 1
+	}
+	s.Apply(store.Batch{Revision: 1, Events: events})
+	for tenant := range s.Tenants() {
+		name := store.NetworkName{Tenant: tenant.Key.Tenant, Network: "default"}
+		if hosts := s.HostsOf(name); len(hosts) != presentPorts || s.Gateway(name.Tenant) == nil {
+			t.Errorf("%s is on %v, its gateway is %v", name, hosts, s.Gateway(name.Tenant))
+		}
+		for port := range s.PortsOf(name) {
+			if s.PortByNumber(port.Value.Number) != port || s.PortByMAC(name, port.Value.MAC) != port {
+				t.Errorf("%s shares its number or MAC with another", port.Key)
+			}
+			if !seen[store.AllocKey("port-numbers", fmt.Sprint(port.Value.Number))] {
+				t.Errorf("%s: its number is not taken", port.Key)
+			}
+		}
+		if s.TenantByNumber(tenant.Value.Number) != tenant || !seen[store.AllocKey("tenant-numbers", fmt.Sprint(tenant.Value.Number))] {
+			t.Errorf("%s: its number %d is not its own", tenant.Key, tenant.Value.Number)
+		}
+	}
+}
