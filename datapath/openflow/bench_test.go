@@ -60,6 +60,24 @@ func BenchmarkDecodeFlowStats(b *testing.B) {
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(n), "ns/flow")
 }
 
+// BenchmarkDecodeWireFlows reads the same replies no further than to tell flows apart.
+func BenchmarkDecodeWireFlows(b *testing.B) {
+	flows := benchFlows(b)
+	reply := openflow.AppendFlowStatsReply(nil, 1, false)
+	for i := range flows {
+		reply = openflow.AppendFlowStats(reply, &openflow.FlowStats{Flow: flows[i]})
+	}
+	reply = openflow.EndMessage(reply, 0)
+	b.ReportAllocs()
+	n := 0
+	for b.Loop() {
+		if _, err := openflow.DecodeWireFlows(reply, func(*openflow.WireFlow) bool { n++; return true }); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(n), "ns/flow")
+}
+
 func BenchmarkEqual(b *testing.B) {
 	flows, again := benchFlows(b), benchFlows(b)
 	b.ReportAllocs()
