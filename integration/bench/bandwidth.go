@@ -112,7 +112,7 @@ func (s *senders) manyTenants(ctx context.Context) error {
 }
 
 func (s *senders) params(what string, tenants int) map[string]any {
-	return map[string]any{"what": what, "tenants": tenants, "encap": s.Encap, "seconds": bandwidthSeconds, "rounds": s.Rounds}
+	return map[string]any{"what": what, "tenants": tenants, "encap": s.Encap}
 }
 
 // transfer is the sum of what that many tenants receive at one time, in Gbit/s.

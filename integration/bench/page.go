@@ -17,7 +17,8 @@ func machine() string {
 	parts := []string{fmt.Sprintf("%d x %s", runtime.NumCPU(), processor())}
 	var u unix.Utsname
 	if unix.Uname(&u) == nil {
-		parts = append(parts, "Linux "+unix.ByteSliceToString(u.Release[:]))
+		release, _, _ := strings.Cut(unix.ByteSliceToString(u.Release[:]), "-")
+		parts = append(parts, "Linux "+release)
 	}
 	if out, err := exec.CommandContext(context.Background(), "ovs-vswitchd", "--version").Output(); err == nil {
 		first, _, _ := strings.Cut(string(out), "\n")

@@ -63,8 +63,12 @@ func program(ctx context.Context, r *Run) error {
 	res := Compare("flows/s", samples[0],
 		Other{"ready-made bytes on plain TCP", AtLeast(programOfPlain), samples[1]},
 		Other{"ovs-ofctl --bundle add-flows", AtLeast(1), samples[2]})
-	res.Params = map[string]any{"flows": len(list), "tenants": c.tenants, "rounds": r.Rounds}
-	res.Facts = []Fact{{"garbage a flow", quantile(p.garbage, 0.5), "B", AtMost(programGarbage)}}
+	res.Params = map[string]any{"flows": r.Size(programFlows)}
+	res.Facts = []Fact{
+		{"flows, exactly", float64(len(list)), "", nil},
+		{"tenants that they serve", float64(c.tenants), "", nil},
+		{"garbage a flow", quantile(p.garbage, 0.5), "B", AtMost(programGarbage)},
+	}
 	return r.Done(res)
 }
 

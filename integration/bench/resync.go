@@ -62,8 +62,9 @@ func resync(ctx context.Context, r *Run) error {
 		return err
 	}
 	res := Compare("s", samples[0], Other{"ovs-ofctl dump-flows", AtMost(resyncOfDump), samples[1]})
-	res.Params = map[string]any{"flows": len(s.list), "tenants": s.cluster.tenants, "rounds": r.Rounds}
+	res.Params = map[string]any{"flows": r.Size(resyncFlows)}
 	res.Facts = append([]Fact{
+		{"flows, exactly", float64(len(s.list)), "", nil},
 		{"flow mods for right flows", float64(s.sent), "", Exactly(0)},
 		{"allocated a flow", quantile(s.garbage, 0.5), "B", nil},
 	}, drift...)
