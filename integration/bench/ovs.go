@@ -16,7 +16,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/vishvananda/netns"
+	"sluice/integration/lab"
 )
 
 // schema is where Debian's openvswitch-common keeps the database's schema.
@@ -148,20 +148,7 @@ func (o *ovs) runTo(ctx context.Context, out io.Writer, argv ...string) error {
 // inside calls f on a thread in the switch's network namespace: sockets that f opens belong
 // there.
 func (o *ovs) inside(f func() error) error {
-	done := make(chan error, 1)
-	go func() {
-		runtime.LockOSThread() // to the end: the thread goes with this goroutine
-		h, err := netns.GetFromPid(o.vswitchd.process.Pid)
-		if err == nil {
-			defer h.Close()
-			err = netns.Set(h)
-		}
-		if err == nil {
-			err = f()
-		}
-		done <- err
-	}()
-	return <-done
+	return lab.InNamespaceAt(fmt.Sprintf("/proc/%d/ns/net", o.vswitchd.process.Pid), f)
 }
 
 // listen opens a port for switches in the switch's namespace.

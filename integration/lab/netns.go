@@ -128,30 +128,33 @@ func pidsInside(ns string) ([]int, error) {
 
 // InNamespace calls f on a thread that is in namespace ns, so that sockets that f itself
 // opens (not goroutines that it starts) belong there.
-func InNamespace(ns string, f func() error) error {
+func InNamespace(ns string, f func() error) error { return InNamespaceAt(nsPath(ns), f) }
+
+// InNamespaceAt is InNamespace by a path, such as /proc/PID/ns/net.
+func InNamespaceAt(path string, f func() error) error {
 	done := make(chan error, 1)
 	go func() {
 		runtime.LockOSThread()
 		if unix.Gettid() == unix.Getpid() {
 			// The first thread stands for the whole process in /proc, and cannot be ended:
 			// it is held here while the work goes to another.
-			done <- InNamespace(ns, f)
+			done <- InNamespaceAt(path, f)
 			runtime.UnlockOSThread()
 			return
 		}
-		done <- enter(ns, f) // locked to the end: the thread goes with this goroutine
+		done <- enter(path, f) // locked to the end: the thread goes with this goroutine
 	}()
 	return <-done
 }
 
-func enter(ns string, f func() error) error {
-	h, err := netns.GetFromPath(nsPath(ns))
+func enter(path string, f func() error) error {
+	h, err := netns.GetFromPath(path)
 	if err != nil {
-		return fmt.Errorf("namespace %s: %w", ns, err)
+		return fmt.Errorf("namespace %s: %w", path, err)
 	}
 	defer h.Close()
 	if err := netns.Set(h); err != nil {
-		return fmt.Errorf("enter namespace %s: %w", ns, err)
+		return fmt.Errorf("enter namespace %s: %w", path, err)
 	}
 	return f()
 }
