@@ -69,15 +69,6 @@ func (p fleetPort) key() store.Key {
 	return store.PortKey(fleetHost(p.host), fleetTenant(p.tenant), "default", p.name())
 }
 
-// hostNames are all hosts'.
-func (f *fleet) hostNames() []string {
-	names := make([]string, f.Hosts)
-	for n := range names {
-		names[n] = fleetHost(n)
-	}
-	return names
-}
-
 // interfaces are the ports of each host's switch.
 func (f *fleet) interfaces() [][]openflow.Port {
 	all := make([][]openflow.Port, f.Hosts)
