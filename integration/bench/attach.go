@@ -100,7 +100,7 @@ func (a *attachRun) level(ctx context.Context, n int) error {
 		a.base = &series
 	}
 	return a.Done(Result{
-		Params: map[string]any{"what": "attach", "concurrent": n, "hosts": len(a.Hosts)},
+		Params: map[string]any{"what": "attach", "concurrent": n},
 		Ratio:  series.Median / a.base.Median, Against: "1 at a time", Series: series, Reference: a.base,
 		Facts: []Fact{
 			{Name: "attaches a second", Value: 1000 * float64(n) / quantile(rounds, 0.5)},

@@ -28,7 +28,7 @@ const (
 func tenantCase() Case {
 	return Case{
 		Name:  "tenant",
-		About: "create a tenant with ports on two hosts, with 0 to 10,000 present; beside a NORMAL bridge and GRE port for each",
+		About: "create a tenant with ports on two hosts, with up to 10,000 present on 20 simulated hosts; beside NORMAL bridges",
 		Run:   measureTenants,
 	}
 }
@@ -150,7 +150,7 @@ func (c *creation) add(one *creation) {
 func (t *tenantRun) report(tenants, held int, what string, c *creation) error {
 	total, base := NewSeries("ms", c.total), NewSeries("ms", t.base.total)
 	res := Result{
-		Params: map[string]any{"what": what, "present": tenants, "hosts": len(t.Hosts), "simulated hosts": t.present.hosts},
+		Params: map[string]any{"what": what, "present": tenants},
 		Ratio:  total.Median / base.Median, Against: "0 present", Series: total, Reference: &base,
 		Facts: []Fact{
 			{Name: "of it: the tenant", Value: quantile(c.tenant, 0.5), Unit: "ms"},
@@ -158,7 +158,7 @@ func (t *tenantRun) report(tenants, held int, what string, c *creation) error {
 			{Name: "of it: the first ping", Value: quantile(c.ping, 0.5), Unit: "ms"},
 			{Name: "most flows of the tenant on a host that it uses", Value: float64(c.used), Bound: AtMost(tenantFlowsMost)},
 			{Name: "flows of the tenant on a host that it does not use", Value: float64(c.unused), Bound: Exactly(0)},
-			{Name: "flows held for the tenants present", Value: float64(held)},
+			{Name: "flows held by the simulated hosts", Value: float64(held)},
 		},
 	}
 	if tenants == t.present.tenants {

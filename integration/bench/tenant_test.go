@@ -71,7 +71,7 @@ func TestSmallTenants(t *testing.T) {
 	if diff := cmp.Diff(want, describe(results, "present")); diff != "" {
 		t.Fatalf("measured (-want +got):\n%s", diff)
 	}
-	const held = "flows held for the tenants present"
+	const held = "flows held by the simulated hosts"
 	first, last, again := factOf(results[0], held), factOf(results[4], held), factOf(results[5], held)
 	if each := (last - first) / 200; each < 10 || each != float64(int(each)) {
 		t.Errorf("200 tenants hold %v flows: %v each, and all are alike", last-first, each)
