@@ -60,7 +60,7 @@ func measureFleet(ctx context.Context, r *Run, size FleetSize, idle time.Duratio
 	if err := f.warmStart(ctx); err != nil {
 		return fmt.Errorf("warm start: %w", err)
 	}
-	return f.idle(ctx, "idle", idle/5, idle/2, AtMost(2))
+	return f.idle(ctx, "idle", idle, idle/2, AtMost(2))
 }
 
 // begin starts etcd, weighs a controller with nothing to do, and loads etcd.
