@@ -176,6 +176,7 @@ func TestHostDeletedAndBack(t *testing.T) {
 	if diff := cmp.Diff(empty, h.traces()); diff != "" {
 		t.Errorf("what the deleted host left: -want +got\n%s", diff)
 	}
+	h.realizeAll() // a controller claims it anew: the deletion took its master too
 	if _, err := c.Attach(t.Context(), request); err != nil {
 		t.Errorf("attach to the host that came back: %v", err)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -60,6 +61,9 @@ const reservation = "/run/lock/sluice-lab"
 // one until free is called. It waits until none of them holds it; people's commands neither
 // wait for it nor are kept waiting.
 func Reserve(ctx context.Context) (free func(), err error) {
+	if err := os.MkdirAll(filepath.Dir(reservation), 0o755); err != nil { // bare systems lack it
+		return nil, fmt.Errorf("reserve the lab: %w", err)
+	}
 	f, err := os.OpenFile(reservation, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("reserve the lab: %w", err)
