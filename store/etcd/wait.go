@@ -82,78 +82,43 @@ func (c *Client) WaitAll(ctx context.Context, rev store.Revision, hosts []string
 // wait reads and watches what etcd says about hosts until missing finds nothing more.
 func (c *Client) wait(ctx context.Context, hosts []string, missing func(realization) error) error {
 	last := fmt.Errorf("etcd at %s was not read: %w", c.endpoints, ErrNotRealized)
-	keys := realizationKeys(hosts)
 	for {
-		changed, stop := c.watching(ctx, keys)
-		r, err := c.realization(ctx, keys)
+		r, keys, at, err := c.realization(ctx, hosts)
 		if err == nil {
-			last = missing(r)
-		}
-		switch {
-		case err == nil && last == nil:
-			stop()
-			return nil
-		case err != nil:
-			sleep(ctx, 200*time.Millisecond)
-		default:
-			select {
-			case <-changed:
-			case <-ctx.Done():
+			if last = missing(r); last == nil {
+				return nil
 			}
 		}
-		stop()
 		if ctx.Err() != nil {
+			return fmt.Errorf("%w (%w)", last, ctx.Err())
+		}
+		if err != nil {
+			sleep(ctx, 200*time.Millisecond)
+			continue
+		}
+		select {
+		case <-c.changed(ctx, at, keys...):
+		case <-ctx.Done():
 			return fmt.Errorf("%w (%w)", last, ctx.Err())
 		}
 	}
 }
 
-// watching returns once etcd watches the keys, and those under a key that ends in "/". The
-// channel is closed once one of them is written from then on, or can no longer be watched.
-// What is read afterwards cannot miss a write. The other order, to watch from the revision of
-// what was read, costs up to 0.1 s: so seldom does etcd serve a watch that begins in its past.
-func (c *Client) watching(ctx context.Context, keys []string) (changed <-chan struct{}, stop func()) {
-	out := make(chan struct{})
-	ctx, cancel := context.WithCancel(clientv3.WithRequireLeader(ctx))
-	ready, first := make(chan struct{}, len(keys)), make(chan struct{}, len(keys))
-	for _, key := range keys {
-		events := c.etcd.Watch(ctx, key, append(prefixed(key), clientv3.WithCreatedNotify())...)
-		go func() {
-			<-events // it is made, or cannot be
-			ready <- struct{}{}
-			<-events // closed when ctx ends
-			first <- struct{}{}
-		}()
-	}
-	for range keys {
-		<-ready
-	}
-	go func() {
-		<-first
-		close(out)
-	}()
-	return out, cancel
-}
-
-// realizationKeys are what tells about hosts, and changes when they move on. One host is read
-// by its own keys, so that a cluster of agents does not read each other's.
-func realizationKeys(hosts []string) []string {
-	if len(hosts) == 1 {
-		return []string{store.MasterKey(hosts[0]).String(), store.StatusHostKey(hosts[0]).String(), under(store.KindStatusController)}
-	}
-	return []string{under(store.KindMaster), under(store.KindStatusHost), under(store.KindStatusController)}
-}
-
-// realization reads keys at one revision.
-func (c *Client) realization(ctx context.Context, keys []string) (realization, error) {
+// realization reads what concerns the hosts at one revision, and which keys to watch. One
+// host is read by its own keys, so that a cluster of agents does not read each other's.
+func (c *Client) realization(ctx context.Context, hosts []string) (realization, []string, store.Revision, error) {
 	r := realization{masters: map[string]*store.Master{}, floors: map[string]*store.StatusController{}, exceptions: map[string]*store.StatusHost{}}
+	keys := []string{under(store.KindMaster), under(store.KindStatusHost), under(store.KindStatusController)}
+	if len(hosts) == 1 {
+		keys[0], keys[1] = store.MasterKey(hosts[0]).String(), store.StatusHostKey(hosts[0]).String()
+	}
 	var gets []clientv3.Op
 	for _, key := range keys {
 		gets = append(gets, clientv3.OpGet(key, prefixed(key)...))
 	}
-	got, _, err := c.read(ctx, gets...)
+	got, at, err := c.read(ctx, gets...)
 	if err != nil {
-		return r, err
+		return r, nil, 0, err
 	}
 	for _, g := range got {
 		for _, kv := range g.Kvs {
@@ -162,7 +127,7 @@ func (c *Client) realization(ctx context.Context, keys []string) (realization, e
 			}
 		}
 	}
-	return r, nil
+	return r, keys, at, nil
 }
 
 // prefixed makes an operation on a key that ends in "/" one on all keys under it.
