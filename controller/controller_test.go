@@ -63,6 +63,19 @@ func newBench(t *testing.T) *bench {
 	return b
 }
 
+// newProgrammed is a bench where controller c1 has programmed alice's first port.
+func newProgrammed(t *testing.T) (*bench, *running, store.Item[store.Port]) {
+	t.Helper()
+	b := newBench(t)
+	c := b.start("c1", "c1.sock")
+	b.bridge(c.target)
+	b.register()
+	b.tenant("alice")
+	a1 := b.port("alice", "a1", "aaaaaaaaaaaa", true)
+	b.realized(a1)
+	return b, c, a1
+}
+
 // testWriter hands the controller's log to the test, which shows it where it fails.
 type testWriter struct{ t *testing.T }
 
@@ -315,13 +328,7 @@ func TestPortIsRealizedAndRemoved(t *testing.T) {
 
 // Restarting the controller changes no flow: not one is sent.
 func TestRestartSendsNothing(t *testing.T) {
-	b := newBench(t)
-	first := b.start("c1", "c1.sock")
-	b.bridge(first.target)
-	b.register()
-	b.tenant("alice")
-	a1 := b.port("alice", "a1", "aaaaaaaaaaaa", true)
-	b.realized(a1)
+	b, first, _ := newProgrammed(t)
 	before := b.dump()
 	first.stop()
 	if diff := cmp.Diff(before, b.dump()); diff != "" {
@@ -342,12 +349,7 @@ func TestRestartSendsNothing(t *testing.T) {
 
 // Flows that someone deletes, adds or changes by hand are mended and counted.
 func TestAuditMendsDrift(t *testing.T) {
-	b := newBench(t)
-	c := b.start("c1", "c1.sock")
-	b.bridge(c.target)
-	b.register()
-	b.tenant("alice")
-	b.realized(b.port("alice", "a1", "aaaaaaaaaaaa", true))
+	b, c, _ := newProgrammed(t)
 	before := b.dump()
 	b.eventually("audits are quick where nothing changed", func() bool { return c.count(t, "sluice_audits_total", "how=quick") > 0 })
 	b.ovs.OFCtl("add-flow", store.BridgeName, "table=0,priority=7777,actions=NORMAL")
@@ -369,12 +371,7 @@ func TestAuditMendsDrift(t *testing.T) {
 // A flow that the switch refuses is named, keeps its own port from being realized, and
 // stops nothing else; when the cause is gone, it lands without anyone's help.
 func TestRefusedFlowIsNamedAndTheRestLands(t *testing.T) {
-	b := newBench(t)
-	c := b.start("c1", "c1.sock")
-	b.bridge(c.target)
-	b.register()
-	b.tenant("alice")
-	b.realized(b.port("alice", "a1", "aaaaaaaaaaaa", true))
+	b, c, _ := newProgrammed(t)
 	admit := 0
 	for _, f := range b.dump() {
 		if strings.Contains(f, "table=10,") {
@@ -406,13 +403,7 @@ func TestRefusedFlowIsNamedAndTheRestLands(t *testing.T) {
 
 // What a counting flow counted is told when somebody removes it: sums never go back.
 func TestCountersOutliveTheirFlows(t *testing.T) {
-	b := newBench(t)
-	c := b.start("c1", "c1.sock")
-	b.bridge(c.target)
-	b.register()
-	b.tenant("alice")
-	a1 := b.port("alice", "a1", "aaaaaaaaaaaa", true)
-	b.realized(a1)
+	b, c, a1 := newProgrammed(t)
 	number := strings.TrimSpace(b.ovs.VSCtl("get", "interface", a1.Value.Interface, "ofport"))
 	spoof := func() { // a frame of a1's interface with a source MAC that is not a1's
 		b.ovs.OFCtl("packet-out", store.BridgeName, "in_port="+number+
@@ -441,12 +432,7 @@ func TestCountersOutliveTheirFlows(t *testing.T) {
 
 // A killed vswitchd comes back empty; its flows return by themselves.
 func TestSwitchRestart(t *testing.T) {
-	b := newBench(t)
-	c := b.start("c1", "c1.sock")
-	b.bridge(c.target)
-	b.register()
-	b.tenant("alice")
-	b.realized(b.port("alice", "a1", "aaaaaaaaaaaa", true))
+	b, c, _ := newProgrammed(t)
 	before := b.dump()
 	b.ovs.StopSwitch()
 	b.ovs.StartSwitch()

@@ -64,12 +64,7 @@ func TestUnreachedControllerLeavesItsHosts(t *testing.T) {
 
 // A switch that dialled in before its host's delete and registration is served afterwards.
 func TestHostIsDeletedAndRegisteredAnew(t *testing.T) {
-	b := newBench(t)
-	c := b.start("c1", "c1.sock")
-	b.bridge(c.target)
-	b.register()
-	b.tenant("alice")
-	b.realized(b.port("alice", "a1", "aaaaaaaaaaaa", true))
+	b, c, _ := newProgrammed(t)
 	if _, err := b.store.DeleteHost(b.ctx, host); err != nil {
 		t.Fatal(err)
 	}
