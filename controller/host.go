@@ -63,7 +63,7 @@ type host struct {
 	held     bool           // the switch was programmed whole in this session
 	realized store.Revision // what the switch confirmed last
 	session  *session       // nil: its switch is not connected
-	missing  []store.Key
+	missing  []absence
 	troubles map[flows.Slice]trouble
 	tables   map[uint8]int // flows by table
 	drift    Drift         // since this controller started
@@ -134,14 +134,44 @@ func (h *host) take() marks {
 	return h.taken
 }
 
+// absence is a port whose interface the switch lacks. That of a port that was just made is
+// only late, as a rule: the floor waits below its revision for a moment, instead of an
+// exception that is written and taken back within one attach.
+type absence struct {
+	key     store.Key
+	created store.Revision
+	since   time.Time // zero: it is no new port
+}
+
+func (a absence) late() bool { return time.Since(a.since) < patience }
+
+// awaited carries on since when ports are missing. One that was not missing before is new if
+// it was made no earlier than from.
+func awaited(before, missing []absence, from store.Revision) []absence {
+	for i, a := range missing {
+		known := slices.IndexFunc(before, func(b absence) bool { return b.key == a.key && b.created == a.created })
+		switch {
+		case known >= 0:
+			missing[i].since = before[known].since
+		case a.created >= from:
+			missing[i].since = time.Now()
+		}
+	}
+	return missing
+}
+
 // confirmed notes that the switch holds everything that was taken, as of rev.
-func (h *host) confirmed(rev store.Revision, missing []store.Key) {
+func (h *host) confirmed(rev store.Revision, missing []absence) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	from := h.taken.from
+	if !h.held {
+		from = rev + 1 // this session's first look: what is missing now is not new
+	}
 	h.held = h.held || h.taken.all
 	h.taken = marks{}
 	h.realized = max(h.realized, rev)
-	h.missing = missing
+	h.missing = awaited(h.missing, missing, from)
 }
 
 // putBack returns marks that could not be confirmed.
@@ -168,10 +198,20 @@ func (h *host) at(now store.Revision) (store.Revision, time.Time) {
 	case !h.held:
 		return h.realized, time.Time{}
 	case pending.empty():
-		return now, time.Time{}
+		return h.belowLate(now), time.Time{}
 	default:
-		return max(h.realized, pending.from-1), pending.since
+		return h.belowLate(max(h.realized, pending.from-1)), pending.since
 	}
+}
+
+// belowLate is rev, or the revision before the first port that is late.
+func (h *host) belowLate(rev store.Revision) store.Revision {
+	for _, a := range h.missing {
+		if a.late() {
+			rev = min(rev, a.created-1)
+		}
+	}
+	return rev
 }
 
 // setTrouble replaces the trouble of one slice.

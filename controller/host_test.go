@@ -40,6 +40,43 @@ func TestHostAt(t *testing.T) {
 	expect("all confirmed", 21, 21, false)
 }
 
+// A new port whose interface is late holds the floor below its own revision; one that was
+// there before, or is missing for longer, makes the host an exception at once.
+func TestHostWithMissingPorts(t *testing.T) {
+	h := newHost("h1")
+	h.session = &session{}
+	h.markAll(5)
+	h.take()
+	old := absence{key: store.PortKey("h1", "alice", "default", "old"), created: 4}
+	h.confirmed(5, []absence{old})
+	if at, exception := h.standing(6); at != 6 || exception == nil || len(exception.Missing) != 1 {
+		t.Errorf("an old port is missing: at %d, exception %+v", at, exception)
+	}
+	confirm := func(rev store.Revision, missing ...absence) {
+		h.mark(flows.Slice(1), rev)
+		h.take()
+		h.confirmed(rev, missing)
+	}
+	confirm(7)
+	if at, exception := h.standing(8); at != 8 || exception != nil {
+		t.Errorf("nothing is missing: at %d, exception %+v", at, exception)
+	}
+	late := absence{key: store.PortKey("h1", "alice", "default", "new"), created: 9}
+	confirm(9, late)
+	confirm(10, late)
+	if at, exception := h.standing(12); at != 8 || exception != nil {
+		t.Errorf("a new port is late: at %d, exception %+v; want 8 and none", at, exception)
+	}
+	if claim := h.disclaim(); len(claim.Missing) != 1 {
+		t.Errorf("a new claim forgets the missing port: %+v", claim)
+	}
+	h.held = true
+	h.missing[0].since = h.missing[0].since.Add(-2 * patience)
+	if at, exception := h.standing(12); at != 12 || exception == nil || len(exception.Missing) != 1 {
+		t.Errorf("it is missing for long: at %d, exception %+v", at, exception)
+	}
+}
+
 func TestMarksPastTheBoundBecomeOneResync(t *testing.T) {
 	h := newHost("h1")
 	for n := range maxMarks + 1 {

@@ -20,7 +20,7 @@ type plan struct {
 	flows    *flows.Comparison // what it wants; then what there is, and what differs
 	tables   map[uint8]int     // how many flows it wants, by table
 	troubles map[flows.Slice]trouble
-	missing  []store.Key
+	missing  []absence
 }
 
 // trouble is what is wrong with one slice on one host.
@@ -113,7 +113,9 @@ func (s *session) compile(taken marks) plan {
 			one(slice)
 		}
 	}
-	p.missing = flows.Missing(s.c.state, view)
+	for _, key := range flows.Missing(s.c.state, view) {
+		p.missing = append(p.missing, absence{key: key, created: s.c.state.Port(key).Created})
+	}
 	return p
 }
 

@@ -231,24 +231,31 @@ func (h *host) standing(now store.Revision) (store.Revision, *store.StatusHost) 
 	realized, lagging := h.at(now)
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	status := &store.StatusHost{Realized: realized}
 	switch {
 	case h.session == nil:
-		status.State = store.HostDown
+		return realized, h.exception(store.HostDown, realized)
 	case !h.held, !lagging.IsZero() && time.Since(lagging) > patience:
-		status.State = store.HostBehind
-	case len(h.missing) > 0:
-		status.State = store.HostMissing
+		return realized, h.exception(store.HostBehind, realized)
+	case h.lacks():
+		return realized, h.exception(store.HostMissing, realized)
 	case h.unserves():
-		status.State = store.HostRefused
-	default:
-		return realized, nil
+		return realized, h.exception(store.HostRefused, realized)
 	}
-	for _, key := range h.missing {
-		status.Missing = append(status.Missing, key.Short())
+	return realized, nil
+}
+
+// exception is the host's, with the ports that it cannot vouch for at realized.
+func (h *host) exception(state store.HostState, realized store.Revision) *store.StatusHost {
+	status := &store.StatusHost{State: state, Realized: realized, Problems: h.unserved()}
+	for _, a := range h.missing {
+		status.Missing = append(status.Missing, a.key.Short())
 	}
-	status.Problems = h.unserved()
-	return realized, status
+	return status
+}
+
+// lacks tells whether the interface of a port is missing for longer than a moment.
+func (h *host) lacks() bool {
+	return slices.ContainsFunc(h.missing, func(a absence) bool { return !a.late() })
 }
 
 func (h *host) unserves() bool {
@@ -286,7 +293,7 @@ func (h *host) disclaim() *store.StatusHost {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.held = false
-	return &store.StatusHost{State: store.HostBehind, Realized: h.realized}
+	return h.exception(store.HostBehind, h.realized)
 }
 
 // observe measures revisions that all healthy hosts hold now.
