@@ -443,6 +443,21 @@ func TestSwitchRestart(t *testing.T) {
 	b.inSync(c)
 }
 
+// An interface that gets another OpenFlow number keeps its port: the flows follow.
+func TestRenumberedInterface(t *testing.T) {
+	b, c, a1 := newProgrammed(t)
+	b.ovs.VSCtl("set", "interface", a1.Value.Interface, "ofport_request=77")
+	b.eventually("the port's flows name its new number", func() bool {
+		return slices.ContainsFunc(b.dump(), func(f string) bool { return strings.HasSuffix(f, "actions=output:77") })
+	})
+	b.realized(a1)
+	b.eventually("no flow names the old one", func() bool {
+		desired, _, err := c.Desired(host)
+		return err == nil && len(b.dump()) == len(desired)
+	})
+	b.inSync(c)
+}
+
 // Two controllers: one masters the switch, and when it goes the other takes over without
 // touching a flow.
 func TestSecondControllerTakesOver(t *testing.T) {

@@ -60,6 +60,7 @@ type Agent struct {
 	ports        int
 	live         []string          // hosts whose agents were alive at the last look
 	problems     map[string]string // by what was tried
+	peers        int               // registered hosts whose tunnel address is resolved
 	lost         map[string]bool   // ports whose interface vanished, by interface: told once
 }
 
@@ -132,7 +133,7 @@ func (a *Agent) Status() api.Status {
 		Host: a.o.Host, Incarnation: a.id.incarnation, DatapathID: a.id.datapath.String(),
 		VTEP: a.o.VTEP.String(), Encap: a.o.Encap, Gateway: a.o.Gateway,
 		MTU:        a.mtu(store.SegmentationTunnel),
-		Registered: a.registration != nil, Ports: a.ports,
+		Registered: a.registration != nil, Ports: a.ports, Peers: a.peers,
 	}
 	for _, what := range slices.Sorted(maps.Keys(a.problems)) {
 		s.Problems = append(s.Problems, what+": "+a.problems[what])

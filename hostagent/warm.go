@@ -17,9 +17,10 @@ import (
 )
 
 const (
-	peerInterval    = 15 * time.Second // how soon a new host is noticed
-	refreshInterval = 5 * time.Minute  // how often known hosts are resolved again
-	resolveTimeout  = time.Second      // what one peer may take to answer
+	peerInterval    = 15 * time.Second       // how soon a restart of the switch is noticed
+	refreshInterval = 5 * time.Minute        // how often known hosts are resolved again
+	restInterval    = 500 * time.Millisecond // between two rounds, while many hosts register
+	resolveTimeout  = time.Second            // what one peer may take to answer
 )
 
 // resolvers is how many peers are resolved at once.
@@ -35,47 +36,77 @@ type peers struct {
 // first packet to a peer that it has to resolve.
 func (a *Agent) warm(ctx context.Context) error {
 	known := &peers{resolved: make(map[netip.Addr]time.Time)}
-	for {
-		a.report("tunnel peers", ignoreEnd(ctx, a.warmPeers(ctx, known)))
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-time.After(peerInterval):
-		}
+	for ctx.Err() == nil {
+		at, err := a.warmPeers(ctx, known)
+		a.report("tunnel peers", ignoreEnd(ctx, err))
+		rest := time.After(restInterval)
+		a.untilHostsChange(ctx, at)
+		<-rest
+	}
+	return nil
+}
+
+// untilHostsChange waits until the hosts are others than at a revision (0: unknown), so that a
+// new host is resolved before it sends anything; it waits no longer than peerInterval.
+func (a *Agent) untilHostsChange(ctx context.Context, at store.Revision) {
+	ctx, cancel := context.WithTimeout(ctx, peerInterval)
+	defer cancel()
+	if at > 0 {
+		<-a.o.Store.HostsChanged(ctx, at)
+		return
+	}
+	select {
+	case <-ctx.Done():
+	case <-time.After(time.Second):
 	}
 }
 
-// warmPeers resolves the peers that are new or due. A peer that is down is no failure.
-func (a *Agent) warmPeers(ctx context.Context, known *peers) error {
+// warmPeers resolves the peers that are new or due, and returns the revision at which it
+// read them; 0: it did not, or not all is told. A peer that is down is no failure.
+func (a *Agent) warmPeers(ctx context.Context, known *peers) (store.Revision, error) {
 	if a.registered() == nil {
-		return nil
+		return 0, nil
 	}
-	hosts, _, err := a.o.Store.List(ctx, store.KindHost)
+	hosts, at, err := a.o.Store.List(ctx, store.KindHost)
 	if err != nil {
-		return fmt.Errorf("list hosts: %w", err)
+		return 0, fmt.Errorf("list hosts: %w", err)
 	}
 	if err := a.noteLive(ctx); err != nil {
-		return err
+		return 0, err
 	}
 	userspace := a.o.DatapathType == "netdev" // the kernel's datapath uses the kernel's neighbours
 	if userspace {
 		if err := known.checkSwitch(a.o.RunDir); err != nil {
-			return err
+			return 0, err
 		}
 	}
 	answered, err := resolveAll(ctx, a.due(hosts, known))
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if userspace && len(answered) > 0 {
 		if err := a.tellSwitch(ctx, answered); err != nil {
-			return err
+			return 0, err
 		}
 	}
 	for peer := range answered {
 		known.resolved[peer] = time.Now()
 	}
-	return nil
+	a.notePeers(hosts, known)
+	return at, nil
+}
+
+// notePeers counts the registered peers that are resolved, for Status.
+func (a *Agent) notePeers(hosts []store.Event, known *peers) {
+	count := 0
+	for _, e := range hosts {
+		if !known.resolved[e.Object.(*store.Host).VTEP()].IsZero() {
+			count++
+		}
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.peers = count
 }
 
 // checkSwitch forgets what was told to a switch that has restarted since.

@@ -17,8 +17,10 @@ import (
 func (h *host) peer(name, addr, mac string) {
 	h.t.Helper()
 	box := newContainer(h.t)
-	h.run("ip", "link", "add", "br0", "type", "bridge")
-	h.t.Cleanup(func() { h.run("ip", "link", "del", "br0") })
+	if _, err := netlink.LinkByName("br0"); err != nil { // the first peer
+		h.run("ip", "link", "add", "br0", "type", "bridge")
+		h.t.Cleanup(func() { h.run("ip", "link", "del", "br0") })
+	}
 	h.run("ip", "link", "add", "p-"+name, "type", "veth", "peer", "name", "eth0", "netns", box.netns())
 	for _, port := range []string{"under1", "p-" + name} {
 		h.run("ip", "link", "set", port, "master", "br0", "up")
@@ -62,7 +64,7 @@ func TestSwitchKnowsPeersBeforeTheFirstPacket(t *testing.T) {
 	known := &peers{resolved: make(map[netip.Addr]time.Time)}
 	warm := func() {
 		t.Helper()
-		if err := a.warmPeers(t.Context(), known); err != nil {
+		if _, err := a.warmPeers(t.Context(), known); err != nil {
 			t.Fatal(err)
 		}
 		fields := strings.Join(strings.Fields(h.tunnelNeighbours()), " ")
@@ -79,6 +81,11 @@ func TestSwitchKnowsPeersBeforeTheFirstPacket(t *testing.T) {
 	if diff := cmp.Diff([]string{"h1", "h2", "h3"}, a.liveHosts()); diff != "" {
 		t.Errorf("live hosts: -want +got\n%s", diff)
 	}
+	if peers := a.Status().Peers; peers != 1 {
+		t.Errorf("status tells of %d resolved peers, want 1", peers)
+	}
+	h.peer("h4", "172.30.0.4", "02:00:00:00:aa:04")
+	h.eventually("the agent itself resolves a host that has just registered", func() bool { return a.Status().Peers == 2 })
 }
 
 // TestContainersDoNotMeetTheKernel sends from a container to the host's own addresses. The

@@ -158,7 +158,7 @@ func (s *state) waitRealized(ctx context.Context) error {
 	}
 }
 
-// realized names the first host that is not.
+// realized names the first host that is not, or does not know its peers.
 func (s *state) realized(ctx context.Context, c *api.Client) error {
 	st, err := c.Status(ctx)
 	if err != nil {
@@ -176,6 +176,24 @@ func (s *state) realized(ctx context.Context, c *api.Client) error {
 		default:
 			return fmt.Errorf("host %s is %s", host, states[host])
 		}
+		if err := s.knowsPeers(ctx, host); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// knowsPeers tells whether a host has resolved all others: the first packet to one that it
+// has not is lost, and whoever raised the lab pings at once.
+func (s *state) knowsPeers(ctx context.Context, host string) error {
+	c := agentapi.Dial(agentSocket(host))
+	defer c.Close()
+	st, err := c.Status(ctx)
+	if err != nil {
+		return err
+	}
+	if st.Peers < s.Hosts-1 {
+		return fmt.Errorf("host %s has resolved %d of %d tunnel peers", host, st.Peers, s.Hosts-1)
 	}
 	return nil
 }

@@ -205,6 +205,12 @@ func (c *Client) changed(ctx context.Context, after store.Revision, keys ...stri
 	return out
 }
 
+// HostsChanged returns a channel that is closed when a host registers, changes or goes after
+// a revision, and when ctx ends.
+func (c *Client) HostsChanged(ctx context.Context, after store.Revision) <-chan struct{} {
+	return c.changed(ctx, after, under(store.KindHost))
+}
+
 // DeleteHost removes a host, first its own key, so that its agent's writes are refused
 // from then on, then its ports with what they took. A call that was cut short is finished
 // by another.
