@@ -59,17 +59,7 @@ func transfer(t *testing.T, from, to lab.Container) error {
 		return err
 	}
 	defer l.Close()
-	got := make(chan int64, 1)
-	go func() {
-		c, err := l.Accept()
-		if err != nil {
-			got <- 0
-			return
-		}
-		defer c.Close()
-		n, _ := io.Copy(io.Discard, c) // what came before an error is what counts
-		got <- n
-	}()
+	got := lab.CountReceived(l)
 	c, err := lab.DialIn(ctx, from.NetNS, "tcp", l.Addr().String())
 	if err != nil {
 		return err

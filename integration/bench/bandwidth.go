@@ -26,7 +26,6 @@ const (
 	pingTurns      = 6
 	// How far the ratio of two equals strays from 1.
 	bandwidthNoise = 0.05
-	roundTripNoise = 0.1
 	// bandwidthOfStar bounds the throughput of many tenants beside the star's.
 	bandwidthOfStar = 1.5
 )
@@ -100,7 +99,7 @@ func (s *senders) roundTrip(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	res := Compare("ms", samples[0], Other{string(wiredDirectly), AtMost(1 + roundTripNoise), samples[1]})
+	res := Compare("ms", samples[0], Other{string(wiredDirectly), AtMost(1 + bandwidthNoise), samples[1]})
 	res.Params = s.params("round trip", 1)
 	return s.Done(res)
 }

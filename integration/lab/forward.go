@@ -100,6 +100,23 @@ func DialIn(ctx context.Context, ns, network, address string) (net.Conn, error) 
 	return conn, err
 }
 
+// CountReceived accepts one connection and tells, when it is over, how many bytes came; those
+// before an error count.
+func CountReceived(l net.Listener) <-chan int64 {
+	got := make(chan int64, 1)
+	go func() {
+		c, err := l.Accept()
+		if err != nil {
+			got <- 0
+			return
+		}
+		defer c.Close()
+		n, _ := io.Copy(io.Discard, c) // what came before an error is what counts
+		got <- n
+	}()
+	return got
+}
+
 // ListenIn opens a listener inside a namespace; it accepts from any thread.
 func ListenIn(ctx context.Context, ns, network, address string) (net.Listener, error) {
 	var l net.Listener
