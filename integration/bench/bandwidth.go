@@ -10,7 +10,6 @@ import (
 	"regexp"
 	"strconv"
 	"syscall"
-	"time"
 
 	"sluice/controller/api"
 )
@@ -22,7 +21,7 @@ const (
 	bandwidthSeconds = 4
 	// bandwidthPings is how many round trips make one sample. Short ones that take turns often
 	// see the same machine; pingTurns is how many there are for each round of transfers.
-	bandwidthPings = 100
+	bandwidthPings = 200
 	pingTurns      = 6
 	// How far the ratio of two equals strays from 1.
 	bandwidthNoise = 0.05
@@ -38,80 +37,104 @@ func bandwidthCase() Case {
 	}
 }
 
-// wiring is one way in which the containers of a pair are connected.
-type wiring string
-
-const (
-	wiredByFlows  wiring = "Sluice's flows"
-	wiredDirectly wiring = "NORMAL bridges, a tunnel from host to host"
-	wiredAsStar   wiring = "NORMAL bridges, a star of tunnels"
-)
-
-// senders are pairs of containers, a pair a tenant, each connected in every way at once: one
-// on the lab's first host, one on its second. The third is the centre of the star.
+// senders are pairs of containers, each with a receiver at its far end and not connected.
 type senders struct {
 	*labRun
-	pairs []senderPair
+	pairs []tenantPair
+	mtu   int // of the interfaces that Sluice gives them
 	stops []func()
 }
 
-type senderPair struct {
-	from, to container
-	target   map[wiring]string // the address of to
-}
-
 func measureBandwidth(ctx context.Context, r *Run) error {
-	if err := need("iperf3", "ethtool"); err != nil {
+	if err := need("iperf3", "ethtool", "ovs-appctl"); err != nil {
 		return err
 	}
 	return inLab(ctx, r, func(l *labRun) error {
 		s := &senders{labRun: l}
 		defer s.stop()
-		if err := s.wire(ctx, r.Size(bandwidthTenants)); err != nil {
+		if err := s.begin(ctx, r.Size(bandwidthTenants)); err != nil {
 			return err
 		}
-		for _, measure := range []func(context.Context) error{s.throughput, s.roundTrip, s.manyTenants} {
-			if err := measure(ctx); err != nil {
-				return err
-			}
+		if err := s.oneTenant(ctx); err != nil {
+			return err
 		}
-		return nil
+		return s.manyTenants(ctx)
 	})
 }
 
-func (s *senders) throughput(ctx context.Context) error {
-	samples, err := s.TakeTurns(ctx, s.transfer(wiredByFlows, 1), s.transfer(wiredDirectly, 1))
+func (s *senders) begin(ctx context.Context, tenants int) error {
+	ends, err := newContainers(ctx, 2*tenants)
 	if err != nil {
 		return err
 	}
-	res := Compare("Gbit/s", samples[0], Other{string(wiredDirectly), AtLeast(1 - bandwidthNoise), samples[1]})
+	for n := range tenants {
+		p := tenantPair{number: n, from: ends[2*n], to: ends[2*n+1]}
+		if _, err := s.api.CreateTenant(ctx, api.TenantSpec{Name: p.tenant()}); err != nil {
+			return err
+		}
+		if err := s.serve(p); err != nil {
+			return err
+		}
+		s.pairs = append(s.pairs, p)
+	}
+	return nil
+}
+
+// oneTenant compares the throughput and the round trip of one pair.
+func (s *senders) oneTenant(ctx context.Context) error {
+	p := s.pairs[0]
+	ours := s.byFlows()
+	if _, err := ours.by(p, roundTrip).Measure(ctx); err != nil { // tells the MTU, and resolves the peers
+		return err
+	}
+	theirs, err := s.byBridges(ctx, fullMesh, p)
+	if err != nil {
+		return err
+	}
+	if err := s.samePlace(ctx, p, ours, theirs); err != nil {
+		return err
+	}
+	often := *s.Run
+	often.Rounds *= pingTurns
+	samples, err := often.TakeTurns(ctx, ours.by(p, roundTrip), theirs.by(p, roundTrip))
+	if err != nil {
+		return err
+	}
+	res := Compare("ms", samples[0], Other{theirs.name, AtMost(1 + bandwidthNoise), samples[1]})
+	res.Params = s.params("round trip", 1)
+	if err := s.Done(res); err != nil {
+		return err
+	}
+	if samples, err = s.TakeTurns(ctx, ours.by(p, throughput), theirs.by(p, throughput)); err != nil {
+		return err
+	}
+	res = Compare("Gbit/s", samples[0], Other{theirs.name, AtLeast(1 - bandwidthNoise), samples[1]})
 	res.Params = s.params("TCP throughput", 1)
 	return s.Done(res)
 }
 
-func (s *senders) roundTrip(ctx context.Context) error {
-	ping := func(w wiring) Side {
-		return Side{"pings by " + string(w), func(ctx context.Context) (float64, error) { return s.pairs[0].ping(ctx, w) }}
-	}
-	often := *s.Run
-	often.Rounds *= pingTurns
-	samples, err := often.TakeTurns(ctx, ping(wiredByFlows), ping(wiredDirectly))
-	if err != nil {
-		return err
-	}
-	res := Compare("ms", samples[0], Other{string(wiredDirectly), AtMost(1 + bandwidthNoise), samples[1]})
-	res.Params = s.params("round trip", 1)
-	return s.Done(res)
-}
-
+// manyTenants compares what all pairs receive at one time, spoke to spoke of the star.
 func (s *senders) manyTenants(ctx context.Context) error {
-	n := len(s.pairs)
-	samples, err := s.TakeTurns(ctx, s.transfer(wiredByFlows, n), s.transfer(wiredAsStar, n))
+	ours := s.byFlows()
+	theirs, err := s.byBridges(ctx, star, s.pairs...)
 	if err != nil {
 		return err
 	}
-	res := Compare("Gbit/s", samples[0], Other{string(wiredAsStar), AtLeast(bandwidthOfStar), samples[1]})
-	res.Params = s.params("TCP throughput, spoke to spoke", n)
+	sides := make([]Side, 0, 2)
+	for _, w := range []wiring{ours, theirs} {
+		s.Step("connecting %d tenants by %s", len(s.pairs), w.name)
+		addresses, err := w.plugAll(ctx, s.pairs)
+		if err != nil {
+			return err
+		}
+		sides = append(sides, Side{w.name, func(ctx context.Context) (float64, error) { return s.sum(ctx, addresses) }})
+	}
+	samples, err := s.TakeTurns(ctx, sides...)
+	if err != nil {
+		return err
+	}
+	res := Compare("Gbit/s", samples[0], Other{theirs.name, AtLeast(bandwidthOfStar), samples[1]})
+	res.Params = s.params("TCP throughput, spoke to spoke", len(s.pairs))
 	return s.Done(res)
 }
 
@@ -119,28 +142,27 @@ func (s *senders) params(what string, tenants int) map[string]any {
 	return map[string]any{"what": what, "tenants": tenants, "encap": s.Encap}
 }
 
-// transfer is the sum of what that many tenants receive at one time, in Gbit/s.
-func (s *senders) transfer(w wiring, tenants int) Side {
-	return Side{"TCP by " + string(w), func(ctx context.Context) (float64, error) {
-		rates := make([]float64, tenants)
-		err := sideBySide(ctx, tenants, func(ctx context.Context, i int) (err error) {
-			rates[i], err = s.pairs[i].send(ctx, w)
-			return err
-		})
-		sum := 0.0
-		for _, rate := range rates {
-			sum += rate // one that starves is what a clogged way does to it
-		}
-		if err == nil && sum <= 0 {
-			err = errors.New("nothing was received")
-		}
-		return sum, err
-	}}
+// sum is what all pairs together receive at one time, in Gbit/s. One that starves counts for
+// nothing: that is what a clogged way does to it.
+func (s *senders) sum(ctx context.Context, addresses []string) (sum float64, err error) {
+	rates := make([]float64, len(s.pairs))
+	err = sideBySide(ctx, len(s.pairs), func(ctx context.Context, i int) (err error) {
+		rates[i], err = throughput(ctx, s.pairs[i], addresses[i])
+		return err
+	})
+	for _, rate := range rates {
+		sum += rate
+	}
+	if err == nil && sum <= 0 {
+		err = errors.New("nothing was received")
+	}
+	return sum, err
 }
 
-func (p senderPair) send(ctx context.Context, w wiring) (float64, error) {
+// throughput is what a pair's far end receives by TCP, in Gbit/s.
+func throughput(ctx context.Context, p tenantPair, address string) (float64, error) {
 	out, err := output(ctx, "", "ip", "netns", "exec", p.from.netns,
-		"iperf3", "-c", p.target[w], "-t", strconv.Itoa(bandwidthSeconds), "-J", "--connect-timeout", "20000")
+		"iperf3", "-c", address, "-t", strconv.Itoa(bandwidthSeconds), "-J", "--connect-timeout", "20000")
 	if err != nil {
 		return 0, err
 	}
@@ -159,10 +181,10 @@ func (p senderPair) send(ctx context.Context, w wiring) (float64, error) {
 
 var pingTime = regexp.MustCompile(`time=([0-9.]+) ms`)
 
-// ping is the median of many round trips, in milliseconds.
-func (p senderPair) ping(ctx context.Context, w wiring) (float64, error) {
+// roundTrip is the median of many, in milliseconds.
+func roundTrip(ctx context.Context, p tenantPair, address string) (float64, error) {
 	out, err := output(ctx, "", "ip", "netns", "exec", p.from.netns,
-		"ping", "-n", "-i", "0.002", "-c", strconv.Itoa(bandwidthPings), p.target[w])
+		"ping", "-n", "-i", "0.002", "-c", strconv.Itoa(bandwidthPings), address)
 	if err != nil {
 		return 0, err
 	}
@@ -175,13 +197,13 @@ func (p senderPair) ping(ctx context.Context, w wiring) (float64, error) {
 		times = append(times, ms)
 	}
 	if len(times) < bandwidthPings*9/10 {
-		return 0, fmt.Errorf("%d of %d pings answered by %s", len(times), bandwidthPings, w)
+		return 0, fmt.Errorf("%d of %d pings answered", len(times), bandwidthPings)
 	}
 	return quantile(times, 0.5), nil
 }
 
 // serve runs the receiving end of a pair until stop.
-func (s *senders) serve(p senderPair) error {
+func (s *senders) serve(p tenantPair) error {
 	cmd := exec.Command("ip", "netns", "exec", p.to.netns, "iperf3", "-s")
 	cmd.Env = os.Environ()
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -197,56 +219,4 @@ func (s *senders) stop() {
 	for _, stop := range s.stops {
 		stop()
 	}
-}
-
-// wire makes the pairs and waits until each reaches its other end in every way.
-func (s *senders) wire(ctx context.Context, tenants int) error {
-	ends, err := newContainers(ctx, 2*tenants)
-	if err != nil {
-		return err
-	}
-	for n := range tenants {
-		s.Step("connecting tenant %d of %d", n+1, tenants)
-		p := senderPair{from: ends[2*n], to: ends[2*n+1], target: map[wiring]string{}}
-		mtu, err := s.wireByFlows(ctx, n, &p)
-		if err != nil {
-			return err
-		}
-		for _, w := range []wiring{wiredDirectly, wiredAsStar} {
-			if err := s.wireByBridges(ctx, normalWire{w, n, mtu}, &p); err != nil {
-				return err
-			}
-		}
-		if err := s.serve(p); err != nil {
-			return err
-		}
-		s.pairs = append(s.pairs, p)
-	}
-	return s.answering(ctx)
-}
-
-func (s *senders) answering(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Minute)
-	defer cancel()
-	for _, p := range s.pairs {
-		for w, address := range p.target {
-			if err := pingUntilAnswered(ctx, p.from.netns, address); err != nil {
-				return fmt.Errorf("%s: %w", w, err)
-			}
-		}
-	}
-	return nil
-}
-
-func (s *senders) wireByFlows(ctx context.Context, n int, p *senderPair) (mtu int, err error) {
-	tenant := fmt.Sprint("bench-", n+1)
-	if _, err := s.api.CreateTenant(ctx, api.TenantSpec{Name: tenant}); err != nil {
-		return 0, err
-	}
-	if _, err := s.attach(ctx, 0, tenant, p.from); err != nil {
-		return 0, err
-	}
-	a, err := s.attach(ctx, 1, tenant, p.to)
-	p.target[wiredByFlows] = plainAddress(a)
-	return a.MTU, err
 }

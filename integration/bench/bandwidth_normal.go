@@ -2,103 +2,102 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"path/filepath"
-)
-
-// Hosts of the lab, by place.
-const (
-	hostFrom = iota
-	hostTo
-	hostCentre
 )
 
 // normalKeys keeps the bridges' tunnel keys apart from those of Sluice's networks.
 const normalKeys = 1_000_000
 
-// normalWire is a tenant's bridges in NORMAL mode, as the paper makes them: one on each host,
-// with a tunnel port for each neighbour.
+// normalWire is how the paper connects a tenant: a bridge in NORMAL mode on each host, with a
+// tunnel port for each neighbour.
 type normalWire struct {
-	wiring
-	tenant int
-	mtu    int // as Sluice gives it to containers
+	name string
+	// mark tells the ways apart in interfaces' names of 15 characters at most, in subnets and
+	// in tunnel keys.
+	mark  byte
+	peers map[int][]int // by host: those to which its bridge has a tunnel
 }
 
-// letter tells the two ways to wire apart, in names of 15 characters at most.
-func (w normalWire) letter() string {
-	if w.wiring == wiredAsStar {
-		return "s"
+var (
+	fullMesh = normalWire{"NORMAL bridges, a tunnel from host to host", 'd', map[int][]int{hostFrom: {hostTo}, hostTo: {hostFrom}}}
+	star     = normalWire{"NORMAL bridges, a star of tunnels", 's',
+		map[int][]int{hostFrom: {hostCentre}, hostCentre: {hostFrom, hostTo}, hostTo: {hostCentre}}}
+)
+
+func (w normalWire) bridge(p tenantPair) string { return fmt.Sprintf("%c%d", w.mark, p.number) }
+func (w normalWire) port(p tenantPair) string   { return fmt.Sprintf("%cv%d", w.mark, p.number) }
+func (w normalWire) key(p tenantPair) int       { return normalKeys + 1000*int(w.mark) + p.number }
+
+func (w normalWire) address(host int) string { return fmt.Sprintf("192.168.%d.%d", w.mark, host+1) }
+
+// byBridges makes the bridges and tunnels of pairs; only their interfaces come and go.
+func (s *senders) byBridges(ctx context.Context, w normalWire, pairs ...tenantPair) (wiring, error) {
+	for _, p := range pairs {
+		s.Step("tenant %d of %d: %s", p.number+1, len(pairs), w.name)
+		if err := s.bridges(ctx, w, p); err != nil {
+			return wiring{}, err
+		}
 	}
-	return "d"
+	return wiring{
+		name: w.name,
+		plug: func(ctx context.Context, p tenantPair) (string, error) {
+			for host, c := range p.ends() {
+				if err := s.plugNormal(ctx, w, p, host, c); err != nil {
+					return "", err
+				}
+			}
+			return w.address(hostTo), nil
+		},
+		unplug: func(ctx context.Context, p tenantPair) error {
+			var errs []error
+			for host := range p.ends() {
+				errs = append(errs, s.unplugNormal(ctx, w, p, host))
+			}
+			return errors.Join(errs...)
+		},
+	}, nil
 }
 
-func (w normalWire) bridge() string { return fmt.Sprintf("%s%d", w.letter(), w.tenant) }
-
-func (w normalWire) address(end int) string {
-	if w.wiring == wiredAsStar {
-		return fmt.Sprint("192.168.2.", end+1)
-	}
-	return fmt.Sprint("192.168.1.", end+1)
-}
-
-func (w normalWire) key() int {
-	if w.wiring == wiredAsStar {
-		return normalKeys + 1000 + w.tenant
-	}
-	return normalKeys + w.tenant
-}
-
-// neighbours are the hosts with a bridge of the tenant, each with those it has a tunnel to.
-func (w normalWire) neighbours() map[int][]int {
-	if w.wiring == wiredAsStar {
-		return map[int][]int{hostFrom: {hostCentre}, hostCentre: {hostFrom, hostTo}, hostTo: {hostCentre}}
-	}
-	return map[int][]int{hostFrom: {hostTo}, hostTo: {hostFrom}}
-}
-
-func (s *senders) wireByBridges(ctx context.Context, w normalWire, p *senderPair) error {
-	for host, others := range w.neighbours() {
-		args := []string{"--", "add-br", w.bridge(), "--", "set", "bridge", w.bridge(), "datapath_type=netdev"}
-		for _, other := range others {
-			name := fmt.Sprintf("%st%d-%d", w.letter(), w.tenant, other)
-			args = append(args, "--", "add-port", w.bridge(), name, "--", "set", "interface", name, "type="+s.Encap,
-				"options:remote_ip="+s.Hosts[other].VTEP.String(), fmt.Sprint("options:key=", w.key()))
+func (s *senders) bridges(ctx context.Context, w normalWire, p tenantPair) error {
+	for host, peers := range w.peers {
+		bridge := w.bridge(p)
+		args := []string{"--", "add-br", bridge, "--", "set", "bridge", bridge, "datapath_type=netdev"}
+		for _, peer := range peers {
+			name := fmt.Sprintf("%ct%d-%d", w.mark, p.number, peer)
+			args = append(args, "--", "add-port", bridge, name, "--", "set", "interface", name, "type="+s.Encap,
+				"options:remote_ip="+s.Hosts[peer].VTEP.String(), fmt.Sprint("options:key=", w.key(p)))
 		}
 		if err := s.vsctl(ctx, host, args...); err != nil {
 			return err
 		}
 	}
-	for end, c := range []container{p.from, p.to} {
-		if err := s.plug(ctx, w, end, c); err != nil {
-			return err
-		}
-	}
-	p.target[w.wiring] = w.address(1)
 	return nil
 }
 
-// plug gives a container one more interface, with the MTU and the offloads of the one that
-// Sluice gave it.
-func (s *senders) plug(ctx context.Context, w normalWire, host int, c container) error {
-	port, inside := fmt.Sprintf("%sv%d", w.letter(), w.tenant), "normal-"+w.letter()
+// plugNormal gives a container an interface with the MTU and the offloads of those that
+// Sluice gives.
+func (s *senders) plugNormal(ctx context.Context, w normalWire, p tenantPair, host int, c container) error {
+	port, inside := w.port(p), fmt.Sprintf("normal-%c", w.mark)
 	lines := fmt.Sprintf("link add %[1]s mtu %[2]d type veth peer name %[3]s mtu %[2]d netns %[4]s\nlink set %[1]s up\n",
-		port, w.mtu, inside, c.netns)
+		port, s.mtu, inside, c.netns)
 	if _, err := output(ctx, lines, "ip", "-n", s.Hosts[host].NetNS, "-batch", "-"); err != nil {
 		return err
 	}
 	if _, err := output(ctx, "", "ip", "netns", "exec", c.netns, "ethtool", "-K", inside, "tx", "off"); err != nil {
 		return err
 	}
-	lines = fmt.Sprintf("address add %[1]s/24 dev %[2]s\nlink set %[2]s up\n", w.address(host), inside)
+	lines = fmt.Sprintf("address add %s/24 dev %[2]s\nlink set %[2]s up\n", w.address(host), inside)
 	if _, err := output(ctx, lines, "ip", "-n", c.netns, "-batch", "-"); err != nil {
 		return err
 	}
-	return s.vsctl(ctx, host, "--", "add-port", w.bridge(), port)
+	return s.vsctl(ctx, host, "--", "add-port", w.bridge(p), port)
 }
 
-// vsctl returns when the switch has done what it was told.
-func (s *senders) vsctl(ctx context.Context, host int, args ...string) error {
-	at := "--db=unix:" + filepath.Join(s.Hosts[host].RunDir, "db.sock")
-	_, err := output(ctx, "", append([]string{"ovs-vsctl", at, "--timeout=60"}, args...)...)
+func (s *senders) unplugNormal(ctx context.Context, w normalWire, p tenantPair, host int) error {
+	if err := s.vsctl(ctx, host, "--", "del-port", w.port(p)); err != nil {
+		return err
+	}
+	_, err := output(ctx, "", "ip", "-n", s.Hosts[host].NetNS, "link", "delete", w.port(p))
 	return err
 }

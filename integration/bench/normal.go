@@ -3,7 +3,6 @@ package bench
 import (
 	"context"
 	"fmt"
-	"path/filepath"
 	"slices"
 )
 
@@ -151,11 +150,4 @@ func (n *normalRun) grow(ctx context.Context, from, to int) error {
 		}
 	}
 	return nil
-}
-
-// vsctl returns when the switch has done what it was told.
-func (n *normalRun) vsctl(ctx context.Context, host int, args ...string) error {
-	at := "--db=unix:" + filepath.Join(n.Hosts[host].RunDir, "db.sock")
-	_, err := output(ctx, "", append([]string{"ovs-vsctl", at, "--timeout=120"}, args...)...)
-	return err
 }

@@ -63,22 +63,20 @@ func inLab(ctx context.Context, r *Run, do func(*labRun) error) (err error) {
 	return do(l)
 }
 
-// reserveLab waits for other benchmarks and tests, and for people who have a lab.
+// reserveLab waits for other benchmarks and tests to be done with theirs. A lab that is there
+// nonetheless is somebody's, or left behind: it fails.
 func reserveLab(ctx context.Context) (free func(), err error) {
 	if free, err = lab.Reserve(ctx); err != nil {
 		return nil, err
 	}
-	for {
-		if _, err := lab.Load(ctx); errors.Is(err, lab.ErrNotRunning) {
-			return free, nil
-		}
-		select {
-		case <-ctx.Done():
-			free()
-			return nil, fmt.Errorf("a lab is running: `sluice lab down` removes it: %w", ctx.Err())
-		case <-time.After(time.Second):
-		}
+	if _, err = lab.Load(ctx); errors.Is(err, lab.ErrNotRunning) {
+		return free, nil
 	}
+	free()
+	if err == nil {
+		err = errors.New("a lab is running, and a machine has room for one: `sluice lab down` removes it")
+	}
+	return nil, err
 }
 
 func (l *labRun) connect(ctx context.Context) (err error) {
@@ -193,6 +191,13 @@ func (l *labRun) switchPorts(ctx context.Context, host int) (int, error) {
 	at := "--db=unix:" + filepath.Join(l.Hosts[host].RunDir, "db.sock")
 	text, err := output(ctx, "", "ovs-vsctl", at, "list-ports", store.BridgeName)
 	return strings.Count("\n"+text, "\nsl-"), err
+}
+
+// vsctl returns when the switch has done what it was told.
+func (l *labRun) vsctl(ctx context.Context, host int, args ...string) error {
+	at := "--db=unix:" + filepath.Join(l.Hosts[host].RunDir, "db.sock")
+	_, err := output(ctx, "", append([]string{"ovs-vsctl", at, "--timeout=120"}, args...)...)
+	return err
 }
 
 // pingUntilAnswered sends an echo request every 10 ms until one is answered.

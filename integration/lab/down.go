@@ -24,7 +24,7 @@ func Down(ctx context.Context) error {
 	if err := tearDown(ctx); err != nil {
 		return err
 	}
-	return os.RemoveAll(Dir)
+	return errors.Join(os.RemoveAll(Dir), disown())
 }
 
 // tearDown ends the lab's processes and removes its namespaces and files; Dir itself, which

@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"errors"
 	"os"
 	"os/exec"
 	"strings"
@@ -104,5 +105,56 @@ func TestStartTime(t *testing.T) {
 	_ = cmd.Wait()
 	if _, err := startTime(cmd.Process.Pid); err == nil {
 		t.Error("a process that is gone has a start time")
+	}
+}
+
+// A test or a benchmark that was killed leaves its lab to the next one, which must not fail
+// because of it; a lab that people made is theirs.
+func TestTakeOverRemovesWhatADeadHolderLeft(t *testing.T) {
+	if os.Geteuid() != 0 {
+		if os.Getenv("SLUICE_REQUIRE_OVS") != "" {
+			t.Fatal("needs root, for network namespaces")
+		}
+		t.Skip("needs root, for network namespaces")
+	}
+	free, err := Reserve(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer free()
+	if _, err := Load(t.Context()); err == nil {
+		t.Fatal("a lab is running: sluice lab down")
+	}
+	defer Down(t.Context())
+
+	halfALab(t)
+	if err := takeOver(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Load(t.Context()); !errors.Is(err, ErrNotRunning) {
+		t.Errorf("a lab of a holder that did not free it: %v, want ErrNotRunning", err)
+	}
+
+	if err := disown(); err != nil {
+		t.Fatal(err)
+	}
+	halfALab(t)
+	if err := takeOver(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Load(t.Context()); err != nil {
+		t.Errorf("a lab that nobody had reserved: %v", err)
+	}
+}
+
+// halfALab is what Up writes first.
+func halfALab(t *testing.T) {
+	t.Helper()
+	if err := os.MkdirAll(Dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	s := state{Hosts: 1, Encap: "vxlan", API: "127.0.0.1:1", Etcd: "127.0.0.1:2"}
+	if err := s.save(); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -54,12 +54,16 @@ func isCurrent(f *os.File) bool {
 	return err == nil && os.SameFile(mine, now)
 }
 
-// reservation is a file that only tests and benchmarks lock.
-const reservation = "/run/lock/sluice-lab"
+// reservation is a file that only tests and benchmarks lock. While it says held, one of them
+// may have a lab.
+const (
+	reservation = "/run/lock/sluice-lab"
+	held        = "held\n"
+)
 
 // Reserve keeps other tests and benchmarks, which reserve the lab too, from raising or removing
 // one until free is called. It waits until none of them holds it; people's commands neither
-// wait for it nor are kept waiting.
+// wait for it nor are kept waiting. A lab whose holder died is removed.
 func Reserve(ctx context.Context) (free func(), err error) {
 	if err := os.MkdirAll(filepath.Dir(reservation), 0o755); err != nil { // bare systems lack it
 		return nil, fmt.Errorf("reserve the lab: %w", err)
@@ -68,18 +72,50 @@ func Reserve(ctx context.Context) (free func(), err error) {
 	if err != nil {
 		return nil, fmt.Errorf("reserve the lab: %w", err)
 	}
+	if err = lockReservation(ctx, f); err == nil {
+		err = takeOver(ctx)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reserve the lab: %w", errors.Join(err, f.Close()))
+	}
+	return func() { disown(); f.Close() }, nil
+}
+
+func lockReservation(ctx context.Context, f *os.File) error {
 	for {
 		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 		if err == nil {
-			return func() { f.Close() }, nil
+			return nil
 		}
 		if !errors.Is(err, unix.EWOULDBLOCK) {
-			return nil, errors.Join(fmt.Errorf("reserve the lab: %w", err), f.Close())
+			return err
 		}
 		select {
 		case <-ctx.Done():
-			return nil, errors.Join(fmt.Errorf("a test or a benchmark holds the lab: %w", ctx.Err()), f.Close())
+			return fmt.Errorf("a test or a benchmark holds the lab: %w", ctx.Err())
 		case <-time.After(200 * time.Millisecond):
 		}
 	}
+}
+
+// takeOver removes what a holder left that did not come to free it, and writes that there is
+// a new one.
+func takeOver(ctx context.Context) error {
+	was, err := os.ReadFile(reservation)
+	if err == nil && string(was) == held {
+		err = Down(ctx)
+	}
+	if err == nil {
+		err = os.WriteFile(reservation, []byte(held), 0o600)
+	}
+	return err
+}
+
+// disown makes the next lab nobody's that reserved it: what Reserve's holder made is gone.
+func disown() error {
+	err := os.Truncate(reservation, 0)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	return err
 }
