@@ -158,10 +158,8 @@ func (s *session) askIf(ctx context.Context, wanted bool) (*datapath.Dump, error
 // what differs.
 func (s *session) diff(ctx context.Context, p plan, dump *datapath.Dump) (flows.Mods, error) {
 	var unread error
-	var installed flows.Fingerprint
 	have := func(w *openflow.WireFlow) bool {
 		unread = p.flows.Have(w)
-		installed.Add(w)
 		return unread == nil
 	}
 	var err error
@@ -173,20 +171,18 @@ func (s *session) diff(ctx context.Context, p plan, dump *datapath.Dump) (flows.
 	if err = errors.Join(err, unread); err != nil {
 		return flows.Mods{}, fmt.Errorf("host %s: read flows: %w", s.host.name, err)
 	}
-	mods, err := p.flows.Mods()
-	if err == nil && p.cookies == nil && mods.Len() == 0 {
-		s.verified = &installed
-	}
-	return mods, err
+	return p.flows.Mods()
 }
 
 // commit sends the mods as one bundle. A bundle that the switch refuses is sent again flow
 // by flow, so that the bad flow is named and the rest lands.
 func (s *session) commit(ctx context.Context, p plan, mods flows.Mods) error {
+	left := s.leftBy(p, mods)
 	if mods.Len() == 0 {
+		s.left = left
 		return nil
 	}
-	s.verified = nil
+	s.left = nil // until all of it has landed
 	if slices.ContainsFunc(mods.Delete, counts) {
 		// What such a flow tells when it goes is lost with the session, or among many others.
 		if err := s.readCounters(ctx); err != nil {
@@ -203,7 +199,25 @@ func (s *session) commit(ctx context.Context, p plan, mods flows.Mods) error {
 		return fmt.Errorf("host %s: commit %d flow mods: %w", s.host.name, mods.Len(), err)
 	}
 	s.counted(bundle.Mods)
+	s.left = left
 	return nil
+}
+
+// leftBy is the fingerprint of what the switch holds once the mods that a plan needs have
+// landed; nil where that cannot be told.
+func (s *session) leftBy(p plan, mods flows.Mods) *flows.Fingerprint {
+	installed, desired := p.flows.Fingerprints()
+	whole := p.cookies == nil
+	switch {
+	case whole && mods.Len() == 0:
+		return &installed // equal, though perhaps in other bytes than ours
+	case whole:
+		return &desired
+	case s.left == nil || mods.Len() == 0:
+		return s.left
+	}
+	left := s.left.Replaced(installed, desired)
+	return &left
 }
 
 func bundleOf(mods flows.Mods) *datapath.Bundle {

@@ -28,7 +28,7 @@ type session struct {
 	log  *slog.Logger
 	over chan struct{} // closed when nothing of the session runs any more
 
-	verified *flows.Fingerprint // of the flows that were last found right; nil: changed since
+	left     *flows.Fingerprint // of what the switch holds unless someone else changes it; nil: not known
 	orphaned time.Time          // since when its host has had no master; zero: it has one
 
 	mu     sync.Mutex

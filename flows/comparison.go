@@ -22,6 +22,8 @@ type Comparison struct {
 	chunk   []byte           // room for the next flows' bytes
 	scratch []byte
 	extra   []of.Flow
+
+	desired, installed Fingerprint
 }
 
 // wanted is a desired flow and what is known of it.
@@ -64,6 +66,7 @@ func (c *Comparison) Want(f of.Flow) bool {
 	if !ok {
 		before = -1
 	}
+	c.desired.Add(&w)
 	if len(w.Match)+len(w.Instructions) > mostBytes {
 		c.keepLong(f)
 	}
@@ -122,6 +125,7 @@ func (c *Comparison) find(h uint64, w *of.WireFlow) int {
 // Have takes an installed flow, which the caller may overwrite afterwards. An error means
 // that it cannot be read.
 func (c *Comparison) Have(w *of.WireFlow) error {
+	c.installed.Add(w)
 	if at := c.find(c.hash(w), w); at >= 0 {
 		return c.meet(at, w)
 	}
@@ -177,6 +181,9 @@ func (c *Comparison) flow(at int) (of.Flow, error) {
 	}
 	return f, nil
 }
+
+// Fingerprints are those of the installed flows that came, and of the desired ones.
+func (c *Comparison) Fingerprints() (installed, desired Fingerprint) { return c.installed, c.desired }
 
 // Mods turns the installed flows into the desired ones.
 func (c *Comparison) Mods() (Mods, error) {

@@ -42,6 +42,24 @@ func TestFingerprint(t *testing.T) {
 	}
 }
 
+// A part's fingerprint that makes way for another part's yields the fingerprint of the new whole.
+func TestFingerprintReplaced(t *testing.T) {
+	texts := []string{
+		"cookie=0x1,table=1,priority=5,ip,nw_dst=10.0.0.1,actions=output:1",
+		"cookie=0x2,table=1,priority=5,ip,nw_dst=10.0.0.2,actions=output:2",
+		"cookie=0x3,table=2,priority=9,actions=drop",
+		"cookie=0x4,table=2,priority=8,actions=drop",
+	}
+	before, gone, come := fingerprintOf(t, texts[:3]), fingerprintOf(t, texts[1:3]), fingerprintOf(t, texts[3:])
+	after := fingerprintOf(t, []string{texts[3], texts[0]})
+	if got := before.Replaced(gone, come); got != after {
+		t.Errorf("%v, want %v", got, after)
+	}
+	if got := before.Replaced(before, come); got != come {
+		t.Errorf("all of it replaced: %v, want %v", got, come)
+	}
+}
+
 // replaced has the last text replaced.
 func replaced(texts []string, last string) []string {
 	return append(slices.Clone(texts[:len(texts)-1]), last)
