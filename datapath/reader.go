@@ -155,6 +155,8 @@ func (s *Switch) handleReply(h openflow.Header) error {
 	switch {
 	case x == nil && h.Type == openflow.TypeExperimenter:
 		return s.handleExperimenter(h)
+	case h.Type == openflow.TypeMultipartReply && h.XID == 0:
+		return s.handleFlowUpdates(h)
 	case x == nil:
 		return s.skip(h)
 	}
@@ -176,8 +178,14 @@ func (s *Switch) handleExperimenter(h openflow.Header) error {
 		return err
 	}
 	kind, err := openflow.DecodeExperimenter(message)
-	if err != nil || kind != openflow.ExperimenterRoleStatus {
+	switch {
+	case err != nil:
 		return err
+	case kind == openflow.ExperimenterMonitorPaused, kind == openflow.ExperimenterMonitorResumed:
+		s.edited.tell()
+		return nil
+	case kind != openflow.ExperimenterRoleStatus:
+		return nil
 	}
 	status, err := openflow.DecodeRoleStatus(message)
 	if err == nil && status.Role == RoleSlave {

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -57,14 +58,16 @@ var (
 
 // Switch is a session with one switch. Its methods may be called concurrently.
 type Switch struct {
-	o      Options
-	log    *slog.Logger
-	conn   net.Conn
-	in     *bufio.Reader
-	out    *queue
-	events events
-	life   context.Context // ends with the session, for the reason err
-	end    context.CancelCauseFunc
+	o       Options
+	log     *slog.Logger
+	conn    net.Conn
+	in      *bufio.Reader
+	out     *queue
+	events  events
+	edited  edits
+	watched atomic.Bool     // WatchFlows was called
+	life    context.Context // ends with the session, for the reason err
+	end     context.CancelCauseFunc
 
 	id    uint64
 	known bool // the handshake is done
@@ -87,7 +90,7 @@ func newSwitch(ctx context.Context, conn net.Conn, o Options) *Switch {
 	s := &Switch{
 		o: o, log: o.Log.With("remote", conn.RemoteAddr().String()),
 		conn: conn, in: bufio.NewReaderSize(conn, readAhead), out: newQueue(o.QueueBytes),
-		events: events{ch: make(chan Event, eventsAhead)}, nextXID: 1,
+		events: events{ch: make(chan Event, eventsAhead)}, edited: make(edits, 1), nextXID: 1,
 	}
 	s.life, s.end = context.WithCancelCause(context.WithoutCancel(ctx))
 	return s

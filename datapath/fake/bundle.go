@@ -95,7 +95,7 @@ func (c *session) commit(messages [][]byte) bool {
 	for i, message := range messages {
 		mods[i], _ = readMod(message) // it was read before
 	}
-	at, refusal := c.s.change(mods)
+	at, refusal := c.s.change(c, mods)
 	if refusal != nil {
 		c.refuse(refusal, messages[at])
 		return false

@@ -150,6 +150,18 @@ var conversations = []conversation{
 		removed: cookie=0x1, table=1, priority=1,tcp actions=drop for reason 2
 		all flows:
 	`},
+	{"others' changes", talkEdits, `
+		first watches: done
+		second watches: done
+		first commits 2 flows: the other is told
+		second commits 1 flow: the other is told
+		second changes it: the other is told
+		second deletes it: the other is told
+		second deletes what is not there: nobody is told
+		first watches again: done
+		second commits 1 flow: the other is told
+		first holds 3 flows, of 1 that it reads of cookie 0x1
+	`},
 	{"large", talkLarge, `
 		commit 5000: done
 		read 5000 flows

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"sluice/datapath"
 	"sluice/datapath/openflow"
@@ -211,6 +212,48 @@ func talkRemoved(r *rig) {
 		r.note("removed: %s for reason %d", &e.Flow, e.Reason)
 	}
 	r.noteFlows("all flows", r.flows(0, nil))
+}
+
+// whoIsTold has one controller change flows and notes who hears of it.
+func (r *rig) whoIsTold(n int, what string, mods ...datapath.Mod) {
+	r.t.Helper()
+	if err := r.commit(n, mods...); err != nil {
+		r.t.Fatal(err)
+	}
+	told := "nobody"
+	select {
+	case <-r.s[1-n].Edited():
+		told = "the other"
+	case <-time.After(notTold):
+	}
+	select {
+	case <-r.s[n].Edited():
+		told += " and who did it"
+	case <-time.After(notTold / 10):
+	}
+	r.note("%s %s: %s is told", names[n], what, told)
+}
+
+// notTold is how long a test waits for what must not come.
+const notTold = time.Second
+
+func talkEdits(r *rig) {
+	for n := range r.s {
+		r.note("%s watches: %s", names[n], outcome(r.s[n].WatchFlows(r.ctx)))
+	}
+	r.whoIsTold(0, "commits 2 flows", r.flowMods(openflow.Add,
+		"cookie=0x1,table=1,priority=5,tcp,actions=drop", "cookie=0x2,table=1,priority=6,tcp,actions=drop")...)
+	r.whoIsTold(1, "commits 1 flow", r.flowMods(openflow.Add, "cookie=0x3,table=2,arp,actions=drop")...)
+	r.whoIsTold(1, "changes it", r.flowMods(openflow.ModifyStrict, "cookie=0x3,table=2,arp,actions=output:1")...)
+	r.whoIsTold(1, "deletes it", r.flowMods(openflow.DeleteStrict, "table=2,arp")...)
+	r.whoIsTold(1, "deletes what is not there", r.flowMods(openflow.DeleteStrict, "table=2,arp")...)
+	r.note("first watches again: %s", outcome(r.s[0].WatchFlows(r.ctx)))
+	r.whoIsTold(1, "commits 1 flow", r.flowMods(openflow.Add, "cookie=0x3,table=2,arp,actions=drop")...)
+	count, err := r.s[0].CountFlows(r.ctx)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.note("first holds %d flows, of %d that it reads of cookie 0x1", count, len(r.flows(0, []uint64{1})))
 }
 
 func talkLarge(r *rig) {

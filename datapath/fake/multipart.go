@@ -9,6 +9,8 @@ import (
 const (
 	partBytes = 32 << 10 // about which a part of a reply ends
 	partPorts = 500
+	// partUpdates keeps a message of changed flows well below 64 KiB.
+	partUpdates = 200
 )
 
 func (c *session) multipart(xid uint32, message []byte) {
@@ -18,13 +20,20 @@ func (c *session) multipart(xid uint32, message []byte) {
 		c.refuse(errBadLength, message)
 	case kind.Kind == openflow.MultipartPortDesc:
 		c.describePorts(xid)
-	case kind.Kind == openflow.MultipartFlow:
+	case kind.Kind == openflow.MultipartFlow, kind.Kind == openflow.MultipartAggregate:
 		q, err := openflow.DecodeFlowStatsRequest(message)
 		if err != nil {
 			c.refuse(errBadLength, message)
 			return
 		}
-		c.dump(xid, &query{table: q.Table, cookie: q.Cookie, mask: q.CookieMask, match: q.Match})
+		selected := &query{table: q.Table, cookie: q.Cookie, mask: q.CookieMask, match: q.Match}
+		if kind.Kind == openflow.MultipartAggregate {
+			c.count(xid, selected)
+			return
+		}
+		c.dump(xid, selected)
+	case kind.Kind == openflow.MultipartExperimenter:
+		c.watch(xid, message)
 	default:
 		c.refuse(errBadMultipart, message)
 	}
@@ -56,6 +65,13 @@ func (c *session) dump(xid uint32, q *query) {
 			return b
 		})
 	}
+}
+
+func (c *session) count(xid uint32, q *query) {
+	c.s.mu.Lock()
+	flows := len(c.s.flows.find(q))
+	c.s.mu.Unlock()
+	c.send(func(b []byte) []byte { return openflow.AppendAggregateReply(b, xid, uint32(flows)) })
 }
 
 // appendPart appends one part of a reply, and returns the flows that are left.

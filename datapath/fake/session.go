@@ -25,6 +25,7 @@ type session struct {
 
 	listens atomic.Bool         // it has said what it wants to be told unasked
 	role    openflow.Role       // guarded by the switch's lock
+	watches bool                // changes to flows; guarded by the switch's lock
 	bundles map[uint32][][]byte // the flow mods that wait for their bundle's commit
 	changed bool                // flows, since the last barrier
 	scratch []byte
@@ -185,7 +186,7 @@ func (c *session) flowMod(message []byte) {
 	}
 	m, refusal := readMod(message)
 	if refusal == nil {
-		_, refusal = c.s.change([]mod{m})
+		_, refusal = c.s.change(c, []mod{m})
 	}
 	if refusal != nil {
 		c.refuse(refusal, message)
@@ -194,8 +195,9 @@ func (c *session) flowMod(message []byte) {
 	c.changed = true
 }
 
-// change makes all changes or, at the first that is refused, none and says which that was.
-func (s *Switch) change(mods []mod) (at int, refusal *openflow.Error) {
+// change makes all of a controller's changes or, at the first that is refused, none and says
+// which that was.
+func (s *Switch) change(by *session, mods []mod) (at int, refusal *openflow.Error) {
 	s.mu.Lock()
 	counts := s.counts
 	for at = range mods {
@@ -214,8 +216,14 @@ func (s *Switch) change(mods []mod) (at int, refusal *openflow.Error) {
 			s.counts.Deletes++
 		}
 	}
+	watchers := s.watchers()
+	var updates []openflow.FlowUpdate
+	if len(watchers) > 0 {
+		updates = s.flows.updates()
+	}
 	removed := s.flows.keep()
 	s.mu.Unlock()
+	tellUpdates(watchers, by, updates)
 	for i := range removed {
 		s.tell(func(b []byte) []byte { return openflow.AppendFlowRemoved(b, 0, &removed[i]) })
 	}

@@ -2,8 +2,9 @@ package openflow
 
 // Types of multipart messages (OpenFlow 1.3, A.3.5).
 const (
-	multipartFlow     = 1
-	multipartPortDesc = 13
+	multipartFlow      = 1
+	multipartAggregate = 2
+	multipartPortDesc  = 13
 )
 
 const multipartMore = 1 // flag: a further part follows
@@ -16,8 +17,10 @@ type MultipartType struct {
 
 // The kinds of multipart messages that this package reads and writes.
 const (
-	MultipartFlow     uint16 = multipartFlow
-	MultipartPortDesc uint16 = multipartPortDesc
+	MultipartFlow         uint16 = multipartFlow
+	MultipartAggregate    uint16 = multipartAggregate
+	MultipartPortDesc     uint16 = multipartPortDesc
+	MultipartExperimenter uint16 = multipartExperimenter
 )
 
 // DecodeMultipart reads the start of a multipart request or reply.
@@ -63,8 +66,17 @@ type FlowQuery struct {
 
 // AppendFlowStatsRequest asks for the flows that the query selects (OpenFlow 1.3, A.3.5.2).
 func AppendFlowStatsRequest(b []byte, xid uint32, q FlowQuery) []byte {
+	return appendFlowQuery(b, xid, multipartFlow, q)
+}
+
+// AppendAggregateRequest asks how many flows the query selects (OpenFlow 1.3, A.3.5.3).
+func AppendAggregateRequest(b []byte, xid uint32, q FlowQuery) []byte {
+	return appendFlowQuery(b, xid, multipartAggregate, q)
+}
+
+func appendFlowQuery(b []byte, xid uint32, kind uint16, q FlowQuery) []byte {
 	start := len(b)
-	b = appendMultipart(b, TypeMultipartRequest, xid, multipartFlow, false)
+	b = appendMultipart(b, TypeMultipartRequest, xid, kind, false)
 	b = be.AppendUint32(append(b, q.Table, 0, 0, 0), PortAny)
 	b = zeroes(be.AppendUint32(b, anyGroup), 4)
 	b = be.AppendUint64(be.AppendUint64(b, q.Cookie), q.CookieMask)
@@ -73,10 +85,18 @@ func AppendFlowStatsRequest(b []byte, xid uint32, q FlowQuery) []byte {
 	return b
 }
 
-// DecodeFlowStatsRequest reads such a request. It refuses restrictions by output port or
-// group, and by fields that it does not know.
+// DecodeFlowStatsRequest reads a request for flows, or for their number. It refuses
+// restrictions by output port or group, and by fields that it does not know.
 func DecodeFlowStatsRequest(message []byte) (FlowQuery, error) {
-	b, _, err := multipartBody(message, TypeMultipartRequest, multipartFlow, 32)
+	m, err := DecodeMultipart(message)
+	if err != nil {
+		return FlowQuery{}, err
+	}
+	kind := uint16(multipartFlow)
+	if m.Kind == multipartAggregate {
+		kind = multipartAggregate
+	}
+	b, _, err := multipartBody(message, TypeMultipartRequest, kind, 32)
 	if err != nil {
 		return FlowQuery{}, err
 	}
@@ -169,6 +189,25 @@ func AppendFlowStats(b []byte, f *FlowStats) []byte {
 func EndMessage(b []byte, start int) []byte {
 	patchLength(b, start, start+2)
 	return b
+}
+
+// aggregateLength is the length of an aggregate reply's body: packets, bytes, flows, padding.
+const aggregateLength = 24
+
+// DecodeAggregate reads the number of flows from an aggregate reply (OpenFlow 1.3, A.3.5.3).
+func DecodeAggregate(message []byte) (flows uint32, err error) {
+	b, _, err := multipartBody(message, TypeMultipartReply, multipartAggregate, aggregateLength)
+	if err != nil {
+		return 0, err
+	}
+	return be.Uint32(b[16:]), nil
+}
+
+// AppendAggregateReply appends such a reply. Its counters of packets and bytes are zero.
+func AppendAggregateReply(b []byte, xid, flows uint32) []byte {
+	start := len(b)
+	b = zeroes(appendMultipart(b, TypeMultipartReply, xid, multipartAggregate, false), 16)
+	return EndMessage(be.AppendUint32(be.AppendUint32(b, flows), 0), start)
 }
 
 // FlowRemoved says that a flow is gone (OpenFlow 1.3, A.4.2).
