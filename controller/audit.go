@@ -12,10 +12,12 @@ import (
 	"sluice/flows"
 )
 
-// wholeAudits is one of how many audits compares every flow with what it should be, though the
-// switch holds just what it was brought to: should a change ever fail to mark a slice, such an
-// audit finds it. Chance spreads them over the hosts.
-const wholeAudits = 10
+// Where nothing points to a difference an audit is brief. One of fullAudits reads the flows of
+// a switch nonetheless, though it told of no change by others and counts as many flows as it
+// was brought to hold: should it ever fail to tell. One of wholeAudits of those compares each
+// flow, though they are what the switch was brought to: should a change ever fail to mark a
+// slice. Chance spreads them over the hosts.
+const fullAudits, wholeAudits = 10, 10
 
 // auditIfRoom audits, and says when to do so again. It does not wait for its turn among the
 // resyncs: what changes on this host meanwhile would wait with it.
@@ -29,24 +31,22 @@ func (s *session) auditIfRoom(ctx context.Context) (next time.Duration, err erro
 
 // How an audit went, as the metric's label has it.
 const (
-	auditQuick   = "quick"   // the switch holds what it was brought to
-	auditDiffers = "differs" // it does not, so that every flow was compared
+	auditCounted = "counted" // nobody else changed flows, and there are as many as there were
+	auditQuick   = "quick"   // the flows are what the switch was brought to
+	auditDiffers = "differs" // they are not, so that every flow was compared
 	auditWhole   = "whole"   // every flow was compared anyway
 )
 
-// audit reads the whole switch back, counts what drifted, and mends it.
+// audit looks for flows that drifted, counts them, and mends them.
 func (s *session) audit(ctx context.Context) error {
-	how := auditWhole
-	if s.left != nil && rand.IntN(wholeAudits) > 0 && s.host.idle() {
-		same, err := s.unchanged(ctx)
-		if err != nil {
-			return err
-		}
-		how = auditDiffers
-		if same {
-			s.c.metrics.Audits.WithLabelValues(auditQuick).Inc()
-			return nil
-		}
+	how, err := s.look(ctx)
+	if err != nil {
+		return err
+	}
+	if how == auditCounted || how == auditQuick {
+		s.edited = false
+		s.c.metrics.Audits.WithLabelValues(how).Inc()
+		return nil
 	}
 	dump, err := s.sw.AskFlows(ctx)
 	if err != nil {
@@ -56,18 +56,33 @@ func (s *session) audit(ctx context.Context) error {
 	return s.compare(ctx, dump, how)
 }
 
-// unchanged tells whether the switch still holds what it was brought to. It neither compiles
-// nor compares flows.
-func (s *session) unchanged(ctx context.Context) (bool, error) {
+// look tells how the audit goes. It neither compiles nor compares flows, and where it can it
+// does not read them.
+func (s *session) look(ctx context.Context) (how string, err error) {
+	if s.left == nil || !s.host.idle() {
+		return auditWhole, nil
+	}
+	if s.watching && !s.edited && rand.IntN(fullAudits) > 0 {
+		count, err := s.sw.CountFlows(ctx)
+		if err != nil || count == s.left.Flows() {
+			return auditCounted, err
+		}
+	}
+	if rand.IntN(wholeAudits) == 0 {
+		return auditWhole, nil
+	}
 	var installed flows.Fingerprint
-	err := s.sw.WireFlows(ctx, nil, func(w *openflow.WireFlow) bool {
+	err = s.sw.WireFlows(ctx, nil, func(w *openflow.WireFlow) bool {
 		installed.Add(w)
 		return true
 	})
 	if err != nil {
-		return false, fmt.Errorf("host %s: read flows: %w", s.host.name, err)
+		return "", fmt.Errorf("host %s: read flows: %w", s.host.name, err)
 	}
-	return installed == *s.left, nil
+	if installed == *s.left {
+		return auditQuick, nil
+	}
+	return auditDiffers, nil
 }
 
 // compare mends what differs from what the switch should hold.
@@ -83,6 +98,7 @@ func (s *session) compare(ctx context.Context, dump *datapath.Dump, how string) 
 	if err != nil {
 		return err
 	}
+	s.edited = false
 	s.c.metrics.Audits.WithLabelValues(how).Inc()
 	s.countDrift(s.host.unexplained(mods))
 	if err := s.commit(ctx, p, mods); err != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/cenkalti/backoff/v5"
 
 	"sluice/datapath"
+	"sluice/datapath/openflow"
 	"sluice/flows"
 	"sluice/store"
 )
@@ -29,6 +30,8 @@ type session struct {
 	over chan struct{} // closed when nothing of the session runs any more
 
 	left     *flows.Fingerprint // of what the switch holds unless someone else changes it; nil: not known
+	watching bool               // the switch tells of changes that others make to its flows
+	edited   bool               // it did, since the last audit
 	orphaned time.Time          // since when its host has had no master; zero: it has one
 
 	mu     sync.Mutex
@@ -211,10 +214,25 @@ func (s *session) master(ctx context.Context) error {
 	s.setRole(datapath.RoleMaster)
 	defer s.setRole(datapath.RoleEqual)
 	s.log.Info("programming the switch")
+	if err := s.watch(ctx); err != nil {
+		return err
+	}
 	if err := s.startOver(ctx); err != nil {
 		return err
 	}
 	return s.program(ctx)
+}
+
+// watch has the switch tell of changes that others make to its flows; the next audit heeds them.
+func (s *session) watch(ctx context.Context) error {
+	err := s.sw.WatchFlows(ctx)
+	s.watching = err == nil
+	var refusal *openflow.Error
+	if errors.As(err, &refusal) {
+		s.log.Info("the switch does not tell of changes by others: each audit reads all its flows", "err", err)
+		return nil
+	}
+	return err
 }
 
 // startOver reads the ports afresh and asks for a resync.
@@ -248,6 +266,8 @@ func (s *session) program(ctx context.Context) error {
 				return s.sw.Err()
 			}
 			err = s.handle(ctx, event)
+		case <-s.sw.Edited():
+			s.edited = true
 		case <-s.host.wake:
 			err = s.realize(ctx)
 		case <-audit.C:

@@ -9,7 +9,6 @@ import (
 	"log/slog"
 	"net"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -58,16 +57,15 @@ var (
 
 // Switch is a session with one switch. Its methods may be called concurrently.
 type Switch struct {
-	o       Options
-	log     *slog.Logger
-	conn    net.Conn
-	in      *bufio.Reader
-	out     *queue
-	events  events
-	edited  edits
-	watched atomic.Bool     // WatchFlows was called
-	life    context.Context // ends with the session, for the reason err
-	end     context.CancelCauseFunc
+	o      Options
+	log    *slog.Logger
+	conn   net.Conn
+	in     *bufio.Reader
+	out    *queue
+	events events
+	edited edits
+	life   context.Context // ends with the session, for the reason err
+	end    context.CancelCauseFunc
 
 	id    uint64
 	known bool // the handshake is done
@@ -75,6 +73,9 @@ type Switch struct {
 	// The reader's own.
 	scratch []byte
 	demoted bool // Demoted was sent, and the switch has given no other role since
+
+	watch    sync.Once
+	watchErr error
 
 	mu        sync.Mutex
 	err       error // why the session ended

@@ -20,13 +20,16 @@ func (e edits) tell() {
 	}
 }
 
-// WatchFlows asks the switch, once a session, to tell of changes that others make to its
-// flows: see Edited. A switch that cannot (Open vSwitch before 2.16) answers with an
-// openflow.Error, and the session goes on.
+// WatchFlows asks the switch to tell of changes that others make to its flows: see Edited. A
+// switch that cannot (Open vSwitch before 2.16) answers with an openflow.Error, and the session
+// goes on. Later calls return what the first one did: Open vSwitch answers a second monitor of
+// one id in a version that is not the session's.
 func (s *Switch) WatchFlows(ctx context.Context) error {
-	if s.watched.Swap(true) {
-		return nil // Open vSwitch answers a second monitor of one id in a version that is not the session's
-	}
+	s.watch.Do(func() { s.watchErr = s.watchFlows(ctx) })
+	return s.watchErr
+}
+
+func (s *Switch) watchFlows(ctx context.Context) error {
 	request := func(b []byte, xid uint32, _ int) []byte { return openflow.AppendFlowMonitorRequest(b, xid, monitorID) }
 	_, err := s.multipart(ctx, 1, request, func([]byte) (more, stop bool, err error) { return false, false, nil })
 	if err != nil {

@@ -22,6 +22,9 @@ func (p *Fingerprint) Add(w *of.WireFlow) {
 	p.flows++
 }
 
+// Flows is how many there are.
+func (p Fingerprint) Flows() int { return p.flows }
+
 // Replaced is the fingerprint of what p stands for once some of its flows made way for others.
 func (p Fingerprint) Replaced(gone, come Fingerprint) Fingerprint {
 	return Fingerprint{flows: p.flows - gone.flows + come.flows, sum: p.sum - gone.sum + come.sum}

@@ -43,7 +43,7 @@ var (
 		"Flows that an audit found missing, extra or changed on a switch, and mended.",
 		[]string{"host", "kind"}}
 	audits = Description{"sluice_audits_total", "counter",
-		"Audits of switches: quick, it held what it was brought to; differs, it did not, and every flow was compared; whole, every flow was compared anyway.",
+		"Audits of switches: counted, nobody else changed its flows and their number is right; quick, its flows were read and are right; differs, they are not, and each was compared; whole, each was compared anyway.",
 		[]string{"how"}}
 	problems = Description{"sluice_problems", "gauge",
 		"Objects that could not be programmed as they stand; sluice status names them.",
@@ -68,7 +68,7 @@ type Set struct {
 	FlowMods *prometheus.CounterVec // by command: add, modify, delete
 	Refused  *prometheus.CounterVec // by host
 	Drift    *prometheus.CounterVec // by host and kind: missing, extra, changed
-	Audits   *prometheus.CounterVec // by how: quick, differs, whole
+	Audits   *prometheus.CounterVec // by how: counted, quick, differs, whole
 }
 
 // New registers the Set and a collector that asks source at each scrape.
