@@ -6,6 +6,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -25,6 +26,7 @@ type queue struct {
 
 	mu      sync.Mutex
 	pending []byte
+	writing bool // the writer has taken what is not written yet
 	closed  error
 	room    chan struct{} // closed and replaced when the writer took what was pending
 
@@ -67,14 +69,30 @@ func (q *queue) tryPut(encode func(b []byte) []byte) bool {
 	return len(q.pending) < q.limit && q.append(encode) == nil
 }
 
-// putReply is put for the reader: it never waits.
-func (q *queue) putReply(encode func(b []byte) []byte) error {
+// putReply is put for the reader: it never waits. Where nothing else is on its way, now may
+// write the message; it returns how much of it the socket took at once. To wake the writer for
+// each echo is most of what an idle session costs.
+func (q *queue) putReply(encode func(b []byte) []byte, now func(b []byte) int) error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if len(q.pending) > q.limit+replyRoom {
+	switch {
+	case q.closed == nil && len(q.pending) == 0 && !q.writing:
+		return q.putRest(encode(q.pending), now)
+	case len(q.pending) > q.limit+replyRoom:
 		return errNotReading
 	}
 	return q.append(encode)
+}
+
+// putRest leaves to the writer what now does not write. It is called with the lock held, of an
+// empty queue.
+func (q *queue) putRest(message []byte, now func(b []byte) int) error {
+	written := now(message)
+	q.pending = message[:0]
+	if written == len(message) {
+		return nil
+	}
+	return q.append(func(b []byte) []byte { return append(b, message[written:]...) })
 }
 
 // append is called with the lock held.
@@ -93,15 +111,22 @@ func (q *queue) append(encode func(b []byte) []byte) error {
 	return nil
 }
 
-// take exchanges the pending bytes for an empty buffer, and makes room.
+// take exchanges the pending bytes for an empty buffer, and makes room. Until written is called
+// nobody else writes.
 func (q *queue) take(empty []byte) []byte {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	full := q.pending
-	q.pending = empty
+	q.pending, q.writing = empty, true
 	close(q.room)
 	q.room = make(chan struct{})
 	return full
+}
+
+func (q *queue) written() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.writing = false
 }
 
 // close makes every put fail with that reason, also those that wait.
@@ -146,6 +171,7 @@ func (q *queue) writeTo(c net.Conn, timeout time.Duration, done <-chan struct{})
 		if err := writeChunks(c, full, timeout); err != nil {
 			return err
 		}
+		q.written()
 		if lulled = nil; cap(full) > 2*chunk || cap(spare) > 2*chunk {
 			lulled = time.After(lull)
 		}
@@ -164,5 +190,23 @@ func writeChunks(c net.Conn, b []byte, timeout time.Duration) error {
 		}
 		b = b[n:]
 	}
-	return nil
+	return c.SetWriteDeadline(time.Time{}) // else nothing could be written later without another
+}
+
+// writeNow writes what the socket of c takes at once, and returns how much that was. A failure
+// is left to the writer, which will meet it too.
+func writeNow(c net.Conn, b []byte) (written int) {
+	socket, ok := c.(syscall.Conn)
+	if !ok {
+		return 0 // TLS has its own idea of what to write
+	}
+	raw, err := socket.SyscallConn()
+	if err != nil {
+		return 0
+	}
+	_ = raw.Write(func(fd uintptr) (done bool) {
+		written, _ = syscall.Write(int(fd), b)
+		return true
+	})
+	return max(written, 0)
 }

@@ -40,7 +40,7 @@ func (s *Switch) awaitMessage() error {
 	if !errors.Is(err, os.ErrDeadlineExceeded) {
 		return err
 	}
-	err = s.out.putReply(func(b []byte) []byte { return openflow.AppendEchoRequest(b, 0, nil) })
+	err = s.reply(func(b []byte) []byte { return openflow.AppendEchoRequest(b, 0, nil) })
 	if err != nil {
 		return err
 	}
@@ -143,9 +143,14 @@ func (s *Switch) answerEcho(h openflow.Header) error {
 	if err != nil {
 		return err
 	}
-	return s.out.putReply(func(b []byte) []byte {
+	return s.reply(func(b []byte) []byte {
 		return openflow.AppendEchoReply(b, h.XID, message[openflow.HeaderLength:])
 	})
+}
+
+// reply sends a message without waiting.
+func (s *Switch) reply(encode func(b []byte) []byte) error {
+	return s.out.putReply(encode, func(b []byte) int { return writeNow(s.conn, b) })
 }
 
 // handleReply hands a reply to who asked for it; the rest of a reply that nobody awaits any
