@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"math"
 	"reflect"
 	"slices"
 	"strings"
@@ -21,9 +22,10 @@ const (
 	// patience is how long a host may lag before it becomes an exception, so that it no
 	// longer holds the floor of the others.
 	patience = 500 * time.Millisecond
-	// reportRate and reportBurst allow ten reports in any second. An attach by itself makes two
-	// or three, and must not wait between them.
+	// reportRate and reportBurst allow ten writes in any second.
 	reportRate, reportBurst = 7, 3
+	// never is more writes than are ever allowed.
+	never = reportBurst + 1
 	// roundRest is how many times as long as a round took, one that found nothing to write, the
 	// next one waits. Each looks at every host, and each host that moves asks for one.
 	roundRest = 4
@@ -37,8 +39,8 @@ const (
 type report struct {
 	wake broadcast
 	// These are reportLoop's alone.
-	floor  *store.StatusController
-	behind bool // some host is not at the state's revision, and may come to lag too long
+	limit *rate.Limiter
+	floor *store.StatusController
 
 	// order is held from a write of exceptions until it is noted in excepted: shared by
 	// claims, each of which writes another host's.
@@ -46,9 +48,40 @@ type report struct {
 
 	mu       sync.Mutex
 	excepted map[string]*store.StatusHost
+	awaited  []store.Revision // that attaches wait for the floor in etcd to reach; oldest first
 }
 
 func (r *report) poke() { r.wake.send() }
+
+// applied notes that the state has taken a batch. Whoever attaches a port waits for the
+// revision that made it; nobody waits for any other.
+func (r *report) applied(b store.Batch) {
+	attached := func(e store.Event) bool { return e.Key.Kind == store.KindPort && e.Object != nil }
+	if slices.ContainsFunc(b.Events, attached) {
+		r.mu.Lock()
+		r.awaited = append(r.awaited, b.Revision)
+		r.mu.Unlock()
+	}
+	r.poke()
+}
+
+// vouched notes a floor in etcd: those that waited for it go on.
+func (r *report) vouched(floor store.Revision) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n, _ := slices.BinarySearch(r.awaited, floor+1)
+	r.awaited = slices.Delete(r.awaited, 0, n)
+}
+
+// waiting are the first and the last revision that are waited for; 0 where none is.
+func (r *report) waiting() (first, last store.Revision) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if n := len(r.awaited); n > 0 {
+		return r.awaited[0], r.awaited[n-1]
+	}
+	return 0, 0
+}
 
 // wrote notes a host's exception in etcd; nil: it was taken back.
 func (r *report) wrote(host string, status *store.StatusHost) {
@@ -73,24 +106,12 @@ func (c *Controller) reportLoop(ctx context.Context) error {
 	if err := c.loadExceptions(ctx); err != nil {
 		return nil // only when ctx ended
 	}
-	limit := rate.NewLimiter(reportRate, reportBurst)
+	c.report.limit = rate.NewLimiter(reportRate, reportBurst)
 	for {
 		poked := c.report.wake.wait()
-		began := time.Now()
-		wrote, err := c.writeReport(ctx)
+		next, err := c.reportRound(ctx)
 		if err != nil && !errors.Is(err, etcd.ErrConflict) && ctx.Err() == nil {
 			c.opts.Log.Warn("cannot report to etcd, trying again", "err", err)
-		}
-		if wrote || err != nil {
-			if limit.Wait(ctx) != nil {
-				return nil
-			}
-		} else {
-			time.Sleep(roundRest * time.Since(began))
-		}
-		next := idleRound
-		if err != nil || c.report.behind {
-			next = patience
 		}
 		select {
 		case <-poked:
@@ -99,6 +120,67 @@ func (c *Controller) reportLoop(ctx context.Context) error {
 			return nil
 		}
 	}
+}
+
+// reportRound writes what there is to tell, unless that must wait. It returns when the next
+// round comes where nobody asks for one.
+func (c *Controller) reportRound(ctx context.Context) (next time.Duration, err error) {
+	began := time.Now()
+	d := c.draft()
+	c.observe(d.floor.Floor)
+	next = idleRound
+	if d.behind {
+		next = patience
+	}
+	if len(d.events) > 0 {
+		pause := pauseUntil(c.report.limit, d.needs(c.report.floor), time.Now())
+		if pause == 0 {
+			if err := c.putStatus(ctx, d.events, d.held); err != nil {
+				return patience, err
+			}
+			return next, nil
+		}
+		next = min(next, pause)
+	}
+	time.Sleep(roundRest * time.Since(began))
+	return next, nil
+}
+
+// draft is what a report would tell.
+type draft struct {
+	standing
+	events  []store.Event // as they must be written: an exception before the floor that would vouch for its host
+	news    bool          // an exception comes or goes
+	changes bool          // an exception tells more than that its host moved with the floor
+}
+
+// needs is how many writes the limit must allow before this one, when written is the floor in
+// etcd. Whoever waits should find one left: so a report that helps only some leaves the last
+// to that which helps the rest, and one that nobody waits for goes out only while all are
+// left, half a second later at most, and not where it says less than one that is to come.
+func (d draft) needs(written *store.StatusController) int {
+	helps := d.first != 0 && d.first <= d.floor.Floor
+	switch {
+	case d.news, written == nil, helps && d.last <= d.floor.Floor:
+		return 1
+	case d.changes, helps:
+		return 2
+	case d.first != 0: // within patience the floor gets there, or an exception does
+		return never
+	}
+	return reportBurst
+}
+
+// pauseUntil is how long it takes until so many writes are allowed.
+func pauseUntil(limit *rate.Limiter, needed int, now time.Time) time.Duration {
+	if needed > reportBurst {
+		return math.MaxInt64
+	}
+	lacking := float64(needed) - limit.TokensAt(now)
+	if lacking <= 0 {
+		return 0
+	}
+	return time.Duration(lacking/float64(limit.Limit())*float64(time.Second)) + time.Millisecond
 }
 
 // loadExceptions reads what an earlier life of any controller wrote, so that stale
@@ -126,33 +208,36 @@ func (c *Controller) loadExceptions(ctx context.Context) error {
 	return nil
 }
 
-// writeReport writes exceptions first, then the floor that would vouch for those hosts,
-// then takes back exceptions that are over. It tells whether there was anything to write.
-func (c *Controller) writeReport(ctx context.Context) (wrote bool, err error) {
-	floor, excepted, held := c.standing()
-	c.report.behind = floor.Floor < c.revision()
-	c.observe(floor.Floor)
+// draft compares how the hosts stand with what etcd holds of them.
+func (c *Controller) draft() draft {
+	d := draft{standing: c.standing()}
 	written := c.report.written()
-	var before, after []store.Event
-	for _, host := range slices.Sorted(maps.Keys(excepted)) {
-		if !reflect.DeepEqual(excepted[host], written[host]) {
-			before = append(before, store.Event{Key: store.StatusHostKey(host), Object: excepted[host]})
+	for _, host := range slices.Sorted(maps.Keys(d.excepted)) {
+		is, was := d.excepted[host], written[host]
+		if reflect.DeepEqual(is, was) {
+			continue
 		}
+		d.events = append(d.events, store.Event{Key: store.StatusHostKey(host), Object: is})
+		d.news = d.news || was == nil
+		d.changes = d.changes || was != nil && (is.Realized < d.floor.Floor || !reflect.DeepEqual(is, moved(was, is.Realized)))
 	}
-	if !reflect.DeepEqual(floor, c.report.floor) {
-		after = append(after, store.Event{Key: store.StatusControllerKey(c.opts.Name), Object: floor})
+	if !reflect.DeepEqual(d.floor, c.report.floor) {
+		d.events = append(d.events, store.Event{Key: store.StatusControllerKey(c.opts.Name), Object: d.floor})
 	}
 	for host := range written {
-		if _, mine := held[host]; excepted[host] == nil && (mine || c.gone(host)) {
-			after = append(after, store.Event{Key: store.StatusHostKey(host)})
+		if _, mine := d.held[host]; d.excepted[host] == nil && (mine || c.gone(host)) {
+			d.events = append(d.events, store.Event{Key: store.StatusHostKey(host)})
+			d.news = true
 		}
 	}
-	for _, events := range [][]store.Event{before, after} {
-		if err := c.putStatus(ctx, events, held); err != nil {
-			return true, err
-		}
-	}
-	return len(before)+len(after) > 0, nil
+	return d
+}
+
+// moved is the same exception at another revision.
+func moved(status *store.StatusHost, realized store.Revision) *store.StatusHost {
+	other := *status
+	other.Realized = realized
+	return &other
 }
 
 // putStatus writes events in txns of a bounded size and remembers what was written. Of a host
@@ -173,6 +258,9 @@ func (c *Controller) putStatus(ctx context.Context, events []store.Event, held m
 }
 
 func (c *Controller) putPart(ctx context.Context, part []store.Event, claims []etcd.Held) error {
+	if err := c.report.limit.Wait(ctx); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
 	c.report.order.Lock()
@@ -186,6 +274,7 @@ func (c *Controller) putPart(ctx context.Context, part []store.Event, claims []e
 			c.report.wrote(e.Key.Host, o)
 		case *store.StatusController:
 			c.report.floor = o
+			c.report.vouched(o.Floor)
 		case nil:
 			c.report.wrote(e.Key.Host, nil)
 		}
@@ -200,30 +289,41 @@ func (c *Controller) gone(host string) bool {
 	return c.state.Host(host) == nil
 }
 
-// standing is the floor and the exceptions of the hosts that this controller masters, and the
-// mod revisions of its claims to them.
-func (c *Controller) standing() (*store.StatusController, map[string]*store.StatusHost, map[string]store.Revision) {
+// standing is how far the hosts are that this controller masters.
+type standing struct {
+	floor       *store.StatusController
+	excepted    map[string]*store.StatusHost
+	held        map[string]store.Revision // mod revisions of the claims to all those hosts
+	behind      bool                      // some host is not at the state's revision, and may come to lag too long
+	first, last store.Revision            // that are waited for; 0: none
+}
+
+func (c *Controller) standing() standing {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	now := c.state.Revision()
-	floor := &store.StatusController{Floor: now}
-	excepted, held := map[string]*store.StatusHost{}, map[string]store.Revision{}
+	s := standing{
+		floor:    &store.StatusController{Floor: now},
+		excepted: map[string]*store.StatusHost{}, held: map[string]store.Revision{},
+	}
 	for name, h := range c.hosts {
 		if !c.mastersLocked(name) {
 			continue
 		}
-		held[name] = c.state.Master(name).Modified
+		s.held[name] = c.state.Master(name).Modified
 		realized, exception := h.standing(now)
 		if exception != nil {
-			excepted[name] = exception
+			s.excepted[name] = exception
 			continue
 		}
-		floor.Floor = min(floor.Floor, realized)
+		s.floor.Floor = min(s.floor.Floor, realized)
 	}
-	floor.Problems = c.problemsLocked()
-	floor.Problems = floor.Problems[:min(len(floor.Problems), maxReported)]
-	floor.Unknown = c.unknownLocked()
-	return floor, excepted, held
+	s.behind = s.floor.Floor < now
+	s.first, s.last = c.report.waiting()
+	s.floor.Problems = c.problemsLocked()
+	s.floor.Problems = s.floor.Problems[:min(len(s.floor.Problems), maxReported)]
+	s.floor.Unknown = c.unknownLocked()
+	return s
 }
 
 // standing is how far the host is, and its exception if the floor may not vouch for it.

@@ -45,7 +45,7 @@ func (c *Controller) apply(b store.Batch) error {
 		c.loaded = true
 		close(c.ready)
 	}
-	c.report.poke()
+	c.report.applied(b)
 	return nil
 }
 
