@@ -6,85 +6,16 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
-
-	"github.com/cenkalti/backoff/v5"
 
 	"sluice/datapath"
 	"sluice/store"
 	"sluice/store/etcd"
 )
 
-// leaseSeconds is how long a controller may be away before others take its hosts.
-const leaseSeconds = 15
-
 // orphanTime is how long a host may have no master before a controller other than the first
 // choice claims it: the first choice may live, and yet not be reached by the switch.
 const orphanTime = 5 * time.Second
-
-// holder keeps the lease under which this controller masters hosts; nil before the first.
-type holder struct {
-	mu    sync.Mutex
-	lease *etcd.Lease
-}
-
-func (h *holder) current() *etcd.Lease {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.lease
-}
-
-func (h *holder) set(l *etcd.Lease) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.lease = l
-}
-
-// stayAlive keeps live/controllers/{name} under a lease. When the lease is lost, because
-// etcd was away, it takes another; the switches are not touched meanwhile.
-func (c *Controller) stayAlive(ctx context.Context) error {
-	retry := backoff.NewExponentialBackOff()
-	for ctx.Err() == nil {
-		lease, err := c.announce(ctx)
-		if err != nil {
-			c.opts.Log.Warn("cannot announce this controller in etcd, trying again", "err", err)
-			select {
-			case <-time.After(retry.NextBackOff()):
-			case <-ctx.Done():
-			}
-			continue
-		}
-		retry.Reset()
-		c.lease.set(lease)
-		c.wakeClaims()
-		select {
-		case <-lease.Lost():
-			c.opts.Log.Warn("the lease in etcd was lost, taking another")
-		case <-ctx.Done():
-			lease.Close()
-		}
-	}
-	return nil
-}
-
-func (c *Controller) announce(ctx context.Context) (*etcd.Lease, error) {
-	lease, err := c.opts.Store.GrantLease(ctx, leaseSeconds)
-	if err != nil {
-		return nil, err
-	}
-	key := store.LiveControllerKey(c.opts.Name)
-	_, modified, err := c.opts.Store.Get(ctx, key)
-	if err == nil {
-		live := c.opts.Live
-		_, err = c.opts.Store.PutIf(ctx, key, &live, modified, lease.ID)
-	}
-	if err != nil {
-		lease.Close()
-		return nil, err
-	}
-	return lease, nil
-}
 
 // mayMaster decides from the state whether this controller should claim the host: its holder
 // keeps it while alive; without one, rendezvous hashing over the live controllers decides, or
@@ -194,12 +125,7 @@ func (s *session) held(ctx context.Context) (store.Master, store.Revision, error
 func (c *Controller) isLive(controller string) bool {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	for item := range c.state.LiveControllers() {
-		if item.Key.Name == controller {
-			return true
-		}
-	}
-	return false
+	return c.state.LiveController(controller) != nil
 }
 
 // record writes the claim and waits until this controller's own state shows it, so that

@@ -2,9 +2,12 @@ package controller
 
 import (
 	"context"
+	"crypto/rand"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
+	"strings"
 	"sync"
 	"time"
 
@@ -20,11 +23,11 @@ import (
 
 // Options are what a controller needs. Zero durations and numbers take the defaults.
 type Options struct {
-	Name     string       // unique among live controllers
+	Name     string       // of live controllers of one name only the latest goes on
 	Store    *etcd.Client // where desired state lives
 	OpenFlow net.Listener // where switches dial in
 	Session  datapath.Options
-	Live     store.LiveController // what others may know of this controller
+	Live     store.LiveController // what others may know of this controller; New chooses its incarnation
 	Registry prometheus.Registerer
 	Log      *slog.Logger
 
@@ -62,6 +65,7 @@ type Controller struct {
 	mu       sync.RWMutex // guards what follows; compile under RLock, apply under Lock
 	state    *store.State
 	loaded   bool
+	named    store.Revision // of this controller's last announcement; 0: before the first
 	hosts    map[string]*host
 	unknown  map[store.DatapathID]int // sessions by datapath id that no host has
 	seen     []seen                   // revisions not yet realized, oldest first
@@ -72,6 +76,7 @@ type Controller struct {
 // New makes a controller; Run starts it.
 func New(o Options) (*Controller, error) {
 	o = o.withDefaults()
+	o.Live.Incarnation = strings.ToLower(rand.Text())
 	c := &Controller{
 		opts:      o,
 		resyncs:   semaphore.NewWeighted(o.Resyncs),
@@ -93,7 +98,8 @@ func New(o Options) (*Controller, error) {
 	return c, nil
 }
 
-// Run works until ctx ends, or until a part fails for good; that error names the part.
+// Run works until ctx ends, or until a part fails for good; that error names the part. It
+// fails with ErrNameTaken once a later controller announced itself under the same name.
 func (c *Controller) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return part("watch etcd", c.opts.Store.Watch(ctx, c.apply)) })
@@ -112,10 +118,10 @@ func (c *Controller) Run(ctx context.Context) error {
 }
 
 func part(what string, err error) error {
-	if err != nil {
-		return fmt.Errorf("%s: %w", what, err)
+	if err == nil || errors.Is(err, ErrNameTaken) { // the whole controller's, whichever part found out
+		return err
 	}
-	return nil
+	return fmt.Errorf("%s: %w", what, err)
 }
 
 // Ready is closed when the state was first read from etcd.

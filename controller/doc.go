@@ -7,6 +7,7 @@
 //   - watch.go     takes whole revisions from etcd, applies them, marks the slices touched
 //   - host.go      holds one host's marks: they coalesce while its switch is slow
 //   - session.go   is one switch's life: who is it, are we its master, program until it goes
+//   - name.go      keeps the live key, and ends when a later controller took the name
 //   - claim.go     decides mastership, in etcd by compare-and-swap and on the switch by role
 //   - program.go   turns marks into one bundle and learns what the switch holds
 //   - audit.go     reads a switch back now and then, counts what drifted, and mends it

@@ -18,13 +18,17 @@ type seen struct {
 // apply takes one batch into the state and marks the slices that it touched. Marks are
 // taken under the same lock as the state, so that a host without marks holds the state's
 // revision. An etcd that was restored from a backup counts revisions anew from an older one:
-// what was said of those no longer holds, so that is an error.
+// what was said of those no longer holds, so that is an error. So is that this controller's
+// name is another's: the state stays at what it was while the name was this one's.
 func (c *Controller) apply(b store.Batch) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	had := c.state.Revision()
 	if b.Revision < had {
 		return fmt.Errorf("etcd went back from revision %d to %d, as after a restore: start the controller again, which changes no flow that is right", had, b.Revision)
+	}
+	if err := c.stillNamed(b); err != nil {
+		return err
 	}
 	changes := c.state.Apply(b)
 	c.seen = append(c.seen, seen{c.state.Revision(), time.Now()})

@@ -159,11 +159,14 @@ type LiveHost struct {
 	Since       time.Time `json:"since"`
 }
 
-// LiveController exists while a controller holds its lease.
+// LiveController exists while a controller holds its lease. Whoever writes it last has the
+// name: an older incarnation that still runs ends.
 type LiveController struct {
-	OpenFlow string    `json:"openflow"` // where switches dial in
-	API      string    `json:"api"`
-	Since    time.Time `json:"since"`
+	Incarnation string    `json:"incarnation"` // random for each start
+	Machine     string    `json:"machine,omitempty"`
+	OpenFlow    string    `json:"openflow"` // where switches dial in
+	API         string    `json:"api"`
+	Since       time.Time `json:"since"`
 }
 
 // Master says which controller programs a host's switch.

@@ -165,6 +165,9 @@ func (s *State) Hosts() iter.Seq[*Item[Host]] { return sorted(s.hosts) }
 // Gateways walks all gateways, sorted by tenant.
 func (s *State) Gateways() iter.Seq[*Item[Gateway]] { return sorted(s.gateways) }
 
+// LiveController is the live key of a controller, or nil.
+func (s *State) LiveController(name string) *Item[LiveController] { return s.controllers[name] }
+
 // LiveControllers walks the controllers that hold a lease, sorted by name.
 func (s *State) LiveControllers() iter.Seq[*Item[LiveController]] { return sorted(s.controllers) }
 

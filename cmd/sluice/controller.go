@@ -47,7 +47,10 @@ func controllerCommand() *cobra.Command {
 		Use:   "controller",
 		Short: "Run a controller: it programs every switch",
 		Long: `Run a controller. Switches dial in at --listen-openflow, clients at --listen-api. Without
---etcd-endpoints it runs an etcd of its own, which keeps its data below --data-dir.`,
+--etcd-endpoints it runs an etcd of its own, which keeps its data below --data-dir.
+
+Several controllers share one etcd under different names. One that starts under the name of
+another takes its place at once, and the other ends with exit status 2.`,
 		Example: `  sluice controller
   sluice controller --name c1 --listen-openflow 192.0.2.1:6653 --embedded-etcd-client-url http://192.0.2.1:2379
   sluice controller --etcd-endpoints https://192.0.2.11:2379,https://192.0.2.12:2379 --etcd-ca ca.pem --etcd-cert c1.pem --etcd-key c1.key`,
@@ -66,7 +69,7 @@ func controllerCommand() *cobra.Command {
 
 func (o *controllerFlags) register(cmd *cobra.Command) {
 	f := cmd.Flags()
-	f.StringVar(&o.name, "name", "", "`NAME` that no other controller has (default the machine's name)")
+	f.StringVar(&o.name, "name", "", "`NAME` that no other controller of this etcd has (default the machine's name)")
 	f.StringVar(&o.openflow, "listen-openflow", ":6653", "`ADDRESS` where switches dial in")
 	f.StringVar(&o.api, "listen-api", "127.0.0.1:8080", "`ADDRESS` of the HTTP API; it asks for no password")
 	f.StringVar(&o.dataDir, "data-dir", "/var/lib/sluice", "`DIRECTORY` of the embedded etcd")
@@ -111,7 +114,7 @@ func (o *controllerFlags) run(ctx context.Context, log *slog.Logger) error {
 	c, err := controller.New(controller.Options{
 		Name: name, Store: client, OpenFlow: openflow, Registry: registry, Log: log,
 		AuditInterval: o.audit, CounterInterval: cmp.Or(o.counters, -1),
-		Live: store.LiveController{OpenFlow: openflow.Addr().String(), API: "http://" + web.Addr().String(), Since: time.Now().UTC()},
+		Live: live(openflow, web),
 	})
 	if err != nil {
 		return err
@@ -123,11 +126,22 @@ func (o *controllerFlags) run(ctx context.Context, log *slog.Logger) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return c.Run(ctx) })
 	g.Go(func() error { return serve(ctx, web, handler) })
-	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) {
+	switch err := g.Wait(); {
+	case errors.Is(err, controller.ErrNameTaken):
+		return usageError{err} // so that a supervisor can tell: starting again would end the other one
+	case err != nil && !errors.Is(err, context.Canceled):
 		return err
 	}
 	log.Info("controller stopped", "name", name)
 	return nil
+}
+
+// live is what the controller tells of itself in etcd.
+func live(openflow, web net.Listener) store.LiveController {
+	machine, _ := os.Hostname() // not known: then it is not told
+	return store.LiveController{
+		Machine: machine, OpenFlow: openflow.Addr().String(), API: "http://" + web.Addr().String(), Since: time.Now().UTC(),
+	}
 }
 
 // listen opens the addresses for switches and for API clients.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"log/slog"
 	"net"
 	"path/filepath"
 	"regexp"
@@ -12,10 +13,12 @@ import (
 	"testing"
 	"time"
 
+	"sluice/controller"
 	"sluice/controller/api"
+	"sluice/store/etcd"
 )
 
-// running is a `sluice controller` in this process, with its embedded etcd.
+// running is a `sluice controller` in this process.
 type running struct {
 	api    string
 	stop   context.CancelFunc
@@ -51,18 +54,22 @@ func freeAddress(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// runController returns when the controller is ready.
+// runController runs one with its embedded etcd.
 func runController(t *testing.T, dir string) *running {
+	t.Helper()
+	return startController(t, "test", "--data-dir", dir,
+		"--embedded-etcd-client-url", "http://"+freeAddress(t), "--embedded-etcd-peer-url", "http://"+freeAddress(t))
+}
+
+// startController returns when the controller is ready.
+func startController(t *testing.T, name string, flags ...string) *running {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
 	address := freeAddress(t)
 	r := &running{api: "http://" + address, stop: stop, status: make(chan int, 1), log: &lockedBuffer{}}
 	root := newRoot()
 	root.SetErr(r.log)
-	root.SetArgs([]string{
-		"controller", "--name", "test", "--listen-openflow", "127.0.0.1:0", "--listen-api", address, "--data-dir", dir,
-		"--embedded-etcd-client-url", "http://" + freeAddress(t), "--embedded-etcd-peer-url", "http://" + freeAddress(t),
-	})
+	root.SetArgs(append([]string{"controller", "--name", name, "--listen-openflow", "127.0.0.1:0", "--listen-api", address}, flags...))
 	go func() { r.status <- execute(ctx, root) }()
 	t.Cleanup(stop)
 	r.awaitReady(t)
@@ -166,6 +173,39 @@ func TestSession(t *testing.T) {
 
 // tenantNumber is the beginning of a tenant's row: its number depends on etcd's revision.
 var tenantNumber = regexp.MustCompile(`(?m)^(alice|bob) +\d+ +`)
+
+// TestNameTaken starts a second controller under the name of the first: that one ends, and
+// says so once, in its last line.
+func TestNameTaken(t *testing.T) {
+	server, err := etcd.StartEmbedded(t.Context(), etcd.EmbedOptions{
+		Name: "test", Dir: t.TempDir(), ClientURL: "http://" + freeAddress(t), PeerURL: "http://" + freeAddress(t), Log: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(server.Close)
+	endpoints := strings.Join(server.Endpoints(), ",")
+	first := startController(t, "c1", "--etcd-endpoints", endpoints)
+	second := startController(t, "c1", "--etcd-endpoints", endpoints)
+	select {
+	case status := <-first.status:
+		if status != statusUsage {
+			t.Errorf("the first one ended with status %d", status)
+		}
+	case <-time.After(30 * time.Second):
+		t.Fatalf("the first one does not end:\n%s", first.log)
+	}
+	lines := strings.Split(strings.TrimSpace(first.log.String()), "\n")
+	for _, says := range []string{"sluice: controller c1: ", second.api, "--name"} {
+		if last := lines[len(lines)-1]; !strings.Contains(last, says) {
+			t.Errorf("its last line does not say %q: %s", says, last)
+		}
+	}
+	if n := strings.Count(first.log.String(), controller.ErrNameTaken.Error()); n != 1 {
+		t.Errorf("it says so %d times:\n%s", n, first.log)
+	}
+	second.end(t)
+}
 
 // TestAddressTaken starts a second controller where the first one listens.
 func TestAddressTaken(t *testing.T) {

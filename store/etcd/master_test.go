@@ -19,6 +19,12 @@ func TestClaim(t *testing.T) {
 	}
 	defer lease.Close()
 	register(t, c, "h1")
+	announced := map[string]store.Revision{}
+	for _, name := range []string{"c1", "c2"} {
+		if announced[name], err = c.PutIf(ctx, store.LiveControllerKey(name), &store.LiveController{}, 0, lease.ID); err != nil {
+			t.Fatal(err)
+		}
+	}
 	behind := &store.StatusHost{State: store.HostBehind, Realized: 7}
 	first := &store.Master{Controller: "c1", Generation: 1}
 	rev, err := c.Claim(ctx, "h1", first, 0, lease.ID, behind)
@@ -51,6 +57,24 @@ func TestClaim(t *testing.T) {
 	}
 	if _, err := c.Claim(ctx, "h1", &store.Master{Controller: "c2", Generation: 2}, rev, lease.ID, behind); err != nil {
 		t.Errorf("a claim that knows the one before: %v", err)
+	}
+
+	_, claimed, _ := c.Get(ctx, store.MasterKey("h1"))
+	successor, err := c.GrantLease(ctx, 30)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer successor.Close()
+	if _, err := c.PutIf(ctx, store.LiveControllerKey("c1"), &store.LiveController{}, announced["c1"], successor.ID); err != nil {
+		t.Fatal(err)
+	}
+	_, err = c.Claim(ctx, "h1", first, claimed, lease.ID, behind)
+	expect(t, err, ErrConflict, "live/controllers/c1")
+	if _, at, _ := c.Get(ctx, store.MasterKey("h1")); at != claimed {
+		t.Errorf("a controller whose name is another's claimed the host, at revision %d", at)
+	}
+	if _, err := c.Claim(ctx, "h1", first, claimed, successor.ID, behind); err != nil {
+		t.Errorf("the claim of who has the name: %v", err)
 	}
 
 	if _, err := c.DeleteHost(ctx, "h1"); err != nil {
