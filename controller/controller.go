@@ -71,6 +71,8 @@ type Controller struct {
 	seen     []seen                   // revisions not yet realized, oldest first
 	doubts   doubts                   // tenants whose gateway is to be looked at
 	unplaced map[string]store.Problem // by tenant: no gateway host fits
+
+	tombstones tombstones // of what is gone, while this controller leads
 }
 
 // New makes a controller; Run starts it.

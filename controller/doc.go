@@ -13,7 +13,8 @@
 //   - audit.go     reads a switch back now and then, counts what drifted, and mends it
 //   - realized.go  says how far each host is, and writes floors and exceptions to etcd
 //   - counters.go  reads the accounting tables and keeps sums that never go back
-//   - placement.go chooses gateway hosts; leader.go runs it on one controller at a time
+//   - placement.go chooses gateway hosts, tidy.go removes what nobody needs any more;
+//     leader.go runs both on one controller at a time
 //   - view.go      is what the API and the command line may see
 //
 // The controller never runs a command on a host, never writes an object that an agent or a

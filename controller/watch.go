@@ -39,6 +39,7 @@ func (c *Controller) apply(b store.Batch) error {
 	}
 	c.markAffected(changes, had+1) // what etcd gave other revisions to since is no state
 	c.wakeOthers(changes)
+	c.tombstones.note(changes, b.Revision)
 	if slices.ContainsFunc(changes, func(ch store.Change) bool { return ch.After == nil }) {
 		select {
 		case c.freed <- struct{}{}:

@@ -3,7 +3,6 @@ package etcd
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"net/netip"
 	"strconv"
 
@@ -155,11 +154,6 @@ func (c *Client) countFreed(ctx context.Context, dir string) (int, error) {
 	return freed, err
 }
 
-func isTombstone(kv *mvccpb.KeyValue) bool {
-	var a store.Alloc
-	return json.Unmarshal(kv.Value, &a) == nil && a.Freed
-}
-
 // number is the space of numbers from 1 to last.
 func number(last uint32) space {
 	return space{count: uint64(last), at: func(offset uint64) string { return strconv.FormatUint(offset+1, 10) }}
@@ -199,44 +193,8 @@ func (a *allocation) addressOf() netip.Addr {
 	return addr
 }
 
-// tombstone keeps a freed number until no switch can hold flows of its owner.
-func tombstone(owner store.Key, dir, value string) clientv3.Op {
-	b, _ := json.Marshal(store.Alloc{Owner: owner.Short(), Freed: true}) // cannot fail
-	return clientv3.OpPut(store.AllocKey(dir, value).String(), string(b))
-}
-
 // release frees a value that needs no tombstone.
 func release(parts ...string) clientv3.Op { return deleteOp(store.AllocKey(parts...)) }
-
-// ReleaseTombstones makes numbers and VLAN ids that were freed at or before a revision
-// usable again, and returns how many. The caller knows that every registered host is
-// realized at that revision.
-func (c *Client) ReleaseTombstones(ctx context.Context, realized store.Revision) (int, error) {
-	c.mu.Lock()
-	after := c.released
-	c.mu.Unlock()
-	var freed []*mvccpb.KeyValue
-	l := listing{minModified: after + 1, maxModified: realized}
-	for _, dir := range []string{allocTenantNumbers, allocNetworkNumbers, allocVLANs, allocPortNumbers} {
-		l.ranges = append(l.ranges, prefixRange(under(store.KindAlloc, dir)))
-	}
-	_, err := c.list(ctx, l, func(kv *mvccpb.KeyValue) error {
-		if isTombstone(kv) {
-			freed = append(freed, kv)
-		}
-		return nil
-	})
-	if err != nil {
-		return 0, fmt.Errorf("list tombstones: %w", err)
-	}
-	if err := c.deleteUnchanged(ctx, freed); err != nil {
-		return 0, fmt.Errorf("release tombstones: %w", err)
-	}
-	c.mu.Lock()
-	c.released = max(c.released, realized)
-	c.mu.Unlock()
-	return len(freed), nil
-}
 
 // deleteUnchanged deletes keys that are as they were read; others are left alone.
 func (c *Client) deleteUnchanged(ctx context.Context, kvs []*mvccpb.KeyValue) error {

@@ -60,7 +60,6 @@ type Client struct {
 
 	mu       sync.Mutex
 	problems map[string]store.Problem // path -> why its value cannot be read
-	released store.Revision           // tombstones up to here are gone
 }
 
 // Connect dials until etcd answers, ctx ends, or etcd refuses user or password.

@@ -21,11 +21,10 @@ func prefixRange(prefix string) keyRange {
 
 // listing says what to list.
 type listing struct {
-	ranges                   []keyRange
-	keysOnly                 bool
-	revision                 store.Revision // 0: now
-	minModified, maxModified store.Revision // 0: no bound
-	maxCreated               store.Revision // 0: no bound
+	ranges     []keyRange
+	keysOnly   bool
+	revision   store.Revision // 0: now
+	maxCreated store.Revision // 0: no bound
 }
 
 // list reads ranges page by page, all at one revision, which it returns.
@@ -61,12 +60,6 @@ func (c *Client) page(ctx context.Context, l listing, r keyRange) (*clientv3.Get
 	}
 	if l.keysOnly {
 		options = append(options, clientv3.WithKeysOnly())
-	}
-	if l.minModified > 0 {
-		options = append(options, clientv3.WithMinModRev(int64(l.minModified)))
-	}
-	if l.maxModified > 0 {
-		options = append(options, clientv3.WithMaxModRev(int64(l.maxModified)))
 	}
 	if l.maxCreated > 0 {
 		options = append(options, clientv3.WithMaxCreateRev(int64(l.maxCreated)))

@@ -218,11 +218,7 @@ func (c *Client) deleteNetwork(ctx context.Context, n store.NetworkName) (store.
 
 // networkRemoval removes a network and frees what it took.
 func networkRemoval(n *store.Item[store.Network]) []clientv3.Op {
-	ops := []clientv3.Op{deleteOp(n.Key), tombstone(n.Key, allocNetworkNumbers, fmt.Sprint(n.Value.Number))}
-	if n.Value.Segmentation == store.SegmentationVLAN {
-		ops = append(ops, tombstone(n.Key, allocVLANs, fmt.Sprint(n.Value.Segment)))
-	}
-	return ops
+	return append(entomb(n.Key, n.Value), deleteOp(n.Key))
 }
 
 // puts are the operations that write objects.

@@ -299,12 +299,11 @@ func (c *Client) deletePort(ctx context.Context, key store.Key, hostCreated stor
 // portRemoval removes a port and frees what it took.
 func portRemoval(p *store.Item[store.Port]) []clientv3.Op {
 	tenant, network := p.Key.Tenant, p.Key.Network
-	ops := []clientv3.Op{
+	ops := append(entomb(p.Key, p.Value),
 		deleteOp(p.Key),
 		release(allocPorts, tenant, network, p.Key.Name),
 		release(allocMACs, tenant, network, p.Value.MAC.String()),
-		tombstone(p.Key, allocPortNumbers, fmt.Sprint(p.Value.Number)),
-	}
+	)
 	for _, a := range p.Value.Addresses {
 		ops = append(ops, release(allocAddresses, tenant, network, a.Addr().String()))
 	}

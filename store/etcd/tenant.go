@@ -163,10 +163,7 @@ func (c *Client) deleteTenant(ctx context.Context, name string) (store.Revision,
 	if err != nil {
 		return 0, err
 	}
-	ops := []clientv3.Op{
-		deleteOp(key), deleteOp(store.GatewayKey(name)),
-		tombstone(key, allocTenantNumbers, fmt.Sprint(tenant.Value.Number)),
-	}
+	ops := append(entomb(key, tenant.Value), deleteOp(key), deleteOp(store.GatewayKey(name)))
 	for _, n := range networks {
 		if n.Key.Network != DefaultNetwork {
 			return 0, fmt.Errorf("%w: it has network %s: delete its networks but %q first", ErrInUse, n.Key.NetworkName(), DefaultNetwork)
