@@ -16,7 +16,7 @@ GO_DIRS = $(shell go list -f '{{.Dir}}' ./...)
 help: ## this list
 	@echo 'Sluice: networks for the tenants of a shared container cluster'
 	@echo
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: deps
 deps: ## install from Debian what is missing (Open vSwitch, iproute2, ...)
@@ -64,6 +64,10 @@ fuzz: ## each fuzz target for 20 seconds
 .PHONY: bench
 bench: deps build ## what is promised, measured beside what it is compared with
 	@$(SUDO) bin/sluice bench
+
+.PHONY: benchstat
+benchstat: ## the Go benchmarks beside those of a revision: make benchstat BASE=HEAD~20
+	@scripts/benchstat '$(BASE)' $(COUNT)
 
 .PHONY: docs
 docs: ## write the generated pages and golden files anew

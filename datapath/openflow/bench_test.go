@@ -15,6 +15,7 @@ func benchFlows(b *testing.B) []openflow.Flow {
 	return flows
 }
 
+// BenchmarkAppendFlowMod encodes a flow mod, of one worked flow after the other.
 func BenchmarkAppendFlowMod(b *testing.B) {
 	flows := benchFlows(b)
 	buf := make([]byte, 0, 1<<16)
@@ -28,6 +29,7 @@ func BenchmarkAppendFlowMod(b *testing.B) {
 	b.SetBytes(int64(bytes / i))
 }
 
+// BenchmarkAppendBundleFlowMod encodes the same as messages of a bundle.
 func BenchmarkAppendBundleFlowMod(b *testing.B) {
 	var mods []openflow.FlowMod
 	for _, f := range benchFlows(b) {
