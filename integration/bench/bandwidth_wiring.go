@@ -40,7 +40,7 @@ type wiring struct {
 // follows their numbers, which are given away lowest first: the place of a port alone made
 // round trips up to a fifth longer or a tenth shorter. Ways that take turns all get the same
 // number; see samePlace.
-func (w wiring) by(p tenantPair, measure func(ctx context.Context, p tenantPair, address string) (float64, error)) Side {
+func (w wiring) by(p tenantPair, measure measurement) Side {
 	return Side{w.name, func(ctx context.Context) (v float64, err error) {
 		address, err := w.plug(ctx, p)
 		if err != nil {
@@ -106,7 +106,7 @@ func (s *senders) samePlace(ctx context.Context, p tenantPair, ways ...wiring) e
 			return err
 		}
 		if places[i] != places[0] {
-			return fmt.Errorf("the datapaths' ports are %s by %s, but %s by %s: they are not asked in the same order",
+			return fmt.Errorf("the datapaths number their ports %s by %s, but %s by %s: they would not be asked in the same order",
 				places[i], w.name, places[0], ways[0].name)
 		}
 	}
