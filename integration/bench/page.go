@@ -38,12 +38,13 @@ func processor() string {
 	return runtime.GOARCH
 }
 
-// Page writes kept results for people, in the order of the cases.
-func Page(cases []Case, results []Result) []byte {
+// Page writes for people what is kept: the results, in the order of the cases, and a comparison
+// of the Go benchmarks as scripts/benchstat prints it.
+func Page(cases []Case, results []Result, goBenchmarks []byte) []byte {
 	var b bytes.Buffer
 	fmt.Fprint(&b, `# Benchmarks
 
-<!-- Generated from benchmarks/results.jsonl: go test ./integration/bench -run Docs -update -->
+<!-- Generated from benchmarks/results.jsonl and benchmarks/go.txt: go test ./integration/bench -run Docs -update -->
 
 What counts is a ratio: both sides of a comparison take turns in one run, round by round, and
 the median of the rounds' ratios is held against its bound. Figures in other units than the
@@ -63,7 +64,26 @@ yourself:
 			fmt.Fprintf(&b, "\n%s\n", where)
 		}
 	}
+	writeGoBenchmarks(&b, goBenchmarks)
 	return b.Bytes()
+}
+
+func writeGoBenchmarks(b *bytes.Buffer, comparison []byte) {
+	fmt.Fprintf(b, `
+## Go benchmarks
+
+Compiling flows, finding differences, resync without a switch, and OpenFlow's encoder and decoder
+have Go benchmarks: in [flows](../flows/bench_test.go), a resync in
+[the test of comparisons](../flows/comparison_test.go), and in
+[datapath/openflow](../datapath/openflow/bench_test.go). Run them beside those of an earlier
+revision, eight times each or as often as COUNT says:
+
+`+"```sh\nmake benchstat BASE=HEAD~20\nmake benchstat BASE=HEAD~20 COUNT=20 > docs/benchmarks/go.txt\n```"+`
+
+Runs of the two take turns, and only their ratio counts: absolute times are of one machine and of
+what else it did then. benchstat writes ~ where a difference may be noise. Kept is:
+
+`+"```text\n%s\n```\n", bytes.TrimSpace(comparison))
 }
 
 func resultsOf(name string, results []Result) (own []Result) {
