@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -79,46 +80,90 @@ func (c *Client) WaitAll(ctx context.Context, rev store.Revision, hosts []string
 	return behind, err
 }
 
-// wait reads and watches what etcd says about hosts until missing finds nothing more.
+// wait reads what etcd says about hosts until missing finds nothing more. It watches only
+// where the first look does not settle it, and looks again once it does.
 func (c *Client) wait(ctx context.Context, hosts []string, missing func(realization) error) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	last := fmt.Errorf("etcd at %s was not read: %w", c.endpoints, ErrNotRealized)
+	keys := realizationKeys(hosts)
+	var changed <-chan struct{}
 	for {
-		r, keys, at, err := c.realization(ctx, hosts)
+		r, err := c.realization(ctx, keys)
 		if err == nil {
 			if last = missing(r); last == nil {
 				return nil
 			}
 		}
-		if ctx.Err() != nil {
+		switch {
+		case ctx.Err() != nil:
 			return fmt.Errorf("%w (%w)", last, ctx.Err())
-		}
-		if err != nil {
+		case err != nil:
 			sleep(ctx, 200*time.Millisecond)
-			continue
-		}
-		select {
-		case <-c.changed(ctx, at, keys...):
-		case <-ctx.Done():
-			return fmt.Errorf("%w (%w)", last, ctx.Err())
+		case changed == nil:
+			changed = c.writes(ctx, keys)
+		default:
+			if _, open := <-changed; !open {
+				changed = nil
+				sleep(ctx, 200*time.Millisecond)
+			}
 		}
 	}
 }
 
-// realization reads what concerns the hosts at one revision, and which keys to watch. One
-// host is read by its own keys, so that a cluster of agents does not read each other's.
-func (c *Client) realization(ctx context.Context, hosts []string) (realization, []string, store.Revision, error) {
-	r := realization{masters: map[string]*store.Master{}, floors: map[string]*store.StatusController{}, exceptions: map[string]*store.StatusHost{}}
+// writes returns once etcd watches the keys, and those under a key that ends in "/": what is
+// read from then on, and again after each token, misses no write. The channel is closed when
+// ctx ends or etcd watches no more. To watch from the revision of an earlier read instead
+// would cost up to 0.1 s: so seldom does etcd serve watches that begin in its past, and
+// whatever anyone writes makes it past.
+func (c *Client) writes(ctx context.Context, keys []string) <-chan struct{} {
+	ctx, cancel := context.WithCancel(clientv3.WithRequireLeader(ctx))
+	changed := make(chan struct{}, 1)
+	var begun, all sync.WaitGroup
+	for _, key := range keys {
+		begun.Add(1)
+		all.Go(func() {
+			defer cancel()
+			events := c.etcd.Watch(ctx, key, append(prefixed(key), clientv3.WithCreatedNotify())...)
+			<-events // it is made, or cannot be
+			begun.Done()
+			for range events {
+				select {
+				case changed <- struct{}{}:
+				default:
+				}
+			}
+		})
+	}
+	go func() {
+		defer cancel()
+		all.Wait()
+		close(changed)
+	}()
+	begun.Wait()
+	return changed
+}
+
+// realizationKeys are what tells about hosts, and changes when they move on. One host is read
+// by its own keys, so that a cluster of agents does not read each other's.
+func realizationKeys(hosts []string) []string {
 	keys := []string{under(store.KindMaster), under(store.KindStatusHost), under(store.KindStatusController)}
 	if len(hosts) == 1 {
 		keys[0], keys[1] = store.MasterKey(hosts[0]).String(), store.StatusHostKey(hosts[0]).String()
 	}
+	return keys
+}
+
+// realization reads what the keys tell about hosts, at one revision.
+func (c *Client) realization(ctx context.Context, keys []string) (realization, error) {
+	r := realization{masters: map[string]*store.Master{}, floors: map[string]*store.StatusController{}, exceptions: map[string]*store.StatusHost{}}
 	var gets []clientv3.Op
 	for _, key := range keys {
 		gets = append(gets, clientv3.OpGet(key, prefixed(key)...))
 	}
-	got, at, err := c.read(ctx, gets...)
+	got, _, err := c.read(ctx, gets...)
 	if err != nil {
-		return r, nil, 0, err
+		return r, err
 	}
 	for _, g := range got {
 		for _, kv := range g.Kvs {
@@ -127,7 +172,7 @@ func (c *Client) realization(ctx context.Context, hosts []string) (realization, 
 			}
 		}
 	}
-	return r, keys, at, nil
+	return r, nil
 }
 
 // prefixed makes an operation on a key that ends in "/" one on all keys under it.

@@ -106,3 +106,34 @@ func TestWaitAll(t *testing.T) {
 		t.Errorf("no hosts: %v, %v", behind, err)
 	}
 }
+
+// A floor that is written just when a wait begins is not missed.
+func TestWaitMissesNoWrite(t *testing.T) {
+	c := start(t)
+	putStatus(t, c, store.MasterKey("h1"), &store.Master{Controller: "c1"})
+	for floor := store.Revision(1); floor <= 50; floor++ {
+		done := make(chan error)
+		go func() { done <- c.WaitHost(testContext(t), "h1", floor, store.Key{}) }()
+		putStatus(t, c, store.StatusControllerKey("c1"), &store.StatusController{Floor: floor})
+		if err := <-done; err != nil {
+			t.Fatalf("floor %d: %v", floor, err)
+		}
+	}
+}
+
+// A wait outlives a connection, and finds what was written meanwhile.
+func TestWaitGoesOnAfterACut(t *testing.T) {
+	c := start(t)
+	p := startProxy(t, c.endpoints)
+	through := connect(t, p.url())
+	putStatus(t, c, store.MasterKey("h1"), &store.Master{Controller: "c1"})
+	done := make(chan error)
+	go func() { done <- through.WaitHost(testContext(t), "h1", 5, store.Key{}) }()
+	putStatus(t, c, store.StatusControllerKey("c1"), &store.StatusController{Floor: 4})
+	p.setCut(true)
+	putStatus(t, c, store.StatusControllerKey("c1"), &store.StatusController{Floor: 5})
+	p.setCut(false)
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
