@@ -81,7 +81,8 @@ revision, eight times each or as often as COUNT says:
 `+"```sh\nmake benchstat BASE=HEAD~20\nmake benchstat BASE=HEAD~20 COUNT=20 > docs/benchmarks/go.txt\n```"+`
 
 Runs of the two take turns, and only their ratio counts: absolute times are of one machine and of
-what else it did then. benchstat writes ~ where a difference may be noise. Kept is:
+what else it did then. ± is the 95 %% confidence interval of a median, wide where the machine was
+busy; ~ marks a difference that may be noise, and the geomean line has no such test. Kept is:
 
 `+"```text\n%s\n```\n", bytes.TrimSpace(comparison))
 }
