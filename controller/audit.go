@@ -2,6 +2,7 @@ package controller
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"math/rand/v2"
@@ -19,15 +20,24 @@ import (
 // slice. Chance spreads them over the hosts.
 const fullAudits, wholeAudits = 10, 10
 
-// auditIfRoom audits, and says when to do so again. It does not wait for its turn among the
-// resyncs: what changes on this host meanwhile would wait with it.
+// auditIfRoom audits, and says when to do so again: soon, where it could not. It does not
+// wait for its turn among the resyncs: what changes on this host meanwhile would wait with it.
 func (s *session) auditIfRoom(ctx context.Context) (next time.Duration, err error) {
-	if !s.c.resyncs.TryAcquire(1) {
-		return s.c.opts.AuditInterval / 30, nil
+	soon := s.c.opts.AuditInterval / 30
+	end := s.c.turns.try()
+	if end == nil {
+		return soon, nil
 	}
-	defer s.c.resyncs.Release(1)
-	return s.c.opts.AuditInterval, s.audit(ctx)
+	defer end()
+	err = s.audit(ctx)
+	if errors.Is(err, errUnsettled) {
+		return soon, nil
+	}
+	return s.c.opts.AuditInterval, err
 }
+
+// errUnsettled ends an audit of a host that changes: what is marked would look like drift.
+var errUnsettled = errors.New("the host changes")
 
 // How an audit went, as the metric's label has it.
 const (
@@ -39,6 +49,9 @@ const (
 
 // audit looks for flows that drifted, counts them, and mends them.
 func (s *session) audit(ctx context.Context) error {
+	if !s.host.idle() {
+		return errUnsettled
+	}
 	how, err := s.look(ctx)
 	if err != nil {
 		return err
@@ -59,7 +72,7 @@ func (s *session) audit(ctx context.Context) error {
 // look tells how the audit goes. It neither compiles nor compares flows, and where it can it
 // does not read them.
 func (s *session) look(ctx context.Context) (how string, err error) {
-	if s.left == nil || !s.host.idle() {
+	if s.left == nil {
 		return auditWhole, nil
 	}
 	if s.watching && !s.edited && rand.IntN(fullAudits) > 0 {
@@ -92,7 +105,7 @@ func (s *session) compare(ctx context.Context, dump *datapath.Dump, how string) 
 	pending := !s.host.idle()
 	s.c.mu.RUnlock()
 	if pending {
-		return nil // what is marked would look like drift; the next audit is soon enough
+		return errUnsettled
 	}
 	mods, err := s.diff(ctx, p, dump)
 	if err != nil {
@@ -121,10 +134,10 @@ func (s *session) countDrift(mods flows.Mods) {
 	}
 }
 
-// auditDelay spreads the hosts' first audits over one interval.
-func (c *Controller) auditDelay(host string) time.Duration {
+// spread is a host's place in an interval, always the same: so that what is done with every
+// host at one interval is not done with all of them at once.
+func spread(host string, interval time.Duration) time.Duration {
 	h := fnv.New32a()
 	h.Write([]byte(host))
-	half := c.opts.AuditInterval / 2
-	return half + time.Duration(h.Sum32()%1000)*half/1000
+	return time.Duration(h.Sum32()%1000) * interval / 1000
 }

@@ -13,7 +13,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/sync/semaphore"
 
 	"sluice/datapath"
 	"sluice/metrics"
@@ -53,7 +52,7 @@ func (o Options) withDefaults() Options {
 type Controller struct {
 	opts         Options
 	metrics      *metrics.Set
-	resyncs      *semaphore.Weighted
+	turns        turns
 	lease        holder        // under which hosts are claimed
 	hostsChanged broadcast     // a host came, went or changed
 	placing      broadcast     // a tenant may lack its gateway
@@ -81,7 +80,7 @@ func New(o Options) (*Controller, error) {
 	o.Live.Incarnation = strings.ToLower(rand.Text())
 	c := &Controller{
 		opts:      o,
-		resyncs:   semaphore.NewWeighted(o.Resyncs),
+		turns:     newTurns(o.Resyncs),
 		freed:     make(chan struct{}, 1),
 		uncounted: make(chan struct{}, 1),
 		ready:     make(chan struct{}),

@@ -107,13 +107,20 @@ type running struct {
 // start runs a controller under a name. It is stopped with the test at the latest.
 func (b *bench) start(name string, socket string) *running {
 	b.t.Helper()
+	return b.startWith(name, socket, func(*controller.Options) {})
+}
+
+func (b *bench) startWith(name string, socket string, adapt func(*controller.Options)) *running {
+	b.t.Helper()
 	l, target := b.ovs.Listen(socket)
 	registry := prometheus.NewRegistry()
-	c, err := controller.New(controller.Options{
+	o := controller.Options{
 		Name: name, Store: b.store, OpenFlow: l, Session: datapath.Options{Log: b.log},
 		Registry: registry, Log: b.log.With("controller", name),
 		AuditInterval: 25 * time.Millisecond, CounterInterval: 200 * time.Millisecond,
-	})
+	}
+	adapt(&o)
+	c, err := controller.New(o)
 	if err != nil {
 		b.t.Fatal(err)
 	}

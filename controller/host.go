@@ -119,11 +119,25 @@ func (h *host) wakeUp() {
 	}
 }
 
-// wantsResync tells whether what is marked must wait for its turn among the resyncs.
-func (h *host) wantsResync() bool {
+// extent is how much of a host is marked.
+type extent int
+
+const (
+	markedFew  extent = iota // or nothing
+	markedMany               // so many slices that they wait for their turn
+	markedAll                // every flow is read, and waits for its turn too
+)
+
+func (h *host) extent() extent {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.marks.all || len(h.marks.slices) > manyMarks
+	switch {
+	case h.marks.all:
+		return markedAll
+	case len(h.marks.slices) > manyMarks:
+		return markedMany
+	}
+	return markedFew
 }
 
 // take hands out the marks; confirmed or putBack must follow.

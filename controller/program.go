@@ -31,19 +31,20 @@ type trouble struct {
 
 // realize works off the host's marks and tells the rest how far the switch is.
 func (s *session) realize(ctx context.Context) error {
-	resync := s.host.wantsResync()
-	if resync { // before compiling: only few hosts' flows may be held at one time
-		if err := s.c.resyncs.Acquire(ctx, 1); err != nil {
+	marked := s.host.extent()
+	if marked >= markedMany { // before compiling: only few hosts' flows may be held at one time
+		end, err := s.c.turns.take(ctx)
+		if err != nil {
 			return err
 		}
-		defer s.c.resyncs.Release(1)
+		defer end()
 	}
-	dump, err := s.askIf(ctx, resync)
+	dump, err := s.askIf(ctx, marked == markedAll)
 	if err != nil {
 		return err
 	}
 	defer dump.Close()
-	p, taken := s.takePlan(resync)
+	p, taken := s.takePlan(marked)
 	if taken.empty() {
 		return nil
 	}
@@ -72,11 +73,12 @@ func (s *session) confirm(p plan, taken marks) {
 }
 
 // takePlan takes the marks and compiles them under one lock: what it yields is right for
-// exactly one revision. Marks that became a resync meanwhile wait for the next round.
-func (s *session) takePlan(resync bool) (plan, marks) {
+// exactly one revision. Marks that became more than they were, meanwhile, wait for the next
+// round, which prepares for them.
+func (s *session) takePlan(marked extent) (plan, marks) {
 	s.c.mu.RLock()
 	defer s.c.mu.RUnlock()
-	if !resync && s.host.wantsResync() {
+	if s.host.extent() > marked {
 		s.host.wakeUp()
 		return plan{}, marks{}
 	}

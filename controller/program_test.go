@@ -5,8 +5,6 @@ import (
 	"errors"
 	"testing"
 
-	"golang.org/x/sync/semaphore"
-
 	"sluice/flows"
 	"sluice/store"
 )
@@ -31,15 +29,15 @@ func TestResyncsTakeTurns(t *testing.T) {
 		{"a few slices", some(manyMarks), false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			s := &session{c: &Controller{resyncs: semaphore.NewWeighted(1), state: store.NewState()}, host: newHost("h1")}
+			s := &session{c: &Controller{turns: newTurns(1), state: store.NewState()}, host: newHost("h1")}
 			c.mark(s.host)
-			if s.host.wantsResync() != c.waits {
-				t.Fatalf("it wants a turn: %v", !c.waits)
+			if got := s.host.extent() >= markedMany; got != c.waits {
+				t.Fatalf("it wants a turn: %v", got)
 			}
 			if !c.waits {
 				return
 			}
-			s.c.resyncs.TryAcquire(1) // another host's turn
+			defer s.c.turns.try()() // another host's turn
 			ctx, cancel := context.WithCancel(t.Context())
 			cancel()
 			if err := s.realize(ctx); !errors.Is(err, context.Canceled) {

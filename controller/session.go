@@ -237,7 +237,7 @@ func (s *session) watch(ctx context.Context) error {
 
 // startOver reads the ports afresh and asks for a resync.
 func (s *session) startOver(ctx context.Context) error {
-	if err := s.readPorts(ctx); err != nil {
+	if _, err := s.readPorts(ctx); err != nil {
 		return err
 	}
 	s.host.markAll(s.c.revision())
@@ -247,10 +247,13 @@ func (s *session) startOver(ctx context.Context) error {
 
 // program keeps the switch right.
 func (s *session) program(ctx context.Context) error {
-	audit := time.NewTimer(s.c.auditDelay(s.host.name))
+	audit := time.NewTimer(spread(s.host.name, s.c.opts.AuditInterval))
 	defer audit.Stop()
-	counters, stop := every(s.c.opts.CounterInterval)
-	defer stop()
+	counters := time.NewTimer(spread(s.host.name, s.c.opts.CounterInterval))
+	defer counters.Stop()
+	if s.c.opts.CounterInterval < 0 {
+		counters.Stop()
+	}
 	for {
 		changed := s.host.claims.wait()
 		if !s.c.masters(s.host.name) {
@@ -265,6 +268,9 @@ func (s *session) program(ctx context.Context) error {
 			if !open {
 				return s.sw.Err()
 			}
+			if _, lost := event.(datapath.Overflow); lost {
+				audit.Reset(0) // flows may be among what was not told
+			}
 			err = s.handle(ctx, event)
 		case <-s.sw.Edited():
 			s.edited = true
@@ -274,22 +280,14 @@ func (s *session) program(ctx context.Context) error {
 			var next time.Duration
 			next, err = s.auditIfRoom(ctx)
 			audit.Reset(next)
-		case <-counters:
+		case <-counters.C:
+			counters.Reset(s.c.opts.CounterInterval)
 			err = s.readCounters(ctx)
 		}
 		if err != nil {
 			return err
 		}
 	}
-}
-
-// every ticks at an interval; never at a negative one.
-func every(interval time.Duration) (tick <-chan time.Time, stop func()) {
-	if interval < 0 {
-		return nil, func() {}
-	}
-	t := time.NewTicker(interval)
-	return t.C, t.Stop
 }
 
 func (s *session) handle(ctx context.Context, event datapath.Event) error {
@@ -301,23 +299,55 @@ func (s *session) handle(ctx context.Context, event datapath.Event) error {
 	case datapath.Demoted:
 		return datapath.ErrDemoted
 	case datapath.Overflow:
-		return s.startOver(ctx)
+		return s.catchUp(ctx)
 	}
 	return nil
 }
 
-func (s *session) readPorts(ctx context.Context) error {
-	ports, err := s.sw.Ports(ctx)
+// catchUp learns what lost events would have told. The audit that follows finds the flows
+// among it, and counts them as drift.
+func (s *session) catchUp(ctx context.Context) error {
+	role, _, err := s.sw.Role(ctx)
 	if err != nil {
 		return err
 	}
+	if role != datapath.RoleMaster {
+		return datapath.ErrDemoted
+	}
+	s.edited = true
+	changed, err := s.readPorts(ctx)
+	for _, name := range changed {
+		s.c.markPort(s.host, name)
+	}
+	return err
+}
+
+// readPorts notes the numbers of all ports, and returns the names of those that came, went or
+// were renumbered.
+func (s *session) readPorts(ctx context.Context) (changed []string, err error) {
+	ports, err := s.sw.Ports(ctx)
+	if err != nil {
+		return nil, err
+	}
+	now := make(map[string]uint32, len(ports))
+	for _, p := range ports {
+		now[p.Name] = p.Number
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	clear(s.ofport)
-	for _, p := range ports {
-		s.ofport[p.Name] = p.Number
+	before := s.ofport
+	s.ofport = now
+	for name, number := range now {
+		if was, had := before[name]; !had || was != number {
+			changed = append(changed, name)
+		}
 	}
-	return nil
+	for name := range before {
+		if _, has := now[name]; !has {
+			changed = append(changed, name)
+		}
+	}
+	return changed, nil
 }
 
 // portChanged notes an interface that came, went or was renumbered, and marks what it carries.
