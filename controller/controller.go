@@ -80,7 +80,7 @@ func New(o Options) (*Controller, error) {
 	o.Live.Incarnation = strings.ToLower(rand.Text())
 	c := &Controller{
 		opts:      o,
-		turns:     newTurns(o.Resyncs),
+		turns:     newTurns(o.Resyncs, turnTime),
 		freed:     make(chan struct{}, 1),
 		uncounted: make(chan struct{}, 1),
 		ready:     make(chan struct{}),

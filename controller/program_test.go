@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"sluice/flows"
 	"sluice/store"
@@ -29,7 +30,7 @@ func TestResyncsTakeTurns(t *testing.T) {
 		{"a few slices", some(manyMarks), false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			s := &session{c: &Controller{turns: newTurns(1), state: store.NewState()}, host: newHost("h1")}
+			s := &session{c: &Controller{turns: newTurns(1, time.Hour), state: store.NewState()}, host: newHost("h1")}
 			c.mark(s.host)
 			if got := s.host.extent() >= markedMany; got != c.waits {
 				t.Fatalf("it wants a turn: %v", got)
@@ -47,5 +48,27 @@ func TestResyncsTakeTurns(t *testing.T) {
 				t.Error("the marks were taken")
 			}
 		})
+	}
+}
+
+// A turn that is not given back ends by itself, and is then given back once, not twice.
+func TestTurnsEnd(t *testing.T) {
+	turns := newTurns(1, time.Millisecond)
+	slow, err := turns.take(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	turns.long = time.Hour
+	next, err := turns.take(t.Context()) // comes although the first was never given back
+	if err != nil {
+		t.Fatal(err)
+	}
+	slow()
+	if turns.try() != nil {
+		t.Error("two have their turn at one time")
+	}
+	next()
+	if end := turns.try(); end == nil {
+		t.Error("no turn is free though all were given back")
 	}
 }

@@ -13,9 +13,12 @@ import (
 const turnTime = 5 * time.Second
 
 // turns bounds how many hosts' flows are held in memory at one time.
-type turns struct{ free *semaphore.Weighted }
+type turns struct {
+	free *semaphore.Weighted
+	long time.Duration // of a turn, at most
+}
 
-func newTurns(n int64) turns { return turns{semaphore.NewWeighted(n)} }
+func newTurns(n int64, long time.Duration) turns { return turns{semaphore.NewWeighted(n), long} }
 
 // take waits for a turn; end gives it back.
 func (t turns) take(ctx context.Context) (end func(), err error) {
@@ -35,7 +38,7 @@ func (t turns) try() (end func()) {
 
 func (t turns) begin() (end func()) {
 	release := sync.OnceFunc(func() { t.free.Release(1) })
-	timer := time.AfterFunc(turnTime, release)
+	timer := time.AfterFunc(t.long, release)
 	return func() {
 		timer.Stop()
 		release()

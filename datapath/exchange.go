@@ -3,6 +3,7 @@ package datapath
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"slices"
 	"sync"
@@ -192,16 +193,23 @@ func (x *exchange) firstErr(a, b int) (at int, err error) {
 }
 
 // next waits for a reply, or for a new error of any request, which it does not return: ok
-// is false then.
+// is false then. A switch that answers echoes but not this is given as long as a silent one;
+// then the session ends, since what waits for the answer holds memory.
 func (x *exchange) next(ctx context.Context) (r reply, ok bool, err error) {
 	select {
 	case r = <-x.replies: // before errors: what came first is told first
 		return r, true, nil
 	default:
 	}
+	patience := x.s.o.EchoInterval + x.s.o.Timeout
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
 	select {
 	case r = <-x.replies:
 		return r, true, nil
+	case <-timer.C:
+		x.s.Close(fmt.Errorf("no answer to a request within %v", patience))
+		return reply{}, false, x.s.Err()
 	case <-x.failed:
 		x.mu.Lock()
 		defer x.mu.Unlock()

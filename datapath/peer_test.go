@@ -370,6 +370,31 @@ func TestRequestsAndRepliesDoNotWaitForEachOther(t *testing.T) {
 }
 
 // A reply that cannot be read ends the session, and the call says why.
+// A peer that answers echoes and not what it is asked holds up who asked, but not for ever.
+func TestPeerThatDoesNotAnswer(t *testing.T) {
+	p, s := session(t, brisk(t))
+	stop := make(chan struct{})
+	defer close(stop)
+	go func() {
+		for {
+			select {
+			case <-stop:
+				return
+			case <-time.After(10 * time.Millisecond):
+				if _, err := p.Write(openflow.AppendEchoRequest(nil, 1, nil)); err != nil {
+					return
+				}
+			}
+		}
+	}()
+	go io.Copy(io.Discard, p)
+	_, err := s.Ports(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "no answer to a request") {
+		t.Errorf("reading ports: %v", err)
+	}
+	ended(t, s, "no answer to a request")
+}
+
 func TestMalformedReply(t *testing.T) {
 	p, s := session(t, patient(t))
 	go func() {
