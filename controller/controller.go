@@ -30,7 +30,7 @@ type Options struct {
 	Registry prometheus.Registerer
 	Log      *slog.Logger
 
-	AuditInterval   time.Duration // a full read-back of each switch; default 60 s
+	AuditInterval   time.Duration // between two audits of a switch; default 60 s
 	CounterInterval time.Duration // reading of the accounting tables; default 2 s, negative: never
 	Resyncs         int64         // full resyncs at one time; default 4
 }

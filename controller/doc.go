@@ -10,7 +10,9 @@
 //   - name.go      keeps the live key, and ends when a later controller took the name
 //   - claim.go     decides mastership, in etcd by compare-and-swap and on the switch by role
 //   - program.go   turns marks into one bundle and learns what the switch holds
-//   - audit.go     reads a switch back now and then, counts what drifted, and mends it
+//   - audit.go     looks now and then whether a switch still holds what it was brought to;
+//     what drifted it counts and mends
+//   - turn.go      bounds how many hosts' flows are in memory at one time
 //   - realized.go  says how far each host is, and writes floors and exceptions to etcd
 //   - counters.go  reads the accounting tables and keeps sums that never go back
 //   - placement.go chooses gateway hosts, tidy.go removes what nobody needs any more;

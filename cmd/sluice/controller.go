@@ -76,7 +76,7 @@ func (o *controllerFlags) register(cmd *cobra.Command) {
 	o.etcd.register(cmd, "`URL`s of etcd, with commas (default an embedded one)")
 	f.StringVar(&o.embedClient, "embedded-etcd-client-url", "http://127.0.0.1:2379", "`URL` where the embedded etcd serves agents and other controllers")
 	f.StringVar(&o.embedPeer, "embedded-etcd-peer-url", "http://127.0.0.1:2380", "`URL` where the embedded etcd would meet other members")
-	f.DurationVar(&o.audit, "audit-interval", time.Minute, "`TIME` between two comparisons of a switch's flows with those that it should hold")
+	f.DurationVar(&o.audit, "audit-interval", time.Minute, "`TIME` between two audits of a switch: does it still hold what it should?")
 	f.DurationVar(&o.counters, "counter-interval", 2*time.Second, "`TIME` between two readings of a switch's counters; 0: never")
 	o.pprof.register(cmd)
 	o.log.register(cmd)
