@@ -5,5 +5,5 @@
 // each into changes, and package flows turns changes into flows.
 //
 // It must never do I/O: no context, clock, logger or socket enters here. That is what
-// lets property tests, `sluice plan` and the controller share one State.
+// lets property tests and the controller share one State.
 package store

@@ -8,5 +8,5 @@
 // would prove the wrong thing.
 //
 // It is pure, keeps no clock (connections never expire), and is not safe for concurrent use.
-// Nothing in the loop of the controller depends on it: it serves tests, trace and verify.
+// Nothing in the loop of the controller depends on it: it serves tests.
 package simulate
