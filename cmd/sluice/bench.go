@@ -26,9 +26,9 @@ func benchCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "bench [NAME...]",
 		Short: "Measure what Sluice promises, beside what it is compared with",
-		Long: `Measure what Sluice promises. Both sides of a comparison take turns in the same run, and the
-median of their rounds' ratios is held against a bound: the exit status is 1 when one is
-missed. Without NAME all cases run. It needs root and Open vSwitch.
+		Long: `Measure what Sluice promises. Both sides of a comparison are measured in the same run, in
+rounds, and the median of the rounds' ratios is held against a bound: the exit status is 1 when
+one is missed. Without NAME all cases run. It needs root and Open vSwitch.
 
 ` + describeCases(cases),
 		Example:   "  sluice bench program resync\n  sluice bench program -o json --rounds 9\n  sluice bench --scale 0.01",
@@ -47,12 +47,33 @@ missed. Without NAME all cases run. It needs root and Open vSwitch.
 	return cmd
 }
 
+// describeCases lists what each case compares, and how its ratios are made.
 func describeCases(cases []bench.Case) string {
-	var lines []string
+	var b strings.Builder
 	for _, c := range cases {
-		lines = append(lines, fmt.Sprintf("  %-10s %s", c.Name, c.About))
+		fmt.Fprintf(&b, "  %-10s %s\n", c.Name, wrapped(c.About+". "+c.Ratio, "             ", 95))
 	}
-	return strings.Join(lines, "\n")
+	return strings.TrimSuffix(b.String(), "\n")
+}
+
+// wrapped breaks a text into lines of so many characters, the indent of all but the first
+// included.
+func wrapped(text, indent string, width int) string {
+	var b strings.Builder
+	column := len(indent)
+	for i, word := range strings.Fields(text) {
+		switch {
+		case i > 0 && column+1+len(word) > width:
+			b.WriteString("\n" + indent)
+			column = len(indent)
+		case i > 0:
+			b.WriteByte(' ')
+			column++
+		}
+		b.WriteString(word)
+		column += len(word)
+	}
+	return b.String()
 }
 
 func (o *benchFlags) register(cmd *cobra.Command) {
@@ -83,7 +104,7 @@ func (o *benchFlags) run(cmd *cobra.Command, cases []bench.Case, out *format) er
 		status.clear()
 		return writeLine(cmd.OutOrStdout(), r)
 	}
-	missed, err := bench.RunAll(cmd.Context(), cases, o.options)
+	outcome, err := bench.RunAll(cmd.Context(), cases, o.options)
 	status.clear()
 	if *out != formatJSON && len(results) > 0 {
 		people := func(w io.Writer) { writeResults(w, results) }
@@ -91,7 +112,7 @@ func (o *benchFlags) run(cmd *cobra.Command, cases []bench.Case, out *format) er
 			return err
 		}
 	}
-	return o.conclude(results, missed, err)
+	return o.conclude(results, outcome, err)
 }
 
 // prepare checks the flags and starts what they ask for.
@@ -111,14 +132,14 @@ func (o *benchFlags) prepare(cmd *cobra.Command) error {
 }
 
 // conclude keeps the results and says what is wrong with them.
-func (o *benchFlags) conclude(results []bench.Result, missed int, err error) error {
+func (o *benchFlags) conclude(results []bench.Result, outcome bench.Outcome, err error) error {
 	if o.results != "" && len(results) > 0 {
-		if err := bench.Keep(o.results, results); err != nil {
+		if err := bench.Keep(o.results, results, outcome.Whole); err != nil {
 			return err
 		}
 	}
-	if err == nil && missed > 0 {
-		err = fmt.Errorf("%s of %d missed a bound", counted(missed, "result"), len(results))
+	if err == nil && outcome.Missed > 0 {
+		err = fmt.Errorf("%s of %d missed a bound", counted(outcome.Missed, "result"), len(results))
 	}
 	return err
 }

@@ -25,26 +25,19 @@ func attachCase() Case {
 	return Case{
 		Name:  "attach",
 		About: "attach containers by their hosts' agents until every host of the network has their flows: 1, 10, 100 at one time",
-		Run:   measureAttach,
+		Ratio: "Each round goes from 1 at a time through all levels and back to 1. A round's ratio is the median attach at a level to " +
+			"that of those 1 at a time before and after together; the median of the rounds counts, and nothing bounds it.",
+		Run: measureAttach,
 	}
 }
 
 func measureAttach(ctx context.Context, r *Run) error {
 	return inLab(ctx, r, func(l *labRun) error {
-		a := &attachRun{labRun: l}
+		a := &attachRun{labRun: l, costs: map[int]*attachCost{}}
 		if err := a.begin(ctx); err != nil {
 			return err
 		}
-		levels := []int{1}
-		for _, n := range attachLevels[1:] {
-			levels = append(levels, r.Size(n))
-		}
-		for _, n := range slices.Compact(levels) {
-			if err := a.level(ctx, n); err != nil {
-				return fmt.Errorf("%d at one time: %w", n, err)
-			}
-		}
-		return nil
+		return a.measure(ctx)
 	})
 }
 
@@ -55,7 +48,37 @@ type attachRun struct {
 	residents  []container // one a host
 	addresses  []string    // theirs
 	containers []container
-	base       *Series
+	costs      map[int]*attachCost // by how many at one time
+}
+
+// attachCost is what attaching so many at one time cost besides their own times.
+type attachCost struct {
+	rounds []float64 // ms until the last had its flows
+	warned int       // attaches whose agent gave up waiting for a host
+}
+
+func (a *attachRun) measure(ctx context.Context) error {
+	levels := []int{1}
+	for _, n := range attachLevels[1:] {
+		levels = append(levels, a.Size(n))
+	}
+	levels = slices.Compact(levels)
+	got, err := a.Climb(ctx, climb{levels: levels, take: a.level})
+	if err != nil {
+		return fmt.Errorf("containers at one time: %w", err)
+	}
+	for i, n := range levels {
+		res, cost := got.compare(i, "ms", "1 at a time", nil), a.costs[n]
+		res.Params = map[string]any{"what": "attach", "concurrent": n}
+		res.Facts = []Fact{
+			{Name: "attaches a second", Value: 1000 * float64(n) / quantile(cost.rounds, 0.5)},
+			{Name: "attaches that warned of a host behind", Value: float64(cost.warned)},
+		}
+		if err := a.Done(res); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (a *attachRun) begin(ctx context.Context) error {
@@ -81,32 +104,23 @@ func (a *attachRun) begin(ctx context.Context) error {
 	return nil
 }
 
-// level attaches n containers at one time, detaches them, and so on for the run's rounds.
-func (a *attachRun) level(ctx context.Context, n int) error {
-	var samples, rounds []float64
-	warned := 0
-	for round := range a.Rounds {
-		for part := range max(1, attachSamples/n) {
-			a.Step("%d at one time, round %d of %d", n, round+1, a.Rounds)
-			took, w, err := a.round(ctx, a.containers[part*n%len(a.containers):][:n])
-			if err != nil {
-				return err
-			}
-			samples, rounds, warned = append(samples, took...), append(rounds, slices.Max(took)), warned+w
+// level attaches n containers at one time and detaches them, as often as it takes for a round's
+// samples.
+func (a *attachRun) level(ctx context.Context, n int) (samples []float64, err error) {
+	cost := a.costs[n]
+	if cost == nil {
+		cost = &attachCost{}
+		a.costs[n] = cost
+	}
+	for part := range max(1, attachSamples/n) {
+		a.Step("%d at one time", n)
+		took, warned, err := a.round(ctx, a.containers[part*n%len(a.containers):][:n])
+		if err != nil {
+			return nil, err
 		}
+		samples, cost.rounds, cost.warned = append(samples, took...), append(cost.rounds, slices.Max(took)), cost.warned+warned
 	}
-	series := NewSeries("ms", samples)
-	if a.base == nil {
-		a.base = &series
-	}
-	return a.Done(Result{
-		Params: map[string]any{"what": "attach", "concurrent": n},
-		Ratio:  series.Median / a.base.Median, Against: "1 at a time", Series: series, Reference: a.base,
-		Facts: []Fact{
-			{Name: "attaches a second", Value: 1000 * float64(n) / quantile(rounds, 0.5)},
-			{Name: "attaches that warned of a host behind", Value: float64(warned)},
-		},
-	})
+	return samples, nil
 }
 
 // round attaches containers at one time, tries each with a ping, detaches all, and fails

@@ -144,9 +144,12 @@ func TestRunAll(t *testing.T) {
 	})
 	var got []Result
 	o := Options{Report: func(r Result) error { got = append(got, r); return nil }}
-	missed, err := RunAll(t.Context(), []Case{broken, slow, resultCase("fast", Result{Ratio: 1, Bound: AtLeast(0.85)})}, o)
-	if missed != 1 || err == nil || err.Error() != "benchmark broken: no switch" {
-		t.Errorf("%d missed, %v", missed, err)
+	out, err := RunAll(t.Context(), []Case{broken, slow, resultCase("fast", Result{Ratio: 1, Bound: AtLeast(0.85)})}, o)
+	if diff := cmp.Diff(Outcome{Missed: 1, Whole: []string{"slow", "fast"}}, out); diff != "" {
+		t.Errorf("outcome (-want +got):\n%s", diff)
+	}
+	if err == nil || err.Error() != "benchmark broken: no switch" {
+		t.Error(err)
 	}
 	want := []string{"ratio to bytes: 0.5, bound >= 0.85", "ratio to a tool: 3, bound <= 2", "mods: 4, bound = 0"}
 	if len(got) != 2 || got[1].Missed != nil {
@@ -155,9 +158,29 @@ func TestRunAll(t *testing.T) {
 	if diff := cmp.Diff(want, got[0].Missed); diff != "" {
 		t.Error(diff)
 	}
-	o.Scale = 0.5
-	if missed, _ := RunAll(t.Context(), []Case{slow}, o); missed != 0 {
-		t.Error("a run at half the size is judged")
+}
+
+// Bounds are of full sizes: below them nothing is judged, nothing shows a bound, and no case
+// has run whole.
+func TestScaledDown(t *testing.T) {
+	c := resultCase("slow", Result{
+		Ratio: 0.5, Against: "bytes", Bound: AtLeast(0.85),
+		Also:  []Comparison{{Ratio: 3, Against: "a tool", Bound: AtMost(2)}},
+		Facts: []Fact{{"mods", 4, "", Exactly(0)}},
+	})
+	var got []Result
+	o := Options{Scale: 0.5, Report: func(r Result) error { got = append(got, r); return nil }}
+	out, err := RunAll(t.Context(), []Case{c}, o)
+	if err != nil || out.Missed != 0 || len(out.Whole) > 0 {
+		t.Errorf("%+v, %v", out, err)
+	}
+	for _, row := range Rows(got) {
+		if row.Bound != "" || row.Verdict() != "" {
+			t.Errorf("it shows %+v", row)
+		}
+	}
+	if b, err := json.Marshal(got); err != nil || strings.Contains(string(b), "bound") || strings.Contains(string(b), "missed") {
+		t.Errorf("as JSON it is %s, %v", b, err)
 	}
 }
 
@@ -196,31 +219,45 @@ func TestJSON(t *testing.T) {
 	}
 }
 
-// A new result takes the place of the kept one with its case and parameters.
+// A new result takes the place of the kept one with its case and parameters; a case that ran
+// whole takes the place of all that it left earlier.
 func TestKeep(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "results.jsonl")
 	result := func(name string, ports int, ratio float64) Result {
 		return Result{Case: name, Params: map[string]any{"ports": ports}, Ratio: ratio}
 	}
-	if err := Keep(file, []Result{result("a", 1_000_000, 1), result("a", 2, 2)}); err != nil {
-		t.Fatal(err)
+	tests := []struct {
+		name  string
+		whole []string
+		want  []float64
+	}{
+		{"a failed halfway", []string{"b"}, []float64{3, 2, 5, 4}},
+		{"a ran whole", []string{"a", "b"}, []float64{5, 3, 4}},
 	}
-	if err := Keep(file, []Result{result("a", 1_000_000, 3), result("b", 2, 4)}); err != nil {
-		t.Fatal(err)
-	}
-	kept, err := Load(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var ratios []float64
-	for _, r := range kept {
-		ratios = append(ratios, r.Ratio)
-		if r.Machine == "" || r.Taken.IsZero() {
-			t.Errorf("%s does not say when and where it was taken", r.Case)
-		}
-	}
-	if diff := cmp.Diff([]float64{3, 2, 4}, ratios); diff != "" {
-		t.Error(diff)
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "results.jsonl")
+			earlier := []Result{result("a", 1_000_000, 1), result("a", 2, 2), result("c", 2, 5)}
+			if err := Keep(file, earlier, []string{"a", "c"}); err != nil {
+				t.Fatal(err)
+			}
+			if err := Keep(file, []Result{result("a", 1_000_000, 3), result("b", 2, 4)}, tt.whole); err != nil {
+				t.Fatal(err)
+			}
+			kept, err := Load(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var ratios []float64
+			for _, r := range kept {
+				ratios = append(ratios, r.Ratio)
+				if r.Machine == "" || r.Taken.IsZero() {
+					t.Errorf("%s does not say when and where it was taken", r.Case)
+				}
+			}
+			if diff := cmp.Diff(tt.want, ratios); diff != "" {
+				t.Error(diff)
+			}
+		})
 	}
 }
 

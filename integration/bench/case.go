@@ -10,6 +10,7 @@ import (
 type Case struct {
 	Name  string
 	About string // one line: what is compared with what
+	Ratio string // sentences: how its ratios are made, for those who judge them
 	// Run measures and reports through r. It returns an error when it could not measure: a
 	// missed bound is no error, but a Result that does not hold.
 	Run func(ctx context.Context, r *Run) error

@@ -3,8 +3,10 @@
 // runs it.
 //
 // A figure of one machine says nothing about another, so what is judged is a ratio: both
-// sides of a comparison take turns, round by round, and the median of the rounds' ratios
-// counts. Absolute figures are kept beside it for people.
+// sides of a comparison are measured in one run, in rounds, and the median of the rounds'
+// ratios counts. Sides take turns within a round (Run.TakeTurns); levels that take long to
+// reach are climbed, between two samples of the first (Run.Climb). Absolute figures are kept
+// beside the ratios for people.
 //
 // A case must use the product's own code on real parts (Open vSwitch, etcd, namespaces; the
 // simulated switches of the case fleet alone excepted), must check that the work was done

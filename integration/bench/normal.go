@@ -3,7 +3,6 @@ package bench
 import (
 	"context"
 	"fmt"
-	"slices"
 )
 
 // normalLevels are how many tenants the recipe of a bridge each has while one more is made.
@@ -18,50 +17,34 @@ const normalBatch = 20
 // and their switches.
 type normalRun struct {
 	*labRun
-	pair []container
-	base *Series
+	pair    []container
+	bridges map[int][]float64 // ms of each tenant that its bridges and GRE ports took, by how many were present
 }
 
 func measureNormal(ctx context.Context, l *labRun, pair []container) error {
-	n := &normalRun{labRun: l, pair: pair}
-	there := 0
-	levels := []int{0}
-	for _, level := range normalLevels[1:] {
-		levels = append(levels, l.Size(level))
+	n := &normalRun{labRun: l, pair: pair, bridges: map[int][]float64{}}
+	levels := l.sizes(normalLevels)
+	got, err := l.Climb(ctx, climb{levels, n.reach, n.level})
+	if err != nil {
+		return fmt.Errorf("NORMAL bridges of tenants: %w", err)
 	}
-	for _, level := range slices.Compact(levels) {
-		l.Step("NORMAL: making %d bridges on two hosts", level-there)
-		if err := n.grow(ctx, there, level); err != nil {
+	for i, level := range levels {
+		res := got.compare(i, "ms", "0 present", nil)
+		res.Params = map[string]any{"what": "a NORMAL bridge and a GRE port a tenant and host", "present": level}
+		res.Facts = []Fact{{Name: "of it: bridges and GRE ports", Value: quantile(n.bridges[level], 0.5), Unit: "ms"}}
+		if err := l.Done(res); err != nil {
 			return err
-		}
-		there = level
-		if err := n.level(ctx, level); err != nil {
-			return fmt.Errorf("NORMAL bridges of %d tenants: %w", level, err)
 		}
 	}
 	return nil
 }
 
-// level makes a tenant, and takes it away, several times.
-func (n *normalRun) level(ctx context.Context, tenants int) error {
-	var totals, bridges []float64
-	for i := range n.Rounds {
-		n.Step("NORMAL, %d tenants present: tenant %d of %d", tenants, i+1, n.Rounds)
-		total, bridge, err := n.one(ctx, tenants+1)
-		if err != nil {
-			return err
-		}
-		totals, bridges = append(totals, total), append(bridges, bridge)
-	}
-	total := NewSeries("ms", totals)
-	if n.base == nil {
-		n.base = &total
-	}
-	return n.Done(Result{
-		Params: map[string]any{"what": "a NORMAL bridge and a GRE port a tenant and host", "present": tenants},
-		Ratio:  total.Median / n.base.Median, Against: "0 present", Series: total, Reference: n.base,
-		Facts: []Fact{{Name: "of it: bridges and GRE ports", Value: quantile(bridges, 0.5), Unit: "ms"}},
-	})
+// level makes a tenant and takes it away.
+func (n *normalRun) level(ctx context.Context, tenants int) ([]float64, error) {
+	n.Step("NORMAL, %d tenants present: one more", tenants)
+	total, bridges, err := n.one(ctx, tenants+1)
+	n.bridges[tenants] = append(n.bridges[tenants], bridges)
+	return []float64{total}, err
 }
 
 // one makes a tenant with a port on each of two hosts until the first ping passes, and tells
@@ -135,13 +118,20 @@ func (n *normalRun) unmake(ctx context.Context, host, tenant int) error {
 	return err
 }
 
-// grow makes the bridges of tenants that are only to be present, many in a transaction.
-func (n *normalRun) grow(ctx context.Context, from, to int) error {
+// reach makes the bridges of tenants that are only to be present, or removes all, many in a
+// transaction.
+func (n *normalRun) reach(ctx context.Context, from, to int) error {
+	n.Step("NORMAL: from %d to %d bridges on two hosts", from, to)
+	change := func(host, tenant int) []string { return append(addBridge(tenant), n.addGRE(host, tenant)...) }
+	if to < from {
+		from, to = to, from
+		change = func(_, tenant int) []string { return []string{"--", "del-br", normalBridge(tenant)} }
+	}
 	for first := from + 1; first <= to; first += normalBatch {
 		err := n.both(ctx, first, func(ctx context.Context, host, first int) error {
 			var args []string
 			for tenant := first; tenant < first+normalBatch && tenant <= to; tenant++ {
-				args = append(append(args, addBridge(tenant)...), n.addGRE(host, tenant)...)
+				args = append(args, change(host, tenant)...)
 			}
 			return n.vsctl(ctx, host, args...)
 		})

@@ -46,15 +46,16 @@ func Page(cases []Case, results []Result, goBenchmarks []byte) []byte {
 
 <!-- Generated from benchmarks/results.jsonl and benchmarks/go.txt: go test ./integration/bench -run Docs -update -->
 
-What counts is a ratio: both sides of a comparison take turns in one run, round by round, and
-the median of the rounds' ratios is held against its bound. Figures in other units than the
-ratio's are of the machine named below each table, and no promise for another. Take them
-yourself:
+What counts is a ratio: both sides of a comparison are measured in one run, in rounds, and the
+median of the rounds' ratios is held against its bound, as each case says. Ours and theirs are
+medians of all samples; what one is to the other need not be the ratio. Figures in other units
+than the ratio's are of the machine named below each table, and no promise for another. Take
+them yourself:
 
 `+"```sh\nsluice bench program resync --results results.jsonl\n```\n")
 	for _, c := range cases {
 		own := resultsOf(c.Name, results)
-		fmt.Fprintf(&b, "\n## %s\n\n%s.\n", c.Name, upperFirst(c.About))
+		fmt.Fprintf(&b, "\n## %s\n\n%s. %s\n", c.Name, upperFirst(c.About), c.Ratio)
 		if len(own) == 0 {
 			fmt.Fprint(&b, "\nNo results are kept.\n")
 			continue

@@ -85,12 +85,14 @@ func number(v any) any {
 }
 
 // Keep writes results to a file of earlier ones, one JSON object a line. A result takes the
-// place of the one with its case and parameters.
-func Keep(path string, results []Result) error {
+// place of the one with its case and parameters. Of a case that ran whole nothing earlier
+// stays: what it did not measure now is measured no more.
+func Keep(path string, results []Result, whole []string) error {
 	kept, err := Load(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
+	kept = slices.DeleteFunc(kept, func(k Result) bool { return slices.Contains(whole, k.Case) })
 	now, where := time.Now().UTC().Truncate(time.Second), machine()
 	for _, r := range results {
 		r.Taken, r.Machine = now, where
@@ -101,10 +103,14 @@ func Keep(path string, results []Result) error {
 		}
 		kept[at] = r
 	}
+	return save(path, kept)
+}
+
+func save(path string, results []Result) error {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
-	for _, r := range kept {
+	for _, r := range results {
 		if err := enc.Encode(r); err != nil {
 			return fmt.Errorf("results %s: %w", path, err)
 		}

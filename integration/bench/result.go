@@ -2,6 +2,7 @@ package bench
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -104,5 +105,16 @@ func (r *Result) judge() {
 	}
 	for _, f := range r.Facts {
 		miss(f.Name, f.Value, f.Bound)
+	}
+}
+
+// unbind drops the bounds.
+func (r *Result) unbind() {
+	r.Bound, r.Also, r.Facts = nil, slices.Clone(r.Also), slices.Clone(r.Facts)
+	for i := range r.Also {
+		r.Also[i].Bound = nil
+	}
+	for i := range r.Facts {
+		r.Facts[i].Bound = nil
 	}
 }

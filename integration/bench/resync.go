@@ -24,6 +24,7 @@ func resyncCase() Case {
 	return Case{
 		Name:  "resync",
 		About: "reconnect to a switch that holds 100,000 right flows, beside ovs-ofctl dump-flows; then mend drift",
+		Ratio: "The sides take turns, each once a round. The ratio is the median of the rounds' ratios.",
 		Run:   resync,
 	}
 }

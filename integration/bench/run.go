@@ -25,14 +25,23 @@ type Run struct {
 	name string
 }
 
-// RunAll runs cases one after the other, and tells which results do not hold. A case that
-// cannot be measured does not keep the others from running.
-func RunAll(ctx context.Context, cases []Case, o Options) (missed int, err error) {
+// Outcome is how a run went.
+type Outcome struct {
+	Missed int      // results that do not hold
+	Whole  []string // the cases that ran at full size and to their end: all that they measure is there
+}
+
+// RunAll runs cases one after the other. A case that cannot be measured does not keep the
+// others from running.
+func RunAll(ctx context.Context, cases []Case, o Options) (out Outcome, err error) {
 	o = o.withDefaults()
 	report := o.Report
 	o.Report = func(r Result) error {
-		if len(r.Missed) > 0 {
-			missed++
+		if o.Scale < 1 {
+			r.unbind() // bounds are of full sizes
+		}
+		if r.judge(); len(r.Missed) > 0 {
+			out.Missed++
 		}
 		return report(r)
 	}
@@ -41,12 +50,14 @@ func RunAll(ctx context.Context, cases []Case, o Options) (missed int, err error
 		o.Progress(c.Name)
 		if err := c.Run(ctx, &Run{Options: o, name: c.Name}); err != nil {
 			errs = append(errs, fmt.Errorf("benchmark %s: %w", c.Name, err))
+		} else if o.Scale >= 1 {
+			out.Whole = append(out.Whole, c.Name)
 		}
 		if ctx.Err() != nil {
 			break
 		}
 	}
-	return missed, errors.Join(errs...)
+	return out, errors.Join(errs...)
 }
 
 func (o Options) withDefaults() Options {
@@ -76,7 +87,7 @@ func (r *Run) Step(format string, args ...any) {
 // Size is a case's size at the run's scale, at least 1.
 func (r *Run) Size(full int) int { return max(1, int(math.Round(float64(full)*r.Scale))) }
 
-// Done reports a result of this case, judged unless the run is scaled down.
+// Done reports a result of this case.
 func (r *Run) Done(res Result) error {
 	res.Case = r.name
 	if res.Params == nil {
@@ -84,9 +95,6 @@ func (r *Run) Done(res Result) error {
 	}
 	if res.Samples == nil {
 		res.Samples = []float64{}
-	}
-	if r.Scale >= 1 {
-		res.judge()
 	}
 	return r.Report(res)
 }

@@ -22,15 +22,22 @@ func requireOVS(t *testing.T) {
 	t.Skip(err)
 }
 
+// small runs a case at less than full size and returns its results with their bounds: in sizes
+// that say nothing of ratios, counts must be what they are to be nonetheless.
+func small(t *testing.T, c Case, o Options) (got []Result) {
+	t.Helper()
+	o.Report = func(r Result) error { got = append(got, r); return nil }
+	if err := c.Run(t.Context(), &Run{Options: o.withDefaults(), name: c.Name}); err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
+
 // measured runs a case with 1,000 flows and returns its one result.
 func measured(t *testing.T, c Case) Result {
 	t.Helper()
 	requireOVS(t)
-	var got []Result
-	o := Options{Rounds: 2, Scale: 0.01, Report: func(r Result) error { got = append(got, r); return nil }}
-	if _, err := RunAll(t.Context(), []Case{c}, o); err != nil {
-		t.Fatal(err)
-	}
+	got := small(t, c, Options{Rounds: 2, Scale: 0.01})
 	if len(got) != 1 {
 		t.Fatalf("%d results", len(got))
 	}
@@ -108,8 +115,9 @@ func TestEncoderMakesNoGarbage(t *testing.T) {
 	}
 }
 
-// What a bundle leaves on its way to a real switch does not grow with it: the first grows the
-// session's buffers, whose size is bounded, and the next leaves hardly anything.
+// What a bundle leaves on its way to a real switch does not grow with it: the session's buffers
+// grow while they have not their full size yet, which is bounded, and else hardly anything is
+// left.
 func TestSendingMakesLittleGarbage(t *testing.T) {
 	requireOVS(t)
 	_, list := clusterWith(20_000)
@@ -123,14 +131,19 @@ func TestSendingMakesLittleGarbage(t *testing.T) {
 		t.Fatal(err)
 	}
 	bundle := &datapath.Bundle{Mods: addsOf(list)}
-	const buffers = 4 << 20
-	for _, most := range []int{buffers, len(list) * programGarbage / 10} {
+	var left []float64
+	for range 7 {
 		before := allocated()
 		if err := s.Commit(t.Context(), bundle); err != nil {
 			t.Fatal(err)
 		}
-		if got := allocated() - before; got > uint64(most) {
-			t.Errorf("%d flows leave %d bytes, want %d at most", len(list), got, most)
-		}
+		left = append(left, float64(allocated()-before))
+	}
+	const buffers = 4 << 20
+	if most := slices.Max(left); most > buffers {
+		t.Errorf("%d flows leave %v bytes, want %d at most", len(list), left, buffers)
+	}
+	if usual := quantile(left, 0.5); usual > float64(len(list)*programGarbage/10) {
+		t.Errorf("%d flows leave %v bytes, want %d at most as a rule", len(list), left, len(list)*programGarbage/10)
 	}
 }

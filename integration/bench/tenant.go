@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"sluice/controller/api"
 	agentapi "sluice/hostagent/api"
@@ -17,10 +18,14 @@ var tenantLevels = []int{0, 100, 500, 2000, 10_000}
 const (
 	// tenantSamples is how many tenants are created at each level in a round.
 	tenantSamples = 4
-	// tenantSlowdown bounds the time with the most tenants present to that with none.
+	// tenantSlowdown bounds the time with the most tenants present to that with none, and that
+	// with none to what it was before there were any: nothing of those removed may be left.
 	tenantSlowdown = 1.3
 	// tenantFlowsMost bounds the flows of an IPv4 tenant on a host that it uses.
 	tenantFlowsMost = 40
+	// tidyTime is more than the leader takes to forget the numbers of all those removed, which
+	// is no cost of the tenants that are measured next.
+	tidyTime = 3 * time.Second
 	// measuredHosts are the lab's first: those on which a measured tenant has a port.
 	measuredHosts = 2
 )
@@ -29,7 +34,11 @@ func tenantCase() Case {
 	return Case{
 		Name:  "tenant",
 		About: "create a tenant with ports on two hosts, with up to 10,000 present on 20 simulated hosts; beside NORMAL bridges",
-		Run:   measureTenants,
+		Ratio: "Each round climbs from 0 present through all levels and back to 0, and creates 4 tenants at each. A round's ratio is " +
+			"the median at a level to that of the 4 with 0 present before the climb and the 4 after it together; the median of the " +
+			"rounds counts. The ratio of 0 present is to 0 present a round earlier: what the machine drifts by, or what removed " +
+			"tenants leave. NORMAL bridges climb in rounds likewise, by one tenant a level, and have no bound.",
+		Run: measureTenants,
 	}
 }
 
@@ -39,7 +48,10 @@ func measureTenants(ctx context.Context, r *Run) error {
 		if err != nil {
 			return err
 		}
-		t := &tenantRun{labRun: l, pair: pair, present: newPresent(presentHosts, r.Size(slices.Max(tenantLevels)))}
+		t := &tenantRun{
+			labRun: l, pair: pair, costs: map[int]*creation{},
+			present: newPresent(presentHosts, r.Size(slices.Max(tenantLevels))),
+		}
 		if err := t.measure(ctx); err != nil {
 			return err
 		}
@@ -53,7 +65,7 @@ type tenantRun struct {
 	pair    []container
 	present *present
 	created int
-	base    *creation // the first level
+	costs   map[int]*creation // by how many were present
 }
 
 // creation is what the tenants cost that were created at one level, in milliseconds.
@@ -61,6 +73,7 @@ type creation struct {
 	total, tenant, attach, ping []float64
 
 	used, unused int // most flows of the tenant on a host that it uses, and that it does not
+	held         int // flows of the simulated hosts meanwhile
 }
 
 func (t *tenantRun) measure(ctx context.Context) error {
@@ -69,33 +82,54 @@ func (t *tenantRun) measure(ctx context.Context) error {
 	if err := t.begin(ctx); err != nil {
 		return err
 	}
-	there := 0
-	for _, level := range t.levels() {
-		t.Step("writing %d tenants", level-there)
-		rev, err := t.present.grow(ctx, t.client, there, level)
-		if err != nil {
+	levels := t.sizes(tenantLevels)
+	got, err := t.Climb(ctx, climb{levels, t.reach, t.level})
+	if err != nil {
+		return fmt.Errorf("tenants present: %w", err)
+	}
+	for i, level := range levels {
+		var bound *Bound
+		if i == 0 || i == len(levels)-1 {
+			bound = AtMost(tenantSlowdown)
+		}
+		if err := t.report(got.compare(i, "ms", "0 present", bound), level); err != nil {
 			return err
 		}
-		there = level
-		if err := t.level(ctx, level, rev, "create a tenant"); err != nil {
-			return fmt.Errorf("%d tenants present: %w", level, err)
-		}
 	}
-	t.Step("removing %d tenants", there)
-	rev, err := t.present.clear(ctx, t.client, there)
+	return nil
+}
+
+// sizes are levels at the run's scale, from 0 on and each once.
+func (r *Run) sizes(levels []int) []int {
+	sizes := []int{0}
+	for _, n := range levels[1:] {
+		sizes = append(sizes, r.Size(n))
+	}
+	return slices.Compact(sizes)
+}
+
+// reach brings about that so many tenants are present: more of them, or none.
+func (t *tenantRun) reach(ctx context.Context, from, to int) (err error) {
+	var rev store.Revision
+	if to > from {
+		t.Step("writing %d tenants", to-from)
+		rev, err = t.present.grow(ctx, t.client, from, to)
+	} else {
+		t.Step("removing %d tenants", from)
+		rev, err = t.present.clear(ctx, t.client, from)
+	}
 	if err != nil {
 		return err
 	}
-	return t.level(ctx, 0, rev, "create a tenant, again at the end")
-}
-
-// levels are the numbers of tenants present at the run's scale, each once.
-func (t *tenantRun) levels() []int {
-	levels := []int{0}
-	for _, n := range tenantLevels[1:] {
-		levels = append(levels, t.Size(n))
+	t.Step("waiting until %d tenants are realized", to)
+	if err := t.realized(ctx, rev, t.everyHost()); err != nil || to > from {
+		return err
 	}
-	return slices.Compact(levels)
+	select {
+	case <-time.After(tidyTime):
+	case <-ctx.Done():
+	}
+	return ctx.Err()
 }
 
 func (t *tenantRun) begin(ctx context.Context) error {
@@ -113,30 +147,27 @@ func (t *tenantRun) begin(ctx context.Context) error {
 
 func (t *tenantRun) everyHost() []string { return append(t.names(), t.present.hostNames()...) }
 
-// level waits for those present, creates tenants and removes them again, and reports what
-// they cost.
-func (t *tenantRun) level(ctx context.Context, tenants int, rev store.Revision, what string) error {
-	t.Step("waiting until %d tenants are realized", tenants)
-	if err := t.realized(ctx, rev, t.everyHost()); err != nil {
-		return err
-	}
-	c := &creation{}
+// level creates tenants and removes them again, and returns what each took.
+func (t *tenantRun) level(ctx context.Context, tenants int) ([]float64, error) {
 	held := t.present.flows()
-	for n := range t.Rounds * tenantSamples {
-		t.Step("%d tenants present: tenant %d of %d", tenants, n+1, t.Rounds*tenantSamples)
+	c := t.costs[tenants]
+	if c == nil {
+		c = &creation{held: held}
+		t.costs[tenants] = c
+	}
+	for n := range tenantSamples {
+		t.Step("%d tenants present: tenant %d of %d", tenants, n+1, tenantSamples)
 		one, err := t.one(ctx)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		c.add(one)
 	}
-	if now := t.present.flows(); now != held {
-		return fmt.Errorf("simulated hosts hold %d flows, %d before: the measured tenants have none there", now, held)
+	if now := t.present.flows(); now != c.held || held != c.held {
+		return nil, fmt.Errorf("simulated hosts hold %d flows, %d before the measured tenants, and %d in the first round: these have none there",
+			now, held, c.held)
 	}
-	if t.base == nil {
-		t.base = c
-	}
-	return t.report(tenants, held, what, c)
+	return c.total[len(c.total)-tenantSamples:], nil
 }
 
 func (c *creation) add(one *creation) {
@@ -147,22 +178,16 @@ func (c *creation) add(one *creation) {
 	c.used, c.unused = max(c.used, one.used), max(c.unused, one.unused)
 }
 
-func (t *tenantRun) report(tenants, held int, what string, c *creation) error {
-	total, base := NewSeries("ms", c.total), NewSeries("ms", t.base.total)
-	res := Result{
-		Params: map[string]any{"what": what, "present": tenants},
-		Ratio:  total.Median / base.Median, Against: "0 present", Series: total, Reference: &base,
-		Facts: []Fact{
-			{Name: "of it: the tenant", Value: quantile(c.tenant, 0.5), Unit: "ms"},
-			{Name: "of it: two ports, side by side, realized", Value: quantile(c.attach, 0.5), Unit: "ms"},
-			{Name: "of it: the first ping", Value: quantile(c.ping, 0.5), Unit: "ms"},
-			{Name: "most flows of the tenant on a host that it uses", Value: float64(c.used), Bound: AtMost(tenantFlowsMost)},
-			{Name: "flows of the tenant on a host that it does not use", Value: float64(c.unused), Bound: Exactly(0)},
-			{Name: "flows held by the simulated hosts", Value: float64(held)},
-		},
-	}
-	if tenants == t.present.tenants {
-		res.Bound = AtMost(tenantSlowdown)
+func (t *tenantRun) report(res Result, tenants int) error {
+	c := t.costs[tenants]
+	res.Params = map[string]any{"what": "create a tenant", "present": tenants}
+	res.Facts = []Fact{
+		{Name: "of it: the tenant", Value: quantile(c.tenant, 0.5), Unit: "ms"},
+		{Name: "of it: two ports, side by side, realized", Value: quantile(c.attach, 0.5), Unit: "ms"},
+		{Name: "of it: the first ping", Value: quantile(c.ping, 0.5), Unit: "ms"},
+		{Name: "most flows of the tenant on a host that it uses", Value: float64(c.used), Bound: AtMost(tenantFlowsMost)},
+		{Name: "flows of the tenant on a host that it does not use", Value: float64(c.unused), Bound: Exactly(0)},
+		{Name: "flows held by the simulated hosts", Value: float64(c.held)},
 	}
 	return t.Done(res)
 }
