@@ -185,30 +185,25 @@ func Missing(s *store.State, sw Switch) []store.Key {
 	return missing
 }
 
-// Served lists the host's own ports that need a slice: if the switch refuses a flow of it,
-// these are not programmed whole.
+// Served names what needs a slice on a host: if the switch refuses a flow of it, this is not
+// programmed whole. It is the port, the network or the tenant that the slice is of, wherever
+// its ports are; the host itself where all that it has needs the slice.
 func Served(s *store.State, host string, sl Slice) []store.Key {
-	var served []store.Key
-	for _, n := range s.NetworksOn(host) {
-		for _, p := range s.PortsAt(host, n) {
-			if sl.serves(s, p) {
-				served = append(served, p.Key)
-			}
+	switch sl.kind() {
+	case kindBase, kindPeer:
+		return []store.Key{store.HostKey(host)}
+	case kindTenant:
+		if t := s.TenantByNumber(sl.tenant()); t != nil {
+			return []store.Key{t.Key}
+		}
+	case kindNetwork:
+		if n := s.NetworkByNumber(sl.object()); n != nil {
+			return []store.Key{n.Key}
+		}
+	case kindPort:
+		if p := s.PortByNumber(sl.object()); p != nil {
+			return []store.Key{p.Key}
 		}
 	}
-	return served
-}
-
-func (sl Slice) serves(s *store.State, p *store.Item[store.Port]) bool {
-	switch sl.kind() {
-	case kindTenant:
-		t := s.Tenant(p.Key.Tenant)
-		return t != nil && t.Value.Number == sl.tenant()
-	case kindNetwork:
-		n := s.Network(p.Key.NetworkName())
-		return n != nil && n.Value.Number == sl.object()
-	case kindPort:
-		return p.Value.Number == sl.object()
-	}
-	return true
+	return nil
 }

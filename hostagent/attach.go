@@ -278,7 +278,7 @@ func (a *Agent) warnBehind(ctx context.Context, at *attachment) {
 	var behind []string
 	hosts, err := a.concerned(wait, at.key.Tenant)
 	if err == nil {
-		behind, err = a.o.Store.WaitAll(wait, at.port.Created, hosts)
+		behind, err = a.o.Store.WaitAll(wait, hosts, at.port.Created, at.key)
 	}
 	switch {
 	case len(behind) > 0:

@@ -193,7 +193,7 @@ const (
 	HostBehind   HostState = "behind"  // connected, catching up
 	HostDown     HostState = "down"    // its switch is not connected
 	HostMissing  HostState = "missing" // realized but for ports whose interface is not there
-	HostRefused  HostState = "refused" // realized but for ports that cannot be programmed
+	HostRefused  HostState = "refused" // realized but for what its switch refused, or ports that cannot be programmed
 )
 
 // StatusHost is the exception of one host; it is absent when all is well.
@@ -201,7 +201,7 @@ type StatusHost struct {
 	State    HostState `json:"state"`
 	Realized Revision  `json:"realized"`
 	Missing  []string  `json:"missing,omitempty"`  // keys of ports whose interface the switch lacks
-	Problems Problems  `json:"problems,omitempty"` // of ports that are not programmed whole
+	Problems Problems  `json:"problems,omitempty"` // of ports, networks and tenants that are not programmed whole, or of all on the host
 }
 
 // Problem is what is wrong with one object; the rest still works.

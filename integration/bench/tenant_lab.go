@@ -114,7 +114,7 @@ func (l *labRun) hangUp() {
 func (l *labRun) realized(ctx context.Context, rev store.Revision, hosts []string) error {
 	ctx, cancel := context.WithTimeout(ctx, labPatience)
 	defer cancel()
-	behind, err := l.store.WaitAll(ctx, rev, hosts)
+	behind, err := l.store.WaitAll(ctx, hosts, rev, store.Key{})
 	if err == nil && len(behind) > 0 {
 		err = fmt.Errorf("not realized at revision %d: %s", rev, strings.Join(behind, ", "))
 	}

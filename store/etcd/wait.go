@@ -21,7 +21,8 @@ type realization struct {
 }
 
 // missing says what a host lacks to be realized at a revision, or nil (design, section 7).
-// A port that the host lists as missing is not realized; the zero key asks for none.
+// A port that the host lists as missing, or that needs what it lists as a problem, is not
+// realized, there or elsewhere; the zero key asks for none.
 func (r realization) missing(host string, rev store.Revision, port store.Key) error {
 	master, exception := r.masters[host], r.exceptions[host]
 	switch {
@@ -44,10 +45,15 @@ func (r realization) missing(host string, rev store.Revision, port store.Key) er
 	return nil
 }
 
-// unprogrammed is the problem of a port that its host could not program, or nil.
+// unprogrammed is why a host could not program what a port needs there, or nil.
 func unprogrammed(exception *store.StatusHost, host string, port store.Key) error {
+	if port == (store.Key{}) {
+		return nil
+	}
+	needed := []string{port.Short(), store.NetworkKey(port.Tenant, port.Network).Short(),
+		store.TenantKey(port.Tenant).Short(), store.HostKey(host).Short()}
 	for _, p := range exception.Problems {
-		if p.Object == port.Short() {
+		if slices.Contains(needed, p.Object) {
 			return fmt.Errorf("port %s is not programmed on host %s: %s: %w", port.Short(), host, p.Text, ErrNotRealized)
 		}
 	}
@@ -60,15 +66,16 @@ func (c *Client) WaitHost(ctx context.Context, host string, rev store.Revision, 
 	return c.wait(ctx, []string{host}, func(r realization) error { return r.missing(host, rev, port) })
 }
 
-// WaitAll waits until all hosts are realized at a revision. When ctx's deadline passes
-// first, it returns those that are behind, and no error.
-func (c *Client) WaitAll(ctx context.Context, rev store.Revision, hosts []string) (behind []string, err error) {
+// WaitAll waits until all hosts are realized at a revision, with what a port anywhere needs
+// of them unless it is the zero key. When ctx's deadline passes first, it returns those that
+// are not, and no error.
+func (c *Client) WaitAll(ctx context.Context, hosts []string, rev store.Revision, port store.Key) (behind []string, err error) {
 	behind = hosts
 	err = c.wait(ctx, hosts, func(r realization) error {
 		behind = nil
 		var last error
 		for _, h := range hosts {
-			if err := r.missing(h, rev, store.Key{}); err != nil {
+			if err := r.missing(h, rev, port); err != nil {
 				behind, last = append(behind, h), err
 			}
 		}

@@ -9,6 +9,11 @@ import (
 	"sluice/store"
 )
 
+// refusing is a host's exception whose switch refused flows of an object.
+func refusing(object string) *store.StatusHost {
+	return &store.StatusHost{State: store.HostRefused, Realized: 10, Problems: store.Problems{{Object: object, Text: "full"}}}
+}
+
 func TestRealization(t *testing.T) {
 	port := store.PortKey("h1", "alice", "default", "a1")
 	master := &store.Master{Controller: "c1"}
@@ -27,6 +32,12 @@ func TestRealization(t *testing.T) {
 		"down":                        {nil, nil, &store.StatusHost{State: store.HostDown, Realized: 3}, "is down"},
 		"another port's interface":    {master, nil, &store.StatusHost{State: store.HostMissing, Realized: 10, Missing: []string{"ports/h1/bob/default/b1"}}, ""},
 		"the port's interface":        {master, nil, &store.StatusHost{State: store.HostMissing, Realized: 10, Missing: []string{port.Short()}}, "lacks its interface"},
+		"another port is refused":     {master, nil, refusing("ports/h1/bob/default/b1"), ""},
+		"the port is refused":         {master, nil, refusing(port.Short()), "not programmed on host h1: full"},
+		"its network is":              {master, nil, refusing("networks/alice/default"), "full"},
+		"another network is":          {master, nil, refusing("networks/alice/second"), ""},
+		"its tenant is":               {master, nil, refusing("tenants/alice"), "full"},
+		"all on the host is":          {master, nil, refusing("hosts/h1"), "full"},
 		"the port's, by its full key": {master, nil, &store.StatusHost{State: store.HostMissing, Realized: 10, Missing: []string{port.String()}}, "lacks its interface"},
 	} {
 		r := realization{masters: map[string]*store.Master{}, floors: map[string]*store.StatusController{}, exceptions: map[string]*store.StatusHost{}}
@@ -89,20 +100,29 @@ func TestWaitAll(t *testing.T) {
 	putStatus(t, c, store.StatusHostKey("h2"), &store.StatusHost{State: store.HostDown, Realized: 2})
 
 	hosts := []string{"h1", "h2", "h3"}
-	if behind, err := c.WaitAll(testContext(t), 2, hosts); len(behind) > 0 || err != nil {
+	if behind, err := c.WaitAll(testContext(t), hosts, 2, store.Key{}); len(behind) > 0 || err != nil {
 		t.Errorf("at 2: behind %v, %v", behind, err)
 	}
 	ctx, cancel := shortContext(t)
 	defer cancel()
-	if behind, err := c.WaitAll(ctx, 7, hosts); !slices.Equal(behind, []string{"h2"}) || err != nil {
+	if behind, err := c.WaitAll(ctx, hosts, 7, store.Key{}); !slices.Equal(behind, []string{"h2"}) || err != nil {
 		t.Errorf("at 7: behind %v, %v", behind, err)
+	}
+	putStatus(t, c, store.StatusHostKey("h2"), refusing("tenants/alice"))
+	for tenant, want := range map[string][]string{"alice": {"h2"}, "bob": nil} {
+		ctx, cancel := shortContext(t)
+		defer cancel()
+		port := store.PortKey("h1", tenant, "default", "p1")
+		if behind, err := c.WaitAll(ctx, hosts, 9, port); !slices.Equal(behind, want) || err != nil {
+			t.Errorf("with a port of %s: behind %v, %v; want %v", tenant, behind, err, want)
+		}
 	}
 	canceled, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := c.WaitAll(canceled, 7, hosts); err == nil {
+	if _, err := c.WaitAll(canceled, hosts, 7, store.Key{}); err == nil {
 		t.Error("a canceled wait returned no error")
 	}
-	if behind, err := c.WaitAll(testContext(t), 7, nil); len(behind) > 0 || err != nil {
+	if behind, err := c.WaitAll(testContext(t), nil, 7, store.Key{}); len(behind) > 0 || err != nil {
 		t.Errorf("no hosts: %v, %v", behind, err)
 	}
 }
