@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"math/rand/v2"
+	"slices"
 	"time"
 
 	"sluice/datapath"
@@ -126,9 +127,10 @@ func (s *session) countDrift(mods flows.Mods) {
 	if mods.Len() > 0 {
 		s.host.drifted(mods)
 	}
-	for kind, list := range map[string][]openflow.Flow{"missing": mods.Add, "extra": mods.Delete, "changed": mods.Modify} {
+	changed := slices.Concat(mods.Modify, mods.Replace)
+	for kind, list := range map[string][]openflow.Flow{"missing": mods.Add, "extra": mods.Delete, "changed": changed} {
 		if len(list) > 0 {
-			s.c.metrics.Drift.WithLabelValues(s.host.name, kind).Add(float64(len(list)))
+			s.count(s.c.metrics.Drift, len(list), kind)
 			s.log.Warn("the audit found drift and mends it", "kind", kind, "flows", len(list), "first", list[0].String())
 		}
 	}

@@ -78,6 +78,13 @@ func (c *Controller) mastersLocked(host string) bool {
 	return m != nil && m.Value.Controller == c.opts.Name
 }
 
+// anothersLocked tells whether another controller masters the host: what this one knows of
+// what it holds is of before.
+func (c *Controller) anothersLocked(host string) bool {
+	m := c.state.Master(host)
+	return m != nil && m.Value.Controller != c.opts.Name
+}
+
 // claim takes the host in etcd, then on the switch: nothing is written before the switch
 // accepted this controller as its master (OpenFlow 1.3, 6.3.6).
 func (s *session) claim(ctx context.Context) error {
@@ -96,6 +103,7 @@ func (s *session) claim(ctx context.Context) error {
 	if err := s.sw.Become(ctx, datapath.RoleMaster, generation); err != nil {
 		return fmt.Errorf("host %s: become master with generation %d: %w", s.host.name, generation, err)
 	}
+	s.startSeries()
 	return s.c.loadCounters(ctx, s.host)
 }
 

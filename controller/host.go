@@ -286,15 +286,20 @@ func (h *host) idle() bool {
 	return h.marks.empty() && h.taken.empty()
 }
 
-// unexplained are the mods that an audit found necessary, without the flows of slices that
-// the switch refused before: those are a known trouble and not drift.
+// unexplained are the mods that an audit found necessary, without those that the switch
+// refused before: these are a known trouble and not drift.
 func (h *host) unexplained(mods flows.Mods) flows.Mods {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	mods.Add = slices.DeleteFunc(slices.Clone(mods.Add), func(f openflow.Flow) bool {
-		return len(h.troubles[flows.Slice(f.Cookie)].unserved) > 0
-	})
+	for _, k := range kinds(&mods) {
+		*k.flows = slices.DeleteFunc(slices.Clone(*k.flows), h.refused)
+	}
 	return mods
+}
+
+// refused tells whether the switch refused a flow mod when that was last tried.
+func (h *host) refused(f openflow.Flow) bool {
+	return slices.ContainsFunc(h.troubles[flows.Slice(f.Cookie)].refused, func(g openflow.Flow) bool { return f.Equal(&g) })
 }
 
 // drifted notes what an audit found.
@@ -303,6 +308,6 @@ func (h *host) drifted(mods flows.Mods) {
 	defer h.mu.Unlock()
 	h.drift.Missing += len(mods.Add)
 	h.drift.Extra += len(mods.Delete)
-	h.drift.Changed += len(mods.Modify)
+	h.drift.Changed += len(mods.Modify) + len(mods.Replace)
 	h.drift.Last = time.Now().UTC()
 }

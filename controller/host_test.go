@@ -1,8 +1,10 @@
 package controller
 
 import (
+	"slices"
 	"testing"
 
+	"sluice/datapath/openflow"
 	"sluice/flows"
 	"sluice/store"
 )
@@ -97,5 +99,23 @@ func TestPutBackKeepsWhatWasMarkedMeanwhile(t *testing.T) {
 	taken := h.take()
 	if len(taken.slices) != 2 || taken.from != 5 {
 		t.Errorf("got %d slices from revision %d, want 2 from 5", len(taken.slices), taken.from)
+	}
+}
+
+// What the switch refused explains that it lacks just that, whatever was to be done with it.
+func TestRefusedIsNoDrift(t *testing.T) {
+	flow := func(slice, register uint64) openflow.Flow {
+		return openflow.Flow{Cookie: slice, Match: openflow.NewMatch(openflow.Is(openflow.FieldReg0, register))}
+	}
+	h := newHost("h1")
+	problem := []store.Problem{{Object: "port alice/default/a1"}}
+	h.setTrouble(1, trouble{problems: problem, refused: []openflow.Flow{flow(1, 1), flow(1, 2)}})
+	h.setTrouble(2, trouble{problems: problem, unserved: []store.Key{store.HostKey("h1")}})
+	list := []openflow.Flow{flow(1, 1), flow(1, 3), flow(2, 1)}
+	mods := h.unexplained(flows.Mods{Add: list, Replace: list, Modify: list, Delete: list})
+	for _, k := range kinds(&mods) {
+		if !slices.EqualFunc(*k.flows, list[1:], func(f, g openflow.Flow) bool { return f.Equal(&g) }) {
+			t.Errorf("to %s would be drift: %v", k.label, *k.flows)
+		}
 	}
 }

@@ -18,7 +18,7 @@ type plan struct {
 	revision store.Revision
 	cookies  []uint64          // the slices; nil: every flow
 	flows    *flows.Comparison // what it wants; then what there is, and what differs
-	tables   map[uint8]int     // how many flows it wants, by table
+	tables   map[uint8]int     // how many flows it wants, by table, but for those that the switch refused
 	troubles map[flows.Slice]trouble
 	missing  []absence
 }
@@ -26,7 +26,8 @@ type plan struct {
 // trouble is what is wrong with one slice on one host.
 type trouble struct {
 	problems []store.Problem
-	unserved []store.Key // the host's own ports that are not programmed whole for it
+	unserved []store.Key     // what is not programmed whole for it
+	refused  []openflow.Flow // by the switch
 }
 
 // realize works off the host's marks and tells the rest how far the switch is.
@@ -104,7 +105,7 @@ func (s *session) compile(taken marks) plan {
 	one := func(slice flows.Slice) {
 		problems := flows.Compile(s.c.state, view, slice, want)
 		if len(problems) > 0 {
-			p.troubles[slice] = trouble{problems, s.contested(problems)}
+			p.troubles[slice] = trouble{problems: problems, unserved: s.contested(problems)}
 		}
 	}
 	if taken.all {
@@ -195,12 +196,12 @@ func (s *session) commit(ctx context.Context, p plan, mods flows.Mods) error {
 	err := s.sw.Commit(ctx, bundle)
 	var refused *datapath.RefusedError
 	if errors.As(err, &refused) {
-		return s.commitEach(ctx, p, bundle.Mods)
+		return s.commitEach(ctx, p, mods)
 	}
 	if err != nil {
 		return fmt.Errorf("host %s: commit %d flow mods: %w", s.host.name, mods.Len(), err)
 	}
-	s.counted(bundle.Mods)
+	s.counted(mods)
 	s.left = left
 	return nil
 }
@@ -222,69 +223,82 @@ func (s *session) leftBy(p plan, mods flows.Mods) *flows.Fingerprint {
 	return &left
 }
 
+// kind is the flows of some mods that have one thing in common.
+type kind struct {
+	command openflow.Command
+	label   string // of the command in metrics
+	flows   *[]openflow.Flow
+	growth  int // by how much each makes its table grow
+}
+
+// kinds are in the order in which they are sent: what goes makes room for what comes.
+func kinds(m *flows.Mods) []kind {
+	return []kind{
+		{openflow.DeleteStrict, "delete", &m.Delete, -1},
+		{openflow.ModifyStrict, "modify", &m.Modify, 0},
+		{openflow.Add, "add", &m.Replace, 0},
+		{openflow.Add, "add", &m.Add, 1},
+	}
+}
+
 func bundleOf(mods flows.Mods) *datapath.Bundle {
 	b := &datapath.Bundle{Mods: make([]datapath.Mod, 0, mods.Len())}
-	add := func(command openflow.Command, list []openflow.Flow) {
-		for _, f := range list {
-			b.Mods = append(b.Mods, datapath.Mod{Command: command, Flow: f})
+	for _, k := range kinds(&mods) {
+		for _, f := range *k.flows {
+			b.Mods = append(b.Mods, datapath.Mod{Command: k.command, Flow: f})
 		}
 	}
-	add(openflow.DeleteStrict, mods.Delete)
-	add(openflow.ModifyStrict, mods.Modify)
-	add(openflow.Add, mods.Add)
 	return b
 }
 
-func (s *session) commitEach(ctx context.Context, p plan, mods []datapath.Mod) error {
-	errs := s.sw.Apply(ctx, mods)
-	var landed []datapath.Mod
-	for i, mod := range mods {
-		var refused *datapath.RefusedError
-		switch {
-		case errs[i] == nil:
-			landed = append(landed, mod)
-		case errors.As(errs[i], &refused):
-			s.noteRefusal(p, mod, errs[i])
-		default:
-			return fmt.Errorf("host %s: send a flow mod: %w", s.host.name, errs[i])
+func (s *session) commitEach(ctx context.Context, p plan, mods flows.Mods) error {
+	errs := s.sw.Apply(ctx, bundleOf(mods).Mods)
+	for _, k := range kinds(&mods) {
+		var landed []openflow.Flow
+		for i, f := range *k.flows {
+			var refused *datapath.RefusedError
+			switch {
+			case errs[i] == nil:
+				landed = append(landed, f)
+			case errors.As(errs[i], &refused):
+				s.noteRefusal(p, f, errs[i])
+				p.tables[f.Table] -= k.growth
+			default:
+				return fmt.Errorf("host %s: send a flow mod: %w", s.host.name, errs[i])
+			}
 		}
+		errs, *k.flows = errs[len(*k.flows):], landed
 	}
-	s.counted(landed)
+	s.counted(mods)
 	return nil
 }
 
-func (s *session) noteRefusal(p plan, mod datapath.Mod, err error) {
-	slice := flows.Slice(mod.Flow.Cookie)
+func (s *session) noteRefusal(p plan, f openflow.Flow, err error) {
+	slice := flows.Slice(f.Cookie)
 	s.c.mu.RLock()
-	owner := flows.Owner(s.c.state, mod.Flow.Cookie)
+	owner := flows.Owner(s.c.state, f.Cookie)
 	served := flows.Served(s.c.state, s.host.name, slice)
 	s.c.mu.RUnlock()
-	flow := mod.Flow
-	flow.Cookie = 0 // its owner says it in words
 	t := p.troubles[slice]
+	t.refused = append(t.refused, f)
+	f.Cookie = 0 // its owner says it in words
 	t.problems = append(t.problems, store.Problem{
 		Object: owner,
-		Text:   fmt.Sprintf("the switch of host %s refused %s: %v", s.host.name, flow.String(), err),
+		Text:   fmt.Sprintf("the switch of host %s refused %s: %v", s.host.name, f.String(), err),
 	})
 	t.unserved = served
 	p.troubles[slice] = t
-	s.c.metrics.Refused.WithLabelValues(s.host.name).Inc()
+	s.count(s.c.metrics.Refused, 1)
 }
 
 // counted keeps the number of flows by table and the confirmed mods.
-func (s *session) counted(mods []datapath.Mod) {
+func (s *session) counted(mods flows.Mods) {
 	s.host.mu.Lock()
 	defer s.host.mu.Unlock()
-	for _, mod := range mods {
-		switch mod.Command {
-		case openflow.Add:
-			s.host.tables[mod.Flow.Table]++
-			s.c.metrics.FlowMods.WithLabelValues("add").Inc()
-		case openflow.DeleteStrict:
-			s.host.tables[mod.Flow.Table]--
-			s.c.metrics.FlowMods.WithLabelValues("delete").Inc()
-		default:
-			s.c.metrics.FlowMods.WithLabelValues("modify").Inc()
+	for _, k := range kinds(&mods) {
+		for _, f := range *k.flows {
+			s.host.tables[f.Table] += k.growth
 		}
+		s.c.metrics.FlowMods.WithLabelValues(k.label).Add(float64(len(*k.flows)))
 	}
 }

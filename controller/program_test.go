@@ -3,10 +3,15 @@ package controller
 import (
 	"context"
 	"errors"
+	"maps"
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
+	"sluice/datapath/openflow"
 	"sluice/flows"
+	"sluice/metrics"
 	"sluice/store"
 )
 
@@ -70,5 +75,25 @@ func TestTurnsEnd(t *testing.T) {
 	next()
 	if end := turns.try(); end == nil {
 		t.Error("no turn is free though all were given back")
+	}
+}
+
+// The number of flows follows what the mods do: one that replaces a flow adds none.
+func TestCountedFlows(t *testing.T) {
+	set, err := metrics.New(prometheus.NewRegistry(), func() metrics.Snapshot { return metrics.Snapshot{} })
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &session{c: &Controller{metrics: set}, host: newHost("h1")}
+	s.host.tables = map[uint8]int{1: 10, 2: 20}
+	in := func(tables ...uint8) (list []openflow.Flow) {
+		for _, table := range tables {
+			list = append(list, openflow.Flow{Table: table})
+		}
+		return list
+	}
+	s.counted(flows.Mods{Add: in(1, 1, 3), Replace: in(1, 2), Modify: in(1), Delete: in(2, 2, 2)})
+	if got, want := s.host.tables, (map[uint8]int{1: 12, 2: 17, 3: 1}); !maps.Equal(got, want) {
+		t.Errorf("flows by table are %v, want %v", got, want)
 	}
 }

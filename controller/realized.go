@@ -358,17 +358,18 @@ func (h *host) lacks() bool {
 	return slices.ContainsFunc(h.missing, func(a absence) bool { return !a.late() })
 }
 
+// unserves tells whether something is not programmed whole, be it for another host's port.
 func (h *host) unserves() bool {
 	for _, t := range h.troubles {
-		if len(t.unserved) > 0 {
+		if len(t.refused) > 0 || len(t.unserved) > 0 {
 			return true
 		}
 	}
 	return false
 }
 
-// unserved are the host's own ports that are not programmed whole, each with the first
-// reason why: whoever waits for one of them must not be told that it is realized.
+// unserved is what is not programmed whole, each object with the first reason why: whoever
+// waits for a port that needs one of them must not be told that it is realized.
 func (h *host) unserved() store.Problems {
 	reasons := map[store.Key]string{}
 	for _, slice := range slices.Sorted(maps.Keys(h.troubles)) {

@@ -24,9 +24,9 @@ type HostStatus struct {
 	Live       bool             `json:"live"`             // its agent holds a lease
 	VTEP       netip.Addr       `json:"vtep"`
 	DatapathID store.DatapathID `json:"datapathID"`
-	Flows      int              `json:"flows"` // as confirmed by the switch
+	Flows      int              `json:"flows"` // as confirmed by the switch; 0: another controller's
 	Missing    []string         `json:"missing,omitempty"`
-	Drift      *Drift           `json:"drift,omitempty"` // nil: none since this controller started
+	Drift      *Drift           `json:"drift,omitempty"` // nil: none since this controller started, or another's
 	Problems   store.Problems   `json:"problems,omitempty"`
 }
 
@@ -96,6 +96,9 @@ func (c *Controller) hostStatus(name string, h *host) HostStatus {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	status.Connected = h.session != nil
+	if c.anothersLocked(name) {
+		return status
+	}
 	if h.drift != (Drift{}) {
 		drift := h.drift
 		status.Drift = &drift
@@ -129,7 +132,10 @@ func (c *Controller) Problems() []store.Problem {
 
 func (c *Controller) problemsLocked() []store.Problem {
 	list := slices.Collect(maps.Values(c.unplaced))
-	for _, h := range c.hosts {
+	for name, h := range c.hosts {
+		if c.anothersLocked(name) {
+			continue
+		}
 		h.mu.Lock()
 		for _, t := range h.troubles {
 			list = append(list, t.problems...)

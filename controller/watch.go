@@ -81,6 +81,7 @@ func (c *Controller) syncHost(name string) {
 	case !registered && h != nil:
 		h.forget()
 		delete(c.hosts, name)
+		c.metrics.RemoveHost(name)
 	}
 }
 

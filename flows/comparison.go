@@ -189,19 +189,22 @@ func (c *Comparison) Fingerprints() (installed, desired Fingerprint) { return c.
 func (c *Comparison) Mods() (Mods, error) {
 	m := Mods{Delete: c.extra}
 	for at := range c.wanted {
-		found := c.wanted[at].found
-		if found == foundRight {
+		var list *[]of.Flow
+		switch c.wanted[at].found {
+		case foundRight:
 			continue
+		case foundNone:
+			list = &m.Add
+		case foundOther:
+			list = &m.Modify
+		case foundForeign:
+			list = &m.Replace
 		}
 		f, err := c.flow(at)
 		if err != nil {
 			return Mods{}, err
 		}
-		if found == foundOther {
-			m.Modify = append(m.Modify, f)
-		} else {
-			m.Add = append(m.Add, f)
-		}
+		*list = append(*list, f)
 	}
 	return m, nil
 }

@@ -38,7 +38,8 @@ func TestComparisonIsDiff(t *testing.T) {
 		installed, desired := randomFlows(r), randomFlows(r)
 		got, want := compare(t, installed, desired), Diff(installed, desired)
 		for kind, pair := range map[string][2][]of.Flow{
-			"add": {got.Add, want.Add}, "modify": {got.Modify, want.Modify}, "delete": {got.Delete, want.Delete},
+			"add": {got.Add, want.Add}, "replace": {got.Replace, want.Replace},
+			"modify": {got.Modify, want.Modify}, "delete": {got.Delete, want.Delete},
 		} {
 			if got, want := texts(pair[0]), texts(pair[1]); got != want {
 				t.Fatalf("it has to %s\n%s\nwant\n%s", kind, got, want)

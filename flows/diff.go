@@ -4,13 +4,14 @@ import of "sluice/datapath/openflow"
 
 // Mods is what turns the installed flows into the desired ones.
 type Mods struct {
-	Add    []of.Flow // new, or in the place of a flow with another cookie
-	Modify []of.Flow // strictly: the same table, priority, match and cookie; counters stay
-	Delete []of.Flow // strictly
+	Add     []of.Flow // where none of their table, priority and match is
+	Replace []of.Flow // adds too, in the place of a flow with another cookie, timeout or flag
+	Modify  []of.Flow // strictly: the same table, priority, match and cookie; counters stay
+	Delete  []of.Flow // strictly
 }
 
 // Len is how many flow mods that takes.
-func (m Mods) Len() int { return len(m.Add) + len(m.Modify) + len(m.Delete) }
+func (m Mods) Len() int { return len(m.Add) + len(m.Replace) + len(m.Modify) + len(m.Delete) }
 
 // Diff compares two sets of flows in any order.
 func Diff(installed, desired []of.Flow) Mods {
@@ -30,7 +31,7 @@ func Diff(installed, desired []of.Flow) Mods {
 		right[at] = true
 		switch old := &have.flows[at]; {
 		case old.Cookie != d.Cookie || !sameTimeouts(old, d):
-			m.Add = append(m.Add, *d) // adding replaces it; a modify would keep the old cookie
+			m.Replace = append(m.Replace, *d) // a modify would keep the old cookie
 		case !of.EqualActions(old.Actions, d.Actions):
 			m.Modify = append(m.Modify, *d)
 		}

@@ -35,6 +35,15 @@ func TestDiffMendsAnySwitch(t *testing.T) {
 			held[naiveKey(&f)] = f
 		}
 		for _, f := range m.Add {
+			if old, there := held[naiveKey(&f)]; there {
+				t.Fatalf("it adds %s, where %s stands", &f, &old)
+			}
+			held[naiveKey(&f)], counters[naiveKey(&f)] = f, false
+		}
+		for _, f := range m.Replace {
+			if old, there := held[naiveKey(&f)]; !there || old.Cookie == f.Cookie {
+				t.Fatalf("it replaces %s by %s", &old, &f)
+			}
 			held[naiveKey(&f)], counters[naiveKey(&f)] = f, false
 		}
 		if got, want := texts(slices.Collect(maps.Values(held))), texts(desired); got != want {

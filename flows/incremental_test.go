@@ -85,7 +85,7 @@ func (w *world) wrong(host string) string {
 		}
 	}
 	m := Diff(installed, desired)
-	for what, flows := range map[string][]of.Flow{"missing": m.Add, "changed": m.Modify, "left over": m.Delete} {
+	for what, flows := range map[string][]of.Flow{"missing": m.Add, "another's": m.Replace, "changed": m.Modify, "left over": m.Delete} {
 		if len(flows) > 0 {
 			return fmt.Sprintf("%s, of %s: %s", what, Owner(w.state, flows[0].Cookie), &flows[0])
 		}

@@ -91,6 +91,22 @@ func New(reg prometheus.Registerer, source Source) (*Set, error) {
 	return s, nil
 }
 
+// AddHost makes the series of a host at 0: of one that begins with its first event, Prometheus
+// sees no increase. Those that the host has stay as they are.
+func (s *Set) AddHost(host string) {
+	s.Refused.WithLabelValues(host)
+	for _, kind := range []string{"missing", "extra", "changed"} {
+		s.Drift.WithLabelValues(host, kind)
+	}
+}
+
+// RemoveHost ends the series of a host.
+func (s *Set) RemoveHost(host string) {
+	for _, of := range []*prometheus.CounterVec{s.Refused, s.Drift} {
+		of.DeletePartialMatch(prometheus.Labels{"host": host})
+	}
+}
+
 func counterVec(d Description) *prometheus.CounterVec {
 	return prometheus.NewCounterVec(prometheus.CounterOpts{Name: d.Name, Help: d.Help}, d.Labels)
 }

@@ -87,7 +87,7 @@ func difference(installed []seen, desired []openflow.Flow) []seen {
 		have[i] = f.Flow
 	}
 	mods := flows.Diff(have, desired)
-	list := changed(nil, mods.Add, "add")
+	list := changed(nil, slices.Concat(mods.Add, mods.Replace), "add")
 	list = changed(list, mods.Modify, "modify")
 	return changed(list, mods.Delete, "delete")
 }

@@ -178,6 +178,7 @@ func bundleOf(m flows.Mods) []datapath.Mod {
 	}
 	add(openflow.DeleteStrict, m.Delete)
 	add(openflow.ModifyStrict, m.Modify)
+	add(openflow.Add, m.Replace)
 	add(openflow.Add, m.Add)
 	return mods
 }
@@ -229,7 +230,7 @@ func (d *drift) inject(ctx context.Context, b *testbed) error {
 
 // beside counts how many flow mods differ from those that the drift asks for.
 func (d *drift) beside(m flows.Mods) int {
-	return unlike(m.Add, d.missing) + unlike(m.Modify, d.changed) + unlike(m.Delete, d.extra)
+	return unlike(m.Add, d.missing) + len(m.Replace) + unlike(m.Modify, d.changed) + unlike(m.Delete, d.extra)
 }
 
 // unlike counts the flows that are in one list and not in the other.
