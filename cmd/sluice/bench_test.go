@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -60,6 +61,22 @@ fake   size=2   2 s    theirs    1 s      2.00    <= 1    missed
 	}
 }
 
+// Below full size nothing is judged, and no bound is shown.
+func TestBenchTableBelowFullSize(t *testing.T) {
+	r := runBench(t, "--scale", "0.5")
+	if r.status != statusDone || r.err != "" {
+		t.Errorf("status %d, %q", r.status, r.err)
+	}
+	const want = `
+CASE   WITH     OURS   AGAINST   THEIRS   RATIO   BOUND   VERDICT
+fake   size=1   1 s    theirs    1 s      1.00    -       -
+fake   size=2   2 s    theirs    1 s      2.00    -       -
+`
+	if r.out != want[1:] {
+		t.Errorf("it shows\n%s", r.out)
+	}
+}
+
 // -o json is one object a line, with the names that scripts rely on.
 func TestBenchJSON(t *testing.T) {
 	r := runBench(t, "-o", "json", "--scale", "0.5")
@@ -83,12 +100,21 @@ func TestBenchJSON(t *testing.T) {
 	}
 }
 
+// Of a case that ran at full size and to its end, no earlier result stays.
 func TestBenchKeepsResults(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "results.jsonl")
-	runBench(t, "--results", file)
-	runBench(t, "--results", file)
-	if kept, err := bench.Load(file); err != nil || len(kept) != 2 {
-		t.Errorf("%d results kept, %v", len(kept), err)
+	const earlier = `{"case":"fake","params":{"size":3}}` + "\n" + `{"case":"other","params":{}}` + "\n"
+	if err := os.WriteFile(file, []byte(earlier), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, run := range []struct {
+		scale string
+		kept  int
+	}{{"0.5", 4}, {"1", 3}, {"1", 3}} {
+		runBench(t, "--results", file, "--scale", run.scale)
+		if kept, err := bench.Load(file); err != nil || len(kept) != run.kept {
+			t.Errorf("%d results kept after a run at %s, want %d, %v", len(kept), run.scale, run.kept, err)
+		}
 	}
 }
 

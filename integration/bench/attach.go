@@ -58,11 +58,7 @@ type attachCost struct {
 }
 
 func (a *attachRun) measure(ctx context.Context) error {
-	levels := []int{1}
-	for _, n := range attachLevels[1:] {
-		levels = append(levels, a.Size(n))
-	}
-	levels = slices.Compact(levels)
+	levels := a.levels(attachLevels)
 	got, err := a.Climb(ctx, climb{levels: levels, take: a.level})
 	if err != nil {
 		return fmt.Errorf("containers at one time: %w", err)

@@ -50,6 +50,15 @@ func (r *Run) Climb(ctx context.Context, c climb) (climbed, error) {
 	return got, visit(0)
 }
 
+// levels are levels at the run's scale, each once; the first is what it is.
+func (r *Run) levels(full []int) []int {
+	levels := full[:1:1]
+	for _, n := range full[1:] {
+		levels = append(levels, r.Size(n))
+	}
+	return slices.Compact(levels)
+}
+
 // compare holds a level against the first: in each round against the samples of the first from
 // before and after it together, so that a machine that drifts drifts on both sides. The first
 // itself is held against what it was a round earlier, which is that drift.

@@ -259,6 +259,8 @@ func (f *fleetRun) warmStart(ctx context.Context) error {
 	}})
 }
 
+const peakName = "peak beyond an empty controller and 3 KiB a port, for each flow in the switches"
+
 // peakFact tells whether the flows of all hosts, or a good part of them, were in memory at
 // once: what the peak is beyond what a controller may keep.
 func (f *fleetRun) peakFact(peak float64, flows int) Fact {

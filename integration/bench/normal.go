@@ -23,7 +23,7 @@ type normalRun struct {
 
 func measureNormal(ctx context.Context, l *labRun, pair []container) error {
 	n := &normalRun{labRun: l, pair: pair, bridges: map[int][]float64{}}
-	levels := l.sizes(normalLevels)
+	levels := l.levels(normalLevels)
 	got, err := l.Climb(ctx, climb{levels, n.reach, n.level})
 	if err != nil {
 		return fmt.Errorf("NORMAL bridges of tenants: %w", err)

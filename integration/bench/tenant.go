@@ -82,7 +82,7 @@ func (t *tenantRun) measure(ctx context.Context) error {
 	if err := t.begin(ctx); err != nil {
 		return err
 	}
-	levels := t.sizes(tenantLevels)
+	levels := t.levels(tenantLevels)
 	got, err := t.Climb(ctx, climb{levels, t.reach, t.level})
 	if err != nil {
 		return fmt.Errorf("tenants present: %w", err)
@@ -97,15 +97,6 @@ func (t *tenantRun) measure(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// sizes are levels at the run's scale, from 0 on and each once.
-func (r *Run) sizes(levels []int) []int {
-	sizes := []int{0}
-	for _, n := range levels[1:] {
-		sizes = append(sizes, r.Size(n))
-	}
-	return slices.Compact(sizes)
 }
 
 // reach brings about that so many tenants are present: more of them, or none.
