@@ -15,6 +15,7 @@
 //   - turn.go      bounds how many hosts' flows are in memory at one time
 //   - realized.go  says how far each host is, and writes floors and exceptions to etcd
 //   - counters.go  reads the accounting tables and keeps sums that never go back
+//   - series.go    begins and ends a host's own metrics with the host
 //   - placement.go chooses gateway hosts, tidy.go removes what nobody needs any more;
 //     leader.go runs both on one controller at a time
 //   - view.go      is what the API and the command line may see

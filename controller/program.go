@@ -201,7 +201,7 @@ func (s *session) commit(ctx context.Context, p plan, mods flows.Mods) error {
 	if err != nil {
 		return fmt.Errorf("host %s: commit %d flow mods: %w", s.host.name, mods.Len(), err)
 	}
-	s.counted(mods)
+	s.counted(p, mods)
 	s.left = left
 	return nil
 }
@@ -269,7 +269,7 @@ func (s *session) commitEach(ctx context.Context, p plan, mods flows.Mods) error
 		}
 		errs, *k.flows = errs[len(*k.flows):], landed
 	}
-	s.counted(mods)
+	s.counted(p, mods)
 	return nil
 }
 
@@ -291,13 +291,16 @@ func (s *session) noteRefusal(p plan, f openflow.Flow, err error) {
 	s.count(s.c.metrics.Refused, 1)
 }
 
-// counted keeps the number of flows by table and the confirmed mods.
-func (s *session) counted(mods flows.Mods) {
+// counted keeps the confirmed mods, and the number of flows by table. That of a resync comes
+// with its troubles: what the switch held before it may be another than was known.
+func (s *session) counted(p plan, mods flows.Mods) {
 	s.host.mu.Lock()
 	defer s.host.mu.Unlock()
 	for _, k := range kinds(&mods) {
 		for _, f := range *k.flows {
-			s.host.tables[f.Table] += k.growth
+			if p.cookies != nil {
+				s.host.tables[f.Table] += k.growth
+			}
 		}
 		s.c.metrics.FlowMods.WithLabelValues(k.label).Add(float64(len(*k.flows)))
 	}

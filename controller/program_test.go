@@ -86,13 +86,14 @@ func TestCountedFlows(t *testing.T) {
 	}
 	s := &session{c: &Controller{metrics: set}, host: newHost("h1")}
 	s.host.tables = map[uint8]int{1: 10, 2: 20}
+	slices := plan{cookies: []uint64{1}}
 	in := func(tables ...uint8) (list []openflow.Flow) {
 		for _, table := range tables {
 			list = append(list, openflow.Flow{Table: table})
 		}
 		return list
 	}
-	s.counted(flows.Mods{Add: in(1, 1, 3), Replace: in(1, 2), Modify: in(1), Delete: in(2, 2, 2)})
+	s.counted(slices, flows.Mods{Add: in(1, 1, 3), Replace: in(1, 2), Modify: in(1), Delete: in(2, 2, 2)})
 	if got, want := s.host.tables, (map[uint8]int{1: 12, 2: 17, 3: 1}); !maps.Equal(got, want) {
 		t.Errorf("flows by table are %v, want %v", got, want)
 	}
