@@ -76,11 +76,11 @@ func TestManySlicesAreReadAlone(t *testing.T) {
 	b.inSync(c)
 }
 
-// When so many flows go at once that the switch's events are lost, they are missed at once, and
-// all of them are counted.
+// When so many flows go at once that the switch's events are lost, or nearly, all are missed and
+// counted.
 func TestFlowsLostInACrowdAreCounted(t *testing.T) {
 	b := newBench(t)
-	c := b.startWith("c1", "c1.sock", func(o *controller.Options) { o.AuditInterval = time.Hour })
+	c := b.startWith("c1", "c1.sock", func(o *controller.Options) { o.AuditInterval = time.Second })
 	b.bridge(c.target)
 	b.register()
 	var last store.Item[store.Port]
