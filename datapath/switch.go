@@ -16,9 +16,9 @@ import (
 // Log and TLS stands for its default.
 type Options struct {
 	Log *slog.Logger
-	// EchoInterval is how long a switch may be silent before it is asked for an echo; 7.5 s
-	// by default: longer than the 5 s of Open vSwitch's own probe, so that an idle session
-	// carries one probe and not two.
+	// EchoInterval is how long a switch may be silent before it is asked for an echo; 20 s by
+	// default: longer than the 15 s after which its own probe comes, as ovsdb.InactivityProbe
+	// has it, so that an idle session carries one probe and not two.
 	EchoInterval time.Duration
 	// Timeout bounds the handshake, the answer to an echo request, the rest of a message
 	// whose start has come, and the writing of 32 KiB; 10 s by default.
@@ -34,7 +34,7 @@ func (o Options) withDefaults() Options {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	if o.EchoInterval <= 0 {
-		o.EchoInterval = 7500 * time.Millisecond
+		o.EchoInterval = 20 * time.Second
 	}
 	if o.Timeout <= 0 {
 		o.Timeout = 10 * time.Second

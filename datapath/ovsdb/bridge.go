@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"github.com/ovn-kubernetes/libovsdb/model"
 	"github.com/ovn-kubernetes/libovsdb/ovsdb"
@@ -23,12 +24,14 @@ type Bridge struct {
 	OtherConfig map[string]string // these keys are set; others are left
 }
 
-// How fast a switch comes back to a controller that returned, and how fast it notices one
-// that is gone, in milliseconds. 1000 is the least that the schema allows.
-const (
-	maxBackoff      = 1000
-	inactivityProbe = 5000
-)
+// InactivityProbe is how long a switch waits for a word of its controller before it asks for
+// one, and again before it gives the connection up. A controller whose process ends is noticed
+// at once; this is for one whose machine vanished, which a switch can do without for a while.
+const InactivityProbe = 15 * time.Second
+
+// maxBackoff is how fast a switch comes back to a controller that returned, in milliseconds:
+// the least that the schema allows.
+const maxBackoff = 1000
 
 // EnsureBridge creates or corrects a bridge, with its local port, and returns when
 // ovs-vswitchd has it. Controllers that are right are not touched; all of them are out of
@@ -195,7 +198,7 @@ func (t *tx) correctOtherConfig(row *bridgeRow, want map[string]string) error {
 }
 
 func newController(uuid, target string) *controllerRow {
-	mode, back, probe := "out-of-band", maxBackoff, inactivityProbe
+	mode, back, probe := "out-of-band", maxBackoff, int(InactivityProbe.Milliseconds())
 	return &controllerRow{
 		UUID: uuid, Target: target, ConnectionMode: &mode, MaxBackoff: &back, InactivityProbe: &probe,
 	}

@@ -11,10 +11,8 @@ import (
 
 	"sluice/datapath/fake"
 	"sluice/datapath/openflow"
+	"sluice/datapath/ovsdb"
 )
-
-// probeInterval is Open vSwitch's default for asking a silent controller for an echo.
-const probeInterval = 5 * time.Second
 
 // fleetRequest is one line that the process of switches reads; it answers each with a
 // fleetCounts.
@@ -52,7 +50,7 @@ func RunSwitches(ctx context.Context, size FleetSize, controller string, in io.R
 	defer cancel()
 	for h, ports := range newFleet(size).interfaces() {
 		s := fake.New(fleetDatapath(h), ports...)
-		s.Probe = probeInterval
+		s.Probe = ovsdb.InactivityProbe
 		all = append(all, s)
 		running.Go(func() { s.Run(ctx, "tcp", controller) })
 	}

@@ -13,6 +13,7 @@ import (
 
 	"sluice/datapath/fake"
 	"sluice/datapath/openflow"
+	"sluice/datapath/ovsdb"
 	"sluice/integration/lab"
 	"sluice/store"
 )
@@ -78,7 +79,7 @@ func (p *present) connect(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
 	for _, s := range p.switches {
-		s.Probe = probeInterval
+		s.Probe = ovsdb.InactivityProbe
 		running.Go(func() { keepConnected(ctx, s) })
 	}
 	p.stop = func() { cancel(); running.Wait() }
