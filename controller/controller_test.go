@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/netip"
 	"regexp"
 	"slices"
@@ -22,6 +21,7 @@ import (
 	"sluice/flows"
 	"sluice/store"
 	"sluice/store/etcd"
+	"sluice/store/etcd/etcdtest"
 )
 
 // patience bounds every wait; it is far more than any takes.
@@ -48,18 +48,7 @@ func newBench(t *testing.T) *bench {
 	ctx, cancel := context.WithTimeout(context.Background(), 4*patience)
 	t.Cleanup(cancel)
 	b := &bench{t: t, ctx: ctx, ovs: ovs, log: slog.New(slog.NewTextHandler(testWriter{t}, nil))}
-	server, err := etcd.StartEmbedded(ctx, etcd.EmbedOptions{
-		Name: "sluice-test", Dir: t.TempDir(), ClientURL: freeURL(t), PeerURL: freeURL(t), Log: slog.New(slog.DiscardHandler),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(server.Close)
-	b.store, err = etcd.Connect(ctx, etcd.Options{Endpoints: server.Endpoints(), Log: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { b.store.Close() })
+	b.store = etcdtest.Connect(t, etcdtest.Start(t))
 	return b
 }
 
@@ -83,16 +72,6 @@ func (w testWriter) Write(p []byte) (int, error) {
 	defer func() { _ = recover() }() // the test may be over
 	w.t.Log(strings.TrimSuffix(string(p), "\n"))
 	return len(p), nil
-}
-
-func freeURL(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return "http://" + l.Addr().String()
 }
 
 // running is a controller that a test can stop.
@@ -353,37 +332,6 @@ func TestRestartSendsNothing(t *testing.T) {
 	if diff := cmp.Diff(before, b.dump()); diff != "" {
 		t.Errorf("the restart changed flows:\n%s", diff)
 	}
-}
-
-// Flows that someone deletes, adds or changes by hand are mended and counted.
-func TestAuditMendsDrift(t *testing.T) {
-	b, c, _ := newProgrammed(t)
-	b.port("alice", "a2", "bbbbbbbbbbbb", true)
-	a3 := b.port("alice", "a3", "cccccccccccc", true)
-	b.realized(a3)
-	before := b.dump()
-	b.eventually("audits read hardly a flow where only the controller changes them", func() bool {
-		return c.count(t, "sluice_audits_total", "how=counted") > 3
-	})
-	if n := c.count(t, "sluice_audits_total", "how=differs"); n != 0 {
-		t.Errorf("%v audits took the controller's own changes for somebody else's", n)
-	}
-	b.ovs.OFCtl("add-flow", store.BridgeName, "table=0,priority=7777,actions=NORMAL")
-	b.ovs.OFCtl("del-flows", store.BridgeName, "table=0,arp")
-	b.eventually("the drift is mended", func() bool { return cmp.Equal(before, b.dump()) })
-	if n := c.count(t, "sluice_audit_drift_total", "kind=extra"); n < 1 {
-		t.Errorf("no extra flow was counted")
-	}
-	if d := c.Hosts()[0].Drift; d == nil || d.Extra < 1 || d.Last.IsZero() {
-		t.Errorf("the host's status shows drift %+v", d)
-	}
-	counted := c.count(t, "sluice_audits_total", "how=counted")
-	b.eventually("audits read hardly a flow again", func() bool { return c.count(t, "sluice_audits_total", "how=counted") > counted+3 })
-	b.ovs.OFCtl("mod-flows", store.BridgeName, "table=0,actions=drop") // one flow or more changes, none comes or goes
-	b.eventually("the changed flows are mended", func() bool { return cmp.Equal(before, b.dump()) })
-	b.eventually("flows are read now and then", func() bool { return c.count(t, "sluice_audits_total", "how=quick") > 0 })
-	b.eventually("every flow is compared now and then", func() bool { return c.count(t, "sluice_audits_total", "how=whole") > 0 })
-	b.inSync(c)
 }
 
 // A flow that the switch refuses is named, keeps its own port from being realized, and

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"sluice/controller"
 	"sluice/store"
 	"sluice/store/etcd"
@@ -222,4 +224,35 @@ func TestHostOfAnotherController(t *testing.T) {
 	if h := c.Hosts()[0]; h.Drift != nil || h.Flows != 0 {
 		t.Errorf("it tells of %d flows and drift %+v", h.Flows, h.Drift)
 	}
+}
+
+// Flows that someone deletes, adds or changes by hand are mended and counted.
+func TestAuditMendsDrift(t *testing.T) {
+	b, c, _ := newProgrammed(t)
+	b.port("alice", "a2", "bbbbbbbbbbbb", true)
+	a3 := b.port("alice", "a3", "cccccccccccc", true)
+	b.realized(a3)
+	before := b.dump()
+	b.eventually("audits read hardly a flow where only the controller changes them", func() bool {
+		return c.count(t, "sluice_audits_total", "how=counted") > 3
+	})
+	if n := c.count(t, "sluice_audits_total", "how=differs"); n != 0 {
+		t.Errorf("%v audits took the controller's own changes for somebody else's", n)
+	}
+	b.ovs.OFCtl("add-flow", store.BridgeName, "table=0,priority=7777,actions=NORMAL")
+	b.ovs.OFCtl("del-flows", store.BridgeName, "table=0,arp")
+	b.eventually("the drift is mended", func() bool { return cmp.Equal(before, b.dump()) })
+	if n := c.count(t, "sluice_audit_drift_total", "kind=extra"); n < 1 {
+		t.Errorf("no extra flow was counted")
+	}
+	if d := c.Hosts()[0].Drift; d == nil || d.Extra < 1 || d.Last.IsZero() {
+		t.Errorf("the host's status shows drift %+v", d)
+	}
+	counted := c.count(t, "sluice_audits_total", "how=counted")
+	b.eventually("audits read hardly a flow again", func() bool { return c.count(t, "sluice_audits_total", "how=counted") > counted+3 })
+	b.ovs.OFCtl("mod-flows", store.BridgeName, "table=0,actions=drop") // one flow or more changes, none comes or goes
+	b.eventually("the changed flows are mended", func() bool { return cmp.Equal(before, b.dump()) })
+	b.eventually("flows are read now and then", func() bool { return c.count(t, "sluice_audits_total", "how=quick") > 0 })
+	b.eventually("every flow is compared now and then", func() bool { return c.count(t, "sluice_audits_total", "how=whole") > 0 })
+	b.inSync(c)
 }

@@ -3,7 +3,6 @@ package controller
 import (
 	"errors"
 	"log/slog"
-	"net"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +11,7 @@ import (
 
 	"sluice/store"
 	"sluice/store/etcd"
+	"sluice/store/etcd/etcdtest"
 )
 
 // named is a controller of the name c1 that does not run.
@@ -24,31 +24,10 @@ func named(t *testing.T, client *etcd.Client, live store.LiveController) *Contro
 	return c
 }
 
-func freeURL(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return "http://" + l.Addr().String()
-}
-
 // A controller that was cut off, and lost its lease, announces itself again; but not where
 // another one took its name meanwhile.
 func TestAnnounceAgain(t *testing.T) {
-	server, err := etcd.StartEmbedded(t.Context(), etcd.EmbedOptions{
-		Name: "sluice-test", Dir: t.TempDir(), ClientURL: freeURL(t), PeerURL: freeURL(t), Log: slog.New(slog.DiscardHandler),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(server.Close)
-	client, err := etcd.Connect(t.Context(), etcd.Options{Endpoints: server.Endpoints(), Log: slog.New(slog.DiscardHandler)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { client.Close() })
+	client := etcdtest.Connect(t, etcdtest.Start(t))
 	announce := func(c *Controller) *etcd.Lease {
 		t.Helper()
 		lease, err := c.announce(t.Context())
@@ -68,7 +47,7 @@ func TestAnnounceAgain(t *testing.T) {
 
 	since := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
 	later := announce(named(t, client, store.LiveController{Machine: "ctl2", OpenFlow: "192.0.2.2:6653", API: "http://127.0.0.1:8080", Since: since}))
-	_, err = first.announce(t.Context())
+	_, err := first.announce(t.Context())
 	if !errors.Is(err, ErrNameTaken) {
 		t.Fatalf("the older one announced itself: %v", err)
 	}

@@ -21,6 +21,7 @@ import (
 	"sluice/controller/api"
 	"sluice/store"
 	"sluice/store/etcd"
+	"sluice/store/etcd/etcdtest"
 )
 
 // cluster is an API before a real controller and a real etcd.
@@ -61,18 +62,8 @@ type prepared struct {
 func prepare(t *testing.T) prepared {
 	t.Helper()
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
-	embedded, err := etcd.StartEmbedded(t.Context(), etcd.EmbedOptions{
-		Name: "test", Dir: t.TempDir(), ClientURL: freeURL(t), PeerURL: freeURL(t), Log: log,
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(embedded.Close)
-	client, err := etcd.Connect(t.Context(), etcd.Options{Endpoints: embedded.Endpoints(), Log: log})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { client.Close() })
+	embedded := etcdtest.Start(t)
+	client := etcdtest.Connect(t, embedded)
 	openflow, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -93,16 +84,6 @@ func prepare(t *testing.T) prepared {
 		t.Fatal(err)
 	}
 	return prepared{cluster{dialled, client}, embedded, c, make(chan error, 1)}
-}
-
-func freeURL(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return "http://" + l.Addr().String()
 }
 
 // await repeats f until it returns no error.
