@@ -90,9 +90,9 @@ func (a *Agent) prepare(ctx context.Context, r api.AttachRequest) (*attachment, 
 	if err := defaults(&r); err != nil {
 		return nil, err
 	}
-	registration := a.registered()
-	if registration == nil || !a.isClean() {
-		return nil, a.notReady()
+	registration, err := a.awaitReady(ctx)
+	if err != nil {
+		return nil, err
 	}
 	at := &attachment{req: r, uid: newUID(), key: store.PortKey(a.o.Host, r.Tenant, r.Network, r.Name)}
 	at.spec = etcd.PortSpec{
@@ -106,9 +106,32 @@ func (a *Agent) prepare(ctx context.Context, r api.AttachRequest) (*attachment, 
 	if err := a.readNetwork(ctx, at); err != nil {
 		return nil, err
 	}
-	var err error
 	at.ns, err = openNamespace(r.NetNS)
 	return at, err
+}
+
+// An attach gives a host that is not ready readyPatience, and looks every readyLook: after an
+// outage of etcd the host may be about to be, and its next try a few seconds away.
+const (
+	readyPatience = 5 * time.Second
+	readyLook     = 100 * time.Millisecond
+)
+
+// awaitReady is the host's registration once ports can be made.
+func (a *Agent) awaitReady(ctx context.Context) (*etcd.Registration, error) {
+	for until := time.Now().Add(readyPatience); ; {
+		if r := a.registered(); r != nil && a.isClean() {
+			return r, nil
+		}
+		if time.Now().After(until) || ctx.Err() != nil {
+			return nil, a.notReady()
+		}
+		a.wake()
+		select {
+		case <-ctx.Done():
+		case <-time.After(readyLook):
+		}
+	}
 }
 
 // defaults fills in what the request leaves open and checks its names.

@@ -43,6 +43,19 @@ func TestStoreAway(t *testing.T) {
 	}
 }
 
+// An attach that comes before the host is ready, as after an outage, has it made ready and goes on.
+func TestAttachAwaitsReadiness(t *testing.T) {
+	h := newHost(t)
+	h.realizeAll()
+	a, c, _ := h.agent()
+	a.mu.Lock()
+	a.clean = false
+	a.mu.Unlock()
+	if _, err := c.Attach(t.Context(), attachTo("alice", "a1", newContainer(t))); err != nil {
+		t.Error(err)
+	}
+}
+
 func attachTo(tenant, name string, box *container) api.AttachRequest {
 	return api.AttachRequest{Tenant: tenant, Name: name, NetNS: box.netns()}
 }
