@@ -322,15 +322,21 @@ func TestRestartSendsNothing(t *testing.T) {
 		t.Errorf("stopping the controller changed flows:\n%s", diff)
 	}
 	second := b.start("c1", "c1.sock")
+	b.tookOver(second, before)
+}
+
+// tookOver waits until a controller programs the switch, and says that it changed no flow.
+func (b *bench) tookOver(c *running, before []string) {
+	b.t.Helper()
 	b.eventually("the new controller programs the switch", func() bool {
-		hosts := second.Hosts()
+		hosts := c.Hosts()
 		return len(hosts) == 1 && hosts[0].State == store.HostRealized && hosts[0].Flows > 0
 	})
-	if n := second.count(t, "sluice_flow_mods_total"); n != 0 {
-		t.Errorf("the restart sent %v flow mods", n)
+	if n := c.count(b.t, "sluice_flow_mods_total"); n != 0 {
+		b.t.Errorf("it sent %v flow mods", n)
 	}
 	if diff := cmp.Diff(before, b.dump()); diff != "" {
-		t.Errorf("the restart changed flows:\n%s", diff)
+		b.t.Errorf("it changed flows:\n%s", diff)
 	}
 }
 

@@ -252,7 +252,7 @@ func (s *session) program(ctx context.Context) error {
 	counters := time.NewTimer(spread(s.host.name, s.c.opts.CounterInterval))
 	defer counters.Stop()
 	if s.c.opts.CounterInterval < 0 {
-		counters.Stop()
+		counters.Stop() // a timer that was stopped is never received from
 	}
 	for {
 		changed := s.host.claims.wait()

@@ -7,8 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"sluice/controller"
 	"sluice/store"
 )
@@ -89,16 +87,7 @@ func TestLaterControllerTakesTheName(t *testing.T) {
 	if !errors.Is(err, controller.ErrNameTaken) || !strings.HasPrefix(err.Error(), "controller c1: ") || !strings.Contains(err.Error(), "--name") {
 		t.Errorf("the older one ended with: %v", err)
 	}
-	b.eventually("the later one programs the switch", func() bool {
-		hosts := second.Hosts()
-		return len(hosts) == 1 && hosts[0].State == store.HostRealized && hosts[0].Flows > 0
-	})
-	if n := second.count(t, "sluice_flow_mods_total"); n != 0 {
-		t.Errorf("taking the name over sent %v flow mods", n)
-	}
-	if diff := cmp.Diff(before, b.dump()); diff != "" {
-		t.Errorf("taking the name over changed flows:\n%s", diff)
-	}
+	b.tookOver(second, before)
 	b.realized(b.port("alice", "a2", "bbbbbbbbbbbb", true))
 	b.inSync(second)
 }

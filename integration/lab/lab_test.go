@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"sluice/datapath/ovstest"
 )
 
 // Down removes what these names match, so they must match nothing else.
@@ -111,12 +113,7 @@ func TestStartTime(t *testing.T) {
 // A test or a benchmark that was killed leaves its lab to the next one, which must not fail
 // because of it; a lab that people made is theirs.
 func TestTakeOverRemovesWhatADeadHolderLeft(t *testing.T) {
-	if os.Geteuid() != 0 {
-		if os.Getenv("SLUICE_REQUIRE_OVS") != "" {
-			t.Fatal("needs root, for network namespaces")
-		}
-		t.Skip("needs root, for network namespaces")
-	}
+	ovstest.Require(t) // root above all
 	free, err := Reserve(t.Context())
 	if err != nil {
 		t.Fatal(err)
