@@ -10,7 +10,6 @@ import (
 
 	"sluice/datapath"
 	"sluice/store"
-	"sluice/store/etcd"
 )
 
 // orphanTime is how long a host may have no master before a controller other than the first
@@ -125,7 +124,7 @@ func (s *session) held(ctx context.Context) (store.Master, store.Revision, error
 		return held, 0, err
 	}
 	if s.c.isLive(held.Controller) {
-		return held, modified, fmt.Errorf("host %s: %w: controller %s holds it", s.host.name, etcd.ErrConflict, held.Controller)
+		return held, modified, fmt.Errorf("host %s: %w: controller %s holds it", s.host.name, store.ErrConflict, held.Controller)
 	}
 	return held, modified, nil
 }

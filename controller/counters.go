@@ -181,7 +181,7 @@ func (c *Controller) checkpointAll(ctx context.Context, due func(*accounts) bool
 			continue
 		}
 		err := c.checkpoint(ctx, name, h)
-		if errors.Is(err, etcd.ErrConflict) {
+		if errors.Is(err, store.ErrConflict) {
 			continue // another masters the host now; the watch will say so
 		}
 		if err != nil && ctx.Err() == nil {

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"sluice/store"
-	"sluice/store/etcd"
 )
 
 // lead runs what only one controller may do: choosing gateway hosts and tidying up.
@@ -72,7 +71,7 @@ func (c *Controller) placeGateways(ctx context.Context) {
 		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 		_, err := c.opts.Store.PutIf(ctx, store.GatewayKey(p.tenant), &gateway, p.modified, 0)
 		cancel()
-		if errors.Is(err, etcd.ErrConflict) || errors.Is(err, etcd.ErrNotFound) {
+		if errors.Is(err, store.ErrConflict) || errors.Is(err, store.ErrNotFound) {
 			continue // somebody was faster, or the tenant is gone
 		}
 		if err != nil {

@@ -79,7 +79,7 @@ func (c *Controller) announce(ctx context.Context) (*etcd.Lease, error) {
 	}
 	for {
 		err = c.takeName(ctx, lease)
-		if !errors.Is(err, etcd.ErrConflict) || ctx.Err() != nil {
+		if !errors.Is(err, store.ErrConflict) || ctx.Err() != nil {
 			break // else somebody else wrote the key meanwhile: look again
 		}
 	}

@@ -71,7 +71,7 @@ func place(s *store.State, d doubts) ([]placement, map[string]store.Problem) {
 		}
 		host, why, problem := load.choose(tenant)
 		if problem != "" {
-			problems[name] = store.Problem{Object: tenant.Key.Short(), Text: problem}
+			problems[name] = store.ProblemOf(tenant.Key, "%s", problem)
 			continue
 		}
 		p := placement{tenant: name, gateway: store.Gateway{Active: host, Epoch: 1, Why: why}}

@@ -126,8 +126,7 @@ func (s *session) compile(taken marks) plan {
 func (s *session) contested(problems []store.Problem) []store.Key {
 	var keys []store.Key
 	for _, problem := range problems {
-		key, err := store.ParseKey(store.Prefix + problem.Object)
-		if err == nil && key.Kind == store.KindPort && key.Host == s.host.name {
+		if key := problem.Key; key.Kind == store.KindPort && key.Host == s.host.name {
 			keys = append(keys, key)
 		}
 	}

@@ -110,7 +110,7 @@ func (c *Controller) reportLoop(ctx context.Context) error {
 	for {
 		poked := c.report.wake.wait()
 		next, err := c.reportRound(ctx)
-		if err != nil && !errors.Is(err, etcd.ErrConflict) && ctx.Err() == nil {
+		if err != nil && !errors.Is(err, store.ErrConflict) && ctx.Err() == nil {
 			c.opts.Log.Warn("cannot report to etcd, trying again", "err", err)
 		}
 		select {

@@ -1,7 +1,6 @@
 package controller
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -142,10 +141,7 @@ func (c *Controller) problemsLocked() []store.Problem {
 		}
 		h.mu.Unlock()
 	}
-	slices.SortFunc(list, func(a, b store.Problem) int {
-		return cmp.Or(cmp.Compare(a.Object, b.Object), cmp.Compare(a.Text, b.Text))
-	})
-	return slices.Compact(list)
+	return store.Problems(list).Told()
 }
 
 // Installed reads the flows that a host's switch holds now.

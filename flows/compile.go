@@ -74,8 +74,8 @@ func CompileHost(s *store.State, sw Switch, emit func(of.Flow)) []store.Problem 
 		c.wholeTenant(name)
 	}
 	for _, d := range unique.doubled {
-		c.problem(Owner(s, d[1].Cookie), "its flow in table %s has the match of one of %s: delete one of the two",
-			TableName(d[1].Table), Owner(s, d[0].Cookie))
+		c.problems = append(c.problems, store.Problem{Object: Owner(s, d[1].Cookie), Text: fmt.Sprintf(
+			"its flow in table %s has the match of one of %s: delete one of the two", TableName(d[1].Table), Owner(s, d[0].Cookie))})
 	}
 	return c.problems
 }
@@ -124,8 +124,8 @@ func (c *compiler) refuse(table uint8, priority uint16, m of.Match, why reason) 
 	c.flow(table, priority, m, load(regReason, uint64(why)), goTo(tableDrop))
 }
 
-func (c *compiler) problem(object, format string, args ...any) {
-	c.problems = append(c.problems, store.Problem{Object: object, Text: fmt.Sprintf(format, args...)})
+func (c *compiler) problem(key store.Key, format string, args ...any) {
+	c.problems = append(c.problems, store.ProblemOf(key, format, args...))
 }
 
 // tenantAt is a tenant as one host sees it.

@@ -51,7 +51,7 @@ func (c *compiler) network(item *store.Item[store.Network]) {
 	c.segment(&n)
 	for _, subnet := range n.Value.Subnets {
 		if !validSubnet(subnet) {
-			c.problem(n.Key.Short(), "subnet %s has no router at %s: set its gateway to an address in it", subnet.Prefix, subnet.Gateway)
+			c.problem(n.Key, "subnet %s has no router at %s: set its gateway to an address in it", subnet.Prefix, subnet.Gateway)
 			continue
 		}
 		c.subnet(&n, subnet)
@@ -155,11 +155,11 @@ func (c *compiler) mayFlood(n *networkAt, hosts, ports int) bool {
 	case n.Value.Flood == store.FloodOff:
 		return false
 	case n.Value.Flood != store.FloodOn && hosts > floodAutoHosts:
-		c.problem(n.Key.Short(), "broadcast and multicast stopped: it spans %d hosts and flood auto ends at %d; "+
+		c.problem(n.Key, "broadcast and multicast stopped: it spans %d hosts and flood auto ends at %d; "+
 			"set flood to off, or to on", hosts, floodAutoHosts)
 		return false
 	case hosts-1+ports > floodMostCopies:
-		c.problem(n.Key.Short(), "broadcast and multicast stopped on host %s: they need %d copies and Open vSwitch makes %d; "+
+		c.problem(n.Key, "broadcast and multicast stopped on host %s: they need %d copies and Open vSwitch makes %d; "+
 			"set flood to off, or split the network", c.host, hosts-1+ports, floodMostCopies)
 		return false
 	}

@@ -61,7 +61,7 @@ func (c *compiler) egress(t *tenantAt) {
 		return
 	}
 	if c.gateway == 0 {
-		c.problem(t.Key.Short(), "its gateway host %s has no interface %s in its bridge: start the agent there with --gateway, "+
+		c.problem(t.Key, "its gateway host %s has no interface %s in its bridge: start the agent there with --gateway, "+
 			"or move the gateway", c.host, store.GatewayInterface)
 		return
 	}
@@ -80,7 +80,7 @@ func toRouter(tenant uint32, more ...of.MatchField) of.Match {
 func (c *compiler) steer(t *tenantAt) {
 	vtep := c.vtep(t.chain[0])
 	if !vtep.IsValid() {
-		c.problem(t.Key.Short(), "its gateway host %s is not registered: start its agent, or move the gateway", t.chain[0])
+		c.problem(t.Key, "its gateway host %s is not registered: start its agent, or move the gateway", t.chain[0])
 		return
 	}
 	c.flow(tableRoute, 110, toRouter(t.number(), origin(originPort)),

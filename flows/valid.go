@@ -1,7 +1,6 @@
 package flows
 
 import (
-	"fmt"
 	"net/netip"
 	"slices"
 
@@ -40,8 +39,8 @@ func (c *compiler) portProblems(p *store.Item[store.Port]) []store.Problem {
 		return invalid(p.Key, "interface %s is the host's own", i)
 	}
 	if t := c.state.Tenant(p.Key.Tenant); t != nil && !t.Value.MayUse(p.Key.Host) {
-		return []store.Problem{{Object: p.Key.Short(), Text: fmt.Sprintf("tenant %s may not use host %s: delete the port, or let the tenant use the host",
-			p.Key.Tenant, p.Key.Host)}}
+		return []store.Problem{store.ProblemOf(p.Key, "tenant %s may not use host %s: delete the port, or let the tenant use the host",
+			p.Key.Tenant, p.Key.Host)}
 	}
 	if err := store.ValidateMAC(p.Value.MAC); err != nil {
 		return invalid(p.Key, "%v", err)
@@ -72,7 +71,7 @@ func (c *compiler) mayHave(p *store.Item[store.Port], a netip.Addr) bool {
 }
 
 func invalid(key store.Key, format string, args ...any) []store.Problem {
-	return []store.Problem{{Object: key.Short(), Text: fmt.Sprintf(format, args...) + ": delete it and create it anew"}}
+	return []store.Problem{store.ProblemOf(key, format+": delete it and create it anew", args...)}
 }
 
 // validSubnet tells whether the router has an address in the subnet.

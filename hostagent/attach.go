@@ -53,7 +53,7 @@ type attachment struct {
 
 // undecided tells whether a write that failed so may have happened, or may happen yet.
 func undecided(err error) bool {
-	return errors.Is(err, etcd.ErrUnavailable) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
+	return errors.Is(err, store.ErrUnavailable) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
 // Attach makes a port: in etcd, as a veth pair into the container's namespace, and in the
@@ -361,7 +361,7 @@ func (a *Agent) deleteOwn(ctx context.Context, i intent, created store.Revision)
 		return nil
 	}
 	_, err = a.o.Store.DeletePort(ctx, key, created)
-	if errors.Is(err, etcd.ErrNotFound) || errors.Is(err, etcd.ErrHostGone) {
+	if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrHostGone) {
 		return nil // gone, or the leader's to clear since the host was deleted
 	}
 	return err

@@ -25,7 +25,7 @@ func (a *Agent) Detach(ctx context.Context, r api.DetachRequest) error {
 	}
 	defer a.journal.hold(p.UID)()
 	name := key.NetworkName().String() + "/" + key.Name
-	if _, err := a.o.Store.DeletePort(ctx, key, registration.Created); err != nil && !errors.Is(err, etcd.ErrNotFound) {
+	if _, err := a.o.Store.DeletePort(ctx, key, registration.Created); err != nil && !errors.Is(err, store.ErrNotFound) {
 		return fmt.Errorf("detach %s: %w", name, err)
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)

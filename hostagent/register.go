@@ -34,7 +34,7 @@ func (a *Agent) register(ctx context.Context) error {
 		case <-r.Lost():
 		}
 		a.setRegistration(nil)
-		if errors.Is(r.Err(), etcd.ErrHostTaken) {
+		if errors.Is(r.Err(), store.ErrHostTaken) {
 			return fmt.Errorf("%w (was the state directory %s copied?)", r.Err(), a.o.StateDir)
 		}
 		a.log.Warn("registration lost, registering again", "err", r.Err())
@@ -54,7 +54,7 @@ func (a *Agent) registerOnce(ctx context.Context, first bool) (*etcd.Registratio
 	err := a.retry(ctx, "registration", func() error {
 		var err error
 		r, err = a.o.Store.RegisterHost(ctx, a.o.Host, a.host())
-		if errors.Is(err, etcd.ErrHostTaken) && first {
+		if errors.Is(err, store.ErrHostTaken) && first {
 			return backoff.Permanent(err)
 		}
 		return err

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"sluice/hostagent/api"
-	"sluice/store/etcd"
+	"sluice/store"
 )
 
 // maxRequest bounds a request's body, in bytes.
@@ -121,17 +121,17 @@ var statuses = []struct {
 	err    error
 	status int
 }{
-	{etcd.ErrInvalid, http.StatusUnprocessableEntity},
-	{etcd.ErrNotFound, http.StatusNotFound},
-	{etcd.ErrExists, http.StatusConflict},
-	{etcd.ErrTaken, http.StatusConflict},
-	{etcd.ErrConflict, http.StatusConflict},
-	{etcd.ErrExhausted, http.StatusConflict},
-	{etcd.ErrLimit, http.StatusForbidden},
-	{etcd.ErrNotAllowed, http.StatusForbidden},
-	{etcd.ErrUnavailable, http.StatusServiceUnavailable},
-	{etcd.ErrHostGone, http.StatusServiceUnavailable},
-	{etcd.ErrNotRealized, http.StatusGatewayTimeout},
+	{store.ErrInvalid, http.StatusUnprocessableEntity},
+	{store.ErrNotFound, http.StatusNotFound},
+	{store.ErrExists, http.StatusConflict},
+	{store.ErrTaken, http.StatusConflict},
+	{store.ErrConflict, http.StatusConflict},
+	{store.ErrExhausted, http.StatusConflict},
+	{store.ErrLimit, http.StatusForbidden},
+	{store.ErrNotAllowed, http.StatusForbidden},
+	{store.ErrUnavailable, http.StatusServiceUnavailable},
+	{store.ErrHostGone, http.StatusServiceUnavailable},
+	{store.ErrNotRealized, http.StatusGatewayTimeout},
 }
 
 // problem is err for a client, its whole text as detail.

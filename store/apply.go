@@ -125,6 +125,11 @@ func (a *application) indexHost(h *Item[Host], add bool) {
 	if h.Value.DatapathID != 0 { // 0 is no switch's
 		claim(a, &a.datapaths, h.Value.DatapathID, h, add)
 	}
+	for _, vtep := range h.Value.VTEPs {
+		if vtep.IsValid() && !vtep.IsUnspecified() { // else it is no tunnel address
+			claim(a, &a.vteps, vtep.Unmap(), h, add)
+		}
+	}
 	hash := HostHash(h.Key.Host)
 	others := slices.DeleteFunc(slices.Clone(a.hostHashes[hash]), func(o *Item[Host]) bool { return o.Key == h.Key })
 	if add {

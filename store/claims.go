@@ -10,8 +10,9 @@ type Item[T any] struct {
 	Modified Revision
 }
 
-// older orders claimants: the older create revision wins, then the smaller key.
-func (i *Item[T]) older(j *Item[T]) bool {
+// Older reports whether i has a value before j, where both claim it: the older create revision
+// wins, then the smaller key.
+func (i *Item[T]) Older(j *Item[T]) bool {
 	if i.Created != j.Created {
 		return i.Created < j.Created
 	}
@@ -39,7 +40,7 @@ func (c *claims[K, T]) take(k K, i *Item[T]) *Item[T] {
 	case holder == nil || holder == i:
 		c.holders[k] = i
 		return nil
-	case i.older(holder):
+	case i.Older(holder):
 		c.holders[k] = i
 		c.waiting[k] = append(c.waiting[k], holder)
 		return holder
@@ -62,7 +63,7 @@ func (c *claims[K, T]) release(k K, i *Item[T]) *Item[T] {
 	}
 	oldest := 0
 	for n := range queue {
-		if queue[n].older(queue[oldest]) {
+		if queue[n].Older(queue[oldest]) {
 			oldest = n
 		}
 	}

@@ -1,9 +1,6 @@
 package store
 
-import (
-	"fmt"
-	"net/netip"
-)
+import "net/netip"
 
 // PortAt is the port that holds an address in a network, or nil.
 func (s *State) PortAt(n NetworkName, address netip.Addr) *Item[Port] {
@@ -59,17 +56,20 @@ func (s *State) ContestedTenant(t *Item[Tenant]) []Problem {
 
 // ContestedHost says why a host cannot be programmed, as ContestedPort does.
 func (s *State) ContestedHost(h *Item[Host]) []Problem {
+	var problems []Problem
 	if holder := s.HostByDatapath(h.Value.DatapathID); taken(holder, h) {
-		return []Problem{contested(h.Key, holder.Key, "datapath id", h.Value.DatapathID)}
+		problems = append(problems, contested(h.Key, holder.Key, "datapath id", h.Value.DatapathID))
 	}
-	return nil
+	for _, vtep := range h.Value.VTEPs {
+		if holder := s.HostByVTEP(vtep); taken(holder, h) {
+			problems = append(problems, contested(h.Key, holder.Key, "VTEP", vtep))
+		}
+	}
+	return problems
 }
 
 func contested(loser, holder Key, what string, value any) Problem {
-	return Problem{
-		Object: loser.Short(),
-		Text:   fmt.Sprintf("%s %v belongs to the older %s: delete one of the two", what, value, holder.Short()),
-	}
+	return ProblemOf(loser, "%s %v belongs to the older %s: delete one of the two", what, value, holder.Short())
 }
 
 // Short is the key as people read it: without the common prefix.

@@ -69,6 +69,7 @@ type State struct {
 	portAddresses  claims[scoped[netip.Addr], Port]
 	interfaces     claims[hostInterface, Port]
 	datapaths      claims[DatapathID, Host]
+	vteps          claims[netip.Addr, Host]
 	hostHashes     map[uint32][]*Item[Host] // by HostHash, sorted by name
 
 	former former // what the last batch took away
@@ -100,6 +101,7 @@ func NewState() *State {
 		portAddresses:  newClaims[scoped[netip.Addr], Port](),
 		interfaces:     newClaims[hostInterface, Port](),
 		datapaths:      newClaims[DatapathID, Host](),
+		vteps:          newClaims[netip.Addr, Host](),
 		hostHashes:     map[uint32][]*Item[Host]{},
 
 		former: newFormer(),
@@ -151,6 +153,9 @@ func (s *State) PortByInterface(host, name string) *Item[Port] {
 
 // HostByDatapath is the host with that datapath id, or nil.
 func (s *State) HostByDatapath(id DatapathID) *Item[Host] { return s.datapaths.holder(id) }
+
+// HostByVTEP is the host that holds a tunnel address, or nil.
+func (s *State) HostByVTEP(a netip.Addr) *Item[Host] { return s.vteps.holder(a.Unmap()) }
 
 // HostsByHash are the hosts whose names have that HostHash, sorted by name. The caller must
 // not change the slice.

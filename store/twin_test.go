@@ -48,9 +48,14 @@ func values(e Event) []string {
 		}
 		return out
 	case *Host:
+		var out []string
 		if o.DatapathID != 0 {
-			return []string{fmt.Sprint("datapath ", o.DatapathID)}
+			out = append(out, fmt.Sprint("datapath ", o.DatapathID))
 		}
+		for _, a := range o.VTEPs {
+			out = append(out, fmt.Sprint("VTEP ", a))
+		}
+		return out
 	case *Port:
 		out := []string{fmt.Sprint("port number ", o.Number), fmt.Sprint(e.Key.NetworkName(), " MAC ", o.MAC)}
 		for _, a := range o.Addresses {
@@ -143,7 +148,9 @@ func (g *generator) object() (Key, Object) {
 			Number: g.Uint32N(4), Segment: g.Uint32N(3), Segmentation: []Segmentation{SegmentationVLAN, SegmentationTunnel}[g.IntN(2)],
 		}
 	case 2:
-		return HostKey(host), &Host{DatapathID: DatapathID(g.IntN(3))}
+		return HostKey(host), &Host{
+			DatapathID: DatapathID(g.IntN(3)), VTEPs: []netip.Addr{netip.AddrFrom4([4]byte{192, 0, 2, byte(g.IntN(3))})},
+		}
 	case 3:
 		return GatewayKey(tenant), &Gateway{Active: host, Draining: []string{g.pick("h", 3), g.pick("h", 3)}[:g.IntN(3)]}
 	case 4:

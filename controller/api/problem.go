@@ -10,7 +10,6 @@ import (
 
 	"sluice/controller"
 	"sluice/store"
-	"sluice/store/etcd"
 )
 
 // refuse turns an error into a problem document with the error's own text.
@@ -46,14 +45,14 @@ func statusOf(err error) int {
 // that of a part which is away.
 func statuses() map[int][]error {
 	return map[int][]error{
-		http.StatusBadRequest: {etcd.ErrInvalid},
-		http.StatusNotFound:   {etcd.ErrNotFound},
+		http.StatusBadRequest: {store.ErrInvalid},
+		http.StatusNotFound:   {store.ErrNotFound},
 		http.StatusConflict: {
-			etcd.ErrExists, etcd.ErrTaken, etcd.ErrExhausted, etcd.ErrLimit, etcd.ErrInUse,
-			etcd.ErrNotAllowed, etcd.ErrConflict, etcd.ErrHostTaken, etcd.ErrHostGone,
+			store.ErrExists, store.ErrTaken, store.ErrExhausted, store.ErrLimit, store.ErrInUse,
+			store.ErrNotAllowed, store.ErrConflict, store.ErrHostTaken, store.ErrHostGone,
 		},
 		http.StatusServiceUnavailable: {
-			etcd.ErrUnavailable, etcd.ErrNotRealized, etcd.ErrLeaseLost, context.DeadlineExceeded, context.Canceled,
+			store.ErrUnavailable, store.ErrNotRealized, store.ErrLeaseLost, context.DeadlineExceeded, context.Canceled,
 		},
 	}
 }

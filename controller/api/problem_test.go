@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"sluice/controller"
-	"sluice/store/etcd"
+	"sluice/store"
 )
 
 // TestStatusOfErrors names a status for every error that the packages below have.
@@ -17,20 +17,20 @@ func TestStatusOfErrors(t *testing.T) {
 		err    error
 		status int
 	}{
-		{etcd.ErrInvalid, http.StatusBadRequest},
-		{etcd.ErrNotFound, http.StatusNotFound},
-		{etcd.ErrExists, http.StatusConflict},
-		{etcd.ErrTaken, http.StatusConflict},
-		{etcd.ErrExhausted, http.StatusConflict},
-		{etcd.ErrLimit, http.StatusConflict},
-		{etcd.ErrInUse, http.StatusConflict},
-		{etcd.ErrNotAllowed, http.StatusConflict},
-		{etcd.ErrConflict, http.StatusConflict},
-		{etcd.ErrHostTaken, http.StatusConflict},
-		{etcd.ErrHostGone, http.StatusConflict},
-		{etcd.ErrUnavailable, http.StatusServiceUnavailable},
-		{etcd.ErrNotRealized, http.StatusServiceUnavailable},
-		{etcd.ErrLeaseLost, http.StatusServiceUnavailable},
+		{store.ErrInvalid, http.StatusBadRequest},
+		{store.ErrNotFound, http.StatusNotFound},
+		{store.ErrExists, http.StatusConflict},
+		{store.ErrTaken, http.StatusConflict},
+		{store.ErrExhausted, http.StatusConflict},
+		{store.ErrLimit, http.StatusConflict},
+		{store.ErrInUse, http.StatusConflict},
+		{store.ErrNotAllowed, http.StatusConflict},
+		{store.ErrConflict, http.StatusConflict},
+		{store.ErrHostTaken, http.StatusConflict},
+		{store.ErrHostGone, http.StatusConflict},
+		{store.ErrUnavailable, http.StatusServiceUnavailable},
+		{store.ErrNotRealized, http.StatusServiceUnavailable},
+		{store.ErrLeaseLost, http.StatusServiceUnavailable},
 		{context.DeadlineExceeded, http.StatusServiceUnavailable},
 		{controller.ErrNotConnected{Host: "h1"}, http.StatusServiceUnavailable},
 		{controller.ErrUnknownHost{Host: "h1"}, http.StatusNotFound},

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -65,8 +64,5 @@ func (s *server) problems(r reports) store.Problems {
 	for _, other := range r.controllers {
 		list = append(list, other.Problems...)
 	}
-	slices.SortFunc(list, func(a, b store.Problem) int {
-		return cmp.Or(cmp.Compare(a.Object, b.Object), cmp.Compare(a.Text, b.Text))
-	})
-	return slices.Compact(list)
+	return list.Told()
 }

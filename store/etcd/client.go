@@ -128,7 +128,7 @@ func refused(err error) bool {
 
 func (o Options) config() (clientv3.Config, error) {
 	if len(o.Endpoints) == 0 {
-		return clientv3.Config{}, fmt.Errorf("no etcd endpoint given: %w", ErrInvalid)
+		return clientv3.Config{}, fmt.Errorf("no etcd endpoint given: %w", store.ErrInvalid)
 	}
 	security, err := o.tls()
 	if err != nil {
@@ -154,7 +154,7 @@ func (o Options) tls() (*tls.Config, error) {
 	given := o.CAFile != "" || o.CertFile != "" || o.KeyFile != ""
 	switch {
 	case given && !secure:
-		return nil, fmt.Errorf("etcd certificates are given but no endpoint begins with https://: %w", ErrInvalid)
+		return nil, fmt.Errorf("etcd certificates are given but no endpoint begins with https://: %w", store.ErrInvalid)
 	case !secure:
 		return nil, nil
 	}
@@ -192,7 +192,7 @@ func (c *Client) failed(err error) error {
 	case errors.Is(err, context.Canceled):
 		return err
 	case errors.Is(err, context.DeadlineExceeded), codeOf(err) == codes.Unavailable:
-		return fmt.Errorf("%w: etcd at %s did not answer: %w", ErrUnavailable, c.endpoints, err)
+		return fmt.Errorf("%w: etcd at %s did not answer: %w", store.ErrUnavailable, c.endpoints, err)
 	case errors.Is(err, rpctypes.ErrNoSpace):
 		return fmt.Errorf("etcd at %s is full: compact and defragment it, then disarm its alarm: %w", c.endpoints, err)
 	}

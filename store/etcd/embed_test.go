@@ -52,8 +52,8 @@ func TestConnectRefusals(t *testing.T) {
 		options Options
 		want    error
 	}{
-		"no endpoint":              {Options{}, ErrInvalid},
-		"certificates without TLS": {Options{Endpoints: []string{"http://127.0.0.1:1"}, CAFile: "ca.pem"}, ErrInvalid},
+		"no endpoint":              {Options{}, store.ErrInvalid},
+		"certificates without TLS": {Options{Endpoints: []string{"http://127.0.0.1:1"}, CAFile: "ca.pem"}, store.ErrInvalid},
 	} {
 		if _, err := Connect(testContext(t), tc.options); !errors.Is(err, tc.want) {
 			t.Errorf("%s: %v", name, err)
@@ -100,5 +100,5 @@ func TestServerAway(t *testing.T) {
 	ctx, cancel := shortContext(t)
 	defer cancel()
 	_, err := c.CreateTenant(ctx, TenantSpec{Name: "alice"})
-	expect(t, err, ErrUnavailable, e.Endpoints()[0], "alice")
+	expect(t, err, store.ErrUnavailable, e.Endpoints()[0], "alice")
 }

@@ -31,10 +31,10 @@ type Registration struct {
 // lease key of the same incarnation is replaced, and its holder told through Lost.
 func (c *Client) RegisterHost(ctx context.Context, name string, h store.Host) (*Registration, error) {
 	if err := store.ValidateName(name); err != nil {
-		return nil, fmt.Errorf("register host: %w: %w", ErrInvalid, err)
+		return nil, fmt.Errorf("register host: %w: %w", store.ErrInvalid, err)
 	}
 	if h.Incarnation == "" {
-		return nil, fmt.Errorf("register host %s: %w: it has no incarnation", name, ErrInvalid)
+		return nil, fmt.Errorf("register host %s: %w: it has no incarnation", name, store.ErrInvalid)
 	}
 	lease, err := c.GrantLease(ctx, hostTTL)
 	if err != nil {
@@ -102,11 +102,11 @@ func modified[T any](i *store.Item[T]) store.Revision {
 func free(name, incarnation string, host *store.Item[store.Host], live *store.Item[store.LiveHost]) error {
 	if live != nil && live.Value.Incarnation != incarnation {
 		return fmt.Errorf("%w: another agent runs under this name since %s: stop it, or give this one another --host",
-			ErrHostTaken, live.Value.Since.Format(time.RFC3339))
+			store.ErrHostTaken, live.Value.Since.Format(time.RFC3339))
 	}
 	if host != nil && host.Value.Incarnation != incarnation {
 		return fmt.Errorf("%w: another agent, not running now, registered it: if this machine replaces that one, run `sluice host delete %s` first",
-			ErrHostTaken, name)
+			store.ErrHostTaken, name)
 	}
 	return nil
 }
@@ -115,7 +115,7 @@ func free(name, incarnation string, host *store.Item[store.Host], live *store.It
 // deleted; Err says which. It is closed by Close too.
 func (r *Registration) Lost() <-chan struct{} { return r.lost }
 
-// Err says why the registration was lost: ErrLeaseLost, ErrHostTaken or ErrHostGone; nil
+// Err says why the registration was lost: store.ErrLeaseLost, store.ErrHostTaken or store.ErrHostGone; nil
 // while it is held, or after Close.
 func (r *Registration) Err() error {
 	r.mu.Lock()
@@ -153,7 +153,7 @@ func (r *Registration) hold(ctx context.Context, c *Client) {
 		}
 		select {
 		case <-r.Lease.Lost():
-			r.fail(fmt.Errorf("host %s: %w", r.name, ErrLeaseLost))
+			r.fail(fmt.Errorf("host %s: %w", r.name, store.ErrLeaseLost))
 			return
 		case <-c.changed(ctx, at, keys...):
 		}
@@ -177,9 +177,9 @@ func (r *Registration) check(ctx context.Context, c *Client, keys []string) (los
 	case len(host) == 0 || host[0].CreateRevision != int64(r.Created):
 		return hostGone(r.name), at, nil
 	case len(live) == 0:
-		return fmt.Errorf("host %s: %w", r.name, ErrLeaseLost), at, nil
+		return fmt.Errorf("host %s: %w", r.name, store.ErrLeaseLost), at, nil
 	case live[0].Lease != int64(r.Lease.ID):
-		return fmt.Errorf("host %s: %w: another agent of the same incarnation took it over", r.name, ErrHostTaken), at, nil
+		return fmt.Errorf("host %s: %w: another agent of the same incarnation took it over", r.name, store.ErrHostTaken), at, nil
 	}
 	return nil, at, nil
 }
@@ -230,7 +230,7 @@ func (c *Client) deleteHost(ctx context.Context, name string) (store.Revision, e
 		return 0, err
 	}
 	if len(got[0].Kvs) == 0 && got[1].Count == 0 {
-		return 0, fmt.Errorf("%w: no such host: see sluice host list", ErrNotFound)
+		return 0, fmt.Errorf("%w: no such host: see sluice host list", store.ErrNotFound)
 	}
 	if len(got[0].Kvs) > 0 {
 		ops := []clientv3.Op{

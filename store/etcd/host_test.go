@@ -39,7 +39,7 @@ func TestRegisterHost(t *testing.T) {
 		t.Errorf("registered again: created %d, modified %d, want both %d (%v)", second.Created, again, written, err)
 	}
 	lost(t, first.Lost())
-	expect(t, first.Err(), ErrHostTaken, "same incarnation")
+	expect(t, first.Err(), store.ErrHostTaken, "same incarnation")
 	if err := first.Close(); err != nil {
 		t.Error(err)
 	}
@@ -58,7 +58,7 @@ func TestRegisterHost(t *testing.T) {
 	// Another machine under the same name: refused while the first lives, and after.
 	other := hostObject("other")
 	_, err = c.RegisterHost(testContext(t), "h1", other)
-	expect(t, err, ErrHostTaken, "another agent runs")
+	expect(t, err, store.ErrHostTaken, "another agent runs")
 	if err := third.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +66,7 @@ func TestRegisterHost(t *testing.T) {
 		t.Errorf("after Close: %v", third.Err())
 	}
 	_, err = c.RegisterHost(testContext(t), "h1", other)
-	expect(t, err, ErrHostTaken, "sluice host delete h1")
+	expect(t, err, store.ErrHostTaken, "sluice host delete h1")
 
 	if _, err := c.DeleteHost(testContext(t), "h1"); err != nil {
 		t.Fatal(err)
@@ -94,7 +94,7 @@ func TestConcurrentRegistrations(t *testing.T) {
 	}) {
 		if err == nil {
 			made++
-		} else if !errors.Is(err, ErrHostTaken) {
+		} else if !errors.Is(err, store.ErrHostTaken) {
 			t.Errorf("agent %d: %v", i, err)
 		}
 	}
@@ -113,7 +113,7 @@ func TestRegistrationEnds(t *testing.T) {
 		t.Fatal(err)
 	}
 	lost(t, r.Lost())
-	expect(t, r.Err(), ErrLeaseLost, "h1")
+	expect(t, r.Err(), store.ErrLeaseLost, "h1")
 
 	r, err = c.RegisterHost(testContext(t), "h1", hostObject("h1"))
 	if err != nil {
@@ -123,7 +123,7 @@ func TestRegistrationEnds(t *testing.T) {
 		t.Fatal(err)
 	}
 	lost(t, r.Lost())
-	expect(t, r.Err(), ErrHostGone, "h1")
+	expect(t, r.Err(), store.ErrHostGone, "h1")
 	r.Close()
 }
 
@@ -151,22 +151,22 @@ func TestDeleteHost(t *testing.T) {
 	spec := portSpec("h1", "alice", "late")
 	spec.HostCreated = first
 	_, err = c.CreatePort(testContext(t), spec)
-	expect(t, err, ErrHostGone)
+	expect(t, err, store.ErrHostGone)
 
 	// Registered anew, its old agent is still refused, and a clearing run that comes late
 	// leaves the new ports alone.
 	register(t, c, "h1")
 	_, err = c.CreatePort(testContext(t), spec)
-	expect(t, err, ErrHostGone)
+	expect(t, err, store.ErrHostGone)
 	port := createPort(t, c, portSpec("h1", "alice", "new"))
-	if _, err := c.DeletePort(testContext(t), port.Key, first); !errors.Is(err, ErrHostGone) {
+	if _, err := c.DeletePort(testContext(t), port.Key, first); !errors.Is(err, store.ErrHostGone) {
 		t.Errorf("delete by the old agent: %v", err)
 	}
 	if _, err := c.ClearHost(testContext(t), "h1", gone); err != nil {
 		t.Fatal(err)
 	}
 	get[store.Port](t, c, port.Key)
-	if _, err := c.DeleteHost(testContext(t), "h9"); !errors.Is(err, ErrNotFound) {
+	if _, err := c.DeleteHost(testContext(t), "h9"); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("delete of no host: %v", err)
 	}
 }
@@ -187,7 +187,7 @@ func TestDeleteHostAgainstCreatePort(t *testing.T) {
 			return second(c.CreatePort(ctx, spec))
 		})
 		for i, err := range errs {
-			if err != nil && !errors.Is(err, ErrHostGone) {
+			if err != nil && !errors.Is(err, store.ErrHostGone) {
 				t.Errorf("round %d, operation %d: %v", round, i, err)
 			}
 		}

@@ -100,7 +100,7 @@ func TestPutIf(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, modified := range []store.Revision{0, first - 1, first + 1} {
-		if _, err := c.PutIf(ctx, key, &store.Master{Controller: "c2"}, modified, 0); !errors.Is(err, ErrConflict) {
+		if _, err := c.PutIf(ctx, key, &store.Master{Controller: "c2"}, modified, 0); !errors.Is(err, store.ErrConflict) {
 			t.Errorf("put over %d with %d: %v", first, modified, err)
 		}
 	}
@@ -110,13 +110,13 @@ func TestPutIf(t *testing.T) {
 	if got := get[store.Master](t, c, key); got.Controller != "c2" {
 		t.Errorf("held: %+v", got)
 	}
-	if _, err := c.PutIf(ctx, store.GatewayKey("nobody"), &store.Gateway{Active: "h1"}, 0, 0); !errors.Is(err, ErrNotFound) {
+	if _, err := c.PutIf(ctx, store.GatewayKey("nobody"), &store.Gateway{Active: "h1"}, 0, 0); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("a gateway without its tenant: %v", err)
 	}
 	if _, err := c.Delete(ctx, key); err != nil {
 		t.Error(err)
 	}
-	if _, err := c.Delete(ctx, store.TenantKey("alice")); !errors.Is(err, ErrInvalid) {
+	if _, err := c.Delete(ctx, store.TenantKey("alice")); !errors.Is(err, store.ErrInvalid) {
 		t.Errorf("a plain delete of a tenant: %v", err)
 	}
 }

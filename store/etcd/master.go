@@ -16,9 +16,9 @@ type Held struct {
 }
 
 // Claim makes claim the host's master, under the lease of its controller's live key, if the
-// key's mod revision is still the given one; 0: if there is none. It fails with ErrConflict
+// key's mod revision is still the given one; 0: if there is none. It fails with store.ErrConflict
 // otherwise, and where the controller's name belongs to another incarnation by now; with
-// ErrNotFound where the host is not registered. In the same transaction it writes how far the
+// store.ErrNotFound where the host is not registered. In the same transaction it writes how far the
 // host is, so that no floor of the new master vouches for the host before it programmed it,
 // and a claim that failed says nothing about the host.
 func (c *Client) Claim(ctx context.Context, host string, claim *store.Master, modified store.Revision, lease clientv3.LeaseID, status *store.StatusHost) (store.Revision, error) {
@@ -39,13 +39,13 @@ func (c *Client) Claim(ctx context.Context, host string, claim *store.Master, mo
 	return rev, nil
 }
 
-// asRead is unchanged for callers that decide themselves what to do: it fails with ErrConflict.
+// asRead is unchanged for callers that decide themselves what to do: it fails with store.ErrConflict.
 func asRead(key store.Key, modified store.Revision) guard {
 	g := unchanged(key.String(), modified)
 	stale := g.explain
 	g.explain = func(r *clientv3.GetResponse) error {
 		if stale(r) != nil {
-			return ErrConflict
+			return store.ErrConflict
 		}
 		return nil
 	}
@@ -61,7 +61,7 @@ func heldBy(key store.Key, lease clientv3.LeaseID) guard {
 			if len(r.Kvs) == 1 && r.Kvs[0].Lease == int64(lease) {
 				return nil
 			}
-			return fmt.Errorf("%s: %w", key.Short(), ErrConflict)
+			return fmt.Errorf("%s: %w", key.Short(), store.ErrConflict)
 		},
 	}
 }

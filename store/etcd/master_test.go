@@ -35,7 +35,7 @@ func TestClaim(t *testing.T) {
 		t.Errorf("the status is %+v of revision %d; want %+v of the claim's own, %d", got, at, behind, rev)
 	}
 	takeBack := []store.Event{{Key: store.StatusHostKey("h1")}}
-	if err := c.PutStatus(ctx, takeBack, Held{"h1", rev - 1}); !errors.Is(err, ErrConflict) {
+	if err := c.PutStatus(ctx, takeBack, Held{"h1", rev - 1}); !errors.Is(err, store.ErrConflict) {
 		t.Errorf("a master of before took the status back: %v", err)
 	}
 	if _, at, _ := c.Get(ctx, store.StatusHostKey("h1")); at != rev {
@@ -46,7 +46,7 @@ func TestClaim(t *testing.T) {
 	}
 
 	_, err = c.Claim(ctx, "h1", &store.Master{Controller: "c2", Generation: 1}, 0, lease.ID, behind)
-	if !errors.Is(err, ErrConflict) {
+	if !errors.Is(err, store.ErrConflict) {
 		t.Errorf("the second claim: %v, want a conflict", err)
 	}
 	if got, at, _ := c.Get(ctx, store.MasterKey("h1")); at != rev || !cmp.Equal(got, store.Object(first)) {
@@ -69,7 +69,7 @@ func TestClaim(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = c.Claim(ctx, "h1", first, claimed, lease.ID, behind)
-	expect(t, err, ErrConflict, "live/controllers/c1")
+	expect(t, err, store.ErrConflict, "live/controllers/c1")
 	if _, at, _ := c.Get(ctx, store.MasterKey("h1")); at != claimed {
 		t.Errorf("a controller whose name is another's claimed the host, at revision %d", at)
 	}
@@ -84,5 +84,5 @@ func TestClaim(t *testing.T) {
 		t.Errorf("a host that was deleted has a master still")
 	}
 	_, err = c.Claim(ctx, "h1", first, 0, lease.ID, behind)
-	expect(t, err, ErrNotFound, "h1")
+	expect(t, err, store.ErrNotFound, "h1")
 }

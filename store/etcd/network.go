@@ -33,7 +33,7 @@ func (s NetworkSpec) build(held []store.Holder) (store.Network, error) {
 		Flood:        cmp.Or(s.Flood, store.FloodAuto),
 	}
 	if len(s.Subnets) == 0 {
-		return n, fmt.Errorf("%w: it has no subnet", ErrInvalid)
+		return n, fmt.Errorf("%w: it has no subnet", store.ErrInvalid)
 	}
 	for _, err := range []error{
 		store.ValidateName(s.Name),
@@ -43,7 +43,7 @@ func (s NetworkSpec) build(held []store.Holder) (store.Network, error) {
 		store.ValidateMTU(s.MTU, s.Subnets),
 	} {
 		if err != nil {
-			return n, fmt.Errorf("%w: %w", ErrInvalid, err)
+			return n, fmt.Errorf("%w: %w", store.ErrInvalid, err)
 		}
 	}
 	subnets, err := s.subnets()
@@ -62,7 +62,7 @@ func (s NetworkSpec) subnets() ([]store.Subnet, error) {
 				continue
 			}
 			if err := store.ValidateGateway(g, p); err != nil {
-				return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
+				return nil, fmt.Errorf("%w: %w", store.ErrInvalid, err)
 			}
 			subnet.Gateway = g
 			used++
@@ -70,7 +70,7 @@ func (s NetworkSpec) subnets() ([]store.Subnet, error) {
 		subnets = append(subnets, subnet)
 	}
 	if used != len(s.Gateways) {
-		return nil, fmt.Errorf("%w: a gateway of %v is in none of the subnets", ErrInvalid, s.Gateways)
+		return nil, fmt.Errorf("%w: a gateway of %v is in none of the subnets", store.ErrInvalid, s.Gateways)
 	}
 	return subnets, nil
 }
@@ -122,7 +122,7 @@ func (s segment) set(n store.Network) *store.Network {
 
 func exhaustedNumbers(what, todo string) func(inUse, freed int) error {
 	return func(inUse, freed int) error {
-		return fmt.Errorf("%s %w: %d are in use and %d are freed but not yet forgotten by every host: %s", what, ErrExhausted, inUse, freed, todo)
+		return fmt.Errorf("%s %w: %d are in use and %d are freed but not yet forgotten by every host: %s", what, store.ErrExhausted, inUse, freed, todo)
 	}
 }
 
@@ -148,7 +148,7 @@ func (c *Client) createNetwork(ctx context.Context, s NetworkSpec) (store.Revisi
 	if err != nil {
 		return 0, err
 	}
-	noTenant := fmt.Errorf("tenant %q: %w: no such tenant: see sluice tenant list", s.Tenant, ErrNotFound)
+	noTenant := fmt.Errorf("tenant %q: %w: no such tenant: see sluice tenant list", s.Tenant, store.ErrNotFound)
 	if tenant == nil {
 		return 0, noTenant
 	}
@@ -160,7 +160,7 @@ func (c *Client) createNetwork(ctx context.Context, s NetworkSpec) (store.Revisi
 	resp, err := c.commit(ctx, transaction{
 		guards: []guard{
 			createdAt(tenantKey.String(), tenant.Created, noTenant),
-			absent(key.String(), func(*mvccpb.KeyValue) error { return fmt.Errorf("%w: choose another name", ErrExists) }),
+			absent(key.String(), func(*mvccpb.KeyValue) error { return fmt.Errorf("%w: choose another name", store.ErrExists) }),
 			nothingNewUnder(under(store.KindNetwork, s.Tenant), at),
 			nothingNewUnder(under(store.KindHost), at),
 		},
@@ -183,7 +183,7 @@ func (c *Client) buildBeside(s NetworkSpec, networks, hosts *clientv3.GetRespons
 	}
 	for _, n := range others {
 		if n.Key.Network == s.Name {
-			return store.Network{}, fmt.Errorf("%w: choose another name", ErrExists)
+			return store.Network{}, fmt.Errorf("%w: choose another name", store.ErrExists)
 		}
 	}
 	return s.build(holders(others, c.decodeHosts(hosts)))
@@ -209,7 +209,7 @@ func (c *Client) deleteNetwork(ctx context.Context, n store.NetworkName) (store.
 		return 0, err
 	}
 	if network == nil {
-		return 0, fmt.Errorf("%w: no such network: see sluice network list", ErrNotFound)
+		return 0, fmt.Errorf("%w: no such network: see sluice network list", store.ErrNotFound)
 	}
 	return c.commitOps(ctx, networkRemoval(network),
 		unchanged(key, network.Modified),

@@ -49,7 +49,7 @@ func (c *Client) List(ctx context.Context, kind store.Kind, prefix ...string) ([
 }
 
 // PutIf writes an object if its key's mod revision is still the given one; 0: if there is
-// none. It fails with ErrConflict otherwise. The object goes with the lease, if one is
+// none. It fails with store.ErrConflict otherwise. The object goes with the lease, if one is
 // given. A gateway is written only while its tenant exists.
 func (c *Client) PutIf(ctx context.Context, key store.Key, o store.Object, modified store.Revision, lease clientv3.LeaseID) (store.Revision, error) {
 	op, err := putOp(key, o, clientv3.WithLease(lease))
@@ -76,7 +76,7 @@ func present(key store.Key) guard {
 			if len(r.Kvs) > 0 {
 				return nil
 			}
-			return fmt.Errorf("%s: %w", key.Short(), ErrNotFound)
+			return fmt.Errorf("%s: %w", key.Short(), store.ErrNotFound)
 		},
 	}
 }
@@ -86,7 +86,7 @@ func present(key store.Key) guard {
 func (c *Client) Delete(ctx context.Context, key store.Key) (store.Revision, error) {
 	switch key.Kind {
 	case store.KindTenant, store.KindNetwork, store.KindHost, store.KindPort:
-		return 0, fmt.Errorf("delete %s: %w: it holds numbers or parts, which its own delete frees", key.Short(), ErrInvalid)
+		return 0, fmt.Errorf("delete %s: %w: it holds numbers or parts, which its own delete frees", key.Short(), store.ErrInvalid)
 	}
 	rev, err := c.commitOps(ctx, []clientv3.Op{deleteOp(key)})
 	if err != nil {
@@ -97,7 +97,7 @@ func (c *Client) Delete(ctx context.Context, key store.Key) (store.Revision, err
 
 // PutStatus writes status objects, and deletes those whose Object is nil, in one
 // transaction. More than 120 of them, or than 1 MiB, take several, in the given order. It
-// writes nothing, and fails with ErrConflict, where a host has another claim than one given.
+// writes nothing, and fails with store.ErrConflict, where a host has another claim than one given.
 func (c *Client) PutStatus(ctx context.Context, events []store.Event, held ...Held) error {
 	var guards []guard
 	for _, h := range held {

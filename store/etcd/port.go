@@ -50,7 +50,7 @@ func (s PortSpec) validate() error {
 func (c *Client) CreatePort(ctx context.Context, s PortSpec) (store.Item[store.Port], error) {
 	name := s.key().Short()
 	if err := s.validate(); err != nil {
-		return store.Item[store.Port]{}, fmt.Errorf("create port %s: %w: %w", name, ErrInvalid, err)
+		return store.Item[store.Port]{}, fmt.Errorf("create port %s: %w: %w", name, store.ErrInvalid, err)
 	}
 	port, err := retry(ctx, func() (store.Item[store.Port], error) { return c.createPort(ctx, s) })
 	if err != nil {
@@ -71,7 +71,7 @@ func (c *Client) createPort(ctx context.Context, s PortSpec) (store.Item[store.P
 	none := store.Item[store.Port]{}
 	parents, mine, err := c.portParents(ctx, s)
 	if err != nil || mine != nil && mine.Value.UID != s.UID {
-		return none, cmpErr(err, ErrExists)
+		return none, cmpErr(err, store.ErrExists)
 	}
 	if mine != nil {
 		return *mine, nil
@@ -141,15 +141,15 @@ func (c *Client) portParents(ctx context.Context, s PortSpec) (portParents, *sto
 func (s PortSpec) check(p portParents) error {
 	switch {
 	case p.tenant == nil:
-		return fmt.Errorf("tenant %q: %w: no such tenant: see sluice tenant list", s.Tenant, ErrNotFound)
+		return fmt.Errorf("tenant %q: %w: no such tenant: see sluice tenant list", s.Tenant, store.ErrNotFound)
 	case p.network == nil:
-		return fmt.Errorf("network %s/%s: %w: no such network: see sluice network list", s.Tenant, s.Network, ErrNotFound)
+		return fmt.Errorf("network %s/%s: %w: no such network: see sluice network list", s.Tenant, s.Network, store.ErrNotFound)
 	case p.host == nil && s.HostCreated == 0:
-		return fmt.Errorf("host %q: %w: no such host is registered: see sluice host list", s.Host, ErrNotFound)
+		return fmt.Errorf("host %q: %w: no such host is registered: see sluice host list", s.Host, store.ErrNotFound)
 	case p.host == nil || s.HostCreated != 0 && p.host.Created != s.HostCreated:
 		return hostGone(s.Host)
 	case !p.tenant.Value.MayUse(s.Host):
-		return fmt.Errorf("host %s: %w: tenant %s may use only %s", s.Host, ErrNotAllowed, s.Tenant, joined(p.tenant.Value.Hosts))
+		return fmt.Errorf("host %s: %w: tenant %s may use only %s", s.Host, store.ErrNotAllowed, s.Tenant, joined(p.tenant.Value.Hosts))
 	case p.limit() > 0 && p.ports >= int64(p.limit()):
 		return p.limitReached()
 	}
@@ -157,13 +157,13 @@ func (s PortSpec) check(p portParents) error {
 }
 
 func hostGone(host string) error {
-	return fmt.Errorf("host %s: %w: register it again", host, ErrHostGone)
+	return fmt.Errorf("host %s: %w: register it again", host, store.ErrHostGone)
 }
 
 func (p portParents) limit() int { return p.tenant.Value.Limits.Ports }
 
 func (p portParents) limitReached() error {
-	return fmt.Errorf("tenant %s: %w: it may have %d ports: detach some or raise the limit", p.tenant.Key.Tenant, ErrLimit, p.limit())
+	return fmt.Errorf("tenant %s: %w: it may have %d ports: detach some or raise the limit", p.tenant.Key.Tenant, store.ErrLimit, p.limit())
 }
 
 // guards hold while the parents are what they were and the port's name is free.
@@ -205,14 +205,14 @@ func (s PortSpec) takes(subnets []store.Subnet) (portTakes, error) {
 	seed := key.Short()
 	t := portTakes{
 		name: fixed(allocPorts+"/"+scope, key, s.Name, func(owner string) error {
-			return fmt.Errorf("%w as %s: choose another name", ErrExists, owner)
+			return fmt.Errorf("%w as %s: choose another name", store.ErrExists, owner)
 		}),
 		// The UID keeps a port that is made again under its name apart from its tombstone.
 		number: chosen(allocPortNumbers, key, seed+s.UID, number(1<<32-1), exhaustedNumbers("port numbers", "delete ports")),
 		mac:    s.takeMAC(scope),
 	}
 	if s.Address.IsValid() && !slices.ContainsFunc(subnets, func(n store.Subnet) bool { return n.Prefix.Contains(s.Address) }) {
-		return t, fmt.Errorf("address %s: %w: it is in no subnet of network %s", s.Address, ErrInvalid, scope)
+		return t, fmt.Errorf("address %s: %w: it is in no subnet of network %s", s.Address, store.ErrInvalid, scope)
 	}
 	for _, n := range subnets {
 		a, err := s.takeAddress(scope, n)
@@ -230,7 +230,7 @@ func (s PortSpec) takeMAC(scope string) *allocation {
 		return chosen(dir, s.key(), s.key().Short(), macs(), exhaustedNumbers("MACs", "delete ports"))
 	}
 	return fixed(dir, s.key(), s.MAC.String(), func(owner string) error {
-		return fmt.Errorf("MAC %s: %w by %s: choose another, or none to be given one", s.MAC, ErrTaken, owner)
+		return fmt.Errorf("MAC %s: %w by %s: choose another, or none to be given one", s.MAC, store.ErrTaken, owner)
 	})
 }
 
@@ -239,15 +239,15 @@ func (s PortSpec) takeAddress(scope string, n store.Subnet) (*allocation, error)
 	if !n.Prefix.Contains(s.Address) {
 		return chosen(dir, s.key(), s.key().Short(), addresses(n), func(int, int) error {
 			return fmt.Errorf("addresses of subnet %s of network %s %w: all %d for ports are taken: detach ports or use a larger subnet",
-				n.Prefix, scope, ErrExhausted, store.UsableCount(n.Prefix)-1)
+				n.Prefix, scope, store.ErrExhausted, store.UsableCount(n.Prefix)-1)
 		}), nil
 	}
 	if !n.Offers(s.Address) {
 		first, last := store.UsableRange(n.Prefix)
-		return nil, fmt.Errorf("address %s: %w: ports of subnet %s may have %s to %s but the router's %s", s.Address, ErrInvalid, n.Prefix, first, last, n.Gateway)
+		return nil, fmt.Errorf("address %s: %w: ports of subnet %s may have %s to %s but the router's %s", s.Address, store.ErrInvalid, n.Prefix, first, last, n.Gateway)
 	}
 	return fixed(dir, s.key(), s.Address.String(), func(owner string) error {
-		return fmt.Errorf("address %s: %w by %s: choose another, or none to be given one", s.Address, ErrTaken, owner)
+		return fmt.Errorf("address %s: %w by %s: choose another, or none to be given one", s.Address, store.ErrTaken, owner)
 	}), nil
 }
 
@@ -265,7 +265,7 @@ func (s PortSpec) port(t portTakes) *store.Port {
 }
 
 // DeletePort removes a port and frees what it took. hostCreated is as in PortSpec, 0 for
-// callers that are not the host's agent. ErrNotFound says that there is no such port.
+// callers that are not the host's agent. store.ErrNotFound says that there is no such port.
 func (c *Client) DeletePort(ctx context.Context, key store.Key, hostCreated store.Revision) (store.Revision, error) {
 	rev, err := retry(ctx, func() (store.Revision, error) { return c.deletePort(ctx, key, hostCreated) })
 	if err != nil {
@@ -276,7 +276,7 @@ func (c *Client) DeletePort(ctx context.Context, key store.Key, hostCreated stor
 
 func (c *Client) deletePort(ctx context.Context, key store.Key, hostCreated store.Revision) (store.Revision, error) {
 	if key.Kind != store.KindPort {
-		return 0, fmt.Errorf("%w: it is no port's key", ErrInvalid)
+		return 0, fmt.Errorf("%w: it is no port's key", store.ErrInvalid)
 	}
 	got, _, err := c.read(ctx, clientv3.OpGet(key.String()))
 	if err != nil {
@@ -287,7 +287,7 @@ func (c *Client) deletePort(ctx context.Context, key store.Key, hostCreated stor
 		return 0, err
 	}
 	if port == nil {
-		return 0, fmt.Errorf("%w: no such port: see sluice port list", ErrNotFound)
+		return 0, fmt.Errorf("%w: no such port: see sluice port list", store.ErrNotFound)
 	}
 	guards := []guard{unchanged(key.String(), port.Modified)}
 	if hostCreated != 0 {

@@ -54,7 +54,7 @@ func TestPortTakesAndFrees(t *testing.T) {
 	if diff := cmp.Diff(before, keysUnder(t, c, "alloc/")); diff != "" {
 		t.Errorf("left after the delete (-before +after):\n%s", diff)
 	}
-	if _, err := c.DeletePort(testContext(t), port.Key, host); !errors.Is(err, ErrNotFound) {
+	if _, err := c.DeletePort(testContext(t), port.Key, host); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("deleting it again: %v", err)
 	}
 }
@@ -78,20 +78,20 @@ func TestPortRefusals(t *testing.T) {
 		want error
 		says string
 	}{
-		"name taken":      {with(func(s *PortSpec) { s.Name = "a1" }), ErrExists, "a1"},
-		"no tenant":       {with(func(s *PortSpec) { s.Tenant = "bob" }), ErrNotFound, `tenant "bob"`},
-		"no network":      {with(func(s *PortSpec) { s.Network = "web" }), ErrNotFound, "alice/web"},
-		"no host":         {with(func(s *PortSpec) { s.Host = "h9" }), ErrNotFound, `host "h9"`},
-		"host not ours":   {with(func(s *PortSpec) { s.HostCreated = host + 1 }), ErrHostGone, "h1"},
-		"host not shared": {with(func(s *PortSpec) { s.Host = "h2" }), ErrNotAllowed, "only h1"},
-		"uid":             {with(func(s *PortSpec) { s.UID = "x" }), ErrInvalid, "base 32"},
-		"name":            {with(func(s *PortSpec) { s.Name = "a/b" }), ErrInvalid, "DNS label"},
-		"MAC reserved":    {with(func(s *PortSpec) { s.MAC = store.RouterMAC }), ErrInvalid, "reserved"},
-		"MAC taken":       {with(func(s *PortSpec) { s.MAC = first.Value.MAC }), ErrTaken, "ports/h1/alice/default/a1"},
-		"address taken":   {address(first.Value.Addresses[0].Addr().String()), ErrTaken, "ports/h1/alice/default/a1"},
-		"router's":        {address("10.0.0.1"), ErrInvalid, "router"},
-		"broadcast":       {address("10.0.0.255"), ErrInvalid, "10.0.0.254"},
-		"no subnet's":     {address("10.9.0.1"), ErrInvalid, "no subnet"},
+		"name taken":      {with(func(s *PortSpec) { s.Name = "a1" }), store.ErrExists, "a1"},
+		"no tenant":       {with(func(s *PortSpec) { s.Tenant = "bob" }), store.ErrNotFound, `tenant "bob"`},
+		"no network":      {with(func(s *PortSpec) { s.Network = "web" }), store.ErrNotFound, "alice/web"},
+		"no host":         {with(func(s *PortSpec) { s.Host = "h9" }), store.ErrNotFound, `host "h9"`},
+		"host not ours":   {with(func(s *PortSpec) { s.HostCreated = host + 1 }), store.ErrHostGone, "h1"},
+		"host not shared": {with(func(s *PortSpec) { s.Host = "h2" }), store.ErrNotAllowed, "only h1"},
+		"uid":             {with(func(s *PortSpec) { s.UID = "x" }), store.ErrInvalid, "base 32"},
+		"name":            {with(func(s *PortSpec) { s.Name = "a/b" }), store.ErrInvalid, "DNS label"},
+		"MAC reserved":    {with(func(s *PortSpec) { s.MAC = store.RouterMAC }), store.ErrInvalid, "reserved"},
+		"MAC taken":       {with(func(s *PortSpec) { s.MAC = first.Value.MAC }), store.ErrTaken, "ports/h1/alice/default/a1"},
+		"address taken":   {address(first.Value.Addresses[0].Addr().String()), store.ErrTaken, "ports/h1/alice/default/a1"},
+		"router's":        {address("10.0.0.1"), store.ErrInvalid, "router"},
+		"broadcast":       {address("10.0.0.255"), store.ErrInvalid, "10.0.0.254"},
+		"no subnet's":     {address("10.9.0.1"), store.ErrInvalid, "no subnet"},
 	} {
 		_, err := c.CreatePort(testContext(t), tc.spec)
 		if !errors.Is(err, tc.want) || !strings.Contains(err.Error(), tc.says) {
@@ -136,7 +136,7 @@ func TestConcurrentPorts(t *testing.T) {
 				return err
 			}) {
 				if err != nil {
-					expect(t, err, ErrExhausted, subnet, fmt.Sprintf("all %d for ports", fit), numbered(i))
+					expect(t, err, store.ErrExhausted, subnet, fmt.Sprintf("all %d for ports", fit), numbered(i))
 				}
 			}
 			if got := allocated(t, c, "h1"); got != fit {
@@ -159,7 +159,7 @@ func TestPortLimit(t *testing.T) {
 		if err == nil {
 			made++
 		} else {
-			expect(t, err, ErrLimit, "5 ports")
+			expect(t, err, store.ErrLimit, "5 ports")
 		}
 	}
 	if got := allocated(t, c, "h1"); got != made || made > 5 {
@@ -169,7 +169,7 @@ func TestPortLimit(t *testing.T) {
 		createPort(t, c, portSpec("h1", "alice", fmt.Sprintf("later%d", i)))
 	}
 	_, err := c.CreatePort(ctx, portSpec("h1", "alice", "sixth"))
-	expect(t, err, ErrLimit)
+	expect(t, err, store.ErrLimit)
 }
 
 // Whoever deletes a parent while children are made: either the delete is refused, or no
@@ -194,7 +194,7 @@ func TestDeleteAgainstCreate(t *testing.T) {
 			return err
 		})
 		for i, err := range errs {
-			if err != nil && !errors.Is(err, ErrInUse) && !errors.Is(err, ErrNotFound) {
+			if err != nil && !errors.Is(err, store.ErrInUse) && !errors.Is(err, store.ErrNotFound) {
 				t.Errorf("round %d, operation %d: %v", round, i, err)
 			}
 		}
@@ -227,7 +227,7 @@ func cleanup(t *testing.T, c *Client) {
 		second(c.DeleteNetwork(ctx, store.NetworkName{Tenant: "alice", Network: "web"})),
 		second(c.DeleteTenant(ctx, "alice")),
 	} {
-		if err != nil && !errors.Is(err, ErrNotFound) {
+		if err != nil && !errors.Is(err, store.ErrNotFound) {
 			t.Fatal(err)
 		}
 	}

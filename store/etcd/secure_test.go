@@ -160,7 +160,7 @@ func TestDebianEtcdWithTLSAndUsers(t *testing.T) {
 	f.until(port.Created)
 	f.agrees(c)
 	_, err = c.DeleteTenant(testContext(t), "alice")
-	expect(t, err, ErrInUse, "alice/default/a1")
+	expect(t, err, store.ErrInUse, "alice/default/a1")
 
 	for name, o := range map[string]Options{
 		"wrong password": a.options(endpoint, "sluice", "no"),

@@ -43,10 +43,10 @@ func (s TenantSpec) network() NetworkSpec {
 func (c *Client) CreateTenant(ctx context.Context, s TenantSpec) (store.Revision, error) {
 	s.Gateway = cmp.Or(s.Gateway, store.GatewayAuto)
 	if err := store.ValidateName(s.Name); err != nil {
-		return 0, fmt.Errorf("tenant: %w: %w", ErrInvalid, err)
+		return 0, fmt.Errorf("tenant: %w: %w", store.ErrInvalid, err)
 	}
 	if s.Limits.Ports < 0 {
-		return 0, fmt.Errorf("tenant %s: %w: a limit of %d ports is negative", s.Name, ErrInvalid, s.Limits.Ports)
+		return 0, fmt.Errorf("tenant %s: %w: a limit of %d ports is negative", s.Name, store.ErrInvalid, s.Limits.Ports)
 	}
 	rev, err := retry(ctx, func() (store.Revision, error) { return c.createTenant(ctx, s) })
 	if err != nil {
@@ -83,7 +83,7 @@ func (s TenantSpec) creation(network store.Network, at store.Revision) transacti
 	seed := fmt.Sprint(key.Short(), at)
 	tenantNumber := chosen(allocTenantNumbers, key, seed, number(store.MaxTenantNumber), exhaustedNumbers("tenant numbers", "delete tenants"))
 	segment := newSegment(networkKey, network.Segmentation)
-	exists := func(*mvccpb.KeyValue) error { return fmt.Errorf("%w: choose another name", ErrExists) }
+	exists := func(*mvccpb.KeyValue) error { return fmt.Errorf("%w: choose another name", store.ErrExists) }
 	return transaction{
 		guards: []guard{
 			absent(key.String(), exists),
@@ -113,10 +113,10 @@ func (s TenantSpec) checkHosts(hosts []*store.Item[store.Host]) error {
 	for _, name := range named {
 		at := slices.IndexFunc(hosts, func(h *store.Item[store.Host]) bool { return h.Key.Host == name })
 		if at < 0 {
-			return fmt.Errorf("host %q: %w: no such host is registered: see sluice host list", name, ErrNotFound)
+			return fmt.Errorf("host %q: %w: no such host is registered: see sluice host list", name, store.ErrNotFound)
 		}
 		if name == s.Gateway && !hosts[at].Value.Gateway {
-			return fmt.Errorf("host %s: %w: it is not gateway capable (its agent runs without --gateway)", name, ErrInvalid)
+			return fmt.Errorf("host %s: %w: it is not gateway capable (its agent runs without --gateway)", name, store.ErrInvalid)
 		}
 	}
 	return nil
@@ -157,7 +157,7 @@ func (c *Client) deleteTenant(ctx context.Context, name string) (store.Revision,
 		return 0, err
 	}
 	if tenant == nil {
-		return 0, fmt.Errorf("%w: no such tenant: see sluice tenant list", ErrNotFound)
+		return 0, fmt.Errorf("%w: no such tenant: see sluice tenant list", store.ErrNotFound)
 	}
 	networks, err := items[store.Network](got[1])
 	if err != nil {
@@ -166,7 +166,7 @@ func (c *Client) deleteTenant(ctx context.Context, name string) (store.Revision,
 	ops := append(entomb(key, tenant.Value), deleteOp(key), deleteOp(store.GatewayKey(name)))
 	for _, n := range networks {
 		if n.Key.Network != DefaultNetwork {
-			return 0, fmt.Errorf("%w: it has network %s: delete its networks but %q first", ErrInUse, n.Key.NetworkName(), DefaultNetwork)
+			return 0, fmt.Errorf("%w: it has network %s: delete its networks but %q first", store.ErrInUse, n.Key.NetworkName(), DefaultNetwork)
 		}
 		ops = append(ops, networkRemoval(n)...)
 	}
@@ -196,5 +196,5 @@ func usedByPorts(r *clientv3.GetResponse) error {
 	if n := r.Count - int64(len(names)); n > 0 {
 		more = fmt.Sprintf(" and %d more", n)
 	}
-	return fmt.Errorf("%w: it has ports %s%s: detach them first", ErrInUse, joined(names), more)
+	return fmt.Errorf("%w: it has ports %s%s: detach them first", store.ErrInUse, joined(names), more)
 }

@@ -68,14 +68,14 @@ func TestTenantRefusals(t *testing.T) {
 		want error
 		says string
 	}{
-		"again":          {TenantSpec{Name: "alice"}, ErrExists, "alice"},
-		"name":           {TenantSpec{Name: "Al_ice"}, ErrInvalid, "lower-case"},
-		"subnets":        {TenantSpec{Name: "bob", Subnets: prefixes("10.0.0.0/16", "10.0.3.0/24")}, ErrInvalid, "overlap"},
-		"infrastructure": {TenantSpec{Name: "bob", Subnets: prefixes("172.16.0.0/12")}, ErrInvalid, "infrastructure of host h1"},
-		"gateway host":   {TenantSpec{Name: "bob", Gateway: "h9"}, ErrNotFound, `"h9"`},
-		"allowed host":   {TenantSpec{Name: "bob", Hosts: []string{"h8"}}, ErrNotFound, `"h8"`},
-		"segmentation":   {TenantSpec{Name: "bob", Segmentation: "mpls"}, ErrInvalid, "mpls"},
-		"limit":          {TenantSpec{Name: "bob", Limits: store.Limits{Ports: -1}}, ErrInvalid, "negative"},
+		"again":          {TenantSpec{Name: "alice"}, store.ErrExists, "alice"},
+		"name":           {TenantSpec{Name: "Al_ice"}, store.ErrInvalid, "lower-case"},
+		"subnets":        {TenantSpec{Name: "bob", Subnets: prefixes("10.0.0.0/16", "10.0.3.0/24")}, store.ErrInvalid, "overlap"},
+		"infrastructure": {TenantSpec{Name: "bob", Subnets: prefixes("172.16.0.0/12")}, store.ErrInvalid, "infrastructure of host h1"},
+		"gateway host":   {TenantSpec{Name: "bob", Gateway: "h9"}, store.ErrNotFound, `"h9"`},
+		"allowed host":   {TenantSpec{Name: "bob", Hosts: []string{"h8"}}, store.ErrNotFound, `"h8"`},
+		"segmentation":   {TenantSpec{Name: "bob", Segmentation: "mpls"}, store.ErrInvalid, "mpls"},
+		"limit":          {TenantSpec{Name: "bob", Limits: store.Limits{Ports: -1}}, store.ErrInvalid, "negative"},
 	} {
 		_, err := c.CreateTenant(testContext(t), tc.spec)
 		if !errors.Is(err, tc.want) || !strings.Contains(err.Error(), tc.says) {
@@ -99,7 +99,7 @@ func TestDeleteTenantSaysWhatUsesIt(t *testing.T) {
 	refused := func(what string) {
 		t.Helper()
 		_, err := c.DeleteTenant(testContext(t), "alice")
-		if !errors.Is(err, ErrInUse) || !strings.Contains(err.Error(), what) {
+		if !errors.Is(err, store.ErrInUse) || !strings.Contains(err.Error(), what) {
 			t.Errorf("delete: %v, want it refused for %s", err, what)
 		}
 	}
@@ -108,7 +108,7 @@ func TestDeleteTenantSaysWhatUsesIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	refused("alice/default/a1")
-	if _, err := c.DeleteNetwork(testContext(t), store.NetworkName{Tenant: "alice", Network: "default"}); !errors.Is(err, ErrInUse) {
+	if _, err := c.DeleteNetwork(testContext(t), store.NetworkName{Tenant: "alice", Network: "default"}); !errors.Is(err, store.ErrInUse) {
 		t.Errorf("delete of a network with a port: %v", err)
 	}
 	if _, err := c.DeletePort(testContext(t), port.Key, 0); err != nil {
@@ -117,7 +117,7 @@ func TestDeleteTenantSaysWhatUsesIt(t *testing.T) {
 	if _, err := c.DeleteTenant(testContext(t), "alice"); err != nil {
 		t.Error(err)
 	}
-	if _, err := c.DeleteTenant(testContext(t), "alice"); !errors.Is(err, ErrNotFound) {
+	if _, err := c.DeleteTenant(testContext(t), "alice"); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("delete of no tenant: %v", err)
 	}
 }
@@ -163,7 +163,7 @@ func TestConcurrentCreatorsOfOneName(t *testing.T) {
 	}) {
 		if err == nil {
 			made++
-		} else if !errors.Is(err, ErrExists) {
+		} else if !errors.Is(err, store.ErrExists) {
 			t.Error(err)
 		}
 	}
@@ -189,14 +189,14 @@ func TestVLANsExhausted(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := c.CreateTenant(testContext(t), TenantSpec{Name: "more", Segmentation: store.SegmentationVLAN})
-	expect(t, err, ErrExhausted, "4094 are in use", "0 are freed", "--segmentation tunnel")
+	expect(t, err, store.ErrExhausted, "4094 are in use", "0 are freed", "--segmentation tunnel")
 
 	gone, err := c.DeleteTenant(testContext(t), "last")
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, err = c.CreateTenant(testContext(t), TenantSpec{Name: "more", Segmentation: store.SegmentationVLAN})
-	expect(t, err, ErrExhausted, "4093 are in use", "1 are freed")
+	expect(t, err, store.ErrExhausted, "4093 are in use", "1 are freed")
 
 	releasePassed(t, c, gone)
 	createTenant(t, c, TenantSpec{Name: "more", Segmentation: store.SegmentationVLAN})
@@ -238,15 +238,15 @@ func TestNetworkRefusals(t *testing.T) {
 		want error
 		says string
 	}{
-		"again":         {spec("web", "10.2.0.0/24"), ErrExists, "alice/web"},
-		"overlap":       {spec("x", "10.1.0.128/25"), ErrInvalid, "network alice/web"},
-		"overlap v6":    {spec("x", "fd00::/48"), ErrInvalid, "network alice/web"},
-		"no subnet":     {spec("x"), ErrInvalid, "no subnet"},
-		"gateway":       {gateway, ErrInvalid, "10.0.0.0"},
-		"MTU":           {mtu, ErrInvalid, "1280"},
-		"no tenant":     {stranger, ErrNotFound, "nobody"},
-		"name":          {spec("-", "10.2.0.0/24"), ErrInvalid, "DNS label"},
-		"transit range": {spec("x", "100.64.0.0/24"), ErrInvalid, "transit"},
+		"again":         {spec("web", "10.2.0.0/24"), store.ErrExists, "alice/web"},
+		"overlap":       {spec("x", "10.1.0.128/25"), store.ErrInvalid, "network alice/web"},
+		"overlap v6":    {spec("x", "fd00::/48"), store.ErrInvalid, "network alice/web"},
+		"no subnet":     {spec("x"), store.ErrInvalid, "no subnet"},
+		"gateway":       {gateway, store.ErrInvalid, "10.0.0.0"},
+		"MTU":           {mtu, store.ErrInvalid, "1280"},
+		"no tenant":     {stranger, store.ErrNotFound, "nobody"},
+		"name":          {spec("-", "10.2.0.0/24"), store.ErrInvalid, "DNS label"},
+		"transit range": {spec("x", "100.64.0.0/24"), store.ErrInvalid, "transit"},
 	} {
 		_, err := c.CreateNetwork(testContext(t), tc.spec)
 		if !errors.Is(err, tc.want) || !strings.Contains(err.Error(), tc.says) {
@@ -267,7 +267,7 @@ func TestConcurrentOverlap(t *testing.T) {
 	}) {
 		if err == nil {
 			made++
-		} else if !errors.Is(err, ErrInvalid) {
+		} else if !errors.Is(err, store.ErrInvalid) {
 			t.Errorf("network %d: %v", i, err)
 		}
 	}

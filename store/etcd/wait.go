@@ -27,20 +27,20 @@ func (r realization) missing(host string, rev store.Revision, port store.Key) er
 	master, exception := r.masters[host], r.exceptions[host]
 	switch {
 	case exception != nil && exception.Realized < rev:
-		return fmt.Errorf("host %s is %s: realized at revision %d, not at %d: %w", host, exception.State, exception.Realized, rev, ErrNotRealized)
+		return fmt.Errorf("host %s is %s: realized at revision %d, not at %d: %w", host, exception.State, exception.Realized, rev, store.ErrNotRealized)
 	case exception != nil && (slices.Contains(exception.Missing, port.Short()) || slices.Contains(exception.Missing, port.String())):
-		return fmt.Errorf("port %s: the switch of host %s lacks its interface: %w", port.Short(), host, ErrNotRealized)
+		return fmt.Errorf("port %s: the switch of host %s lacks its interface: %w", port.Short(), host, store.ErrNotRealized)
 	case exception != nil:
 		return unprogrammed(exception, host, port)
 	case master == nil:
-		return fmt.Errorf("host %s has no master: no controller is connected to its switch: %w", host, ErrNotRealized)
+		return fmt.Errorf("host %s has no master: no controller is connected to its switch: %w", host, store.ErrNotRealized)
 	}
 	floor := r.floors[master.Controller]
 	if floor == nil {
-		return fmt.Errorf("host %s: its master %s has not reported yet: %w", host, master.Controller, ErrNotRealized)
+		return fmt.Errorf("host %s: its master %s has not reported yet: %w", host, master.Controller, store.ErrNotRealized)
 	}
 	if floor.Floor < rev {
-		return fmt.Errorf("host %s is behind: its master %s is at revision %d, not at %d: %w", host, master.Controller, floor.Floor, rev, ErrNotRealized)
+		return fmt.Errorf("host %s is behind: its master %s is at revision %d, not at %d: %w", host, master.Controller, floor.Floor, rev, store.ErrNotRealized)
 	}
 	return nil
 }
@@ -54,7 +54,7 @@ func unprogrammed(exception *store.StatusHost, host string, port store.Key) erro
 		store.TenantKey(port.Tenant).Short(), store.HostKey(host).Short()}
 	for _, p := range exception.Problems {
 		if slices.Contains(needed, p.Object) {
-			return fmt.Errorf("port %s is not programmed on host %s: %s: %w", port.Short(), host, p.Text, ErrNotRealized)
+			return fmt.Errorf("port %s is not programmed on host %s: %s: %w", port.Short(), host, p.Text, store.ErrNotRealized)
 		}
 	}
 	return nil
@@ -81,7 +81,7 @@ func (c *Client) WaitAll(ctx context.Context, hosts []string, rev store.Revision
 		}
 		return last
 	})
-	if errors.Is(err, ErrNotRealized) && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+	if errors.Is(err, store.ErrNotRealized) && errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		err = nil
 	}
 	return behind, err
@@ -92,7 +92,7 @@ func (c *Client) WaitAll(ctx context.Context, hosts []string, rev store.Revision
 func (c *Client) wait(ctx context.Context, hosts []string, missing func(realization) error) error {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	last := fmt.Errorf("etcd at %s was not read: %w", c.endpoints, ErrNotRealized)
+	last := fmt.Errorf("etcd at %s was not read: %w", c.endpoints, store.ErrNotRealized)
 	keys := realizationKeys(hosts)
 	var changed <-chan struct{}
 	for {

@@ -55,7 +55,7 @@ func TestRealization(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 		if tc.lacks != "" {
-			t.Run(name, func(t *testing.T) { expect(t, err, ErrNotRealized, tc.lacks, "h1") })
+			t.Run(name, func(t *testing.T) { expect(t, err, store.ErrNotRealized, tc.lacks, "h1") })
 		}
 	}
 }
@@ -72,7 +72,7 @@ func TestWaitHost(t *testing.T) {
 	c := start(t)
 	ctx, cancel := shortContext(t)
 	defer cancel()
-	expect(t, c.WaitHost(ctx, "h1", 5, store.Key{}), ErrNotRealized, "no master")
+	expect(t, c.WaitHost(ctx, "h1", 5, store.Key{}), store.ErrNotRealized, "no master")
 
 	done := make(chan error)
 	go func() { done <- c.WaitHost(testContext(t), "h1", 5, store.Key{}) }()

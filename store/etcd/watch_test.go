@@ -341,7 +341,7 @@ func randomOperation(t *testing.T, c *Client, r *rand.Rand) (rev store.Revision)
 	case 4:
 		rev, err = c.DeletePort(ctx, store.PortKey("h1", tenant, "default", port), 0)
 	}
-	for _, expected := range []error{nil, ErrExists, ErrNotFound, ErrInUse} {
+	for _, expected := range []error{nil, store.ErrExists, store.ErrNotFound, store.ErrInUse} {
 		if errors.Is(err, expected) {
 			return rev
 		}
