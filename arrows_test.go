@@ -16,9 +16,20 @@ import (
 // arrows are the imports that the design allows inside the module: from a folder and all
 // below it, unless a longer entry speaks of them, to those folders and all below them.
 var arrows = map[string][]string{
-	"cmd":               {"controller", "hostagent", "integration", "datapath", "flows", "store", "metrics"},
-	"cmd/sluice-cni":    {"hostagent/api"},
-	"controller":        {"controller", "datapath", "flows", "store", "metrics"},
+	"cmd":            {"controller", "hostagent", "integration", "datapath", "flows", "store", "metrics"},
+	"cmd/sluice-cni": {"hostagent/api"},
+	"controller": {"controller/signal", "controller/name", "controller/cluster", "controller/account", "controller/host",
+		"controller/report", "controller/session", "controller/lead", "datapath", "flows", "store", "metrics"},
+	"controller/signal":  {},
+	"controller/name":    {"store"},
+	"controller/cluster": {"store"},
+	"controller/account": {"controller/cluster", "controller/signal", "datapath/openflow", "flows", "store"},
+	"controller/host":    {"controller/cluster", "controller/signal", "controller/account", "datapath/openflow", "flows", "store", "metrics"},
+	"controller/report":  {"controller/cluster", "controller/signal", "controller/host", "store"},
+	"controller/session": {"controller/cluster", "controller/signal", "controller/account", "controller/host", "controller/report",
+		"datapath", "flows", "store", "metrics"},
+	"controller/lead":   {"controller/cluster", "controller/signal", "store"},
+	"controller/api":    {"controller/host", "datapath/openflow", "flows", "store"},
 	"hostagent":         {"hostagent", "datapath", "store", "metrics"},
 	"hostagent/api":     {},
 	"integration":       {"integration", "controller/api", "hostagent/api", "datapath", "flows", "store", "metrics"},

@@ -2,28 +2,44 @@ package controller
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
-	"strings"
-	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
+	"sluice/controller/account"
+	"sluice/controller/cluster"
+	"sluice/controller/host"
+	"sluice/controller/lead"
+	"sluice/controller/name"
+	"sluice/controller/report"
+	"sluice/controller/session"
 	"sluice/datapath"
 	"sluice/metrics"
 	"sluice/store"
-	"sluice/store/etcd"
 )
+
+// ErrNameTaken ends a controller: a later one announced itself under the same name.
+var ErrNameTaken = name.ErrTaken
+
+// Store is what a controller needs of etcd: what its rooms need, and the watch.
+type Store interface {
+	name.Store
+	session.Store
+	account.Store
+	report.Store
+	lead.Store
+	Watch(ctx context.Context, handle func(store.Batch) error) error
+}
 
 // Options are what a controller needs. Zero durations and numbers take the defaults.
 type Options struct {
 	Name     string       // of live controllers of one name only the latest goes on
-	Store    *etcd.Client // where desired state lives
+	Store    Store        // where desired state lives
 	OpenFlow net.Listener // where switches dial in
 	Session  datapath.Options
 	Live     store.LiveController // what others may know of this controller; New chooses its incarnation
@@ -48,54 +64,40 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// Controller programs the switches of the hosts that it masters.
+// Controller programs the switches of the hosts that it masters. It holds the rooms, and no
+// state of its own.
 type Controller struct {
-	opts         Options
-	metrics      *metrics.Set
-	turns        turns
-	lease        holder        // under which hosts are claimed
-	hostsChanged broadcast     // a host came, went or changed
-	placing      broadcast     // a tenant may lack its gateway
-	freed        chan struct{} // something was deleted; holds one
-	uncounted    chan struct{} // a counting flow is gone; holds one
-	ready        chan struct{} // closed when the state was first read
-	report       report
-
-	mu       sync.RWMutex // guards what follows; compile under RLock, apply under Lock
-	state    *store.State
-	loaded   bool
-	named    store.Revision // of this controller's last announcement; 0: before the first
-	hosts    map[string]*host
-	unknown  map[store.DatapathID]int // sessions by datapath id that no host has
-	seen     []seen                   // revisions not yet realized, oldest first
-	doubts   doubts                   // tenants whose gateway is to be looked at
-	unplaced map[string]store.Problem // by tenant: no gateway host fits
-
-	tombstones tombstones // of what is gone, while this controller leads
+	opts        Options
+	name        *name.Name
+	picture     *cluster.Picture
+	fleet       *host.Fleet
+	sessions    *session.Server
+	reports     *report.Reporter
+	checkpoints *account.Checkpoints
+	leader      *lead.Leader
 }
 
 // New makes a controller; Run starts it.
 func New(o Options) (*Controller, error) {
 	o = o.withDefaults()
-	o.Live.Incarnation = strings.ToLower(rand.Text())
-	c := &Controller{
-		opts:      o,
-		turns:     newTurns(o.Resyncs, turnTime),
-		freed:     make(chan struct{}, 1),
-		uncounted: make(chan struct{}, 1),
-		ready:     make(chan struct{}),
-		state:     store.NewState(),
-		hosts:     map[string]*host{},
-		unknown:   map[store.DatapathID]int{},
-		unplaced:  map[string]store.Problem{},
-	}
-	c.doubts.noteAll()
-	c.report.excepted = map[string]*store.StatusHost{}
+	c := &Controller{opts: o, picture: cluster.New(), name: name.New(o.Name, o.Live, o.Store, o.Log)}
 	set, err := metrics.New(o.Registry, c.snapshot)
 	if err != nil {
 		return nil, fmt.Errorf("controller %s: register metrics: %w", o.Name, err)
 	}
-	c.metrics = set
+	c.fleet = host.NewFleet(o.Name, set)
+	c.checkpoints = account.New(account.Checkpoints{Picture: c.picture, Store: o.Store, Log: o.Log, Mastered: c.ledgers})
+	c.reports = report.New(report.Options{
+		Controller: o.Name, Picture: c.picture, Fleet: c.fleet, Store: o.Store, Realize: set.Realize, Log: o.Log,
+		Problems: c.problems, Unknown: c.Unknown,
+	})
+	c.leader = lead.New(lead.Options{Controller: o.Name, Picture: c.picture, Store: o.Store, Log: o.Log, Changed: c.reports.Poke})
+	c.sessions = session.New(session.Options{
+		Controller: o.Name, Picture: c.picture, Fleet: c.fleet, Reports: c.reports, Checkpoints: c.checkpoints,
+		Store: o.Store, Lease: c.name.Lease, Metrics: set, Log: o.Log,
+		AuditInterval: o.AuditInterval, CounterInterval: o.CounterInterval, Resyncs: o.Resyncs,
+	})
+	c.picture.Observe(c.fleet.Observe, c.sessions.Observe, c.leader.Observe, c.reports.Observe)
 	return c, nil
 }
 
@@ -103,14 +105,18 @@ func New(o Options) (*Controller, error) {
 // fails with ErrNameTaken once a later controller announced itself under the same name.
 func (c *Controller) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return part("watch etcd", c.opts.Store.Watch(ctx, c.apply)) })
-	g.Go(func() error { return part("stay alive in etcd", c.stayAlive(ctx)) })
-	g.Go(func() error { return part("report to etcd", c.reportLoop(ctx)) })
-	g.Go(func() error { return part("lead", c.lead(ctx)) })
-	g.Go(func() error { return part("checkpoint counters", c.checkpointLoop(ctx)) })
-	g.Go(func() error {
-		return part("serve OpenFlow", datapath.Serve(ctx, c.opts.OpenFlow, c.opts.Session, c.serve))
-	})
+	for what, run := range map[string]func(context.Context) error{
+		"watch etcd":          func(ctx context.Context) error { return c.opts.Store.Watch(ctx, c.take) },
+		"stay alive in etcd":  func(ctx context.Context) error { return c.name.Keep(ctx, c.fleet.WakeMasterships) },
+		"report to etcd":      c.reports.Keep,
+		"lead":                c.leader.Run,
+		"checkpoint counters": c.checkpoints.Keep,
+		"serve OpenFlow": func(ctx context.Context) error {
+			return datapath.Serve(ctx, c.opts.OpenFlow, c.opts.Session, c.sessions.Serve)
+		},
+	} {
+		g.Go(func() error { return part(what, run(ctx)) })
+	}
 	err := g.Wait()
 	if ctx.Err() != nil && context.Cause(ctx) == context.Canceled {
 		return nil
@@ -125,5 +131,11 @@ func part(what string, err error) error {
 	return fmt.Errorf("%s: %w", what, err)
 }
 
-// Ready is closed when the state was first read from etcd.
-func (c *Controller) Ready() <-chan struct{} { return c.ready }
+// take takes one batch of the watch: the picture stays at what it was while the name was this
+// controller's.
+func (c *Controller) take(b store.Batch) error {
+	if err := c.name.Check(b); err != nil {
+		return err
+	}
+	return c.picture.Apply(b)
+}

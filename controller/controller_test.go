@@ -38,7 +38,7 @@ type bench struct {
 }
 
 const (
-	host       = "h1"
+	h1         = "h1"
 	datapathID = store.DatapathID(0x51)
 )
 
@@ -131,7 +131,7 @@ func sync1(f func()) func() {
 
 func (b *bench) register() {
 	b.t.Helper()
-	reg, err := b.store.RegisterHost(b.ctx, host, store.Host{
+	reg, err := b.store.RegisterHost(b.ctx, h1, store.Host{
 		Incarnation: "one", DatapathID: datapathID, VTEPs: []netip.Addr{netip.MustParseAddr("172.30.0.1")},
 		Gateway: true, Encap: "vxlan", UnderlayMTU: 1500,
 	})
@@ -163,7 +163,7 @@ func (b *bench) tenant(name string) {
 func (b *bench) port(tenant, name, uid string, withInterface bool) store.Item[store.Port] {
 	b.t.Helper()
 	item, err := b.store.CreatePort(b.ctx, etcd.PortSpec{
-		Host: host, HostCreated: b.reg.Created, Tenant: tenant, Network: "default", Name: name, UID: uid,
+		Host: h1, HostCreated: b.reg.Created, Tenant: tenant, Network: "default", Name: name, UID: uid,
 	})
 	if err != nil {
 		b.t.Fatal(err)
@@ -183,7 +183,7 @@ func (b *bench) realized(item store.Item[store.Port]) {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, patience)
 	defer cancel()
-	if err := b.store.WaitHost(ctx, host, item.Created, item.Key); err != nil {
+	if err := b.store.WaitHost(ctx, h1, item.Created, item.Key); err != nil {
 		b.t.Fatalf("%s: %v", item.Key.Short(), err)
 	}
 }
@@ -217,11 +217,11 @@ func (b *bench) eventually(what string, ok func() bool) {
 // inSync says that the switch holds exactly what the controller wants.
 func (b *bench) inSync(c *running) {
 	b.t.Helper()
-	desired, problems, err := c.Desired(host)
+	desired, problems, err := c.Desired(h1)
 	if err != nil || len(problems) > 0 {
 		b.t.Fatalf("desired flows: %v, problems %v", err, problems)
 	}
-	installed, err := c.Installed(b.ctx, host)
+	installed, err := c.Installed(b.ctx, h1)
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -365,7 +365,7 @@ func TestRefusedFlowIsNamedAndTheRestLands(t *testing.T) {
 	b.eventually("the host is an exception", func() bool { return c.Hosts()[0].State == store.HostRefused })
 	ctx, cancel := context.WithTimeout(b.ctx, time.Second)
 	defer cancel()
-	if err := b.store.WaitHost(ctx, host, a2.Created, a2.Key); err == nil || !strings.Contains(err.Error(), "refused") {
+	if err := b.store.WaitHost(ctx, h1, a2.Created, a2.Key); err == nil || !strings.Contains(err.Error(), "refused") {
 		t.Errorf("a2 is said to be realized, or not why not: %v", err)
 	}
 	b.ovs.VSCtl("clear", "Bridge", store.BridgeName, "flow_tables")
@@ -392,7 +392,7 @@ func TestCountersOutliveTheirFlows(t *testing.T) {
 	b.ovs.OFCtl("del-flows", store.BridgeName, fmt.Sprint("table=", flows.AccountTables()[2]))
 	b.eventually("the fourth is counted though its flow is gone", func() bool { return drops() == 4 })
 	b.eventually("the flows are mended", func() bool {
-		desired, _, _ := c.Desired(host)
+		desired, _, _ := c.Desired(h1)
 		return len(b.dump()) == len(desired)
 	})
 	spoof()
@@ -409,7 +409,7 @@ func TestSwitchRestart(t *testing.T) {
 	b.ovs.StopSwitch()
 	b.ovs.StartSwitch()
 	b.eventually("the flows are back", func() bool {
-		installed, err := c.Installed(b.ctx, host)
+		installed, err := c.Installed(b.ctx, h1)
 		return err == nil && len(installed) == len(before) && c.Hosts()[0].State == store.HostRealized
 	})
 	b.inSync(c)
@@ -424,7 +424,7 @@ func TestRenumberedInterface(t *testing.T) {
 	})
 	b.realized(a1)
 	b.eventually("no flow names the old one", func() bool {
-		desired, _, err := c.Desired(host)
+		desired, _, err := c.Desired(h1)
 		return err == nil && len(b.dump()) == len(desired)
 	})
 	b.inSync(c)

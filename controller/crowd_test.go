@@ -92,7 +92,7 @@ func TestFlowsLostInACrowdAreCounted(t *testing.T) {
 	b.realized(last)
 	b.eventually("every tenant has its gateway, and its flows", func() bool {
 		o, _, err := b.store.Get(b.ctx, store.GatewayKey("t29"))
-		desired, _, _ := c.Desired(host)
+		desired, _, _ := c.Desired(h1)
 		return err == nil && o != nil && len(c.Problems()) == 0 && len(desired) == len(b.dump())
 	})
 	before := b.dump()

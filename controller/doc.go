@@ -2,26 +2,31 @@
 //
 //	watch -> State.Apply -> flows.Affected -> marks per host -> compile, read, diff, commit -> realized
 //
-// Read it in that order:
+// Each part of it is a room: a package whose fields nobody else locks. A room imports only rooms
+// that are named before it. Read them in this order:
 //
-//   - watch.go     takes whole revisions from etcd, applies them, marks the slices touched
-//   - host.go      holds one host's marks: they coalesce while its switch is slow
-//   - session.go   is one switch's life: who is it, are we its master, program until it goes
-//   - name.go      keeps the live key, and ends when a later controller took the name
-//   - claim.go     decides mastership, in etcd by compare-and-swap and on the switch by role
-//   - program.go   turns marks into one bundle and learns what the switch holds
-//   - audit.go     looks now and then whether a switch still holds what it was brought to;
-//     what drifted it counts and mends
-//   - turn.go      bounds how many hosts' flows are in memory at one time
-//   - realized.go  says how far each host is, and writes floors and exceptions to etcd
-//   - counters.go  reads the accounting tables and keeps sums that never go back
-//   - series.go    begins and ends a host's own metrics with the host
-//   - placement.go chooses gateway hosts, tidy.go removes what nobody needs any more;
-//     leader.go runs both on one controller at a time
-//   - view.go      is what the API and the command line may see
+//   - signal   wakes those who wait
+//   - name     keeps this controller's name in etcd, and ends it when a later one took the name
+//   - cluster  is the picture: takes whole revisions, applies them, and tells its observers
+//   - account  keeps what accounting flows counted, in sums that never go back
+//   - host     keeps the slices of each host that are marked as out of date, and how it stands;
+//     its Fleet observes the picture and marks
+//   - report   says how far each host is, and writes floors and exceptions to etcd
+//   - session  is one switch's life: who is it, are we its master, program it until it goes
+//   - lead     chooses gateway hosts and removes what nobody needs any more, on one controller at a time
+//   - api      is what people and the command line see and ask for
 //
-// The controller never runs a command on a host, never writes an object that an agent or a
-// user owns, and never writes to a switch that has not accepted it as master. One host's
-// error is shown on that host and stops no other. When etcd is away it goes on mending the
-// switches from the last state that it knows.
+// This package wires them. One batch of the watch goes through Controller.take: name.Check,
+// then cluster.Picture.Apply, which tells, under the picture's lock, host.Fleet (marks),
+// session.Server (hosts that went), lead.Leader (tenants in doubt) and report.Reporter (what
+// attaches wait for). The Fleet wakes the sessions of marked hosts; session.realize compiles
+// under the picture's lock, commits, confirms, and pokes the Reporter.
+//
+// The order of locks is the picture's, then a room's own; no room calls another while it holds
+// its own, but for a Host, which calls none.
+//
+// The controller never runs a command on a host and never writes to a switch that has not
+// accepted it as master. Of what agents and users write it removes only the ports of a host that
+// was deleted. One host's error is shown on that host and stops no other. When etcd is away it
+// goes on mending the switches from the last state that it knows.
 package controller

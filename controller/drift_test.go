@@ -12,18 +12,18 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"sluice/controller"
+	"sluice/controller/host"
 	"sluice/store"
 	"sluice/store/etcd"
 )
 
 // drift is what the metric says, and what the host's status does.
-func (b *bench) drift(c *running) (metric, status controller.Drift) {
+func (b *bench) drift(c *running) (metric, status host.Drift) {
 	b.t.Helper()
 	of := func(kind string) int {
-		return int(c.count(b.t, "sluice_audit_drift_total", "host="+host, "kind="+kind))
+		return int(c.count(b.t, "sluice_audit_drift_total", "host="+h1, "kind="+kind))
 	}
-	metric = controller.Drift{Missing: of("missing"), Extra: of("extra"), Changed: of("changed")}
+	metric = host.Drift{Missing: of("missing"), Extra: of("extra"), Changed: of("changed")}
 	if d := c.Hosts()[0].Drift; d != nil {
 		status = *d
 		status.Last = time.Time{}
@@ -32,9 +32,9 @@ func (b *bench) drift(c *running) (metric, status controller.Drift) {
 }
 
 // drifted waits until that much was counted, and fails where it is more.
-func (b *bench) drifted(c *running, what string, want controller.Drift) {
+func (b *bench) drifted(c *running, what string, want host.Drift) {
 	b.t.Helper()
-	total := func(d controller.Drift) int { return d.Missing + d.Extra + d.Changed }
+	total := func(d host.Drift) int { return d.Missing + d.Extra + d.Changed }
 	b.eventually(what+" is counted", func() bool {
 		metric, status := b.drift(c)
 		return total(metric) >= total(want) && total(status) >= total(want)
@@ -57,7 +57,7 @@ func (b *bench) audited(c *running, times float64) {
 // countsFlows says that status and metrics tell how many flows the switch holds.
 func (b *bench) countsFlows(c *running) {
 	b.t.Helper()
-	held, metric := len(b.dump()), int(c.count(b.t, "sluice_flows", "host="+host))
+	held, metric := len(b.dump()), int(c.count(b.t, "sluice_flows", "host="+h1))
 	if status := c.Hosts()[0].Flows; status != held || metric != held {
 		b.t.Errorf("the status says %d flows and the metric %d, the switch holds %d", status, metric, held)
 	}
@@ -101,20 +101,20 @@ func TestRefusedFlowOfAnotherHostsPort(t *testing.T) {
 	}
 	b.eventually("h1 is an exception", func() bool { return c.Hosts()[0].State == store.HostRefused })
 	b.audited(c, 3)
-	b.drifted(c, "nothing", controller.Drift{})
+	b.drifted(c, "nothing", host.Drift{})
 	b.countsFlows(c)
 	wait, cancel := context.WithTimeout(b.ctx, time.Second)
 	defer cancel()
-	if behind, err := b.store.WaitAll(wait, []string{host}, b1.Created, b1.Key); err != nil || !slices.Equal(behind, []string{host}) {
+	if behind, err := b.store.WaitAll(wait, []string{h1}, b1.Created, b1.Key); err != nil || !slices.Equal(behind, []string{h1}) {
 		t.Errorf("who attached b1 is told that %v lag, %v; want h1", behind, err)
 	}
 	b.ovs.OFCtl("del-flows", store.BridgeName, ruleOf(t, b.flowsOf(forward)[0]), "--strict")
-	b.drifted(c, "what else goes", controller.Drift{Missing: 1})
+	b.drifted(c, "what else goes", host.Drift{Missing: 1})
 
 	b.ovs.VSCtl("clear", "Bridge", store.BridgeName, "flow_tables")
 	wait, cancel = context.WithTimeout(b.ctx, patience)
 	defer cancel()
-	if behind, err := b.store.WaitAll(wait, []string{host}, b1.Created, b1.Key); err != nil || len(behind) > 0 {
+	if behind, err := b.store.WaitAll(wait, []string{h1}, b1.Created, b1.Key); err != nil || len(behind) > 0 {
 		t.Errorf("with room again %v lag, %v", behind, err)
 	}
 	b.inSync(c)
@@ -137,7 +137,7 @@ func ruleOf(t *testing.T, flow string) string {
 func TestDriftByKind(t *testing.T) {
 	b, c, _ := newProgrammed(t)
 	for _, kind := range []string{"missing", "extra", "changed"} {
-		if !c.has(t, "sluice_audit_drift_total", "host="+host, "kind="+kind) {
+		if !c.has(t, "sluice_audit_drift_total", "host="+h1, "kind="+kind) {
 			t.Errorf("there is no series of %s flows before the first", kind)
 		}
 	}
@@ -146,12 +146,12 @@ func TestDriftByKind(t *testing.T) {
 	for _, step := range []struct {
 		what string
 		do   func()
-		want controller.Drift
+		want host.Drift
 	}{
-		{"a flow overwritten", func() { b.ovs.OFCtl("add-flow", store.BridgeName, victim+",actions=drop") }, controller.Drift{Changed: 1}},
-		{"a flow deleted", func() { b.ovs.OFCtl("del-flows", store.BridgeName, victim, "--strict") }, controller.Drift{Missing: 1, Changed: 1}},
-		{"a flow added", func() { b.ovs.OFCtl("add-flow", store.BridgeName, "table=80,priority=7777,actions=drop") }, controller.Drift{Missing: 1, Extra: 1, Changed: 1}},
-		{"a flow modified", func() { b.ovs.OFCtl("mod-flows", store.BridgeName, victim+",actions=drop", "--strict") }, controller.Drift{Missing: 1, Extra: 1, Changed: 2}},
+		{"a flow overwritten", func() { b.ovs.OFCtl("add-flow", store.BridgeName, victim+",actions=drop") }, host.Drift{Changed: 1}},
+		{"a flow deleted", func() { b.ovs.OFCtl("del-flows", store.BridgeName, victim, "--strict") }, host.Drift{Missing: 1, Changed: 1}},
+		{"a flow added", func() { b.ovs.OFCtl("add-flow", store.BridgeName, "table=80,priority=7777,actions=drop") }, host.Drift{Missing: 1, Extra: 1, Changed: 1}},
+		{"a flow modified", func() { b.ovs.OFCtl("mod-flows", store.BridgeName, victim+",actions=drop", "--strict") }, host.Drift{Missing: 1, Extra: 1, Changed: 2}},
 	} {
 		step.do()
 		b.drifted(c, step.what, step.want)
@@ -184,16 +184,16 @@ func TestDeletedHostHasNoSeries(t *testing.T) {
 	b, c, _ := newProgrammed(t)
 	names := []string{"sluice_audit_drift_total", "sluice_flow_mods_refused_total", "sluice_flows"}
 	for _, name := range names {
-		if !c.has(t, name, "host="+host) {
+		if !c.has(t, name, "host="+h1) {
 			t.Errorf("no series of %s is the host's", name)
 		}
 	}
-	if _, err := b.store.DeleteHost(b.ctx, host); err != nil {
+	if _, err := b.store.DeleteHost(b.ctx, h1); err != nil {
 		t.Fatal(err)
 	}
 	b.eventually("the session is over", func() bool { return c.count(t, "sluice_openflow_sessions") == 0 && len(c.Hosts()) == 0 })
 	for _, name := range names {
-		if c.has(t, name, "host="+host) {
+		if c.has(t, name, "host="+h1) {
 			t.Errorf("a series of %s is left", name)
 		}
 	}
@@ -212,12 +212,12 @@ func TestHostOfAnotherController(t *testing.T) {
 	if _, err := b.store.PutIf(b.ctx, store.LiveControllerKey("c2"), &store.LiveController{Incarnation: "two"}, 0, lease.ID); err != nil {
 		t.Fatal(err)
 	}
-	_, claimed, err := b.store.Get(b.ctx, store.MasterKey(host))
+	_, claimed, err := b.store.Get(b.ctx, store.MasterKey(h1))
 	if err != nil {
 		t.Fatal(err)
 	}
 	behind := &store.StatusHost{State: store.HostBehind}
-	if _, err := b.store.Claim(b.ctx, host, &store.Master{Controller: "c2", Generation: 7}, claimed, lease.ID, behind); err != nil {
+	if _, err := b.store.Claim(b.ctx, h1, &store.Master{Controller: "c2", Generation: 7}, claimed, lease.ID, behind); err != nil {
 		t.Fatal(err)
 	}
 	b.eventually("c2 is the master", func() bool { return c.Hosts()[0].Master == "c2" })

@@ -17,7 +17,7 @@ func TestDeletionsAreReported(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(b.ctx, patience)
 		defer cancel()
-		if behind, err := b.store.WaitAll(ctx, []string{host}, rev, store.Key{}); err != nil || len(behind) > 0 {
+		if behind, err := b.store.WaitAll(ctx, []string{h1}, rev, store.Key{}); err != nil || len(behind) > 0 {
 			t.Errorf("%s: behind: %v, %v", what, behind, err)
 		}
 	}

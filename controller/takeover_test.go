@@ -67,7 +67,7 @@ func TestUnreachedControllerLeavesItsHosts(t *testing.T) {
 // A switch that dialled in before its host's delete and registration is served afterwards.
 func TestHostIsDeletedAndRegisteredAnew(t *testing.T) {
 	b, c, _ := newProgrammed(t)
-	if _, err := b.store.DeleteHost(b.ctx, host); err != nil {
+	if _, err := b.store.DeleteHost(b.ctx, h1); err != nil {
 		t.Fatal(err)
 	}
 	b.eventually("the host is forgotten", func() bool { return len(c.Hosts()) == 0 })
@@ -139,7 +139,7 @@ func TestSuccessorDoesNotWaitForTheLease(t *testing.T) {
 		t.Fatal(err)
 	}
 	behind := &store.StatusHost{State: store.HostBehind}
-	if _, err := b.store.Claim(b.ctx, host, &store.Master{Controller: "c1", Generation: 7}, 0, lease.ID, behind); err != nil {
+	if _, err := b.store.Claim(b.ctx, h1, &store.Master{Controller: "c1", Generation: 7}, 0, lease.ID, behind); err != nil {
 		t.Fatal(err)
 	}
 	c := b.start("c1", "c1.sock")

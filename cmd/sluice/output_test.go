@@ -12,7 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"sluice/controller"
+	"sluice/controller/host"
 	"sluice/controller/api"
 	"sluice/integration/lab"
 	"sluice/store"
@@ -91,9 +91,9 @@ var (
 	fullStatus = api.Status{
 		Revision: 42, Tenants: 2, Networks: 3, Ports: 3,
 		HostStates: map[string]int{"realized": 1, "missing": 1, "down": 1},
-		Hosts: []controller.HostStatus{
+		Hosts: []api.HostStatus{
 			{Name: "h1", State: store.HostRealized, Realized: 42, Master: "c1", Connected: true, Live: true, DatapathID: 0x51c1ce0000000001, Flows: 65,
-				Drift: &controller.Drift{Missing: 2, Extra: 1, Last: time.Date(2026, 11, 22, 10, 5, 0, 0, time.UTC)}},
+				Drift: &host.Drift{Missing: 2, Extra: 1, Last: time.Date(2026, 11, 22, 10, 5, 0, 0, time.UTC)}},
 			{Name: "h2", State: store.HostMissing, Realized: 42, Master: "c1", Connected: true, Live: true, DatapathID: 0x51c1ce0000000002, Flows: 60, Missing: h2.Missing, Problems: h2.Problems},
 			{Name: "h3", State: store.HostDown, Realized: 40, DatapathID: 0x51c1ce0000000003},
 		},

@@ -6,7 +6,6 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
-	"sluice/controller"
 	"sluice/store"
 )
 
@@ -35,7 +34,7 @@ func (s *server) allHosts(ctx context.Context) ([]Host, error) {
 	if err != nil {
 		return nil, err
 	}
-	standing := map[string]controller.HostStatus{}
+	standing := map[string]HostStatus{}
 	for _, h := range s.standing(reports) {
 		standing[h.Name] = h
 	}
@@ -48,7 +47,7 @@ func (s *server) allHosts(ctx context.Context) ([]Host, error) {
 	return list, nil
 }
 
-func hostOf(state *store.State, h *store.Item[store.Host], at controller.HostStatus) Host {
+func hostOf(state *store.State, h *store.Item[store.Host], at HostStatus) Host {
 	shown := Host{
 		Name: h.Key.Host, Host: *h.Value, Created: h.Created,
 		State: at.State, Realized: at.Realized, Master: at.Master, Connected: at.Connected,

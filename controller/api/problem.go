@@ -8,7 +8,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
-	"sluice/controller"
+	"sluice/controller/host"
 	"sluice/store"
 )
 
@@ -30,8 +30,8 @@ func statusOf(err error) int {
 			}
 		}
 	}
-	var away controller.ErrNotConnected
-	var unknown controller.ErrUnknownHost
+	var away host.ErrNotConnected
+	var unknown host.ErrUnknown
 	switch {
 	case errors.As(err, &away):
 		return http.StatusServiceUnavailable

@@ -7,7 +7,7 @@ import (
 	"net/http"
 	"testing"
 
-	"sluice/controller"
+	"sluice/controller/host"
 	"sluice/store"
 )
 
@@ -32,8 +32,8 @@ func TestStatusOfErrors(t *testing.T) {
 		{store.ErrNotRealized, http.StatusServiceUnavailable},
 		{store.ErrLeaseLost, http.StatusServiceUnavailable},
 		{context.DeadlineExceeded, http.StatusServiceUnavailable},
-		{controller.ErrNotConnected{Host: "h1"}, http.StatusServiceUnavailable},
-		{controller.ErrUnknownHost{Host: "h1"}, http.StatusNotFound},
+		{host.ErrNotConnected{Host: "h1"}, http.StatusServiceUnavailable},
+		{host.ErrUnknown{Host: "h1"}, http.StatusNotFound},
 		{errors.New("nobody thought of this"), http.StatusInternalServerError},
 	}
 	for _, test := range tests {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"sluice/controller"
 	"sluice/store"
 )
 
@@ -62,8 +61,11 @@ func (s *server) others() map[string]bool {
 
 // standing is how every host stands: at first hand where this controller programs it, as
 // reported where another one does.
-func (s *server) standing(r reports) []controller.HostStatus {
-	list := s.Controller.Hosts()
+func (s *server) standing(r reports) []HostStatus {
+	list := make([]HostStatus, 0)
+	for _, status := range s.Controller.Hosts() {
+		list = append(list, HostStatus(status))
+	}
 	for i := range list {
 		h := &list[i]
 		other := r.controllers[h.Master]

@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"sluice/controller"
 	"sluice/controller/api"
 	"sluice/store"
 )
@@ -65,7 +64,7 @@ func TestOtherControllers(t *testing.T) {
 	c.report(t, store.StatusControllerKey("c2"), &store.StatusController{
 		Floor: 5, Unknown: []store.DatapathID{0xabc}, Problems: store.Problems{{Object: "tenants/bob", Text: "no gateway host"}},
 	})
-	check := func(want controller.HostStatus) {
+	check := func(want api.HostStatus) {
 		t.Helper()
 		await(t, func() error {
 			st, err := c.Status(ctx)
@@ -81,7 +80,7 @@ func TestOtherControllers(t *testing.T) {
 			return nil
 		})
 	}
-	check(controller.HostStatus{State: store.HostRealized, Realized: 5})
+	check(api.HostStatus{State: store.HostRealized, Realized: 5})
 	c.report(t, store.StatusHostKey("h1"), &store.StatusHost{State: store.HostMissing, Realized: 4, Missing: []string{"ports/h1/alice/default/a1"}})
-	check(controller.HostStatus{State: store.HostMissing, Realized: 4, Missing: []string{"ports/h1/alice/default/a1"}})
+	check(api.HostStatus{State: store.HostMissing, Realized: 4, Missing: []string{"ports/h1/alice/default/a1"}})
 }

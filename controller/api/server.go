@@ -11,16 +11,42 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"sluice/controller"
+	"sluice/controller/host"
+	"sluice/datapath/openflow"
 	"sluice/store"
 	"sluice/store/etcd"
 )
 
+// Controller is what the API shows of a controller.
+type Controller interface {
+	Name() string
+	Ready() <-chan struct{}
+	View(f func(*store.State))
+	Await(ctx context.Context, rev store.Revision) error
+	Hosts() []host.Status
+	Unknown() []store.DatapathID
+	Problems() []store.Problem
+	Installed(ctx context.Context, host string) ([]openflow.FlowStats, error)
+	Desired(host string) ([]openflow.Flow, []store.Problem, error)
+}
+
+// Store is what the API reads of etcd itself, and how it writes.
+type Store interface {
+	Get(ctx context.Context, key store.Key) (store.Object, store.Revision, error)
+	List(ctx context.Context, kind store.Kind, prefix ...string) ([]store.Event, store.Revision, error)
+	Problems() []store.Problem
+	CreateTenant(ctx context.Context, s etcd.TenantSpec) (store.Revision, error)
+	DeleteTenant(ctx context.Context, name string) (store.Revision, error)
+	CreateNetwork(ctx context.Context, s etcd.NetworkSpec) (store.Revision, error)
+	DeleteNetwork(ctx context.Context, n store.NetworkName) (store.Revision, error)
+	DeleteHost(ctx context.Context, name string) (store.Revision, error)
+}
+
 // Options are what the API serves from.
 type Options struct {
 	Version    string
-	Controller *controller.Controller
-	Store      *etcd.Client
+	Controller Controller
+	Store      Store
 	Registry   prometheus.Gatherer
 	Log        *slog.Logger
 }
@@ -94,12 +120,6 @@ func (s *server) ready(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write([]byte(`{"title":"Service Unavailable","status":503,"detail":"the state is not loaded yet: etcd has not answered"}` + "\n"))
 }
 
-// revision is that of the state that reads are answered from; 0: none was loaded.
-func (s *server) revision() (rev store.Revision) {
-	s.Controller.View(func(state *store.State) { rev = state.Revision() })
-	return rev
-}
-
 // writeTime bounds how long a write waits for an etcd that is away.
 const writeTime = 10 * time.Second
 
@@ -128,17 +148,9 @@ func (s *server) remove(ctx context.Context, f func(context.Context) (store.Revi
 const settleTime = 2 * time.Second
 
 // settle returns when the state holds revision rev, so that who reads after writing finds
-// what they wrote.
+// what they wrote, or after settleTime.
 func (s *server) settle(ctx context.Context, rev store.Revision) {
 	ctx, cancel := context.WithTimeout(ctx, settleTime)
 	defer cancel()
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
-	for s.revision() < rev {
-		select {
-		case <-ctx.Done():
-			return
-		case <-tick.C:
-		}
-	}
+	_ = s.Controller.Await(ctx, rev) // where it is not seen yet, who reads is told so
 }

@@ -8,7 +8,6 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
-	"sluice/controller"
 	"sluice/store"
 )
 
@@ -24,7 +23,7 @@ func (s *server) showStatus(ctx context.Context, _ *struct{}) (*body[Status], er
 func (s *server) clusterStatus(ctx context.Context) Status {
 	reports, err := s.reports(ctx)
 	st := Status{
-		HostStates: map[string]int{}, Hosts: append([]controller.HostStatus{}, s.standing(reports)...),
+		HostStates: map[string]int{}, Hosts: append([]HostStatus{}, s.standing(reports)...),
 		Controllers: []ControllerStatus{}, Unknown: s.unknown(reports), Problems: s.problems(reports),
 	}
 	if err != nil {

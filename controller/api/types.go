@@ -4,7 +4,7 @@ import (
 	"net/netip"
 	"time"
 
-	"sluice/controller"
+	"sluice/controller/host"
 	"sluice/store"
 )
 
@@ -86,17 +86,20 @@ type Flow struct {
 	tenant uint32 // the number in its cookie; 0: none
 }
 
+// HostStatus is how one host stands.
+type HostStatus host.Status
+
 // Status is the whole cluster at a glance.
 type Status struct {
-	Revision    store.Revision          `json:"revision"`
-	Tenants     int                     `json:"tenants"`
-	Networks    int                     `json:"networks"`
-	Ports       int                     `json:"ports"`
-	HostStates  map[string]int          `json:"hostStates"` // how many hosts are in each state
-	Hosts       []controller.HostStatus `json:"hosts"`
-	Controllers []ControllerStatus      `json:"controllers"`
-	Unknown     []store.DatapathID      `json:"unknown"` // switches that dialled in and belong to no host
-	Problems    store.Problems          `json:"problems"`
+	Revision    store.Revision     `json:"revision"`
+	Tenants     int                `json:"tenants"`
+	Networks    int                `json:"networks"`
+	Ports       int                `json:"ports"`
+	HostStates  map[string]int     `json:"hostStates"` // how many hosts are in each state
+	Hosts       []HostStatus       `json:"hosts"`
+	Controllers []ControllerStatus `json:"controllers"`
+	Unknown     []store.DatapathID `json:"unknown"` // switches that dialled in and belong to no host
+	Problems    store.Problems     `json:"problems"`
 }
 
 // ControllerStatus is one live controller.

@@ -1,0 +1,104 @@
+package account
+
+import (
+	"testing"
+
+	"sluice/datapath/openflow"
+	"sluice/flows"
+	"sluice/store"
+)
+
+// accountingFlow is a real counting flow: the first that a present tenant compiles to.
+func accountingFlow(t *testing.T) (openflow.Flow, flows.Class) {
+	t.Helper()
+	s := store.NewState()
+	network := store.NetworkName{Tenant: "alice", Network: "default"}
+	s.Apply(store.Batch{Revision: 10, Events: []store.Event{
+		{Key: store.HostKey("h1"), Object: &store.Host{DatapathID: 1, Gateway: true}, Created: 7, Modified: 7},
+		{Key: store.TenantKey("alice"), Object: &store.Tenant{Number: 2}, Created: 8, Modified: 8},
+		{Key: store.NetworkKey(network.Tenant, network.Network), Object: &store.Network{Number: 5, Segmentation: store.SegmentationTunnel, Segment: 5}, Created: 9, Modified: 9},
+		{Key: store.PortKey("h1", network.Tenant, network.Network, "a1"), Object: &store.Port{Number: 7, MAC: store.MAC{2, 0, 0, 0, 0, 1}, Interface: "sl-a1"}, Created: 10, Modified: 10},
+	}})
+	var found *openflow.Flow
+	desired, _ := flows.Desired(s, flows.Switch{Host: "h1", OFPort: map[string]uint32{"sl-a1": 1}})
+	for i := range desired {
+		if class, ok := flows.Account(&desired[i]); ok && class.Scope != "" && found == nil {
+			found = &desired[i]
+		}
+	}
+	if found == nil {
+		t.Fatal("no accounting flow was compiled")
+	}
+	class, _ := flows.Account(found)
+	return *found, class
+}
+
+// Sums never go back and lose nothing, whatever becomes of the flow that counts.
+func TestAccountsSurviveTheirFlows(t *testing.T) {
+	flow, class := accountingFlow(t)
+	a := NewLedger()
+	a.Load(&store.StatusCounters{})
+	stats := func(packets uint64) *openflow.FlowStats {
+		return &openflow.FlowStats{Flow: flow, Packets: packets, Bytes: 100 * packets}
+	}
+	steps := []struct {
+		what string
+		do   func()
+		want uint64
+	}{
+		{"read", func() { a.Read(stats(10)) }, 10},
+		{"read again, unchanged", func() { a.Read(stats(10)) }, 10},
+		{"grown", func() { a.Read(stats(25)) }, 25},
+		{"removed, having counted more", func() { a.Removed(stats(30)) }, 30},
+		{"installed anew", func() { a.Read(stats(2)) }, 32},
+		{"replaced: what the former counted may yet be told", func() { a.Read(stats(1)) }, 32},
+		{"it was not told: the new one counts from zero", func() { a.Read(stats(1)) }, 33},
+		{"replaced again", func() { a.Read(stats(0)) }, 33},
+		{"and told, late, what the former counted in the end", func() { a.Removed(stats(2)) }, 34},
+		{"the new one counts from zero", func() { a.Read(stats(0)) }, 34},
+		{"and on", func() { a.Read(stats(1)) }, 35},
+		{"claimed again, nobody having counted meanwhile", func() { reload(a); a.Removed(stats(2)); a.Load(a.saved); a.Read(stats(0)) }, 36},
+		{"read", func() { a.Read(stats(1)) }, 37},
+		{"saved and loaded by the next controller", func() { a = reload(a) }, 37},
+		{"replaced by one that counts fast", func() { a.Read(stats(0)) }, 37},
+		{"it has counted more than the former when it is read again", func() { a.Read(stats(50)) }, 87},
+		{"saved and loaded again", func() { a = reload(a) }, 87},
+		{"replaced without a word", func() { a.Read(stats(0)); a.Read(stats(1)) }, 88},
+		{"which reads the same flow", func() { a.Read(stats(4)) }, 91},
+		{"saved, then reset while nobody looked", func() { a = reload(a); a.Read(stats(0)); a.Read(stats(0)) }, 91},
+	}
+	for _, step := range steps {
+		step.do()
+		totals := map[flows.Class]Sum{}
+		a.AddTo(totals)
+		if got := totals[class]; got != (Sum{step.want, 100 * step.want}) {
+			t.Errorf("%s: %+v, want %d packets", step.what, got, step.want)
+		}
+	}
+}
+
+func reload(a *Ledger) *Ledger {
+	a.dirty = true
+	saved := a.save(func(uint32) bool { return true })
+	b := NewLedger()
+	b.Load(saved)
+	return b
+}
+
+func TestSavedOnlyWhenMovedAndWhileTheTenantExists(t *testing.T) {
+	flow, _ := accountingFlow(t)
+	a := NewLedger()
+	a.Load(&store.StatusCounters{})
+	a.Read(&openflow.FlowStats{Flow: flow, Packets: 1, Bytes: 60})
+	exists := func(uint32) bool { return true }
+	if saved := a.save(exists); saved == nil || len(saved.Counters) != 1 {
+		t.Fatalf("moved counters were not saved: %+v", saved)
+	}
+	if saved := a.save(exists); saved != nil {
+		t.Errorf("saved again though nothing moved: %+v", saved)
+	}
+	a.Read(&openflow.FlowStats{Flow: flow, Packets: 2, Bytes: 120})
+	if saved := a.save(func(uint32) bool { return false }); len(saved.Counters) != 0 {
+		t.Errorf("a tenant that is gone was saved: %+v", saved)
+	}
+}

@@ -1,0 +1,130 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"sluice/store"
+)
+
+func at(rev store.Revision, events ...store.Event) store.Batch {
+	return store.Batch{Revision: rev, Events: events}
+}
+
+func apply(t *testing.T, p *Picture, batches ...store.Batch) {
+	t.Helper()
+	for _, b := range batches {
+		if err := p.Apply(b); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// Floors of revisions that etcd has taken back would vouch for others of the same number.
+func TestEtcdGoesBack(t *testing.T) {
+	p := New()
+	apply(t, p, at(10), at(10), at(12))
+	if err := p.Apply(at(11)); err == nil || !strings.Contains(err.Error(), "from revision 12 to 11") {
+		t.Errorf("got %v", err)
+	}
+	if p.Revision() != 12 {
+		t.Errorf("a batch that was refused moved the picture to revision %d", p.Revision())
+	}
+}
+
+func TestObserversSeeEachBatchInTheirOrder(t *testing.T) {
+	var told []string
+	var updates []Update
+	p := New()
+	p.Observe(
+		func(u Update) { told, updates = append(told, "first"), append(updates, u) },
+		func(Update) { told = append(told, "second") })
+	tenant := store.Event{Key: store.TenantKey("alice"), Object: &store.Tenant{Number: 1}, Created: 4, Modified: 4}
+	apply(t, p, at(4, tenant), at(9))
+	if want := []string{"first", "second", "first", "second"}; !slices.Equal(told, want) {
+		t.Errorf("told %v, want %v", told, want)
+	}
+	first, second := updates[0], updates[1]
+	if len(first.Changes) != 1 || first.From != 1 || first.Batch.Revision != 4 || first.State.Tenant("alice") == nil {
+		t.Errorf("the first update is %+v", first)
+	}
+	if len(second.Changes) != 0 || second.From != 5 {
+		t.Errorf("the second update is %+v", second)
+	}
+}
+
+func TestLoadedWithTheFirstBatch(t *testing.T) {
+	p := New()
+	select {
+	case <-p.Loaded():
+		t.Fatal("an empty picture is loaded")
+	default:
+	}
+	apply(t, p, at(0), at(1)) // the list of an empty store
+	<-p.Loaded()
+}
+
+func TestAwait(t *testing.T) {
+	p := New()
+	apply(t, p, at(5))
+	if err := p.Await(t.Context(), 5); err != nil {
+		t.Errorf("a revision that is there: %v", err)
+	}
+	results := make(chan store.Revision)
+	for _, rev := range []store.Revision{9, 7, 8, 7} {
+		go func() {
+			if err := p.Await(t.Context(), rev); err != nil {
+				t.Error(err)
+			}
+			results <- rev
+		}()
+	}
+	waiting := func(n int) {
+		t.Helper()
+		for {
+			p.mu.RLock()
+			got := len(p.waiters)
+			p.mu.RUnlock()
+			if got == n {
+				return
+			}
+		}
+	}
+	waiting(4)
+	apply(t, p, at(6))
+	waiting(4)
+	apply(t, p, at(8))
+	got := []store.Revision{<-results, <-results, <-results}
+	if slices.Sort(got); !slices.Equal(got, []store.Revision{7, 7, 8}) {
+		t.Errorf("at revision 8 those went on who waited for %v", got)
+	}
+	waiting(1)
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	err := p.Await(ended, 20)
+	if !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "at revision 8, not yet at 20") {
+		t.Errorf("who gave up is told %v", err)
+	}
+	waiting(1)
+	apply(t, p, at(9))
+	<-results
+}
+
+func TestMasters(t *testing.T) {
+	p := New()
+	apply(t, p, at(3, store.Event{Key: store.MasterKey("h1"), Object: &store.Master{Controller: "c1"}, Created: 2, Modified: 3}))
+	p.View(func(s *store.State) {
+		if !IsMaster(s, "c1", "h1") || IsMaster(s, "c2", "h1") || IsMaster(s, "c1", "h2") {
+			t.Error("IsMaster is wrong")
+		}
+		if IsAnothers(s, "c1", "h1") || !IsAnothers(s, "c2", "h1") || IsAnothers(s, "c1", "h2") {
+			t.Error("IsAnothers is wrong")
+		}
+		if ClaimedAt(s, "h1") != 3 || ClaimedAt(s, "h2") != 0 {
+			t.Error("ClaimedAt is wrong")
+		}
+	})
+}

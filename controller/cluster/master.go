@@ -1,0 +1,24 @@
+package cluster
+
+import "sluice/store"
+
+// IsMaster reports whether a controller programs a host.
+func IsMaster(s *store.State, controller, host string) bool {
+	m := s.Master(host)
+	return m != nil && m.Value.Controller == controller
+}
+
+// IsAnothers reports whether another controller than the named one programs a host: what the
+// named one knows of that host's switch is of before.
+func IsAnothers(s *store.State, controller, host string) bool {
+	m := s.Master(host)
+	return m != nil && m.Value.Controller != controller
+}
+
+// ClaimedAt is the mod revision of a host's claim; 0: nobody programs it.
+func ClaimedAt(s *store.State, host string) store.Revision {
+	if m := s.Master(host); m != nil {
+		return m.Modified
+	}
+	return 0
+}

@@ -1,0 +1,370 @@
+package host
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"sluice/datapath/openflow"
+	"sluice/flows"
+	"sluice/store"
+)
+
+// whole is a host whose switch is connected and was programmed whole at a revision.
+func whole(rev store.Revision, missing ...Absence) *Host {
+	h := New("h1")
+	h.Connect()
+	h.MarkAll(rev)
+	h.Take()
+	h.Confirm(Outcome{Revision: rev, Missing: missing, Troubles: map[flows.Slice]Trouble{}, Tables: map[uint8]int{}})
+	return h
+}
+
+// confirm marks, takes and confirms one slice at a revision.
+func (h *Host) confirm(rev store.Revision, missing ...Absence) {
+	h.Mark(1, rev)
+	h.Take()
+	h.Confirm(Outcome{Revision: rev, Slices: []flows.Slice{1}, Missing: missing})
+}
+
+// A host vouches for what it was never asked to change, and for nothing that is marked.
+func TestHostAt(t *testing.T) {
+	h := New("h1")
+	slice := func(sl flows.Slice, rev store.Revision) { h.Mark(sl, rev) }
+	confirm := func(rev store.Revision) { h.Confirm(Outcome{Revision: rev, Slices: []flows.Slice{}}) }
+	expect := func(step string, now, want store.Revision, lagging bool) {
+		t.Helper()
+		got, since := h.at(now)
+		if got != want || !since.IsZero() != lagging {
+			t.Errorf("%s: at(%d) = %d, lagging %v; want %d, %v", step, now, got, !since.IsZero(), want, lagging)
+		}
+	}
+	expect("before the first resync", 10, 0, false)
+	h.MarkAll(10)
+	h.Take()
+	expect("during the first resync", 10, 0, false)
+	confirm(10)
+	expect("after it", 10, 10, false)
+	expect("untouched by later revisions", 15, 15, false)
+
+	slice(1, 16)
+	expect("marked", 20, 15, true)
+	h.Take()
+	slice(2, 18)
+	expect("taken, and marked again", 20, 15, true)
+	confirm(17)
+	expect("first part confirmed", 20, 17, true)
+	h.Take()
+	h.PutBack()
+	expect("could not be confirmed", 20, 17, true)
+	h.Take()
+	confirm(20)
+	expect("all confirmed", 21, 21, false)
+	h.Disconnect()
+	expect("its session is over", 25, 20, false)
+}
+
+// What a session confirmed of slices alone does not make the switch whole.
+func TestWholeAfterAResyncOnly(t *testing.T) {
+	h := New("h1")
+	h.Connect()
+	h.confirm(5)
+	if _, exception := h.Standing(5); exception == nil || exception.State != store.HostBehind {
+		t.Errorf("a slice was confirmed: %+v", exception)
+	}
+	if rev, exception := whole(5).Standing(7); rev != 7 || exception != nil {
+		t.Errorf("all was confirmed: at %d, %+v", rev, exception)
+	}
+}
+
+// A new port whose interface is late holds the floor below its own revision; one that was
+// there before, or is missing for longer, makes the host an exception at once.
+func TestHostWithMissingPorts(t *testing.T) {
+	h := whole(5, Absence{Key: store.PortKey("h1", "alice", "default", "old"), Created: 4})
+	if at, exception := h.Standing(6); at != 6 || exception == nil || exception.State != store.HostMissing || len(exception.Missing) != 1 {
+		t.Errorf("an old port is missing: at %d, exception %+v", at, exception)
+	}
+	h.confirm(7)
+	if at, exception := h.Standing(8); at != 8 || exception != nil {
+		t.Errorf("nothing is missing: at %d, exception %+v", at, exception)
+	}
+	late := Absence{Key: store.PortKey("h1", "alice", "default", "new"), Created: 9}
+	h.confirm(9, late)
+	h.confirm(10, late)
+	if at, exception := h.Standing(12); at != 8 || exception != nil {
+		t.Errorf("a new port is late: at %d, exception %+v; want 8 and none", at, exception)
+	}
+	h.missing[0].since = h.missing[0].since.Add(-2 * Patience)
+	h.confirm(11, late)
+	if at, exception := h.Standing(12); at != 12 || exception == nil || !slices.Equal(exception.Missing, []string{"ports/h1/alice/default/new"}) {
+		t.Errorf("it is missing for long: at %d, exception %+v", at, exception)
+	}
+	again := Absence{Key: late.Key, Created: 13}
+	h.confirm(13, again)
+	if at, exception := h.Standing(14); at != 12 || exception != nil {
+		t.Errorf("a port of the same name was made anew: at %d, exception %+v", at, exception)
+	}
+	if claim := h.Disclaim(); len(claim.Missing) != 1 || claim.State != store.HostBehind || claim.Realized != 13 {
+		t.Errorf("a new claim tells %+v", claim)
+	}
+	if _, exception := h.Standing(14); exception == nil || exception.State != store.HostBehind {
+		t.Errorf("a host that was claimed anew is vouched for: %+v", exception)
+	}
+}
+
+// A host that lags becomes an exception when its patience is over, and at once when its switch goes.
+func TestStandingOfAHostThatLags(t *testing.T) {
+	h := whole(5)
+	h.Mark(1, 6)
+	if at, exception := h.Standing(6); at != 5 || exception != nil {
+		t.Errorf("it was marked just now: at %d, %+v", at, exception)
+	}
+	h.marks.since = h.marks.since.Add(-2 * Patience)
+	if at, exception := h.Standing(6); at != 5 || exception == nil || exception.State != store.HostBehind || exception.Realized != 5 {
+		t.Errorf("it lags: at %d, %+v", at, exception)
+	}
+	h.Take()
+	if _, exception := h.Standing(6); exception == nil {
+		t.Error("what is under way does not lag")
+	}
+	h.Mark(1, 7)
+	h.PutBack()
+	if _, exception := h.Standing(7); exception == nil {
+		t.Error("what was put back does not lag from its first mark on")
+	}
+	h.Disconnect()
+	if at, exception := h.Standing(7); at != 5 || exception == nil || exception.State != store.HostDown {
+		t.Errorf("its switch is gone: at %d, %+v", at, exception)
+	}
+}
+
+func TestMarksPastTheBoundBecomeOneResync(t *testing.T) {
+	h := New("h1")
+	for n := range maxMarks {
+		h.Mark(flows.Slice(n), 5)
+	}
+	if h.Extent() != Many {
+		t.Errorf("%d marks are of extent %d", maxMarks, h.Extent())
+	}
+	h.Mark(flows.Slice(maxMarks), 6)
+	if h.Extent() != All {
+		t.Errorf("%d marks are of extent %d", maxMarks+1, h.Extent())
+	}
+	h.Mark(1, 7)
+	if taken := h.Take(); !taken.All || taken.Slices != nil || taken.from != 5 {
+		t.Errorf("%d marks became %d slices from revision %d", maxMarks+2, len(taken.Slices), taken.from)
+	}
+}
+
+func TestExtent(t *testing.T) {
+	h := New("h1")
+	for n := range manyMarks {
+		h.Mark(flows.Slice(n), 5)
+	}
+	if h.Extent() != Few {
+		t.Errorf("%d marks are of extent %d", manyMarks, h.Extent())
+	}
+	h.Mark(manyMarks, 5)
+	if h.Extent() != Many {
+		t.Errorf("%d marks are of extent %d", manyMarks+1, h.Extent())
+	}
+}
+
+func TestPutBackKeepsWhatWasMarkedMeanwhile(t *testing.T) {
+	for _, c := range []struct {
+		name          string
+		before, after func(*Host)
+		all           bool
+		slices        int
+	}{
+		{"slices", func(h *Host) { h.Mark(1, 5) }, func(h *Host) { h.Mark(2, 6) }, false, 2},
+		{"nothing meanwhile", func(h *Host) { h.Mark(1, 5) }, func(*Host) {}, false, 1},
+		{"all, then a slice", func(h *Host) { h.MarkAll(5) }, func(h *Host) { h.Mark(2, 6) }, true, 0},
+		{"a slice, then all", func(h *Host) { h.Mark(1, 5) }, func(h *Host) { h.MarkAll(6) }, true, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			h := New("h1")
+			c.before(h)
+			since := h.Take().since
+			if h.Idle() {
+				t.Error("what is under way counts as idle")
+			}
+			c.after(h)
+			h.PutBack()
+			taken := h.Take()
+			if taken.All != c.all || len(taken.Slices) != c.slices || taken.from != 5 || !taken.since.Equal(since) {
+				t.Errorf("got %+v, want all %v, %d slices, from revision 5 at %v", taken, c.all, c.slices, since)
+			}
+			h.Confirm(Outcome{Revision: 6, Slices: []flows.Slice{}})
+			h.PutBack()
+			if !h.Idle() {
+				t.Error("what was confirmed came back")
+			}
+		})
+	}
+}
+
+// A session is woken where it has something to do, and not where there is none.
+func TestWakeIfMarked(t *testing.T) {
+	woken := func(h *Host) bool {
+		h.WakeIfMarked()
+		select {
+		case <-h.Wake:
+			return true
+		default:
+			return false
+		}
+	}
+	h := New("h1")
+	h.Mark(1, 5)
+	if woken(h) {
+		t.Error("woken without a session")
+	}
+	h.Connect()
+	if !woken(h) {
+		t.Error("not woken though a slice is marked")
+	}
+	h.Take()
+	if woken(h) {
+		t.Error("woken though nothing is marked")
+	}
+}
+
+// trouble is one that has this text and keys.
+func trouble(text string, unserved ...store.Key) Trouble {
+	return Trouble{Problems: []store.Problem{{Object: "tenant alice", Text: text}}, Unserved: unserved}
+}
+
+// Of the slices that were programmed the troubles are replaced, all others stay.
+func TestTroublesFollowTheOutcome(t *testing.T) {
+	h := whole(5)
+	texts := func() (list []string) {
+		for _, p := range h.Problems() {
+			list = append(list, p.Text)
+		}
+		return list
+	}
+	expect := func(step string, want ...string) {
+		t.Helper()
+		if diff := cmp.Diff(want, texts()); diff != "" {
+			t.Errorf("%s: problems (-want +got):\n%s", step, diff)
+		}
+	}
+	outcome := func(sl []flows.Slice, troubles map[flows.Slice]Trouble) Outcome {
+		return Outcome{Revision: 6, Slices: sl, Troubles: troubles, Tables: map[uint8]int{1: 3}}
+	}
+	h.Confirm(outcome([]flows.Slice{1, 2}, map[flows.Slice]Trouble{1: trouble("one"), 2: trouble("two")}))
+	expect("two slices", "one", "two")
+	h.Confirm(outcome([]flows.Slice{2, 3}, map[flows.Slice]Trouble{3: trouble("three")}))
+	expect("one is well, another is not", "one", "three")
+	h.Grow(1, 4)
+	h.Grow(2, 1)
+	if h.Flows() != 5 {
+		t.Errorf("it holds %d flows, want 5", h.Flows())
+	}
+	h.Audited(outcome(nil, map[flows.Slice]Trouble{7: trouble("seven")}))
+	expect("all were compared", "seven")
+	if got := h.Tables(); len(got) != 1 || got[1] != 3 {
+		t.Errorf("flows by table are %v, want three in table 1", got)
+	}
+}
+
+// What is not programmed whole makes its host an exception, and each object is told once.
+func TestUnservedObjectsAreTold(t *testing.T) {
+	h := whole(5)
+	h.Audited(Outcome{Troubles: map[flows.Slice]Trouble{1: trouble("for people only")}})
+	if _, exception := h.Standing(5); exception != nil {
+		t.Errorf("a problem that keeps nothing from being programmed makes it an exception: %+v", exception)
+	}
+	bob, alice := store.TenantKey("bob"), store.TenantKey("alice")
+	h.Audited(Outcome{Troubles: map[flows.Slice]Trouble{2: trouble("second", bob, alice), 1: trouble("first", bob)}})
+	_, exception := h.Standing(5)
+	want := store.Problems{{Object: "tenants/alice", Text: "second"}, {Object: "tenants/bob", Text: "first"}}
+	if exception == nil || exception.State != store.HostRefused || !slices.Equal(exception.Problems, want) {
+		t.Errorf("the exception is %+v, want problems %v", exception, want)
+	}
+	h.Audited(Outcome{Troubles: map[flows.Slice]Trouble{2: {Refused: []openflow.Flow{{}}}}})
+	if _, exception := h.Standing(5); exception == nil || exception.State != store.HostRefused {
+		t.Errorf("a flow was refused: %+v", exception)
+	}
+}
+
+// What the switch refused explains that it lacks just that, whatever was to be done with it.
+func TestRefusedIsNoDrift(t *testing.T) {
+	flow := func(slice, register uint64) openflow.Flow {
+		return openflow.Flow{Cookie: slice, Match: openflow.NewMatch(openflow.Is(openflow.FieldReg0, register))}
+	}
+	h := New("h1")
+	first := trouble("refused")
+	first.Refused = []openflow.Flow{flow(1, 1), flow(1, 2)}
+	h.Audited(Outcome{Troubles: map[flows.Slice]Trouble{1: first, 2: trouble("unserved", store.HostKey("h1"))}})
+	list := []openflow.Flow{flow(1, 1), flow(1, 3), flow(2, 1)}
+	mods := h.Unexplained(flows.Mods{Add: list, Replace: list, Modify: list, Delete: list})
+	for what, got := range map[string][]openflow.Flow{"add": mods.Add, "replace": mods.Replace, "modify": mods.Modify, "delete": mods.Delete} {
+		if !slices.EqualFunc(got, list[1:], func(f, g openflow.Flow) bool { return f.Equal(&g) }) {
+			t.Errorf("to %s would be drift: %v", what, got)
+		}
+	}
+	if first := flow(1, 1); !list[0].Equal(&first) {
+		t.Error("the caller's list was changed")
+	}
+}
+
+func TestDriftAddsUp(t *testing.T) {
+	h := New("h1")
+	one := []openflow.Flow{{}}
+	before := time.Now().Add(-time.Second)
+	h.Drifted(flows.Mods{Add: one, Replace: one, Modify: one, Delete: one})
+	h.Drifted(flows.Mods{Delete: one})
+	got := h.drift
+	if got.Last.Before(before) {
+		t.Errorf("the last drift was at %v", got.Last)
+	}
+	if got.Last = (time.Time{}); got != (Drift{Missing: 1, Extra: 2, Changed: 2}) {
+		t.Errorf("drift is %+v", got)
+	}
+}
+
+func TestPortsAsToldByTheSwitch(t *testing.T) {
+	h := New("h1")
+	changed := func(ports map[string]uint32) []string {
+		list := h.SetPorts(ports)
+		slices.Sort(list)
+		return list
+	}
+	if got := changed(map[string]uint32{"a": 1, "b": 2, "c": 3}); !slices.Equal(got, []string{"a", "b", "c"}) {
+		t.Errorf("at first %v changed", got)
+	}
+	if got := changed(map[string]uint32{"a": 1, "b": 7, "d": 4}); !slices.Equal(got, []string{"b", "c", "d"}) {
+		t.Errorf("then %v changed", got)
+	}
+	for _, step := range []struct {
+		what string
+		got  bool
+		want bool
+	}{
+		{"a has the number that it had", h.PortIs("a", 1), false},
+		{"a has another", h.PortIs("a", 8), true},
+		{"e is new", h.PortIs("e", 5), true},
+		{"a lost a number that it has no more", h.PortGone("a", 1), false},
+		{"a is gone", h.PortGone("a", 8), true},
+		{"a is gone again", h.PortGone("a", 8), false},
+	} {
+		if step.got != step.want {
+			t.Errorf("%s: news %v", step.what, step.got)
+		}
+	}
+	sw := h.Switch(store.NewState())
+	if diff := cmp.Diff(map[string]uint32{"b": 7, "d": 4, "e": 5}, sw.OFPort); diff != "" || sw.Host != "h1" {
+		t.Errorf("host %s, ports (-want +got):\n%s", sw.Host, diff)
+	}
+	sw.OFPort["b"] = 99
+	if h.Switch(store.NewState()).OFPort["b"] != 7 {
+		t.Error("who asked changed the host's own ports")
+	}
+	if fresh := New("h2"); !fresh.PortIs("x", 1) {
+		t.Error("the first port of all is no news")
+	}
+}

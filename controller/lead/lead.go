@@ -1,0 +1,187 @@
+// Package lead is what only one controller of a cluster may do: choose gateway hosts, and remove
+// from etcd what nobody needs any more.
+//
+// In the loop it stands beside the programming: it observes the picture, and what it writes comes
+// back through the watch like anybody's change.
+//
+// Its controller learns of its fall later than etcd, so every write must be guarded by what it
+// presumes; and it must never move a gateway that fits, nor touch what a live host owns.
+package lead
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"sluice/controller/cluster"
+	"sluice/controller/signal"
+	"sluice/store"
+	"sluice/store/etcd"
+)
+
+// Store is what the leader needs of etcd.
+type Store interface {
+	Elect(ctx context.Context, name, id string) <-chan bool
+	PutIf(ctx context.Context, key store.Key, o store.Object, modified store.Revision, lease clientv3.LeaseID) (store.Revision, error)
+	List(ctx context.Context, kind store.Kind, prefix ...string) ([]store.Event, store.Revision, error)
+	Tombstones(ctx context.Context, limit int) (list []etcd.Tombstone, more bool, err error)
+	ReleaseTombstones(ctx context.Context, list []etcd.Tombstone) (released int, err error)
+	ClearHost(ctx context.Context, name string, at store.Revision) (store.Revision, error)
+}
+
+// Options are what leading stands on. All are required.
+type Options struct {
+	Controller string // its name
+	Picture    *cluster.Picture
+	Store      Store
+	Log        *slog.Logger
+	Changed    func() // called when Problems may be others
+}
+
+// Leader stands for election and does the leader's work while it leads.
+type Leader struct {
+	Options
+	placing signal.Broadcast // a tenant may lack its gateway
+	deleted signal.Flag      // something was deleted
+
+	mu         sync.Mutex
+	doubts     doubts                   // tenants whose gateway is to be looked at
+	unplaced   map[string]store.Problem // by tenant: no gateway host fits
+	tombstones tombstones               // of what is gone, while this controller leads
+}
+
+// New makes a leader that Run runs.
+func New(o Options) *Leader {
+	l := &Leader{Options: o, deleted: signal.NewFlag(), unplaced: map[string]store.Problem{}}
+	l.doubts.noteAll()
+	return l
+}
+
+// Observe notes the tenants that a batch casts doubt on, and what it deleted. It is an observer
+// of the picture.
+func (l *Leader) Observe(u cluster.Update) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.tombstones.note(u.Changes, u.Batch.Revision)
+	if slices.ContainsFunc(u.Changes, func(c store.Change) bool { return c.After == nil }) {
+		l.deleted.Set()
+	}
+	placing := false
+	for _, change := range u.Changes {
+		placing = l.doubts.change(change) || placing
+	}
+	if placing {
+		l.placing.Send()
+	}
+}
+
+// Problems are those of the tenants for which no gateway host fits.
+func (l *Leader) Problems() store.Problems {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Collect(maps.Values(l.unplaced))
+}
+
+// Run leads whenever this controller is elected, until ctx ends.
+func (l *Leader) Run(ctx context.Context) error {
+	select {
+	case <-l.Picture.Loaded():
+	case <-ctx.Done():
+		return nil
+	}
+	leads := false
+	elected := l.Store.Elect(ctx, "leader", l.Controller)
+	tidy := time.NewTicker(tidyInterval)
+	defer tidy.Stop()
+	var soon <-chan time.Time
+	for {
+		changed := l.placing.Wait()
+		if leads {
+			l.placeGateways(ctx)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case now, open := <-elected:
+			if !open {
+				return nil
+			}
+			leads = now
+			l.begin(leads)
+		case <-changed:
+		case <-l.deleted:
+			soon = time.After(tidyDelay)
+			continue
+		case <-soon:
+			soon = nil
+			l.tidy(ctx)
+		case <-tidy.C:
+			l.tidy(ctx)
+		}
+	}
+}
+
+// begin forgets what an earlier term knew: while another led, nobody here looked.
+func (l *Leader) begin(leads bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.doubts.noteAll()
+	l.tombstones = newTombstones(leads)
+	l.Log.Info("leadership", "leading", leads)
+}
+
+// placeGateways writes the gateways that are missing. A conflict means that somebody was
+// faster: the next change shows what they wrote.
+func (l *Leader) placeGateways(ctx context.Context) {
+	placements := l.choose()
+	l.Changed()
+	for i, p := range placements {
+		gateway := p.gateway
+		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+		_, err := l.Store.PutIf(ctx, store.GatewayKey(p.tenant), &gateway, p.modified, 0)
+		cancel()
+		if errors.Is(err, store.ErrConflict) || errors.Is(err, store.ErrNotFound) {
+			continue // somebody was faster, or the tenant is gone
+		}
+		if err != nil {
+			l.Log.Warn("cannot place a gateway, trying again", "tenant", p.tenant, "err", err)
+			l.doubt(placements[i:])
+			return
+		}
+		l.Log.Info("gateway placed", "tenant", p.tenant, "host", gateway.Active, "why", gateway.Why)
+	}
+}
+
+// choose chooses for the tenants in doubt, and keeps the problems of those that cannot be served.
+func (l *Leader) choose() (placements []placement) {
+	l.Picture.View(func(s *store.State) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		doubts := l.doubts.take()
+		var problems map[string]store.Problem
+		placements, problems = place(s, doubts)
+		if doubts.all {
+			clear(l.unplaced)
+		}
+		for tenant := range doubts.tenants {
+			delete(l.unplaced, tenant)
+		}
+		maps.Copy(l.unplaced, problems)
+	})
+	return placements
+}
+
+// doubt keeps placements that were not written for the next try.
+func (l *Leader) doubt(placements []placement) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, p := range placements {
+		l.doubts.note(p.tenant)
+	}
+}

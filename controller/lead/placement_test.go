@@ -1,0 +1,152 @@
+package lead
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"sluice/store"
+)
+
+// stateOf builds a state from lines: "host NAME gateway=BOOL weight=N live=BOOL",
+// "tenant NAME POLICY" and "gateway TENANT HOST".
+func stateOf(t *testing.T, lines ...string) *store.State {
+	t.Helper()
+	s := store.NewState()
+	b := store.Batch{}
+	put := func(k store.Key, o store.Object) {
+		b.Revision++
+		b.Events = append(b.Events, store.Event{Key: k, Object: o, Created: b.Revision, Modified: b.Revision})
+	}
+	for n, line := range lines {
+		f := strings.Fields(line)
+		switch f[0] {
+		case "host":
+			h := &store.Host{DatapathID: store.DatapathID(n + 1), Gateway: f[2] == "gateway=true"}
+			fmt.Sscanf(f[3], "weight=%d", &h.Weight)
+			put(store.HostKey(f[1]), h)
+			if f[4] == "live=true" {
+				put(store.LiveHostKey(f[1]), &store.LiveHost{})
+			}
+		case "tenant":
+			put(store.TenantKey(f[1]), &store.Tenant{Number: uint32(n + 1), Gateway: f[2]})
+		case "gateway":
+			put(store.GatewayKey(f[1]), &store.Gateway{Active: f[2], Epoch: 7})
+		default:
+			t.Fatalf("unknown line %q", line)
+		}
+	}
+	s.Apply(b)
+	return s
+}
+
+func TestPlace(t *testing.T) {
+	tests := []struct {
+		name     string
+		cluster  []string
+		want     []string // tenant host epoch
+		problems []string // object: a part of the text
+	}{
+		{
+			name:    "auto spreads by weight over live gateway hosts",
+			cluster: []string{"host h1 gateway=true weight=2 live=true", "host h2 gateway=true weight=1 live=true", "host h3 gateway=true weight=9 live=false", "host h4 gateway=false weight=9 live=true", "tenant a auto", "tenant b auto", "tenant c auto"},
+			want:    []string{"a h1 1", "b h1 1", "c h2 1"},
+		},
+		{
+			name:    "central tenants share one host",
+			cluster: []string{"host h1 gateway=true weight=1 live=true", "host h2 gateway=true weight=1 live=true", "tenant a central", "tenant b central", "tenant c central", "gateway a h2"},
+			want:    []string{"b h2 1", "c h2 1"},
+		},
+		{
+			name:     "a named host is obeyed, and one that cannot be is a problem",
+			cluster:  []string{"host h1 gateway=true weight=1 live=true", "host h2 gateway=false weight=1 live=true", "tenant a h1", "tenant b h2", "tenant c h9"},
+			want:     []string{"a h1 1"},
+			problems: []string{"tenants/b: gateway host h2 is not registered as one", "tenants/c: gateway host h9 is not registered as one"},
+		},
+		{
+			name:    "a gateway that fits stays, also while its host is away",
+			cluster: []string{"host h1 gateway=true weight=1 live=false", "host h2 gateway=true weight=1 live=true", "tenant a auto", "gateway a h1"},
+		},
+		{
+			name:    "a gateway host that is gone is replaced in a new epoch",
+			cluster: []string{"host h2 gateway=true weight=1 live=true", "tenant a auto", "gateway a h1"},
+			want:    []string{"a h2 8"},
+		},
+		{
+			name:     "no gateway host at all",
+			cluster:  []string{"host h1 gateway=false weight=1 live=true", "tenant a auto"},
+			problems: []string{"tenants/a: no gateway host is registered"},
+		},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			placements, unplaced := place(stateOf(t, tt.cluster...), doubts{all: true})
+			var got []string
+			for _, p := range placements {
+				got = append(got, fmt.Sprintf("%s %s %d", p.tenant, p.gateway.Active, p.gateway.Epoch))
+			}
+			if diff := cmp.Diff(tt.want, got); diff != "" {
+				t.Errorf("placements (-want +got):\n%s", diff)
+			}
+			var problems []store.Problem
+			for _, tenant := range slices.Sorted(maps.Keys(unplaced)) {
+				problems = append(problems, unplaced[tenant])
+			}
+			if len(problems) != len(tt.problems) {
+				t.Fatalf("problems %v, want %v", problems, tt.problems)
+			}
+			for i, p := range problems {
+				if !strings.HasPrefix(p.Object+": "+p.Text, tt.problems[i]) {
+					t.Errorf("problem %v, want %s", p, tt.problems[i])
+				}
+			}
+		})
+	}
+}
+
+// What a change of one tenant costs must not grow with the others: only those in doubt are
+// looked at.
+func TestPlaceLooksOnlyAtTenantsInDoubt(t *testing.T) {
+	s := stateOf(t, "host h1 gateway=true weight=1 live=true", "host h2 gateway=true weight=1 live=true",
+		"tenant a auto", "tenant b auto", "tenant c h9", "tenant d h1", "gateway a h1")
+	var d doubts
+	for _, tenant := range []string{"a", "d", "gone"} {
+		d.note(tenant)
+	}
+	var looked []string
+	for tenant := range d.of(s) {
+		looked = append(looked, tenant.Key.Tenant)
+	}
+	if diff := cmp.Diff([]string{"a", "d"}, looked); diff != "" {
+		t.Errorf("looked at (-want +got):\n%s", diff)
+	}
+	placements, problems := place(s, d)
+	if len(placements) != 1 || placements[0].tenant != "d" || len(problems) != 0 {
+		t.Errorf("placements %v, problems %v: want d's alone", placements, problems)
+	}
+	if d.take(); len(d.tenants) != 0 {
+		t.Errorf("doubts %v stay after they were taken", d)
+	}
+	d.noteAll()
+	d.note("a")
+	if !d.all || len(d.tenants) != 0 {
+		t.Errorf("doubts %v: one more tenant is no more than all", d)
+	}
+}
+
+// The load of a gateway host is kept as gateways come, move and go.
+func TestPlaceCountsTheGatewaysThatThereAre(t *testing.T) {
+	s := stateOf(t, "host h1 gateway=true weight=1 live=true", "host h2 gateway=true weight=1 live=true",
+		"tenant a auto", "tenant b auto", "gateway a h1", "gateway a h2", "gateway b h2", "tenant c auto")
+	if h1, h2 := s.ActiveVia("h1"), s.ActiveVia("h2"); h1 != 0 || h2 != 2 {
+		t.Errorf("tenants via h1, h2: %d, %d, want 0, 2", h1, h2)
+	}
+	s.Apply(store.Batch{Revision: 100, Events: []store.Event{{Key: store.GatewayKey("b")}}})
+	if got := s.ActiveVia("h2"); got != 1 {
+		t.Errorf("tenants via h2 after one went: %d, want 1", got)
+	}
+}

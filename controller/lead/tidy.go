@@ -1,0 +1,138 @@
+package lead
+
+import (
+	"context"
+	"time"
+
+	"sluice/store"
+)
+
+const (
+	// tidyInterval is how often the leader looks for tombstones that every host has passed
+	// and for keys of hosts that are gone.
+	tidyInterval = 30 * time.Second
+	// tidyDelay is how long after a deletion it looks besides: the hosts have passed it by then.
+	tidyDelay = time.Second
+)
+
+// tidy removes what nobody needs any more, if this controller leads. Each step is safe to
+// repeat.
+func (l *Leader) tidy(ctx context.Context) {
+	if !l.leads() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, tidyInterval)
+	defer cancel()
+	for _, step := range []func(context.Context) error{l.searchTombstones, l.releaseTombstones, l.clearHosts} {
+		if err := step(ctx); err != nil {
+			if ctx.Err() == nil {
+				l.Log.Warn("cannot tidy etcd up, trying again", "err", err)
+			}
+			return
+		}
+	}
+}
+
+func (l *Leader) leads() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.tombstones.known != nil
+}
+
+// searchTombstones reads those that this controller may not know of.
+func (l *Leader) searchTombstones(ctx context.Context) error {
+	l.mu.Lock()
+	lacks := l.tombstones.lacks()
+	l.mu.Unlock()
+	if lacks == 0 {
+		return nil
+	}
+	began := time.Now()
+	found, more, err := l.Store.Tombstones(ctx, lacks)
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !more {
+		l.tombstones.searched = began
+	}
+	l.tombstones.add(found)
+	return nil
+}
+
+// releaseTombstones makes the numbers usable again that no switch can hold flows of.
+func (l *Leader) releaseTombstones(ctx context.Context) error {
+	l.mu.Lock()
+	none := len(l.tombstones.known) == 0
+	l.mu.Unlock()
+	if none {
+		return nil
+	}
+	realized, err := l.realizedEverywhere(ctx)
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	passed := l.tombstones.passed(realized)
+	l.mu.Unlock()
+	if _, err := l.Store.ReleaseTombstones(ctx, passed); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.tombstones.forget(passed)
+	return nil
+}
+
+// realizedEverywhere is the revision that every registered host is past: the smallest
+// floor and exception. It is 0 while a host has no master.
+func (l *Leader) realizedEverywhere(ctx context.Context) (rev store.Revision, err error) {
+	floors, _, err := l.Store.List(ctx, store.KindStatusController)
+	if err != nil {
+		return 0, err
+	}
+	exceptions, _, err := l.Store.List(ctx, store.KindStatusHost)
+	if err != nil {
+		return 0, err
+	}
+	l.Picture.View(func(s *store.State) { rev = lowest(s, floors, exceptions) })
+	return rev, nil
+}
+
+// lowest is the revision that every registered host is past, by what was reported of them.
+func lowest(s *store.State, floors, exceptions []store.Event) store.Revision {
+	floor := map[string]store.Revision{}
+	for _, e := range floors {
+		if status, ok := e.Object.(*store.StatusController); ok {
+			floor[e.Key.Name] = status.Floor
+		}
+	}
+	least := s.Revision()
+	for h := range s.Hosts() {
+		m := s.Master(h.Key.Host)
+		if m == nil {
+			return 0
+		}
+		least = min(least, floor[m.Value.Controller])
+	}
+	for _, e := range exceptions {
+		if status, ok := e.Object.(*store.StatusHost); ok && s.Host(e.Key.Host) != nil {
+			least = min(least, status.Realized)
+		}
+	}
+	return least
+}
+
+// clearHosts removes the ports of hosts that are not registered: these were deleted.
+func (l *Leader) clearHosts(ctx context.Context) error {
+	var gone []string
+	var at store.Revision
+	l.Picture.View(func(s *store.State) { gone, at = s.HostsGone(), s.Revision() })
+	for _, host := range gone {
+		if _, err := l.Store.ClearHost(ctx, host, at); err != nil {
+			return err
+		}
+	}
+	return nil
+}

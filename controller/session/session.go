@@ -1,0 +1,284 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"hash/fnv"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+
+	"sluice/controller/host"
+	"sluice/datapath"
+	"sluice/datapath/openflow"
+	"sluice/flows"
+	"sluice/store"
+)
+
+// session is one switch's life with this controller.
+type session struct {
+	srv  *Server
+	host *host.Host
+	sw   *datapath.Switch
+	log  *slog.Logger
+	over chan struct{} // closed when nothing of the session runs any more
+
+	// These are the session's own goroutine's.
+	expected *flows.Fingerprint // of what the switch holds unless someone else changes it; nil: not known
+	watching bool               // the switch tells of changes that others make to its flows
+	edited   bool               // it did, since the last audit
+	orphaned time.Time          // since when its host has had no master; zero: it has one
+
+	mu   sync.Mutex
+	role datapath.Role
+}
+
+func newSession(srv *Server, h *host.Host, sw *datapath.Switch, log *slog.Logger) *session {
+	return &session{srv: srv, host: h, sw: sw, log: log, over: make(chan struct{})}
+}
+
+// run alternates between being the switch's master and watching another master.
+func (s *session) run(ctx context.Context) error {
+	retry := backoff.NewExponentialBackOff()
+	for ctx.Err() == nil {
+		changed := s.host.Mastership.Wait()
+		if !s.mayMaster() {
+			if err := s.follow(ctx, changed); err != nil {
+				return err
+			}
+			continue
+		}
+		err := s.master(ctx)
+		switch {
+		case err == nil:
+			retry.Reset()
+			continue
+		case errors.Is(err, datapath.ErrStale):
+			return err // an equal may write: the session must end
+		case s.sw.Err() != nil:
+			return s.sw.Err()
+		case ctx.Err() != nil:
+			return ctx.Err()
+		}
+		s.log.Warn("not the switch's master", "err", err)
+		select {
+		case <-changed:
+		case <-time.After(retry.NextBackOff()):
+		case <-ctx.Done():
+		}
+	}
+	return ctx.Err()
+}
+
+// follow stays a slave until something about the mastership changes. A slave reads: it knows
+// the switch's ports, so that it can say which flows the switch should hold.
+func (s *session) follow(ctx context.Context, changed <-chan struct{}) error {
+	if s.getRole() != datapath.RoleSlave {
+		if err := s.becomeSlave(ctx); err != nil {
+			return err
+		}
+	}
+	var neglected <-chan time.Time
+	if !s.orphaned.IsZero() {
+		neglected = time.After(orphanTime - time.Since(s.orphaned))
+	}
+	for {
+		select {
+		case <-changed:
+			return nil
+		case <-neglected:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		case event, open := <-s.sw.Events():
+			if !open {
+				return s.sw.Err()
+			}
+			if e, ok := event.(datapath.PortEvent); ok {
+				s.learn(e)
+			}
+		}
+	}
+}
+
+func (s *session) becomeSlave(ctx context.Context) error {
+	_, generation, err := s.sw.Role(ctx)
+	if err != nil {
+		return err
+	}
+	if err := s.sw.Become(ctx, datapath.RoleSlave, generation); err != nil {
+		return err
+	}
+	s.setRole(datapath.RoleSlave)
+	_, err = s.readPorts(ctx)
+	return err
+}
+
+// master claims the host, becomes the switch's master and programs it until it is no
+// longer the master (nil: look again) or an error.
+func (s *session) master(ctx context.Context) error {
+	if err := s.claim(ctx); err != nil {
+		return err
+	}
+	s.setRole(datapath.RoleMaster)
+	defer s.setRole(datapath.RoleEqual)
+	s.log.Info("programming the switch")
+	if err := s.watch(ctx); err != nil {
+		return err
+	}
+	if err := s.startOver(ctx); err != nil {
+		return err
+	}
+	return s.program(ctx)
+}
+
+// watch has the switch tell of changes that others make to its flows; the next audit heeds them.
+func (s *session) watch(ctx context.Context) error {
+	err := s.sw.WatchFlows(ctx)
+	s.watching = err == nil
+	var refusal *openflow.Error
+	if errors.As(err, &refusal) {
+		s.log.Info("the switch does not tell of changes by others: each audit reads all its flows", "err", err)
+		return nil
+	}
+	return err
+}
+
+// startOver reads the ports afresh and asks for a resync.
+func (s *session) startOver(ctx context.Context) error {
+	if _, err := s.readPorts(ctx); err != nil {
+		return err
+	}
+	s.host.MarkAll(s.srv.Picture.Revision())
+	s.host.Wake.Set()
+	return nil
+}
+
+// program keeps the switch right.
+func (s *session) program(ctx context.Context) error {
+	audit := time.NewTimer(spread(s.host.Name, s.srv.AuditInterval))
+	defer audit.Stop()
+	counters := time.NewTimer(spread(s.host.Name, s.srv.CounterInterval))
+	defer counters.Stop()
+	if s.srv.CounterInterval < 0 {
+		counters.Stop() // a timer that was stopped is never received from
+	}
+	for {
+		changed := s.host.Mastership.Wait()
+		if !s.isMaster() {
+			return nil
+		}
+		var err error
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-changed:
+		case event, open := <-s.sw.Events():
+			if !open {
+				return s.sw.Err()
+			}
+			if _, lost := event.(datapath.Overflow); lost {
+				audit.Reset(0) // flows may be among what was not told
+			}
+			err = s.handle(ctx, event)
+		case <-s.sw.Edited():
+			s.edited = true
+		case <-s.host.Wake:
+			err = s.realize(ctx)
+		case <-audit.C:
+			var next time.Duration
+			next, err = s.auditIfRoom(ctx)
+			audit.Reset(next)
+		case <-counters.C:
+			counters.Reset(s.srv.CounterInterval)
+			err = s.readCounters(ctx)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// spread is a host's place in an interval, always the same: so that what is done with every
+// host at one interval is not done with all of them at once.
+func spread(host string, interval time.Duration) time.Duration {
+	h := fnv.New32a()
+	h.Write([]byte(host))
+	return time.Duration(h.Sum32()%1000) * interval / 1000
+}
+
+func (s *session) handle(ctx context.Context, event datapath.Event) error {
+	switch e := event.(type) {
+	case datapath.PortEvent:
+		if s.learn(e) {
+			s.markPort(e.Port.Name)
+		}
+	case datapath.FlowRemoved:
+		if s.host.Ledger.Removed(&e.FlowStats) {
+			s.srv.Checkpoints.FlowGone()
+		}
+	case datapath.Demoted:
+		return datapath.ErrDemoted
+	case datapath.Overflow:
+		return s.catchUp(ctx)
+	}
+	return nil
+}
+
+// catchUp learns what lost events would have told. The audit that follows finds the flows
+// among it, and counts them as drift.
+func (s *session) catchUp(ctx context.Context) error {
+	role, _, err := s.sw.Role(ctx)
+	if err != nil {
+		return err
+	}
+	if role != datapath.RoleMaster {
+		return datapath.ErrDemoted
+	}
+	s.edited = true
+	changed, err := s.readPorts(ctx)
+	for _, name := range changed {
+		s.markPort(name)
+	}
+	return err
+}
+
+// readPorts notes the numbers of all ports, and returns the names of those that came, went or
+// were renumbered.
+func (s *session) readPorts(ctx context.Context) (changed []string, err error) {
+	ports, err := s.sw.Ports(ctx)
+	if err != nil {
+		return nil, err
+	}
+	now := make(map[string]uint32, len(ports))
+	for _, p := range ports {
+		now[p.Name] = p.Number
+	}
+	return s.host.SetPorts(now), nil
+}
+
+// learn notes that a port came, went or was renumbered, and reports whether that is news.
+func (s *session) learn(e datapath.PortEvent) bool {
+	if e.Reason == datapath.PortDeleted {
+		return s.host.PortGone(e.Port.Name, e.Port.Number)
+	}
+	return s.host.PortIs(e.Port.Name, e.Port.Number)
+}
+
+func (s *session) markPort(iface string) {
+	s.srv.Picture.View(func(state *store.State) { s.host.MarkPort(state, iface) })
+}
+
+func (s *session) getRole() datapath.Role {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.role
+}
+
+func (s *session) setRole(r datapath.Role) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.role = r
+}
