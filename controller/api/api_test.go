@@ -172,7 +172,7 @@ func TestPorts(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, name := range []string{"a", "b"} {
-			port, err := c.store.CreatePort(ctx, etcd.PortSpec{
+			port, err := c.store.CreatePort(ctx, store.PortSpec{
 				Host: "h1", HostCreated: host.Created, Tenant: tenant, Network: "default", Name: name, UID: strings.Repeat(name, 11) + tenant[:1],
 			})
 			if err != nil {
