@@ -38,6 +38,7 @@ var arrows = map[string][]string{
 	"flows":             {"flows", "datapath/openflow", "store"},
 	"store":             {},
 	"store/etcd":        {"store", "metrics"},
+	"store/httpstatus":  {"store"},
 	"metrics":           {},
 	"scripts":           {},
 }
@@ -49,6 +50,7 @@ var impure = map[string][]string{
 	"datapath/openflow":   {"context", "time", "log", "log/slog", "net", "net/http", "os", "os/exec", "syscall", "testing"},
 	"store":               {"context", "log", "log/slog", "net/http", "os", "os/exec", "syscall", "testing"},
 	"store/etcd":          {"testing"},
+	"store/httpstatus":    {"log", "log/slog", "net", "os", "os/exec", "syscall", "testing"},
 	"store/etcd/etcdtest": {},
 	"integration/lab":     {"testing"},
 }

@@ -153,7 +153,7 @@ func (b *bench) bridge(targets ...string) {
 
 func (b *bench) tenant(name string) {
 	b.t.Helper()
-	_, err := b.store.CreateTenant(b.ctx, etcd.TenantSpec{Name: name, Segmentation: store.SegmentationTunnel})
+	_, err := b.store.CreateTenant(b.ctx, store.TenantSpec{Name: name, Segmentation: store.SegmentationTunnel})
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -162,7 +162,7 @@ func (b *bench) tenant(name string) {
 // port creates a port, with its interface if asked to.
 func (b *bench) port(tenant, name, uid string, withInterface bool) store.Item[store.Port] {
 	b.t.Helper()
-	item, err := b.store.CreatePort(b.ctx, etcd.PortSpec{
+	item, err := b.store.CreatePort(b.ctx, store.PortSpec{
 		Host: h1, HostCreated: b.reg.Created, Tenant: tenant, Network: "default", Name: name, UID: uid,
 	})
 	if err != nil {

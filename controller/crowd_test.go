@@ -12,7 +12,6 @@ import (
 
 	"sluice/controller"
 	"sluice/store"
-	"sluice/store/etcd"
 )
 
 // uid is the n-th of the ports' unique ids.
@@ -28,7 +27,7 @@ func uid(n int) string {
 // crowd gives a tenant ports on a host that has no switch.
 func (b *bench) crowd(tenant string, ports, from int) {
 	b.t.Helper()
-	_, err := b.store.CreateTenant(b.ctx, etcd.TenantSpec{
+	_, err := b.store.CreateTenant(b.ctx, store.TenantSpec{
 		Name: tenant, Segmentation: store.SegmentationTunnel, Subnets: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/16")},
 	})
 	if err != nil {
@@ -38,7 +37,7 @@ func (b *bench) crowd(tenant string, ports, from int) {
 	g.SetLimit(8)
 	for n := range ports {
 		g.Go(func() error {
-			_, err := b.store.CreatePort(b.ctx, etcd.PortSpec{
+			_, err := b.store.CreatePort(b.ctx, store.PortSpec{
 				Host: "h2", Tenant: tenant, Network: "default", Name: fmt.Sprint("p", n), UID: uid(from + n),
 			})
 			return err

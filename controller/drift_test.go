@@ -93,7 +93,7 @@ func TestRefusedFlowOfAnotherHostsPort(t *testing.T) {
 	const forward = 80
 	b.ovs.VSCtl("--", "--id=@full", "create", "Flow_Table", fmt.Sprint("flow_limit=", len(b.flowsOf(forward))), "overflow_policy=refuse",
 		"--", "set", "Bridge", store.BridgeName, fmt.Sprint("flow_tables:", forward, "=@full"))
-	b1, err := b.store.CreatePort(b.ctx, etcd.PortSpec{
+	b1, err := b.store.CreatePort(b.ctx, store.PortSpec{
 		Host: "h2", HostCreated: other.Created, Tenant: "alice", Network: "default", Name: "b1", UID: "cccccccccccc",
 	})
 	if err != nil {

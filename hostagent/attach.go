@@ -41,7 +41,7 @@ type attachment struct {
 	req     api.AttachRequest
 	uid     string
 	key     store.Key
-	spec    etcd.PortSpec
+	spec    store.PortSpec
 	network *store.Network
 	mtu     int
 	ns      netns.NsHandle
@@ -95,7 +95,7 @@ func (a *Agent) prepare(ctx context.Context, r api.AttachRequest) (*attachment, 
 		return nil, err
 	}
 	at := &attachment{req: r, uid: newUID(), key: store.PortKey(a.o.Host, r.Tenant, r.Network, r.Name)}
-	at.spec = etcd.PortSpec{
+	at.spec = store.PortSpec{
 		Host: a.o.Host, HostCreated: registration.Created, UID: at.uid,
 		Tenant: r.Tenant, Network: r.Network, Name: r.Name,
 		ContainerID: r.ContainerID, Runtime: r.Runtime, Labels: r.Labels,
@@ -157,7 +157,7 @@ func defaults(r *api.AttachRequest) error {
 }
 
 // addresses reads the address and MAC that the request asks for.
-func addresses(r api.AttachRequest, spec *etcd.PortSpec) error {
+func addresses(r api.AttachRequest, spec *store.PortSpec) error {
 	var err error
 	if r.Address != "" {
 		if spec.Address, err = netip.ParseAddr(r.Address); err != nil {

@@ -14,7 +14,6 @@ import (
 
 	"sluice/hostagent/api"
 	"sluice/store"
-	"sluice/store/etcd"
 )
 
 func TestAttachAndDetach(t *testing.T) {
@@ -183,7 +182,7 @@ func TestAttachWarnsOfHostsBehind(t *testing.T) {
 	a.live = []string{"h1", "h2"}
 	a.mu.Unlock()
 	other := h.register("h2", "198.51.100.2")
-	_, err := h.client.CreatePort(t.Context(), etcd.PortSpec{
+	_, err := h.client.CreatePort(t.Context(), store.PortSpec{
 		Host: "h2", HostCreated: other, Tenant: "bob", Network: "default", Name: "b2", UID: "bbbbbbbbbbbb",
 	})
 	if err != nil {

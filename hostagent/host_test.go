@@ -104,7 +104,7 @@ func (h *host) startStore() {
 		h.t.Fatal(err)
 	}
 	h.t.Cleanup(func() { h.client.Close() })
-	for _, spec := range []etcd.TenantSpec{
+	for _, spec := range []store.TenantSpec{
 		{Name: "alice", Gateway: store.GatewayAuto, Segmentation: store.SegmentationTunnel, Subnets: prefixes("10.0.0.0/24", "fd00:a::/64")},
 		{Name: "bob", Gateway: store.GatewayAuto, Segmentation: store.SegmentationVLAN, Subnets: prefixes("10.0.0.0/24")},
 	} {

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"sluice/hostagent/api"
-	"sluice/store"
+	"sluice/store/httpstatus"
 )
 
 // maxRequest bounds a request's body, in bytes.
@@ -116,24 +116,6 @@ func answer(w http.ResponseWriter, v any, err error) {
 	_ = json.NewEncoder(w).Encode(v) // a client that went away hears nothing
 }
 
-// statuses are the HTTP statuses of the store's errors.
-var statuses = []struct {
-	err    error
-	status int
-}{
-	{store.ErrInvalid, http.StatusUnprocessableEntity},
-	{store.ErrNotFound, http.StatusNotFound},
-	{store.ErrExists, http.StatusConflict},
-	{store.ErrTaken, http.StatusConflict},
-	{store.ErrConflict, http.StatusConflict},
-	{store.ErrExhausted, http.StatusConflict},
-	{store.ErrLimit, http.StatusForbidden},
-	{store.ErrNotAllowed, http.StatusForbidden},
-	{store.ErrUnavailable, http.StatusServiceUnavailable},
-	{store.ErrHostGone, http.StatusServiceUnavailable},
-	{store.ErrNotRealized, http.StatusGatewayTimeout},
-}
-
 // problem is err for a client, its whole text as detail.
 func problem(err error) *api.Problem { return api.NewProblem(statusOf(err), "%s", err) }
 
@@ -143,10 +125,5 @@ func statusOf(err error) int {
 	if errors.As(err, &p) {
 		return p.Status
 	}
-	for _, s := range statuses {
-		if errors.Is(err, s.err) {
-			return s.status
-		}
-	}
-	return http.StatusInternalServerError
+	return httpstatus.Of(err)
 }

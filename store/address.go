@@ -17,7 +17,7 @@ func UsableRange(p netip.Prefix) (first, last netip.Addr) {
 	return first, last
 }
 
-// Usable tells whether a is in the subnet's usable range.
+// Usable reports whether a is in the subnet's usable range.
 func Usable(p netip.Prefix, a netip.Addr) bool {
 	if !p.Contains(a) {
 		return false
@@ -26,7 +26,7 @@ func Usable(p netip.Prefix, a netip.Addr) bool {
 	return first.Compare(a) <= 0 && a.Compare(last) <= 0
 }
 
-// Offers tells whether a port may have an address: a usable one that is not the router's.
+// Offers reports whether a port may have an address: a usable one that is not the router's.
 func (s Subnet) Offers(a netip.Addr) bool { return a != s.Gateway && Usable(s.Prefix, a) }
 
 // DefaultGateway is the router's address where none was chosen: the first usable one.

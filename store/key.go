@@ -12,31 +12,6 @@ const Prefix = "/sluice/v1/"
 // Kind is the sort of object that a key names. Its text is the key's first part.
 type Kind string
 
-// The kinds, with the parts of their keys (design, section 5).
-const (
-	KindTenant           Kind = "tenants"            // {tenant}
-	KindNetwork          Kind = "networks"           // {tenant}/{network}
-	KindHost             Kind = "hosts"              // {host}
-	KindPort             Kind = "ports"              // {host}/{tenant}/{network}/{port}
-	KindGateway          Kind = "gateways"           // {tenant}
-	KindMaster           Kind = "masters"            // {host}
-	KindLiveHost         Kind = "live/hosts"         // {host}
-	KindLiveController   Kind = "live/controllers"   // {name}
-	KindStatusHost       Kind = "status/hosts"       // {host}
-	KindStatusController Kind = "status/controllers" // {name}
-	KindStatusCounters   Kind = "status/counters"    // {host}
-	KindAlloc            Kind = "alloc"              // {what}/{scope...}/{value}
-
-	// KindPresence is derived by State and never stored: {host}/{tenant}/{network}.
-	KindPresence Kind = "presence"
-)
-
-// kinds lists those that are stored, longer texts before their own prefixes.
-var kinds = []Kind{
-	KindTenant, KindNetwork, KindHost, KindPort, KindGateway, KindMaster, KindLiveHost,
-	KindLiveController, KindStatusHost, KindStatusController, KindStatusCounters, KindAlloc,
-}
-
 // Key names one object. Only the parts that its Kind lists are set; it is comparable.
 type Key struct {
 	Kind    Kind
@@ -46,74 +21,58 @@ type Key struct {
 	Name    string
 }
 
-// NetworkName names a network inside the cluster.
-type NetworkName struct{ Tenant, Network string }
+// part is one part of a key, between two slashes of its path.
+type part string
 
-func (n NetworkName) String() string { return n.Tenant + "/" + n.Network }
+// The parts that keys are made of.
+const (
+	partHost    part = "host"
+	partTenant  part = "tenant"
+	partNetwork part = "network"
+	partName    part = "name"
+	// partRest is the key's Name with all that is left of the path, slashes included.
+	partRest part = "..."
+)
 
-// TenantKey is the key of a tenant.
-func TenantKey(tenant string) Key { return Key{Kind: KindTenant, Tenant: tenant} }
-
-// NetworkKey is the key of a network.
-func NetworkKey(tenant, network string) Key {
-	return Key{Kind: KindNetwork, Tenant: tenant, Network: network}
+// place is where the key keeps a part.
+func (k *Key) place(p part) *string {
+	switch p {
+	case partHost:
+		return &k.Host
+	case partTenant:
+		return &k.Tenant
+	case partNetwork:
+		return &k.Network
+	default:
+		return &k.Name
+	}
 }
-
-// HostKey is the key of a host.
-func HostKey(host string) Key { return Key{Kind: KindHost, Host: host} }
-
-// PortKey is the key of a port.
-func PortKey(host, tenant, network, port string) Key {
-	return Key{Kind: KindPort, Host: host, Tenant: tenant, Network: network, Name: port}
-}
-
-// GatewayKey is the key of a tenant's gateway.
-func GatewayKey(tenant string) Key { return Key{Kind: KindGateway, Tenant: tenant} }
-
-// MasterKey is the key that says which controller programs a host.
-func MasterKey(host string) Key { return Key{Kind: KindMaster, Host: host} }
-
-// LiveHostKey is the lease key of a host.
-func LiveHostKey(host string) Key { return Key{Kind: KindLiveHost, Host: host} }
-
-// LiveControllerKey is the lease key of a controller.
-func LiveControllerKey(name string) Key { return Key{Kind: KindLiveController, Name: name} }
-
-// StatusHostKey is the key of a host's exception: it is behind, down, or lacks ports.
-func StatusHostKey(host string) Key { return Key{Kind: KindStatusHost, Host: host} }
-
-// StatusControllerKey is the key of a controller's floor.
-func StatusControllerKey(name string) Key { return Key{Kind: KindStatusController, Name: name} }
-
-// StatusCountersKey is the key of a host's counter checkpoint.
-func StatusCountersKey(host string) Key { return Key{Kind: KindStatusCounters, Host: host} }
-
-// AllocKey is the key of a taken name, number, segment or address: parts joined by "/".
-func AllocKey(parts ...string) Key { return Key{Kind: KindAlloc, Name: strings.Join(parts, "/")} }
-
-// NetworkName is the network that a port, network or presence key belongs to.
-func (k Key) NetworkName() NetworkName { return NetworkName{k.Tenant, k.Network} }
 
 // String is the key's path in etcd.
 func (k Key) String() string {
-	return Prefix + string(k.Kind) + "/" + strings.Join(k.parts(), "/")
+	return Prefix + string(k.Kind) + "/" + strings.Join(k.values(), "/")
 }
 
-func (k Key) parts() []string {
-	switch k.Kind {
-	case KindTenant, KindGateway:
-		return []string{k.Tenant}
-	case KindNetwork:
-		return []string{k.Tenant, k.Network}
-	case KindPort:
-		return []string{k.Host, k.Tenant, k.Network, k.Name}
-	case KindPresence:
-		return []string{k.Host, k.Tenant, k.Network}
-	case KindHost, KindMaster, KindLiveHost, KindStatusHost, KindStatusCounters:
-		return []string{k.Host}
-	default:
-		return []string{k.Name}
+// Short is the key as people read it: without the common prefix.
+func (k Key) Short() string { return k.String()[len(Prefix):] }
+
+// values are the key's parts, in the order of its path.
+func (k Key) values() []string {
+	parts := k.Kind.facts().parts
+	values := make([]string, len(parts))
+	for i, p := range parts {
+		values[i] = *k.place(p)
 	}
+	return values
+}
+
+// Under is where the paths of all keys of a kind begin whose first parts are given.
+func Under(kind Kind, parts ...string) string {
+	prefix := Prefix + string(kind) + "/"
+	if len(parts) > 0 {
+		prefix += strings.Join(parts, "/") + "/"
+	}
+	return prefix
 }
 
 // ParseKey reads a path that etcd holds. Unknown paths are errors, not panics: others
@@ -123,50 +82,30 @@ func ParseKey(path string) (Key, error) {
 	if !ok {
 		return Key{}, fmt.Errorf("key %q is not under %s", path, Prefix)
 	}
-	for _, kind := range kinds {
-		if tail, ok := strings.CutPrefix(rest, string(kind)+"/"); ok {
-			return keyOf(kind, tail, path)
+	for _, d := range kinds {
+		if tail, ok := strings.CutPrefix(rest, string(d.kind())+"/"); ok {
+			return keyOf(d.kind(), tail, path)
 		}
 	}
 	return Key{}, fmt.Errorf("key %q is of no known kind", path)
 }
 
 func keyOf(kind Kind, tail, path string) (Key, error) {
-	if kind == KindAlloc {
-		if tail == "" {
+	key, parts := Key{Kind: kind}, kind.facts().parts
+	values := strings.Split(tail, "/")
+	if parts[0] == partRest {
+		values = []string{tail}
+	}
+	if len(values) != len(parts) {
+		return Key{}, fmt.Errorf("key %q has %d parts after %s, not %d", path, len(values), kind, len(parts))
+	}
+	for i, value := range values {
+		if value == "" {
 			return Key{}, fmt.Errorf("key %q has an empty part", path)
 		}
-		return Key{Kind: kind, Name: tail}, nil
-	}
-	key := Key{Kind: kind}
-	fields := key.fields()
-	parts := strings.Split(tail, "/")
-	if len(parts) != len(fields) {
-		return Key{}, fmt.Errorf("key %q has %d parts after %s, not %d", path, len(parts), kind, len(fields))
-	}
-	for i, part := range parts {
-		if part == "" {
-			return Key{}, fmt.Errorf("key %q has an empty part", path)
-		}
-		*fields[i] = part
+		*key.place(parts[i]) = value
 	}
 	return key, nil
-}
-
-// fields are the places of the key's parts, in the order of its path.
-func (k *Key) fields() []*string {
-	switch k.Kind {
-	case KindTenant, KindGateway:
-		return []*string{&k.Tenant}
-	case KindNetwork:
-		return []*string{&k.Tenant, &k.Network}
-	case KindPort:
-		return []*string{&k.Host, &k.Tenant, &k.Network, &k.Name}
-	case KindHost, KindMaster, KindLiveHost, KindStatusHost, KindStatusCounters:
-		return []*string{&k.Host}
-	default:
-		return []*string{&k.Name}
-	}
 }
 
 // HostHash stands for a host's name where 32 bits must do (FNV-1a). Two hosts may share one.

@@ -45,9 +45,9 @@ func TestKeys(t *testing.T) {
 }
 
 func FuzzParseKey(f *testing.F) {
-	for _, kind := range kinds {
+	for _, d := range kinds {
 		for _, tail := range []string{"", "a", "a/b", "a/b/c/d", "a//b", "\x00", "é"} {
-			f.Add(Prefix + string(kind) + "/" + tail)
+			f.Add(Under(d.kind()) + tail)
 		}
 	}
 	f.Fuzz(func(t *testing.T, path string) {

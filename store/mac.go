@@ -34,10 +34,10 @@ func (m MAC) Uint64() uint64 {
 
 func (m MAC) String() string { return net.HardwareAddr(m[:]).String() }
 
-// IsZero tells whether no address was given.
+// IsZero reports whether no address was given.
 func (m MAC) IsZero() bool { return m == MAC{} }
 
-// IsMulticast tells whether the group bit is set.
+// IsMulticast reports whether the group bit is set.
 func (m MAC) IsMulticast() bool { return m[0]&1 == 1 }
 
 // LinkLocal is the IPv6 link-local address that EUI-64 derives from m (RFC 4291, 2.5.1).

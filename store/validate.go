@@ -53,7 +53,7 @@ func ValidateMAC(m MAC) error {
 	return nil
 }
 
-// IsReserved tells whether m is of the block that Sluice's own routers use.
+// IsReserved reports whether m is of the block that Sluice's own routers use.
 func (m MAC) IsReserved() bool { return [5]byte(m[:5]) == [5]byte(RouterMAC[:5]) }
 
 // ValidateMTU refuses an MTU (bytes of IP) that no network of these subnets can have; 0
@@ -95,15 +95,15 @@ func ValidateFlood(f FloodMode) error {
 	return nil
 }
 
-// Holder is a prefix that a new subnet must not touch, and whose it is: "network
+// Occupied is a prefix that a new subnet must not touch, and whose it is: "network
 // alice/web", "the infrastructure of host h1".
-type Holder struct {
+type Occupied struct {
 	Prefix netip.Prefix
 	By     string
 }
 
 // forbidden are the ranges that no tenant's subnet may touch, on any cluster.
-var forbidden = []Holder{
+var forbidden = []Occupied{
 	{TransitRange, "the transit range between gateways and their hosts"},
 	{netip.MustParsePrefix("0.0.0.0/8"), "the unspecified range"},
 	{netip.MustParsePrefix("127.0.0.0/8"), "the loopback range"},
@@ -117,9 +117,9 @@ var forbidden = []Holder{
 }
 
 // ValidateSubnets refuses subnets that one network cannot have: malformed ones, ones that
-// overlap each other or the given holders (the tenant's other networks, every host's
+// overlap each other or the occupied ones (the tenant's other networks, every host's
 // infrastructure), and ones inside ranges that are never a tenant's.
-func ValidateSubnets(subnets []netip.Prefix, held []Holder) error {
+func ValidateSubnets(subnets []netip.Prefix, occupied []Occupied) error {
 	if len(subnets) > MaxSubnets {
 		return fmt.Errorf("%d subnets are more than the %d that a network may have", len(subnets), MaxSubnets)
 	}
@@ -132,8 +132,8 @@ func ValidateSubnets(subnets []netip.Prefix, held []Holder) error {
 				return fmt.Errorf("subnets %s and %s overlap", q, p)
 			}
 		}
-		for _, holders := range [][]Holder{forbidden, held} {
-			if err := clearOf(p, holders); err != nil {
+		for _, others := range [][]Occupied{forbidden, occupied} {
+			if err := clearOf(p, others); err != nil {
 				return err
 			}
 		}
@@ -156,10 +156,10 @@ func validateSubnet(p netip.Prefix) error {
 	return nil
 }
 
-func clearOf(p netip.Prefix, holders []Holder) error {
-	for _, h := range holders {
-		if p.Overlaps(h.Prefix) {
-			return fmt.Errorf("subnet %s overlaps %s, %s", p, h.Prefix, h.By)
+func clearOf(p netip.Prefix, others []Occupied) error {
+	for _, o := range others {
+		if p.Overlaps(o.Prefix) {
+			return fmt.Errorf("subnet %s overlaps %s, %s", p, o.Prefix, o.By)
 		}
 	}
 	return nil

@@ -67,7 +67,7 @@ func TestValidateRanges(t *testing.T) {
 }
 
 func TestValidateSubnets(t *testing.T) {
-	held := []Holder{
+	held := []Occupied{
 		{netip.MustParsePrefix("10.5.0.0/24"), "a subnet of network alice/web"},
 		{netip.MustParsePrefix("172.30.0.0/24"), "the infrastructure of host h1"},
 		{netip.MustParsePrefix("192.0.2.7/32"), "the infrastructure of host h2"},

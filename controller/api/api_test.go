@@ -172,7 +172,7 @@ func TestPorts(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, name := range []string{"a", "b"} {
-			port, err := c.store.CreatePort(ctx, etcd.PortSpec{
+			port, err := c.store.CreatePort(ctx, store.PortSpec{
 				Host: "h1", HostCreated: host.Created, Tenant: tenant, Network: "default", Name: name, UID: strings.Repeat(name, 11) + tenant[:1],
 			})
 			if err != nil {
@@ -258,23 +258,23 @@ func TestProblems(t *testing.T) {
 		{"DELETE /v1/tenants/nobody", 404, "nobody"},
 		{"DELETE /v1/networks/alice/none", 404, "alice/none"},
 		{`POST /v1/tenants {"name":"alice"}`, 409, "exists"},
-		{`POST /v1/tenants {"name":"Not_A_Label"}`, 400, "Not_A_Label"},
-		{`POST /v1/tenants {"name":"bob","subnets":["10.0.0.0"]}`, 400, `subnet "10.0.0.0": write it as ADDRESS/LENGTH`},
-		{`POST /v1/tenants {"name":"bob","subnets":["100.64.0.0/24"]}`, 400, "100.64.0.0"},
-		{`POST /v1/tenants {"name":"bob","subnets":["10.0.0.0/24","10.0.0.0/25"]}`, 400, "overlap"},
-		{`POST /v1/tenants {"name":"bob","segmentation":"carrier-pigeon"}`, 400, "carrier-pigeon"},
+		{`POST /v1/tenants {"name":"Not_A_Label"}`, 422, "Not_A_Label"},
+		{`POST /v1/tenants {"name":"bob","subnets":["10.0.0.0"]}`, 422, `subnet "10.0.0.0": write it as ADDRESS/LENGTH`},
+		{`POST /v1/tenants {"name":"bob","subnets":["100.64.0.0/24"]}`, 422, "100.64.0.0"},
+		{`POST /v1/tenants {"name":"bob","subnets":["10.0.0.0/24","10.0.0.0/25"]}`, 422, "overlap"},
+		{`POST /v1/tenants {"name":"bob","segmentation":"carrier-pigeon"}`, 422, "carrier-pigeon"},
 		{`POST /v1/tenants {"name":"bob","gateway":"h9"}`, 404, "h9"},
 		{`POST /v1/tenants {"name":"bob","colour":"red"}`, 422, "colour"},
 		{`POST /v1/tenants {}`, 422, "name"},
 		{`POST /v1/tenants {`, 400, ""},
 		{`POST /v1/networks {"tenant":"nobody","name":"db","subnets":["10.0.1.0/24"]}`, 404, "nobody"},
-		{`POST /v1/networks {"tenant":"alice","name":"db","subnets":["10.0.0.0/24"]}`, 400, "10.0.0.0/24"},
-		{`POST /v1/networks {"tenant":"alice","name":"db","subnets":["10.0.1.0/24"],"gateways":["ten"]}`, 400, `gateway address "ten"`},
+		{`POST /v1/networks {"tenant":"alice","name":"db","subnets":["10.0.0.0/24"]}`, 422, "10.0.0.0/24"},
+		{`POST /v1/networks {"tenant":"alice","name":"db","subnets":["10.0.1.0/24"],"gateways":["ten"]}`, 422, `gateway address "ten"`},
 		{"GET /v1/hosts/h9/flows", 404, "host h9 does not exist"},
 		{"GET /v1/hosts/h1/flows", 503, "host h1: its switch is not connected"},
 		{"GET /v1/hosts/h1/flows?view=wrong", 422, "view"},
 		{"GET /v1/hosts/h1/flows?tenant=nobody", 404, "tenant nobody does not exist"},
-		{"GET /v1/hosts/h1/flows?port=a1", 400, "write it as TENANT/NETWORK/NAME"},
+		{"GET /v1/hosts/h1/flows?port=a1", 422, "write it as TENANT/NETWORK/NAME"},
 		{"GET /v1/hosts/h1/flows?port=alice/default/a1", 404, "port alice/default/a1 does not exist"},
 		{"GET /v1/hosts/h1/flows?table=attic", 404, "table attic does not exist: it is a number or one of classify"},
 	}

@@ -9,7 +9,6 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"sluice/store"
-	"sluice/store/etcd"
 )
 
 // networkPath is the network that a route names.
@@ -89,20 +88,20 @@ func (s *server) createNetwork(ctx context.Context, in *struct{ Body NetworkSpec
 }
 
 // networkSpec reads the texts of a request.
-func networkSpec(in NetworkSpec) (etcd.NetworkSpec, error) {
+func networkSpec(in NetworkSpec) (store.NetworkSpec, error) {
 	subnets, err := prefixes(in.Subnets)
 	if err != nil {
-		return etcd.NetworkSpec{}, err
+		return store.NetworkSpec{}, err
 	}
 	var gateways []netip.Addr
 	for _, text := range in.Gateways {
 		a, err := netip.ParseAddr(text)
 		if err != nil {
-			return etcd.NetworkSpec{}, fmt.Errorf("gateway address %q: write it as 10.0.0.1", text)
+			return store.NetworkSpec{}, fmt.Errorf("gateway address %q: write it as 10.0.0.1", text)
 		}
 		gateways = append(gateways, a)
 	}
-	return etcd.NetworkSpec{
+	return store.NetworkSpec{
 		Tenant: in.Tenant, Name: in.Name, Segmentation: store.Segmentation(in.Segmentation),
 		Subnets: subnets, Gateways: gateways, MTU: in.MTU, Flood: store.FloodMode(in.Flood),
 	}, nil

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -10,6 +9,7 @@ import (
 
 	"sluice/controller/host"
 	"sluice/store"
+	"sluice/store/httpstatus"
 )
 
 // refuse turns an error into a problem document with the error's own text.
@@ -23,13 +23,6 @@ func (s *server) refuse(err error) error {
 
 // statusOf is the HTTP status of an error of the packages below.
 func statusOf(err error) int {
-	for status, kinds := range statuses() {
-		for _, kind := range kinds {
-			if errors.Is(err, kind) {
-				return status
-			}
-		}
-	}
 	var away host.ErrNotConnected
 	var unknown host.ErrUnknown
 	switch {
@@ -38,23 +31,7 @@ func statusOf(err error) int {
 	case errors.As(err, &unknown):
 		return http.StatusNotFound
 	}
-	return http.StatusInternalServerError
-}
-
-// statuses sorts the store's errors by whose fault they are: the request's, the state's, or
-// that of a part which is away.
-func statuses() map[int][]error {
-	return map[int][]error{
-		http.StatusBadRequest: {store.ErrInvalid},
-		http.StatusNotFound:   {store.ErrNotFound},
-		http.StatusConflict: {
-			store.ErrExists, store.ErrTaken, store.ErrExhausted, store.ErrLimit, store.ErrInUse,
-			store.ErrNotAllowed, store.ErrConflict, store.ErrHostTaken, store.ErrHostGone,
-		},
-		http.StatusServiceUnavailable: {
-			store.ErrUnavailable, store.ErrNotRealized, store.ErrLeaseLost, context.DeadlineExceeded, context.Canceled,
-		},
-	}
+	return httpstatus.Of(err)
 }
 
 // absent is the answer about an object that does not exist.
@@ -72,4 +49,4 @@ func unseen(err error, what, name string, rev store.Revision) error {
 }
 
 // malformed is the answer to a request that nobody could fulfil.
-func malformed(text string) error { return huma.Error400BadRequest(text) }
+func malformed(text string) error { return huma.Error422UnprocessableEntity(text) }

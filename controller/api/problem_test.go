@@ -11,26 +11,14 @@ import (
 	"sluice/store"
 )
 
-// TestStatusOfErrors names a status for every error that the packages below have.
+// TestStatusOfErrors covers the controller's own errors; store/httpstatus tests all of store's.
 func TestStatusOfErrors(t *testing.T) {
 	tests := []struct {
 		err    error
 		status int
 	}{
-		{store.ErrInvalid, http.StatusBadRequest},
-		{store.ErrNotFound, http.StatusNotFound},
-		{store.ErrExists, http.StatusConflict},
-		{store.ErrTaken, http.StatusConflict},
-		{store.ErrExhausted, http.StatusConflict},
-		{store.ErrLimit, http.StatusConflict},
-		{store.ErrInUse, http.StatusConflict},
-		{store.ErrNotAllowed, http.StatusConflict},
-		{store.ErrConflict, http.StatusConflict},
-		{store.ErrHostTaken, http.StatusConflict},
-		{store.ErrHostGone, http.StatusConflict},
-		{store.ErrUnavailable, http.StatusServiceUnavailable},
-		{store.ErrNotRealized, http.StatusServiceUnavailable},
-		{store.ErrLeaseLost, http.StatusServiceUnavailable},
+		{store.ErrInvalid, http.StatusUnprocessableEntity},
+		{store.ErrLimit, http.StatusForbidden},
 		{context.DeadlineExceeded, http.StatusServiceUnavailable},
 		{host.ErrNotConnected{Host: "h1"}, http.StatusServiceUnavailable},
 		{host.ErrUnknown{Host: "h1"}, http.StatusNotFound},

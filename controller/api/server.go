@@ -14,7 +14,6 @@ import (
 	"sluice/controller/host"
 	"sluice/datapath/openflow"
 	"sluice/store"
-	"sluice/store/etcd"
 )
 
 // Controller is what the API shows of a controller.
@@ -35,9 +34,9 @@ type Store interface {
 	Get(ctx context.Context, key store.Key) (store.Object, store.Revision, error)
 	List(ctx context.Context, kind store.Kind, prefix ...string) ([]store.Event, store.Revision, error)
 	Problems() []store.Problem
-	CreateTenant(ctx context.Context, s etcd.TenantSpec) (store.Revision, error)
+	CreateTenant(ctx context.Context, s store.TenantSpec) (store.Revision, error)
 	DeleteTenant(ctx context.Context, name string) (store.Revision, error)
-	CreateNetwork(ctx context.Context, s etcd.NetworkSpec) (store.Revision, error)
+	CreateNetwork(ctx context.Context, s store.NetworkSpec) (store.Revision, error)
 	DeleteNetwork(ctx context.Context, n store.NetworkName) (store.Revision, error)
 	DeleteHost(ctx context.Context, name string) (store.Revision, error)
 }

@@ -9,7 +9,6 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"sluice/store"
-	"sluice/store/etcd"
 )
 
 // tenantPath is the tenant that a route names.
@@ -77,7 +76,7 @@ func (s *server) createTenant(ctx context.Context, in *struct{ Body TenantSpec }
 	if err != nil {
 		return nil, malformed(fmt.Sprintf("tenant %s: %v", in.Body.Name, err))
 	}
-	spec := etcd.TenantSpec{
+	spec := store.TenantSpec{
 		Name: in.Body.Name, Gateway: in.Body.Gateway, Segmentation: store.Segmentation(in.Body.Segmentation),
 		Subnets: subnets, Hosts: in.Body.Hosts, Limits: in.Body.Limits, Labels: in.Body.Labels,
 	}

@@ -12,7 +12,7 @@ func TestEmbeddedKeepsWhatItHolds(t *testing.T) {
 	dir := t.TempDir()
 	first := serveIn(t, dir)
 	c := connect(t, first.Endpoints()...)
-	createTenant(t, c, TenantSpec{Name: "alice"})
+	createTenant(t, c, store.TenantSpec{Name: "alice"})
 	c.Close()
 	first.Close()
 
@@ -77,7 +77,7 @@ func TestConnectWaits(t *testing.T) {
 	go func() {
 		c, err := Connect(testContext(t), Options{Endpoints: []string{client}})
 		if err == nil {
-			err = second(c.CreateTenant(testContext(t), TenantSpec{Name: "alice"}))
+			err = second(c.CreateTenant(testContext(t), store.TenantSpec{Name: "alice"}))
 			c.Close()
 		}
 		connected <- err
@@ -99,6 +99,6 @@ func TestServerAway(t *testing.T) {
 	e.Close()
 	ctx, cancel := shortContext(t)
 	defer cancel()
-	_, err := c.CreateTenant(ctx, TenantSpec{Name: "alice"})
+	_, err := c.CreateTenant(ctx, store.TenantSpec{Name: "alice"})
 	expect(t, err, store.ErrUnavailable, e.Endpoints()[0], "alice")
 }

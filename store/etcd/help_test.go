@@ -109,7 +109,7 @@ func hostObject(name string) store.Host {
 	}
 }
 
-func createTenant(t testing.TB, c *Client, s TenantSpec) store.Revision {
+func createTenant(t testing.TB, c *Client, s store.TenantSpec) store.Revision {
 	t.Helper()
 	rev, err := c.CreateTenant(testContext(t), s)
 	if err != nil {
@@ -126,11 +126,11 @@ func uid() string {
 	return string(b)
 }
 
-func portSpec(host, tenant, name string) PortSpec {
-	return PortSpec{Host: host, Tenant: tenant, Network: DefaultNetwork, Name: name, UID: uid()}
+func portSpec(host, tenant, name string) store.PortSpec {
+	return store.PortSpec{Host: host, Tenant: tenant, Network: store.DefaultNetwork, Name: name, UID: uid()}
 }
 
-func createPort(t testing.TB, c *Client, s PortSpec) store.Item[store.Port] {
+func createPort(t testing.TB, c *Client, s store.PortSpec) store.Item[store.Port] {
 	t.Helper()
 	p, err := c.CreatePort(testContext(t), s)
 	if err != nil {

@@ -3,6 +3,7 @@ package etcd
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -175,7 +176,7 @@ func (r *Registration) check(ctx context.Context, c *Client, keys []string) (los
 	host, live := got[0].Kvs, got[1].Kvs
 	switch {
 	case len(host) == 0 || host[0].CreateRevision != int64(r.Created):
-		return hostGone(r.name), at, nil
+		return store.HostGone(r.name), at, nil
 	case len(live) == 0:
 		return fmt.Errorf("host %s: %w", r.name, store.ErrLeaseLost), at, nil
 	case live[0].Lease != int64(r.Lease.ID):
@@ -208,7 +209,7 @@ func (c *Client) changed(ctx context.Context, after store.Revision, keys ...stri
 // HostsChanged returns a channel that is closed when a host registers, changes or goes after
 // a revision, and when ctx ends.
 func (c *Client) HostsChanged(ctx context.Context, after store.Revision) <-chan struct{} {
-	return c.changed(ctx, after, under(store.KindHost))
+	return c.changed(ctx, after, store.Under(store.KindHost))
 }
 
 // DeleteHost removes a host, first its own key, so that its agent's writes are refused
@@ -224,22 +225,27 @@ func (c *Client) DeleteHost(ctx context.Context, name string) (store.Revision, e
 
 func (c *Client) deleteHost(ctx context.Context, name string) (store.Revision, error) {
 	key := store.HostKey(name)
-	got, at, err := c.read(ctx, clientv3.OpGet(key.String(), clientv3.WithKeysOnly()),
-		clientv3.OpGet(under(store.KindPort, name), clientv3.WithPrefix(), clientv3.WithCountOnly()))
+	got, at, err := c.read(ctx, clientv3.OpGet(key.String(), clientv3.WithKeysOnly()), countOp(store.Under(store.KindPort, name)))
 	if err != nil {
 		return 0, err
 	}
-	if len(got[0].Kvs) == 0 && got[1].Count == 0 {
-		return 0, fmt.Errorf("%w: no such host: see sluice host list", store.ErrNotFound)
+	state, batch := store.NewState(), store.Batch{Revision: at}
+	for _, kv := range got[0].Kvs { // its value does not matter, so that one that cannot be read can go
+		batch.Events = append(batch.Events, store.Event{
+			Key: key, Object: &store.Host{}, Created: store.Revision(kv.CreateRevision), Modified: store.Revision(kv.ModRevision),
+		})
 	}
-	if len(got[0].Kvs) > 0 {
-		ops := []clientv3.Op{
-			deleteOp(key), deleteOp(store.LiveHostKey(name)), deleteOp(store.MasterKey(name)),
-			deleteOp(store.StatusHostKey(name)), deleteOp(store.StatusCountersKey(name)),
-		}
-		if at, err = c.commitOps(ctx, ops, unchanged(key.String(), store.Revision(got[0].Kvs[0].ModRevision))); err != nil {
+	state.Apply(batch)
+	p, err := store.ProposeDeleteHost(state, name, got[1].Count)
+	if err != nil {
+		return 0, err
+	}
+	if len(p.Writes) > 0 {
+		resp, err := c.write(ctx, p)
+		if err != nil {
 			return 0, err
 		}
+		at = store.Revision(resp.Header.Revision)
 	}
 	last, err := c.ClearHost(ctx, name, at)
 	return max(at, last), err
@@ -249,7 +255,7 @@ func (c *Client) deleteHost(ctx context.Context, name string) (store.Revision, e
 // the revision of the last removal. The caller knows that the host's key was gone then.
 func (c *Client) ClearHost(ctx context.Context, name string, at store.Revision) (store.Revision, error) {
 	var last store.Revision
-	var pending []*store.Item[store.Port]
+	var pending []store.Event
 	flush := func() (err error) {
 		if len(pending) > 0 {
 			last, err = c.removePorts(ctx, pending)
@@ -257,8 +263,8 @@ func (c *Client) ClearHost(ctx context.Context, name string, at store.Revision) 
 		pending = nil
 		return err
 	}
-	_, err := c.list(ctx, listing{ranges: []keyRange{prefixRange(under(store.KindPort, name))}, maxCreated: at}, func(kv *mvccpb.KeyValue) error {
-		p, err := item[store.Port](&clientv3.GetResponse{Kvs: []*mvccpb.KeyValue{kv}})
+	_, err := c.list(ctx, listing{ranges: []keyRange{prefixRange(store.Under(store.KindPort, name))}, maxCreated: at}, func(kv *mvccpb.KeyValue) error {
+		p, err := eventOf(kv)
 		if err != nil {
 			c.log.Warn("port is removed without what it took", "host", name, "err", err)
 			return c.deleteUnchanged(ctx, []*mvccpb.KeyValue{kv})
@@ -275,10 +281,13 @@ func (c *Client) ClearHost(ctx context.Context, name string, at store.Revision) 
 }
 
 // removePorts removes ports, each unless it changed, in as few transactions as fit.
-func (c *Client) removePorts(ctx context.Context, ports []*store.Item[store.Port]) (store.Revision, error) {
+func (c *Client) removePorts(ctx context.Context, ports []store.Event) (store.Revision, error) {
 	var last store.Revision
 	for len(ports) > 0 {
-		n, ops := removalBatch(ports)
+		n, ops, err := removalBatch(ports)
+		if err != nil {
+			return last, err
+		}
 		resp, err := c.txn(ctx, nil, ops, nil)
 		if err != nil {
 			return last, err
@@ -289,20 +298,23 @@ func (c *Client) removePorts(ctx context.Context, ports []*store.Item[store.Port
 }
 
 // removalBatch is one transaction's worth of removals, and how many ports it removes.
-func removalBatch(ports []*store.Item[store.Port]) (n int, ops []clientv3.Op) {
-	size, numbers := 0, map[uint32]bool{}
+func removalBatch(ports []store.Event) (n int, ops []clientv3.Op, err error) {
+	size, written := 0, map[string]bool{}
 	for ; n < len(ports); n++ {
-		p := ports[n]
-		removal := portRemoval(p)
+		p := store.ProposeRemoval(ports[n])
+		removal, err := writeOps(p)
+		if err != nil {
+			return 0, nil, err
+		}
 		size += len(removal)
 		// A transaction may write a key once: hand edits can give a number to two ports.
-		if n > 0 && (size > maxOps || numbers[p.Value.Number]) {
+		if n > 0 && (size > maxOps || slices.ContainsFunc(removal, func(o clientv3.Op) bool { return o.IsPut() && written[string(o.KeyBytes())] })) {
 			break
 		}
-		numbers[p.Value.Number] = true
-		key := p.Key.String()
-		same := clientv3.Compare(clientv3.ModRevision(key), "=", int64(p.Modified))
-		ops = append(ops, clientv3.OpTxn([]clientv3.Cmp{same}, removal, nil))
+		for _, o := range removal {
+			written[string(o.KeyBytes())] = true
+		}
+		ops = append(ops, clientv3.OpTxn([]clientv3.Cmp{guardOf(p.Presumes[0]).cmp}, removal, nil))
 	}
-	return n, ops
+	return n, ops, nil
 }

@@ -131,7 +131,7 @@ func TestDeleteHost(t *testing.T) {
 	c := start(t)
 	first := register(t, c, "h1")
 	register(t, c, "h2")
-	createTenant(t, c, TenantSpec{Name: "alice"})
+	createTenant(t, c, store.TenantSpec{Name: "alice"})
 	createPort(t, c, portSpec("h2", "alice", "stays"))
 	for i := range 100 {
 		createPort(t, c, portSpec("h1", "alice", fmt.Sprintf("p%d", i)))
@@ -174,7 +174,7 @@ func TestDeleteHost(t *testing.T) {
 // Ports made while their host is deleted: none is left, and none of what they took.
 func TestDeleteHostAgainstCreatePort(t *testing.T) {
 	c := start(t)
-	createTenant(t, c, TenantSpec{Name: "alice"})
+	createTenant(t, c, store.TenantSpec{Name: "alice"})
 	ctx := testContext(t)
 	for round := range 8 {
 		host := register(t, c, "h1")

@@ -32,7 +32,7 @@ func (c *Client) Get(ctx context.Context, key store.Key) (store.Object, store.Re
 // logged and left out.
 func (c *Client) List(ctx context.Context, kind store.Kind, prefix ...string) ([]store.Event, store.Revision, error) {
 	var events []store.Event
-	l := listing{ranges: []keyRange{prefixRange(under(kind, prefix...))}}
+	l := listing{ranges: []keyRange{prefixRange(store.Under(kind, prefix...))}}
 	rev, err := c.list(ctx, l, func(kv *mvccpb.KeyValue) error {
 		e, err := eventOf(kv)
 		if err != nil {
@@ -50,15 +50,16 @@ func (c *Client) List(ctx context.Context, kind store.Kind, prefix ...string) ([
 
 // PutIf writes an object if its key's mod revision is still the given one; 0: if there is
 // none. It fails with store.ErrConflict otherwise. The object goes with the lease, if one is
-// given. A gateway is written only while its tenant exists.
+// given. It is refused where an object that it needs is gone, such as
+// a gateway's tenant.
 func (c *Client) PutIf(ctx context.Context, key store.Key, o store.Object, modified store.Revision, lease clientv3.LeaseID) (store.Revision, error) {
 	op, err := putOp(key, o, clientv3.WithLease(lease))
 	if err != nil {
 		return 0, err
 	}
 	guards := []guard{asRead(key, modified)}
-	if key.Kind == store.KindGateway {
-		guards = append(guards, present(store.TenantKey(key.Tenant)))
+	for _, parent := range store.NeededToPut(key) {
+		guards = append(guards, present(parent))
 	}
 	rev, err := c.commitOps(ctx, []clientv3.Op{op}, guards...)
 	if err != nil {
@@ -81,11 +82,10 @@ func present(key store.Key) guard {
 	}
 }
 
-// Delete removes an object that took nothing. Tenants, networks, hosts and ports have
+// Delete removes an object that took nothing and that nothing belongs to. The others have
 // deletes of their own.
 func (c *Client) Delete(ctx context.Context, key store.Key) (store.Revision, error) {
-	switch key.Kind {
-	case store.KindTenant, store.KindNetwork, store.KindHost, store.KindPort:
+	if store.HasOwnDelete(key.Kind) {
 		return 0, fmt.Errorf("delete %s: %w: it holds numbers or parts, which its own delete frees", key.Short(), store.ErrInvalid)
 	}
 	rev, err := c.commitOps(ctx, []clientv3.Op{deleteOp(key)})

@@ -20,7 +20,7 @@ var comparers = []cmp.Option{cmpopts.EquateComparable(netip.Addr{}, netip.Prefix
 func TestPortTakesAndFrees(t *testing.T) {
 	c := start(t)
 	host := register(t, c, "h1")
-	createTenant(t, c, TenantSpec{Name: "alice", Subnets: prefixes("10.0.0.0/24", "fd00::/64")})
+	createTenant(t, c, store.TenantSpec{Name: "alice", Subnets: prefixes("10.0.0.0/24", "fd00::/64")})
 	before := keysUnder(t, c, "alloc/")
 
 	spec := portSpec("h1", "alice", "a1")
@@ -63,31 +63,31 @@ func TestPortRefusals(t *testing.T) {
 	c := start(t)
 	host := register(t, c, "h1")
 	register(t, c, "h2")
-	createTenant(t, c, TenantSpec{Name: "alice", Hosts: []string{"h1"}})
+	createTenant(t, c, store.TenantSpec{Name: "alice", Hosts: []string{"h1"}})
 	first := createPort(t, c, portSpec("h1", "alice", "a1"))
-	with := func(change func(*PortSpec)) PortSpec {
+	with := func(change func(*store.PortSpec)) store.PortSpec {
 		s := portSpec("h1", "alice", "a2")
 		change(&s)
 		return s
 	}
-	address := func(text string) PortSpec {
-		return with(func(s *PortSpec) { s.Address = netip.MustParseAddr(text) })
+	address := func(text string) store.PortSpec {
+		return with(func(s *store.PortSpec) { s.Address = netip.MustParseAddr(text) })
 	}
 	for name, tc := range map[string]struct {
-		spec PortSpec
+		spec store.PortSpec
 		want error
 		says string
 	}{
-		"name taken":      {with(func(s *PortSpec) { s.Name = "a1" }), store.ErrExists, "a1"},
-		"no tenant":       {with(func(s *PortSpec) { s.Tenant = "bob" }), store.ErrNotFound, `tenant "bob"`},
-		"no network":      {with(func(s *PortSpec) { s.Network = "web" }), store.ErrNotFound, "alice/web"},
-		"no host":         {with(func(s *PortSpec) { s.Host = "h9" }), store.ErrNotFound, `host "h9"`},
-		"host not ours":   {with(func(s *PortSpec) { s.HostCreated = host + 1 }), store.ErrHostGone, "h1"},
-		"host not shared": {with(func(s *PortSpec) { s.Host = "h2" }), store.ErrNotAllowed, "only h1"},
-		"uid":             {with(func(s *PortSpec) { s.UID = "x" }), store.ErrInvalid, "base 32"},
-		"name":            {with(func(s *PortSpec) { s.Name = "a/b" }), store.ErrInvalid, "DNS label"},
-		"MAC reserved":    {with(func(s *PortSpec) { s.MAC = store.RouterMAC }), store.ErrInvalid, "reserved"},
-		"MAC taken":       {with(func(s *PortSpec) { s.MAC = first.Value.MAC }), store.ErrTaken, "ports/h1/alice/default/a1"},
+		"name taken":      {with(func(s *store.PortSpec) { s.Name = "a1" }), store.ErrExists, "a1"},
+		"no tenant":       {with(func(s *store.PortSpec) { s.Tenant = "bob" }), store.ErrNotFound, `tenant "bob"`},
+		"no network":      {with(func(s *store.PortSpec) { s.Network = "web" }), store.ErrNotFound, "alice/web"},
+		"no host":         {with(func(s *store.PortSpec) { s.Host = "h9" }), store.ErrNotFound, `host "h9"`},
+		"host not ours":   {with(func(s *store.PortSpec) { s.HostCreated = host + 1 }), store.ErrHostGone, "h1"},
+		"host not shared": {with(func(s *store.PortSpec) { s.Host = "h2" }), store.ErrNotAllowed, "only h1"},
+		"uid":             {with(func(s *store.PortSpec) { s.UID = "x" }), store.ErrInvalid, "base 32"},
+		"name":            {with(func(s *store.PortSpec) { s.Name = "a/b" }), store.ErrInvalid, "DNS label"},
+		"MAC reserved":    {with(func(s *store.PortSpec) { s.MAC = store.RouterMAC }), store.ErrInvalid, "reserved"},
+		"MAC taken":       {with(func(s *store.PortSpec) { s.MAC = first.Value.MAC }), store.ErrTaken, "ports/h1/alice/default/a1"},
 		"address taken":   {address(first.Value.Addresses[0].Addr().String()), store.ErrTaken, "ports/h1/alice/default/a1"},
 		"router's":        {address("10.0.0.1"), store.ErrInvalid, "router"},
 		"broadcast":       {address("10.0.0.255"), store.ErrInvalid, "10.0.0.254"},
@@ -127,7 +127,7 @@ func TestConcurrentPorts(t *testing.T) {
 		t.Run(strings.ReplaceAll(subnet, "/", " over "), func(t *testing.T) {
 			c := start(t)
 			host := register(t, c, "h1")
-			createTenant(t, c, TenantSpec{Name: "alice", Subnets: prefixes(subnet)})
+			createTenant(t, c, store.TenantSpec{Name: "alice", Subnets: prefixes(subnet)})
 			ctx := testContext(t)
 			for i, err := range together(100, func(i int) error {
 				spec := portSpec("h1", "alice", numbered(i))
@@ -149,7 +149,7 @@ func TestConcurrentPorts(t *testing.T) {
 func TestPortLimit(t *testing.T) {
 	c := start(t)
 	register(t, c, "h1")
-	createTenant(t, c, TenantSpec{Name: "alice", Limits: store.Limits{Ports: 5}})
+	createTenant(t, c, store.TenantSpec{Name: "alice", Limits: store.Limits{Ports: 5}})
 	ctx := testContext(t)
 	made := 0
 	for _, err := range together(30, func(i int) error {
@@ -179,7 +179,7 @@ func TestDeleteAgainstCreate(t *testing.T) {
 	register(t, c, "h1")
 	ctx := testContext(t)
 	for round := range 15 {
-		createTenant(t, c, TenantSpec{Name: "alice"})
+		createTenant(t, c, store.TenantSpec{Name: "alice"})
 		errs := together(4, func(i int) (err error) {
 			switch i {
 			case 0:
@@ -189,7 +189,7 @@ func TestDeleteAgainstCreate(t *testing.T) {
 			case 2:
 				_, err = c.CreatePort(ctx, portSpec("h1", "alice", "a1"))
 			case 3:
-				_, err = c.CreateNetwork(ctx, NetworkSpec{Tenant: "alice", Name: "web", Subnets: prefixes("10.1.0.0/24")})
+				_, err = c.CreateNetwork(ctx, store.NetworkSpec{Tenant: "alice", Name: "web", Subnets: prefixes("10.1.0.0/24")})
 			}
 			return err
 		})
@@ -242,12 +242,12 @@ func TestTenantHosts(t *testing.T) {
 		hosts[name] = register(t, c, name)
 	}
 	for _, tenant := range []string{"alice", "bob"} {
-		if _, err := c.CreateTenant(ctx, TenantSpec{Name: tenant, Segmentation: store.SegmentationTunnel}); err != nil {
+		if _, err := c.CreateTenant(ctx, store.TenantSpec{Name: tenant, Segmentation: store.SegmentationTunnel}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for n, p := range []struct{ tenant, host string }{{"alice", "h2"}, {"alice", "h1"}, {"alice", "h2"}, {"bob", "h3"}} {
-		_, err := c.CreatePort(ctx, PortSpec{
+		_, err := c.CreatePort(ctx, store.PortSpec{
 			Host: p.host, HostCreated: hosts[p.host], Tenant: p.tenant, Network: "default",
 			Name: fmt.Sprint("p", n), UID: strings.Repeat(string(rune('a'+n)), 12),
 		})

@@ -15,7 +15,7 @@ import (
 // hosts; sorted. all is false where the tenant has more than limit ports, and then the list
 // says nothing.
 func (c *Client) TenantHosts(ctx context.Context, tenant string, limit int64) (hosts []string, all bool, err error) {
-	ports, gateway := under(store.KindAlloc, allocPorts, tenant), store.GatewayKey(tenant)
+	ports, gateway := store.PortNamesUnder(tenant), store.GatewayKey(tenant)
 	got, _, err := c.read(ctx, clientv3.OpGet(ports, clientv3.WithPrefix(), clientv3.WithLimit(limit)), clientv3.OpGet(gateway.String()))
 	if err != nil {
 		return nil, false, fmt.Errorf("hosts of tenant %s: %w", tenant, err)
@@ -24,11 +24,11 @@ func (c *Client) TenantHosts(ctx context.Context, tenant string, limit int64) (h
 		return nil, false, nil
 	}
 	for _, kv := range got[0].Kvs {
-		var held store.Alloc
-		if err := json.Unmarshal(kv.Value, &held); err != nil {
+		var name store.Alloc
+		if err := json.Unmarshal(kv.Value, &name); err != nil {
 			continue // Watch tells of what cannot be read
 		}
-		if key, err := store.ParseKey(store.Prefix + held.Owner); err == nil {
+		if key, err := store.ParseKey(store.Prefix + name.Owner); err == nil {
 			hosts = append(hosts, key.Host)
 		}
 	}

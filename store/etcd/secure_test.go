@@ -155,7 +155,7 @@ func TestDebianEtcdWithTLSAndUsers(t *testing.T) {
 	register(t, c, "h1")
 	f := follow(t, c.Watch)
 	f.next()
-	createTenant(t, c, TenantSpec{Name: "alice", Segmentation: store.SegmentationVLAN})
+	createTenant(t, c, store.TenantSpec{Name: "alice", Segmentation: store.SegmentationVLAN})
 	port := createPort(t, c, portSpec("h1", "alice", "a1"))
 	f.until(port.Created)
 	f.agrees(c)

@@ -3,6 +3,7 @@ package etcd
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -20,12 +21,12 @@ func shortContext(t testing.TB) (context.Context, context.CancelFunc) {
 
 func TestTenantTakesAndFrees(t *testing.T) {
 	c := start(t)
-	rev := createTenant(t, c, TenantSpec{Name: "alice", Segmentation: store.SegmentationVLAN})
+	rev := createTenant(t, c, store.TenantSpec{Name: "alice", Segmentation: store.SegmentationVLAN})
 	tenant, network := get[store.Tenant](t, c, store.TenantKey("alice")), get[store.Network](t, c, store.NetworkKey("alice", "default"))
 
 	want := store.Network{
 		Number: network.Number, Segmentation: "vlan", Segment: network.Segment, Flood: "auto",
-		Subnets: []store.Subnet{{Prefix: DefaultSubnet, Gateway: DefaultSubnet.Addr().Next()}},
+		Subnets: []store.Subnet{{Prefix: store.DefaultSubnet, Gateway: store.DefaultSubnet.Addr().Next()}},
 	}
 	if diff := cmp.Diff(want, *network, comparers...); diff != "" {
 		t.Errorf("default network (-want +got):\n%s", diff)
@@ -53,7 +54,7 @@ func TestTenantTakesAndFrees(t *testing.T) {
 			t.Errorf("realized at %d: left %v, want %d", step.realized, got, step.left)
 		}
 	}
-	createTenant(t, c, TenantSpec{Name: "alice"})
+	createTenant(t, c, store.TenantSpec{Name: "alice"})
 	if again := get[store.Tenant](t, c, store.TenantKey("alice")); again.Number == tenant.Number {
 		t.Errorf("made again, the tenant has the conntrack zone of the former, number %d", again.Number)
 	}
@@ -62,20 +63,20 @@ func TestTenantTakesAndFrees(t *testing.T) {
 func TestTenantRefusals(t *testing.T) {
 	c := start(t)
 	register(t, c, "h1")
-	createTenant(t, c, TenantSpec{Name: "alice"})
+	createTenant(t, c, store.TenantSpec{Name: "alice"})
 	for name, tc := range map[string]struct {
-		spec TenantSpec
+		spec store.TenantSpec
 		want error
 		says string
 	}{
-		"again":          {TenantSpec{Name: "alice"}, store.ErrExists, "alice"},
-		"name":           {TenantSpec{Name: "Al_ice"}, store.ErrInvalid, "lower-case"},
-		"subnets":        {TenantSpec{Name: "bob", Subnets: prefixes("10.0.0.0/16", "10.0.3.0/24")}, store.ErrInvalid, "overlap"},
-		"infrastructure": {TenantSpec{Name: "bob", Subnets: prefixes("172.16.0.0/12")}, store.ErrInvalid, "infrastructure of host h1"},
-		"gateway host":   {TenantSpec{Name: "bob", Gateway: "h9"}, store.ErrNotFound, `"h9"`},
-		"allowed host":   {TenantSpec{Name: "bob", Hosts: []string{"h8"}}, store.ErrNotFound, `"h8"`},
-		"segmentation":   {TenantSpec{Name: "bob", Segmentation: "mpls"}, store.ErrInvalid, "mpls"},
-		"limit":          {TenantSpec{Name: "bob", Limits: store.Limits{Ports: -1}}, store.ErrInvalid, "negative"},
+		"again":          {store.TenantSpec{Name: "alice"}, store.ErrExists, "alice"},
+		"name":           {store.TenantSpec{Name: "Al_ice"}, store.ErrInvalid, "lower-case"},
+		"subnets":        {store.TenantSpec{Name: "bob", Subnets: prefixes("10.0.0.0/16", "10.0.3.0/24")}, store.ErrInvalid, "overlap"},
+		"infrastructure": {store.TenantSpec{Name: "bob", Subnets: prefixes("172.16.0.0/12")}, store.ErrInvalid, "infrastructure of host h1"},
+		"gateway host":   {store.TenantSpec{Name: "bob", Gateway: "h9"}, store.ErrNotFound, `"h9"`},
+		"allowed host":   {store.TenantSpec{Name: "bob", Hosts: []string{"h8"}}, store.ErrNotFound, `"h8"`},
+		"segmentation":   {store.TenantSpec{Name: "bob", Segmentation: "mpls"}, store.ErrInvalid, "mpls"},
+		"limit":          {store.TenantSpec{Name: "bob", Limits: store.Limits{Ports: -1}}, store.ErrInvalid, "negative"},
 	} {
 		_, err := c.CreateTenant(testContext(t), tc.spec)
 		if !errors.Is(err, tc.want) || !strings.Contains(err.Error(), tc.says) {
@@ -90,8 +91,8 @@ func TestTenantRefusals(t *testing.T) {
 func TestDeleteTenantSaysWhatUsesIt(t *testing.T) {
 	c := start(t)
 	register(t, c, "h1")
-	createTenant(t, c, TenantSpec{Name: "alice"})
-	if _, err := c.CreateNetwork(testContext(t), NetworkSpec{Tenant: "alice", Name: "web", Subnets: prefixes("10.1.0.0/24")}); err != nil {
+	createTenant(t, c, store.TenantSpec{Name: "alice"})
+	if _, err := c.CreateNetwork(testContext(t), store.NetworkSpec{Tenant: "alice", Name: "web", Subnets: prefixes("10.1.0.0/24")}); err != nil {
 		t.Fatal(err)
 	}
 	port := createPort(t, c, portSpec("h1", "alice", "a1"))
@@ -127,7 +128,7 @@ func TestConcurrentTenants(t *testing.T) {
 	register(t, c, "h1")
 	ctx := testContext(t)
 	for i, err := range together(100, func(i int) error {
-		_, err := c.CreateTenant(ctx, TenantSpec{Name: numbered(i), Segmentation: store.SegmentationVLAN})
+		_, err := c.CreateTenant(ctx, store.TenantSpec{Name: numbered(i), Segmentation: store.SegmentationVLAN})
 		return err
 	}) {
 		if err != nil {
@@ -158,7 +159,7 @@ func TestConcurrentCreatorsOfOneName(t *testing.T) {
 	ctx := testContext(t)
 	made := 0
 	for _, err := range together(20, func(int) error {
-		_, err := c.CreateTenant(ctx, TenantSpec{Name: "alice"})
+		_, err := c.CreateTenant(ctx, store.TenantSpec{Name: "alice"})
 		return err
 	}) {
 		if err == nil {
@@ -177,29 +178,29 @@ func TestConcurrentCreatorsOfOneName(t *testing.T) {
 
 func TestVLANsExhausted(t *testing.T) {
 	c := start(t)
-	createTenant(t, c, TenantSpec{Name: "last", Segmentation: store.SegmentationVLAN})
+	createTenant(t, c, store.TenantSpec{Name: "last", Segmentation: store.SegmentationVLAN})
 	left := get[store.Network](t, c, store.NetworkKey("last", "default")).Segment
 	var others []store.Event
 	for id := uint32(1); id <= store.MaxVLAN; id++ {
 		if id != left {
-			others = append(others, store.Event{Key: store.AllocKey(allocVLANs, number(store.MaxVLAN).at(uint64(id-1))), Object: &store.Alloc{Owner: "networks/other/n"}})
+			others = append(others, store.Event{Key: store.AllocKey("vlans", fmt.Sprint(id)), Object: &store.Alloc{Owner: "networks/other/n"}})
 		}
 	}
 	if err := c.PutStatus(testContext(t), others); err != nil {
 		t.Fatal(err)
 	}
-	_, err := c.CreateTenant(testContext(t), TenantSpec{Name: "more", Segmentation: store.SegmentationVLAN})
+	_, err := c.CreateTenant(testContext(t), store.TenantSpec{Name: "more", Segmentation: store.SegmentationVLAN})
 	expect(t, err, store.ErrExhausted, "4094 are in use", "0 are freed", "--segmentation tunnel")
 
 	gone, err := c.DeleteTenant(testContext(t), "last")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = c.CreateTenant(testContext(t), TenantSpec{Name: "more", Segmentation: store.SegmentationVLAN})
+	_, err = c.CreateTenant(testContext(t), store.TenantSpec{Name: "more", Segmentation: store.SegmentationVLAN})
 	expect(t, err, store.ErrExhausted, "4093 are in use", "1 are freed")
 
 	releasePassed(t, c, gone)
-	createTenant(t, c, TenantSpec{Name: "more", Segmentation: store.SegmentationVLAN})
+	createTenant(t, c, store.TenantSpec{Name: "more", Segmentation: store.SegmentationVLAN})
 	if got := get[store.Network](t, c, store.NetworkKey("more", "default")).Segment; got != left {
 		t.Errorf("the one free VLAN id was %d, taken %d", left, got)
 	}
@@ -220,21 +221,21 @@ func expect(t *testing.T, err, want error, says ...string) {
 
 func TestNetworkRefusals(t *testing.T) {
 	c := start(t)
-	createTenant(t, c, TenantSpec{Name: "alice"})
-	spec := func(name string, subnets ...string) NetworkSpec {
-		return NetworkSpec{Tenant: "alice", Name: name, Subnets: prefixes(subnets...)}
+	createTenant(t, c, store.TenantSpec{Name: "alice"})
+	spec := func(name string, subnets ...string) store.NetworkSpec {
+		return store.NetworkSpec{Tenant: "alice", Name: name, Subnets: prefixes(subnets...)}
 	}
 	if _, err := c.CreateNetwork(testContext(t), spec("web", "10.1.0.0/24", "fd00::/64")); err != nil {
 		t.Fatal(err)
 	}
 	gateway := spec("x", "10.2.0.0/24")
-	gateway.Gateways = append(gateway.Gateways, DefaultSubnet.Addr())
+	gateway.Gateways = append(gateway.Gateways, store.DefaultSubnet.Addr())
 	mtu := spec("x", "fd01::/64")
 	mtu.MTU = 1000
 	stranger := spec("x", "10.2.0.0/24")
 	stranger.Tenant = "nobody"
 	for name, tc := range map[string]struct {
-		spec NetworkSpec
+		spec store.NetworkSpec
 		want error
 		says string
 	}{
@@ -258,11 +259,11 @@ func TestNetworkRefusals(t *testing.T) {
 // Networks made at once in one tenant with overlapping subnets: one of them may exist.
 func TestConcurrentOverlap(t *testing.T) {
 	c := start(t)
-	createTenant(t, c, TenantSpec{Name: "alice"})
+	createTenant(t, c, store.TenantSpec{Name: "alice"})
 	ctx := testContext(t)
 	made := 0
 	for i, err := range together(10, func(i int) error {
-		_, err := c.CreateNetwork(ctx, NetworkSpec{Tenant: "alice", Name: numbered(i), Subnets: prefixes("10.1.0.0/24")})
+		_, err := c.CreateNetwork(ctx, store.NetworkSpec{Tenant: "alice", Name: numbered(i), Subnets: prefixes("10.1.0.0/24")})
 		return err
 	}) {
 		if err == nil {

@@ -22,38 +22,24 @@ type Tombstone struct {
 	path, value string // of its key under alloc/
 }
 
-func tombstone(owner store.Key, dir string, number uint32) Tombstone {
-	value, _ := json.Marshal(store.Alloc{Owner: owner.Short(), Freed: true}) // two plain fields: cannot fail
-	return Tombstone{path: store.AllocKey(dir, fmt.Sprint(number)).String(), value: string(value)}
-}
-
 // TombstonesOf are those that an object leaves which is deleted at a revision.
 func TombstonesOf(key store.Key, deleted store.Object, at store.Revision) []Tombstone {
 	var list []Tombstone
-	switch o := deleted.(type) {
-	case *store.Tenant:
-		list = append(list, tombstone(key, allocTenantNumbers, o.Number))
-	case *store.Network:
-		list = append(list, tombstone(key, allocNetworkNumbers, o.Number))
-		if o.Segmentation == store.SegmentationVLAN {
-			list = append(list, tombstone(key, allocVLANs, o.Segment))
+	for _, t := range store.TakenBy(key, deleted) {
+		if t.Tombstone {
+			op := freeOp(t)
+			list = append(list, Tombstone{Freed: at, path: string(op.KeyBytes()), value: string(op.ValueBytes())})
 		}
-	case *store.Port:
-		list = append(list, tombstone(key, allocPortNumbers, o.Number))
-	}
-	for i := range list {
-		list[i].Freed = at
 	}
 	return list
 }
 
-// entomb are the operations that leave an object's tombstones in place of what it took.
-func entomb(key store.Key, deleted store.Object) []clientv3.Op {
-	var ops []clientv3.Op
-	for _, t := range TombstonesOf(key, deleted, 0) {
-		ops = append(ops, clientv3.OpPut(t.path, t.value))
+// freeOp frees a value: its key goes, or becomes a tombstone.
+func freeOp(t store.Taken) clientv3.Op {
+	if t.Tombstone {
+		return putAlloc(t.Key().String(), store.Alloc{Owner: t.Owner.Short(), Freed: true})
 	}
-	return ops
+	return deleteOp(t.Key())
 }
 
 func isTombstone(kv *mvccpb.KeyValue) bool {
@@ -61,12 +47,12 @@ func isTombstone(kv *mvccpb.KeyValue) bool {
 	return json.Unmarshal(kv.Value, &a) == nil && a.Freed
 }
 
-// Tombstones reads up to limit tombstones, and tells whether there are more. It reads
+// Tombstones reads up to limit tombstones, and reports whether there are more. It reads
 // every number that is taken: who sees objects being deleted needs it once.
 func (c *Client) Tombstones(ctx context.Context, limit int) (list []Tombstone, more bool, err error) {
 	var l listing
-	for _, dir := range []string{allocTenantNumbers, allocNetworkNumbers, allocVLANs, allocPortNumbers} {
-		l.ranges = append(l.ranges, prefixRange(under(store.KindAlloc, dir)))
+	for _, dir := range store.TombstoneDirs() {
+		l.ranges = append(l.ranges, prefixRange(store.Under(store.KindAlloc, dir)))
 	}
 	enough := errors.New("enough")
 	_, err = c.list(ctx, l, func(kv *mvccpb.KeyValue) error {

@@ -34,8 +34,8 @@ func sortTombstones(list []Tombstone) []Tombstone {
 func TestTombstonesOfAreThoseFound(t *testing.T) {
 	c := start(t)
 	register(t, c, "h1")
-	createTenant(t, c, TenantSpec{Name: "alice", Segmentation: store.SegmentationVLAN})
-	createTenant(t, c, TenantSpec{Name: "stays"})
+	createTenant(t, c, store.TenantSpec{Name: "alice", Segmentation: store.SegmentationVLAN})
+	createTenant(t, c, store.TenantSpec{Name: "stays"})
 	createPort(t, c, portSpec("h1", "stays", "s1"))
 	port := createPort(t, c, portSpec("h1", "alice", "a1"))
 	tenant, network := store.TenantKey("alice"), store.NetworkKey("alice", "default")
@@ -75,7 +75,7 @@ func TestReleaseLeavesWhatIsNotTheSame(t *testing.T) {
 	c := start(t)
 	tenant := &store.Tenant{Number: 7}
 	key := store.TenantKey("alice")
-	at := store.AllocKey(allocTenantNumbers, "7")
+	at := store.AllocKey("tenant-numbers", "7")
 	put := func(a store.Alloc) (modified store.Revision) {
 		t.Helper()
 		if err := c.PutStatus(testContext(t), []store.Event{{Key: at, Object: &a}}); err != nil {

@@ -3,7 +3,6 @@ package etcd
 import (
 	"context"
 	"errors"
-	"strings"
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -102,13 +101,16 @@ func nothingNewUnder(prefix string, rev store.Revision) guard {
 type transaction struct {
 	guards []guard
 	allocs []*allocation
-	// ops are built again for each attempt, from the values that allocs then propose.
+	// ops are built again for each attempt, once allocs have set the values that they propose then.
 	ops func() ([]clientv3.Op, error)
 }
 
 // commit tries until the guards refuse, a value cannot be had, or the write is done.
 func (c *Client) commit(ctx context.Context, t transaction) (*clientv3.TxnResponse, error) {
 	for {
+		for _, a := range t.allocs {
+			a.Set(a.value)
+		}
 		then, err := t.ops()
 		if err != nil {
 			return nil, err
@@ -169,6 +171,15 @@ func retry[T any](ctx context.Context, operation func() (T, error)) (T, error) {
 	}
 }
 
+// commitOps commits operations that take nothing.
+func (c *Client) commitOps(ctx context.Context, ops []clientv3.Op, guards ...guard) (store.Revision, error) {
+	resp, err := c.commit(ctx, transaction{guards: guards, ops: func() ([]clientv3.Op, error) { return ops, nil }})
+	if err != nil {
+		return 0, err
+	}
+	return store.Revision(resp.Header.Revision), nil
+}
+
 // putOp is the operation that writes an object.
 func putOp(key store.Key, o store.Object, options ...clientv3.OpOption) (clientv3.Op, error) {
 	value, err := store.Encode(o)
@@ -180,15 +191,6 @@ func putOp(key store.Key, o store.Object, options ...clientv3.OpOption) (clientv
 
 func deleteOp(key store.Key) clientv3.Op { return clientv3.OpDelete(key.String()) }
 
-// under is the range of all keys of a kind below the given parts.
-func under(kind store.Kind, parts ...string) string {
-	prefix := store.Prefix + string(kind) + "/"
-	if len(parts) > 0 {
-		prefix += strings.Join(parts, "/") + "/"
-	}
-	return prefix
-}
-
 // item decodes what a get answered; nil where it found nothing.
 func item[T any](r *clientv3.GetResponse) (*store.Item[T], error) {
 	if len(r.Kvs) == 0 {
@@ -199,19 +201,6 @@ func item[T any](r *clientv3.GetResponse) (*store.Item[T], error) {
 		return nil, err
 	}
 	return &store.Item[T]{Key: e.Key, Value: any(e.Object).(*T), Created: e.Created, Modified: e.Modified}, nil
-}
-
-// items decodes all that a range answered.
-func items[T any](r *clientv3.GetResponse) ([]*store.Item[T], error) {
-	out := make([]*store.Item[T], 0, len(r.Kvs))
-	for _, kv := range r.Kvs {
-		i, err := item[T](&clientv3.GetResponse{Kvs: []*mvccpb.KeyValue{kv}})
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, i)
-	}
-	return out, nil
 }
 
 // eventOf reads a key and its value.

@@ -154,7 +154,7 @@ func (c *Client) writes(ctx context.Context, keys []string) <-chan struct{} {
 // realizationKeys are what tells about hosts, and changes when they move on. One host is read
 // by its own keys, so that a cluster of agents does not read each other's.
 func realizationKeys(hosts []string) []string {
-	keys := []string{under(store.KindMaster), under(store.KindStatusHost), under(store.KindStatusController)}
+	keys := []string{store.Under(store.KindMaster), store.Under(store.KindStatusHost), store.Under(store.KindStatusController)}
 	if len(hosts) == 1 {
 		keys[0], keys[1] = store.MasterKey(hosts[0]).String(), store.StatusHostKey(hosts[0]).String()
 	}

@@ -19,7 +19,7 @@ import (
 // lies in the middle of the range, and its events are dropped here, since two watches
 // would not see one transaction at one time.
 var (
-	watched     = keyRange{under(store.KindAlloc)[:len(under(store.KindAlloc))-1] + "0", clientv3.GetPrefixRangeEnd(store.Prefix)}
+	watched     = keyRange{store.Under(store.KindAlloc)[:len(store.Under(store.KindAlloc))-1] + "0", clientv3.GetPrefixRangeEnd(store.Prefix)}
 	statusRange = prefixRange(store.Prefix + "status/")
 	listed      = []keyRange{{watched.from, statusRange.from}, {statusRange.to, watched.to}}
 )

@@ -101,7 +101,7 @@ func (f *follower) agrees(c *Client) {
 
 func TestWatchYieldsWholeRevisions(t *testing.T) {
 	c := start(t)
-	createTenant(t, c, TenantSpec{Name: "alice"})
+	createTenant(t, c, store.TenantSpec{Name: "alice"})
 	f := follow(t, c.Watch)
 	if first := f.next(); len(first.Events) != 2 {
 		t.Errorf("the list has %v, not a tenant and its network", first.Events)
@@ -109,7 +109,7 @@ func TestWatchYieldsWholeRevisions(t *testing.T) {
 	if err := c.PutStatus(testContext(t), []store.Event{{Key: store.StatusControllerKey("c1"), Object: &store.StatusController{Floor: 1}}}); err != nil {
 		t.Fatal(err)
 	}
-	made := createTenant(t, c, TenantSpec{Name: "bob"})
+	made := createTenant(t, c, store.TenantSpec{Name: "bob"})
 	if b := f.next(); b.Revision != made || len(b.Events) != 2 {
 		t.Errorf("batch %+v, not the two objects of revision %d", b, made)
 	}
@@ -166,7 +166,7 @@ func TestWatchAcrossCompaction(t *testing.T) {
 
 	register(t, c, "h1")
 	for _, name := range []string{"stays", "goes", "changes"} {
-		createTenant(t, c, TenantSpec{Name: name})
+		createTenant(t, c, store.TenantSpec{Name: name})
 	}
 	f := follow(t, far.Watch)
 	f.next()
@@ -177,7 +177,7 @@ func TestWatchAcrossCompaction(t *testing.T) {
 	}
 	change(t, c, "changes")
 	createPort(t, c, portSpec("h1", "stays", "p1"))
-	last := createTenant(t, c, TenantSpec{Name: "comes"})
+	last := createTenant(t, c, store.TenantSpec{Name: "comes"})
 	if _, err := c.etcd.Compact(testContext(t), int64(last)); err != nil {
 		t.Fatal(err)
 	}
@@ -188,7 +188,7 @@ func TestWatchAcrossCompaction(t *testing.T) {
 		t.Errorf("batch at %d, want one at %d or later with the 6 differences: %v", b.Revision, last, b.Events)
 	}
 	f.agrees(c)
-	f.until(createTenant(t, c, TenantSpec{Name: "later"}))
+	f.until(createTenant(t, c, store.TenantSpec{Name: "later"}))
 	f.agrees(c)
 }
 
@@ -221,12 +221,12 @@ func TestWatchAcrossRestart(t *testing.T) {
 	}
 	first := serveAgain()
 	c := connect(t, client)
-	createTenant(t, c, TenantSpec{Name: "alice"})
+	createTenant(t, c, store.TenantSpec{Name: "alice"})
 	f := follow(t, c.Watch)
 	f.next()
 	first.Close()
 	serveAgain()
-	f.until(createTenant(t, connect(t, client), TenantSpec{Name: "bob"}))
+	f.until(createTenant(t, connect(t, client), store.TenantSpec{Name: "bob"}))
 	f.agrees(c)
 }
 
@@ -235,9 +235,9 @@ func TestWatchMendsLostEvents(t *testing.T) {
 	c := start(t)
 	c.compare, c.settle = 50*time.Millisecond, 50*time.Millisecond
 	for _, name := range []string{"stays", "goes", "changes"} {
-		createTenant(t, c, TenantSpec{Name: name})
+		createTenant(t, c, store.TenantSpec{Name: name})
 	}
-	blind := &stream{Client: c, mirror: newMirror(), watched: prefixRange(under(store.KindLiveHost)), listed: listed}
+	blind := &stream{Client: c, mirror: newMirror(), watched: prefixRange(store.Under(store.KindLiveHost)), listed: listed}
 	f := follow(t, func(ctx context.Context, handle func(store.Batch) error) error {
 		blind.handle = handle
 		return blind.run(ctx)
@@ -247,15 +247,15 @@ func TestWatchMendsLostEvents(t *testing.T) {
 		t.Fatal(err)
 	}
 	change(t, c, "changes")
-	f.until(createTenant(t, c, TenantSpec{Name: "comes"}))
+	f.until(createTenant(t, c, store.TenantSpec{Name: "comes"}))
 	f.agrees(c)
 }
 
 // A value that cannot be read hides nothing but itself.
 func TestWatchOfUnreadableValues(t *testing.T) {
 	c := start(t)
-	createTenant(t, c, TenantSpec{Name: "alice"})
-	createTenant(t, c, TenantSpec{Name: "bob"})
+	createTenant(t, c, store.TenantSpec{Name: "alice"})
+	createTenant(t, c, store.TenantSpec{Name: "bob"})
 	good, err := c.etcd.Get(testContext(t), store.TenantKey("alice").String())
 	if err != nil {
 		t.Fatal(err)
@@ -331,7 +331,7 @@ func randomOperation(t *testing.T, c *Client, r *rand.Rand) (rev store.Revision)
 	var err error
 	switch r.IntN(5) {
 	case 0, 1:
-		rev, err = c.CreateTenant(ctx, TenantSpec{Name: tenant})
+		rev, err = c.CreateTenant(ctx, store.TenantSpec{Name: tenant})
 	case 2:
 		rev, err = c.DeleteTenant(ctx, tenant)
 	case 3:

@@ -1,0 +1,148 @@
+package store
+
+import (
+	"fmt"
+	"iter"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// KindHost is {host}.
+const KindHost Kind = "hosts"
+
+// HostKey is the key of a host.
+func HostKey(host string) Key { return Key{Kind: KindHost, Host: host} }
+
+// Host is a machine with an Open vSwitch bridge and an agent.
+type Host struct {
+	Incarnation string       `json:"incarnation"` // random for each agent's first start
+	DatapathID  DatapathID   `json:"datapathID"`
+	VTEPs       []netip.Addr `json:"vteps"`
+	Uplink      string       `json:"uplink,omitempty"` // interface to the outside
+	Gateway     bool         `json:"gateway"`          // may be a gateway host
+	Weight      int          `json:"weight,omitempty"` // share of tenants by `auto`; 0 counts as 1
+	Encap       string       `json:"encap"`            // vxlan, geneve or gre
+	UnderlayMTU int          `json:"underlayMTU"`
+	// Infrastructure is what this host keeps closed to tenants' egress: its underlay,
+	// its own addresses, etcd and the controllers.
+	Infrastructure []netip.Prefix `json:"infrastructure,omitempty"`
+	Labels         Labels         `json:"labels,omitempty"`
+}
+
+// VTEP is the tunnel address that flows use, or the zero address.
+func (h *Host) VTEP() netip.Addr {
+	if len(h.VTEPs) == 0 {
+		return netip.Addr{}
+	}
+	return h.VTEPs[0]
+}
+
+// DatapathID is a switch's 64-bit OpenFlow id; in JSON 16 hexadecimal digits, as OVS shows it.
+type DatapathID uint64
+
+func (d DatapathID) String() string { return fmt.Sprintf("%016x", uint64(d)) }
+
+// MarshalText implements encoding.TextMarshaler.
+func (d DatapathID) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (d *DatapathID) UnmarshalText(b []byte) error {
+	v, err := strconv.ParseUint(string(b), 16, 64)
+	if err != nil || len(b) != 16 {
+		return fmt.Errorf("datapath id %q is not 16 hexadecimal digits", b)
+	}
+	*d = DatapathID(v)
+	return nil
+}
+
+// Kind is KindHost.
+func (*Host) Kind() Kind { return KindHost }
+
+var hostKind = &description[string, Host, *Host]{
+	facts: facts{
+		label:  "host",
+		parts:  []part{partHost},
+		writer: "the host's agent; the API deletes it", reader: "controllers, agents",
+	},
+	table:   func(s *State) *table[string, Host] { return &s.hosts.table },
+	id:      func(k Key) string { return k.Host },
+	uniques: []uniqueOf[Host]{&hostDatapath, &hostVTEP},
+	index:   func(a *application, h *Item[Host], add bool) { a.hosts.hash(h, add) },
+}
+
+var hostDatapath = unique[DatapathID, Host]{
+	name: "datapath id",
+	value: func(h *Item[Host], _ int) (DatapathID, bool) {
+		return h.Value.DatapathID, h.Value.DatapathID != 0 // 0 is no switch's
+	},
+	holders: func(s *State) *holders[DatapathID, Host] { return &s.hosts.datapaths },
+}
+
+var hostVTEP = unique[netip.Addr, Host]{
+	name: "VTEP",
+	value: func(h *Item[Host], n int) (netip.Addr, bool) {
+		a := h.Value.VTEPs[n]
+		return a.Unmap(), a.IsValid() && !a.IsUnspecified() // else it is no tunnel address
+	},
+	count:   func(h *Item[Host]) int { return len(h.Value.VTEPs) },
+	holders: func(s *State) *holders[netip.Addr, Host] { return &s.hosts.vteps },
+}
+
+// hosts is what State keeps of hosts.
+type hosts struct {
+	table[string, Host]
+	datapaths holders[DatapathID, Host]
+	vteps     holders[netip.Addr, Host]
+	byHash    map[uint32][]*Item[Host] // by HostHash, sorted by name
+}
+
+// hash brings a host into the list of its HostHash, or out of it. A list that was handed out
+// stays as it is.
+func (hs *hosts) hash(h *Item[Host], add bool) {
+	if hs.byHash == nil {
+		hs.byHash = map[uint32][]*Item[Host]{}
+	}
+	hash := HostHash(h.Key.Host)
+	others := slices.DeleteFunc(slices.Clone(hs.byHash[hash]), func(o *Item[Host]) bool { return o.Key == h.Key })
+	if add {
+		others = append(others, h)
+		slices.SortFunc(others, func(x, y *Item[Host]) int { return strings.Compare(x.Key.Host, y.Key.Host) })
+	}
+	if hs.byHash[hash] = others; len(others) == 0 {
+		delete(hs.byHash, hash)
+	}
+}
+
+// Host is the host of that name, or nil.
+func (s *State) Host(name string) *Item[Host] { return s.hosts.items[name] }
+
+// Hosts walks all hosts, sorted by name.
+func (s *State) Hosts() iter.Seq[*Item[Host]] { return sorted(s.hosts.items) }
+
+// HostByDatapath is the host with that datapath id, or nil.
+func (s *State) HostByDatapath(id DatapathID) *Item[Host] { return hostDatapath.holder(s, id) }
+
+// HostByVTEP is the host that holds a tunnel address, or nil.
+func (s *State) HostByVTEP(a netip.Addr) *Item[Host] { return hostVTEP.holder(s, a.Unmap()) }
+
+// HostsByHash are the hosts whose names have that HostHash, sorted by name. The caller must
+// not change the slice.
+func (s *State) HostsByHash(hash uint32) []*Item[Host] { return s.hosts.byHash[hash] }
+
+// HostsGone are hosts that have ports though they are not registered, sorted: they were
+// deleted and their ports are not cleared yet.
+func (s *State) HostsGone() []string {
+	var gone []string
+	for host := range s.ports.on.sets {
+		if s.hosts.items[host] == nil {
+			gone = append(gone, host)
+		}
+	}
+	slices.Sort(gone)
+	return gone
+}
+
+// ContestedHost says why a host cannot be programmed, as ContestedPort does.
+func (s *State) ContestedHost(h *Item[Host]) []Problem { return hostKind.contested(s, h) }

@@ -1,0 +1,189 @@
+package store
+
+import (
+	"maps"
+	"slices"
+)
+
+// kinds lists what etcd holds, each kind once. Keys, objects, State, contested values,
+// tombstones and deletes all follow from the descriptions in this list.
+var kinds = []described{
+	tenantKind, networkKind, hostKind, portKind, gatewayKind, masterKind, liveHostKind, liveControllerKind,
+	statusHostKind, statusControllerKind, statusCountersKind, allocKind,
+}
+
+// byKind finds a description, also that of the kind which State derives.
+var byKind = func() map[Kind]described {
+	found := map[Kind]described{KindPresence: presenceKind}
+	for _, d := range kinds {
+		found[d.kind()] = d
+	}
+	return found
+}()
+
+// facts are what a description says that needs no types.
+type facts struct {
+	label  string // what people call such an object: "tenant"
+	parts  []part // of its key, after the kind
+	writer string // who writes it, and who deletes it where that is another
+	reader string
+	refers []reference
+	// derived says that State makes such objects; etcd holds none.
+	derived bool
+}
+
+// description is all that store knows of one kind: K is its key in State, T its object.
+type description[K comparable, T any, P pointer[T]] struct {
+	facts
+	// table is where State keeps such objects, id their key there; nil: State does not.
+	table func(*State) *table[K, T]
+	id    func(Key) K
+	// uniques are the values that one object of the kind has at most.
+	uniques []uniqueOf[T]
+	// index keeps whatever else State knows of an object that came or goes; nil: nothing.
+	index func(a *application, i *Item[T], add bool)
+}
+
+// pointer is a pointer to an object's type.
+type pointer[T any] interface {
+	*T
+	Object
+}
+
+// described is a description whose types are hidden.
+type described interface {
+	kind() Kind
+	about() *facts
+	empty() Object
+	apply(a *application, e Event)
+	takes(key Key, o Object) []Taken
+	directories() []Taken
+	find(s *State, key Key) (Event, bool)
+	all(s *State) []Event
+}
+
+// table is what State keeps of one kind. The zero table is empty.
+type table[K comparable, T any] struct{ items map[K]*Item[T] }
+
+// Item is an object with its key and the revisions that etcd gave it.
+type Item[T any] struct {
+	Key      Key
+	Value    *T
+	Created  Revision
+	Modified Revision
+}
+
+func (d *description[K, T, P]) kind() Kind { return P(nil).Kind() }
+
+func (d *description[K, T, P]) about() *facts { return &d.facts }
+
+func (d *description[K, T, P]) empty() Object { return P(new(T)) }
+
+// apply replaces or removes one object, keeps its indexes, and notes the change.
+func (d *description[K, T, P]) apply(a *application, e Event) {
+	if d.table == nil {
+		return
+	}
+	t, id := d.table(a.State), d.id(e.Key)
+	change := Change{Key: e.Key, After: e.Object}
+	if old := t.items[id]; old != nil {
+		change.Before = P(old.Value)
+		change.Anew = e.Object != nil && old.Created != e.Created
+		d.reindex(a, old, false)
+		delete(t.items, id)
+	}
+	if e.Object != nil {
+		item := &Item[T]{Key: e.Key, Value: (*T)(e.Object.(P)), Created: e.Created, Modified: e.Modified}
+		if t.items == nil {
+			t.items = map[K]*Item[T]{}
+		}
+		t.items[id] = item
+		d.reindex(a, item, true)
+	}
+	if change.Before != nil || change.After != nil {
+		a.changes = append(a.changes, change)
+	}
+}
+
+// reindex brings an object into all indexes, or out of them. Whoever gains or loses a
+// unique value by that is a change too.
+func (d *description[K, T, P]) reindex(a *application, i *Item[T], add bool) {
+	if d.index != nil {
+		d.index(a, i, add)
+	}
+	affected := func(other *Item[T]) {
+		a.changes = append(a.changes, Change{Key: other.Key, Before: P(other.Value), After: P(other.Value)})
+	}
+	for _, u := range d.uniques {
+		u.index(a.State, i, add, affected)
+	}
+}
+
+// contested says why an object cannot be programmed: an older one has a unique value of
+// its. It is nil for nearly every object.
+func (d *description[K, T, P]) contested(s *State, i *Item[T]) (problems []Problem) {
+	for _, u := range d.uniques {
+		problems = u.contested(s, i, problems)
+	}
+	return problems
+}
+
+func (d *description[K, T, P]) takes(key Key, o Object) (list []Taken) {
+	i := &Item[T]{Key: key, Value: (*T)(o.(P))}
+	for _, u := range d.uniques {
+		list = u.takes(i, list)
+	}
+	return list
+}
+
+func (d *description[K, T, P]) directories() (list []Taken) {
+	for _, u := range d.uniques {
+		if dir := u.directory(); dir.Dir != "" {
+			list = append(list, dir)
+		}
+	}
+	return list
+}
+
+// find is the object under a key of the kind, and whether State has it.
+func (d *description[K, T, P]) find(s *State, key Key) (Event, bool) {
+	if d.table == nil {
+		return Event{}, false
+	}
+	i := d.table(s).items[d.id(key)]
+	if i == nil {
+		return Event{}, false
+	}
+	return d.event(i), true
+}
+
+func (d *description[K, T, P]) event(i *Item[T]) Event {
+	return Event{Key: i.Key, Object: P(i.Value), Created: i.Created, Modified: i.Modified}
+}
+
+// all are the objects of the kind, sorted by key.
+func (d *description[K, T, P]) all(s *State) []Event {
+	if d.table == nil {
+		return nil
+	}
+	list := make([]Event, 0, len(d.table(s).items))
+	for i := range maps.Values(d.table(s).items) {
+		list = append(list, d.event(i))
+	}
+	slices.SortFunc(list, func(a, b Event) int { return compareKeys(a.Key, b.Key) })
+	return list
+}
+
+// Label is what people call an object of the kind: "tenant".
+func (k Kind) Label() string { return k.facts().label }
+
+// describe is the kind's description, or nil where there is no such kind.
+func (k Kind) describe() described { return byKind[k] }
+
+// facts are the description's; a kind that there is not has a name and nothing else.
+func (k Kind) facts() *facts {
+	if d := byKind[k]; d != nil {
+		return d.about()
+	}
+	return &facts{parts: []part{partName}}
+}

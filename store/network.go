@@ -1,0 +1,160 @@
+package store
+
+import (
+	"cmp"
+	"fmt"
+	"iter"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// KindNetwork is {tenant}/{network}.
+const KindNetwork Kind = "networks"
+
+// NetworkKey is the key of a network.
+func NetworkKey(tenant, network string) Key {
+	return Key{Kind: KindNetwork, Tenant: tenant, Network: network}
+}
+
+// NetworkName names a network inside the cluster.
+type NetworkName struct{ Tenant, Network string }
+
+func (n NetworkName) String() string { return n.Tenant + "/" + n.Network }
+
+// NetworkName is the network that a port, network or presence key belongs to.
+func (k Key) NetworkName() NetworkName { return NetworkName{k.Tenant, k.Network} }
+
+func compareNetworkNames(a, b NetworkName) int {
+	return cmp.Or(strings.Compare(a.Tenant, b.Tenant), strings.Compare(a.Network, b.Network))
+}
+
+// DefaultNetwork is the name of the network that a tenant is created with.
+const DefaultNetwork = "default"
+
+// Segmentation is how a network is marked on the wire.
+type Segmentation string
+
+// The two designs of the paper.
+const (
+	SegmentationVLAN   Segmentation = "vlan"
+	SegmentationTunnel Segmentation = "tunnel"
+)
+
+// FloodMode says whether broadcast and multicast are replicated in a network.
+type FloodMode string
+
+// FloodAuto stops replicating where the network spans more hosts than a switch can copy to.
+const (
+	FloodAuto FloodMode = "auto"
+	FloodOn   FloodMode = "on"
+	FloodOff  FloodMode = "off"
+)
+
+// Network is an L2 segment of a tenant.
+type Network struct {
+	Number       uint32       `json:"number"` // 24 bits; metadata's low half
+	Segmentation Segmentation `json:"segmentation"`
+	Segment      uint32       `json:"segment"` // a VLAN id, or the tunnel key (the number)
+	Subnets      []Subnet     `json:"subnets,omitempty"`
+	MTU          int          `json:"mtu,omitempty"` // 0: derived from the underlay
+	Flood        FloodMode    `json:"flood"`
+}
+
+// Subnet is an address range of a network and the router's address in it.
+type Subnet struct {
+	Prefix  netip.Prefix `json:"prefix"`
+	Gateway netip.Addr   `json:"gateway"`
+}
+
+// Kind is KindNetwork.
+func (*Network) Kind() Kind { return KindNetwork }
+
+var networkKind = &description[NetworkName, Network, *Network]{
+	facts: facts{
+		label:  "network",
+		parts:  []part{partTenant, partNetwork},
+		writer: "API", reader: "controllers",
+		refers: []reference{{
+			to: KindTenant, onDelete: refuses,
+			except: func(k Key) bool { return k.Network == DefaultNetwork },
+			inUse: func(names []string, _ int64) error {
+				return fmt.Errorf("%w: it has network %s: delete its networks but %q first", ErrInUse, names[0], DefaultNetwork)
+			},
+		}},
+	},
+	table:   func(s *State) *table[NetworkName, Network] { return &s.networks.table },
+	id:      Key.NetworkName,
+	uniques: []uniqueOf[Network]{&networkNumber, &networkVLAN},
+	index:   indexNetwork,
+}
+
+var networkNumber = unique[uint32, Network]{
+	name:    "number",
+	value:   func(n *Item[Network], _ int) (uint32, bool) { return n.Value.Number, true },
+	holders: func(s *State) *holders[uint32, Network] { return &s.networks.numbers },
+	dir:     "network-numbers", tombstone: true,
+}
+
+var networkVLAN = unique[uint32, Network]{
+	name: "VLAN id",
+	value: func(n *Item[Network], _ int) (uint32, bool) {
+		return n.Value.Segment, n.Value.Segmentation == SegmentationVLAN
+	},
+	holders: func(s *State) *holders[uint32, Network] { return &s.networks.vlans },
+	dir:     "vlans", tombstone: true,
+}
+
+// networks is what State keeps of networks.
+type networks struct {
+	table[NetworkName, Network]
+	of             map[string][]string // tenant -> its networks, sorted
+	numbers, vlans holders[uint32, Network]
+}
+
+func indexNetwork(a *application, n *Item[Network], add bool) {
+	tenant := n.Key.Tenant
+	a.networks.list(tenant, n.Key.Network, add)
+	if !add { // its ports, if any are left, make the tenant present no more
+		for _, host := range a.HostsOf(n.Key.NetworkName()) {
+			a.former.hosts.add(tenant, host)
+		}
+	}
+}
+
+// list brings a network into its tenant's list, or out of it.
+func (n *networks) list(tenant, name string, add bool) {
+	if n.of == nil {
+		n.of = map[string][]string{}
+	}
+	names := n.of[tenant]
+	at, found := slices.BinarySearch(names, name)
+	switch {
+	case add && !found:
+		n.of[tenant] = slices.Insert(names, at, name)
+	case !add && found && len(names) == 1:
+		delete(n.of, tenant)
+	case !add && found:
+		n.of[tenant] = slices.Delete(names, at, at+1)
+	}
+}
+
+// Network is the network of that name, or nil.
+func (s *State) Network(n NetworkName) *Item[Network] { return s.networks.items[n] }
+
+// NetworkByNumber is the network that holds a number, or nil.
+func (s *State) NetworkByNumber(n uint32) *Item[Network] { return networkNumber.holder(s, n) }
+
+// NetworksOf walks a tenant's networks, sorted by name.
+func (s *State) NetworksOf(tenant string) iter.Seq[*Item[Network]] {
+	return func(yield func(*Item[Network]) bool) {
+		for _, name := range s.networks.of[tenant] {
+			if !yield(s.networks.items[NetworkName{tenant, name}]) {
+				return
+			}
+		}
+	}
+}
+
+// ContestedNetwork says why a network cannot be programmed, as ContestedPort does.
+func (s *State) ContestedNetwork(n *Item[Network]) []Problem { return networkKind.contested(s, n) }

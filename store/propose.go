@@ -1,0 +1,184 @@
+package store
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Proposal is what a request would write, decided from a State and the request alone.
+// store/etcd draws the values, and writes all of it in one transaction, if everything that
+// it presumes still holds then. The zero Proposal asks for nothing: what was wanted is there.
+type Proposal struct {
+	Writes   []Event // objects to put, whole once the Draws are set; nil ones to delete
+	Draws    []Draw
+	Frees    []Taken // values of deleted objects
+	Presumes []Presumption
+}
+
+// Condition is what must hold of a key, or of all keys with one beginning.
+type Condition string
+
+// Conditions of a Presumption.
+const (
+	Absent          Condition = "absent"            // there is no such key
+	CreatedAt       Condition = "created at"        // the key is the one that was created at Revision
+	Unchanged       Condition = "unchanged"         // the key's mod revision is Revision; 0: there is none
+	NoneUnder       Condition = "none under"        // no key begins so
+	NothingNewUnder Condition = "nothing new under" // no key that begins so was written after Revision
+)
+
+// Presumption is a condition that a proposal was decided under.
+type Presumption struct {
+	Condition Condition
+	Path      string // a key's, or the beginning of several, which ends in "/"
+	Revision  Revision
+	// Refusal is why the request is refused where the condition does not hold. Without one,
+	// what was read is out of date: read and decide again.
+	Refusal error
+	// InUse is the Refusal of NoneUnder. It is given the first few paths, and how many more
+	// there are.
+	InUse func(paths []string, more int64) error
+}
+
+// shownUsers is how many of its users the refusal of a delete names.
+const shownUsers = 3
+
+// remove adds the delete of an object to a proposal, with all that the object took.
+func (p *Proposal) remove(e Event) {
+	p.Writes = append(p.Writes, Event{Key: e.Key})
+	p.Frees = append(p.Frees, TakenBy(e.Key, e.Object)...)
+}
+
+// ProposeRemoval deletes an object as it was read, whatever refers to it.
+func ProposeRemoval(e Event) Proposal {
+	p := Proposal{Presumes: []Presumption{{Condition: Unchanged, Path: e.Key.String(), Revision: e.Modified}}}
+	p.remove(e)
+	return p
+}
+
+// ProposeDelete deletes an object with those that follow it. It is refused while others
+// refer to the object. The state may lack the others but those of NeededToDelete.
+func ProposeDelete(s *State, key Key) (Proposal, error) {
+	mine, exists := s.find(key)
+	if !exists {
+		return Proposal{}, noSuch(key.Kind)
+	}
+	p := ProposeRemoval(mine)
+	for _, r := range referring(key.Kind) {
+		switch r.onDelete {
+		case follows: // its key has the same parts
+			child := key
+			child.Kind = r.kind()
+			p.Writes = append(p.Writes, Event{Key: child})
+		case refuses:
+			if err := p.removeWith(s, key, r); err != nil {
+				return Proposal{}, err
+			}
+		}
+	}
+	return p, nil
+}
+
+// find is the object under a key, and whether the state has it.
+func (s *State) find(key Key) (Event, bool) {
+	if d := key.Kind.describe(); d != nil {
+		return d.find(s, key)
+	}
+	return Event{}, false
+}
+
+// removeWith refuses for those of a kind that refer to the object, and adds the deletes of
+// those that may follow it.
+func (p *Proposal) removeWith(s *State, parent Key, r referrer) error {
+	var users []string
+	for _, e := range r.all(s) {
+		switch {
+		case r.parent(e.Key) != parent:
+		case r.except != nil && r.except(e.Key):
+			p.remove(e)
+		default:
+			users = append(users, r.name(e))
+		}
+	}
+	if len(users) > 0 {
+		slices.Sort(users)
+		shown := users[:min(len(users), shownUsers)]
+		return r.inUse(shown, int64(len(users)-len(shown)))
+	}
+	path := r.under(r.kind(), parent)
+	presumed := Presumption{Condition: NoneUnder, Path: path, InUse: r.inUseAt}
+	if r.except != nil { // the state has them all
+		presumed = Presumption{Condition: NothingNewUnder, Path: path, Revision: s.Revision()}
+	}
+	p.Presumes = append(p.Presumes, presumed)
+	return nil
+}
+
+// inUseAt is inUse for the paths of what refers to the object.
+func (r referrer) inUseAt(paths []string, more int64) error {
+	base := Under(r.kind())
+	if r.dir != "" {
+		base = Under(KindAlloc, r.dir)
+	}
+	names := make([]string, len(paths))
+	for i, path := range paths {
+		names[i] = strings.TrimPrefix(path, base)
+	}
+	return r.inUse(names, more)
+}
+
+// name is an object as the refusal to delete what it refers to names it.
+func (r referrer) name(e Event) string {
+	for _, t := range r.takes(e.Key, e.Object) {
+		if t.Dir == r.dir {
+			return t.Value
+		}
+	}
+	return strings.Join(e.Key.values(), "/")
+}
+
+// NeededToDelete are the paths that ProposeDelete looks at: keys, and beginnings of keys that
+// end in "/".
+func NeededToDelete(key Key) []string {
+	paths := []string{key.String()}
+	for _, r := range referring(key.Kind) {
+		if r.except != nil {
+			paths = append(paths, r.under(r.kind(), key))
+		}
+	}
+	return paths
+}
+
+// noSuch is the refusal to delete what does not exist.
+func noSuch(kind Kind) error {
+	return fmt.Errorf("%w: no such %s: see sluice %s list", ErrNotFound, kind.Label(), kind.Label())
+}
+
+// ProposeDeletePort deletes a port. hostCreated is the create revision of its host's
+// registration, as the host's agent knows it; 0 for callers that are not the agent.
+func ProposeDeletePort(s *State, key Key, hostCreated Revision) (Proposal, error) {
+	if key.Kind != KindPort {
+		return Proposal{}, fmt.Errorf("%w: it is no port's key", ErrInvalid)
+	}
+	p, err := ProposeDelete(s, key)
+	if err == nil && hostCreated != 0 {
+		p.Presumes = append(p.Presumes, Presumption{Condition: CreatedAt, Path: HostKey(key.Host).String(), Revision: hostCreated, Refusal: HostGone(key.Host)})
+	}
+	return p, err
+}
+
+// ProposeDeleteHost deletes a host, of which the state may lack the ports: they are counted
+// here, and cleared afterwards. A host that is deleted already and has ports left asks for
+// nothing: they are to be cleared.
+func ProposeDeleteHost(s *State, name string, ports int64) (Proposal, error) {
+	if s.Host(name) == nil && ports > 0 {
+		return Proposal{}, nil
+	}
+	return ProposeDelete(s, HostKey(name))
+}
+
+// HostGone says that a host's registration is not the one that its agent made.
+func HostGone(host string) error {
+	return fmt.Errorf("host %s: %w: register it again", host, ErrHostGone)
+}

@@ -1,0 +1,94 @@
+package store
+
+// Kinds of what controllers report. Watch passes these keys over: readers list them.
+const (
+	KindStatusHost       Kind = "status/hosts"       // {host}
+	KindStatusController Kind = "status/controllers" // {name}
+	KindStatusCounters   Kind = "status/counters"    // {host}
+)
+
+// StatusHostKey is the key of a host's exception: it is behind, down, or lacks ports.
+func StatusHostKey(host string) Key { return Key{Kind: KindStatusHost, Host: host} }
+
+// StatusControllerKey is the key of a controller's floor.
+func StatusControllerKey(name string) Key { return Key{Kind: KindStatusController, Name: name} }
+
+// StatusCountersKey is the key of a host's counter checkpoint.
+func StatusCountersKey(host string) Key { return Key{Kind: KindStatusCounters, Host: host} }
+
+// StatusController is a controller's floor: each host that it masters and that has no
+// StatusHost of its own is realized at least at Floor.
+type StatusController struct {
+	Floor    Revision `json:"floor"`
+	Problems Problems `json:"problems,omitempty"`
+	// Unknown lists datapath ids that dialled in and belong to no host.
+	Unknown []DatapathID `json:"unknown,omitempty"`
+}
+
+// HostState says why a host is not covered by its controller's floor.
+type HostState string
+
+// States of a host. A host without exception is HostRealized.
+const (
+	HostRealized HostState = "realized"
+	HostBehind   HostState = "behind"  // connected, catching up
+	HostDown     HostState = "down"    // its switch is not connected
+	HostMissing  HostState = "missing" // realized but for ports whose interface is not there
+	HostRefused  HostState = "refused" // realized but for what its switch refused, or ports that cannot be programmed
+)
+
+// StatusHost is the exception of one host; it is absent when all is well.
+type StatusHost struct {
+	State    HostState `json:"state"`
+	Realized Revision  `json:"realized"`
+	Missing  []string  `json:"missing,omitempty"`  // keys of ports whose interface the switch lacks
+	Problems Problems  `json:"problems,omitempty"` // of ports, networks and tenants that are not programmed whole, or of all on the host
+}
+
+// StatusCounters is a checkpoint of a host's accounting, so that counters never go back.
+type StatusCounters struct {
+	Counters []Counter `json:"counters"`
+}
+
+// Counter is one accounting sum: a tenant's traffic in one direction and scope, or its
+// drops for one reason. The total is what flows counted that are gone, plus what the
+// installed flow counted when it was last read.
+type Counter struct {
+	Tenant      uint32 `json:"tenant"` // number; 0: none could be told
+	Direction   string `json:"direction,omitempty"`
+	Scope       string `json:"scope,omitempty"`
+	Reason      string `json:"reason,omitempty"`
+	Packets     uint64 `json:"packets,omitempty"`
+	Bytes       uint64 `json:"bytes,omitempty"`
+	LastPackets uint64 `json:"lastPackets,omitempty"`
+	LastBytes   uint64 `json:"lastBytes,omitempty"`
+}
+
+// Kind is KindStatusHost.
+func (*StatusHost) Kind() Kind { return KindStatusHost }
+
+// Kind is KindStatusController.
+func (*StatusController) Kind() Kind { return KindStatusController }
+
+// Kind is KindStatusCounters.
+func (*StatusCounters) Kind() Kind { return KindStatusCounters }
+
+var statusHostKind = &description[string, StatusHost, *StatusHost]{facts: facts{
+	label:  "exception of a host",
+	parts:  []part{partHost},
+	writer: "the host's master", reader: "controllers, agents that wait for a revision",
+	refers: []reference{{to: KindHost, onDelete: follows}},
+}}
+
+var statusControllerKind = &description[string, StatusController, *StatusController]{facts: facts{
+	label:  "floor of a controller",
+	parts:  []part{partName},
+	writer: "the controller", reader: "controllers, agents that wait for a revision",
+}}
+
+var statusCountersKind = &description[string, StatusCounters, *StatusCounters]{facts: facts{
+	label:  "counters of a host",
+	parts:  []part{partHost},
+	writer: "the host's master", reader: "the host's next master",
+	refers: []reference{{to: KindHost, onDelete: follows}},
+}}

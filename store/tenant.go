@@ -1,0 +1,89 @@
+package store
+
+import (
+	"iter"
+	"slices"
+)
+
+// KindTenant is {tenant}.
+const KindTenant Kind = "tenants"
+
+// TenantKey is the key of a tenant.
+func TenantKey(tenant string) Key { return Key{Kind: KindTenant, Tenant: tenant} }
+
+// Gateway policies of a tenant; any other text names a host.
+const (
+	GatewayAuto    = "auto"    // the leader spreads tenants over gateway-capable hosts
+	GatewayCentral = "central" // all such tenants share one host, as the paper's small design does
+)
+
+// Tenant is the unit of isolation, counters and quota.
+type Tenant struct {
+	Number  uint32   `json:"number"`            // 1 to MaxTenantNumber
+	Gateway string   `json:"gateway"`           // GatewayAuto, GatewayCentral or a host
+	Hosts   []string `json:"hosts,omitempty"`   // hosts allowed; empty: all
+	Limits  Limits   `json:"limits,omitzero"`   // what the tenant may take
+	Labels  Labels   `json:"labels,omitempty"`  // free
+	Note    string   `json:"comment,omitempty"` // free
+}
+
+// MayUse reports whether the tenant may have ports on a host.
+func (t *Tenant) MayUse(host string) bool {
+	return len(t.Hosts) == 0 || slices.Contains(t.Hosts, host)
+}
+
+// Kind is KindTenant.
+func (*Tenant) Kind() Kind { return KindTenant }
+
+var tenantKind = &description[string, Tenant, *Tenant]{
+	facts: facts{
+		label:  "tenant",
+		parts:  []part{partTenant},
+		writer: "API", reader: "controllers",
+	},
+	table:   func(s *State) *table[string, Tenant] { return &s.tenants.table },
+	id:      func(k Key) string { return k.Tenant },
+	uniques: []uniqueOf[Tenant]{&tenantNumber},
+	index:   indexTenant,
+}
+
+var tenantNumber = unique[uint32, Tenant]{
+	name:    "number",
+	value:   func(t *Item[Tenant], _ int) (uint32, bool) { return t.Value.Number, true },
+	holders: func(s *State) *holders[uint32, Tenant] { return &s.tenants.numbers },
+	dir:     "tenant-numbers", tombstone: true,
+}
+
+// tenants is what State keeps of tenants.
+type tenants struct {
+	table[string, Tenant]
+	numbers holders[uint32, Tenant]
+}
+
+func indexTenant(a *application, t *Item[Tenant], add bool) {
+	if !add {
+		a.former.addNumber(t.Key.Tenant, t.Value.Number)
+	}
+}
+
+// Tenant is the tenant of that name, or nil. So are Network, Host, Port and Gateway.
+func (s *State) Tenant(name string) *Item[Tenant] { return s.tenants.items[name] }
+
+// Tenants walks all tenants, sorted by name. So do the other plurals by theirs.
+func (s *State) Tenants() iter.Seq[*Item[Tenant]] { return sorted(s.tenants.items) }
+
+// TenantByNumber is the tenant that holds a number, or nil.
+func (s *State) TenantByNumber(n uint32) *Item[Tenant] { return tenantNumber.holder(s, n) }
+
+// ContestedTenant says why a tenant cannot be programmed, as ContestedPort does.
+func (s *State) ContestedTenant(t *Item[Tenant]) []Problem { return tenantKind.contested(s, t) }
+
+// TenantPresent reports whether any network of the tenant has a port on the host.
+func (s *State) TenantPresent(host, tenant string) bool {
+	for _, name := range s.networks.of[tenant] {
+		if len(s.PortsAt(host, NetworkName{tenant, name})) > 0 {
+			return true
+		}
+	}
+	return false
+}
