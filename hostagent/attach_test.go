@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -179,10 +180,8 @@ func TestAttachWarnsOfHostsBehind(t *testing.T) {
 	h := newHost(t)
 	h.realizeAll()
 	a, c, _ := h.agent()
-	a.mu.Lock()
-	a.live = []string{"h1", "h2"}
-	a.mu.Unlock()
 	other := h.register("h2", "198.51.100.2")
+	h.eventually("h2 is known to be alive", func() bool { return slices.Contains(a.alive.all(), "h2") })
 	_, err := h.client.CreatePort(t.Context(), etcd.PortSpec{
 		Host: "h2", HostCreated: other, Tenant: "bob", Network: "default", Name: "b2", UID: "bbbbbbbbbbbb",
 	})

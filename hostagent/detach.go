@@ -9,7 +9,6 @@ import (
 
 	"sluice/hostagent/api"
 	"sluice/store"
-	"sluice/store/etcd"
 )
 
 // Detach removes a port: first from etcd, so that its flows go, then from the switch and
@@ -19,7 +18,7 @@ func (a *Agent) Detach(ctx context.Context, r api.DetachRequest) error {
 	if err != nil {
 		return err
 	}
-	registration := a.registered()
+	registration := a.registration.current()
 	if registration == nil {
 		return a.notReady()
 	}
@@ -30,8 +29,8 @@ func (a *Agent) Detach(ctx context.Context, r api.DetachRequest) error {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
 	defer cancel()
-	if err := a.unplug(ctx, p.Interface); err != nil {
-		a.wake()
+	if err := a.ports.unplug(ctx, p.Interface); err != nil {
+		a.mender.wake()
 		return fmt.Errorf("detach %s: the port is gone, its interface will be removed later: %w", name, err)
 	}
 	a.log.Info("detached", "tenant", key.Tenant, "network", key.Network, "port", key.Name)
@@ -83,7 +82,7 @@ func (a *Agent) port(ctx context.Context, r api.DetachRequest) (store.Key, *stor
 type networkCache map[store.NetworkName]*store.Network
 
 // get is a network, or nil where it cannot be read: the port is shown without what depends on it.
-func (c networkCache) get(ctx context.Context, s *etcd.Client, name store.NetworkName) *store.Network {
+func (c networkCache) get(ctx context.Context, s Store, name store.NetworkName) *store.Network {
 	if n, ok := c[name]; ok {
 		return n
 	}

@@ -20,7 +20,7 @@ func TestStoreAway(t *testing.T) {
 	}
 	before := h.picture()
 	h.server.Close()
-	if a.mendOnce(t.Context()) {
+	if a.mender.round(t.Context()) {
 		t.Error("mending succeeded without etcd")
 	}
 	if diff := cmp.Diff(before, h.picture()); diff != "" {
@@ -48,9 +48,7 @@ func TestAttachAwaitsReadiness(t *testing.T) {
 	h := newHost(t)
 	h.realizeAll()
 	a, c, _ := h.agent()
-	a.mu.Lock()
-	a.clean = false
-	a.mu.Unlock()
+	a.registration.markClean(nil)
 	if _, err := c.Attach(t.Context(), attachTo("alice", "a1", newContainer(t))); err != nil {
 		t.Error(err)
 	}

@@ -45,7 +45,7 @@ func TestRestartChangesNothing(t *testing.T) {
 		t.Errorf("stopping changed the host: -before +after\n%s", diff)
 	}
 	a, _, _ := h.agent()
-	if !a.mendOnce(t.Context()) {
+	if !a.mender.round(t.Context()) {
 		t.Errorf("mending failed: %v", a.Status().Problems)
 	}
 	if diff := cmp.Diff(before, h.picture()); diff != "" {
@@ -146,7 +146,7 @@ func TestMendsWhatWasLost(t *testing.T) {
 	} {
 		t.Run(loss.name, func(t *testing.T) {
 			loss.cause()
-			if !a.mendOnce(t.Context()) || !loss.mended() {
+			if !a.mender.round(t.Context()) || !loss.mended() {
 				t.Errorf("not mended: problems %v", a.Status().Problems)
 			}
 		})
@@ -165,13 +165,13 @@ func TestHostDeletedAndBack(t *testing.T) {
 	if _, err := c.Attach(t.Context(), request); err != nil {
 		t.Fatal(err)
 	}
-	first := a.registered().Created
+	first := a.registration.current().Created
 	if _, err := h.client.DeleteHost(t.Context(), "h1"); err != nil {
 		t.Fatal(err)
 	}
 	h.eventually("the host is back", func() bool {
-		r := a.registered()
-		return r != nil && r.Created > first && a.isClean()
+		r := a.registration.ready()
+		return r != nil && r.Created > first
 	})
 	if diff := cmp.Diff(empty, h.traces()); diff != "" {
 		t.Errorf("what the deleted host left: -want +got\n%s", diff)
@@ -197,7 +197,7 @@ func TestPortWhoseContainerVanished(t *testing.T) {
 		links, err := portLinks()
 		return err == nil && len(links) == 0
 	})
-	if !a.mendOnce(t.Context()) {
+	if !a.mender.round(t.Context()) {
 		t.Errorf("problems: %v", a.Status().Problems)
 	}
 	if list, err := c.List(t.Context()); err != nil || len(list) != 1 {

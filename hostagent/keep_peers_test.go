@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/vishvananda/netlink"
 
 	"sluice/store"
@@ -61,10 +60,10 @@ func TestSwitchKnowsPeersBeforeTheFirstPacket(t *testing.T) {
 	h.peer("h2", "172.30.0.2", "02:00:00:00:aa:02")
 	h.register("h3", "172.30.0.3") // down: nobody answers
 	a, _, _ := h.agent()
-	known := &peers{resolved: make(map[netip.Addr]time.Time)}
+	own := newTunnelPeers(h.options)
 	warm := func() {
 		t.Helper()
-		if _, err := a.warmPeers(t.Context(), known); err != nil {
+		if err := keep(own)(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		fields := strings.Join(strings.Fields(h.tunnelNeighbours()), " ")
@@ -75,15 +74,10 @@ func TestSwitchKnowsPeersBeforeTheFirstPacket(t *testing.T) {
 	h.run("rm", h.path("ovs-vswitchd.pid"))
 	h.startVSwitchd()
 	warm()
-	if len(known.resolved) != 1 {
-		t.Errorf("resolved %v, want 172.30.0.2 alone", known.resolved)
+	if _, known := own.resolved[netip.MustParseAddr("172.30.0.2")]; !known || own.counted() != 1 {
+		t.Errorf("resolved %v, %d of them hosts; want 172.30.0.2 alone", own.resolved, own.counted())
 	}
-	if diff := cmp.Diff([]string{"h1", "h2", "h3"}, a.liveHosts()); diff != "" {
-		t.Errorf("live hosts: -want +got\n%s", diff)
-	}
-	if peers := a.Status().Peers; peers != 1 {
-		t.Errorf("status tells of %d resolved peers, want 1", peers)
-	}
+	h.eventually("status tells of one resolved peer", func() bool { return a.Status().Peers == 1 })
 	h.peer("h4", "172.30.0.4", "02:00:00:00:aa:04")
 	h.eventually("the agent itself resolves a host that has just registered", func() bool { return a.Status().Peers == 2 })
 }
