@@ -3,6 +3,7 @@ package hostagent
 import (
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -53,6 +54,34 @@ func (h *host) switchPID() string {
 		h.t.Fatal(err)
 	}
 	return pid
+}
+
+func TestPeersOf(t *testing.T) {
+	host := func(vteps ...string) store.Event {
+		h := &store.Host{}
+		for _, v := range vteps {
+			h.VTEPs = append(h.VTEPs, netip.MustParseAddr(v))
+		}
+		return store.Event{Object: h}
+	}
+	hosts := []store.Event{host("192.0.2.1"), host("192.0.2.2"), host(), host("192.0.2.3", "192.0.2.4")}
+	got := peersOf(hosts, netip.MustParseAddr("192.0.2.2"))
+	want := []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.3")}
+	if !slices.Equal(got, want) {
+		t.Errorf("peers %v, want %v", got, want)
+	}
+}
+
+func TestDue(t *testing.T) {
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	fresh, limit, old, never := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2"),
+		netip.MustParseAddr("192.0.2.3"), netip.MustParseAddr("192.0.2.4")
+	resolved := map[netip.Addr]time.Time{
+		fresh: now, limit: now.Add(-refreshInterval), old: now.Add(-refreshInterval - 1),
+	}
+	if got := due([]netip.Addr{fresh, limit, old, never}, resolved, now); !slices.Equal(got, []netip.Addr{old, never}) {
+		t.Errorf("due are %v, want %s and %s", got, old, never)
+	}
 }
 
 func TestSwitchKnowsPeersBeforeTheFirstPacket(t *testing.T) {
