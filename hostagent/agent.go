@@ -20,7 +20,7 @@ import (
 // Log are required.
 type Options struct {
 	Host         string     // this host's name, a DNS label
-	VTEP         netip.Addr // tunnel address; an interface of this host holds it
+	VTEP         netip.Addr // tunnel address; an interface of this host has it
 	Encap        string     // vxlan, geneve or gre
 	DatapathType string     // system or netdev; empty: the switch's default
 	OVSDB        string     // endpoint of the switch's database, such as unix:/run/openvswitch/db.sock

@@ -47,7 +47,7 @@ func undecided(err error) bool {
 }
 
 // Attach makes a port: in etcd, as a veth pair into the container's namespace, and in the
-// switch. It returns when this host's switch holds the port's flows, with a warning for
+// switch. It returns when this host's switch has the port's flows, with a warning for
 // each other host that lags. Whatever fails, and also when ctx ends, nothing is left.
 func (a *Agent) Attach(ctx context.Context, r api.AttachRequest) (api.Attachment, error) {
 	at, err := a.prepare(ctx, r)
@@ -212,7 +212,7 @@ func (a *Agent) warnBehind(ctx context.Context, at *attachment) {
 // manyPorts is how many of a tenant's ports are looked at to learn its hosts.
 const manyPorts = 2000
 
-// concerned are the live hosts that hold flows of a tenant, so that one which lags elsewhere
+// concerned are the live hosts that have flows of a tenant, so that one which lags elsewhere
 // costs no time; all live ones where the tenant is too large to look.
 func (a *Agent) concerned(ctx context.Context, tenant string) ([]string, error) {
 	hosts, all, err := a.o.Store.TenantHosts(ctx, tenant, manyPorts)

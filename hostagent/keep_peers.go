@@ -18,7 +18,7 @@ const (
 	unknownInterval = time.Second            // until the next try, where the last one read no hosts
 )
 
-// tunnelPeers keeps the underlay's MAC addresses of all peers known, since the switch loses
+// tunnelPeers keeps the underlay's MAC addresses of all peers known, since the switch drops
 // the first packet to a peer that it has to resolve. A peer that is down is no failure.
 type tunnelPeers struct {
 	o     Options

@@ -100,7 +100,7 @@ func (p *ports) makeSo(ctx context.Context, should assigned, is inventory) error
 		return err
 	}
 	p.noteCount(r.ports)
-	p.registration.markClean(should.registration)
+	p.registration.noteClean(should.registration)
 	return nil
 }
 
@@ -116,19 +116,19 @@ type repairs struct {
 // have made: that is undone as a whole.
 func repairsOf(should map[string]store.Event, is inventory) repairs {
 	var r repairs
-	busy := maps.Clone(is.held)
+	leave := maps.Clone(is.held)
 	for _, i := range is.abandoned {
-		busy[i.UID] = true
+		leave[i.UID] = true
 	}
 	for name := range is.interfaces() {
-		if _, wanted := should[name]; !wanted && !busy[strings.TrimPrefix(name, interfacePrefix)] {
+		if _, wanted := should[name]; !wanted && !leave[strings.TrimPrefix(name, interfacePrefix)] {
 			r.strays = append(r.strays, name)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(should)) {
 		row, plugged := is.rows[name]
 		switch {
-		case busy[should[name].Object.(*store.Port).UID]:
+		case leave[should[name].Object.(*store.Port).UID]:
 		case !is.links[name]:
 			r.gone = append(r.gone, should[name])
 		case !plugged || row.OFPort <= 0:

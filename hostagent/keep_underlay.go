@@ -11,7 +11,7 @@ import (
 	"sluice/store"
 )
 
-// underlay keeps the agent's knowledge of the interface that holds this host's tunnel address.
+// underlay keeps the agent's knowledge of the interface that has this host's tunnel address.
 type underlay struct {
 	vtep  netip.Addr
 	encap string
@@ -20,13 +20,13 @@ type underlay struct {
 	found vtepInterface
 }
 
-// vtepInterface is the interface that holds the tunnel address. The zero value is none.
+// vtepInterface is the interface that has the tunnel address. The zero value is none.
 type vtepInterface struct {
 	mtu    int          // bytes
 	prefix netip.Prefix // the tunnel address with its prefix length
 }
 
-// is looks for the interface that holds the tunnel address.
+// is looks for the interface that has the tunnel address.
 func (u *underlay) is(context.Context) (vtepInterface, error) {
 	addrs, err := netlink.AddrList(nil, netlink.FAMILY_ALL)
 	if err != nil {
@@ -50,7 +50,7 @@ func (u *underlay) is(context.Context) (vtepInterface, error) {
 func (u *underlay) should(context.Context) (netip.Addr, error) { return u.vtep, nil }
 
 // makeSo remembers the interface. To give a host its address is not for the agent: where no
-// interface holds it, that is the problem, and the last one known stays.
+// interface has it, that is the problem, and the last one known stays.
 func (u *underlay) makeSo(_ context.Context, vtep netip.Addr, found vtepInterface) error {
 	if found.prefix.Addr() != vtep {
 		return fmt.Errorf("no interface of this host holds the tunnel address %s", vtep)

@@ -16,7 +16,7 @@ type mender struct {
 	problems   *problems
 	registered func() bool   // reports whether the host is registered
 	nudge      chan struct{} // asks the mend loop to run at once
-	up         chan struct{} // closed once a whole round has succeeded
+	made       chan struct{} // closed once a whole round has succeeded: the host may register
 
 	mu    sync.Mutex
 	right map[string]bool // by keeper: its last try succeeded
@@ -25,7 +25,7 @@ type mender struct {
 
 func newMender(p *problems, registered func() bool) *mender {
 	return &mender{
-		problems: p, registered: registered, nudge: make(chan struct{}, 1), up: make(chan struct{}),
+		problems: p, registered: registered, nudge: make(chan struct{}, 1), made: make(chan struct{}),
 		right: make(map[string]bool), once: make(map[string]bool),
 	}
 }
@@ -87,7 +87,7 @@ func (m *mender) round(ctx context.Context) bool {
 		}
 	}
 	if ok {
-		m.markUp()
+		m.noteMade()
 	}
 	return ok
 }
@@ -117,7 +117,7 @@ func (m *mender) mayTry(k keeper) bool {
 		!slices.ContainsFunc(k.after, func(name string) bool { return !m.once[name] })
 }
 
-// lacks reports whether something that a keeper may need is not right. The caller holds m.mu.
+// lacks reports whether something that a keeper may need is not right. The caller has locked m.mu.
 func (m *mender) lacks(name string) bool {
 	if name == needsRegistration {
 		return !m.registered()
@@ -132,13 +132,13 @@ func (m *mender) note(name string, right bool) {
 	m.once[name] = m.once[name] || right
 }
 
-// markUp lets the host register, from the first success on.
-func (m *mender) markUp() {
+// noteMade lets the host register, from the first success on.
+func (m *mender) noteMade() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	select {
-	case <-m.up:
+	case <-m.made:
 	default:
-		close(m.up)
+		close(m.made)
 	}
 }

@@ -45,7 +45,7 @@ func newBench() *bench {
 
 func (b *bench) isUp() bool {
 	select {
-	case <-b.up:
+	case <-b.made:
 		return true
 	default:
 		return false

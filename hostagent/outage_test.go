@@ -48,7 +48,7 @@ func TestAttachAwaitsReadiness(t *testing.T) {
 	h := newHost(t)
 	h.realizeAll()
 	a, c, _ := h.agent()
-	a.registration.markClean(nil)
+	a.registration.noteClean(nil)
 	if _, err := c.Attach(t.Context(), attachTo("alice", "a1", newContainer(t))); err != nil {
 		t.Error(err)
 	}

@@ -38,8 +38,8 @@ func (r *registration) current() *etcd.Registration {
 
 func (r *registration) registered() bool { return r.current() != nil }
 
-// markClean notes that leftovers were removed under a registration, if it is still the one.
-func (r *registration) markClean(under *etcd.Registration) {
+// noteClean notes that leftovers were removed under a registration, if it is still the one.
+func (r *registration) noteClean(under *etcd.Registration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.clean = r.now == under
@@ -61,7 +61,7 @@ func (a *Agent) register(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
 		return nil
-	case <-a.mender.up:
+	case <-a.mender.made:
 	}
 	for first := true; ; first = false {
 		r, err := a.registerOnce(ctx, first)
