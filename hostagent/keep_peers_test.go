@@ -3,6 +3,8 @@ package hostagent
 import (
 	"net"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -82,6 +84,47 @@ func TestDue(t *testing.T) {
 	if got := due([]netip.Addr{fresh, limit, old, never}, resolved, now); !slices.Equal(got, []netip.Addr{old, never}) {
 		t.Errorf("due are %v, want %s and %s", got, old, never)
 	}
+}
+
+// A switch that has restarted knows nothing of what the one before was told.
+func TestPeersAreForgottenWithTheirSwitch(t *testing.T) {
+	dir := t.TempDir()
+	p := newTunnelPeers(Options{DatapathType: "netdev", RunDir: dir})
+	if _, err := p.is(t.Context()); err == nil {
+		t.Error("a switch that does not run is no problem")
+	}
+	run := func(pid string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(dir, "ovs-vswitchd.pid"), []byte(pid+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	expect := func(want int) {
+		t.Helper()
+		if is, err := p.is(t.Context()); err != nil || len(is) != want {
+			t.Errorf("the switch knows %v, error %v; want %d peers", is, err, want)
+		}
+	}
+	h2, h3 := netip.MustParseAddr("192.0.2.2"), netip.MustParseAddr("192.0.2.3")
+	run("17")
+	expect(0)
+	p.note(otherHosts{[]netip.Addr{h2, h3}, 5}, map[netip.Addr]neighbour{h2: {}})
+	expect(1)
+	if p.counted() != 1 {
+		t.Errorf("%d hosts are resolved, want 1", p.counted())
+	}
+	p.note(otherHosts{[]netip.Addr{h3}, 6}, nil) // h2 was deleted
+	if p.counted() != 0 {
+		t.Errorf("%d hosts are resolved, want none", p.counted())
+	}
+	if first, second := p.takeRevision(), p.takeRevision(); first != 6 || second != 0 {
+		t.Errorf("the last try was at revision %d, then %d; want 6, and 0 until the next", first, second)
+	}
+	run("18")
+	expect(0)
+	p.o.DatapathType, p.o.RunDir = "system", ""
+	p.note(otherHosts{[]netip.Addr{h2}, 7}, map[netip.Addr]neighbour{h2: {}})
+	expect(1) // the kernel's datapath has no table of its own
 }
 
 func TestSwitchKnowsPeersBeforeTheFirstPacket(t *testing.T) {

@@ -114,6 +114,27 @@ func TestTwoAgentsOfOneName(t *testing.T) {
 	}
 }
 
+// TestNameTakenOver gives a running agent's name to another of the same incarnation, which a
+// copied state directory makes: the agent ends and says so.
+func TestNameTakenOver(t *testing.T) {
+	h := newHost(t)
+	a, err := New(h.options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- a.Run(t.Context()) }()
+	h.eventually("the agent is ready", func() bool { return a.registration.ready() != nil })
+	other, err := h.client.RegisterHost(t.Context(), "h1", hostFor(a.o, a.id, a.underlay.known()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	if err := <-ended; err == nil || !strings.Contains(err.Error(), "state directory") {
+		t.Errorf("the agent ended with %v; want that its state directory may be a copy", err)
+	}
+}
+
 // TestMendsWhatWasBroken breaks what the agent made, one thing at a time. The keepers have it
 // mended in one round, and the next round finds nothing to do.
 func TestMendsWhatWasBroken(t *testing.T) {
