@@ -10,9 +10,13 @@ import (
 	"sluice/store"
 )
 
-// aliveInterval is how often the live hosts are read where no change is told, as in an outage
-// of etcd's watches.
-const aliveInterval = 15 * time.Second
+const (
+	// aliveInterval is how often the live hosts are read where no change is told.
+	aliveInterval = 15 * time.Second
+	// restPerHost is how long to rest after a look, for each live host. After an outage of etcd
+	// all agents return at once, and each of them reads all at each look.
+	restPerHost = 2 * time.Millisecond
+)
 
 // alive knows which hosts' agents are alive: an attach waits for no other host's flows.
 type alive struct {
@@ -26,18 +30,17 @@ type alive struct {
 // run keeps the knowledge fresh until ctx ends.
 func (l *alive) run(ctx context.Context) {
 	for ctx.Err() == nil {
-		rest := time.After(restInterval)
 		at, err := l.look(ctx)
 		if ctx.Err() != nil {
 			return
 		}
 		l.problems.report("live hosts", err)
-		if err == nil {
-			await(ctx, aliveInterval, at, l.store.LiveChanged)
-		} else {
+		if err != nil {
 			pause(ctx, unknownInterval)
+			continue
 		}
-		<-rest
+		pause(ctx, restPerHost*time.Duration(len(l.all())))
+		await(ctx, aliveInterval, at, l.store.LiveChanged)
 	}
 }
 

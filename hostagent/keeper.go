@@ -11,11 +11,13 @@ type keeper struct {
 	name string
 
 	// needs are the keepers without which this one would fail too. While one of them is not
-	// right this one is not tried, and Status shows the other's problem alone.
-	needs []string
+	// right this one is not tried, and Status shows the other's problem alone. One that must
+	// touch nothing before etcd has said what this host should have needs nameRegistration;
+	// all others must be right once before the host registers.
+	needs names
 	// after are the keepers whose work this one uses: it is not tried before each of them has
 	// been right once. What was made stays, so that their later failures do not stop this one.
-	after []string
+	after names
 
 	try func(context.Context) error // its three steps, see keep
 
@@ -23,10 +25,6 @@ type keeper struct {
 	// the order of the list.
 	wait func(context.Context)
 }
-
-// needsRegistration is what a keeper needs that must not touch anything before etcd has said
-// what this host should have. All others must be right once before the host registers.
-const needsRegistration = nameRegistration
 
 // steps are the three steps of every keeper. S says what should be, I what is.
 type steps[S, I any] interface {

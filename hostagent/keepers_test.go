@@ -40,7 +40,7 @@ func TestKeepers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		earlier := []string{needsRegistration}
+		earlier := []string{nameRegistration}
 		for _, k := range a.keepers() {
 			for _, other := range slices.Concat(k.needs, k.after) {
 				if !slices.Contains(earlier, other) {

@@ -119,7 +119,7 @@ func (m *mender) mayTry(k keeper) bool {
 
 // lacks reports whether something that a keeper may need is not right. The caller has locked m.mu.
 func (m *mender) lacks(name string) bool {
-	if name == needsRegistration {
+	if name == nameRegistration {
 		return !m.registered()
 	}
 	return !m.right[name]

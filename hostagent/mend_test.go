@@ -25,10 +25,10 @@ func newBench() *bench {
 	b.mender = newMender(newProblems(slog.New(slog.DiscardHandler)), func() bool { return b.registered })
 	b.keepers = []keeper{
 		{name: "bridge"},
-		{name: "port", needs: names("bridge")},
-		{name: "option", needs: names("port")},
-		{name: "address", after: names("port")},
-		{name: "containers", needs: names(needsRegistration)},
+		{name: "port", needs: names{"bridge"}},
+		{name: "option", needs: names{"port"}},
+		{name: "address", after: names{"port"}},
+		{name: "containers", needs: names{nameRegistration}},
 	}
 	for n := range b.keepers {
 		name := b.keepers[n].name
