@@ -7,7 +7,6 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
-	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -15,14 +14,13 @@ import (
 	"sluice/datapath/ovsdb"
 	"sluice/hostagent/api"
 	"sluice/store"
-	"sluice/store/etcd"
 )
 
 // Options say what an agent serves. Host, VTEP, Encap, OVSDB, Socket, StateDir, Store and
 // Log are required.
 type Options struct {
 	Host         string     // this host's name, a DNS label
-	VTEP         netip.Addr // tunnel address; an interface of this host holds it
+	VTEP         netip.Addr // tunnel address; an interface of this host has it
 	Encap        string     // vxlan, geneve or gre
 	DatapathType string     // system or netdev; empty: the switch's default
 	OVSDB        string     // endpoint of the switch's database, such as unix:/run/openvswitch/db.sock
@@ -35,33 +33,27 @@ type Options struct {
 	// Infrastructure is closed to tenants, beside the VTEP's own prefix.
 	Infrastructure []netip.Prefix
 	Tables         map[int]string // names of the OpenFlow tables
-	Store          *etcd.Client
+	Store          Store
 	Log            *slog.Logger
 }
 
-// mendInterval is how often the agent compares the host with what it should be.
-const mendInterval = 10 * time.Second
-
-// Agent serves one host. Use New.
+// Agent serves one host. Use New. Its parts lock themselves.
 type Agent struct {
 	o        Options
-	patience time.Duration // how long an attach waits for this host's flows
 	log      *slog.Logger
-	id       identity
-	db       *ovsdb.DB
-	journal  *journal
-	nudge    chan struct{} // asks the mend loop to run now
-	up       chan struct{} // closed once bridge and gateway were made
+	patience time.Duration // how long an attach waits for this host's flows
 
-	mu           sync.Mutex
-	underlay     underlay
-	registration *etcd.Registration // nil while not registered
-	clean        bool               // leftovers were removed since registration
-	ports        int
-	live         []string          // hosts whose agents were alive at the last look
-	problems     map[string]string // by what was tried
-	peers        int               // registered hosts whose tunnel address is resolved
-	lost         map[string]bool   // ports whose interface vanished, by interface: told once
+	problems     *problems
+	registration *registration
+	mender       *mender
+	alive        *alive
+	underlay     *underlay
+	ports        *ports
+	peers        *tunnelPeers
+
+	id      identity // this and what follows is set by Run, before anything runs
+	journal *journal
+	db      *ovsdb.DB
 }
 
 // New checks the options; it touches nothing yet.
@@ -76,11 +68,23 @@ func New(o Options) (*Agent, error) {
 		known := slices.Sorted(maps.Keys(tunnelOverhead))
 		return nil, fmt.Errorf("host %s: unknown encapsulation %q: use one of %v", o.Host, o.Encap, known)
 	}
-	return &Agent{
-		o: o, log: o.Log.With("host", o.Host), patience: ownTimeout,
-		nudge: make(chan struct{}, 1), up: make(chan struct{}),
-		problems: make(map[string]string), lost: make(map[string]bool),
-	}, nil
+	return newAgent(o), nil
+}
+
+// newAgent makes the parts.
+func newAgent(o Options) *Agent {
+	log := o.Log.With("host", o.Host)
+	a := &Agent{
+		o: o, log: log, patience: ownTimeout,
+		problems: newProblems(log), registration: &registration{},
+		underlay: &underlay{vtep: o.VTEP, encap: o.Encap}, peers: newTunnelPeers(o),
+	}
+	a.mender = newMender(a.problems, a.registration.registered)
+	a.alive = &alive{store: o.Store, problems: a.problems}
+	a.ports = &ports{
+		host: o.Host, store: o.Store, registration: a.registration, log: log, gone: make(map[string]bool),
+	}
+	return a
 }
 
 // Run serves until ctx ends. What it made stays: containers keep their network while no
@@ -108,17 +112,20 @@ func (a *Agent) Run(ctx context.Context) error {
 	}
 	defer a.db.Close()
 
+	a.ports.db, a.ports.journal = a.db, a.journal
+	a.mender.keepers = a.keepers()
+
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return a.serve(ctx, listener) })
 	g.Go(func() error { return a.register(ctx) })
-	g.Go(func() error { return a.mend(ctx) })
-	g.Go(func() error { return a.warm(ctx) })
+	g.Go(func() error { a.mender.run(ctx); return nil })
+	g.Go(func() error { a.alive.run(ctx); return nil })
 	return g.Wait()
 }
 
 // openSwitch connects to the switch's database, however long that takes.
 func (a *Agent) openSwitch(ctx context.Context) error {
-	return a.retry(ctx, "open vswitch", func() error {
+	return a.problems.retry(ctx, "open vswitch", func() error {
 		db, err := ovsdb.Dial(ctx, a.o.OVSDB, a.log)
 		a.db = db
 		return err
@@ -127,39 +134,11 @@ func (a *Agent) openSwitch(ctx context.Context) error {
 
 // Status is how the agent is doing.
 func (a *Agent) Status() api.Status {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	s := api.Status{
+	return api.Status{
 		Host: a.o.Host, Incarnation: a.id.incarnation, DatapathID: a.id.datapath.String(),
 		VTEP: a.o.VTEP.String(), Encap: a.o.Encap, Gateway: a.o.Gateway,
-		MTU:        a.mtu(store.SegmentationTunnel),
-		Registered: a.registration != nil, Ports: a.ports, Peers: a.peers,
-	}
-	for _, what := range slices.Sorted(maps.Keys(a.problems)) {
-		s.Problems = append(s.Problems, what+": "+a.problems[what])
-	}
-	return s
-}
-
-// report keeps a failure for Status and logs it when it is new, and when it is over.
-func (a *Agent) report(what string, err error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	before, had := a.problems[what]
-	switch {
-	case err == nil && had:
-		delete(a.problems, what)
-		a.log.Info("recovered", "what", what)
-	case err != nil && before != err.Error():
-		a.problems[what] = err.Error()
-		a.log.Error("failed, will try again", "what", what, "err", err)
-	}
-}
-
-// wake lets the mend loop run now.
-func (a *Agent) wake() {
-	select {
-	case a.nudge <- struct{}{}:
-	default:
+		MTU:        a.underlay.containerMTU(store.SegmentationTunnel),
+		Registered: a.registration.registered(), Ports: a.ports.counted(), Peers: a.peers.counted(),
+		Problems: a.problems.list(),
 	}
 }

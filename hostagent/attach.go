@@ -6,15 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/netip"
-	"slices"
 	"strings"
 	"time"
 
 	"github.com/vishvananda/netns"
 	"golang.org/x/sync/errgroup"
 
-	"sluice/datapath/ovsdb"
 	"sluice/hostagent/api"
 	"sluice/store"
 	"sluice/store/etcd"
@@ -29,13 +26,6 @@ const (
 	undoTimeout = 10 * time.Second
 )
 
-// Keys of the external ids that name a port's interface in OVSDB.
-const (
-	idIface = "iface-id"     // HOST/TENANT/NETWORK/PORT
-	idMAC   = "attached-mac" // as other cloud networks on Open vSwitch write it
-	idUID   = "sluice-uid"
-)
-
 // attachment is one attach under way.
 type attachment struct {
 	req     api.AttachRequest
@@ -46,18 +36,18 @@ type attachment struct {
 	mtu     int
 	ns      netns.NsHandle
 	port    store.Item[store.Port]
-	// undecided tells that etcd did not say whether it made the port.
+	// undecided: etcd did not say whether it made the port.
 	undecided bool
 	result    api.Attachment
 }
 
-// undecided tells whether a write that failed so may have happened, or may happen yet.
+// undecided reports whether a write that failed so may have happened, or may happen yet.
 func undecided(err error) bool {
 	return errors.Is(err, store.ErrUnavailable) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
 // Attach makes a port: in etcd, as a veth pair into the container's namespace, and in the
-// switch. It returns when this host's switch holds the port's flows, with a warning for
+// switch. It returns when this host's switch has the port's flows, with a warning for
 // each other host that lags. Whatever fails, and also when ctx ends, nothing is left.
 func (a *Agent) Attach(ctx context.Context, r api.AttachRequest) (api.Attachment, error) {
 	at, err := a.prepare(ctx, r)
@@ -120,56 +110,18 @@ const (
 // awaitReady is the host's registration once ports can be made.
 func (a *Agent) awaitReady(ctx context.Context) (*etcd.Registration, error) {
 	for until := time.Now().Add(readyPatience); ; {
-		if r := a.registered(); r != nil && a.isClean() {
+		if r := a.registration.ready(); r != nil {
 			return r, nil
 		}
 		if time.Now().After(until) || ctx.Err() != nil {
 			return nil, a.notReady()
 		}
-		a.wake()
+		a.mender.wake()
 		select {
 		case <-ctx.Done():
 		case <-time.After(readyLook):
 		}
 	}
-}
-
-// defaults fills in what the request leaves open and checks its names.
-func defaults(r *api.AttachRequest) error {
-	if r.Network == "" {
-		r.Network = api.DefaultNetwork
-	}
-	if r.IfName == "" {
-		r.IfName = "eth0"
-	}
-	for _, n := range []struct{ what, name string }{
-		{"tenant", r.Tenant}, {"network", r.Network}, {"port", r.Name},
-	} {
-		if err := store.ValidateName(n.name); err != nil {
-			return api.NewProblem(http.StatusUnprocessableEntity, "%s %q: %v", n.what, n.name, err)
-		}
-	}
-	if len(r.IfName) > 15 || strings.ContainsAny(r.IfName, "/ \t\n:") || r.IfName == "." || r.IfName == ".." {
-		return api.NewProblem(http.StatusUnprocessableEntity,
-			"interface name %q: use at most 15 characters without spaces, slashes or colons", r.IfName)
-	}
-	return nil
-}
-
-// addresses reads the address and MAC that the request asks for.
-func addresses(r api.AttachRequest, spec *store.PortSpec) error {
-	var err error
-	if r.Address != "" {
-		if spec.Address, err = netip.ParseAddr(r.Address); err != nil {
-			return api.NewProblem(http.StatusUnprocessableEntity, "address %q is not an IP address such as 10.0.0.5", r.Address)
-		}
-	}
-	if r.MAC != "" {
-		if spec.MAC, err = store.ParseMAC(r.MAC); err != nil {
-			return api.NewProblem(http.StatusUnprocessableEntity, "%v", err)
-		}
-	}
-	return nil
 }
 
 func (a *Agent) readNetwork(ctx context.Context, at *attachment) error {
@@ -181,14 +133,14 @@ func (a *Agent) readNetwork(ctx context.Context, at *attachment) error {
 		return api.NewProblem(http.StatusNotFound, "network %s does not exist: see sluice network list", at.key.NetworkName())
 	}
 	at.network = o.(*store.Network)
-	at.mtu = a.networkMTU(at.network)
+	at.mtu = a.underlay.networkMTU(at.network)
 	return nil
 }
 
 // notReady says why no port can be made now.
 func (a *Agent) notReady() error {
 	why := "the agent is still starting"
-	if problems := a.Status().Problems; len(problems) > 0 {
+	if problems := a.problems.list(); len(problems) > 0 {
 		why = strings.Join(problems, "; ")
 	}
 	return api.NewProblem(http.StatusServiceUnavailable, "host %s is not ready: %s", a.o.Host, why)
@@ -213,7 +165,7 @@ func (a *Agent) make(ctx context.Context, at *attachment) error {
 		return err
 	}
 	g, stage := errgroup.WithContext(ctx)
-	g.Go(func() error { return a.plugIn(stage, at.key, at.port.Value) })
+	g.Go(func() error { return a.ports.plugIn(stage, at.key, at.port.Value) })
 	g.Go(func() error { return a.furnish(at) })
 	if err := g.Wait(); err != nil {
 		return err
@@ -221,22 +173,6 @@ func (a *Agent) make(ctx context.Context, at *attachment) error {
 	wait, cancel := context.WithTimeout(ctx, a.patience)
 	defer cancel()
 	return a.o.Store.WaitHost(wait, a.o.Host, at.port.Created, at.key)
-}
-
-// plugIn gives a port's interface to the switch.
-func (a *Agent) plugIn(ctx context.Context, key store.Key, p *store.Port) error {
-	return a.db.EnsurePort(ctx, store.BridgeName, portRow(key, p))
-}
-
-func portRow(key store.Key, p *store.Port) ovsdb.Interface {
-	return ovsdb.Interface{
-		Name: p.Interface,
-		ExternalIDs: map[string]string{
-			idIface: strings.Join([]string{key.Host, key.Tenant, key.Network, key.Name}, "/"),
-			idMAC:   p.MAC.String(),
-			idUID:   p.UID,
-		},
-	}
 }
 
 // furnish sets the container's end up and notes the answer.
@@ -254,44 +190,6 @@ func (a *Agent) furnish(at *attachment) error {
 	at.result = a.attachmentOf(at.key, at.port.Created, p, at.network)
 	at.result.IfName, at.result.NetNS, at.result.Warnings = at.req.IfName, at.req.NetNS, warnings
 	return nil
-}
-
-// attachmentOf is a port as the API shows it.
-func (a *Agent) attachmentOf(key store.Key, created store.Revision, p *store.Port, n *store.Network) api.Attachment {
-	r := api.Attachment{
-		Tenant: key.Tenant, Network: key.Network, Name: key.Name, Host: key.Host,
-		MAC: p.MAC.String(), Interface: p.Interface, ContainerID: p.ContainerID, Runtime: p.Runtime,
-		Labels: p.Labels, Revision: int64(created),
-	}
-	for _, prefix := range p.Addresses {
-		r.Addresses = append(r.Addresses, prefix.String())
-	}
-	if n == nil {
-		return r
-	}
-	r.MTU = a.networkMTU(n)
-	for _, g := range gatewaysFor(n, p.Addresses) {
-		r.Gateways = append(r.Gateways, g.String())
-	}
-	return r
-}
-
-// gatewaysFor are the routers of the subnets that hold the addresses, one a family.
-func gatewaysFor(n *store.Network, addresses []netip.Prefix) []netip.Addr {
-	var gateways []netip.Addr
-	var have4, have6 bool
-	for _, address := range addresses {
-		for _, s := range n.Subnets {
-			seen := &have4
-			if s.Gateway.Is6() {
-				seen = &have6
-			}
-			if s.Gateway.IsValid() && s.Prefix.Contains(address.Addr()) && !*seen {
-				gateways, *seen = append(gateways, s.Gateway), true
-			}
-		}
-	}
-	return gateways
 }
 
 // warnBehind waits a little for the other hosts and names those that lag.
@@ -314,15 +212,14 @@ func (a *Agent) warnBehind(ctx context.Context, at *attachment) {
 // manyPorts is how many of a tenant's ports are looked at to learn its hosts.
 const manyPorts = 2000
 
-// concerned are the live hosts that hold flows of a tenant, so that one which lags elsewhere
+// concerned are the live hosts that have flows of a tenant, so that one which lags elsewhere
 // costs no time; all live ones where the tenant is too large to look.
 func (a *Agent) concerned(ctx context.Context, tenant string) ([]string, error) {
-	live := a.liveHosts()
 	hosts, all, err := a.o.Store.TenantHosts(ctx, tenant, manyPorts)
 	if err != nil || !all {
-		return live, err
+		return a.alive.all(), err
 	}
-	return slices.DeleteFunc(hosts, func(h string) bool { return !slices.Contains(live, h) }), nil
+	return a.alive.among(hosts), nil
 }
 
 // giveUp undoes a failed attach, although ctx may have ended. What cannot be undone now is
@@ -330,9 +227,9 @@ func (a *Agent) concerned(ctx context.Context, tenant string) ([]string, error) 
 func (a *Agent) giveUp(ctx context.Context, at *attachment, why error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
 	defer cancel()
-	if err := a.undo(ctx, at.intent(), at.spec.HostCreated); err != nil {
+	if err := a.ports.undo(ctx, at.intent(), at.spec.HostCreated); err != nil {
 		a.journal.abandon(at.uid)
-		a.wake()
+		a.mender.wake()
 		return fmt.Errorf("%w (what was made will be removed later: %v)", why, err)
 	}
 	if at.undecided {
@@ -343,31 +240,4 @@ func (a *Agent) giveUp(ctx context.Context, at *attachment, why error) error {
 		a.log.Error("failed attach stays in the journal", "port", at.key.Name, "err", err)
 	}
 	return why
-}
-
-// undo removes all that an intent may have made. The port is ours only if it has our uid:
-// a port of that name may be somebody else's.
-func (a *Agent) undo(ctx context.Context, i intent, created store.Revision) error {
-	return errors.Join(a.deleteOwn(ctx, i, created), a.unplug(ctx, i.iface()))
-}
-
-func (a *Agent) deleteOwn(ctx context.Context, i intent, created store.Revision) error {
-	key := i.key(a.o.Host)
-	o, rev, err := a.o.Store.Get(ctx, key)
-	if err != nil {
-		return fmt.Errorf("read %s: %w", key, err)
-	}
-	if rev == 0 || o.(*store.Port).UID != i.UID {
-		return nil
-	}
-	_, err = a.o.Store.DeletePort(ctx, key, created)
-	if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrHostGone) {
-		return nil // gone, or the leader's to clear since the host was deleted
-	}
-	return err
-}
-
-// unplug takes an interface from the switch and from the kernel; no error if it is in neither.
-func (a *Agent) unplug(ctx context.Context, iface string) error {
-	return errors.Join(a.db.DeletePort(ctx, store.BridgeName, iface), deleteLink(iface))
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -48,6 +49,9 @@ func TestAttachAndDetach(t *testing.T) {
 		}
 		expectIn(t, "container's interface", box.run("ip", "-d", "addr", "show", "dev", want.ifName),
 			want.mtu, "02:00:00:00:00:07", "10.0.0.7/24", "state UP")
+		if ipv6 := box.run("ip", "-6", "addr", "show", "dev", want.ifName, "scope", "global"); strings.Contains(ipv6, "tentative") {
+			t.Errorf("the container's IPv6 address is not usable at once:\n%s", ipv6)
+		}
 		expectIn(t, "container's routes", box.run("ip", "route")+box.run("ip", "-6", "route"), want.defaults...)
 		expectIn(t, "container's offloads", box.run("ethtool", "-k", want.ifName), "tx-checksumming: off", "tx-tcp-segmentation: off")
 		expectIn(t, "host's interface", h.run("ip", "link", "show", "dev", got.Interface), want.mtu, "NOARP", "state UP")
@@ -85,6 +89,28 @@ func expectIn(t *testing.T, what, text string, wants ...string) {
 			t.Errorf("%s: no %q in\n%s", what, want, text)
 		}
 	}
+}
+
+// A container that is in two networks keeps the default route of the first.
+func TestSecondNetworkOfAContainer(t *testing.T) {
+	h := newHost(t)
+	h.realizeAll()
+	_, c, _ := h.agent()
+	box := newContainer(t)
+	if _, err := c.Attach(t.Context(), attachTo("alice", "a1", box)); err != nil {
+		t.Fatal(err)
+	}
+	second := attachTo("bob", "b1", box)
+	second.IfName = "eth1"
+	got, err := c.Attach(t.Context(), second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"the container has a default route already: none was added through 10.0.0.1"}
+	if diff := cmp.Diff(want, got.Warnings); diff != "" {
+		t.Errorf("warnings: -want +got\n%s", diff)
+	}
+	expectIn(t, "container's routes", box.run("ip", "route"), "default via 10.0.0.1 dev eth0")
 }
 
 // TestFailedAttachLeavesNothing fails attaches at each of their steps.
@@ -178,10 +204,8 @@ func TestAttachWarnsOfHostsBehind(t *testing.T) {
 	h := newHost(t)
 	h.realizeAll()
 	a, c, _ := h.agent()
-	a.mu.Lock()
-	a.live = []string{"h1", "h2"}
-	a.mu.Unlock()
 	other := h.register("h2", "198.51.100.2")
+	h.eventually("h2 is known to be alive", func() bool { return slices.Contains(a.alive.all(), "h2") })
 	_, err := h.client.CreatePort(t.Context(), store.PortSpec{
 		Host: "h2", HostCreated: other, Tenant: "bob", Network: "default", Name: "b2", UID: "bbbbbbbbbbbb",
 	})

@@ -3,9 +3,12 @@ package hostagent
 import (
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"net/netip"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"testing"
 	"time"
@@ -23,6 +26,7 @@ const silence = 500 * time.Millisecond
 // a namespace that stands where the switch's tenants are and one that is the outside.
 type gatewayHost struct {
 	t                *testing.T
+	state            string // the agent's state directory
 	tenants, outside *container
 }
 
@@ -31,7 +35,7 @@ var tenantAddr = store.TransitAddress(7)
 func newGatewayHost(t *testing.T) *gatewayHost {
 	t.Helper()
 	requireOVS(t)
-	g := &gatewayHost{t, newContainer(t), newContainer(t)}
+	g := &gatewayHost{t, t.TempDir(), newContainer(t), newContainer(t)}
 	g.wire(store.GatewayInterface, g.tenants)
 	g.wire("under0", g.outside)
 	g.run("ip", "addr", "add", "172.30.0.1/24", "dev", "under0")
@@ -70,10 +74,14 @@ func (g *gatewayHost) run(name string, args ...string) {
 // setUp does what the agent does, whatever was done before.
 func (g *gatewayHost) setUp() {
 	g.t.Helper()
+	known := &underlay{
+		vtep: netip.MustParseAddr("172.30.0.1"), encap: "geneve",
+		found: vtepInterface{mtu: 1500, prefix: netip.MustParsePrefix("172.30.0.1/24")},
+	}
+	options := Options{Gateway: true, StateDir: g.state, Infrastructure: prefixes("192.0.2.0/24")}
+	ctx := g.t.Context()
 	err := errors.Join(
-		applyRuleset(g.t.Context(), true, prefixes("172.30.0.0/24", "192.0.2.0/24")),
-		ensureTransit(1446),
-		setSysctl("net/ipv4/ip_forward", "1"),
+		keep(nftables{options, known, slog.New(slog.DiscardHandler)})(ctx), keep(transit{known})(ctx), keep(forwarding{})(ctx),
 	)
 	if err != nil {
 		g.t.Fatal(err)
@@ -226,6 +234,9 @@ func TestGatewayKeepsConnections(t *testing.T) {
 	defer c.Close()
 	if got := read(c); got != "172.30.0.1" {
 		t.Fatalf("the outside sees %q", got)
+	}
+	if err := os.Remove(filepath.Join(g.state, "nftables.json")); err != nil { // so that the table is written again
+		t.Fatal(err)
 	}
 	g.setUp()
 	if _, err := c.Write([]byte("still here")); err != nil {

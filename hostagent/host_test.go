@@ -256,7 +256,7 @@ func (h *host) agent() (a *Agent, c *api.Client, stop func()) {
 		}
 	}
 	h.t.Cleanup(stop)
-	h.eventually("the agent is ready", a.isClean)
+	h.eventually("the agent is ready", func() bool { return a.registration.ready() != nil })
 	return a, h.dial(), stop
 }
 

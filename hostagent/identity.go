@@ -41,7 +41,7 @@ func loadIdentity(dir, host string) (identity, error) {
 }
 
 // datapathID derives the switch's OpenFlow id from the host's name, so that the
-// controllers know the switch whichever state is lost.
+// controllers know the switch again when the state directory is gone.
 func datapathID(host string) store.DatapathID {
 	sum := sha256.Sum256([]byte("sluice host " + host))
 	return store.DatapathID(binary.BigEndian.Uint64(sum[:]))

@@ -28,11 +28,11 @@ func (i intent) key(host string) store.Key {
 
 func (i intent) iface() string { return portInterface(i.UID) }
 
-// journal keeps intents on disk, and who works on which port now.
+// journal keeps intents on disk, and which ports are held: an attach or detach works on them.
 type journal struct {
-	dir  string
-	mu   sync.Mutex
-	busy map[string]int // by uid: attaches and detaches under way
+	dir   string
+	mu    sync.Mutex
+	holds map[string]int // by uid: attaches and detaches under way
 }
 
 func openJournal(stateDir string) (*journal, error) {
@@ -40,7 +40,7 @@ func openJournal(stateDir string) (*journal, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the journal: %w", err)
 	}
-	return &journal{dir: dir, busy: make(map[string]int)}, nil
+	return &journal{dir: dir, holds: make(map[string]int)}, nil
 }
 
 func (j *journal) path(uid string) string { return filepath.Join(j.dir, uid+".json") }
@@ -56,7 +56,7 @@ func (j *journal) begin(i intent) error {
 	if err := writeFile(j.path(i.UID), b); err != nil {
 		return fmt.Errorf("write the journal: %w", err)
 	}
-	j.busy[i.UID]++
+	j.holds[i.UID]++
 	return nil
 }
 
@@ -71,7 +71,7 @@ func (j *journal) done(uid string) error {
 	return nil
 }
 
-// abandon leaves an intent to the mend loop: it could not be undone now.
+// abandon gives an intent up, which could not be undone: the mend loop will try again.
 func (j *journal) abandon(uid string) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -82,28 +82,28 @@ func (j *journal) abandon(uid string) {
 func (j *journal) hold(uid string) (release func()) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	j.busy[uid]++
+	j.holds[uid]++
 	return func() { j.abandon(uid) }
 }
 
 func (j *journal) unhold(uid string) {
-	if j.busy[uid]--; j.busy[uid] <= 0 {
-		delete(j.busy, uid)
+	if j.holds[uid]--; j.holds[uid] <= 0 {
+		delete(j.holds, uid)
 	}
 }
 
-// held lists the ports that are worked on now.
+// held are the ports that an attach or detach works on, by uid. The mend loop leaves them alone.
 func (j *journal) held() map[string]bool {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	held := make(map[string]bool, len(j.busy))
-	for uid := range j.busy {
+	held := make(map[string]bool, len(j.holds))
+	for uid := range j.holds {
 		held[uid] = true
 	}
 	return held
 }
 
-// abandoned lists the intents that nobody works on.
+// abandoned are the intents of ports that are not held: their attach ended half way.
 func (j *journal) abandoned() ([]intent, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
@@ -114,7 +114,7 @@ func (j *journal) abandoned() ([]intent, error) {
 	var all []intent
 	for _, f := range files {
 		uid, ok := strings.CutSuffix(f.Name(), ".json")
-		if !ok || j.busy[uid] > 0 {
+		if !ok || j.holds[uid] > 0 {
 			continue
 		}
 		b, err := os.ReadFile(j.path(uid))

@@ -2,218 +2,143 @@ package hostagent
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"strings"
+	"slices"
+	"sync"
 	"time"
-
-	"sluice/datapath/ovsdb"
-	"sluice/store"
 )
 
-// stepTimeout bounds one step of mending, so that a hung switch blocks no other step for good.
-const stepTimeout = 30 * time.Second
+// mendInterval is how often the agent compares the host with what it should be.
+const mendInterval = 10 * time.Second
 
-// mend makes the host what it should be, at start, when woken, and every mendInterval.
-// Failed steps come again sooner.
-func (a *Agent) mend(ctx context.Context) error {
+// mender gives the keepers their turns.
+type mender struct {
+	keepers    []keeper // set before run
+	problems   *problems
+	registered func() bool   // reports whether the host is registered
+	nudge      chan struct{} // asks the mend loop to run at once
+	made       chan struct{} // closed once a whole round has succeeded: the host may register
+
+	mu    sync.Mutex
+	right map[string]bool // by keeper: its last try succeeded
+	once  map[string]bool // by keeper: a try has succeeded
+}
+
+func newMender(p *problems, registered func() bool) *mender {
+	return &mender{
+		problems: p, registered: registered, nudge: make(chan struct{}, 1), made: make(chan struct{}),
+		right: make(map[string]bool), once: make(map[string]bool),
+	}
+}
+
+// run gives turns until ctx ends: those of the mend loop one after the other, at start, when
+// woken and every mendInterval; the others side by side, each in its own rhythm.
+func (m *mender) run(ctx context.Context) {
+	var all sync.WaitGroup
+	for _, k := range m.keepers {
+		if k.wait != nil {
+			all.Go(func() { m.keepApart(ctx, k) })
+		}
+	}
+	all.Go(func() { m.loop(ctx) })
+	all.Wait()
+}
+
+// loop is the mend loop. A round that failed comes again sooner.
+func (m *mender) loop(ctx context.Context) {
 	pauses := newPauses()
 	for {
 		wait := mendInterval
-		if a.mendOnce(ctx) {
+		if m.round(ctx) {
 			pauses.Reset()
 		} else {
 			wait = pauses.NextBackOff()
 		}
-		timer := time.NewTimer(wait)
 		select {
 		case <-ctx.Done():
-			timer.Stop()
-			return nil
-		case <-a.nudge:
-			timer.Stop()
-		case <-timer.C:
+			return
+		case <-m.nudge:
+		case <-time.After(wait):
 		}
 	}
 }
 
-// mendOnce runs each step whatever the others did, and tells whether all succeeded.
-func (a *Agent) mendOnce(ctx context.Context) bool {
-	bridge := a.step(ctx, "bridge", a.ensureBridge)
-	kernel := a.step(ctx, "kernel", a.ensureKernel)
-	if bridge && kernel {
-		a.markUp()
+// wake lets the mend loop run at once.
+func (m *mender) wake() {
+	select {
+	case m.nudge <- struct{}{}:
+	default:
 	}
-	return a.step(ctx, "ports", a.mendPorts) && bridge && kernel
 }
 
-func (a *Agent) step(ctx context.Context, what string, do func(context.Context) error) bool {
-	bounded, cancel := context.WithTimeout(ctx, stepTimeout)
+func (m *mender) keepApart(ctx context.Context, k keeper) {
+	for ctx.Err() == nil {
+		m.turn(ctx, k)
+		k.wait(ctx)
+	}
+}
+
+// round gives each keeper of the mend loop its turn, whatever the others did. It reports
+// whether none failed.
+func (m *mender) round(ctx context.Context) bool {
+	ok := true
+	for _, k := range m.keepers {
+		if k.wait == nil {
+			ok = m.turn(ctx, k) && ok
+		}
+	}
+	if ok {
+		m.noteMade()
+	}
+	return ok
+}
+
+// turn tries a keeper, if it has what it needs, and reports whether nothing failed.
+func (m *mender) turn(ctx context.Context, k keeper) bool {
+	if !m.mayTry(k) {
+		m.problems.forget(k.name)
+		m.note(k.name, false)
+		return true
+	}
+	bounded, cancel := context.WithTimeout(ctx, k.limit())
 	defer cancel()
-	err := do(bounded)
+	err := k.try(bounded)
 	if ctx.Err() != nil {
 		return false
 	}
-	a.report(what, err)
+	m.problems.report(k.name, err)
+	m.note(k.name, err == nil)
 	return err == nil
 }
 
-// markUp lets the host register, from the first success on.
-func (a *Agent) markUp() {
+func (m *mender) mayTry(k keeper) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return !slices.ContainsFunc(k.needs, m.lacks) &&
+		!slices.ContainsFunc(k.after, func(name string) bool { return !m.once[name] })
+}
+
+// lacks reports whether something that a keeper may need is not right. The caller has locked m.mu.
+func (m *mender) lacks(name string) bool {
+	if name == nameRegistration {
+		return !m.registered()
+	}
+	return !m.right[name]
+}
+
+func (m *mender) note(name string, right bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.right[name] = right
+	m.once[name] = m.once[name] || right
+}
+
+// noteMade lets the host register, from the first success on.
+func (m *mender) noteMade() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	select {
-	case <-a.up:
+	case <-m.made:
 	default:
-		close(a.up)
+		close(m.made)
 	}
-}
-
-// inventory is what a host has of its ports, in all three places.
-type inventory struct {
-	links map[string]bool // interfaces of the kernel, by name
-	rows  map[string]ovsdb.InterfaceStatus
-	held  map[string]bool // uids that an attach or detach works on
-	ports map[string]store.Event
-}
-
-// mendPorts removes what no port of this host accounts for, undoes attaches that did not
-// finish, and gives the switch back the interfaces that it lost. While the host is not
-// registered nobody knows which ports it should have: nothing is touched then.
-func (a *Agent) mendPorts(ctx context.Context) error {
-	r := a.registered()
-	if r == nil {
-		return nil
-	}
-	if err := a.undoAbandoned(ctx, r.Created); err != nil {
-		return err
-	}
-	inv, err := a.takeInventory(ctx, r.Created)
-	if err != nil {
-		return err
-	}
-	if err := errors.Join(a.removeLeftovers(ctx, inv), a.replug(ctx, inv)); err != nil {
-		return err
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.ports = len(inv.ports)
-	a.clean = a.registration == r
-	return nil
-}
-
-// isClean tells whether leftovers were removed since the host registered.
-func (a *Agent) isClean() bool {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.clean
-}
-
-func (a *Agent) undoAbandoned(ctx context.Context, created store.Revision) error {
-	intents, err := a.journal.abandoned()
-	if err != nil {
-		return err
-	}
-	for _, i := range intents {
-		if err := a.undo(ctx, i, created); err != nil {
-			return fmt.Errorf("undo the attach of %s/%s/%s: %w", i.Tenant, i.Network, i.Name, err)
-		}
-		a.log.Info("undid an unfinished attach", "tenant", i.Tenant, "network", i.Network, "port", i.Name)
-		if err := a.journal.done(i.UID); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// takeInventory looks at the kernel and the switch first, then at who works, then at etcd:
-// an attach that began before the look and is not under way any more has its port in etcd,
-// unless it failed. Ports older than our registration belong to a host that was deleted.
-func (a *Agent) takeInventory(ctx context.Context, created store.Revision) (inventory, error) {
-	inv := inventory{rows: make(map[string]ovsdb.InterfaceStatus), ports: make(map[string]store.Event)}
-	var err error
-	if inv.links, err = portLinks(); err != nil {
-		return inv, err
-	}
-	rows, err := a.db.Ports(ctx, store.BridgeName)
-	if err != nil {
-		return inv, fmt.Errorf("list ports of %s: %w", store.BridgeName, err)
-	}
-	for _, row := range rows {
-		if row.ExternalIDs[idUID] != "" {
-			inv.rows[row.Name] = row
-		}
-	}
-	inv.held = a.journal.held()
-	ports, _, err := a.o.Store.List(ctx, store.KindPort, a.o.Host)
-	if err != nil {
-		return inv, fmt.Errorf("list ports of host %s: %w", a.o.Host, err)
-	}
-	for _, e := range ports {
-		if e.Created >= created {
-			inv.ports[e.Object.(*store.Port).Interface] = e
-		}
-	}
-	return inv, nil
-}
-
-// removeLeftovers removes interfaces that belong to no port.
-func (a *Agent) removeLeftovers(ctx context.Context, inv inventory) error {
-	var errs []error
-	for name := range inv.links {
-		if inv.stray(name) {
-			errs = append(errs, a.removeStray(ctx, name))
-		}
-	}
-	for name := range inv.rows {
-		if !inv.links[name] && inv.stray(name) {
-			errs = append(errs, a.removeStray(ctx, name))
-		}
-	}
-	return errors.Join(errs...)
-}
-
-func (inv inventory) stray(iface string) bool {
-	_, wanted := inv.ports[iface]
-	return !wanted && !inv.held[strings.TrimPrefix(iface, interfacePrefix)]
-}
-
-func (a *Agent) removeStray(ctx context.Context, iface string) error {
-	if err := a.unplug(ctx, iface); err != nil {
-		return fmt.Errorf("remove %s, which belongs to no port: %w", iface, err)
-	}
-	a.log.Warn("removed an interface that belonged to no port", "interface", iface)
-	return nil
-}
-
-// replug gives the switch the interfaces that it should have and lacks. A port whose
-// interface vanished with its namespace stays a port: only its runtime knows better.
-func (a *Agent) replug(ctx context.Context, inv inventory) error {
-	var errs []error
-	for name, e := range inv.ports {
-		p := e.Object.(*store.Port)
-		row, plugged := inv.rows[name]
-		switch {
-		case inv.held[p.UID]:
-		case !inv.links[name]:
-			a.reportLost(name, e.Key)
-		case !plugged || row.OFPort <= 0:
-			if err := a.plugIn(ctx, e.Key, p); err != nil {
-				errs = append(errs, err)
-				continue
-			}
-			a.log.Warn("gave an interface back to the switch", "interface", name, "port", e.Key.Name)
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// reportLost tells once that a port's interface is gone.
-func (a *Agent) reportLost(iface string, key store.Key) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.lost[iface] {
-		return
-	}
-	a.lost[iface] = true
-	a.log.Warn("a port's interface is gone, with its container's namespace: detach the port",
-		"interface", iface, "tenant", key.Tenant, "network", key.Network, "port", key.Name)
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sync/errgroup"
 
 	"sluice/hostagent/api"
 )
@@ -20,7 +21,7 @@ func TestStoreAway(t *testing.T) {
 	}
 	before := h.picture()
 	h.server.Close()
-	if a.mendOnce(t.Context()) {
+	if a.mender.round(t.Context()) {
 		t.Error("mending succeeded without etcd")
 	}
 	if diff := cmp.Diff(before, h.picture()); diff != "" {
@@ -29,6 +30,24 @@ func TestStoreAway(t *testing.T) {
 	if _, err := c.Attach(t.Context(), attachTo("alice", "a2", newContainer(t))); err == nil || !strings.Contains(err.Error(), "etcd") {
 		t.Errorf("attach without etcd: %v; want a reason that names etcd", err)
 	}
+	var reads errgroup.Group // side by side: each gives up after a while only
+	for what, read := range map[string]func() error{
+		"the agent's list":     func() error { _, err := c.List(t.Context()); return err },
+		"the agent's port":     func() error { _, err := a.Get(t.Context(), api.DetachRequest{Tenant: "alice", Name: "a1"}); return err },
+		"ports":                func() error { _, err := a.ports.should(t.Context()); return err },
+		"tunnel peers":         func() error { _, err := a.peers.should(t.Context()); return err },
+		"the hosts that live":  func() error { _, err := a.alive.look(t.Context()); return err },
+		"the hosts concerned":  func() error { _, err := a.concerned(t.Context(), "alice"); return err },
+		"an attach's own port": func() error { return a.ports.deleteOwn(t.Context(), intent{Tenant: "alice"}, 1) },
+	} {
+		reads.Go(func() error {
+			if err := read(); err == nil || !strings.Contains(err.Error(), "etcd") {
+				t.Errorf("without etcd %s: error %v; want one that names etcd", what, err)
+			}
+			return nil
+		})
+	}
+	reads.Wait()
 	if problems := strings.Join(a.Status().Problems, "\n"); !strings.Contains(problems, "etcd") {
 		t.Errorf("status does not name etcd: %s", problems)
 	}
@@ -48,9 +67,7 @@ func TestAttachAwaitsReadiness(t *testing.T) {
 	h := newHost(t)
 	h.realizeAll()
 	a, c, _ := h.agent()
-	a.mu.Lock()
-	a.clean = false
-	a.mu.Unlock()
+	a.registration.noteClean(nil)
 	if _, err := c.Attach(t.Context(), attachTo("alice", "a1", newContainer(t))); err != nil {
 		t.Error(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"sync"
 
 	"github.com/cenkalti/backoff/v5"
 
@@ -12,28 +13,70 @@ import (
 	"sluice/store/etcd"
 )
 
+// nameRegistration is what Status and keepers call the host's registration.
+const nameRegistration = "registration"
+
+// registration is this host's registration in etcd, if it has one.
+type registration struct {
+	mu    sync.Mutex
+	now   *etcd.Registration // nil while not registered
+	clean bool               // leftovers were removed since
+}
+
+func (r *registration) set(now *etcd.Registration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.now, r.clean = now, false
+}
+
+// current is the registration, or nil.
+func (r *registration) current() *etcd.Registration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.now
+}
+
+func (r *registration) registered() bool { return r.current() != nil }
+
+// noteClean notes that leftovers were removed under a registration, if it is still the one.
+func (r *registration) noteClean(under *etcd.Registration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.clean = r.now == under
+}
+
+// ready is the registration once ports can be made: leftovers were removed. Else nil.
+func (r *registration) ready() *etcd.Registration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !r.clean {
+		return nil
+	}
+	return r.now
+}
+
 // register keeps the host registered. Another agent with the host's name is an error at
 // first; later, when it took the name while we could not reach etcd, we wait for it to go.
 func (a *Agent) register(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
 		return nil
-	case <-a.up:
+	case <-a.mender.made:
 	}
 	for first := true; ; first = false {
 		r, err := a.registerOnce(ctx, first)
 		if err != nil {
 			return ignoreEnd(ctx, err)
 		}
-		a.setRegistration(r)
+		a.registration.set(r)
 		a.log.Info("registered", "rev", r.Created)
-		a.wake()
+		a.mender.wake()
 		select {
 		case <-ctx.Done():
 			return nil // the lease runs out by itself: a quick restart goes unnoticed
 		case <-r.Lost():
 		}
-		a.setRegistration(nil)
+		a.registration.set(nil)
 		if errors.Is(r.Err(), store.ErrHostTaken) {
 			return fmt.Errorf("%w (was the state directory %s copied?)", r.Err(), a.o.StateDir)
 		}
@@ -51,9 +94,9 @@ func ignoreEnd(ctx context.Context, err error) error {
 
 func (a *Agent) registerOnce(ctx context.Context, first bool) (*etcd.Registration, error) {
 	var r *etcd.Registration
-	err := a.retry(ctx, "registration", func() error {
+	err := a.problems.retry(ctx, nameRegistration, func() error {
 		var err error
-		r, err = a.o.Store.RegisterHost(ctx, a.o.Host, a.host())
+		r, err = a.o.Store.RegisterHost(ctx, a.o.Host, hostFor(a.o, a.id, a.underlay.known()))
 		if errors.Is(err, store.ErrHostTaken) && first {
 			return backoff.Permanent(err)
 		}
@@ -62,26 +105,11 @@ func (a *Agent) registerOnce(ctx context.Context, first bool) (*etcd.Registratio
 	return r, err
 }
 
-// host is what the cluster knows of this host.
-func (a *Agent) host() store.Host {
-	a.mu.Lock()
-	defer a.mu.Unlock()
+// hostFor is what the cluster knows of this host.
+func hostFor(o Options, id identity, underlay vtepInterface) store.Host {
 	return store.Host{
-		Incarnation: a.id.incarnation, DatapathID: a.id.datapath, VTEPs: []netip.Addr{a.o.VTEP},
-		Uplink: a.o.Uplink, Gateway: a.o.Gateway, Encap: a.o.Encap, UnderlayMTU: a.underlay.mtu,
-		Infrastructure: a.infrastructure(),
+		Incarnation: id.incarnation, DatapathID: id.datapath, VTEPs: []netip.Addr{o.VTEP},
+		Uplink: o.Uplink, Gateway: o.Gateway, Encap: o.Encap, UnderlayMTU: underlay.mtu,
+		Infrastructure: infrastructure(o, underlay.prefix),
 	}
-}
-
-func (a *Agent) setRegistration(r *etcd.Registration) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.registration, a.clean = r, false
-}
-
-// registered is the current registration, or nil.
-func (a *Agent) registered() *etcd.Registration {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.registration
 }

@@ -2,7 +2,9 @@ package hostagent
 
 import (
 	"context"
+	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -45,7 +47,7 @@ func TestRestartChangesNothing(t *testing.T) {
 		t.Errorf("stopping changed the host: -before +after\n%s", diff)
 	}
 	a, _, _ := h.agent()
-	if !a.mendOnce(t.Context()) {
+	if !a.mender.round(t.Context()) {
 		t.Errorf("mending failed: %v", a.Status().Problems)
 	}
 	if diff := cmp.Diff(before, h.picture()); diff != "" {
@@ -112,8 +114,30 @@ func TestTwoAgentsOfOneName(t *testing.T) {
 	}
 }
 
-// TestMendsWhatWasLost deletes what the agent made, one thing at a time.
-func TestMendsWhatWasLost(t *testing.T) {
+// TestNameTakenOver gives a running agent's name to another of the same incarnation, which a
+// copied state directory makes: the agent ends and says so.
+func TestNameTakenOver(t *testing.T) {
+	h := newHost(t)
+	a, err := New(h.options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- a.Run(t.Context()) }()
+	h.eventually("the agent is ready", func() bool { return a.registration.ready() != nil })
+	other, err := h.client.RegisterHost(t.Context(), "h1", hostFor(a.o, a.id, a.underlay.known()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	if err := <-ended; err == nil || !strings.Contains(err.Error(), "state directory") {
+		t.Errorf("the agent ended with %v; want that its state directory may be a copy", err)
+	}
+}
+
+// TestMendsWhatWasBroken breaks what the agent made, one thing at a time. The keepers mend it,
+// and the next round finds nothing to do.
+func TestMendsWhatWasBroken(t *testing.T) {
 	h := newHost(t)
 	h.realizeAll()
 	a, c, _ := h.agent()
@@ -121,35 +145,110 @@ func TestMendsWhatWasLost(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, loss := range []struct {
+	says := func(wants []string, name string, args ...string) func() bool {
+		return func() bool {
+			text := h.run(name, args...)
+			return !slices.ContainsFunc(wants, func(want string) bool { return !strings.Contains(text, want) })
+		}
+	}
+	vsctl := func(wants []string, args ...string) func() bool {
+		return says(wants, "ovs-vsctl", append([]string{"--db=unix:" + h.path("db.sock")}, args...)...)
+	}
+	sysctl := func(setting, value string) func() bool {
+		return says([]string{setting + " = " + value}, "sysctl", setting)
+	}
+	gatewayRoute := says([]string{"100.64.0.0/10 dev sluice-gw scope link src 100.127.255.254 mtu 1446"}, "ip", "route")
+	silent := says([]string{"NOARP", "UP"}, "ip", "link", "show", "dev", port.Interface)
+	for _, broken := range []struct {
 		name   string
 		cause  func()
 		mended func() bool
 	}{
-		{"the port's row", func() { h.vsctl("del-port", port.Interface) }, func() bool {
-			return strings.Contains(h.vsctl("list-ports", store.BridgeName), port.Interface)
-		}},
-		{"the bridge", func() { h.vsctl("del-br", store.BridgeName) }, func() bool {
-			ports := h.vsctl("list-ports", store.BridgeName)
-			return strings.Contains(ports, port.Interface) && strings.Contains(ports, store.TunnelInterface)
-		}},
-		{"the nftables table", func() { h.run("nft", "delete", "table", "inet", tableName) }, func() bool {
-			return strings.Contains(h.run("nft", "list", "ruleset"), "masquerade")
-		}},
-		{"one rule", func() { h.run("nft", "flush", "chain", "inet", tableName, "input") }, func() bool {
-			return strings.Contains(h.run("nft", "list", "ruleset"), "tenants do not reach the host")
-		}},
-		{"the transit address", func() { h.run("ip", "addr", "flush", "dev", store.GatewayInterface) }, func() bool {
-			return strings.Contains(h.run("ip", "addr"), "100.127.255.254/10") &&
-				strings.Contains(h.run("ip", "route"), "100.64.0.0/10 dev sluice-gw scope link src 100.127.255.254 mtu 1446")
-		}},
+		{"the port's row", func() { h.vsctl("del-port", port.Interface) },
+			vsctl([]string{port.Interface}, "list-ports", store.BridgeName)},
+		{"the bridge", func() { h.vsctl("del-br", store.BridgeName) },
+			vsctl([]string{port.Interface, store.TunnelInterface, store.GatewayInterface}, "list-ports", store.BridgeName)},
+		{"how the bridge fails", func() { h.vsctl("set", "bridge", store.BridgeName, "fail_mode=standalone") },
+			vsctl([]string{"secure"}, "get-fail-mode", store.BridgeName)},
+		{"the tunnel port", func() { h.vsctl("del-port", store.TunnelInterface) },
+			vsctl([]string{store.TunnelInterface}, "list-ports", store.BridgeName)},
+		{"an option of the tunnel port", func() { h.vsctl("set", "interface", store.TunnelInterface, "options:key=5") },
+			vsctl([]string{"key=flow"}, "get", "interface", store.TunnelInterface, "options")},
+		{"the gateway port", func() { h.vsctl("del-port", store.GatewayInterface) }, gatewayRoute},
+		{"the gateway port's MTU", func() { h.vsctl("set", "interface", store.GatewayInterface, "mtu_request=1300") },
+			says([]string{"mtu 1450"}, "ip", "link", "show", "dev", store.GatewayInterface)},
+		{"the names of tables", func() { h.vsctl("clear", "bridge", store.BridgeName, "flow_tables") },
+			vsctl([]string{"classify"}, "list", "flow_table")},
+		{"the nftables table", func() { h.run("nft", "delete", "table", "inet", tableName) },
+			says([]string{"masquerade"}, "nft", "list", "ruleset")},
+		{"one rule", func() { h.run("nft", "flush", "chain", "inet", tableName, "input") },
+			says([]string{"tenants do not reach the host"}, "nft", "list", "ruleset")},
+		{"what the agent remembers of the table", func() { h.run("rm", h.path("state/nftables.json")) },
+			func() bool { _, err := os.Stat(h.path("state/nftables.json")); return err == nil }},
+		{"the transit address", func() { h.run("ip", "addr", "flush", "dev", store.GatewayInterface) },
+			func() bool {
+				return gatewayRoute() && strings.Contains(h.run("ip", "addr"), "100.127.255.254/10")
+			}},
+		{"the transit interface's state", func() { h.run("ip", "link", "set", store.GatewayInterface, "down") }, gatewayRoute},
+		{"the transit route's MTU", func() {
+			h.run("ip", "route", "replace", "100.64.0.0/10", "dev", store.GatewayInterface, "scope", "link", "src", "100.127.255.254", "mtu", "1200")
+		}, gatewayRoute},
+		{"the transit interface's filter", func() { h.run("sysctl", "-w", "net.ipv4.conf.sluice-gw.rp_filter=1") },
+			sysctl("net.ipv4.conf.sluice-gw.rp_filter", "2")},
+		{"the transit interface without IPv6", func() { h.run("sysctl", "-w", "net.ipv6.conf.sluice-gw.disable_ipv6=0") },
+			sysctl("net.ipv6.conf.sluice-gw.disable_ipv6", "1")},
+		{"forwarding", func() { h.run("sysctl", "-w", "net.ipv4.ip_forward=0") }, sysctl("net.ipv4.ip_forward", "1")},
+		{"a container's interface down", func() { h.run("ip", "link", "set", port.Interface, "down") }, silent},
+		{"a container's interface with ARP", func() { h.run("ip", "link", "set", port.Interface, "arp", "on") }, silent},
+		{"a container's interface with IPv6", func() { h.run("sysctl", "-w", "net.ipv6.conf."+port.Interface+".disable_ipv6=0") },
+			sysctl("net.ipv6.conf."+port.Interface+".disable_ipv6", "1")},
 	} {
-		t.Run(loss.name, func(t *testing.T) {
-			loss.cause()
-			if !a.mendOnce(t.Context()) || !loss.mended() {
-				t.Errorf("not mended: problems %v", a.Status().Problems)
+		t.Run(broken.name, func(t *testing.T) {
+			broken.cause()
+			// What ovs-vsctl wrote reaches the agent's own connection a moment later.
+			h.eventually("mended, with no problem", func() bool { return a.mender.round(t.Context()) && broken.mended() })
+			before := h.picture()
+			if !a.mender.round(t.Context()) {
+				t.Errorf("the next round failed: %v", a.Status().Problems)
+			}
+			if diff := cmp.Diff(before, h.picture()); diff != "" {
+				t.Errorf("the next round changed the host: -before +after\n%s", diff)
 			}
 		})
+	}
+}
+
+// TestAProblemStopsNoOther takes the host's tunnel address away, which the agent cannot give
+// back, and breaks two more things: they are mended all the same.
+func TestAProblemStopsNoOther(t *testing.T) {
+	h := newHost(t)
+	h.realizeAll()
+	a, _, _ := h.agent()
+	h.run("ip", "addr", "flush", "dev", "under0")
+	h.run("nft", "delete", "table", "inet", tableName)
+	h.vsctl("del-port", store.TunnelInterface)
+	h.eventually("the rest is mended", func() bool {
+		return !a.mender.round(t.Context()) && strings.Contains(h.vsctl("list-ports", store.BridgeName), store.TunnelInterface)
+	})
+	expectIn(t, "nftables", h.run("nft", "list", "ruleset"), "172.30.0.0/24", "masquerade") // also what the address told
+	want := []string{"underlay: no interface of this host holds the tunnel address 172.30.0.1"}
+	if diff := cmp.Diff(want, a.Status().Problems); diff != "" {
+		t.Errorf("problems: -want +got\n%s", diff)
+	}
+}
+
+// TestNoLongerAGateway starts an agent as a plain host where it was a gateway host.
+func TestNoLongerAGateway(t *testing.T) {
+	h := newHost(t)
+	_, _, stop := h.agent()
+	stop()
+	h.options.Gateway = false
+	h.agent()
+	if ports := h.vsctl("list-ports", store.BridgeName); strings.Contains(ports, store.GatewayInterface) {
+		t.Errorf("the gateway port is still there: %s", ports)
+	}
+	if rules := h.run("nft", "list", "ruleset"); strings.Contains(rules, "masquerade") || !strings.Contains(rules, "containers") {
+		t.Errorf("the rules of a plain host are\n%s", rules)
 	}
 }
 
@@ -165,13 +264,13 @@ func TestHostDeletedAndBack(t *testing.T) {
 	if _, err := c.Attach(t.Context(), request); err != nil {
 		t.Fatal(err)
 	}
-	first := a.registered().Created
+	first := a.registration.current().Created
 	if _, err := h.client.DeleteHost(t.Context(), "h1"); err != nil {
 		t.Fatal(err)
 	}
 	h.eventually("the host is back", func() bool {
-		r := a.registered()
-		return r != nil && r.Created > first && a.isClean()
+		r := a.registration.ready()
+		return r != nil && r.Created > first
 	})
 	if diff := cmp.Diff(empty, h.traces()); diff != "" {
 		t.Errorf("what the deleted host left: -want +got\n%s", diff)
@@ -197,7 +296,7 @@ func TestPortWhoseContainerVanished(t *testing.T) {
 		links, err := portLinks()
 		return err == nil && len(links) == 0
 	})
-	if !a.mendOnce(t.Context()) {
+	if !a.mender.round(t.Context()) {
 		t.Errorf("problems: %v", a.Status().Problems)
 	}
 	if list, err := c.List(t.Context()); err != nil || len(list) != 1 {

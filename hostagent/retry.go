@@ -20,10 +20,10 @@ func newPauses() *backoff.ExponentialBackOff {
 
 // retry calls try until it succeeds, ctx ends, or the error is backoff.Permanent. What
 // fails is reported under the name what.
-func (a *Agent) retry(ctx context.Context, what string, try func() error) error {
+func (p *problems) retry(ctx context.Context, what string, try func() error) error {
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {
 		err := try()
-		a.report(what, err)
+		p.report(what, err)
 		return struct{}{}, err
 	}, backoff.WithBackOff(newPauses()), backoff.WithMaxElapsedTime(0))
 	return err

@@ -14,25 +14,25 @@ import (
 // tableName is our own nftables table, of family inet. Nothing outside it is touched.
 const tableName = "sluice"
 
-// UDP ports of the tunnels (RFC 7348, 4; RFC 8926, 3.3).
-const (
-	vxlanPort  = 4789
-	genevePort = 6081
-)
-
 const infrastructureSet = "infrastructure"
 
-// writeRuleset replaces the whole table in one transaction.
-func writeRuleset(tx *knftables.Transaction, gateway bool, infrastructure []netip.Prefix) {
+// ruleset is what our table depends on.
+type ruleset struct {
+	gateway bool           // this is a gateway host
+	closed  []netip.Prefix // what tenants must not open connections to
+}
+
+// write replaces the whole table in one transaction.
+func (r ruleset) write(tx *knftables.Transaction) {
 	table := &knftables.Table{}
 	tx.Add(table)
 	tx.Delete(table)
 	tx.Add(table)
 	writeContainers(tx)
-	if !gateway {
+	if !r.gateway {
 		return
 	}
-	writeInfrastructure(tx, infrastructure)
+	writeInfrastructure(tx, r.closed)
 	writeInput(tx)
 	writeForward(tx)
 	writeMasquerade(tx)
@@ -123,10 +123,10 @@ func outermost(prefixes []netip.Prefix) []netip.Prefix {
 	return kept
 }
 
-// rulesetText is the table as one readable text: what the golden file shows, and what the
-// agent remembers of the table that it wrote.
-func rulesetText(gateway bool, infrastructure []netip.Prefix) string {
+// text is the table as one readable text: what the golden file shows, and what the agent
+// remembers of the table that it wrote.
+func (r ruleset) text() string {
 	tx := knftables.NewFake(knftables.InetFamily, tableName).NewTransaction()
-	writeRuleset(tx, gateway, infrastructure)
+	r.write(tx)
 	return strings.TrimSpace(tx.String()) + "\n"
 }

@@ -30,7 +30,7 @@ func TestRuleset(t *testing.T) {
 		{"host", false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			golden(t, "ruleset-"+c.name+".nft", rulesetText(c.gateway, closed))
+			golden(t, "ruleset-"+c.name+".nft", ruleset{c.gateway, closed}.text())
 		})
 	}
 }

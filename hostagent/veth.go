@@ -3,11 +3,9 @@ package hostagent
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"net"
 	"net/http"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"strings"
 
@@ -54,9 +52,7 @@ func openNamespace(path string) (netns.NsHandle, error) {
 }
 
 // createVeth makes the pair, its one end in the container's namespace from the start. The
-// host's end comes up silent: in the userspace datapath the host's kernel sees a
-// container's frames too, and must neither answer ARP nor speak IPv6 there. (The rules of
-// rulesetFor drop its IPv4.)
+// host's end comes up silent, as the keeper veths says.
 func createVeth(uid, ifName string, mtu int, ns netns.NsHandle) error {
 	attrs := netlink.NewLinkAttrs()
 	attrs.Name, attrs.MTU = portInterface(uid), mtu
@@ -76,12 +72,14 @@ func createVeth(uid, ifName string, mtu int, ns netns.NsHandle) error {
 	return silenceAndRaise(link)
 }
 
+func ipv6Setting(iface string) string { return "net/ipv6/conf/" + iface + "/disable_ipv6" }
+
 func silenceAndRaise(link netlink.Link) error {
 	name := link.Attrs().Name
 	if err := netlink.LinkSetARPOff(link); err != nil {
 		return fmt.Errorf("interface %s: switch ARP off: %w", name, err)
 	}
-	if err := setSysctl("net/ipv6/conf/"+name+"/disable_ipv6", "1"); err != nil {
+	if err := setSysctl(ipv6Setting(name), "1"); err != nil {
 		return err
 	}
 	if err := netlink.LinkSetUp(link); err != nil {
@@ -93,14 +91,10 @@ func silenceAndRaise(link netlink.Link) error {
 // deleteLink removes an interface of the host, and with it its peer; no error if there is none.
 func deleteLink(name string) error {
 	link, err := netlink.LinkByName(name)
-	var missing netlink.LinkNotFoundError
-	if errors.As(err, &missing) {
-		return nil
-	}
 	if err == nil {
 		err = netlink.LinkDel(link)
 	}
-	if err != nil && !errors.Is(err, unix.ENODEV) {
+	if err != nil && !isGone(err) {
 		return fmt.Errorf("delete interface %s: %w", name, err)
 	}
 	return nil
@@ -190,21 +184,4 @@ func (e containerEnd) route(h *netlink.Handle, link netlink.Link) (warnings []st
 
 func ipNet(p netip.Prefix) *net.IPNet {
 	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
-}
-
-// setSysctl writes a kernel setting of the host's namespace where it differs. Settings of
-// IPv6 may be absent: the kernel has no IPv6 then.
-func setSysctl(name, value string) error {
-	path := "/proc/sys/" + name
-	b, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) && strings.HasPrefix(name, "net/ipv6/") {
-		return nil
-	}
-	if err == nil && strings.TrimSpace(string(b)) == value {
-		return nil
-	}
-	if err := os.WriteFile(path, []byte(value), 0o644); err != nil {
-		return fmt.Errorf("set %s to %s: %w", strings.ReplaceAll(name, "/", "."), value, err)
-	}
-	return nil
 }

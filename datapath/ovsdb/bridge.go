@@ -35,7 +35,7 @@ const maxBackoff = 1000
 
 // EnsureBridge creates or corrects a bridge, with its local port, and returns when
 // ovs-vswitchd has it. Controllers that are right are not touched; all of them are out of
-// band, since in-band control adds hidden flows. changed tells whether anything was written.
+// band, since in-band control adds hidden flows. changed reports whether anything was written.
 func (d *DB) EnsureBridge(ctx context.Context, b Bridge) (changed bool, err error) {
 	changed, err = d.change(ctx, func(t *tx) error { return t.planBridge(b.withDefaults()) })
 	if err != nil {
@@ -43,6 +43,9 @@ func (d *DB) EnsureBridge(ctx context.Context, b Bridge) (changed bool, err erro
 	}
 	return changed, d.checkPorts(ctx, b.Name, []string{b.Name})
 }
+
+// datapathIDKey is the key of other_config that sets a bridge's OpenFlow id.
+const datapathIDKey = "datapath-id"
 
 func (b Bridge) withDefaults() Bridge {
 	if b.FailMode == "" {
@@ -53,7 +56,7 @@ func (b Bridge) withDefaults() Bridge {
 	}
 	other := map[string]string{"disable-in-band": "true"}
 	if b.DatapathID != "" {
-		other["datapath-id"] = b.DatapathID
+		other[datapathIDKey] = b.DatapathID
 	}
 	maps.Copy(other, b.OtherConfig)
 	b.OtherConfig = other
@@ -150,12 +153,18 @@ func (t *tx) correctController(row *bridgeRow, targets []string) error {
 	return t.replaceControllers(row, wrong, missing)
 }
 
-func (t *tx) tuneController(c *controllerRow) error {
+// tuned reports whether a controller is connected as newController says.
+func (c *controllerRow) tuned() bool {
 	want := newController(c.UUID, c.Target)
-	if equal(c.ConnectionMode, want.ConnectionMode) && equal(c.MaxBackoff, want.MaxBackoff) &&
-		equal(c.InactivityProbe, want.InactivityProbe) {
+	return equal(c.ConnectionMode, want.ConnectionMode) && equal(c.MaxBackoff, want.MaxBackoff) &&
+		equal(c.InactivityProbe, want.InactivityProbe)
+}
+
+func (t *tx) tuneController(c *controllerRow) error {
+	if c.tuned() {
 		return nil
 	}
+	want := newController(c.UUID, c.Target)
 	return t.add(t.Where(c).Update(want, &want.ConnectionMode, &want.MaxBackoff, &want.InactivityProbe))
 }
 

@@ -31,7 +31,7 @@ func (t *tx) create(rows ...model.Model) error {
 	return nil
 }
 
-// get reads the row whose index (its UUID or name) is set, and tells whether there is one.
+// get reads the row whose index (its UUID or name) is set, and reports whether there is one.
 func (t *tx) get(row model.Model) (bool, error) {
 	err := t.Get(t.ctx, row)
 	if errors.Is(err, client.ErrNotFound) {

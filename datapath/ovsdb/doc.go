@@ -1,5 +1,6 @@
 // Package ovsdb configures a host's Open vSwitch through its database (RFC 7047): the bridge
-// with its controllers, ports, and the names of the tables.
+// with its controllers, ports, and the names of the tables. Ensure... and NameTables make them
+// what they must be; Bridge, Port and TableNames read what they are.
 //
 // It brings up what the OpenFlow sessions of package datapath then program, and it is the
 // host agent's: a controller never opens a host's database.

@@ -30,14 +30,53 @@ func dial(t *testing.T) (*ovstest.OVS, *ovsdb.DB, context.Context) {
 	return ovs, db, ctx
 }
 
+// ensure also holds what is read of a bridge to what EnsureBridge does: the one says that it is
+// right where the other changes nothing.
 func ensure(t *testing.T, ctx context.Context, db *ovsdb.DB, b ovsdb.Bridge, changed bool) {
 	t.Helper()
+	awaitRead(t, "bridge", !changed, func() (bool, error) {
+		is, err := db.Bridge(ctx, b.Name)
+		return is.Is(b), err
+	})
 	got, err := db.EnsureBridge(ctx, b)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got != changed {
 		t.Errorf("EnsureBridge reports changed %v, want %v", got, changed)
+	}
+	if is, err := db.Bridge(ctx, b.Name); err != nil || !is.Is(b) {
+		t.Errorf("after EnsureBridge the bridge is %+v, error %v", is, err)
+	}
+}
+
+// ensurePort does the same with a port.
+func ensurePort(t *testing.T, ctx context.Context, db *ovsdb.DB, i ovsdb.Interface, right bool) {
+	t.Helper()
+	awaitRead(t, "port "+i.Name, right, func() (bool, error) {
+		is, err := db.Port(ctx, "br-test", i.Name)
+		return is.Is(i), err
+	})
+	if err := db.EnsurePort(ctx, "br-test", i); err != nil {
+		t.Error(err)
+	}
+	if is, err := db.Port(ctx, "br-test", i.Name); err != nil || !is.Is(i) {
+		t.Errorf("after EnsurePort the port is %+v, error %v", is, err)
+	}
+}
+
+// awaitRead waits until what others wrote has reached us too.
+func awaitRead(t *testing.T, what string, right bool, read func() (bool, error)) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
+		switch is, err := read(); {
+		case err != nil:
+			t.Fatal(err)
+		case is == right:
+			return
+		case time.Now().After(deadline):
+			t.Fatalf("%s: read as right %v, want %v", what, is, right)
+		}
 	}
 }
 
@@ -90,6 +129,10 @@ func TestEnsureBridgeCorrectsWithoutFlushing(t *testing.T) {
 	ensure(t, ctx, db, b, true)
 	ovs.VSCtl("clear", "controller", controllerRow(ovs, "127.0.0.1"), "max_backoff") // by hand
 	ensure(t, ctx, db, b, true)
+	for _, set := range []string{"protocols=OpenFlow10", "other_config:disable-in-band=false", "other_config:datapath-id=00000000000000a3"} {
+		ovs.VSCtl("set", "bridge", "br-test", set)
+		ensure(t, ctx, db, b, true)
+	}
 	b.Controllers = nil // none given: those there stay
 	ensure(t, ctx, db, b, false)
 
@@ -130,6 +173,11 @@ func TestPorts(t *testing.T) {
 	if diff := cmp.Diff(want, ports); diff != "" {
 		t.Errorf("ports (-want +got):\n%s", diff)
 	}
+	for bridge, there := range map[string]bool{"br-test": true, "br-none": false} {
+		if is, err := db.Port(ctx, bridge, "sl-a"); err != nil || is.Is(a) != there {
+			t.Errorf("port sl-a of %s is %+v, error %v; want it there %v", bridge, is, err, there)
+		}
+	}
 	for range 2 {
 		if err := db.DeletePort(ctx, "br-test", "sl-a"); err != nil {
 			t.Fatal(err)
@@ -152,10 +200,11 @@ func TestEnsurePortMends(t *testing.T) {
 	if err := db.EnsurePort(ctx, "br-test", late); err != nil {
 		t.Error(err)
 	}
-	ovs.VSCtl("set", "interface", "sl-late", "external_ids:stray=1", "options:stray=1", "mtu_request=1300")
-	if err := db.EnsurePort(ctx, "br-test", late); err != nil {
-		t.Error(err)
+	for _, wrong := range []string{"external_ids:stray=1", "options:stray=1", "mtu_request=1300", "ofport_request=99", `mac="02:00:00:00:00:01"`} {
+		ovs.VSCtl("--no-wait", "set", "interface", "sl-late", wrong)
+		ensurePort(t, ctx, db, late, false)
 	}
+	ensurePort(t, ctx, db, late, true)
 	if got := ovs.VSCtl("get", "interface", "sl-late", "external_ids", "options", "mtu_request"); got != "{}\n{}\n[]\n" {
 		t.Errorf("after the correction: %q", got)
 	}
@@ -176,6 +225,8 @@ func TestPortErrorsNameTheObject(t *testing.T) {
 			[]string{"br-none", "sl-x", "does not exist"}},
 		{"another bridge's", func() error { return db.EnsurePort(ctx, "br-test", ovsdb.Interface{Name: "br-other"}) },
 			[]string{"br-test", "br-other", "belongs to port"}},
+		{"names of no bridge", func() error { _, err := db.TableNames(ctx, "br-none"); return err },
+			[]string{"br-none", "does not exist"}},
 		{"delete from no bridge", func() error { return db.DeletePort(ctx, "br-none", "sl-x") },
 			[]string{"br-none", "sl-x", "does not exist"}},
 		{"no such datapath", func() error {
@@ -208,6 +259,10 @@ func TestNameTables(t *testing.T) {
 	for _, names := range []map[int]string{{0: "classify", 5: "admit"}, {0: "classify", 6: "admit"}} {
 		if err := db.NameTables(ctx, "br-test", names); err != nil {
 			t.Fatal(err)
+		}
+		got, err := db.TableNames(ctx, "br-test")
+		if diff := cmp.Diff(names, got); err != nil || diff != "" {
+			t.Errorf("names of tables, error %v: -want +got\n%s", err, diff)
 		}
 	}
 	ovs.OFCtl("add-flow", "br-test", "table=6,actions=drop")

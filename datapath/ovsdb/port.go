@@ -22,6 +22,12 @@ type Interface struct {
 	OFPort      uint32            // OpenFlow port to ask for; 0: any
 }
 
+// Equal reports whether both ask for the same.
+func (i Interface) Equal(other Interface) bool {
+	return i.Name == other.Name && i.Type == other.Type && i.MAC == other.MAC && i.MTU == other.MTU &&
+		i.OFPort == other.OFPort && maps.Equal(i.Options, other.Options) && maps.Equal(i.ExternalIDs, other.ExternalIDs)
+}
+
 // InterfaceStatus is an interface as the switch reports it.
 type InterfaceStatus struct {
 	Name        string
@@ -121,13 +127,10 @@ func (t *tx) correctPort(bridge string, row *interfaceRow, i Interface) error {
 	if port != i.Name || owner != bridge {
 		return fmt.Errorf("interface %s belongs to port %s of bridge %s", i.Name, port, owner)
 	}
-	want := i.row()
-	same := row.Type == want.Type && maps.Equal(row.Options, want.Options) &&
-		maps.Equal(row.ExternalIDs, want.ExternalIDs) && equal(row.MAC, want.MAC) &&
-		equal(row.MTURequest, want.MTURequest) && equal(row.OFPortRequest, want.OFPortRequest)
-	if same && row.status().OFPort > 0 {
+	if row.asked().Equal(i) && row.status().OFPort > 0 {
 		return nil
 	}
+	want := i.row()
 	return t.add(t.Where(row).Update(want, &want.Type, &want.Options, &want.ExternalIDs,
 		&want.MAC, &want.MTURequest, &want.OFPortRequest))
 }

@@ -24,10 +24,10 @@ func NewProblem(status int, format string, args ...any) *Problem {
 	return &Problem{Title: http.StatusText(status), Status: status, Detail: fmt.Sprintf(format, args...)}
 }
 
-// IsNotFound tells whether err says that the port, network or tenant does not exist.
+// IsNotFound reports whether err says that the port, network or tenant does not exist.
 func IsNotFound(err error) bool { return hasStatus(err, http.StatusNotFound) }
 
-// IsConflict tells whether err says that what was asked for is taken.
+// IsConflict reports whether err says that what was asked for is taken.
 func IsConflict(err error) bool { return hasStatus(err, http.StatusConflict) }
 
 func hasStatus(err error, status int) bool {

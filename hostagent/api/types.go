@@ -66,8 +66,8 @@ type Status struct {
 	Registered  bool   `json:"registered"`
 	Gateway     bool   `json:"gateway"`
 	Ports       int    `json:"ports"`
-	// Peers is how many other hosts' tunnel addresses are resolved: the first packet to one
-	// that is not is lost.
+	// Peers is how many other hosts' tunnel addresses are resolved: the switch drops the first
+	// packet to one that is not.
 	Peers int `json:"peers"`
 	// Problems is what the agent could not do at its last try, a line each.
 	Problems []string `json:"problems,omitempty"`

@@ -212,6 +212,12 @@ func (c *Client) HostsChanged(ctx context.Context, after store.Revision) <-chan 
 	return c.changed(ctx, after, store.Under(store.KindHost))
 }
 
+// LiveChanged returns a channel that is closed when a host's agent comes or goes after a
+// revision, and when ctx ends.
+func (c *Client) LiveChanged(ctx context.Context, after store.Revision) <-chan struct{} {
+	return c.changed(ctx, after, store.Under(store.KindLiveHost))
+}
+
 // DeleteHost removes a host, first its own key, so that its agent's writes are refused
 // from then on, then its ports with what they took. A call that was cut short is finished
 // by another.

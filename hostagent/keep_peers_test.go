@@ -3,11 +3,13 @@ package hostagent
 import (
 	"net"
 	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/vishvananda/netlink"
 
 	"sluice/store"
@@ -56,15 +58,84 @@ func (h *host) switchPID() string {
 	return pid
 }
 
+func TestPeersOf(t *testing.T) {
+	host := func(vteps ...string) store.Event {
+		h := &store.Host{}
+		for _, v := range vteps {
+			h.VTEPs = append(h.VTEPs, netip.MustParseAddr(v))
+		}
+		return store.Event{Object: h}
+	}
+	hosts := []store.Event{host("192.0.2.1"), host("192.0.2.2"), host(), host("192.0.2.3", "192.0.2.4")}
+	got := peersOf(hosts, netip.MustParseAddr("192.0.2.2"))
+	want := []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.3")}
+	if !slices.Equal(got, want) {
+		t.Errorf("peers %v, want %v", got, want)
+	}
+}
+
+func TestDue(t *testing.T) {
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	fresh, limit, old, never := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2"),
+		netip.MustParseAddr("192.0.2.3"), netip.MustParseAddr("192.0.2.4")
+	resolved := map[netip.Addr]time.Time{
+		fresh: now, limit: now.Add(-refreshInterval), old: now.Add(-refreshInterval - 1),
+	}
+	if got := due([]netip.Addr{fresh, limit, old, never}, resolved, now); !slices.Equal(got, []netip.Addr{old, never}) {
+		t.Errorf("due are %v, want %s and %s", got, old, never)
+	}
+}
+
+// A switch that has restarted knows nothing of what the one before was told.
+func TestPeersAreForgottenWithTheirSwitch(t *testing.T) {
+	dir := t.TempDir()
+	p := newTunnelPeers(Options{DatapathType: "netdev", RunDir: dir})
+	if _, err := p.is(t.Context()); err == nil {
+		t.Error("a switch that does not run is no problem")
+	}
+	run := func(pid string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(dir, "ovs-vswitchd.pid"), []byte(pid+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	expect := func(want int) {
+		t.Helper()
+		if is, err := p.is(t.Context()); err != nil || len(is) != want {
+			t.Errorf("the switch knows %v, error %v; want %d peers", is, err, want)
+		}
+	}
+	h2, h3 := netip.MustParseAddr("192.0.2.2"), netip.MustParseAddr("192.0.2.3")
+	run("17")
+	expect(0)
+	p.note(otherHosts{[]netip.Addr{h2, h3}, 5}, map[netip.Addr]neighbour{h2: {}})
+	expect(1)
+	if p.counted() != 1 {
+		t.Errorf("%d hosts are resolved, want 1", p.counted())
+	}
+	p.note(otherHosts{[]netip.Addr{h3}, 6}, nil) // h2 was deleted
+	if p.counted() != 0 {
+		t.Errorf("%d hosts are resolved, want none", p.counted())
+	}
+	if first, second := p.takeRevision(), p.takeRevision(); first != 6 || second != 0 {
+		t.Errorf("the last try was at revision %d, then %d; want 6, and 0 until the next", first, second)
+	}
+	run("18")
+	expect(0)
+	p.o.DatapathType, p.o.RunDir = "system", ""
+	p.note(otherHosts{[]netip.Addr{h2}, 7}, map[netip.Addr]neighbour{h2: {}})
+	expect(1) // the kernel's datapath has no table of its own
+}
+
 func TestSwitchKnowsPeersBeforeTheFirstPacket(t *testing.T) {
 	h := newHost(t)
 	h.peer("h2", "172.30.0.2", "02:00:00:00:aa:02")
 	h.register("h3", "172.30.0.3") // down: nobody answers
 	a, _, _ := h.agent()
-	known := &peers{resolved: make(map[netip.Addr]time.Time)}
+	own := newTunnelPeers(h.options)
 	warm := func() {
 		t.Helper()
-		if _, err := a.warmPeers(t.Context(), known); err != nil {
+		if err := keep(own)(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		fields := strings.Join(strings.Fields(h.tunnelNeighbours()), " ")
@@ -75,15 +146,10 @@ func TestSwitchKnowsPeersBeforeTheFirstPacket(t *testing.T) {
 	h.run("rm", h.path("ovs-vswitchd.pid"))
 	h.startVSwitchd()
 	warm()
-	if len(known.resolved) != 1 {
-		t.Errorf("resolved %v, want 172.30.0.2 alone", known.resolved)
+	if _, known := own.resolved[netip.MustParseAddr("172.30.0.2")]; !known || own.counted() != 1 {
+		t.Errorf("resolved %v, %d of them hosts; want 172.30.0.2 alone", own.resolved, own.counted())
 	}
-	if diff := cmp.Diff([]string{"h1", "h2", "h3"}, a.liveHosts()); diff != "" {
-		t.Errorf("live hosts: -want +got\n%s", diff)
-	}
-	if peers := a.Status().Peers; peers != 1 {
-		t.Errorf("status tells of %d resolved peers, want 1", peers)
-	}
+	h.eventually("status tells of one resolved peer", func() bool { return a.Status().Peers == 1 })
 	h.peer("h4", "172.30.0.4", "02:00:00:00:aa:04")
 	h.eventually("the agent itself resolves a host that has just registered", func() bool { return a.Status().Peers == 2 })
 }

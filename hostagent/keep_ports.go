@@ -1,0 +1,224 @@
+package hostagent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	"sluice/datapath/ovsdb"
+	"sluice/store"
+	"sluice/store/etcd"
+)
+
+// ports keeps the interfaces of this host's ports: it removes what no port accounts for,
+// undoes attaches that did not finish, and gives the switch back the interfaces that it lacks.
+type ports struct {
+	host         string
+	store        Store
+	registration *registration
+	log          *slog.Logger
+	db           *ovsdb.DB // this and the journal are set before anything runs
+	journal      *journal
+
+	mu    sync.Mutex
+	count int
+	gone  map[string]bool // ports whose interface vanished, by interface: said once
+}
+
+// inventory is what the host has of its ports in the kernel and in the switch, and who works
+// on which of them.
+type inventory struct {
+	links     map[string]bool // interfaces of the kernel, by name
+	rows      map[string]ovsdb.InterfaceStatus
+	held      map[string]bool // uids that an attach or detach works on
+	abandoned []intent
+}
+
+// is looks at the kernel and the switch first, and then at who works. should reads etcd after
+// that: an attach that had made an interface by the first look, and is not under way at the
+// second, has its port in etcd, unless it failed.
+func (p *ports) is(ctx context.Context) (inventory, error) {
+	inv := inventory{rows: make(map[string]ovsdb.InterfaceStatus)}
+	var err error
+	if inv.links, err = portLinks(); err != nil {
+		return inv, err
+	}
+	rows, err := p.db.Ports(ctx, store.BridgeName)
+	if err != nil {
+		return inv, fmt.Errorf("list ports of %s: %w", store.BridgeName, err)
+	}
+	for _, row := range rows {
+		if row.ExternalIDs[idUID] != "" {
+			inv.rows[row.Name] = row
+		}
+	}
+	inv.held = p.journal.held()
+	inv.abandoned, err = p.journal.abandoned()
+	return inv, err
+}
+
+// assigned are the ports that etcd gives this host.
+type assigned struct {
+	registration *etcd.Registration // nil: the host is not registered, and nobody knows its ports
+	ports        map[string]store.Event
+}
+
+// should reads this host's ports by interface. Those older than its registration belong to a
+// host that was deleted.
+func (p *ports) should(ctx context.Context) (assigned, error) {
+	s := assigned{registration: p.registration.current(), ports: make(map[string]store.Event)}
+	if s.registration == nil {
+		return s, nil
+	}
+	all, _, err := p.store.List(ctx, store.KindPort, p.host)
+	if err != nil {
+		return s, fmt.Errorf("list ports of host %s: %w", p.host, err)
+	}
+	for _, e := range all {
+		if e.Created >= s.registration.Created {
+			s.ports[e.Object.(*store.Port).Interface] = e
+		}
+	}
+	return s, nil
+}
+
+func (p *ports) makeSo(ctx context.Context, should assigned, is inventory) error {
+	if should.registration == nil {
+		return nil
+	}
+	if err := p.undoAbandoned(ctx, is.abandoned, should.registration.Created); err != nil {
+		return err
+	}
+	r := repairsOf(should.ports, is)
+	p.tellGone(r.gone)
+	if err := errors.Join(p.removeStrays(ctx, r.strays), p.replug(ctx, r.unplugged)); err != nil {
+		return err
+	}
+	p.noteCount(r.ports)
+	p.registration.noteClean(should.registration)
+	return nil
+}
+
+// repairs are how what is differs from what should be.
+type repairs struct {
+	strays    []string      // interfaces that belong to no port
+	unplugged []store.Event // ports whose interface the switch lacks or cannot use
+	gone      []store.Event // ports whose interface vanished with its container's namespace
+	ports     int           // that the host has, those under way too
+}
+
+// repairsOf leaves alone what an attach or detach works on, and what an abandoned attach may
+// have made: that is undone as a whole.
+func repairsOf(should map[string]store.Event, is inventory) repairs {
+	var r repairs
+	leave := maps.Clone(is.held)
+	for _, i := range is.abandoned {
+		leave[i.UID] = true
+	}
+	for name := range is.interfaces() {
+		if _, wanted := should[name]; !wanted && !leave[strings.TrimPrefix(name, interfacePrefix)] {
+			r.strays = append(r.strays, name)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(should)) {
+		row, plugged := is.rows[name]
+		switch {
+		case leave[should[name].Object.(*store.Port).UID]:
+		case !is.links[name]:
+			r.gone = append(r.gone, should[name])
+		case !plugged || row.OFPort <= 0:
+			r.unplugged = append(r.unplugged, should[name])
+		}
+	}
+	slices.Sort(r.strays)
+	r.ports = len(should)
+	for _, i := range is.abandoned {
+		if _, ok := should[i.iface()]; ok {
+			r.ports--
+		}
+	}
+	return r
+}
+
+// interfaces are the names of all that is in the kernel or in the switch.
+func (inv inventory) interfaces() map[string]bool {
+	all := make(map[string]bool, len(inv.links))
+	maps.Copy(all, inv.links)
+	for name := range inv.rows {
+		all[name] = true
+	}
+	return all
+}
+
+func (p *ports) undoAbandoned(ctx context.Context, intents []intent, created store.Revision) error {
+	for _, i := range intents {
+		if err := p.undo(ctx, i, created); err != nil {
+			return fmt.Errorf("undo the attach of %s/%s/%s: %w", i.Tenant, i.Network, i.Name, err)
+		}
+		p.log.Info("undid an unfinished attach", "tenant", i.Tenant, "network", i.Network, "port", i.Name)
+		if err := p.journal.done(i.UID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *ports) removeStrays(ctx context.Context, strays []string) error {
+	var errs []error
+	for _, iface := range strays {
+		if err := p.unplug(ctx, iface); err != nil {
+			errs = append(errs, fmt.Errorf("remove %s, which belongs to no port: %w", iface, err))
+			continue
+		}
+		p.log.Warn("removed an interface that belonged to no port", "interface", iface)
+	}
+	return errors.Join(errs...)
+}
+
+// replug gives the switch the interfaces that it should have and lacks.
+func (p *ports) replug(ctx context.Context, unplugged []store.Event) error {
+	var errs []error
+	for _, e := range unplugged {
+		port := e.Object.(*store.Port)
+		if err := p.plugIn(ctx, e.Key, port); err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		p.log.Warn("gave an interface back to the switch", "interface", port.Interface, "port", e.Key.Name)
+	}
+	return errors.Join(errs...)
+}
+
+// tellGone says once of each that its interface is gone. The port stays a port: only its
+// container's runtime knows whether to detach it.
+func (p *ports) tellGone(gone []store.Event) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, e := range gone {
+		iface := e.Object.(*store.Port).Interface
+		if p.gone[iface] {
+			continue
+		}
+		p.gone[iface] = true
+		p.log.Warn("a port's interface is gone, with its container's namespace: detach the port",
+			"interface", iface, "tenant", e.Key.Tenant, "network", e.Key.Network, "port", e.Key.Name)
+	}
+}
+
+func (p *ports) noteCount(n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.count = n
+}
+
+// counted is how many ports the host had at the last look.
+func (p *ports) counted() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.count
+}

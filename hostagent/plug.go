@@ -1,0 +1,61 @@
+package hostagent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"sluice/datapath/ovsdb"
+	"sluice/store"
+)
+
+// Keys of the external ids that name a port's interface in OVSDB.
+const (
+	idIface = "iface-id"     // HOST/TENANT/NETWORK/PORT
+	idMAC   = "attached-mac" // as other cloud networks on Open vSwitch write it
+	idUID   = "sluice-uid"
+)
+
+// plugIn gives a port's interface to the switch.
+func (p *ports) plugIn(ctx context.Context, key store.Key, port *store.Port) error {
+	return p.db.EnsurePort(ctx, store.BridgeName, portRow(key, port))
+}
+
+func portRow(key store.Key, p *store.Port) ovsdb.Interface {
+	return ovsdb.Interface{
+		Name: p.Interface,
+		ExternalIDs: map[string]string{
+			idIface: strings.Join([]string{key.Host, key.Tenant, key.Network, key.Name}, "/"),
+			idMAC:   p.MAC.String(),
+			idUID:   p.UID,
+		},
+	}
+}
+
+// unplug takes an interface from the switch and from the kernel; no error if it is in neither.
+func (p *ports) unplug(ctx context.Context, iface string) error {
+	return errors.Join(p.db.DeletePort(ctx, store.BridgeName, iface), deleteLink(iface))
+}
+
+// undo removes all that an intent may have made. The port is ours only if it has our uid:
+// a port of that name may be somebody else's.
+func (p *ports) undo(ctx context.Context, i intent, created store.Revision) error {
+	return errors.Join(p.deleteOwn(ctx, i, created), p.unplug(ctx, i.iface()))
+}
+
+func (p *ports) deleteOwn(ctx context.Context, i intent, created store.Revision) error {
+	key := i.key(p.host)
+	o, rev, err := p.store.Get(ctx, key)
+	if err != nil {
+		return fmt.Errorf("read %s: %w", key, err)
+	}
+	if rev == 0 || o.(*store.Port).UID != i.UID {
+		return nil
+	}
+	_, err = p.store.DeletePort(ctx, key, created)
+	if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrHostGone) {
+		return nil // gone, or the leader's to clear since the host was deleted
+	}
+	return err
+}

@@ -1,0 +1,52 @@
+package hostagent
+
+import (
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+)
+
+// problems are what the agent could not do at its last try, each under the name of what was tried.
+type problems struct {
+	log   *slog.Logger
+	mu    sync.Mutex
+	texts map[string]string
+}
+
+func newProblems(log *slog.Logger) *problems {
+	return &problems{log: log, texts: make(map[string]string)}
+}
+
+// report keeps a failure for Status and logs it when it is new, and when it is over.
+func (p *problems) report(what string, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	before, had := p.texts[what]
+	switch {
+	case err == nil && had:
+		delete(p.texts, what)
+		p.log.Info("recovered", "what", what)
+	case err != nil && before != err.Error():
+		p.texts[what] = err.Error()
+		p.log.Error("failed, will try again", "what", what, "err", err)
+	}
+}
+
+// forget drops what was said of something that is not tried any more.
+func (p *problems) forget(what string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.texts, what)
+}
+
+// list is one line for each, sorted by name.
+func (p *problems) list() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var lines []string
+	for _, what := range slices.Sorted(maps.Keys(p.texts)) {
+		lines = append(lines, what+": "+p.texts[what])
+	}
+	return lines
+}

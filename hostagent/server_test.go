@@ -1,0 +1,47 @@
+package hostagent
+
+import (
+	"fmt"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"sluice/hostagent/api"
+	"sluice/store"
+)
+
+func TestAnswer(t *testing.T) {
+	for _, c := range []struct {
+		name        string
+		v           any
+		err         error
+		status      int
+		kind, holds string
+	}{
+		{"a value", api.Status{Host: "h1"}, nil, 200, "application/json", `"host":"h1"`},
+		{"nothing", nil, nil, 204, "", ""},
+		{"a problem", nil, api.NewProblem(422, "no such tenant"), 422, api.ContentTypeProblem, `"detail":"no such tenant"`},
+		{"the store's error", nil, fmt.Errorf("port x: %w", store.ErrNotFound), 404, api.ContentTypeProblem, `"title":"Not Found"`},
+		{"any other", api.Status{}, fmt.Errorf("broken"), 500, api.ContentTypeProblem, `"detail":"broken"`},
+	} {
+		w := httptest.NewRecorder()
+		answer(w, c.v, c.err)
+		if w.Code != c.status || w.Header().Get("Content-Type") != c.kind || !strings.Contains(w.Body.String(), c.holds) {
+			t.Errorf("%s: status %d, type %q, body %s; want %d, %q, %s",
+				c.name, w.Code, w.Header().Get("Content-Type"), w.Body, c.status, c.kind, c.holds)
+		}
+	}
+	w := httptest.NewRecorder()
+	answer(w, nil, nil)
+	if w.Body.Len() > 0 {
+		t.Errorf("nothing is answered as %q", w.Body)
+	}
+}
+
+func TestRequestThatIsNoJSON(t *testing.T) {
+	w := httptest.NewRecorder()
+	newAgent(testOptions()).handler().ServeHTTP(w, httptest.NewRequest("POST", api.PathPorts, strings.NewReader("{")))
+	if w.Code != 400 || !strings.Contains(w.Body.String(), "not valid JSON") {
+		t.Errorf("status %d, %s; want 400 and why", w.Code, w.Body)
+	}
+}

@@ -1,0 +1,23 @@
+package hostagent
+
+import (
+	"context"
+
+	"sluice/store"
+	"sluice/store/etcd"
+)
+
+// Store is what an agent uses of etcd's client: it writes its host and its host's ports, and
+// reads the rest. *etcd.Client says what each method promises.
+type Store interface {
+	RegisterHost(ctx context.Context, name string, h store.Host) (*etcd.Registration, error)
+	CreatePort(ctx context.Context, s store.PortSpec) (store.Item[store.Port], error)
+	DeletePort(ctx context.Context, key store.Key, hostCreated store.Revision) (store.Revision, error)
+	Get(ctx context.Context, key store.Key) (store.Object, store.Revision, error)
+	List(ctx context.Context, kind store.Kind, prefix ...string) ([]store.Event, store.Revision, error)
+	TenantHosts(ctx context.Context, tenant string, limit int64) (hosts []string, all bool, err error)
+	WaitHost(ctx context.Context, host string, rev store.Revision, port store.Key) error
+	WaitAll(ctx context.Context, hosts []string, rev store.Revision, port store.Key) (behind []string, err error)
+	HostsChanged(ctx context.Context, after store.Revision) <-chan struct{}
+	LiveChanged(ctx context.Context, after store.Revision) <-chan struct{}
+}
