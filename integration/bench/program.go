@@ -28,6 +28,7 @@ func programCase() Case {
 		Name:  "program",
 		About: "100,000 flows into one switch, beside ready-made bytes on plain TCP and ovs-ofctl",
 		Ratio: "The sides take turns, each once a round. The ratio is the median of the rounds' ratios.",
+		Needs: ovsPrograms,
 		Run:   program,
 	}
 }

@@ -25,6 +25,7 @@ func resyncCase() Case {
 		Name:  "resync",
 		About: "reconnect to a switch that holds 100,000 right flows, beside ovs-ofctl dump-flows; then mend drift",
 		Ratio: "The sides take turns, each once a round. The ratio is the median of the rounds' ratios.",
+		Needs: ovsPrograms,
 		Run:   resync,
 	}
 }

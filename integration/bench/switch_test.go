@@ -1,7 +1,6 @@
 package bench
 
 import (
-	"os"
 	"slices"
 	"testing"
 
@@ -10,34 +9,11 @@ import (
 )
 
 // requireOVS skips the test, or fails it, where Open vSwitch cannot run.
-func requireOVS(t *testing.T) {
-	t.Helper()
-	err := need(ovsPrograms...)
-	if err == nil {
-		return
-	}
-	if os.Getenv("SLUICE_REQUIRE_OVS") != "" {
-		t.Fatal(err)
-	}
-	t.Skip(err)
-}
+func requireOVS(t *testing.T) { requirePrograms(t, ovsPrograms) }
 
-// small runs a case at less than full size and returns its results with their bounds: in sizes
-// that say nothing of ratios, counts must be what they are to be nonetheless.
-func small(t *testing.T, c Case, o Options) (got []Result) {
+// oneResult is that of a case with a switch of its own, about 1,000 flows.
+func oneResult(t *testing.T, got []Result) Result {
 	t.Helper()
-	o.Report = func(r Result) error { got = append(got, r); return nil }
-	if err := c.Run(t.Context(), &Run{Options: o.withDefaults(), name: c.Name}); err != nil {
-		t.Fatal(err)
-	}
-	return got
-}
-
-// measured runs a case with 1,000 flows and returns its one result.
-func measured(t *testing.T, c Case) Result {
-	t.Helper()
-	requireOVS(t)
-	got := small(t, c, Options{Rounds: 2, Scale: 0.01})
 	if len(got) != 1 {
 		t.Fatalf("%d results", len(got))
 	}
@@ -57,8 +33,8 @@ func fact(t *testing.T, r Result, name string) Fact {
 	return r.Facts[at]
 }
 
-func TestProgram(t *testing.T) {
-	r := measured(t, programCase())
+func checkProgram(t *testing.T, got []Result) {
+	r := oneResult(t, got)
 	if len(r.Also) != 1 || r.Also[0].Ratio <= 0 {
 		t.Errorf("also %+v", r.Also)
 	}
@@ -66,8 +42,8 @@ func TestProgram(t *testing.T) {
 
 // What a resync does is counted, however small it is: nothing to a right switch, and to one
 // that drifted exactly what it lacks.
-func TestResync(t *testing.T) {
-	r := measured(t, resyncCase())
+func checkResync(t *testing.T, got []Result) {
+	r := oneResult(t, got)
 	for _, name := range []string{"flow mods for right flows", "flow mods beside the drift", "drift not mended"} {
 		if f := fact(t, r, name); !f.Bound.Holds(f.Value) {
 			t.Errorf("%s: %v, want %s", name, f.Value, f.Bound)

@@ -29,6 +29,10 @@ const (
 	labPatience = 5 * time.Minute
 )
 
+// labPrograms are what a case in a lab runs, and what the lab runs for it.
+var labPrograms = []string{"ip", "ping", "nft", "ethtool",
+	"ovsdb-tool", "ovsdb-server", "ovs-vswitchd", "ovs-vsctl", "ovs-ofctl", "ovs-appctl"}
+
 // labRun is a case that runs in a lab of its own.
 type labRun struct {
 	*Run
@@ -41,9 +45,6 @@ type labRun struct {
 
 // inLab raises a lab for a case, once no other is there, and removes it afterwards.
 func inLab(ctx context.Context, r *Run, do func(*labRun) error) (err error) {
-	if err := need("ip", "ping", "ovs-vsctl", "ovs-ofctl", "ovs-vswitchd"); err != nil {
-		return err
-	}
 	r.Step("waiting for the lab to be free")
 	free, err := reserveLab(ctx)
 	if err != nil {
