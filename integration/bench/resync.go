@@ -235,13 +235,24 @@ func (d *drift) beside(m flows.Mods) int {
 }
 
 // unlike counts the flows that are in one list and not in the other.
-func unlike(a, b []openflow.Flow) int {
-	count := map[string]int{}
-	for i := range a {
-		count[string(a[i].AppendText(nil))]++
+func unlike(a, b []openflow.Flow) int { return differing(texts(a), texts(b)) }
+
+func texts(list []openflow.Flow) []string {
+	lines := make([]string, len(list))
+	for i := range list {
+		lines[i] = string(list[i].AppendText(nil))
 	}
-	for i := range b {
-		count[string(b[i].AppendText(nil))]--
+	return lines
+}
+
+// differing counts the lines that are in one list and not in the other.
+func differing(a, b []string) int {
+	count := map[string]int{}
+	for _, line := range a {
+		count[line]++
+	}
+	for _, line := range b {
+		count[line]--
 	}
 	n := 0
 	for _, c := range count {

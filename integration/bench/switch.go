@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 	"time"
@@ -118,6 +119,18 @@ func (b *testbed) holds(ctx context.Context, want int) error {
 		return fmt.Errorf("the switch holds %q flows instead of %d", count, want)
 	}
 	return nil
+}
+
+// refill clears the bridge and returns how many seconds send took to give it so many flows.
+func (b *testbed) refill(ctx context.Context, want int, send func() error) (seconds float64, err error) {
+	if err := b.clear(ctx); err != nil {
+		return 0, err
+	}
+	runtime.GC() // nobody pays for what another left
+	if seconds, err = timed(send); err != nil {
+		return 0, err
+	}
+	return seconds, b.holds(ctx, want)
 }
 
 // timed is how many seconds f takes.
