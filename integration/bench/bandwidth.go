@@ -5,13 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"os/exec"
 	"regexp"
 	"strconv"
-	"syscall"
 
 	"sluice/controller/api"
+	"sluice/datapath/ovsrun"
 )
 
 const (
@@ -214,13 +213,11 @@ func (s *senders) roundTrip(ctx context.Context, p tenantPair, address string) (
 // serve runs the receiving end of a pair until stop.
 func (s *senders) serve(p tenantPair) error {
 	cmd := exec.Command("ip", "netns", "exec", p.to.netns, "iperf3", "-s")
-	cmd.Env = os.Environ()
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	d, err := spawn(cmd)
+	server, err := ovsrun.Spawn(cmd)
 	if err != nil {
 		return fmt.Errorf("start iperf3: %w", err)
 	}
-	s.stops = append(s.stops, d.end)
+	s.stops = append(s.stops, server.End)
 	return nil
 }
 

@@ -39,7 +39,7 @@ type rival struct {
 // besideOfctrl compares the two on flows that ofctrl can say.
 func besideOfctrl(ctx context.Context, r *Run, b *testbed, s session) error {
 	list := commonFlows(r.Size(programFlows))
-	v := &rival{testbed: b, session: s, program: b.path("ofctrl"), file: b.path("common.json")}
+	v := &rival{testbed: b, session: s, program: b.Path("ofctrl"), file: b.Path("common.json")}
 	for i := range list {
 		v.mods = append(v.mods, datapath.Mod{Flow: list[i].flow()})
 	}
@@ -111,7 +111,7 @@ func (v *rival) turn(ctx context.Context, send func() error) (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	text, err := v.run(ctx, v.ofctl([]string{"--no-stats", "--no-names"}, "dump-flows", bridge)...)
+	text, err := v.OFCtl(ctx, "dump-flows", bridge, "--no-stats", "--no-names")
 	if err != nil {
 		return 0, err
 	}
@@ -133,8 +133,8 @@ type ofctrlProcess struct {
 
 // startOfctrl starts the helper in the switch's namespace, where the bridge listens.
 func (v *rival) startOfctrl(ctx context.Context) (*ofctrlProcess, error) {
-	p := &ofctrlProcess{cmd: exec.CommandContext(ctx, "nsenter", "-t", strconv.Itoa(v.vswitchd.process.Pid), "-n",
-		v.program, passive, v.file)}
+	argv := v.Inside(v.program, passive, v.file)
+	p := &ofctrlProcess{cmd: exec.CommandContext(ctx, argv[0], argv[1:]...)}
 	p.cmd.Stderr = &p.stderr
 	in, err := p.cmd.StdinPipe()
 	if err != nil {

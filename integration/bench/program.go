@@ -57,7 +57,7 @@ func program(ctx context.Context, r *Run) error {
 		return err
 	}
 	defer p.close()
-	p.file = p.path("flows.txt")
+	p.file = p.Path("flows.txt")
 	if err := os.WriteFile(p.file, textOf(list), 0o600); err != nil {
 		return err
 	}
@@ -118,8 +118,7 @@ func (p *programmer) byPlainTCP(ctx context.Context) (float64, error) {
 }
 
 func (p *programmer) byOfctl(ctx context.Context) (float64, error) {
-	argv := p.ofctl([]string{"--bundle"}, "add-flows", bridge, p.file)
-	return p.rate(ctx, func() error { return p.runQuietly(ctx, argv...) })
+	return p.rate(ctx, func() error { return p.ofctl(ctx, nil, "--bundle", "add-flows", bridge, p.file) })
 }
 
 // allocated is how many bytes this process has allocated in its life.

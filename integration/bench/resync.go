@@ -142,7 +142,7 @@ func (s *resyncer) diff(ctx context.Context) (flows.Mods, error) {
 
 func (s *resyncer) dump(ctx context.Context) (float64, error) {
 	runtime.GC()
-	return timed(func() error { return s.runQuietly(ctx, s.ofctl(nil, "dump-flows", bridge)...) })
+	return timed(func() error { return s.ofctl(ctx, nil, "dump-flows", bridge) })
 }
 
 // mend makes some flows wrong by ovs-ofctl, resyncs, and tells whether exactly those were

@@ -15,6 +15,7 @@ import (
 
 	"sluice/datapath"
 	"sluice/datapath/openflow"
+	"sluice/datapath/ovsrun"
 )
 
 // bridge is the name of the one bridge of a testbed.
@@ -47,7 +48,9 @@ func newTestbed(ctx context.Context, log *slog.Logger) (*testbed, error) {
 	}
 	l, target, err := o.listen()
 	if err == nil {
-		err = o.addBridge(ctx, bridge, target, "ptcp:"+passivePort())
+		err = o.Change(ctx, func(c *ovsrun.Change) error {
+			return c.AddUserspaceBridge(bridge, []string{target, "ptcp:" + passivePort()}, "inactivity_probe=0")
+		})
 	}
 	if err != nil {
 		o.close()
@@ -104,13 +107,12 @@ func (s session) hangUp() { close(s.done) }
 
 // clear empties the bridge.
 func (b *testbed) clear(ctx context.Context) error {
-	_, err := b.run(ctx, b.ofctl(nil, "del-flows", bridge)...)
-	return err
+	return b.Client(ctx).OpenFlow.DelFlows(bridge, nil)
 }
 
-// holds checks how many flows the bridge has.
+// holds checks how many flows the bridge has. go-openvswitch leaves their number out.
 func (b *testbed) holds(ctx context.Context, want int) error {
-	out, err := b.run(ctx, b.ofctl(nil, "dump-aggregate", bridge)...)
+	out, err := b.OFCtl(ctx, "dump-aggregate", bridge)
 	if err != nil {
 		return err
 	}
@@ -161,9 +163,9 @@ func textOf(list []openflow.Flow) []byte {
 
 // feed gives lines to ovs-ofctl add-flows, each with its command.
 func (b *testbed) feed(ctx context.Context, text []byte) error {
-	file := b.path("feed.txt")
+	file := b.Path("feed.txt")
 	if err := os.WriteFile(file, text, 0o600); err != nil {
 		return err
 	}
-	return b.runQuietly(ctx, b.ofctl([]string{"--bundle"}, "add-flows", bridge, file)...)
+	return b.ofctl(ctx, nil, "--bundle", "add-flows", bridge, file)
 }

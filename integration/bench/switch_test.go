@@ -57,7 +57,7 @@ func TestOfctrlSaysWhatFailed(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer b.close()
-	v := &rival{testbed: b, program: b.path("ofctrl"), file: b.path("no-such-file")}
+	v := &rival{testbed: b, program: b.Path("ofctrl"), file: b.Path("no-such-file")}
 	if err := buildOfctrl(t.Context(), v.program); err != nil {
 		t.Fatal(err)
 	}

@@ -69,7 +69,7 @@ func (s *state) ensureAgent(ctx context.Context, n int) error {
 		s.Binary, "agent", "--host", host,
 		"--vtep", hostAddress(n).String(),
 		"--etcd-endpoints", "http://" + address(ControlAddress, etcdPort),
-		"--ovsdb", "unix:" + databaseSocket(host),
+		"--ovsdb", switchOf(host).Endpoint(),
 		"--controllers", "tcp:" + address(ControlAddress, openFlowPort),
 		"--socket", agentSocket(host),
 		"--state-dir", filepath.Join(hostDir(host), "agent"),
