@@ -264,12 +264,12 @@ func (f *fleetRun) warmStart(ctx context.Context) error {
 
 const peakName = "peak beyond an empty controller and 3 KiB a port, for each flow in the switches"
 
-// peakFact tells whether the flows of all hosts, or a good part of them, were in memory at
+// peakFact judges whether the flows of all hosts, or a good part of them, were in memory at
 // once: what the peak is beyond what a controller may keep.
 func (f *fleetRun) peakFact(peak float64, flows int) Fact {
 	beyond := peak - f.empty - bytesOfPort*float64(len(f.ports))
 	return Fact{
-		Name:  "peak beyond an empty controller and 3 KiB a port, for each flow in the switches",
+		Name:  peakName,
 		Value: max(0, beyond) / float64(flows), Unit: "B", Bound: AtMost(peakOfFlow),
 	}
 }
@@ -341,7 +341,7 @@ type portCost struct {
 	least, most int64 // on a host that got some, without the port's own
 }
 
-// addPort adds a port to its host's switch and to etcd, and tells how long it took from there to
+// addPort adds a port to its host's switch and to etcd, and returns how long it took from there to
 // the last barrier.
 func (f *fleetRun) addPort(ctx context.Context, p fleetPort, number int) (took time.Duration, c portCost, err error) {
 	iface := &openflow.Port{Number: uint32(1<<15 + number - len(f.ports)), Name: fleetInterface(number)}

@@ -54,7 +54,7 @@ func (n *normalRun) level(ctx context.Context, tenants int) ([]float64, error) {
 	return []float64{total}, err
 }
 
-// one makes a tenant with a port on each of two hosts until the first ping passes, and tells
+// one makes a tenant with a port on each of two hosts until the first ping passes, and returns
 // how many milliseconds that took and how many of them were bridges and GRE ports.
 func (n *normalRun) one(ctx context.Context, tenant int) (total, bridges float64, err error) {
 	bridges, err = timed(func() error { return n.both(ctx, tenant, n.bridge) })

@@ -145,7 +145,7 @@ func (s *resyncer) dump(ctx context.Context) (float64, error) {
 	return timed(func() error { return s.ofctl(ctx, nil, "dump-flows", bridge) })
 }
 
-// mend makes some flows wrong by ovs-ofctl, resyncs, and tells whether exactly those were
+// mend makes some flows wrong by ovs-ofctl, resyncs, and says whether exactly those were
 // mended.
 func (s *resyncer) mend(ctx context.Context) ([]Fact, error) {
 	d := newDrift(s.list)
