@@ -222,8 +222,8 @@ func TestLargeBundleAndDump(t *testing.T) {
 
 func TestPortsAndPortEvents(t *testing.T) {
 	ovs, s, ctx := connect(t)
-	ovs.VSCtl("add-port", "br-test", "sl-one", "--", "set", "interface", "sl-one", "type=internal", "ofport_request=11")
-	ovs.VSCtl("del-port", "br-test", "sl-one")
+	ovs.AddInternalPort("br-test", "sl-one", 11)
+	ovs.DeletePort("br-test", "sl-one")
 	var got []string
 	for len(got) < 2 {
 		switch e := nextEvent(t, s).(type) {
@@ -237,7 +237,7 @@ func TestPortsAndPortEvents(t *testing.T) {
 	}
 	check(t, "events", []string{"reason 0 port 11", "reason 1 port 11"}, got)
 
-	ovs.VSCtl("add-port", "br-test", "sl-two", "--", "set", "interface", "sl-two", "type=internal", "ofport_request=12")
+	ovs.AddInternalPort("br-test", "sl-two", 12)
 	ports, err := s.Ports(ctx)
 	if err != nil {
 		t.Fatal(err)

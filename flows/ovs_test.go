@@ -1,14 +1,17 @@
 package flows
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"sluice/datapath/ovsrun"
 	"sluice/datapath/ovstest"
 
+	goovs "github.com/digitalocean/go-openvswitch/ovs"
 	gocmp "github.com/google/go-cmp/cmp"
 )
 
@@ -41,12 +44,16 @@ type ovs struct{ *ovstest.OVS }
 func startOVS(t *testing.T) ovs {
 	t.Helper()
 	o := ovs{ovstest.Start(t, "--enable-dummy")}
-	bridge := []string{"add-br", "br0", "--", "set", "bridge", "br0", "datapath_type=dummy", "fail_mode=secure"}
-	for _, port := range []string{"1", "2", "200"} {
-		bridge = append(bridge, "--", "add-port", "br0", "p"+port, "--", "set", "interface", "p"+port, "type=dummy",
-			"ofport_request="+port)
-	}
-	o.VSCtl(bridge...)
+	o.Change(func(c *ovsrun.Change) error {
+		err := errors.Join(c.AddBridge("br0"), c.Also("set", "bridge", "br0", "datapath_type=dummy"),
+			c.SetFailMode("br0", goovs.FailModeSecure))
+		for _, number := range []string{"1", "2", "200"} {
+			port := "p" + number
+			err = errors.Join(err, c.AddPort("br0", port), c.Set.Interface(port, goovs.InterfaceOptions{Type: "dummy"}),
+				c.Also("set", "interface", port, "ofport_request="+number))
+		}
+		return err
+	})
 	return o
 }
 

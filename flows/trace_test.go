@@ -131,7 +131,7 @@ func newTracer(t *testing.T) *tracer { return &tracer{ovs: startOVS(t)} }
 func (o *tracer) trace(t *testing.T, file, frame string) string {
 	t.Helper()
 	o.load(t, file)
-	return o.AppCtl("ofproto/trace", "br0", frame)
+	return string(o.Trace("br0", frame).RawOutput)
 }
 
 // load gives the switch the tables of a file, unless it has them.

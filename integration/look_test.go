@@ -1,16 +1,21 @@
 package integration
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
 
+	goovs "github.com/digitalocean/go-openvswitch/ovs"
+
 	"sluice/controller/api"
+	"sluice/datapath/ovsrun"
 	"sluice/integration/lab"
+	"sluice/store"
 )
 
 // metric is the sum of all samples of a metric that have all these labels.
@@ -126,9 +131,17 @@ func TestFlowsNameTheirOwner(t *testing.T) {
 func TestForeignFlowIsShown(t *testing.T) {
 	st := needLab(t)
 	h := st.Hosts[2]
-	bridge := "unix:" + filepath.Join(h.RunDir, "br-int.mgmt")
-	ovs(t, h, "ovs-ofctl", "-O", "OpenFlow13", "add-flow", bridge, "cookie=0xbad,table=0,priority=65000,in_port=999,actions=drop")
-	t.Cleanup(func() { ovs(t, h, "ovs-ofctl", "-O", "OpenFlow13", "del-flows", bridge, "cookie=0xbad/-1") })
+	const cookie = 0xbad
+	foreign := &goovs.Flow{Cookie: cookie, Priority: 65000, InPort: 999, Actions: []goovs.Action{goovs.Drop()}}
+	if err := h.Switch().Client(t.Context()).OpenFlow.AddFlow(store.BridgeName, foreign); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		his := &goovs.MatchFlow{Cookie: cookie, Table: goovs.AnyTable}
+		if err := h.Switch().Client(context.Background()).OpenFlow.DelFlows(store.BridgeName, his); err != nil {
+			t.Error(err)
+		}
+	})
 	out, _, status := command(t, "flows", "--diff", "--host", h.Name)
 	if status != 1 || !strings.Contains(out, "in_port=999") {
 		t.Errorf("flows --diff: status %d and\n%s", status, out)
@@ -142,18 +155,28 @@ func TestUnknownSwitchIsShown(t *testing.T) {
 	container(t, "h3", "known", "known-1")
 	h := st.Hosts[2]
 	const id = "00000000deadbeef"
-	vsctl := []string{"ovs-vsctl", "--db=unix:" + filepath.Join(h.RunDir, "db.sock"), "--timeout=10"}
-	ovs(t, h, append(vsctl, "add-br", "stranger", "--", "set", "bridge", "stranger", "datapath_type=netdev",
-		"fail_mode=secure", "other_config:datapath-id="+id,
-		"--", "set-controller", "stranger", "tcp:172.30.0.100:6653")...)
-	t.Cleanup(func() { ovs(t, h, append(vsctl, "del-br", "stranger")...) })
+	const stranger = "stranger"
+	err := h.Switch().Change(t.Context(), func(c *ovsrun.Change) error {
+		return errors.Join(c.AddBridge(stranger),
+			c.Also("set", "bridge", stranger, "datapath_type=netdev", "other_config:datapath-id="+id),
+			c.SetFailMode(stranger, goovs.FailModeSecure),
+			c.SetController(stranger, "tcp:172.30.0.100:6653"))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := h.Switch().Client(context.Background()).VSwitch.DeleteBridge(stranger); err != nil {
+			t.Error(err)
+		}
+	})
 	eventually(t, "sluice status shows the stranger", func() error {
 		if out := sluice(t, "status"); !strings.Contains(out, id) {
 			return fmt.Errorf("no %s in\n%s", id, out)
 		}
 		return nil
 	})
-	flows := ovs(t, h, "ovs-ofctl", "-O", "OpenFlow13", "dump-flows", "unix:"+filepath.Join(h.RunDir, "stranger.mgmt"))
+	flows := dumpText(t, h, stranger)
 	if strings.Contains(flows, "cookie=") {
 		t.Errorf("the stranger was given flows:\n%s", flows)
 	}

@@ -2,29 +2,25 @@ package integration
 
 import (
 	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
 	"testing"
 
 	"sluice/integration/lab"
+	"sluice/store"
 )
 
 // What the switches hold, as OVS's own tools say it.
 
-// ovs runs one of OVS's tools on a host's switch.
-func ovs(t *testing.T, h lab.Host, argv ...string) string {
+// dumpText is a dump of a bridge as text: go-openvswitch reads flows with losses.
+func dumpText(t *testing.T, h lab.Host, bridge string) string {
 	t.Helper()
-	cmd := exec.Command(argv[0], argv[1:]...)
-	cmd.Env = append(os.Environ(), "OVS_RUNDIR="+h.RunDir)
-	out, err := cmd.CombinedOutput()
+	text, err := h.Switch().OFCtl(t.Context(), "dump-flows", bridge)
 	if err != nil {
-		t.Fatalf("%s on %s: %v\n%s", strings.Join(argv, " "), h.Name, err, out)
+		t.Fatalf("%s: %v", h.Name, err)
 	}
-	return string(out)
+	return text
 }
 
 // dumped is a flow in a dump: its text without counters is its identity.
@@ -45,8 +41,7 @@ var (
 func dump(t *testing.T, h lab.Host) map[string]dumped {
 	t.Helper()
 	flows := map[string]dumped{}
-	text := ovs(t, h, "ovs-ofctl", "-O", "OpenFlow13", "dump-flows", "unix:"+filepath.Join(h.RunDir, "br-int.mgmt"))
-	for line := range strings.Lines(text) {
+	for line := range strings.Lines(dumpText(t, h, store.BridgeName)) {
 		d, p, c := durationIn.FindStringSubmatch(line), packetsIn.FindStringSubmatch(line), cookieIn.FindStringSubmatch(line)
 		if d == nil || p == nil || c == nil {
 			continue // the reply's head
@@ -88,9 +83,12 @@ func compareDumps(t *testing.T, host string, before, after map[string]dumped) {
 // containerPorts are the interfaces of containers in a host's bridge and kernel.
 func containerPorts(t *testing.T, h lab.Host) []string {
 	t.Helper()
-	text := ovs(t, h, "ovs-vsctl", "--db=unix:"+filepath.Join(h.RunDir, "db.sock"), "list-ports", "br-int") +
-		inHost(t, h.Name, "ip", "-o", "-br", "link")
-	return regexp.MustCompile(`(?m)^sl-[a-z0-9]+`).FindAllString(text, -1)
+	ports, err := h.ContainerPorts(t.Context())
+	if err != nil {
+		t.Fatalf("%s: %v", h.Name, err)
+	}
+	links := inHost(t, h.Name, "ip", "-o", "-br", "link")
+	return append(ports, regexp.MustCompile(`(?m)^sl-[a-z0-9]+`).FindAllString(links, -1)...)
 }
 
 // tenantOf is the tenant's number in a cookie: 8 bits of kind, 24 of tenant, 32 of object.
@@ -105,7 +103,11 @@ func TestNoFlowLearnsFloodsOrIsNormal(t *testing.T) {
 	wantPing(t, a, ipOf(b))
 	forbidden := regexp.MustCompile(`(?i)\b(normal|flood|all|learn)\b`)
 	for _, h := range st.Hosts {
-		for line := range strings.Lines(ovs(t, h, "ovs-appctl", "bridge/dump-flows", "br-int")) {
+		text, err := h.Switch().AppCtl(t.Context(), "bridge/dump-flows", store.BridgeName)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(text) {
 			_, actions, _ := strings.Cut(line, "actions=")
 			if forbidden.MatchString(actions) {
 				t.Errorf("%s: %s", h.Name, strings.TrimSpace(line))

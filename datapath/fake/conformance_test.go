@@ -218,9 +218,9 @@ func newReal(t *testing.T) *rig {
 		r.s[n] = serve(t, l, func() {})
 	}
 	r.addPort = func(name string, number uint32) {
-		ovs.VSCtl("add-port", "br-test", name, "--", "set", "interface", name, "type=internal", fmt.Sprint("ofport_request=", number))
+		ovs.AddInternalPort("br-test", name, number)
 	}
-	r.deletePort = func(name string, _ uint32) { ovs.VSCtl("del-port", "br-test", name) }
+	r.deletePort = func(name string, _ uint32) { ovs.DeletePort("br-test", name) }
 	return r
 }
 

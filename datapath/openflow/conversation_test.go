@@ -54,7 +54,7 @@ func hex16(v uint64) string {
 // TestSwitchTells waits for what a switch says unasked.
 func TestSwitchTells(t *testing.T) {
 	ovs, p := connect(t)
-	ovs.VSCtl("add-port", "br0", "sluice-p7", "--", "set", "interface", "sluice-p7", "type=internal", "ofport_request=7")
+	ovs.AddInternalPort("br0", "sluice-p7", 7)
 	status, err := openflow.DecodePortStatus(p.next(openflow.TypePortStatus))
 	if err != nil || status.Reason != openflow.PortAdded || status.Port.Name != "sluice-p7" || status.Port.Number != 7 {
 		t.Errorf("port status %+v, error %v; want sluice-p7 added as 7", status, err)

@@ -280,7 +280,7 @@ func TestReconnect(t *testing.T) {
 	if err := db.EnsurePort(ctx, "br-test", ovsdb.Interface{Name: "sl-b", Type: "internal"}); err != nil {
 		t.Fatal(err)
 	}
-	ovs.VSCtl("add-port", "br-test", "sl-c", "--", "set", "interface", "sl-c", "type=internal")
+	ovs.AddInternalPort("br-test", "sl-c", 0)
 	ports, err := db.Ports(ctx, "br-test")
 	if err != nil || len(ports) != 3 {
 		t.Errorf("after the restart: %v, %v", ports, err)

@@ -4,33 +4,23 @@
 package ovstest
 
 import (
-	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
-	"runtime"
-	"strconv"
-	"strings"
-	"syscall"
 	"testing"
-	"time"
+
+	"github.com/digitalocean/go-openvswitch/ovs"
+
+	"sluice/datapath/ovsrun"
 )
 
-const schema = "/usr/share/openvswitch/vswitch.ovsschema"
-
-// patience bounds every wait for a daemon or a command; it is far more than any takes.
-const patience = 30 * time.Second
-
-// OVS is a running Open vSwitch.
+// OVS is a running Open vSwitch. Its methods end the test where they fail.
 type OVS struct {
-	t        testing.TB
-	dir      string
-	options  []string // of ovs-vswitchd
-	database *daemon
-	vswitchd *daemon
+	t       testing.TB
+	private *ovsrun.Private
 }
 
 // Start starts one, its ovs-vswitchd with these options besides its own, and stops it when
@@ -43,12 +33,13 @@ func Start(t testing.TB, options ...string) *OVS {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := &OVS{t: t, dir: dir, options: options}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	o := &OVS{t: t}
+	o.private, err = ovsrun.Start(context.Background(), dir, options...)
+	if err != nil {
+		t.Fatal(err)
+	}
 	t.Cleanup(o.stop)
-	o.run("ovsdb-tool", "create", o.Path("conf.db"), schema)
-	o.StartDatabase()
-	o.run("ovs-vsctl", "--no-wait", "--db="+o.Endpoint(), "init")
-	o.StartSwitch()
 	return o
 }
 
@@ -59,7 +50,7 @@ func Require(t testing.TB) {
 	if os.Getuid() != 0 {
 		why = "needs root"
 	}
-	for _, name := range []string{"ovsdb-tool", "ovsdb-server", "ovs-vswitchd", "ovs-vsctl", "ovs-ofctl"} {
+	for _, name := range ovsrun.Programs {
 		if _, err := exec.LookPath(name); err != nil {
 			why = "needs Open vSwitch: " + err.Error()
 		}
@@ -73,181 +64,147 @@ func Require(t testing.TB) {
 	t.Skip(why)
 }
 
-// Endpoint is the database's, for ovsdb.Dial and ovs-vsctl --db.
-func (o *OVS) Endpoint() string { return "unix:" + o.Path("db.sock") }
+// Endpoint is the database's, for ovsdb.Dial.
+func (o *OVS) Endpoint() string { return o.private.Endpoint() }
+
+// Control is the socket of ovs-vswitchd that ovs-appctl speaks to.
+func (o *OVS) Control() string { return o.private.Control }
+
+// Path is a file of that name in the directory that goes away with the test.
+func (o *OVS) Path(name string) string { return o.private.Path(name) }
 
 // Listen opens a socket, and gives the target under which the switch reaches it.
 func (o *OVS) Listen(name string) (l net.Listener, target string) {
 	o.t.Helper()
 	l, err := net.Listen("unix", o.Path(name))
-	if err != nil {
-		o.t.Fatal(err)
-	}
+	o.must(err)
 	o.t.Cleanup(func() { l.Close() })
 	return l, "unix:" + o.Path(name)
+}
+
+// Change makes one transaction of what say asks for, in go-openvswitch's words.
+func (o *OVS) Change(say func(c *ovsrun.Change) error) {
+	o.t.Helper()
+	o.must(o.private.Change(context.Background(), say))
 }
 
 // AddBridge makes a userspace bridge whose controllers are these targets.
 func (o *OVS) AddBridge(name string, controllers ...string) {
 	o.t.Helper()
-	args := []string{"--", "add-br", name, "--", "set", "bridge", name, "datapath_type=netdev",
-		"fail_mode=secure", "protocols=OpenFlow13", "other_config:disable-in-band=true"}
-	if len(controllers) > 0 {
-		args = append(append(args, "--", "set-controller", name), controllers...)
-	}
-	o.VSCtl(args...)
-	for _, uuid := range strings.Fields(strings.NewReplacer("[", "", "]", "", ",", " ").
-		Replace(o.VSCtl("get", "bridge", name, "controller"))) {
-		o.VSCtl("set", "controller", uuid, "connection_mode=out-of-band", "max_backoff=1000")
-	}
+	o.Change(func(c *ovsrun.Change) error { return c.AddUserspaceBridge(name, controllers) })
 }
 
-// VSCtl runs ovs-vsctl and returns what it printed.
+// AddInternalPort gives a bridge an internal port. Number 0 stands for any.
+func (o *OVS) AddInternalPort(bridge, name string, number uint32) {
+	o.t.Helper()
+	o.Change(func(c *ovsrun.Change) error {
+		err := errors.Join(c.AddPort(bridge, name), c.Set.Interface(name, ovs.InterfaceOptions{Type: ovs.InterfaceTypeInternal}))
+		if number != 0 {
+			err = errors.Join(err, c.Also("set", "interface", name, fmt.Sprint("ofport_request=", number)))
+		}
+		return err
+	})
+}
+
+// DeletePort takes a port from a bridge.
+func (o *OVS) DeletePort(bridge, name string) {
+	o.t.Helper()
+	o.must(o.private.Client(context.Background()).VSwitch.DeletePort(bridge, name))
+}
+
+// Trace is what Open vSwitch says that it does with a frame in a bridge; the frame is as
+// ovs-ofctl(8) writes it.
+func (o *OVS) Trace(bridge, frame string) *ovs.ProtoTrace {
+	o.t.Helper()
+	trace, err := o.private.Trace(context.Background(), bridge, frame)
+	o.must(err)
+	return trace
+}
+
+// VSCtl runs ovs-vsctl for what Change cannot express, and returns what it printed.
 func (o *OVS) VSCtl(args ...string) string {
 	o.t.Helper()
-	return o.run("ovs-vsctl", append([]string{"--db=" + o.Endpoint()}, args...)...)
+	return o.printed(o.private.VSCtl(context.Background(), args...))
 }
 
-// OFCtl runs ovs-ofctl with a command, a bridge and more arguments.
+// OFCtl runs ovs-ofctl with a command, a bridge and more arguments, and returns what it printed.
 func (o *OVS) OFCtl(command, bridge string, args ...string) string {
 	o.t.Helper()
-	target := "unix:" + o.Path(bridge+".mgmt")
-	return o.run("ovs-ofctl", append([]string{"-O", "OpenFlow13", command, target}, args...)...)
+	return o.printed(o.private.OFCtl(context.Background(), command, bridge, args...))
 }
 
 // AppCtl runs ovs-appctl on ovs-vswitchd.
 func (o *OVS) AppCtl(args ...string) string {
 	o.t.Helper()
-	return o.run("ovs-appctl", append([]string{"-t", o.Control()}, args...)...)
+	return o.printed(o.private.AppCtl(context.Background(), args...))
 }
 
 // Exec runs a command in the network namespace of ovs-vswitchd.
 func (o *OVS) Exec(args ...string) string {
 	o.t.Helper()
-	return o.run("nsenter", append([]string{"-t", strconv.Itoa(o.vswitchd.process.Pid), "-n"}, args...)...)
+	argv := o.private.Inside(args...)
+	out, err := exec.Command(argv[0], argv[1:]...).CombinedOutput()
+	if err != nil {
+		o.t.Fatalf("%v: %v\n%s", args, err, out)
+	}
+	return string(out)
 }
 
 // StartDatabase starts ovsdb-server.
 func (o *OVS) StartDatabase() {
 	o.t.Helper()
-	os.Remove(o.Path("db.sock"))
-	o.database = o.spawn(o.Path("db.sock"), "ovsdb-server", o.Path("conf.db"), "--remote=p"+o.Endpoint(),
-		"--unixctl="+o.Path("db.ctl"), "--log-file="+o.Path("ovsdb-server.log"), "-vconsole:off")
+	o.must(o.private.StartDatabase(context.Background()))
 }
 
 // StopDatabase kills ovsdb-server.
-func (o *OVS) StopDatabase() { o.database.end() }
+func (o *OVS) StopDatabase() { o.private.StopDatabase() }
 
 // StartSwitch starts ovs-vswitchd.
 func (o *OVS) StartSwitch() {
 	o.t.Helper()
-	os.Remove(o.Control())
-	args := []string{o.Endpoint(), "--disable-system", "--unixctl=" + o.Control(),
-		"--log-file=" + o.Path("ovs-vswitchd.log"), "-vconsole:off"}
-	o.vswitchd = o.spawn(o.Control(), "ovs-vswitchd", append(args, o.options...)...)
+	o.must(o.private.StartSwitch(context.Background()))
 }
 
 // StopSwitch kills ovs-vswitchd.
-func (o *OVS) StopSwitch() { o.vswitchd.end() }
+func (o *OVS) StopSwitch() { o.private.StopSwitch() }
 
 // PauseSwitch stops ovs-vswitchd's threads where they are; ResumeSwitch lets them go on.
-func (o *OVS) PauseSwitch() { o.vswitchd.process.Signal(syscall.SIGSTOP) }
+func (o *OVS) PauseSwitch() {
+	o.t.Helper()
+	o.must(o.private.PauseSwitch())
+}
 
 // ResumeSwitch ends PauseSwitch.
-func (o *OVS) ResumeSwitch() { o.vswitchd.process.Signal(syscall.SIGCONT) }
+func (o *OVS) ResumeSwitch() {
+	o.t.Helper()
+	o.must(o.private.ResumeSwitch())
+}
 
 // Log is what ovs-vswitchd has logged.
 func (o *OVS) Log() string {
 	o.t.Helper()
 	b, err := os.ReadFile(o.Path("ovs-vswitchd.log"))
-	if err != nil {
-		o.t.Fatal(err)
-	}
+	o.must(err)
 	return string(b)
 }
 
-// Control is the socket of ovs-vswitchd that ovs-appctl speaks to.
-func (o *OVS) Control() string { return o.Path("switch.ctl") }
-
-// Path is a file of that name in the directory that goes away with the test.
-func (o *OVS) Path(name string) string { return filepath.Join(o.dir, name) }
-
-// spawn starts a daemon in a network namespace that ends with it, and waits until its
-// socket answers.
-func (o *OVS) spawn(socket, name string, args ...string) *daemon {
+func (o *OVS) must(err error) {
 	o.t.Helper()
-	cmd := exec.Command(name, args...)
-	cmd.Env = append(os.Environ(), "OVS_RUNDIR="+o.dir)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET, Pdeathsig: syscall.SIGKILL}
-	var out bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &out
-	d, err := start(cmd)
 	if err != nil {
 		o.t.Fatal(err)
 	}
-	for deadline := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
-		if conn, err := net.Dial("unix", socket); err == nil {
-			conn.Close()
-			return d
-		}
-		if time.Now().After(deadline) {
-			d.end()
-			o.t.Fatalf("%s did not start: %s", name, out.String())
-		}
-	}
 }
 
-// daemon is a child process that ends with this one, however that ends.
-type daemon struct {
-	process *os.Process
-	exited  chan struct{}
-}
-
-// start keeps to the child's thread: the kernel takes its end for the parent's.
-func start(cmd *exec.Cmd) (*daemon, error) {
-	d := &daemon{exited: make(chan struct{})}
-	started := make(chan error)
-	go func() {
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		defer close(d.exited)
-		err := cmd.Start()
-		d.process = cmd.Process
-		started <- err
-		if err == nil {
-			_ = cmd.Wait() // killed, as a rule
-		}
-	}()
-	return d, <-started
-}
-
-// end kills a daemon, also one that is paused, and waits for it.
-func (d *daemon) end() {
-	if d != nil {
-		_ = d.process.Kill() // it may have ended
-		<-d.exited
-	}
-}
-
-func (o *OVS) run(name string, args ...string) string {
+func (o *OVS) printed(text string, err error) string {
 	o.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, name, args...)
-	cmd.Env = append(os.Environ(), "OVS_RUNDIR="+o.dir)
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		o.t.Fatalf("%s: %v\n%s", fmt.Sprint(append([]string{name}, args...)), err, out)
-	}
-	return string(out)
+	o.must(err)
+	return text
 }
 
 func (o *OVS) stop() {
-	o.vswitchd.end()
-	o.database.end()
+	o.private.Close()
 	if o.t.Failed() {
 		log, _ := os.ReadFile(o.Path("ovs-vswitchd.log"))
 		o.t.Logf("the end of ovs-vswitchd.log:\n%s", log[max(0, len(log)-4000):])
 	}
-	os.RemoveAll(o.dir)
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -13,7 +14,10 @@ import (
 	"strings"
 	"testing"
 
+	"sluice/datapath/ovsrun"
 	"sluice/datapath/ovstest"
+
+	goovs "github.com/digitalocean/go-openvswitch/ovs"
 )
 
 // Ports of the bridge under test. The tunnel's frames leave by, and come from, a port of
@@ -47,24 +51,31 @@ func startOVS(t *testing.T) *ovs {
 }
 
 func (o *ovs) configure() {
-	args := []string{"add-br", "br0", "--", "set", "bridge", "br0", "datapath_type=dummy", "fail_mode=secure"}
-	port := func(bridge, name string, number uint32, settings ...string) {
-		args = append(args, "--", "add-port", bridge, name, "--", "set", "interface", name,
-			fmt.Sprintf("ofport_request=%d", number))
-		args = append(args, settings...)
-	}
-	for _, n := range plainPorts {
-		name := portName(n)
-		port("br0", name, n, "type=dummy", "options:tx_pcap="+o.pcap(name))
-	}
-	port("br0", "tun", tunnelPort, "type=vxlan", "options:remote_ip=flow", "options:key=flow")
-	args = append(args, "--", "add-br", "br-phy", "--", "set", "bridge", "br-phy", "datapath_type=dummy",
-		"other_config:hwaddr="+net.HardwareAddr(underlayMAC).String())
-	port("br-phy", underlay, 1, "type=dummy", "options:tx_pcap="+o.pcap(underlay))
-	o.VSCtl(args...)
+	o.Change(func(c *ovsrun.Change) error {
+		err := errors.Join(c.AddBridge("br0"), c.Also("set", "bridge", "br0", "datapath_type=dummy"),
+			c.SetFailMode("br0", goovs.FailModeSecure))
+		for _, n := range plainPorts {
+			name := portName(n)
+			err = errors.Join(err, c.AddPort("br0", name), o.dummy(c, name, n))
+		}
+		return errors.Join(err,
+			c.AddPort("br0", "tun"),
+			c.Set.Interface("tun", goovs.InterfaceOptions{Type: goovs.InterfaceTypeVXLAN, RemoteIP: "flow", Key: "flow"}),
+			c.Also("set", "interface", "tun", fmt.Sprint("ofport_request=", tunnelPort)),
+			c.AddBridge("br-phy"),
+			c.Also("set", "bridge", "br-phy", "datapath_type=dummy", "other_config:hwaddr="+net.HardwareAddr(underlayMAC).String()),
+			c.AddPort("br-phy", underlay),
+			o.dummy(c, underlay, 1))
+	})
 	o.appctl("netdev-dummy/ip4addr", "br-phy", localVTEP+"/24")
 	o.appctl("ovs/route/add", "172.30.0.0/24", "br-phy")
 	o.appctl("tnl/arp/set", "br-phy", remoteVTEP, net.HardwareAddr(peerMAC).String())
+}
+
+// dummy makes a port one of the dummy datapath that writes what it sends into a file.
+func (o *ovs) dummy(c *ovsrun.Change, name string, number uint32) error {
+	return errors.Join(c.Set.Interface(name, goovs.InterfaceOptions{Type: "dummy"}),
+		c.Also("set", "interface", name, fmt.Sprint("ofport_request=", number), "options:tx_pcap="+o.pcap(name)))
 }
 
 func portName(n uint32) string { return fmt.Sprintf("p%d", n) }

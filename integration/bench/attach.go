@@ -27,7 +27,8 @@ func attachCase() Case {
 		About: "attach containers by their hosts' agents until every host of the network has their flows: 1, 10, 100 at one time",
 		Ratio: "Each round goes from 1 at a time through all levels and back to 1. A round's ratio is the median attach at a level to " +
 			"that of those 1 at a time before and after together; the median of the rounds counts, and nothing bounds it.",
-		Run: measureAttach,
+		Needs: labPrograms,
+		Run:   measureAttach,
 	}
 }
 

@@ -5,13 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"os/exec"
 	"regexp"
 	"strconv"
-	"syscall"
 
 	"sluice/controller/api"
+	"sluice/datapath/ovsrun"
 )
 
 const (
@@ -35,7 +34,8 @@ func bandwidthCase() Case {
 		About: "TCP throughput and round trip inside a tenant across hosts, beside NORMAL bridges; ten tenants, beside a star",
 		Ratio: "The sides take turns: each transfers once a round, and each takes a round trip, a median of 200, six times a round. The " +
 			"ratio is the median of the turns' ratios.",
-		Run: measureBandwidth,
+		Needs: append([]string{"iperf3"}, labPrograms...),
+		Run:   measureBandwidth,
 	}
 }
 
@@ -48,9 +48,6 @@ type senders struct {
 }
 
 func measureBandwidth(ctx context.Context, r *Run) error {
-	if err := need("iperf3", "ethtool", "ovs-appctl"); err != nil {
-		return err
-	}
 	return inLab(ctx, r, func(l *labRun) error {
 		s := &senders{labRun: l}
 		defer s.stop()
@@ -86,7 +83,7 @@ func (s *senders) begin(ctx context.Context, tenants int) error {
 func (s *senders) oneTenant(ctx context.Context) error {
 	p := s.pairs[0]
 	ours := s.byFlows()
-	if _, err := ours.by(p, roundTrip).Measure(ctx); err != nil { // tells the MTU, and resolves the peers
+	if _, err := ours.by(p, s.roundTrip).Measure(ctx); err != nil { // tells the MTU, and resolves the peers
 		return err
 	}
 	theirs, err := s.byBridges(ctx, fullMesh, p)
@@ -102,8 +99,8 @@ func (s *senders) oneTenant(ctx context.Context) error {
 		measure    measurement
 		bound      *Bound
 	}{
-		{"round trip", "ms", pingTurns, roundTrip, AtMost(1 + bandwidthNoise)},
-		{"TCP throughput", "Gbit/s", 1, throughput, AtLeast(1 - bandwidthNoise)},
+		{"round trip", "ms", pingTurns, s.roundTrip, AtMost(1 + bandwidthNoise)},
+		{"TCP throughput", "Gbit/s", 1, s.throughput, AtLeast(1 - bandwidthNoise)},
 	} {
 		often := *s.Run
 		often.Rounds *= c.turns
@@ -154,7 +151,7 @@ func (s *senders) params(what string, tenants int) map[string]any {
 func (s *senders) sum(ctx context.Context, addresses []string) (sum float64, err error) {
 	rates := make([]float64, len(s.pairs))
 	err = sideBySide(ctx, len(s.pairs), func(ctx context.Context, i int) (err error) {
-		rates[i], err = throughput(ctx, s.pairs[i], addresses[i])
+		rates[i], err = s.throughput(ctx, s.pairs[i], addresses[i])
 		return err
 	})
 	for _, rate := range rates {
@@ -170,9 +167,9 @@ func (s *senders) sum(ctx context.Context, addresses []string) (sum float64, err
 type measurement func(ctx context.Context, p tenantPair, address string) (float64, error)
 
 // throughput is what a pair's far end receives by TCP, in Gbit/s.
-func throughput(ctx context.Context, p tenantPair, address string) (float64, error) {
+func (s *senders) throughput(ctx context.Context, p tenantPair, address string) (float64, error) {
 	out, err := output(ctx, "", "ip", "netns", "exec", p.from.netns,
-		"iperf3", "-c", address, "-t", strconv.Itoa(bandwidthSeconds), "-J", "--connect-timeout", "20000")
+		"iperf3", "-c", address, "-t", strconv.Itoa(s.Size(bandwidthSeconds)), "-J", "--connect-timeout", "20000")
 	if err != nil {
 		return 0, err
 	}
@@ -192,9 +189,10 @@ func throughput(ctx context.Context, p tenantPair, address string) (float64, err
 var pingTime = regexp.MustCompile(`time=([0-9.]+) ms`)
 
 // roundTrip is the median of many, in milliseconds.
-func roundTrip(ctx context.Context, p tenantPair, address string) (float64, error) {
+func (s *senders) roundTrip(ctx context.Context, p tenantPair, address string) (float64, error) {
+	pings := s.Size(bandwidthPings)
 	out, err := output(ctx, "", "ip", "netns", "exec", p.from.netns,
-		"ping", "-n", "-i", "0.002", "-c", strconv.Itoa(bandwidthPings), address)
+		"ping", "-n", "-i", "0.002", "-c", strconv.Itoa(pings), address)
 	if err != nil {
 		return 0, err
 	}
@@ -206,8 +204,8 @@ func roundTrip(ctx context.Context, p tenantPair, address string) (float64, erro
 		}
 		times = append(times, ms)
 	}
-	if len(times) < bandwidthPings*9/10 {
-		return 0, fmt.Errorf("%d of %d pings answered", len(times), bandwidthPings)
+	if len(times) < pings*9/10 {
+		return 0, fmt.Errorf("%d of %d pings answered", len(times), pings)
 	}
 	return quantile(times, 0.5), nil
 }
@@ -215,13 +213,11 @@ func roundTrip(ctx context.Context, p tenantPair, address string) (float64, erro
 // serve runs the receiving end of a pair until stop.
 func (s *senders) serve(p tenantPair) error {
 	cmd := exec.Command("ip", "netns", "exec", p.to.netns, "iperf3", "-s")
-	cmd.Env = os.Environ()
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	d, err := spawn(cmd)
+	server, err := ovsrun.Spawn(cmd)
 	if err != nil {
 		return fmt.Errorf("start iperf3: %w", err)
 	}
-	s.stops = append(s.stops, d.end)
+	s.stops = append(s.stops, server.End)
 	return nil
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+
+	"sluice/datapath/ovsrun"
 )
 
 // normalKeys keeps the bridges' tunnel keys apart from those of Sluice's networks.
@@ -62,13 +64,15 @@ func (s *senders) byBridges(ctx context.Context, w normalWire, pairs ...tenantPa
 func (s *senders) bridges(ctx context.Context, w normalWire, p tenantPair) error {
 	for host, peers := range w.peers {
 		bridge := w.bridge(p)
-		args := []string{"--", "add-br", bridge, "--", "set", "bridge", bridge, "datapath_type=netdev"}
-		for _, peer := range peers {
-			name := fmt.Sprintf("%ct%d-%d", w.mark, p.number, peer)
-			args = append(args, "--", "add-port", bridge, name, "--", "set", "interface", name, "type="+s.Encap,
-				"options:remote_ip="+s.Hosts[peer].VTEP.String(), fmt.Sprint("options:key=", w.key(p)))
-		}
-		if err := s.vsctl(ctx, host, args...); err != nil {
+		err := s.change(ctx, host, func(c *ovsrun.Change) error {
+			err := addUserspaceBridge(c, bridge)
+			for _, peer := range peers {
+				name := fmt.Sprintf("%ct%d-%d", w.mark, p.number, peer)
+				err = errors.Join(err, addTunnel(c, bridge, name, s.Encap, s.Hosts[peer].VTEP, w.key(p)))
+			}
+			return err
+		})
+		if err != nil {
 			return err
 		}
 	}
@@ -91,11 +95,11 @@ func (s *senders) plugNormal(ctx context.Context, w normalWire, p tenantPair, ho
 	if _, err := output(ctx, lines, "ip", "-n", c.netns, "-batch", "-"); err != nil {
 		return err
 	}
-	return s.vsctl(ctx, host, "--", "add-port", w.bridge(p), port)
+	return s.change(ctx, host, func(c *ovsrun.Change) error { return c.AddPort(w.bridge(p), port) })
 }
 
 func (s *senders) unplugNormal(ctx context.Context, w normalWire, p tenantPair, host int) error {
-	if err := s.vsctl(ctx, host, "--", "del-port", w.port(p)); err != nil {
+	if err := s.change(ctx, host, func(c *ovsrun.Change) error { return c.DeletePort(w.bridge(p), w.port(p)) }); err != nil {
 		return err
 	}
 	_, err := output(ctx, "", "ip", "-n", s.Hosts[host].NetNS, "link", "delete", w.port(p))

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"regexp"
 )
 
@@ -119,11 +118,7 @@ var datapathPort = regexp.MustCompile(`(?m)^  port \d+`)
 func (s *senders) datapathPorts(ctx context.Context) (string, error) {
 	var all [][]string
 	for _, h := range s.Hosts[:hostCentre] {
-		control, err := filepath.Glob(filepath.Join(h.RunDir, "ovs-vswitchd.*.ctl"))
-		if err != nil || len(control) != 1 {
-			return "", fmt.Errorf("control sockets of host %s: %q: %w", h.Name, control, err)
-		}
-		text, err := output(ctx, "", "ovs-appctl", "-t", control[0], "dpctl/show")
+		text, err := h.Switch().AppCtl(ctx, "dpctl/show")
 		if err != nil {
 			return "", err
 		}

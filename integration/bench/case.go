@@ -2,7 +2,10 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os"
+	"os/exec"
 	"strings"
 )
 
@@ -11,9 +14,32 @@ type Case struct {
 	Name  string
 	About string // one line: what is compared with what
 	Ratio string // sentences: how its ratios are made, for those who judge them
+	// Needs are the programs that it runs, as root. scripts/deps installs each.
+	Needs []string
 	// Run measures and reports through r. It returns an error when it could not measure: a
 	// missed bound is no error, but a Result that does not hold.
 	Run func(ctx context.Context, r *Run) error
+}
+
+// measure runs the case where the machine has what it needs.
+func (c Case) measure(ctx context.Context, r *Run) error {
+	if err := need(c.Needs); err != nil {
+		return err
+	}
+	return c.Run(ctx, r)
+}
+
+// need names what a case lacks on this machine.
+func need(programs []string) error {
+	if len(programs) > 0 && os.Geteuid() != 0 {
+		return errors.New("it needs root")
+	}
+	for _, name := range programs {
+		if _, err := exec.LookPath(name); err != nil {
+			return fmt.Errorf("it needs %s: %w", name, err)
+		}
+	}
+	return nil
 }
 
 // Cases are all that there is to run, in the order in which they run.

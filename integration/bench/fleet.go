@@ -16,6 +16,10 @@ import (
 // fleetPatience bounds each wait for a fleet; it is far more than any takes.
 const fleetPatience = 10 * time.Minute
 
+// fleetIdle is how long a fleet settles before it is measured idle: every switch is audited once
+// meanwhile, as is done by default.
+const fleetIdle = 70 * time.Second
+
 func fleetCase() Case {
 	return Case{
 		Name:  "fleet",
@@ -25,7 +29,7 @@ func fleetCase() Case {
 			"are measured once, beside nothing.",
 		Run: func(ctx context.Context, r *Run) error {
 			size := FleetSize{Hosts: r.Size(1000), Tenants: r.Size(10_000), Ports: r.Size(100_000)}
-			return measureFleet(ctx, r, size, 70*time.Second)
+			return measureFleet(ctx, r, size, time.Duration(float64(fleetIdle)*r.Scale))
 		},
 	}
 }
@@ -54,8 +58,7 @@ type fleetRun struct {
 }
 
 // measureFleet takes the fleet from nothing to its idling, restarts its controller, and ends its
-// processes. idle is long enough for every switch to be audited once, as is done by default;
-// only counters are not read.
+// processes. It settles for so long before it is measured idle. Counters are not read.
 func measureFleet(ctx context.Context, r *Run, size FleetSize, idle time.Duration) error {
 	f := &fleetRun{Run: r, fleet: newFleet(size)}
 	defer f.end()
@@ -261,12 +264,12 @@ func (f *fleetRun) warmStart(ctx context.Context) error {
 
 const peakName = "peak beyond an empty controller and 3 KiB a port, for each flow in the switches"
 
-// peakFact tells whether the flows of all hosts, or a good part of them, were in memory at
+// peakFact judges whether the flows of all hosts, or a good part of them, were in memory at
 // once: what the peak is beyond what a controller may keep.
 func (f *fleetRun) peakFact(peak float64, flows int) Fact {
 	beyond := peak - f.empty - bytesOfPort*float64(len(f.ports))
 	return Fact{
-		Name:  "peak beyond an empty controller and 3 KiB a port, for each flow in the switches",
+		Name:  peakName,
 		Value: max(0, beyond) / float64(flows), Unit: "B", Bound: AtMost(peakOfFlow),
 	}
 }
@@ -338,7 +341,7 @@ type portCost struct {
 	least, most int64 // on a host that got some, without the port's own
 }
 
-// addPort adds a port to its host's switch and to etcd, and tells how long it took from there to
+// addPort adds a port to its host's switch and to etcd, and returns how long it took from there to
 // the last barrier.
 func (f *fleetRun) addPort(ctx context.Context, p fleetPort, number int) (took time.Duration, c portCost, err error) {
 	iface := &openflow.Port{Number: uint32(1<<15 + number - len(f.ports)), Name: fleetInterface(number)}

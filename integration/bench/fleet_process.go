@@ -117,7 +117,7 @@ func freeAddress() (string, error) {
 	return l.Addr().String(), nil
 }
 
-// answers tells whether an HTTP server says 200.
+// answers fails until an HTTP server says 200.
 func answers(ctx context.Context, url string) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {

@@ -2,29 +2,17 @@ package bench
 
 import (
 	"fmt"
-	"os/exec"
-	"path/filepath"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
 
 // A small fleet goes through everything that the large one does. Every count must be what it is
 // to be: how many flow mods a port costs, and on which hosts.
-func TestSmallFleet(t *testing.T) {
-	binary := filepath.Join(t.TempDir(), "sluice")
-	if out, err := exec.Command("go", "build", "-o", binary, "sluice/cmd/sluice").CombinedOutput(); err != nil {
-		t.Fatalf("build sluice: %v\n%s", err, out)
-	}
+func checkFleet(t *testing.T, got []Result) {
 	results := map[string]Result{}
-	o := Options{Rounds: 2, Scale: 0.01, Binary: binary, Report: func(r Result) error {
+	for _, r := range got {
 		results[fmt.Sprint(r.Params["what"], r.Params["span"])] = r
-		return nil
-	}}
-	size := FleetSize{Hosts: 20, Tenants: 50, Ports: 500}
-	if err := measureFleet(t.Context(), &Run{Options: o.withDefaults(), name: "fleet"}, size, time.Second); err != nil {
-		t.Fatal(err)
 	}
 	facts := map[string]map[string]float64{}
 	for what, r := range results {

@@ -2,7 +2,14 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/netip"
+	"strconv"
+
+	goovs "github.com/digitalocean/go-openvswitch/ovs"
+
+	"sluice/datapath/ovsrun"
 )
 
 // normalLevels are how many tenants the recipe of a bridge each has while one more is made.
@@ -47,7 +54,7 @@ func (n *normalRun) level(ctx context.Context, tenants int) ([]float64, error) {
 	return []float64{total}, err
 }
 
-// one makes a tenant with a port on each of two hosts until the first ping passes, and tells
+// one makes a tenant with a port on each of two hosts until the first ping passes, and returns
 // how many milliseconds that took and how many of them were bridges and GRE ports.
 func (n *normalRun) one(ctx context.Context, tenant int) (total, bridges float64, err error) {
 	bridges, err = timed(func() error { return n.both(ctx, tenant, n.bridge) })
@@ -75,24 +82,29 @@ func normalAddress(host int) string  { return fmt.Sprint("10.0.0.", host+1) }
 func normalBridge(tenant int) string { return fmt.Sprint("n", tenant) }
 func normalPort(tenant int) string   { return fmt.Sprint("v", tenant) }
 
-func addBridge(tenant int) []string {
-	name := normalBridge(tenant)
-	return []string{"--", "add-br", name, "--", "set", "bridge", name, "datapath_type=netdev"}
+// addUserspaceBridge makes a bridge that learns MACs and floods, as bridges do by default.
+func addUserspaceBridge(c *ovsrun.Change, name string) error {
+	return errors.Join(c.AddBridge(name), c.Also("set", "bridge", name, "datapath_type=netdev"))
 }
 
-// addGRE is the port towards the other of the two hosts.
-func (n *normalRun) addGRE(host, tenant int) []string {
-	name := fmt.Sprint("gre", tenant)
-	return []string{"--", "add-port", normalBridge(tenant), name, "--", "set", "interface", name, "type=gre",
-		"options:remote_ip=" + n.Hosts[1-host].VTEP.String(), fmt.Sprint("options:key=", tenant)}
+// addTunnel gives a bridge a tunnel to one peer under one key.
+func addTunnel(c *ovsrun.Change, bridge, name, encap string, peer netip.Addr, key int) error {
+	return errors.Join(c.AddPort(bridge, name), c.Set.Interface(name, goovs.InterfaceOptions{
+		Type: goovs.InterfaceType(encap), RemoteIP: peer.String(), Key: strconv.Itoa(key)}))
+}
+
+// addGRE adds the port towards the other of the two hosts.
+func (n *normalRun) addGRE(c *ovsrun.Change, host, tenant int) error {
+	return addTunnel(c, normalBridge(tenant), fmt.Sprint("gre", tenant), "gre", n.Hosts[1-host].VTEP, tenant)
 }
 
 // bridge is the recipe: one command for the bridge and one for the GRE port.
 func (n *normalRun) bridge(ctx context.Context, host, tenant int) error {
-	if err := n.vsctl(ctx, host, addBridge(tenant)...); err != nil {
+	err := n.change(ctx, host, func(c *ovsrun.Change) error { return addUserspaceBridge(c, normalBridge(tenant)) })
+	if err != nil {
 		return err
 	}
-	return n.vsctl(ctx, host, n.addGRE(host, tenant)...)
+	return n.change(ctx, host, func(c *ovsrun.Change) error { return n.addGRE(c, host, tenant) })
 }
 
 // plug gives the host's container an interface in the tenant's bridge.
@@ -107,11 +119,11 @@ func (n *normalRun) plug(ctx context.Context, host, tenant int) error {
 	if _, err := output(ctx, lines, "ip", "-n", netns, "-batch", "-"); err != nil {
 		return err
 	}
-	return n.vsctl(ctx, host, "--", "add-port", normalBridge(tenant), port)
+	return n.change(ctx, host, func(c *ovsrun.Change) error { return c.AddPort(normalBridge(tenant), port) })
 }
 
 func (n *normalRun) unmake(ctx context.Context, host, tenant int) error {
-	if err := n.vsctl(ctx, host, "--", "del-br", normalBridge(tenant)); err != nil {
+	if err := n.change(ctx, host, func(c *ovsrun.Change) error { return c.DeleteBridge(normalBridge(tenant)) }); err != nil {
 		return err
 	}
 	_, err := output(ctx, "", "ip", "-n", n.Hosts[host].NetNS, "link", "delete", normalPort(tenant))
@@ -122,18 +134,21 @@ func (n *normalRun) unmake(ctx context.Context, host, tenant int) error {
 // transaction.
 func (n *normalRun) reach(ctx context.Context, from, to int) error {
 	n.Step("NORMAL: from %d to %d bridges on two hosts", from, to)
-	change := func(host, tenant int) []string { return append(addBridge(tenant), n.addGRE(host, tenant)...) }
+	each := func(c *ovsrun.Change, host, tenant int) error {
+		return errors.Join(addUserspaceBridge(c, normalBridge(tenant)), n.addGRE(c, host, tenant))
+	}
 	if to < from {
 		from, to = to, from
-		change = func(_, tenant int) []string { return []string{"--", "del-br", normalBridge(tenant)} }
+		each = func(c *ovsrun.Change, _, tenant int) error { return c.DeleteBridge(normalBridge(tenant)) }
 	}
 	for first := from + 1; first <= to; first += normalBatch {
 		err := n.both(ctx, first, func(ctx context.Context, host, first int) error {
-			var args []string
-			for tenant := first; tenant < first+normalBatch && tenant <= to; tenant++ {
-				args = append(args, change(host, tenant)...)
-			}
-			return n.vsctl(ctx, host, args...)
+			return n.change(ctx, host, func(c *ovsrun.Change) (err error) {
+				for tenant := first; tenant < first+normalBatch && tenant <= to; tenant++ {
+					err = errors.Join(err, each(c, host, tenant))
+				}
+				return err
+			})
 		})
 		if err != nil {
 			return err

@@ -69,7 +69,7 @@ func AtMost(v float64) *Bound { return &Bound{Most: &v} }
 // Exactly bounds a figure to one value.
 func Exactly(v float64) *Bound { return &Bound{Least: &v, Most: &v} }
 
-// Holds tells whether v keeps to the bound; a nil bound is kept by all.
+// Holds reports whether v keeps to the bound; a nil bound is kept by all.
 func (b *Bound) Holds(v float64) bool {
 	return b == nil || (b.Least == nil || v >= *b.Least) && (b.Most == nil || v <= *b.Most)
 }

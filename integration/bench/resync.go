@@ -25,6 +25,7 @@ func resyncCase() Case {
 		Name:  "resync",
 		About: "reconnect to a switch that holds 100,000 right flows, beside ovs-ofctl dump-flows; then mend drift",
 		Ratio: "The sides take turns, each once a round. The ratio is the median of the rounds' ratios.",
+		Needs: ovsPrograms,
 		Run:   resync,
 	}
 }
@@ -141,10 +142,10 @@ func (s *resyncer) diff(ctx context.Context) (flows.Mods, error) {
 
 func (s *resyncer) dump(ctx context.Context) (float64, error) {
 	runtime.GC()
-	return timed(func() error { return s.runQuietly(ctx, s.ofctl(nil, "dump-flows", bridge)...) })
+	return timed(func() error { return s.ofctl(ctx, nil, "dump-flows", bridge) })
 }
 
-// mend makes some flows wrong by ovs-ofctl, resyncs, and tells whether exactly those were
+// mend makes some flows wrong by ovs-ofctl, resyncs, and says whether exactly those were
 // mended.
 func (s *resyncer) mend(ctx context.Context) ([]Fact, error) {
 	d := newDrift(s.list)
@@ -234,13 +235,24 @@ func (d *drift) beside(m flows.Mods) int {
 }
 
 // unlike counts the flows that are in one list and not in the other.
-func unlike(a, b []openflow.Flow) int {
-	count := map[string]int{}
-	for i := range a {
-		count[string(a[i].AppendText(nil))]++
+func unlike(a, b []openflow.Flow) int { return differing(texts(a), texts(b)) }
+
+func texts(list []openflow.Flow) []string {
+	lines := make([]string, len(list))
+	for i := range list {
+		lines[i] = string(list[i].AppendText(nil))
 	}
-	for i := range b {
-		count[string(b[i].AppendText(nil))]--
+	return lines
+}
+
+// differing counts the lines that are in one list and not in the other.
+func differing(a, b []string) int {
+	count := map[string]int{}
+	for _, line := range a {
+		count[line]++
+	}
+	for _, line := range b {
+		count[line]--
 	}
 	n := 0
 	for _, c := range count {

@@ -48,7 +48,7 @@ func RunAll(ctx context.Context, cases []Case, o Options) (out Outcome, err erro
 	var errs []error
 	for _, c := range cases {
 		o.Progress(c.Name)
-		if err := c.Run(ctx, &Run{Options: o, name: c.Name}); err != nil {
+		if err := c.measure(ctx, &Run{Options: o, name: c.Name}); err != nil {
 			errs = append(errs, fmt.Errorf("benchmark %s: %w", c.Name, err))
 		} else if o.Scale >= 1 {
 			out.Whole = append(out.Whole, c.Name)

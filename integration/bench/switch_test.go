@@ -1,8 +1,8 @@
 package bench
 
 import (
-	"os"
 	"slices"
+	"strings"
 	"testing"
 
 	"sluice/datapath"
@@ -10,42 +10,19 @@ import (
 )
 
 // requireOVS skips the test, or fails it, where Open vSwitch cannot run.
-func requireOVS(t *testing.T) {
-	t.Helper()
-	err := need(ovsPrograms...)
-	if err == nil {
-		return
-	}
-	if os.Getenv("SLUICE_REQUIRE_OVS") != "" {
-		t.Fatal(err)
-	}
-	t.Skip(err)
-}
+func requireOVS(t *testing.T) { requirePrograms(t, ovsPrograms) }
 
-// small runs a case at less than full size and returns its results with their bounds: in sizes
-// that say nothing of ratios, counts must be what they are to be nonetheless.
-func small(t *testing.T, c Case, o Options) (got []Result) {
+// checkTurns asks that so many results compare two rounds of about 1,000 flows.
+func checkTurns(t *testing.T, got []Result, want int) {
 	t.Helper()
-	o.Report = func(r Result) error { got = append(got, r); return nil }
-	if err := c.Run(t.Context(), &Run{Options: o.withDefaults(), name: c.Name}); err != nil {
-		t.Fatal(err)
-	}
-	return got
-}
-
-// measured runs a case with 1,000 flows and returns its one result.
-func measured(t *testing.T, c Case) Result {
-	t.Helper()
-	requireOVS(t)
-	got := small(t, c, Options{Rounds: 2, Scale: 0.01})
-	if len(got) != 1 {
+	if len(got) != want {
 		t.Fatalf("%d results", len(got))
 	}
-	r := got[0]
-	if r.Params["flows"].(int) < 1000 || r.Ratio <= 0 || len(r.Samples) != 2 || len(r.Reference.Samples) != 2 {
-		t.Errorf("%+v", r)
+	for _, r := range got {
+		if r.Params["flows"].(int) < 1000 || r.Ratio <= 0 || len(r.Samples) != 2 || len(r.Reference.Samples) != 2 {
+			t.Errorf("%+v", r)
+		}
 	}
-	return r
 }
 
 func fact(t *testing.T, r Result, name string) Fact {
@@ -57,17 +34,57 @@ func fact(t *testing.T, r Result, name string) Fact {
 	return r.Facts[at]
 }
 
-func TestProgram(t *testing.T) {
-	r := measured(t, programCase())
-	if len(r.Also) != 1 || r.Also[0].Ratio <= 0 {
-		t.Errorf("also %+v", r.Also)
+// Beside ofctrl the same flows are left in the switch.
+func checkProgram(t *testing.T, got []Result) {
+	checkTurns(t, got, 2)
+	if also := got[0].Also; len(also) != 1 || also[0].Ratio <= 0 {
+		t.Errorf("also %+v", also)
+	}
+	beside := got[1]
+	if beside.Against != "contiv ofctrl" || beside.Unit != "s" || !beside.Bound.Holds(1) || beside.Bound.Holds(1.01) {
+		t.Errorf("beside ofctrl: %+v", beside)
+	}
+	if f := fact(t, beside, "flows that the sides left and that differ"); !f.Bound.Holds(f.Value) || f.Bound.Holds(1) {
+		t.Errorf("%s: %v, want %s", f.Name, f.Value, f.Bound)
+	}
+}
+
+// A helper that fails says why.
+func TestOfctrlSaysWhatFailed(t *testing.T) {
+	requireOVS(t)
+	b, err := newTestbed(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.close()
+	v := &rival{testbed: b, program: b.Path("ofctrl"), file: b.Path("no-such-file")}
+	if err := buildOfctrl(t.Context(), v.program); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := v.byOfctrl(t.Context()); err == nil || !strings.Contains(err.Error(), "no-such-file") {
+		t.Errorf("%v does not name the file", err)
+	}
+}
+
+// What both sides can say is many kinds of flow, each flow once.
+func TestCommonFlows(t *testing.T) {
+	const n = 900
+	seen, tables := map[string]bool{}, map[uint8]int{}
+	for _, c := range commonFlows(n) {
+		f := c.flow()
+		seen[string(f.AppendMatchKey(nil))] = true
+		tables[f.Table]++
+	}
+	if len(seen) != n || len(tables) != commonTables || tables[commonForward] != n/commonTables {
+		t.Errorf("%d flows, of which %d differ, in tables %v", n, len(seen), tables)
 	}
 }
 
 // What a resync does is counted, however small it is: nothing to a right switch, and to one
 // that drifted exactly what it lacks.
-func TestResync(t *testing.T) {
-	r := measured(t, resyncCase())
+func checkResync(t *testing.T, got []Result) {
+	checkTurns(t, got, 1)
+	r := got[0]
 	for _, name := range []string{"flow mods for right flows", "flow mods beside the drift", "drift not mended"} {
 		if f := fact(t, r, name); !f.Bound.Holds(f.Value) {
 			t.Errorf("%s: %v, want %s", name, f.Value, f.Bound)

@@ -38,7 +38,8 @@ func tenantCase() Case {
 			"the median at a level to that of the 4 with 0 present before the climb and the 4 after it together; the median of the " +
 			"rounds counts. The ratio of 0 present is to 0 present a round earlier: what the machine drifts by, or what removed " +
 			"tenants leave. NORMAL bridges climb in rounds likewise, by one tenant a level, and have no bound.",
-		Run: measureTenants,
+		Needs: labPrograms,
+		Run:   measureTenants,
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"sluice/controller/api"
+	"sluice/datapath/ovsrun"
 	agentapi "sluice/hostagent/api"
 	"sluice/integration/lab"
 	"sluice/store"
@@ -27,7 +28,13 @@ const (
 	labHosts = 3
 	// labPatience bounds each wait for the lab; it is far more than any takes.
 	labPatience = 5 * time.Minute
+	// changeTime bounds one transaction of a switch, of many bridges with hundreds present.
+	changeTime = 2 * time.Minute
 )
+
+// labPrograms are what a case in a lab runs, and what the lab runs for it.
+var labPrograms = []string{"ip", "ping", "nft", "ethtool",
+	"ovsdb-tool", "ovsdb-server", "ovs-vswitchd", "ovs-vsctl", "ovs-ofctl", "ovs-appctl"}
 
 // labRun is a case that runs in a lab of its own.
 type labRun struct {
@@ -41,9 +48,6 @@ type labRun struct {
 
 // inLab raises a lab for a case, once no other is there, and removes it afterwards.
 func inLab(ctx context.Context, r *Run, do func(*labRun) error) (err error) {
-	if err := need("ip", "ping", "ovs-vsctl", "ovs-ofctl", "ovs-vswitchd"); err != nil {
-		return err
-	}
 	r.Step("waiting for the lab to be free")
 	free, err := reserveLab(ctx)
 	if err != nil {
@@ -165,8 +169,7 @@ var cookieIn = regexp.MustCompile(`cookie=0x([0-9a-f]+)`)
 // tenantFlows counts the flows of a tenant in a host's switch by their cookies: 8 bits of
 // kind, 24 of tenant, 32 of object.
 func (l *labRun) tenantFlows(ctx context.Context, host int, tenant uint32) (count int, err error) {
-	at := "unix:" + filepath.Join(l.Hosts[host].RunDir, store.BridgeName+".mgmt")
-	text, err := output(ctx, "", "ovs-ofctl", "-O", "OpenFlow13", "dump-flows", at)
+	text, err := l.Hosts[host].Switch().OFCtl(ctx, "dump-flows", store.BridgeName)
 	if err != nil {
 		return 0, err
 	}
@@ -188,16 +191,15 @@ func (l *labRun) tenantFlows(ctx context.Context, host int, tenant uint32) (coun
 
 // switchPorts are the containers' interfaces in a host's switch.
 func (l *labRun) switchPorts(ctx context.Context, host int) (int, error) {
-	at := "--db=unix:" + filepath.Join(l.Hosts[host].RunDir, "db.sock")
-	text, err := output(ctx, "", "ovs-vsctl", at, "list-ports", store.BridgeName)
-	return strings.Count("\n"+text, "\nsl-"), err
+	ports, err := l.Hosts[host].ContainerPorts(ctx)
+	return len(ports), err
 }
 
-// vsctl returns when the switch has done what it was told.
-func (l *labRun) vsctl(ctx context.Context, host int, args ...string) error {
-	at := "--db=unix:" + filepath.Join(l.Hosts[host].RunDir, "db.sock")
-	_, err := output(ctx, "", append([]string{"ovs-vsctl", at, "--timeout=120"}, args...)...)
-	return err
+// change returns when a host's switch has done what it was told.
+func (l *labRun) change(ctx context.Context, host int, say func(*ovsrun.Change) error) error {
+	ctx, cancel := context.WithTimeout(ctx, changeTime)
+	defer cancel()
+	return l.Hosts[host].Switch().Change(ctx, say)
 }
 
 // pingUntilAnswered sends an echo request every 10 ms until one is answered.

@@ -2,9 +2,6 @@ package bench
 
 import (
 	"fmt"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -13,19 +10,9 @@ import (
 	"sluice/store"
 )
 
-// measuredInLab runs a case in a small lab, in sizes that show whether it works, and returns
-// its results.
-func measuredInLab(t *testing.T, c Case) []Result {
+// checkLab is what must hold of every case that runs in a lab.
+func checkLab(t *testing.T, got []Result) {
 	t.Helper()
-	requireOVS(t)
-	binary := os.Getenv("SLUICE_BINARY")
-	if binary == "" {
-		binary = filepath.Join(t.TempDir(), "sluice")
-		if out, err := exec.Command("go", "build", "-o", binary, "sluice/cmd/sluice").CombinedOutput(); err != nil {
-			t.Fatalf("build sluice: %v\n%s", err, out)
-		}
-	}
-	got := small(t, c, Options{Rounds: 1, Scale: 0.02, Binary: binary})
 	left, err := lab.Namespaces()
 	if err != nil || len(left) > 0 {
 		t.Errorf("the lab left %v, %v", left, err)
@@ -37,7 +24,6 @@ func measuredInLab(t *testing.T, c Case) []Result {
 			}
 		}
 	}
-	return got
 }
 
 // describe is what was measured and with how many samples.
@@ -50,8 +36,8 @@ func describe(results []Result, param string) (lines []string) {
 
 // However many tenants are present, one more has at most 40 flows where it is and none
 // elsewhere, and the simulated hosts hold what those present need and no more.
-func TestSmallTenants(t *testing.T) {
-	results := measuredInLab(t, tenantCase())
+func checkTenants(t *testing.T, results []Result) {
+	checkLab(t, results)
 	want := []string{
 		"create a tenant present=0 samples=8",
 		"create a tenant present=2 samples=4",
@@ -85,11 +71,29 @@ func factOf(r Result, name string) float64 {
 	return -1
 }
 
-func TestSmallAttach(t *testing.T) {
-	results := measuredInLab(t, attachCase())
+func checkAttach(t *testing.T, results []Result) {
+	checkLab(t, results)
 	want := []string{"attach concurrent=1 samples=20", "attach concurrent=2 samples=10"}
 	if diff := cmp.Diff(want, describe(results, "concurrent")); diff != "" {
 		t.Errorf("measured (-want +got):\n%s", diff)
+	}
+}
+
+// Every pair is measured in every way: alone in turns, and all at one time.
+func checkBandwidth(t *testing.T, results []Result) {
+	checkLab(t, results)
+	want := []string{
+		"round trip tenants=1 samples=6",
+		"TCP throughput tenants=1 samples=1",
+		"TCP throughput, spoke to spoke tenants=2 samples=1",
+	}
+	if diff := cmp.Diff(want, describe(results, "tenants")); diff != "" {
+		t.Errorf("measured (-want +got):\n%s", diff)
+	}
+	for _, r := range results {
+		if r.Median <= 0 || r.Reference.Median <= 0 || r.Bound == nil {
+			t.Errorf("%v: %+v", r.Params, r)
+		}
 	}
 }
 

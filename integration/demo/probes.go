@@ -1,7 +1,6 @@
 package demo
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,8 +8,6 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -19,6 +16,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"sluice/integration/lab"
+	"sluice/store"
 )
 
 // How claims are tried.
@@ -158,7 +156,7 @@ func settles(ctx context.Context, try func() error) error {
 func noFlows(ctx context.Context, number uint32) error {
 	his := regexp.MustCompile(fmt.Sprintf(`cookie=0x[0-9a-f]{1,2}%06x[0-9a-f]{8},`, number))
 	return everyHost(ctx, func(h lab.Host) error {
-		text, err := tool(ctx, "ovs-ofctl", "-O", "OpenFlow13", "dump-flows", "unix:"+filepath.Join(h.RunDir, "br-int.mgmt"))
+		text, err := h.Switch().OFCtl(ctx, "dump-flows", store.BridgeName)
 		if n := len(his.FindAllString(text, -1)); n > 0 {
 			err = fmt.Errorf("%s holds %d", h.Name, n)
 		}
@@ -169,9 +167,9 @@ func noFlows(ctx context.Context, number uint32) error {
 // onlyPorts looks for interfaces of containers in the switches' databases.
 func onlyPorts(ctx context.Context, each int) error {
 	return everyHost(ctx, func(h lab.Host) error {
-		text, err := tool(ctx, "ovs-vsctl", "--db=unix:"+filepath.Join(h.RunDir, "db.sock"), "list-ports", "br-int")
-		if n := strings.Count("\n"+text, "\nsl-"); err == nil && n != each {
-			err = fmt.Errorf("%s has %d containers' ports, not %d", h.Name, n, each)
+		ports, err := h.ContainerPorts(ctx)
+		if err == nil && len(ports) != each {
+			err = fmt.Errorf("%s has %d containers' ports, not %d", h.Name, len(ports), each)
 		}
 		return err
 	})
@@ -205,14 +203,4 @@ func everyHost(ctx context.Context, try func(lab.Host) error) error {
 		err = errors.Join(err, try(h))
 	}
 	return err
-}
-
-func tool(ctx context.Context, argv ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
-	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	if err := cmd.Run(); err != nil {
-		return "", fmt.Errorf("%s: %w: %s", argv[0], err, stderr.String())
-	}
-	return stdout.String(), nil
 }

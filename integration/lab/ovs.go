@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"sluice/datapath/ovsrun"
 )
 
 // ensureHost makes host n as far as the operating system goes: a namespace with its own Open
@@ -38,28 +40,28 @@ func ensureHost(ctx context.Context, n int) error {
 	return ensurePhysical(ctx, n)
 }
 
-func databaseSocket(host string) string { return filepath.Join(hostDir(host), "db.sock") }
+func switchOf(host string) ovsrun.Switch { return ovsrun.Switch{Dir: hostDir(host)} }
 
 // ensureDatabase starts a host's ovsdb-server unless it runs.
 func ensureDatabase(ctx context.Context, host string) (startedIt bool, err error) {
 	conf := filepath.Join(hostDir(host), "conf.db")
 	if _, err := os.Stat(conf); errors.Is(err, fs.ErrNotExist) {
-		if _, err := run(ctx, "ovsdb-tool", "create", conf, schema); err != nil {
+		if err := ovsrun.CreateDatabase(ctx, conf); err != nil {
 			return false, err
 		}
 	}
 	return ensureDaemon(ctx, "ovsdb", host, "ovsdb-server", conf,
-		"--remote=punix:"+databaseSocket(host),
+		"--remote=p"+switchOf(host).Endpoint(),
 		"--remote=db:Open_vSwitch,Open_vSwitch,manager_options")
 }
 
 // ensureSwitch starts a host's ovs-vswitchd unless it runs. --disable-system keeps it from a
 // kernel datapath, which namespaces would share.
 func ensureSwitch(ctx context.Context, host string) (startedIt bool, err error) {
-	if _, err := vsctl(ctx, host, "--no-wait", "init"); err != nil {
+	if _, err := switchOf(host).VSCtl(ctx, "--no-wait", "init"); err != nil {
 		return false, err
 	}
-	return ensureDaemon(ctx, "vswitchd", host, "ovs-vswitchd", "unix:"+databaseSocket(host), "--disable-system")
+	return ensureDaemon(ctx, "vswitchd", host, "ovs-vswitchd", switchOf(host).Endpoint(), "--disable-system")
 }
 
 // ensureDaemon starts one of OVS's daemons in a host's namespace. With --detach it returns
@@ -89,10 +91,12 @@ func ensureDaemon(ctx context.Context, kind, host, program string, args ...strin
 // ensurePhysical gives the bridge br-phy the NIC and the host's address.
 func ensurePhysical(ctx context.Context, n int) error {
 	host := hostName(n)
-	_, err := vsctl(ctx, host,
-		"--may-exist", "add-br", phyBridge,
-		"--", "set", "bridge", phyBridge, "datapath_type=netdev", `other_config:hwaddr="`+underlayMAC(hostAddress(n))+`"`,
-		"--", "--may-exist", "add-port", phyBridge, nic)
+	err := switchOf(host).Change(ctx, func(c *ovsrun.Change) error {
+		return errors.Join(
+			c.AddBridge(phyBridge),
+			c.Also("set", "bridge", phyBridge, "datapath_type=netdev", `other_config:hwaddr="`+underlayMAC(hostAddress(n))+`"`),
+			c.AddPort(phyBridge, nic))
+	})
 	if err != nil {
 		return err
 	}
@@ -100,9 +104,4 @@ func ensurePhysical(ctx context.Context, n int) error {
 		fmt.Sprintf("address replace %s/%d dev %s", hostAddress(n), Underlay.Bits(), phyBridge),
 		fmt.Sprintf("link set %s up", phyBridge),
 		fmt.Sprintf("route replace default via %s", RouterAddress))
-}
-
-func vsctl(ctx context.Context, host string, args ...string) (string, error) {
-	argv := []string{"ovs-vsctl", "--db=unix:" + databaseSocket(host), "--timeout=20"}
-	return run(ctx, append(argv, args...)...)
 }

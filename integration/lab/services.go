@@ -69,7 +69,7 @@ func (s *state) ensureAgent(ctx context.Context, n int) error {
 		s.Binary, "agent", "--host", host,
 		"--vtep", hostAddress(n).String(),
 		"--etcd-endpoints", "http://" + address(ControlAddress, etcdPort),
-		"--ovsdb", "unix:" + databaseSocket(host),
+		"--ovsdb", switchOf(host).Endpoint(),
 		"--controllers", "tcp:" + address(ControlAddress, openFlowPort),
 		"--socket", agentSocket(host),
 		"--state-dir", filepath.Join(hostDir(host), "agent"),
@@ -183,7 +183,7 @@ func (s *state) realized(ctx context.Context, c *api.Client) error {
 	return nil
 }
 
-// knowsPeers tells whether a host has resolved all others: the first packet to one that it
+// knowsPeers fails until a host has resolved all others: the first packet to one that it
 // has not is lost, and whoever raised the lab pings at once.
 func (s *state) knowsPeers(ctx context.Context, host string) error {
 	c := agentapi.Dial(agentSocket(host))
@@ -198,7 +198,7 @@ func (s *state) knowsPeers(ctx context.Context, host string) error {
 	return nil
 }
 
-// answers tells whether a TCP server inside a namespace accepts connections.
+// answers is a check that fails until a TCP server inside a namespace accepts connections.
 func answers(ns, addr string) func(context.Context) error {
 	return func(ctx context.Context) error {
 		c, err := DialIn(ctx, ns, "tcp", addr)

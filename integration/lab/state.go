@@ -9,7 +9,12 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
+	"strings"
+
+	"sluice/datapath/ovsrun"
+	"sluice/store"
 )
 
 // ErrNotRunning says that there is no lab on this machine.
@@ -34,6 +39,15 @@ type Host struct {
 	NetNS  string     `json:"netns"`
 	RunDir string     `json:"rundir"` // its OVS_RUNDIR
 	VTEP   netip.Addr `json:"vtep"`
+}
+
+// Switch is the host's Open vSwitch, for its own programs.
+func (h Host) Switch() ovsrun.Switch { return ovsrun.Switch{Dir: h.RunDir} }
+
+// ContainerPorts are the interfaces of containers in the host's switch.
+func (h Host) ContainerPorts(ctx context.Context) ([]string, error) {
+	ports, err := h.Switch().Client(ctx).VSwitch.ListPorts(store.BridgeName)
+	return slices.DeleteFunc(ports, func(name string) bool { return !strings.HasPrefix(name, "sl-") }), err
 }
 
 // Container is a namespace attached to a tenant's network.

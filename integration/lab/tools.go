@@ -7,6 +7,8 @@ import (
 	"os/exec"
 	"sort"
 	"strings"
+
+	"sluice/datapath/ovsrun"
 )
 
 // tools are the programs that the lab and the agents run, by Debian package.
@@ -16,9 +18,6 @@ var tools = map[string][]string{
 	"nftables":           {"nft"},
 	"ethtool":            {"ethtool"},
 }
-
-// schema is where Debian's openvswitch-common keeps the database's schema.
-const schema = "/usr/share/openvswitch/vswitch.ovsschema"
 
 // checkMachine says what this machine lacks, all at once.
 func checkMachine() error {
@@ -45,7 +44,7 @@ func checkMachine() error {
 	if _, err := os.Stat("/dev/net/tun"); err != nil {
 		return fmt.Errorf("the userspace datapath of Open vSwitch needs /dev/net/tun: %w; try `modprobe tun`", err)
 	}
-	if _, err := os.Stat(schema); err != nil {
+	if _, err := os.Stat(ovsrun.Schema); err != nil {
 		return fmt.Errorf("the database schema of Open vSwitch: %w; apt-get install openvswitch-common", err)
 	}
 	return nil

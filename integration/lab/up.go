@@ -173,7 +173,7 @@ func (s *state) raiseHosts(ctx context.Context, p *progress) error {
 	return g.Wait()
 }
 
-// HowTo tells a user how to talk to the lab.
+// HowTo says how to talk to the lab.
 func (st Status) HowTo() string {
 	return fmt.Sprintf(`The lab runs. Hosts: %d, tunnels: %s, logs: %s
   sluice tenant create alice                 a tenant

@@ -1,0 +1,101 @@
+package bench
+
+import (
+	"bufio"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// tinyRun is a case in sizes that say nothing of ratios, and what must hold even so: counts,
+// and that all is measured.
+type tinyRun struct {
+	rounds int
+	scale  float64
+	check  func(*testing.T, []Result)
+}
+
+// tinyRuns are by case.
+var tinyRuns = map[string]tinyRun{
+	"program":   {2, 0.01, checkProgram},
+	"resync":    {2, 0.01, checkResync},
+	"tenant":    {1, 0.02, checkTenants},
+	"attach":    {1, 0.02, checkAttach},
+	"fleet":     {2, 0.02, checkFleet},
+	"bandwidth": {1, 0.2, checkBandwidth},
+}
+
+// Every case can be measured on this machine, from its first step to its last.
+func TestEveryCase(t *testing.T) {
+	binary := os.Getenv("SLUICE_BINARY")
+	if binary == "" {
+		binary = filepath.Join(t.TempDir(), "sluice")
+		if out, err := exec.Command("go", "build", "-o", binary, "sluice/cmd/sluice").CombinedOutput(); err != nil {
+			t.Fatalf("build sluice: %v\n%s", err, out)
+		}
+	}
+	for _, c := range Cases() {
+		t.Run(c.Name, func(t *testing.T) {
+			tiny, ok := tinyRuns[c.Name]
+			if !ok {
+				t.Fatalf("no tiny run of %s: nothing shows that it works on a fresh machine", c.Name)
+			}
+			requirePrograms(t, c.Needs)
+			var got []Result
+			o := Options{Rounds: tiny.rounds, Scale: tiny.scale, Binary: binary,
+				Report: func(r Result) error { got = append(got, r); return nil }}
+			if err := c.measure(t.Context(), &Run{Options: o.withDefaults(), name: c.Name}); err != nil {
+				t.Fatal(err)
+			}
+			tiny.check(t, got)
+		})
+	}
+}
+
+// requirePrograms skips the test, or fails it, where a case cannot run.
+func requirePrograms(t *testing.T, programs []string) {
+	t.Helper()
+	err := need(programs)
+	if err == nil {
+		return
+	}
+	if os.Getenv("SLUICE_REQUIRE_OVS") != "" {
+		t.Fatal(err)
+	}
+	t.Skip(err)
+}
+
+func TestNeedNamesWhatIsMissing(t *testing.T) {
+	const none = "no-such-program"
+	if err := need([]string{"ls", none}); os.Geteuid() == 0 && (err == nil || !strings.Contains(err.Error(), none)) {
+		t.Errorf("%v does not name %s", err, none)
+	}
+	if err := need(nil); err != nil {
+		t.Errorf("a case that needs nothing: %v", err)
+	}
+}
+
+// scripts/deps installs what a case runs: this machine may have it for another reason.
+func TestDepsHaveWhatCasesNeed(t *testing.T) {
+	file, err := os.Open("../../scripts/deps")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	var installed []string
+	for lines := bufio.NewScanner(file); lines.Scan(); {
+		if program, pkg, ok := strings.Cut(strings.TrimSpace(lines.Text()), ":"); ok && pkg != "" {
+			installed = append(installed, program)
+		}
+	}
+	for _, c := range Cases() {
+		for _, program := range c.Needs {
+			if !slices.Contains(installed, program) {
+				t.Errorf("%s needs %s, which scripts/deps does not install", c.Name, program)
+			}
+		}
+	}
+}
