@@ -43,16 +43,17 @@ func main() {
 	flag.DurationVar(&o.timeout, "timeout", time.Minute, "the longest that the tests of one mutant may run")
 	flag.DurationVar(&o.runTimeout, "run-timeout", time.Hour, "the longest that all may take; what was tried until then is summed up")
 	flag.StringVar(&o.run, "run", "", "run only the tests that match, as go test -run")
-	skip := flag.String("skip", "", "do not change functions whose name (Func or Type.Method) matches, for example '\\.String$'")
+	flag.StringVar(&o.skip, "skip", "", "leave out the tests that match, as go test -skip")
+	except := flag.String("except", "", "do not change functions whose name (Func or Type.Method) matches, for example '\\.String$'")
 	flag.Parse()
 	if flag.NArg() != 1 {
 		fmt.Fprintln(os.Stderr, "usage: mutants [flags] PACKAGE-DIRECTORY")
 		os.Exit(2)
 	}
-	if *skip != "" {
+	if *except != "" {
 		var err error
-		if o.skip, err = regexp.Compile(*skip); err != nil {
-			fmt.Fprintln(os.Stderr, "mutants: -skip:", err)
+		if o.except, err = regexp.Compile(*except); err != nil {
+			fmt.Fprintln(os.Stderr, "mutants: -except:", err)
 			os.Exit(2)
 		}
 	}
@@ -69,8 +70,8 @@ type options struct {
 	count               int
 	seed                uint64
 	timeout, runTimeout time.Duration
-	run                 string
-	skip                *regexp.Regexp // nil: no function is passed by
+	run, skip           string
+	except              *regexp.Regexp // nil: no function is passed by
 }
 
 // try tests o.count mutants of the package in dir and prints survivors and sum to out.
@@ -79,7 +80,7 @@ func try(ctx context.Context, o options, dir string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	groups, err := p.mutants(o.skip)
+	groups, err := p.mutants(o.except)
 	if err != nil {
 		return err
 	}
@@ -147,10 +148,10 @@ func load(ctx context.Context, dir string) (*goPackage, error) {
 }
 
 // mutants lists every change that could be made to the package, by group.
-func (p *goPackage) mutants(skip *regexp.Regexp) (groups [groupCount][]mutant, err error) {
+func (p *goPackage) mutants(except *regexp.Regexp) (groups [groupCount][]mutant, err error) {
 	for _, name := range p.GoFiles {
 		path := filepath.Join(p.Dir, name)
-		f := &finder{fset: token.NewFileSet(), path: path, source: p.sources[path], skip: skip, groups: &groups}
+		f := &finder{fset: token.NewFileSet(), path: path, source: p.sources[path], except: except, groups: &groups}
 		if err := f.file(); err != nil {
 			return groups, err
 		}
@@ -226,7 +227,7 @@ type finder struct {
 	fset   *token.FileSet
 	path   string
 	source []byte
-	skip   *regexp.Regexp
+	except *regexp.Regexp
 	groups *[groupCount][]mutant
 }
 
@@ -245,7 +246,7 @@ func (f *finder) file() error {
 func (f *finder) visit(n ast.Node) bool {
 	switch n := n.(type) {
 	case *ast.FuncDecl:
-		return f.skip == nil || !f.skip.MatchString(name(n))
+		return f.except == nil || !f.except.MatchString(name(n))
 	case *ast.BinaryExpr:
 		f.binary(n)
 	case *ast.IfStmt:
@@ -453,7 +454,7 @@ func (b *bench) execute(ctx context.Context, binary string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, b.timeout+5*time.Second)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "sh", "-c", `ulimit -v 8388608; exec "$@"`, "sh",
-		binary, "-test.failfast", "-test.run="+b.run, "-test.timeout="+b.timeout.String())
+		binary, "-test.failfast", "-test.run="+b.run, "-test.skip="+b.skip, "-test.timeout="+b.timeout.String())
 	cmd.Dir = b.pkg.Dir
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
