@@ -98,13 +98,15 @@ var wireRank = rankFields(
 	[]Field{FieldInvalid, FieldDPHash, FieldRecircID, FieldConjID, FieldInPort, FieldActsetOutput},
 	fieldsFrom(FieldEthSrc, FieldVLANPCP),
 	[]Field{FieldMPLSTC, FieldMPLSBOS, FieldMPLSTTL, FieldMPLSLabel},
-	fieldsFrom(FieldIPSrc, FieldIPv6Dst),
+	fieldsFrom(FieldIPSrc, FieldIPv6Label),
 	[]Field{FieldARPOp, FieldARPSPA, FieldARPTPA, FieldARPSHA, FieldARPTHA, FieldIPFrag, FieldIPDSCP, FieldIPECN, FieldIPTTL, FieldIPProto},
 	fieldsFrom(FieldTCPSrc, FieldICMPv6Code),
-	[]Field{FieldIPv6Label, FieldNDTarget, FieldNDSLL, FieldNDTLL, FieldNDReserved, FieldNDOptionsType},
+	[]Field{FieldNDReserved, FieldNDTarget, FieldNDOptionsType, FieldNDSLL, FieldNDTLL},
 	fieldsFrom(FieldTunID, FieldTunMetadata0),
 	fieldsFrom(FieldReg0, FieldPktMark),
-	fieldsFrom(FieldCTState, FieldCTTpDst),
+	fieldsFrom(FieldCTState, FieldCTLabel),
+	fieldsFrom(FieldCTNwSrc, FieldCTIPv6Dst),
+	[]Field{FieldCTNwProto, FieldCTTpSrc, FieldCTTpDst},
 	[]Field{FieldMetadata},
 )
 
