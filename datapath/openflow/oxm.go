@@ -126,8 +126,11 @@ func fieldsFrom(first, last Field) []Field {
 	return run
 }
 
+// oxmClasses are the classes that have fields here, in the order of a fieldIndex.
+var oxmClasses = [...]uint16{classNXM0, classNXM1, classEricsson, classBasic, classRegisters, classExperimenter}
+
 // fieldIndex finds a field by class and number.
-type fieldIndex [6][128]Field
+type fieldIndex [len(oxmClasses)][128]Field
 
 var fieldsByID = indexFields()
 
@@ -136,29 +139,11 @@ func indexFields() *fieldIndex {
 	for f := range fieldSpecs {
 		for _, id := range []oxmID{fieldSpecs[f].oxm, fieldSpecs[f].nxm} {
 			if id.bytes != 0 {
-				x[classSlot(id.class)][id.number] = Field(f)
+				x[slices.Index(oxmClasses[:], id.class)][id.number] = Field(f)
 			}
 		}
 	}
 	return &x
-}
-
-// classSlot is where a class stands in a fieldIndex; unknown classes share the last, with
-// those of experimenters.
-func classSlot(class uint16) int {
-	switch class {
-	case classNXM0:
-		return 0
-	case classNXM1:
-		return 1
-	case classEricsson:
-		return 2
-	case classBasic:
-		return 3
-	case classRegisters:
-		return 4
-	}
-	return 5
 }
 
 // oxmEntry is one OXM field as it stands on the wire.
@@ -193,15 +178,16 @@ func nextOXM(b []byte) (oxmEntry, error) {
 // field is the entry's field and how long its value is, and FieldInvalid where this package
 // does not know it.
 func (e *oxmEntry) field() (Field, oxmID) {
-	f := fieldsByID[classSlot(e.class)][e.number]
-	s := f.spec()
-	for _, id := range [...]oxmID{s.oxm, s.nxm} {
-		if id.bytes != 0 && id.class == e.class && id.number == e.number &&
-			(e.class != classExperimenter || e.vendor == onfExperimenter) {
-			return f, id
-		}
+	slot := slices.Index(oxmClasses[:], e.class)
+	if slot < 0 || e.class == classExperimenter && e.vendor != onfExperimenter {
+		return FieldInvalid, oxmID{}
 	}
-	return FieldInvalid, oxmID{}
+	f := fieldsByID[slot][e.number]
+	s := f.spec()
+	if s.oxm.class == e.class && s.oxm.number == e.number {
+		return f, s.oxm
+	}
+	return f, s.nxm
 }
 
 // value reads the entry's value and mask. The mask is all ones where the entry has none.
