@@ -37,7 +37,7 @@ func (v Value) And(w Value) Value { return Value{v.Hi & w.Hi, v.Lo & w.Lo} }
 // Xor is the bitwise exclusive or of two values.
 func (v Value) Xor(w Value) Value { return Value{v.Hi ^ w.Hi, v.Lo ^ w.Lo} }
 
-// IsZero tells whether no bit is set.
+// IsZero reports whether no bit is set.
 func (v Value) IsZero() bool { return v == Value{} }
 
 // Is matches a field exactly.
@@ -85,7 +85,7 @@ func NewMatch(fields ...MatchField) Match {
 	return out
 }
 
-// Equal tells whether two matches are the same.
+// Equal reports whether two matches are the same.
 func (m Match) Equal(n Match) bool { return slices.Equal(m, n) }
 
 // Get is the match's field f, and whether it is there.

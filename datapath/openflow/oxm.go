@@ -24,13 +24,13 @@ func (id oxmID) header() uint32 {
 	return uint32(id.class)<<16 | uint32(id.number)<<9 | uint32(id.bytes)
 }
 
-// fits tells whether no bit stands outside of the field's width.
+// fits reports whether no bit stands outside of the field's width.
 func (s *fieldSpec) fits(v Value) bool {
 	w := Ones(int(s.bits))
 	return v.And(w) == v
 }
 
-// whole tells whether a mask selects every bit of the field.
+// whole reports whether a mask selects every bit of the field.
 func (s *fieldSpec) whole(mask Value) bool {
 	w := Ones(int(s.bits))
 	return mask.And(w) == w
