@@ -139,7 +139,7 @@ func (p *peer) dump(q openflow.FlowQuery) []openflow.Flow {
 			p.t.Fatal(err)
 		}
 	}
-	slices.SortFunc(out, func(a, b openflow.Flow) int { return int(a.Cookie&0xffff) - int(b.Cookie&0xffff) })
+	slices.SortFunc(out, func(a, b openflow.Flow) int { return int(int64(a.Cookie) - int64(b.Cookie)) })
 	return out
 }
 

@@ -42,6 +42,10 @@ func TestDecodeMatch(t *testing.T) {
 		{"0001000a 00014402 0012 000000000000", "tcp_flags=syn|ack actions=drop"},
 		{"0001000a 00000002 0007 000000000000", "oxm=0x000000020007 actions=drop"}, // a port of 16 bits
 
+		// Fields of the datapath, which Open vSwitch tells and does not take.
+		{"0001000c 00014804 00000007 00000000", "recirc_id=7 actions=drop"},
+		{"0001000c 00014604 00000077 00000000", "dp_hash=0x77 actions=drop"},
+
 		// Masks: none, all, some, and such as say nothing.
 		{"0001000e 80000706 020103040506 0000", "field eth_dst has 6 bytes, must have 12"},
 		{"00010010 00010108 00000007 000000ff", "reg0=0x7/0xff actions=drop"},

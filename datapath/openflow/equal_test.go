@@ -3,6 +3,8 @@ package openflow_test
 import (
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"sluice/datapath/openflow"
 )
 
@@ -79,5 +81,38 @@ func TestMatchesThatDiffer(t *testing.T) {
 	f, g := mustParse(t, "tcp,cookie=1,idle_timeout=1,actions=drop"), mustParse(t, "tcp,actions=output:1")
 	if string(f.AppendMatchKey(nil)) != string(g.AppendMatchKey(nil)) {
 		t.Error("cookie, time-outs or actions stand in the key")
+	}
+}
+
+// TestOneValueForOneThing holds that what is spelled in two ways is one value, so that flows can
+// be compared as values.
+func TestOneValueForOneThing(t *testing.T) {
+	for _, pair := range [][2]string{
+		{"push:reg0[]", "push:reg0[0..31]"},
+		{"push:vlan_vid[]", "push:vlan_vid[0..11]"},
+		{"load:1->reg0[5]", "load:1->reg0[5..5]"},
+		{"set_field:5->reg0", "set_field:5/0xffffffff->reg0"},
+		{"resubmit(,5)", "resubmit(in_port,5)"},
+		{"ct(commit,exec())", "ct(commit)"},
+		{"drop", "drop,drop"},
+	} {
+		a, b := mustParse(t, "actions="+pair[0]), mustParse(t, "actions="+pair[1])
+		if diff := cmp.Diff(a, b); diff != "" {
+			t.Errorf("%s and %s are two values:\n%s", pair[0], pair[1], diff)
+		}
+	}
+}
+
+// TestRefusedForms holds the bytes that stand for what cannot be sent: an action of the
+// experimenter 0xffffffff, and a field 127 of the class 0x8000. No switch has either.
+func TestRefusedForms(t *testing.T) {
+	got := inWords(openflow.AppendActions(nil, []openflow.Action{nil}))
+	if want := "0004001000000000 ffff0008ffffffff"; got != want {
+		t.Errorf("no action goes out as %s, want %s", got, want)
+	}
+	f := openflow.Flow{Match: openflow.Match{openflow.Is(openflow.FieldIPTTL, 256)}}
+	_, wire := f.AppendWire(nil)
+	if want := "000100098000fe01 0000000000000000"; inWords(wire.Match) != want {
+		t.Errorf("a value too wide goes out as %s, want %s", inWords(wire.Match), want)
 	}
 }

@@ -9,7 +9,7 @@ import (
 // U64 is a value of up to 64 bits.
 func U64(v uint64) Value { return Value{Lo: v} }
 
-// IPv4 or IPv6 address as a value.
+// Address is an IPv4 or IPv6 address as a value.
 func Address(a netip.Addr) Value {
 	if a.Is4() {
 		b := a.As4()

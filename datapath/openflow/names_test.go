@@ -3,6 +3,7 @@ package openflow_test
 import (
 	"fmt"
 	"net/netip"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -124,24 +125,19 @@ func TestFlags(t *testing.T) {
 	}
 }
 
-// TestFields gives names and widths of what is a field and what is none.
-func TestFields(t *testing.T) {
-	for _, c := range []struct {
-		field openflow.Field
-		want  string
-	}{
-		{openflow.FieldInvalid, "invalid 0"},
-		{openflow.FieldInPort, "in_port_oxm 32"},
-		{openflow.FieldTunMetadata0, "tun_metadata0 128"},
-		{openflow.FieldVLANVID, "vlan_vid 13"},
-		{openflow.FieldIPv6Src, "ipv6_src 128"},
-		{openflow.FieldDPHash, "dp_hash 32"},
-		{openflow.FieldDPHash + 1, "invalid 0"},
-		{255, "invalid 0"},
-	} {
-		if got := fmt.Sprint(c.field, " ", c.field.Bits()); got != c.want {
-			t.Errorf("field %d is %s, want %s", uint8(c.field), got, c.want)
-		}
+// TestFieldsGolden gives each field's name, its width in a match, and what is said of a bit
+// beyond its width in an action. Some fields are no part of any action.
+func TestFieldsGolden(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("# Every field: its name, the bits of a match, and what is said of the bit 999 in an action.\n\n")
+	for f := openflow.FieldInvalid; f <= openflow.FieldDPHash+1; f++ {
+		_, err := openflow.ParseFlow("actions=push:" + f.String() + "[999]")
+		_, says, _ := strings.Cut(err.Error(), "action push: ")
+		fmt.Fprintf(&b, "%-16s %3d   %s\n", f, f.Bits(), says)
+	}
+	golden(t, "testdata/fields.golden", b.String())
+	if f := openflow.Field(255); f.String() != "invalid" || f.Bits() != 0 {
+		t.Errorf("field 255 is %s of %d bits", f, f.Bits())
 	}
 }
 

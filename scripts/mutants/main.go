@@ -387,8 +387,7 @@ func (f *finder) call(n *ast.CallExpr) bool {
 		return true
 	}
 	hint := 2
-	switch n.Args[0].(type) {
-	case *ast.MapType:
+	if _, ok := n.Args[0].(*ast.MapType); ok {
 		hint = 1
 	}
 	for _, arg := range n.Args[:min(hint, len(n.Args))] {
