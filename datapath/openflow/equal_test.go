@@ -1,6 +1,8 @@
 package openflow_test
 
 import (
+	"bytes"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -114,5 +116,37 @@ func TestRefusedForms(t *testing.T) {
 	_, wire := f.AppendWire(nil)
 	if want := "000100098000fe01 0000000000000000"; inWords(wire.Match) != want {
 		t.Errorf("a value too wide goes out as %s, want %s", inWords(wire.Match), want)
+	}
+	f = openflow.Flow{Match: openflow.Match{{Field: openflow.FieldReg0}}}
+	_, wire = f.AppendWire(nil)
+	if want := "0001000400000000"; inWords(wire.Match) != want {
+		t.Errorf("a field under no mask goes out as %s, want %s", inWords(wire.Match), want)
+	}
+}
+
+// TestLongestFlow holds how many actions fit into a message, alone and in a bundle, and the mod
+// that stands for one that does not fit.
+func TestLongestFlow(t *testing.T) {
+	flow := func(actions int) *openflow.Flow {
+		return &openflow.Flow{Actions: slices.Repeat([]openflow.Action{openflow.Group{ID: 1}}, actions)}
+	}
+	const most = (65535 - 48 - 8 - 8) / 8 // header, match, instruction
+	refused := "040e0040000000 07 0000000000000000 0000000000000000 0004000000000000 ffffffffffffffff ffffffff00000000 000100098000fe01 0000000000000000"
+	for _, c := range []struct {
+		actions int
+		fits    bool
+	}{{most, true}, {most + 1, false}} {
+		b := openflow.AppendFlowMod(nil, 7, openflow.DeleteStrict, flow(c.actions))
+		if fits := !bytes.Equal(b, unhex(t, refused)); fits != c.fits {
+			t.Errorf("%d actions: fits %t, %d bytes", c.actions, fits, len(b))
+		}
+		actions := c.actions - 3 // the bundle's head is 24 bytes
+		b = openflow.AppendBundleFlowMod(nil, 7, 1, openflow.BundleAtomic, &openflow.FlowMod{Command: openflow.DeleteStrict, Flow: *flow(actions)})
+		if fits := !bytes.HasSuffix(b, unhex(t, refused)); fits != c.fits {
+			t.Errorf("%d actions in a bundle: fits %t, %d bytes", actions, fits, len(b))
+		}
+		if h, err := openflow.ParseHeader(b); err != nil || int(h.Length) != len(b) {
+			t.Errorf("%d actions in a bundle: header %+v of %d bytes, %v", actions, h, len(b), err)
+		}
 	}
 }

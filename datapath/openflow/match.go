@@ -21,14 +21,7 @@ func Address(a netip.Addr) Value {
 
 // Ones is a mask of the given number of low bits, at most 128.
 func Ones(bits int) Value {
-	switch {
-	case bits >= 128:
-		return Value{^uint64(0), ^uint64(0)}
-	case bits >= 64:
-		return Value{1<<(bits-64) - 1, ^uint64(0)}
-	default:
-		return Value{Lo: 1<<bits - 1}
-	}
+	return Value{Hi: 1<<max(bits-64, 0) - 1, Lo: 1<<min(bits, 64) - 1}
 }
 
 // And is the bitwise and of two values.

@@ -211,3 +211,40 @@ func (m message) changed(at, by int) []byte {
 	b[at] += byte(by)
 	return b
 }
+
+// TestRefusalsByTheNumbers holds whole texts, whose numbers the golden file leaves out, and what
+// a change of one byte does not reach.
+func TestRefusalsByTheNumbers(t *testing.T) {
+	flow := mustParse(t, "cookie=1,actions=drop")
+	bundled := openflow.AppendBundleFlowMod(nil, 7, 1, openflow.BundleAtomic, &openflow.FlowMod{Flow: flow})
+	stats := openflow.AppendFlowStatsReply(nil, 7, false)
+	for _, c := range []struct {
+		name  string
+		read  func([]byte) (string, error)
+		bytes []byte
+		want  string
+	}{
+		{"another xid inside", reads(openflow.DecodeBundleAdd), put(bundled, 4, 0x12, 0x34, 0x56, 0x78), "bundled message says 56 bytes and xid 0x7, has 56 and 0x12345678"},
+		{"too long inside", reads(openflow.DecodeBundleAdd), put(bundled, 26, 1, 0), "bundled message says 256 bytes and xid 0x7, has 56 and 0x7"},
+		{"too short inside", reads(openflow.DecodeBundleAdd), put(bundled, 26, 0, 7), "message of type 14 says 7 bytes"},
+		{"statistics without a match", readFlowStats, openflow.EndMessage(append(stats, put(make([]byte, 48), 0, 0, 48)...), 0), "a match needs 4 bytes, 0 are left"},
+		{"statistics too short", readFlowStats, openflow.EndMessage(append(stats, put(make([]byte, 48), 0, 0, 47)...), 0), "a flow's statistics say 47 bytes, 48 are left"},
+		{"statistics too long", readFlowStats, openflow.EndMessage(append(stats, put(make([]byte, 48), 0, 0, 49)...), 0), "a flow's statistics say 49 bytes, 48 are left"},
+		{"no statistics", readFlowStats, openflow.EndMessage(append(stats, make([]byte, 47)...), 0), "a flow's statistics need 48 bytes, 47 are left"},
+		{"a header of nothing", reads(openflow.ParseHeader), []byte{4, 0, 0, 8, 0, 0, 0}, "a message header needs 8 bytes, there are 7"},
+		{"a length below the header's", reads(openflow.ParseHeader), []byte{4, 5, 0, 7, 0, 0, 0, 0}, "message of type 5 says 7 bytes"},
+		{"a port description", readsPart(openflow.DecodePortDesc), openflow.EndMessage(append(openflow.AppendPortDescReply(nil, 7, nil, false), make([]byte, 65)...), 0), "port description of 65 bytes, must be a multiple of 64"},
+	} {
+		_, err := c.read(c.bytes)
+		if err == nil || err.Error() != "malformed OpenFlow: "+c.want {
+			t.Errorf("%s: error %v, want %s", c.name, err, c.want)
+		}
+	}
+}
+
+// put is b with other bytes from a place on.
+func put(b []byte, at int, change ...byte) []byte {
+	b = bytes.Clone(b)
+	copy(b[at:], change)
+	return b
+}

@@ -164,6 +164,18 @@ func TestHelloSpeaks(t *testing.T) {
 	}
 }
 
+// TestOnes holds masks around the border of the two halves.
+func TestOnes(t *testing.T) {
+	for bits, want := range map[int]openflow.Value{
+		0: {}, 1: {Lo: 1}, 63: {Lo: 1<<63 - 1}, 64: {Lo: 1<<64 - 1}, 65: {Hi: 1, Lo: 1<<64 - 1},
+		127: {Hi: 1<<63 - 1, Lo: 1<<64 - 1}, 128: {Hi: 1<<64 - 1, Lo: 1<<64 - 1},
+	} {
+		if got := openflow.Ones(bits); got != want {
+			t.Errorf("%d bits are %+v, want %+v", bits, got, want)
+		}
+	}
+}
+
 // TestMatchFields builds the fields of a match.
 func TestMatchFields(t *testing.T) {
 	ones := ^uint64(0)

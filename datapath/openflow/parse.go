@@ -180,8 +180,6 @@ func parseWide(s string, bits int) (Value, error) {
 		base := 10
 		if isHex {
 			base = 16
-		} else {
-			digits = s
 		}
 		lo, err := strconv.ParseUint(digits, base, 64)
 		if err != nil {
