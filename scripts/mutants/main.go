@@ -44,6 +44,7 @@ func main() {
 	flag.DurationVar(&o.runTimeout, "run-timeout", time.Hour, "the longest that all may take; what was tried until then is summed up")
 	flag.StringVar(&o.run, "run", "", "run only the tests that match, as go test -run")
 	flag.StringVar(&o.skip, "skip", "", "leave out the tests that match, as go test -skip")
+	flag.BoolVar(&o.short, "short", false, "leave out what go test -short does: here what starts a switch")
 	except := flag.String("except", "", "do not change functions whose name (Func or Type.Method) matches, for example '\\.String$'")
 	flag.Parse()
 	if flag.NArg() != 1 {
@@ -71,6 +72,7 @@ type options struct {
 	seed                uint64
 	timeout, runTimeout time.Duration
 	run, skip           string
+	short               bool
 	except              *regexp.Regexp // nil: no function is passed by
 }
 
@@ -453,7 +455,8 @@ func (b *bench) execute(ctx context.Context, binary string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, b.timeout+5*time.Second)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "sh", "-c", `ulimit -v 8388608; exec "$@"`, "sh",
-		binary, "-test.failfast", "-test.run="+b.run, "-test.skip="+b.skip, "-test.timeout="+b.timeout.String())
+		binary, "-test.failfast", "-test.run="+b.run, "-test.skip="+b.skip,
+		"-test.short="+strconv.FormatBool(b.short), "-test.timeout="+b.timeout.String())
 	cmd.Dir = b.pkg.Dir
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }

@@ -3,10 +3,10 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -51,20 +51,20 @@ var changes = [groupCount]string{
 8: && -> ||
 `,
 	statements: `
-4: defer g() -> 
-18: _ = make(map[int]bool, 128) -> 
+4: defer g() -> nothing
+18: _ = make(map[int]bool, 128) -> nothing
 5: len(s) < 2 -> false && (len(s) < 2)
 8: a && b -> false && (a && b)
-9: n = n + 1 -> 
-13: n++ -> 
-15: g() -> 
-26: g() -> 
+9: n = n + 1 -> nothing
+13: n++ -> nothing
+15: g() -> nothing
+26: g() -> nothing
 `,
 	cases: `
-12: case 1, 2: n++ -> 
-12: , 2 -> 
-12: 1,  -> 
-14: default: g() -> 
+12: case 1, 2: n++ -> nothing
+12: , 2 -> nothing
+12: 1,  -> nothing
+14: default: g() -> nothing
 `,
 	numbers: `
 5: 2 -> 3
@@ -84,7 +84,11 @@ func list(mutants []mutant) string {
 	space := regexp.MustCompile(`\n\s*`)
 	for _, m := range mutants {
 		old := space.ReplaceAllString(source[m.start:m.end], " ")
-		b.WriteString(strings.Join([]string{strconv.Itoa(m.line), ": ", old, " -> ", m.text, "\n"}, ""))
+		text := m.text
+		if text == "" {
+			text = "nothing"
+		}
+		fmt.Fprintf(&b, "%d: %s -> %s\n", m.line, old, text)
 	}
 	return b.String()
 }
