@@ -10,6 +10,10 @@ SUDO := $(if $(ROOT),,sudo --preserve-env=SLUICE_REQUIRE_OVS,SLUICE_BINARY,PATH)
 GO_TEST := go test $(if $(ROOT),,-exec '$(SUDO)')
 STATICCHECK := go tool -modfile=tools.mod staticcheck
 REPORT := bin/testreport
+# What make mutants tries.
+PKG := ./flows
+N := 40
+SEED := 1
 GO_DIRS = $(shell go list -f '{{.Dir}}' ./...)
 
 .PHONY: help
@@ -60,6 +64,10 @@ $(REPORT): scripts/testreport/main.go
 .PHONY: fuzz
 fuzz: ## each fuzz target for 20 seconds
 	@scripts/fuzz 20s
+
+.PHONY: mutants
+mutants: ## do the tests notice mistakes? make mutants PKG=./flows N=40 SEED=1
+	@nice go run ./scripts/mutants -n $(N) -seed $(SEED) $(PKG)
 
 .PHONY: bench
 bench: deps build ## what is promised, measured beside what it is compared with

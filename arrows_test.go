@@ -125,7 +125,7 @@ func longest(entries map[string][]string, folder string) (value []string, ok boo
 // result where only what go list reads has changed.
 func lookAtFiles(t *testing.T) {
 	t.Helper()
-	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+	err := filepath.WalkDir(".", func(path string, _ fs.DirEntry, err error) error {
 		if err == nil && filepath.Ext(path) == ".go" {
 			_, err = os.Stat(path)
 		}

@@ -139,7 +139,7 @@ func (p *peer) dump(q openflow.FlowQuery) []openflow.Flow {
 			p.t.Fatal(err)
 		}
 	}
-	slices.SortFunc(out, func(a, b openflow.Flow) int { return int(a.Cookie&0xffff) - int(b.Cookie&0xffff) })
+	slices.SortFunc(out, func(a, b openflow.Flow) int { return int(int64(a.Cookie) - int64(b.Cookie)) })
 	return out
 }
 
@@ -215,15 +215,44 @@ func TestSwitchTakesOurText(t *testing.T) {
 }
 
 // asOFCtlSends is what ovs-ofctl makes of actions in OpenFlow 1.3: a masked set_field goes
-// out as a load of its bits.
+// out as loads, one for each run of bits under the mask.
 func asOFCtlSends(actions []openflow.Action) []openflow.Action {
-	out := slices.Clone(actions)
-	for i, a := range out {
-		if s, ok := a.(openflow.SetField); ok && s.Mask == openflow.U64(0xff) {
-			out[i] = openflow.Load{Target: openflow.Subfield{Field: s.Field, Bits: 8}, Value: s.Value.Lo}
+	var out []openflow.Action
+	for _, a := range actions {
+		if s, ok := a.(openflow.SetField); ok && !s.Mask.IsZero() {
+			out = append(out, loads(s)...)
+		} else {
+			out = append(out, a)
 		}
 	}
 	return out
+}
+
+func loads(s openflow.SetField) []openflow.Action {
+	var out []openflow.Action
+	for low := 0; low < 128; low++ {
+		high := low
+		for high < 128 && bit(s.Mask, high) == 1 {
+			high++
+		}
+		if high == low {
+			continue
+		}
+		load := openflow.Load{Target: openflow.Subfield{Field: s.Field, Offset: uint16(low), Bits: uint16(high - low)}}
+		for at := low; at < high; at++ {
+			load.Value |= bit(s.Value, at) << (at - low)
+		}
+		out = append(out, load)
+		low = high
+	}
+	return out
+}
+
+func bit(v openflow.Value, at int) uint64 {
+	if at >= 64 {
+		return v.Hi >> (at - 64) & 1
+	}
+	return v.Lo >> at & 1
 }
 
 // TestForeignFlowsSurvive loads the features that this package does not model with

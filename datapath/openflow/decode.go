@@ -32,7 +32,7 @@ func (d *decoder) decodeActions(out []Action, b []byte, depth int) ([]Action, er
 	return out, nil
 }
 
-// sends tells whether the action goes out as the bytes that it was read from.
+// sends reports whether the action goes out as the bytes that it was read from.
 func (d *decoder) sends(a Action, raw []byte) bool {
 	if _, ok := a.(Output); ok {
 		return true

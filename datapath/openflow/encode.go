@@ -130,7 +130,7 @@ func appendExtension(b []byte, a Action) (_ []byte, ok bool) {
 	return b, false // an instruction, or nil, where an action must stand
 }
 
-// opaqueFramed tells whether bytes can stand in a list of actions without shifting what
+// opaqueFramed reports whether bytes can stand in a list of actions without shifting what
 // follows them.
 func opaqueFramed(s string) bool {
 	return len(s) >= 8 && len(s)%8 == 0 && len(s) == int(s[2])<<8|int(s[3])
@@ -326,7 +326,7 @@ func (n *NAT) parts() (present uint16, ok bool) {
 	return present, fits && n.sensible(present, low)
 }
 
-// sensible tells whether the record says one thing: one direction before all else, then an
+// sensible reports whether the record says one thing: one direction before all else, then an
 // address, and of each range the lower end.
 func (n *NAT) sensible(present, low uint16) bool {
 	switch {

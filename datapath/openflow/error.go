@@ -51,12 +51,12 @@ func (e *Error) name() string {
 	return fmt.Sprintf("error %d, code %d", e.Type, e.Code)
 }
 
-// DemotedError tells whether the switch refused because this controller is not its master.
+// DemotedError reports whether the switch refused because this controller is not its master.
 func (e *Error) DemotedError() bool {
 	return e.Type == ErrorBadRequest && e.Code == ErrorBadRequestNotMaster
 }
 
-// StaleError tells whether the switch refused a role for its old generation.
+// StaleError reports whether the switch refused a role for its old generation.
 func (e *Error) StaleError() bool { return e.Type == ErrorRole && e.Code == ErrorRoleStale }
 
 type errorType struct {

@@ -40,16 +40,17 @@ var notModelled = map[string]struct{ says, why string }{
 	"encap/decap":                {"does not model", "no NSH here"},
 }
 
-// feature is a line of testdata/features.txt: a match (M) or an action (A) of ovs-ofctl.
+// feature is a line of features.txt or fields.txt in testdata: a match (M) or an action (A) of
+// ovs-ofctl.
 type feature struct{ name, flow string }
 
 func features(t testing.TB) []feature {
 	t.Helper()
 	var out []feature
-	for _, line := range lines(t, "testdata/features.txt") {
+	for _, line := range append(lines(t, "testdata/features.txt"), lines(t, "testdata/fields.txt")...) {
 		name, flow, ok := strings.Cut(line, "|")
 		if !ok {
-			t.Fatalf("features.txt: line %q has no |", line)
+			t.Fatalf("line %q has no |", line)
 		}
 		out = append(out, feature{name[2:], flow})
 	}

@@ -147,7 +147,7 @@ func (f *Flow) AppendMatchKey(b []byte) []byte {
 	return appendMatch(b, f.Match, f.Unknown)
 }
 
-// Equal tells whether two flows are the same in all that a switch holds: table, priority,
+// Equal reports whether two flows are the same in all that a switch holds: table, priority,
 // match, cookie, actions, flags and timeouts.
 func (f *Flow) Equal(g *Flow) bool {
 	return f.Table == g.Table && f.Priority == g.Priority && f.Cookie == g.Cookie && f.Flags == g.Flags &&
@@ -155,12 +155,12 @@ func (f *Flow) Equal(g *Flow) bool {
 		f.Match.Equal(g.Match) && EqualActions(f.Actions, g.Actions)
 }
 
-// EqualActions tells whether two lists of actions do the same: their wire form is equal.
+// EqualActions reports whether two lists of actions do the same: their wire form is equal.
 func EqualActions(a, b []Action) bool {
 	return slices.EqualFunc(a, b, identical) || bytes.Equal(AppendActions(nil, a), AppendActions(nil, b))
 }
 
-// identical tells whether two actions are the same value. Others may still do the same, as
+// identical reports whether two actions are the same value. Others may still do the same, as
 // a set_field of the whole field with and without a mask.
 func identical(a, b Action) bool {
 	switch a := a.(type) {
@@ -183,5 +183,5 @@ func (a *CT) identical(b *CT) bool {
 		slices.EqualFunc(a.Exec, b.Exec, identical)
 }
 
-// same tells whether both point at equal values, or at none.
+// same reports whether both point at equal values, or at none.
 func same[T comparable](a, b *T) bool { return a == b || a != nil && b != nil && *a == *b }

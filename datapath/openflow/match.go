@@ -9,7 +9,7 @@ import (
 // U64 is a value of up to 64 bits.
 func U64(v uint64) Value { return Value{Lo: v} }
 
-// IPv4 or IPv6 address as a value.
+// Address is an IPv4 or IPv6 address as a value.
 func Address(a netip.Addr) Value {
 	if a.Is4() {
 		b := a.As4()
@@ -21,14 +21,7 @@ func Address(a netip.Addr) Value {
 
 // Ones is a mask of the given number of low bits, at most 128.
 func Ones(bits int) Value {
-	switch {
-	case bits >= 128:
-		return Value{^uint64(0), ^uint64(0)}
-	case bits >= 64:
-		return Value{1<<(bits-64) - 1, ^uint64(0)}
-	default:
-		return Value{Lo: 1<<bits - 1}
-	}
+	return Value{Hi: 1<<max(bits-64, 0) - 1, Lo: 1<<min(bits, 64) - 1}
 }
 
 // And is the bitwise and of two values.
@@ -37,7 +30,7 @@ func (v Value) And(w Value) Value { return Value{v.Hi & w.Hi, v.Lo & w.Lo} }
 // Xor is the bitwise exclusive or of two values.
 func (v Value) Xor(w Value) Value { return Value{v.Hi ^ w.Hi, v.Lo ^ w.Lo} }
 
-// IsZero tells whether no bit is set.
+// IsZero reports whether no bit is set.
 func (v Value) IsZero() bool { return v == Value{} }
 
 // Is matches a field exactly.
@@ -85,7 +78,7 @@ func NewMatch(fields ...MatchField) Match {
 	return out
 }
 
-// Equal tells whether two matches are the same.
+// Equal reports whether two matches are the same.
 func (m Match) Equal(n Match) bool { return slices.Equal(m, n) }
 
 // Get is the match's field f, and whether it is there.

@@ -94,7 +94,7 @@ type Hello struct {
 	Versions uint32 // bit n: version n; 0: the peer sent no bitmap
 }
 
-// Speaks tells whether the peer speaks a version that we may use with it.
+// Speaks reports whether the peer speaks a version that we may use with it.
 func (h Hello) Speaks(version uint8) bool {
 	if h.Versions != 0 {
 		return version < 32 && h.Versions&(1<<version) != 0

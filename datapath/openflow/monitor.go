@@ -42,7 +42,7 @@ func AppendFlowMonitorRequest(b []byte, xid, id uint32) []byte {
 // DecodeFlowMonitorRequest reads the id of such a request. It refuses what asks for anything
 // else.
 func DecodeFlowMonitorRequest(message []byte) (id uint32, err error) {
-	b, _, err := monitorBody(message, TypeMultipartRequest, monitorRequestLength+8)
+	b, err := monitorBody(message, TypeMultipartRequest, monitorRequestLength+8)
 	switch {
 	case err != nil:
 		return 0, err
@@ -54,17 +54,16 @@ func DecodeFlowMonitorRequest(message []byte) (id uint32, err error) {
 	return be.Uint32(b), nil
 }
 
-// monitorBody is what follows the header of a monitor's request or reply, and whether
-// further parts follow.
-func monitorBody(message []byte, t Type, least int) (b []byte, more bool, err error) {
-	b, more, err = multipartBody(message, t, multipartExperimenter, 8+least)
+// monitorBody is what follows the header of a monitor's request or reply.
+func monitorBody(message []byte, t Type, least int) ([]byte, error) {
+	b, _, err := multipartBody(message, t, multipartExperimenter, 8+least)
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
 	if be.Uint32(b) != onfExperimenter || be.Uint32(b[4:]) != onfFlowMonitor {
-		return nil, false, malformed("experimenter multipart message %#x/%d", be.Uint32(b), be.Uint32(b[4:]))
+		return nil, malformed("experimenter multipart message %#x/%d", be.Uint32(b), be.Uint32(b[4:]))
 	}
-	return b[8:], more, nil
+	return b[8:], nil
 }
 
 // FlowEvent is what happened to a flow.
@@ -95,7 +94,7 @@ type FlowUpdate struct {
 // DecodeFlowUpdates reads one message of a monitor and yields its updates until yield returns
 // false.
 func DecodeFlowUpdates(message []byte, yield func(FlowUpdate) bool) error {
-	b, _, err := monitorBody(message, TypeMultipartReply, 0)
+	b, err := monitorBody(message, TypeMultipartReply, 0)
 	if err != nil {
 		return err
 	}

@@ -24,13 +24,13 @@ func (id oxmID) header() uint32 {
 	return uint32(id.class)<<16 | uint32(id.number)<<9 | uint32(id.bytes)
 }
 
-// fits tells whether no bit stands outside of the field's width.
+// fits reports whether no bit stands outside of the field's width.
 func (s *fieldSpec) fits(v Value) bool {
 	w := Ones(int(s.bits))
 	return v.And(w) == v
 }
 
-// whole tells whether a mask selects every bit of the field.
+// whole reports whether a mask selects every bit of the field.
 func (s *fieldSpec) whole(mask Value) bool {
 	w := Ones(int(s.bits))
 	return mask.And(w) == w
@@ -98,13 +98,15 @@ var wireRank = rankFields(
 	[]Field{FieldInvalid, FieldDPHash, FieldRecircID, FieldConjID, FieldInPort, FieldActsetOutput},
 	fieldsFrom(FieldEthSrc, FieldVLANPCP),
 	[]Field{FieldMPLSTC, FieldMPLSBOS, FieldMPLSTTL, FieldMPLSLabel},
-	fieldsFrom(FieldIPSrc, FieldIPv6Dst),
+	fieldsFrom(FieldIPSrc, FieldIPv6Label),
 	[]Field{FieldARPOp, FieldARPSPA, FieldARPTPA, FieldARPSHA, FieldARPTHA, FieldIPFrag, FieldIPDSCP, FieldIPECN, FieldIPTTL, FieldIPProto},
 	fieldsFrom(FieldTCPSrc, FieldICMPv6Code),
-	[]Field{FieldIPv6Label, FieldNDTarget, FieldNDSLL, FieldNDTLL, FieldNDReserved, FieldNDOptionsType},
+	[]Field{FieldNDReserved, FieldNDTarget, FieldNDOptionsType, FieldNDSLL, FieldNDTLL},
 	fieldsFrom(FieldTunID, FieldTunMetadata0),
 	fieldsFrom(FieldReg0, FieldPktMark),
-	fieldsFrom(FieldCTState, FieldCTTpDst),
+	fieldsFrom(FieldCTState, FieldCTLabel),
+	fieldsFrom(FieldCTNwSrc, FieldCTIPv6Dst),
+	[]Field{FieldCTNwProto, FieldCTTpSrc, FieldCTTpDst},
 	[]Field{FieldMetadata},
 )
 
@@ -124,8 +126,11 @@ func fieldsFrom(first, last Field) []Field {
 	return run
 }
 
+// oxmClasses are the classes that have fields here, in the order of a fieldIndex.
+var oxmClasses = [...]uint16{classNXM0, classNXM1, classEricsson, classBasic, classRegisters, classExperimenter}
+
 // fieldIndex finds a field by class and number.
-type fieldIndex [6][128]Field
+type fieldIndex [len(oxmClasses)][128]Field
 
 var fieldsByID = indexFields()
 
@@ -134,29 +139,11 @@ func indexFields() *fieldIndex {
 	for f := range fieldSpecs {
 		for _, id := range []oxmID{fieldSpecs[f].oxm, fieldSpecs[f].nxm} {
 			if id.bytes != 0 {
-				x[classSlot(id.class)][id.number] = Field(f)
+				x[slices.Index(oxmClasses[:], id.class)][id.number] = Field(f)
 			}
 		}
 	}
 	return &x
-}
-
-// classSlot is where a class stands in a fieldIndex; unknown classes share the last, with
-// those of experimenters.
-func classSlot(class uint16) int {
-	switch class {
-	case classNXM0:
-		return 0
-	case classNXM1:
-		return 1
-	case classEricsson:
-		return 2
-	case classBasic:
-		return 3
-	case classRegisters:
-		return 4
-	}
-	return 5
 }
 
 // oxmEntry is one OXM field as it stands on the wire.
@@ -191,15 +178,16 @@ func nextOXM(b []byte) (oxmEntry, error) {
 // field is the entry's field and how long its value is, and FieldInvalid where this package
 // does not know it.
 func (e *oxmEntry) field() (Field, oxmID) {
-	f := fieldsByID[classSlot(e.class)][e.number]
-	s := f.spec()
-	for _, id := range [...]oxmID{s.oxm, s.nxm} {
-		if id.bytes != 0 && id.class == e.class && id.number == e.number &&
-			(e.class != classExperimenter || e.vendor == onfExperimenter) {
-			return f, id
-		}
+	slot := slices.Index(oxmClasses[:], e.class)
+	if slot < 0 || e.class == classExperimenter && e.vendor != onfExperimenter {
+		return FieldInvalid, oxmID{}
 	}
-	return FieldInvalid, oxmID{}
+	f := fieldsByID[slot][e.number]
+	s := f.spec()
+	if s.oxm.class == e.class && s.oxm.number == e.number {
+		return f, s.oxm
+	}
+	return f, s.nxm
 }
 
 // value reads the entry's value and mask. The mask is all ones where the entry has none.

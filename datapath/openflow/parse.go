@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -179,8 +180,6 @@ func parseWide(s string, bits int) (Value, error) {
 		base := 10
 		if isHex {
 			base = 16
-		} else {
-			digits = s
 		}
 		lo, err := strconv.ParseUint(digits, base, 64)
 		if err != nil {
@@ -195,8 +194,9 @@ func parseWide(s string, bits int) (Value, error) {
 }
 
 func parseMAC(s string) (Value, error) {
-	raw, err := hex.DecodeString(strings.ReplaceAll(s, ":", ""))
-	if err != nil || len(raw) != 6 || len(s) != 17 {
+	parts := strings.Split(s, ":")
+	raw, err := hex.DecodeString(strings.Join(parts, ""))
+	if err != nil || len(raw) != 6 || slices.ContainsFunc(parts, func(p string) bool { return len(p) != 2 }) {
 		return Value{}, fmt.Errorf("%q is no Ethernet address", s)
 	}
 	return getValue(raw), nil

@@ -127,9 +127,13 @@ func appendSetFieldText(b []byte, a *SetField) []byte {
 	s := a.Field.spec()
 	whole := a.Mask.IsZero() || s.whole(a.Mask)
 	b = append(b, "set_field:"...)
-	if s.kind == kindTunFlags {
+	switch {
+	case s.kind == kindTunFlags:
 		b = appendFlags(b, tunFlagNames[:], a.Value.Lo, 1, true)
-	} else {
+	case s.kind == kindDecimal && !whole: // in a match both are hexadecimal
+		b = append(strconv.AppendUint(b, a.Value.Lo, 10), '/')
+		b = appendHex(b, a.Mask)
+	default:
 		b = appendFieldValue(b, s, a.Value, a.Mask, whole)
 	}
 	return append(append(b, "->"...), s.name...)

@@ -203,7 +203,7 @@ func icmpField(k protocol, name string) Field {
 }
 
 func transportField(k protocol, name string) Field {
-	source := FieldInvalid
+	var source Field
 	switch k.proto {
 	case protoTCP:
 		source = FieldTCPSrc

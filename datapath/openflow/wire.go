@@ -36,18 +36,10 @@ func roundUp8(n int) int { return (n + 7) &^ 7 }
 
 // appendValue appends the low bytes of a value, at most 16, most significant first.
 func appendValue(b []byte, v Value, bytes uint8) []byte {
-	switch {
-	case bytes == 16:
-		return be.AppendUint64(be.AppendUint64(b, v.Hi), v.Lo)
-	case bytes == 8:
-		return be.AppendUint64(b, v.Lo)
-	case bytes == 4:
-		return be.AppendUint32(b, uint32(v.Lo))
-	}
-	for i := int(bytes) - 1; i >= 0; i-- {
-		b = append(b, byte(v.Lo>>(8*i)))
-	}
-	return b
+	var all [16]byte
+	be.PutUint64(all[:], v.Hi)
+	be.PutUint64(all[8:], v.Lo)
+	return append(b, all[len(all)-int(bytes):]...)
 }
 
 // getValue reads a value of at most 16 bytes.

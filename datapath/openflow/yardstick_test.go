@@ -74,7 +74,7 @@ func TestYardstick(t *testing.T) {
 				contiv.NewNXActionResubmitTableAction(0xfff8, 20), contiv.NewNXActionConjunction(0, 3, 5))}},
 	} {
 		m := contiv.NewFlowMod()
-		m.Header.Xid, m.Priority, m.TableId, m.Cookie = 7, 100, 3, 0x1234
+		m.Xid, m.Priority, m.TableId, m.Cookie = 7, 100, 3, 0x1234
 		for _, f := range theirs.match {
 			m.Match.AddField(*f)
 		}

@@ -43,9 +43,12 @@ func Start(t testing.TB, options ...string) *OVS {
 	return o
 }
 
-// Require skips the test, or fails it, where OVS cannot run.
+// Require skips the test, or fails it, where OVS cannot run. With go test -short it skips it.
 func Require(t testing.TB) {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("starts Open vSwitch: not with -short")
+	}
 	why := ""
 	if os.Getuid() != 0 {
 		why = "needs root"
