@@ -18,11 +18,12 @@ func accountingFlow(t *testing.T) (openflow.Flow, flows.Class) {
 		{Key: store.PortKey("h1", network.Tenant, network.Network, "a1"), Object: &store.Port{Number: 7, MAC: store.MAC{2, 0, 0, 0, 0, 1}, Interface: "sl-a1"}, Created: 10, Modified: 10},
 	}})
 	var found *openflow.Flow
-	flows.CompileHost(s, flows.Switch{Host: "h1", OFPort: map[string]uint32{"sl-a1": 1}}, func(f openflow.Flow) {
-		if class, ok := flows.Account(&f); ok && class.Scope != "" && found == nil {
-			found = &f
+	desired, _ := flows.Desired(s, flows.Switch{Host: "h1", OFPort: map[string]uint32{"sl-a1": 1}})
+	for i := range desired {
+		if class, ok := flows.Account(&desired[i]); ok && class.Scope != "" && found == nil {
+			found = &desired[i]
 		}
-	})
+	}
 	if found == nil {
 		t.Fatal("no accounting flow was compiled")
 	}

@@ -97,13 +97,18 @@ func (s *session) compile(taken marks) plan {
 		revision: s.c.state.Revision(), flows: flows.NewComparison(s.expected(taken)),
 		tables: map[uint8]int{}, troubles: map[flows.Slice]trouble{},
 	}
+	var doubled []store.Problem
 	want := func(f openflow.Flow) {
-		if p.flows.Want(f) {
-			p.tables[f.Table]++
+		first, ok := p.flows.Want(f)
+		if !ok {
+			doubled = append(doubled, flows.Doubled(s.c.state, s.host.name, &f, first)...)
+			return
 		}
+		p.tables[f.Table]++
 	}
 	one := func(slice flows.Slice) {
-		problems := flows.Compile(s.c.state, view, slice, want)
+		problems := append(flows.Compile(s.c.state, view, slice, want), doubled...)
+		doubled = nil
 		if len(problems) > 0 {
 			p.troubles[slice] = trouble{problems: problems, unserved: s.contested(problems)}
 		}

@@ -171,8 +171,7 @@ func (c *Controller) Desired(host string) ([]openflow.Flow, []store.Problem, err
 	view := s.view()
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	var list []openflow.Flow
-	problems := flows.CompileHost(c.state, view, func(f openflow.Flow) { list = append(list, f) })
+	list, problems := flows.Desired(c.state, view)
 	return list, problems, nil
 }
 

@@ -106,7 +106,7 @@ func (m marker) ports(host string, name store.NetworkName) {
 // whole marks a tenant with all its networks and ports.
 func (m marker) whole(host, tenant string) {
 	for _, number := range m.numbers(tenant) {
-		tenantSlices(m.state, tenant, number, func(sl Slice) { m.mark(host, sl) })
+		tenantSlices(m.state, tenant, number, func(sl Slice, _ bool) { m.mark(host, sl) })
 	}
 }
 

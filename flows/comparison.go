@@ -8,9 +8,10 @@ import (
 	of "sluice/datapath/openflow"
 )
 
-// Comparison is a Diff whose two sides come flow by flow, so that neither is held as a
-// list: the desired flows are kept as their bytes, a fifth of what they take compiled, and
-// of an installed flow nothing is kept. It decodes only what differs in its bytes.
+// Comparison finds what turns a switch's installed flows into the desired ones. Both come
+// flow by flow, so that neither is held as a list: the desired flows are kept as their
+// bytes, a fifth of what they take compiled, and of an installed flow nothing is kept. It
+// decodes only what differs in its bytes.
 //
 // First call Want for every desired flow, then Have for every installed one, then Mods. Of
 // two desired flows with one table, priority and match the first stands.
@@ -54,16 +55,16 @@ func NewComparison(about int) *Comparison {
 	return &Comparison{seed: maphash.MakeSeed(), wanted: make([]wanted, 0, about), first: make(map[uint64]int32, about)}
 }
 
-// Want adds a desired flow. It says whether the flow is the first of its table, priority and
-// match.
-func (c *Comparison) Want(f of.Flow) bool {
+// Want adds a desired flow. Where one with its table, priority and match stands already, ok
+// is false, and first is the slice of the one that stands; f is left out (see Doubled).
+func (c *Comparison) Want(f of.Flow) (first Slice, ok bool) {
 	w := c.encode(&f)
 	h := c.hash(&w)
-	if c.find(h, &w) >= 0 {
-		return false
+	if at := c.find(h, &w); at >= 0 {
+		return Slice(c.wanted[at].cookie), false
 	}
-	before, ok := c.first[h]
-	if !ok {
+	before, found := c.first[h]
+	if !found {
 		before = -1
 	}
 	c.desired.Add(&w)
@@ -75,7 +76,7 @@ func (c *Comparison) Want(f of.Flow) bool {
 		cookie: w.Cookie, bytes: w.Match[:len(w.Match)+len(w.Instructions)], match: uint16(len(w.Match)), priority: w.Priority,
 		idle: w.IdleTimeout, hard: w.HardTimeout, flags: w.Flags, table: w.Table, next: before,
 	})
-	return true
+	return Slice(w.Cookie), true
 }
 
 // keepLong keeps the next flow as it is.
@@ -207,4 +208,21 @@ func (c *Comparison) Mods() (Mods, error) {
 		*list = append(*list, f)
 	}
 	return m, nil
+}
+
+// Mods is what turns the installed flows into the desired ones.
+type Mods struct {
+	Add     []of.Flow // where none of their table, priority and match is
+	Replace []of.Flow // adds too, in the place of a flow with another cookie, timeout or flag
+	Modify  []of.Flow // strictly: the same table, priority, match and cookie; counters stay
+	Delete  []of.Flow // strictly
+}
+
+// Len is how many flow mods that takes.
+func (m Mods) Len() int { return len(m.Add) + len(m.Replace) + len(m.Modify) + len(m.Delete) }
+
+// mix is one round of a multiplicative hash; the odd constant is 2^64 over the golden ratio.
+func mix(h, v uint64) uint64 {
+	h = (h ^ v) * 0x9e3779b97f4a7c15
+	return h ^ h>>32
 }

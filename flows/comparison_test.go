@@ -9,22 +9,9 @@ import (
 	of "sluice/datapath/openflow"
 )
 
-// compare runs a Comparison over lists, the installed flows as a switch sends them.
 func compare(t testing.TB, installed, desired []of.Flow) Mods {
 	t.Helper()
-	c := NewComparison(0)
-	for _, f := range desired {
-		c.Want(f)
-	}
-	var b []byte
-	for i := range installed {
-		var w of.WireFlow
-		b, w = installed[i].AppendWire(b[:0])
-		if err := c.Have(&w); err != nil {
-			t.Fatal(err)
-		}
-	}
-	m, err := c.Mods()
+	m, err := Compare(installed, desired)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,8 +97,11 @@ func TestComparisonKeepsTheFirstOfTwo(t *testing.T) {
 	second := first
 	second.Cookie = 2
 	c := NewComparison(0)
-	if !c.Want(first) || c.Want(second) {
-		t.Error("the second is taken for the first")
+	if sl, ok := c.Want(first); !ok || sl != 1 {
+		t.Errorf("the first: %t, %d", ok, sl)
+	}
+	if sl, ok := c.Want(second); ok || sl != 1 {
+		t.Errorf("the second: %t, behind %d", ok, sl)
 	}
 	if m, err := c.Mods(); err != nil || len(m.Add) != 1 || m.Add[0].Cookie != 1 {
 		t.Errorf("%+v, %v", m, err)

@@ -1,14 +1,13 @@
 package flows
 
 import (
-	"fmt"
 	"slices"
 
 	of "sluice/datapath/openflow"
 	"sluice/store"
 )
 
-// compiler is one run of Compile or CompileHost.
+// compiler is one run of Compile.
 type compiler struct {
 	state    *store.State
 	host     string
@@ -39,75 +38,39 @@ func Compile(s *store.State, sw Switch, sl Slice, emit func(of.Flow)) []store.Pr
 			c.peer(h)
 		}
 	case kindTenant:
-		if t := s.TenantByNumber(sl.tenant()); t != nil {
-			c.tenant(t)
-		}
+		claimants(s.TenantByNumber(sl.Tenant()), s.TenantsWaiting(sl.Tenant()), c.tenant)
 	case kindNetwork:
-		if n := s.NetworkByNumber(sl.object()); n != nil && c.ownedBy(n.Key, sl) {
-			c.network(n)
-		}
+		claimants(s.NetworkByNumber(sl.object()), s.NetworksWaiting(sl.object()), func(n *store.Item[store.Network]) {
+			if c.ownedBy(n.Key, sl) {
+				c.network(n)
+			}
+		})
 	case kindPort:
-		if p := s.PortByNumber(sl.object()); p != nil && c.ownedBy(p.Key, sl) {
-			c.port(p)
-		}
+		claimants(s.PortByNumber(sl.object()), s.PortsWaiting(sl.object()), func(p *store.Item[store.Port]) {
+			if c.ownedBy(p.Key, sl) {
+				c.port(p)
+			}
+		})
 	}
 	return c.problems
+}
+
+// claimants calls f for the object that holds a number, if any, and for those that wait for
+// it: these have no flows, but a problem each.
+func claimants[T any](holder *store.Item[T], waiting []*store.Item[T], f func(*store.Item[T])) {
+	if holder != nil {
+		f(holder)
+	}
+	for _, w := range waiting {
+		f(w)
+	}
 }
 
 // ownedBy tells whether the slice's tenant is the object's: a freed number may have gone
 // to another tenant since.
 func (c *compiler) ownedBy(key store.Key, sl Slice) bool {
 	t := c.state.Tenant(key.Tenant)
-	return t != nil && t.Value.Number == sl.tenant()
-}
-
-// CompileHost emits every flow of a host. Two flows with one table, priority and match
-// are a problem; the first stands.
-func CompileHost(s *store.State, sw Switch, emit func(of.Flow)) []store.Problem {
-	unique := uniqueFlows{seen: newIndex(0), emit: emit}
-	c := newCompiler(s, sw, unique.add)
-	c.base()
-	for h := range s.Hosts() {
-		c.peer(h)
-	}
-	for _, name := range tenantsOn(s, sw.Host) {
-		c.wholeTenant(name)
-	}
-	for _, d := range unique.doubled {
-		c.problems = append(c.problems, store.Problem{Object: Owner(s, d[1].Cookie), Text: fmt.Sprintf(
-			"its flow in table %s has the match of one of %s: delete one of the two", TableName(d[1].Table), Owner(s, d[0].Cookie))})
-	}
-	return c.problems
-}
-
-func (c *compiler) wholeTenant(name string) {
-	t := c.state.Tenant(name)
-	if t == nil {
-		return
-	}
-	c.tenant(t)
-	for n := range c.state.NetworksOf(name) {
-		c.network(n)
-		for p := range c.state.PortsOf(n.Key.NetworkName()) {
-			c.port(p)
-		}
-	}
-}
-
-// uniqueFlows passes on the first flow of each table, priority and match.
-type uniqueFlows struct {
-	seen    *index
-	doubled [][2]of.Flow
-	emit    func(of.Flow)
-}
-
-func (u *uniqueFlows) add(f of.Flow) {
-	if at := u.seen.find(&f); at >= 0 {
-		u.doubled = append(u.doubled, [2]of.Flow{u.seen.flows[at], f})
-		return
-	}
-	u.seen.add(f)
-	u.emit(f)
+	return t != nil && t.Value.Number == sl.Tenant()
 }
 
 // flow emits one flow of the slice that is being compiled.
@@ -193,7 +156,7 @@ func Served(s *store.State, host string, sl Slice) []store.Key {
 	case kindBase, kindPeer:
 		return []store.Key{store.HostKey(host)}
 	case kindTenant:
-		if t := s.TenantByNumber(sl.tenant()); t != nil {
+		if t := s.TenantByNumber(sl.Tenant()); t != nil {
 			return []store.Key{t.Key}
 		}
 	case kindNetwork:

@@ -38,7 +38,7 @@ func TestProblems(t *testing.T) {
 			[]string{"networks/t0/x", "number 2 belongs to the older networks/t1/default"}},
 		{"a subnet that overlaps another's", store.NetworkKey("t0", "x"), &store.Network{Number: 77, Subnets: []store.Subnet{
 			{Prefix: netip.MustParsePrefix("10.0.0.0/24"), Gateway: netip.MustParseAddr("10.0.0.1")}}},
-			[]string{"network t0/x", "network t0/default"}},
+			[]string{"networks/t0/x", "network t0/default"}},
 		{"a tenant's number that has no conntrack zone", store.TenantKey("t0"), &store.Tenant{Number: store.MaxTenantNumber + 1},
 			[]string{"tenants/t0", "number 32768 is not between 1 and 32767"}},
 		{"the tunnel key of VLAN networks", store.NetworkKey("t0", "x"), &store.Network{Number: store.VLANTunnelKey},

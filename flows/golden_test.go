@@ -93,8 +93,7 @@ func (d *document) String() string {
 }
 
 func compileHost(s *store.State, sw Switch) (flows []of.Flow, problems []store.Problem) {
-	problems = CompileHost(s, sw, func(f of.Flow) { flows = append(flows, f) })
-	return flows, problems
+	return Desired(s, sw)
 }
 
 func writeTables(b *bytes.Buffer, s *store.State, flows []of.Flow) {
@@ -168,7 +167,7 @@ func TestFlowsOfATenant(t *testing.T) {
 		owned := map[uint32]int{}
 		flows, _ := compileHost(d.state, sw)
 		for _, f := range flows {
-			owned[Slice(f.Cookie).tenant()]++
+			owned[Slice(f.Cookie).Tenant()]++
 		}
 		for number, n := range owned {
 			if number != 0 && n > most {

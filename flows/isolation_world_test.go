@@ -7,7 +7,6 @@ import (
 	"strings"
 	"testing"
 
-	of "sluice/datapath/openflow"
 	"sluice/flows"
 	"sluice/flows/simulate"
 	"sluice/store"
@@ -143,8 +142,7 @@ func (w *world) compile() {
 				h.Ports[p.ofport] = p.Key.Short()
 			}
 		}
-		var all []of.Flow
-		problems := flows.CompileHost(w.state, sw, func(f of.Flow) { all = append(all, f) })
+		all, problems := flows.Desired(w.state, sw)
 		if len(problems) > 0 {
 			w.fatalf("host %s: problems %v", name, problems)
 		}

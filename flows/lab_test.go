@@ -4,7 +4,6 @@ import (
 	"net/netip"
 	"testing"
 
-	of "sluice/datapath/openflow"
 	"sluice/flows"
 	"sluice/flows/simulate"
 	"sluice/store"
@@ -90,8 +89,8 @@ func (l *lab) program() {
 
 func (l *lab) bridge(sw flows.Switch) *simulate.Bridge {
 	l.Helper()
-	var all []of.Flow
-	for _, p := range flows.CompileHost(l.state, sw, func(f of.Flow) { all = append(all, f) }) {
+	all, problems := flows.Desired(l.state, sw)
+	for _, p := range problems {
 		l.Errorf("problem: %s: %s", p.Object, p.Text)
 	}
 	b, err := simulate.NewBridge(all)

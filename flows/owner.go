@@ -25,7 +25,7 @@ func ownerName(s *store.State, sl Slice) string {
 			return "peer " + h.Key.Host
 		}
 	case kindTenant:
-		if t := s.TenantByNumber(sl.tenant()); t != nil {
+		if t := s.TenantByNumber(sl.Tenant()); t != nil {
 			return "tenant " + t.Key.Tenant
 		}
 	case kindNetwork:

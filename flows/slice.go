@@ -26,8 +26,10 @@ func newSlice(kind sliceKind, tenant, object uint32) Slice {
 	return Slice(uint64(kind)<<56 | uint64(tenant&0xffffff)<<32 | uint64(object))
 }
 
+// Tenant is the number of the tenant that the slice is of; 0: it is no tenant's.
+func (sl Slice) Tenant() uint32 { return uint32(sl>>32) & 0xffffff }
+
 func (sl Slice) kind() sliceKind { return sliceKind(sl >> 56) }
-func (sl Slice) tenant() uint32  { return uint32(sl>>32) & 0xffffff }
 func (sl Slice) object() uint32  { return uint32(sl) }
 
 func baseSlice() Slice                          { return newSlice(kindBase, 0, 0) }
@@ -42,28 +44,42 @@ type Switch struct {
 	OFPort map[string]uint32 // interface name -> OpenFlow port
 }
 
-// Slices yields every slice that the host holds flows of, in the order of CompileHost.
+// Slices yields every slice that the host holds flows of, each once.
 func Slices(s *store.State, host string, yield func(Slice)) {
+	var shared map[Slice]bool // that several objects say is theirs; true: it was yielded
+	once := func(sl Slice, alone bool) {
+		switch {
+		case alone:
+			yield(sl)
+		case !shared[sl]:
+			if shared == nil {
+				shared = map[Slice]bool{}
+			}
+			shared[sl] = true
+			yield(sl)
+		}
+	}
 	yield(baseSlice())
 	for h := range s.Hosts() {
 		if h.Key.Host != host {
-			yield(peerSlice(h.Key.Host))
+			once(peerSlice(h.Key.Host), len(s.HostsByHash(store.HostHash(h.Key.Host))) == 1)
 		}
 	}
 	for _, name := range tenantsOn(s, host) {
 		if t := s.Tenant(name); t != nil {
-			tenantSlices(s, name, t.Value.Number, yield)
+			tenantSlices(s, name, t.Value.Number, once)
 		}
 	}
 }
 
-// tenantSlices yields the slices of a tenant and all that it has.
-func tenantSlices(s *store.State, name string, number uint32, yield func(Slice)) {
-	yield(tenantSlice(number))
+// tenantSlices yields the slices of a tenant and all that it has; alone says that no other
+// object can have the slice too.
+func tenantSlices(s *store.State, name string, number uint32, yield func(sl Slice, alone bool)) {
+	yield(tenantSlice(number), len(s.TenantsWaiting(number)) == 0)
 	for n := range s.NetworksOf(name) {
-		yield(networkSlice(number, n.Value.Number))
+		yield(networkSlice(number, n.Value.Number), len(s.NetworksWaiting(n.Value.Number)) == 0)
 		for p := range s.PortsOf(n.Key.NetworkName()) {
-			yield(portSlice(number, p.Value.Number))
+			yield(portSlice(number, p.Value.Number), len(s.PortsWaiting(p.Value.Number)) == 0)
 		}
 	}
 }

@@ -68,7 +68,10 @@ func (s *server) view(ctx context.Context, host, view string) ([]seen, error) {
 		return list, nil
 	}
 	desired, _, err := s.Controller.Desired(host)
-	return difference(list, desired), err
+	if err != nil {
+		return nil, err
+	}
+	return difference(list, desired)
 }
 
 func unchanged(list []openflow.Flow) []seen { return changed(nil, list, "") }
@@ -81,15 +84,18 @@ func changed(to []seen, list []openflow.Flow, change string) []seen {
 }
 
 // difference is what would make installed equal to desired.
-func difference(installed []seen, desired []openflow.Flow) []seen {
+func difference(installed []seen, desired []openflow.Flow) ([]seen, error) {
 	have := make([]openflow.Flow, len(installed))
 	for i, f := range installed {
 		have[i] = f.Flow
 	}
-	mods := flows.Diff(have, desired)
+	mods, err := flows.Compare(have, desired)
+	if err != nil {
+		return nil, err
+	}
 	list := changed(nil, slices.Concat(mods.Add, mods.Replace), "add")
 	list = changed(list, mods.Modify, "modify")
-	return changed(list, mods.Delete, "delete")
+	return changed(list, mods.Delete, "delete"), nil
 }
 
 // chooser is the filter that a request asks for. Names of nothing are refused.
@@ -169,7 +175,7 @@ func (s *server) describe(host string, list []seen) []Flow {
 		for _, f := range list {
 			line := flows.Annotate(state, &f.Flow)
 			out = append(out, Flow{
-				Host: host, tenant: uint32(f.Cookie>>32) & 0xffffff, Table: f.Table, TableName: line.Table, Priority: f.Priority,
+				Host: host, tenant: flows.Slice(f.Cookie).Tenant(), Table: f.Table, TableName: line.Table, Priority: f.Priority,
 				Cookie: fmt.Sprintf("0x%016x", f.Cookie), Owner: line.Owner, Note: line.Note,
 				Packets: f.Packets, Bytes: f.Bytes, Text: line.Text, Change: f.change,
 			})

@@ -34,8 +34,7 @@ func clusterWith(least int) (cluster, []openflow.Flow) {
 }
 
 func (c cluster) compile() []openflow.Flow {
-	var list []openflow.Flow
-	flows.CompileHost(c.state, c.sw, func(f openflow.Flow) { list = append(list, f) })
+	list, _ := flows.Desired(c.state, c.sw)
 	return list
 }
 

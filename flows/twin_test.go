@@ -1,17 +1,63 @@
 package flows
 
-import of "sluice/datapath/openflow"
+import (
+	"fmt"
 
-// Mods is what turns the installed flows into the desired ones.
-type Mods struct {
-	Add     []of.Flow // where none of their table, priority and match is
-	Replace []of.Flow // adds too, in the place of a flow with another cookie, timeout or flag
-	Modify  []of.Flow // strictly: the same table, priority, match and cookie; counters stay
-	Delete  []of.Flow // strictly
+	of "sluice/datapath/openflow"
+	"sluice/store"
+)
+
+// This file is the naive twin of the product's one way to compile and compare: whole hosts
+// object by object instead of slice by slice, and lists of flows instead of their bytes.
+
+// CompileHost emits every flow of a host. Two flows with one table, priority and match
+// are a problem; the first stands.
+func CompileHost(s *store.State, sw Switch, emit func(of.Flow)) []store.Problem {
+	unique := uniqueFlows{seen: newIndex(0), emit: emit}
+	c := newCompiler(s, sw, unique.add)
+	c.base()
+	for h := range s.Hosts() {
+		c.peer(h)
+	}
+	for _, name := range tenantsOn(s, sw.Host) {
+		c.wholeTenant(name)
+	}
+	for _, d := range unique.doubled {
+		c.problems = append(c.problems, store.Problem{Object: Owner(s, d[1].Cookie), Text: fmt.Sprintf(
+			"its flow in table %s has the match of one of %s: delete one of the two", TableName(d[1].Table), Owner(s, d[0].Cookie))})
+	}
+	return c.problems
 }
 
-// Len is how many flow mods that takes.
-func (m Mods) Len() int { return len(m.Add) + len(m.Replace) + len(m.Modify) + len(m.Delete) }
+func (c *compiler) wholeTenant(name string) {
+	t := c.state.Tenant(name)
+	if t == nil {
+		return
+	}
+	c.tenant(t)
+	for n := range c.state.NetworksOf(name) {
+		c.network(n)
+		for p := range c.state.PortsOf(n.Key.NetworkName()) {
+			c.port(p)
+		}
+	}
+}
+
+// uniqueFlows passes on the first flow of each table, priority and match.
+type uniqueFlows struct {
+	seen    *index
+	doubled [][2]of.Flow
+	emit    func(of.Flow)
+}
+
+func (u *uniqueFlows) add(f of.Flow) {
+	if at := u.seen.find(&f); at >= 0 {
+		u.doubled = append(u.doubled, [2]of.Flow{u.seen.flows[at], f})
+		return
+	}
+	u.seen.add(f)
+	u.emit(f)
+}
 
 // Diff compares two sets of flows in any order.
 func Diff(installed, desired []of.Flow) Mods {
@@ -98,10 +144,4 @@ func identity(f *of.Flow) uint64 {
 		h = mix(h, m.Mask.Lo^m.Mask.Hi<<1)
 	}
 	return h
-}
-
-// mix is one round of a multiplicative hash; the odd constant is 2^64 over the golden ratio.
-func mix(h, v uint64) uint64 {
-	h = (h ^ v) * 0x9e3779b97f4a7c15
-	return h ^ h>>32
 }
