@@ -143,6 +143,7 @@ func (m marker) networkChanged(c store.Change) {
 			m.network(host, name)
 			if !subnets {
 				m.ports(host, name)
+				m.overlapping(host, c)
 			}
 			continue
 		}
@@ -154,6 +155,26 @@ func (m marker) networkChanged(c store.Change) {
 		}
 		m.ports(host, name)
 	}
+}
+
+// overlapping marks the tenant's other networks whose subnets overlap what the network had or
+// has: only one of two such stands.
+func (m marker) overlapping(host string, c store.Change) {
+	for other := range m.state.NetworksOf(c.Key.Tenant) {
+		name := other.Key.NetworkName()
+		if name != c.Key.NetworkName() && (overlap(other.Value, c.Before) || overlap(other.Value, c.After)) {
+			m.network(host, name)
+			m.ports(host, name)
+		}
+	}
+}
+
+// overlap reports whether a network has a subnet that overlaps one of another.
+func overlap(n *store.Network, o store.Object) bool {
+	other, ok := o.(*store.Network)
+	return ok && slices.ContainsFunc(n.Subnets, func(s store.Subnet) bool {
+		return slices.ContainsFunc(other.Subnets, func(t store.Subnet) bool { return s.Prefix.Overlaps(t.Prefix) })
+	})
 }
 
 // portChanged: every host of the tenant knows the way to the port; its own host besides
@@ -213,26 +234,23 @@ func (m marker) gatewayChanged(c store.Change) {
 
 // hostChanged: its infrastructure is its own affair; its VTEPs are everybody's who sends
 // there: every host as a peer, and the hosts of each tenant that has ports or a gateway on it.
+// Which VTEPs it holds may change without the host itself, by what another claims. Its
+// datapath id, if another has it, is a problem that its peers tell.
 func (m marker) hostChanged(c store.Change) {
 	host := c.Key.Host
-	if c.Before == c.After { // another had, or has, its datapath id: a problem comes or goes
-		m.peer(host)
-		return
+	vteps := same(c, func(a, b *store.Host) bool { return slices.Equal(a.VTEPs, b.VTEPs) })
+	if !vteps || !same(c, func(a, b *store.Host) bool { return slices.Equal(a.Infrastructure, b.Infrastructure) }) {
+		m.mark(host, baseSlice())
 	}
-	if same(c, func(a, b *store.Host) bool {
-		return slices.Equal(a.VTEPs, b.VTEPs) && slices.Equal(a.Infrastructure, b.Infrastructure)
-	}) {
-		return
-	}
-	m.mark(host, baseSlice())
 	if c.Before == nil {
 		Slices(m.state, host, func(sl Slice) { m.mark(host, sl) })
 	}
-	if same(c, func(a, b *store.Host) bool { return slices.Equal(a.VTEPs, b.VTEPs) }) {
-		return
+	if !vteps || !same(c, func(a, b *store.Host) bool { return a.DatapathID == b.DatapathID }) {
+		m.peer(host)
 	}
-	m.peer(host)
-	m.behind(host)
+	if !vteps {
+		m.behind(host)
+	}
 }
 
 // peer marks what every other host knows of a host.

@@ -203,8 +203,8 @@ func (c *compiler) closed(priority uint16, prefix netip.Prefix) {
 }
 
 func (c *compiler) closedVTEPs(h *store.Item[store.Host]) {
-	for _, vtep := range h.Value.VTEPs {
-		if vtep.Is4() && validVTEP(vtep) {
+	for vtep := range c.vteps(h) {
+		if vtep.Is4() {
 			c.closed(190, single(vtep))
 		}
 	}

@@ -38,7 +38,7 @@ func Compile(s *store.State, sw Switch, sl Slice, emit func(of.Flow)) []store.Pr
 			c.peer(h)
 		}
 	case kindTenant:
-		claimants(s.TenantByNumber(sl.Tenant()), s.TenantsWaiting(sl.Tenant()), c.tenant)
+		c.tenantsOf(sl)
 	case kindNetwork:
 		claimants(s.NetworkByNumber(sl.object()), s.NetworksWaiting(sl.object()), func(n *store.Item[store.Network]) {
 			if c.ownedBy(n.Key, sl) {
@@ -66,11 +66,24 @@ func claimants[T any](holder *store.Item[T], waiting []*store.Item[T], f func(*s
 	}
 }
 
-// ownedBy tells whether the slice's tenant is the object's: a freed number may have gone
+// tenantsOf compiles the tenants that say the slice's number.
+func (c *compiler) tenantsOf(sl Slice) {
+	if sl.Tenant() < beyondTenants {
+		claimants(c.state.TenantByNumber(sl.Tenant()), c.state.TenantsWaiting(sl.Tenant()), c.tenant)
+		return
+	}
+	for t := range c.state.Tenants() {
+		if t.Value.Number >= beyondTenants {
+			c.tenant(t)
+		}
+	}
+}
+
+// ownedBy reports whether the slice's tenant is the object's: a freed number may have gone
 // to another tenant since.
 func (c *compiler) ownedBy(key store.Key, sl Slice) bool {
 	t := c.state.Tenant(key.Tenant)
-	return t != nil && t.Value.Number == sl.Tenant()
+	return t != nil && min(t.Value.Number, beyondTenants) == sl.Tenant()
 }
 
 // flow emits one flow of the slice that is being compiled.

@@ -42,16 +42,19 @@ func (c *compiler) networkAt(name store.NetworkName) (n networkAt, ok bool) {
 // network emits a network's segment, its router and its broadcast domain. A host with
 // another network of the tenant routes to this one; one without any holds nothing of it.
 func (c *compiler) network(item *store.Item[store.Network]) {
-	c.problems = append(c.problems, c.networkProblems(item)...)
 	n, ok := c.networkAt(item.Key.NetworkName())
+	if !n.tenant.here() {
+		return
+	}
+	c.problems = append(c.problems, c.networkProblems(item)...)
 	if !ok {
 		return
 	}
 	c.slice = networkSlice(n.tenant.number(), n.Value.Number)
 	c.segment(&n)
-	for _, subnet := range n.Value.Subnets {
-		if !validSubnet(subnet) {
-			c.problem(n.Key, "subnet %s has no router at %s: set its gateway to an address in it", subnet.Prefix, subnet.Gateway)
+	for i, subnet := range n.Value.Subnets {
+		if why := c.subnetProblem(n.Item, i); why != "" {
+			c.problem(n.Key, "%s", why)
 			continue
 		}
 		c.subnet(&n, subnet)

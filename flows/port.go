@@ -20,12 +20,16 @@ type portAt struct {
 // port emits one port: its security and delivery where it is attached here, and on each
 // host of its tenant the way to it.
 func (c *compiler) port(item *store.Item[store.Port]) {
+	n, ok := c.networkAt(item.Key.NetworkName())
+	if n.Item == nil || !n.tenant.here() {
+		return
+	}
 	if problems := c.portProblems(item); len(problems) > 0 {
 		c.problems = append(c.problems, problems...)
 		return
 	}
-	p, ok := c.portAt(item)
-	if !ok {
+	p := portAt{Item: item, network: n}
+	if !ok || !c.locate(&p) {
 		return
 	}
 	c.slice = portSlice(p.network.tenant.number(), p.Value.Number)
@@ -35,20 +39,16 @@ func (c *compiler) port(item *store.Item[store.Port]) {
 	c.reachable(&p)
 }
 
-// portAt looks up what surrounds a port; ok is false where the host holds nothing of it,
-// as when its interface is missing here or its host has no VTEP.
-func (c *compiler) portAt(item *store.Item[store.Port]) (p portAt, ok bool) {
-	p = portAt{Item: item}
-	if p.network, ok = c.networkAt(item.Key.NetworkName()); !ok {
-		return p, false
-	}
-	if item.Key.Host == c.host {
-		p.ofport = c.ofport[item.Value.Interface]
+// locate finds the way to a port; it reports false where there is none, as when its interface
+// is missing here or its host has no VTEP.
+func (c *compiler) locate(p *portAt) bool {
+	if p.Key.Host == c.host {
+		p.ofport = c.ofport[p.Value.Interface]
 	} else {
-		p.vtep = c.vtep(item.Key.Host)
+		p.vtep = c.vtep(p.Key.Host)
 	}
-	p.addresses = spoken(item.Value)
-	return p, p.ofport != 0 || p.vtep.IsValid()
+	p.addresses = spoken(p.Value)
+	return p.ofport != 0 || p.vtep.IsValid()
 }
 
 // spoken are the addresses that a port answers for.

@@ -22,12 +22,15 @@ const (
 	kindPort                         // a port, here or on another host
 )
 
+// beyondTenants stands for every number that is too high for a cookie, and for a tenant.
+const beyondTenants = 0xffffff
+
 func newSlice(kind sliceKind, tenant, object uint32) Slice {
-	return Slice(uint64(kind)<<56 | uint64(tenant&0xffffff)<<32 | uint64(object))
+	return Slice(uint64(kind)<<56 | uint64(min(tenant, beyondTenants))<<32 | uint64(object))
 }
 
 // Tenant is the number of the tenant that the slice is of; 0: it is no tenant's.
-func (sl Slice) Tenant() uint32 { return uint32(sl>>32) & 0xffffff }
+func (sl Slice) Tenant() uint32 { return uint32(sl>>32) & beyondTenants }
 
 func (sl Slice) kind() sliceKind { return sliceKind(sl >> 56) }
 func (sl Slice) object() uint32  { return uint32(sl) }
@@ -75,7 +78,7 @@ func Slices(s *store.State, host string, yield func(Slice)) {
 // tenantSlices yields the slices of a tenant and all that it has; alone says that no other
 // object can have the slice too.
 func tenantSlices(s *store.State, name string, number uint32, yield func(sl Slice, alone bool)) {
-	yield(tenantSlice(number), len(s.TenantsWaiting(number)) == 0)
+	yield(tenantSlice(number), number < beyondTenants && len(s.TenantsWaiting(number)) == 0)
 	for n := range s.NetworksOf(name) {
 		yield(networkSlice(number, n.Value.Number), len(s.NetworksWaiting(n.Value.Number)) == 0)
 		for p := range s.PortsOf(n.Key.NetworkName()) {

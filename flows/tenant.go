@@ -10,8 +10,11 @@ import (
 // tenant emits a tenant's counters and its way out.
 func (c *compiler) tenant(item *store.Item[store.Tenant]) {
 	c.slice = tenantSlice(item.Value.Number)
-	c.problems = append(c.problems, c.tenantProblems(item)...)
 	t, ok := c.tenantAt(item.Key.Tenant)
+	if !t.here() {
+		return
+	}
+	c.problems = append(c.problems, c.tenantProblems(item)...)
 	if !ok {
 		return
 	}
@@ -80,11 +83,21 @@ func toRouter(tenant uint32, more ...of.MatchField) of.Match {
 func (c *compiler) steer(t *tenantAt) {
 	vtep := c.vtep(t.chain[0])
 	if !vtep.IsValid() {
-		c.problem(t.Key, "its gateway host %s is not registered: start its agent, or move the gateway", t.chain[0])
+		c.unreachable(t)
 		return
 	}
 	c.flow(tableRoute, 110, toRouter(t.number(), origin(originPort)),
 		load(regScope, scopeEgress), tunnelTo(vtep), goTo(tableAccountOut))
+}
+
+// unreachable tells a tenant that no tunnel leads to its gateway host.
+func (c *compiler) unreachable(t *tenantAt) {
+	host := t.chain[0]
+	if c.state.Host(host) == nil {
+		c.problem(t.Key, "its gateway host %s is not registered: start its agent, or move the gateway", host)
+		return
+	}
+	c.problem(t.Key, "its gateway host %s has no VTEP of its own: see the host's problems, or move the gateway", host)
 }
 
 // gatewayHost emits the tenant's own part of NAT: its transit address and its zone.
@@ -113,19 +126,11 @@ func (c *compiler) gatewayHost(t *tenantAt) {
 // routerAddress is the first IPv4 address of the router in a tenant's networks.
 func (c *compiler) routerAddress(tenant string) netip.Addr {
 	for n := range c.state.NetworksOf(tenant) {
-		for _, subnet := range n.Value.Subnets {
-			if validSubnet(subnet) && subnet.Gateway.Is4() {
+		for i, subnet := range n.Value.Subnets {
+			if subnet.Gateway.Is4() && c.stands(n, i) {
 				return subnet.Gateway
 			}
 		}
-	}
-	return netip.Addr{}
-}
-
-// vtep is the tunnel address of a host, or the zero address.
-func (c *compiler) vtep(host string) netip.Addr {
-	if h := c.state.Host(host); h != nil && validVTEP(h.Value.VTEP()) {
-		return h.Value.VTEP()
 	}
 	return netip.Addr{}
 }

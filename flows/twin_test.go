@@ -1,8 +1,6 @@
 package flows
 
 import (
-	"fmt"
-
 	of "sluice/datapath/openflow"
 	"sluice/store"
 )
@@ -23,8 +21,7 @@ func CompileHost(s *store.State, sw Switch, emit func(of.Flow)) []store.Problem 
 		c.wholeTenant(name)
 	}
 	for _, d := range unique.doubled {
-		c.problems = append(c.problems, store.Problem{Object: Owner(s, d[1].Cookie), Text: fmt.Sprintf(
-			"its flow in table %s has the match of one of %s: delete one of the two", TableName(d[1].Table), Owner(s, d[0].Cookie))})
+		c.problems = append(c.problems, Doubled(s, sw.Host, &d[1], Slice(d[0].Cookie))...)
 	}
 	return c.problems
 }
