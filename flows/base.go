@@ -8,9 +8,33 @@ import (
 	"sluice/store"
 )
 
+const kindBase sliceKind = 1
+
+func baseSlice() Slice { return newSlice(kindBase, 0, 0) }
+
+// baseSection is what every bridge holds.
+var baseSection = section{
+	kind: kindBase, owner: "base: what every bridge holds", object: "0",
+	onHost:  func(_ *store.State, _ string, yield yieldSlice) { yield(baseSlice(), true) },
+	compile: func(c *compiler, _ Slice) { c.base() },
+	name:    func(*store.State, Slice) string { return "base" },
+	serves:  func(_ *store.State, host string, _ Slice) []store.Key { return []store.Key{store.HostKey(host)} },
+	changed: baseChanged,
+}
+
+// baseChanged: a host's infrastructure and its VTEPs are closed on its own bridge.
+func baseChanged(m marker, c store.Change) {
+	if c.Key.Kind == store.KindHost && !(same(c, sameVTEPs) && same(c, sameInfrastructure)) {
+		m.mark(c.Key.Host, baseSlice())
+	}
+}
+
+func sameInfrastructure(a, b *store.Host) bool {
+	return slices.Equal(a.Infrastructure, b.Infrastructure)
+}
+
 // base emits what every bridge holds, whoever's frames cross it.
 func (c *compiler) base() {
-	c.slice = baseSlice()
 	c.baseEntry()
 	c.baseAdmit()
 	c.baseResolve()

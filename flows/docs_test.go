@@ -69,14 +69,8 @@ on one host, and no others, carry the same cookie; ` + "`sluice flows`" + ` show
 | kind | owner | object |
 |---|---|---|
 `)
-	for _, row := range [][3]string{
-		{fmt.Sprint(uint8(kindBase)), "base: what every bridge holds", "0"},
-		{fmt.Sprint(uint8(kindPeer)), "peer: another host", "FNV-1a hash of its name"},
-		{fmt.Sprint(uint8(kindTenant)), "tenant", "0"},
-		{fmt.Sprint(uint8(kindNetwork)), "network", "network number"},
-		{fmt.Sprint(uint8(kindPort)), "port", "port number"},
-	} {
-		fmt.Fprintf(&b, "| %s | %s | %s |\n", row[0], row[1], row[2])
+	for _, sec := range sections {
+		fmt.Fprintf(&b, "| %d | %s | %s |\n", sec.kind, sec.owner, sec.object)
 	}
 	b.WriteString("\n## Reasons of refusal\n\n| reg3 | reason | because |\n|---|---|---|\n")
 	for i, r := range Reasons() {

@@ -99,7 +99,8 @@ func compileHost(s *store.State, sw Switch) (flows []of.Flow, problems []store.P
 func writeTables(b *bytes.Buffer, s *store.State, flows []of.Flow) {
 	flows = slices.Clone(flows)
 	slices.SortStableFunc(flows, func(f, g of.Flow) int {
-		return cmp.Or(cmp.Compare(f.Table, g.Table), cmp.Compare(g.Priority, f.Priority))
+		return cmp.Or(cmp.Compare(f.Table, g.Table), cmp.Compare(g.Priority, f.Priority),
+			cmp.Compare(f.Cookie, g.Cookie))
 	})
 	table := -1
 	for _, f := range flows {

@@ -15,6 +15,89 @@ const (
 	floodMostCopies = 780
 )
 
+const kindNetwork sliceKind = 4
+
+func networkSlice(tenant, network uint32) Slice { return newSlice(kindNetwork, tenant, network) }
+
+// networkSection is a network's segment, its router and its broadcast domain.
+var networkSection = section{
+	kind: kindNetwork, owner: "network", object: "network number",
+	ofTenant: func(s *store.State, tenant string, number uint32, yield yieldSlice) {
+		for n := range s.NetworksOf(tenant) {
+			yield(networkSlice(number, n.Value.Number), len(s.NetworksWaiting(n.Value.Number)) == 0)
+		}
+	},
+	compile: func(c *compiler, sl Slice) {
+		claimants(c, c.state.NetworkByNumber(sl.object()), c.state.NetworksWaiting(sl.object()), (*compiler).network)
+	},
+	name: func(s *store.State, sl Slice) string {
+		if n := s.NetworkByNumber(sl.object()); n != nil {
+			return "network " + n.Key.NetworkName().String()
+		}
+		return ""
+	},
+	serves: func(s *store.State, _ string, sl Slice) []store.Key {
+		return keyOf(s.NetworkByNumber(sl.object()))
+	},
+	changed:          networkChanged,
+	interfaceChanged: func(m marker, p *store.Item[store.Port]) { m.network(p.Key.NetworkName(), p.Key.Host) },
+}
+
+// networkChanged: a network's frames come and go on every host of its tenant; its broadcasts
+// are copied to its ports on the host itself and to the VTEPs of its other hosts.
+func networkChanged(m marker, c store.Change) {
+	name := c.Key.NetworkName()
+	switch c.Key.Kind {
+	case store.KindNetwork:
+		m.networkItself(c)
+	case store.KindPort:
+		if !same(c, samePort) {
+			m.network(name, c.Key.Host)
+		}
+	case store.KindPresence:
+		m.network(name, m.state.HostsOf(name)...)
+	case store.KindHost:
+		if !same(c, sameVTEPs) {
+			for _, n := range m.state.NetworksOn(c.Key.Host) {
+				m.network(n, hostsOf(m.state, n.Tenant)...)
+			}
+		}
+	}
+}
+
+func (m marker) networkItself(c store.Change) {
+	if same(c, sameNetwork) {
+		return
+	}
+	hosts := m.hostsOfNetwork(c.Key)
+	sides(c, func(n *store.Network) { m.networkNumber(c.Key.Tenant, n.Number, hosts) })
+	m.overlapping(c, func(other *store.Item[store.Network]) { m.network(other.Key.NetworkName(), hosts...) })
+}
+
+// network marks a network without its ports.
+func (m marker) network(name store.NetworkName, hosts ...string) {
+	if n := m.state.Network(name); n != nil {
+		m.networkNumber(name.Tenant, n.Value.Number, hosts)
+	}
+}
+
+func (m marker) networkNumber(tenant string, network uint32, hosts []string) {
+	for _, number := range m.numbers(tenant) {
+		for _, host := range hosts {
+			m.mark(host, networkSlice(number, network))
+		}
+	}
+}
+
+// sameSegment compares what makes a network present, and what may be contested.
+func sameSegment(a, b *store.Network) bool {
+	return a.Number == b.Number && a.Segmentation == b.Segmentation && a.Segment == b.Segment
+}
+
+func sameNetwork(a, b *store.Network) bool {
+	return sameSegment(a, b) && sameSubnets(a, b) && a.Flood == b.Flood
+}
+
 // networkAt is a network as one host sees it.
 type networkAt struct {
 	*store.Item[store.Network]
@@ -50,7 +133,6 @@ func (c *compiler) network(item *store.Item[store.Network]) {
 	if !ok {
 		return
 	}
-	c.slice = networkSlice(n.tenant.number(), n.Value.Number)
 	c.segment(&n)
 	for i, subnet := range n.Value.Subnets {
 		if why := c.subnetProblem(n.Item, i); why != "" {

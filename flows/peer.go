@@ -8,13 +8,59 @@ import (
 	"sluice/store"
 )
 
+const kindPeer sliceKind = 2
+
+func peerSlice(host string) Slice { return newSlice(kindPeer, 0, store.HostHash(host)) }
+
+// peerSection is what a bridge knows of each other host: of one, or of several whose names
+// share a hash.
+var peerSection = section{
+	kind: kindPeer, owner: "peer: another host", object: "FNV-1a hash of its name",
+	onHost: func(s *store.State, host string, yield yieldSlice) {
+		for h := range s.Hosts() {
+			if name := h.Key.Host; name != host {
+				yield(peerSlice(name), len(s.HostsByHash(store.HostHash(name))) == 1)
+			}
+		}
+	},
+	compile: func(c *compiler, sl Slice) {
+		for _, h := range c.state.HostsByHash(sl.object()) {
+			c.peer(h)
+		}
+	},
+	name: func(s *store.State, sl Slice) string {
+		for _, h := range s.HostsByHash(sl.object()) {
+			return "peer " + h.Key.Host
+		}
+		return ""
+	},
+	serves:  func(_ *store.State, host string, _ Slice) []store.Key { return []store.Key{store.HostKey(host)} },
+	changed: peerChanged,
+}
+
+// peerChanged: a host's VTEPs are everybody's who takes frames from there, and they may change
+// without the host itself, by what another claims. Its datapath id, if another has it, is a
+// problem that its peers tell.
+func peerChanged(m marker, c store.Change) {
+	if c.Key.Kind != store.KindHost || same(c, sameVTEPs) && same(c, sameDatapath) {
+		return
+	}
+	for other := range m.state.Hosts() {
+		if other.Key.Host != c.Key.Host {
+			m.mark(other.Key.Host, peerSlice(c.Key.Host))
+		}
+	}
+}
+
+func sameVTEPs(a, b *store.Host) bool    { return slices.Equal(a.VTEPs, b.VTEPs) }
+func sameDatapath(a, b *store.Host) bool { return a.DatapathID == b.DatapathID }
+
 // peer emits what this switch knows of another host: frames from its VTEP are taken, and
 // the VTEP is closed to the tenants' egress.
 func (c *compiler) peer(h *store.Item[store.Host]) {
 	if h.Key.Host == c.host {
 		return
 	}
-	c.slice = peerSlice(h.Key.Host)
 	c.problems = append(c.problems, c.state.ContestedHost(h)...) // its own switch, if any, is taken for another's
 	if c.tunnel != 0 {
 		for vtep := range c.vteps(h) {

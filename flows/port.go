@@ -8,6 +8,91 @@ import (
 	"sluice/store"
 )
 
+const kindPort sliceKind = 5
+
+func portSlice(tenant, port uint32) Slice { return newSlice(kindPort, tenant, port) }
+
+// portSection is a port: its security and delivery on its own host, and on each host of its
+// tenant the way to it.
+var portSection = section{
+	kind: kindPort, owner: "port", object: "port number",
+	ofTenant: func(s *store.State, tenant string, number uint32, yield yieldSlice) {
+		for n := range s.NetworksOf(tenant) {
+			for p := range s.PortsOf(n.Key.NetworkName()) {
+				yield(portSlice(number, p.Value.Number), len(s.PortsWaiting(p.Value.Number)) == 0)
+			}
+		}
+	},
+	compile: func(c *compiler, sl Slice) {
+		claimants(c, c.state.PortByNumber(sl.object()), c.state.PortsWaiting(sl.object()), (*compiler).port)
+	},
+	name: func(s *store.State, sl Slice) string {
+		if p := s.PortByNumber(sl.object()); p != nil {
+			return "port " + p.Key.NetworkName().String() + "/" + p.Key.Name
+		}
+		return ""
+	},
+	serves: func(s *store.State, _ string, sl Slice) []store.Key {
+		return keyOf(s.PortByNumber(sl.object()))
+	},
+	changed: portChanged,
+	interfaceChanged: func(m marker, p *store.Item[store.Port]) {
+		m.port(p.Key.Tenant, p.Value.Number, []string{p.Key.Host})
+	},
+}
+
+// portChanged: every host of the tenant knows the way to the port, which leads to its host's
+// VTEP. What addresses it may have its network says.
+func portChanged(m marker, c store.Change) {
+	switch c.Key.Kind {
+	case store.KindNetwork:
+		if !same(c, sameSegment) || !same(c, sameSubnets) {
+			hosts := m.hostsOfNetwork(c.Key)
+			m.ports(c.Key.NetworkName(), hosts)
+			m.overlapping(c, func(other *store.Item[store.Network]) { m.ports(other.Key.NetworkName(), hosts) })
+		}
+	case store.KindPort:
+		if !same(c, samePort) {
+			hosts := hostsOf(m.state, c.Key.Tenant, c.Key.Host)
+			sides(c, func(p *store.Port) { m.port(c.Key.Tenant, p.Number, hosts) })
+		}
+	case store.KindHost:
+		if !same(c, sameVTEPs) {
+			m.portsAt(c.Key.Host)
+		}
+	}
+}
+
+func samePort(a, b *store.Port) bool {
+	return a.Number == b.Number && a.MAC == b.MAC && a.Interface == b.Interface &&
+		slices.Equal(a.Addresses, b.Addresses) && slices.Equal(a.AllowedPairs, b.AllowedPairs)
+}
+
+func (m marker) port(tenant string, port uint32, hosts []string) {
+	for _, number := range m.numbers(tenant) {
+		for _, host := range hosts {
+			m.mark(host, portSlice(number, port))
+		}
+	}
+}
+
+// ports marks all ports of a network.
+func (m marker) ports(name store.NetworkName, hosts []string) {
+	for p := range m.state.PortsOf(name) {
+		m.port(name.Tenant, p.Value.Number, hosts)
+	}
+}
+
+// portsAt marks all ports of a host.
+func (m marker) portsAt(host string) {
+	for _, n := range m.state.NetworksOn(host) {
+		hosts := hostsOf(m.state, n.Tenant)
+		for _, p := range m.state.PortsAt(host, n) {
+			m.port(n.Tenant, p.Value.Number, hosts)
+		}
+	}
+}
+
 // portAt is a port as one host sees it.
 type portAt struct {
 	*store.Item[store.Port]
@@ -32,7 +117,6 @@ func (c *compiler) port(item *store.Item[store.Port]) {
 	if !ok || !c.locate(&p) {
 		return
 	}
-	c.slice = portSlice(p.network.tenant.number(), p.Value.Number)
 	if p.ofport != 0 {
 		c.attached(&p)
 	}

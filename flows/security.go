@@ -60,7 +60,9 @@ func (c *compiler) security(p *portAt) {
 }
 
 func with(some []of.MatchField, more ...of.MatchField) of.Match {
-	return match(append(slices.Clip(some), more...)...)
+	const most = 8 // so many need no room on the heap
+	all := make([]of.MatchField, 0, most)
+	return match(append(append(all, some...), more...)...)
 }
 
 func (c *compiler) admitIPv4(from []of.MatchField, mac store.MAC, prefix netip.Prefix) {

@@ -3,6 +3,7 @@ package flows
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"sluice/store"
 )
@@ -54,6 +55,26 @@ func (c *compiler) overlapped(n *store.Item[store.Network], at int) (*store.Item
 	}
 	return nil, netip.Prefix{}
 }
+
+// overlapping calls f for the tenant's other networks whose subnets overlap what a network
+// had or has: only one of two such stands.
+func (m marker) overlapping(c store.Change, f func(*store.Item[store.Network])) {
+	for other := range m.state.NetworksOf(c.Key.Tenant) {
+		overlaps := false
+		sides(c, func(n *store.Network) { overlaps = overlaps || overlap(other.Value, n) })
+		if overlaps && other.Key != c.Key {
+			f(other)
+		}
+	}
+}
+
+func overlap(n, other *store.Network) bool {
+	return slices.ContainsFunc(n.Subnets, func(s store.Subnet) bool {
+		return slices.ContainsFunc(other.Subnets, func(t store.Subnet) bool { return s.Prefix.Overlaps(t.Prefix) })
+	})
+}
+
+func sameSubnets(a, b *store.Network) bool { return slices.Equal(a.Subnets, b.Subnets) }
 
 // linkLocal holds what every port has besides, made of its MAC.
 var linkLocal = netip.MustParsePrefix("fe80::/10")

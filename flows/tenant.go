@@ -2,14 +2,85 @@ package flows
 
 import (
 	"net/netip"
+	"slices"
 
 	of "sluice/datapath/openflow"
 	"sluice/store"
 )
 
+const kindTenant sliceKind = 3
+
+func tenantSlice(tenant uint32) Slice { return newSlice(kindTenant, tenant, 0) }
+
+// tenantSection is a tenant's counters and its way out.
+var tenantSection = section{
+	kind: kindTenant, owner: "tenant", object: "0",
+	ofTenant: func(s *store.State, _ string, number uint32, yield yieldSlice) {
+		yield(tenantSlice(number), number < beyondTenants && len(s.TenantsWaiting(number)) == 0)
+	},
+	compile: compileTenants,
+	name: func(s *store.State, sl Slice) string {
+		if t := s.TenantByNumber(sl.Tenant()); t != nil {
+			return "tenant " + t.Key.Tenant
+		}
+		return ""
+	},
+	serves: func(s *store.State, _ string, sl Slice) []store.Key {
+		return keyOf(s.TenantByNumber(sl.Tenant()))
+	},
+	changed: tenantChanged,
+}
+
+// compileTenants compiles the tenants that say the slice's number.
+func compileTenants(c *compiler, sl Slice) {
+	if sl.Tenant() < beyondTenants {
+		claimants(c, c.state.TenantByNumber(sl.Tenant()), c.state.TenantsWaiting(sl.Tenant()), (*compiler).tenant)
+		return
+	}
+	for t := range c.state.Tenants() {
+		if t.Value.Number >= beyondTenants {
+			c.tenant(t)
+		}
+	}
+}
+
+// tenantChanged: the tenant speaks with a router's address of its networks, and sends its
+// egress to the VTEPs of its gateway hosts.
+func tenantChanged(m marker, c store.Change) {
+	switch c.Key.Kind {
+	case store.KindNetwork:
+		if !same(c, sameSubnets) {
+			m.tenant(c.Key.Tenant, m.hostsOfNetwork(c.Key))
+		}
+	case store.KindGateway:
+		if !same(c, sameGateway) {
+			m.tenant(c.Key.Tenant, hostsOf(m.state, c.Key.Tenant))
+		}
+	case store.KindHost:
+		if !same(c, sameVTEPs) {
+			for _, tenant := range m.state.TenantsVia(c.Key.Host) {
+				m.tenant(tenant, hostsOf(m.state, tenant))
+			}
+		}
+	}
+}
+
+func (m marker) tenant(name string, hosts []string) {
+	for _, number := range m.numbers(name) {
+		for _, host := range hosts {
+			m.mark(host, tenantSlice(number))
+		}
+	}
+}
+
+func sameTenant(a, b *store.Tenant) bool {
+	return a.Number == b.Number && slices.Equal(a.Hosts, b.Hosts)
+}
+
+func sameGateway(a, b *store.Gateway) bool { return slices.Equal(gatewayChain(a), gatewayChain(b)) }
+
 // tenant emits a tenant's counters and its way out.
 func (c *compiler) tenant(item *store.Item[store.Tenant]) {
-	c.slice = tenantSlice(item.Value.Number)
 	t, ok := c.tenantAt(item.Key.Tenant)
 	if !t.here() {
 		return
