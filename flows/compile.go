@@ -1,6 +1,7 @@
 package flows
 
 import (
+	"net/netip"
 	"slices"
 
 	of "sluice/datapath/openflow"
@@ -46,9 +47,9 @@ func (c *compiler) owns(key store.Key) bool {
 	return t != nil && min(t.Value.Number, beyondTenants) == c.slice.Tenant()
 }
 
-// flow emits one flow of the slice that is being compiled.
-func (c *compiler) flow(table uint8, priority uint16, m of.Match, actions ...of.Action) {
-	f := of.Flow{Table: table, Priority: priority, Cookie: uint64(c.slice), Match: m, Actions: actions}
+// flow emits one flow of the slice that is being compiled, at a step of the pipeline.
+func (c *compiler) flow(at step, m of.Match, actions ...of.Action) {
+	f := of.Flow{Table: places[at].table, Priority: places[at].priority, Cookie: uint64(c.slice), Match: m, Actions: actions}
 	if _, counts := Account(&f); counts {
 		f.Flags = of.SendFlowRemoved // what it counted is told when it goes: sums never go back
 	}
@@ -56,8 +57,8 @@ func (c *compiler) flow(table uint8, priority uint16, m of.Match, actions ...of.
 }
 
 // refuse emits a flow that sends what it matches to the drop table.
-func (c *compiler) refuse(table uint8, priority uint16, m of.Match, why reason) {
-	c.flow(table, priority, m, load(regReason, uint64(why)), goTo(tableDrop))
+func (c *compiler) refuse(at step, m of.Match, why reason) {
+	c.flow(at, m, load(regReason, uint64(why)), goTo(tableDrop))
 }
 
 func (c *compiler) problem(key store.Key, format string, args ...any) {
@@ -78,6 +79,12 @@ func (t *tenantAt) number() uint32 { return t.Value.Number }
 // mark stands for the tenant itself in its zone: a later one of its name or number has
 // another create revision.
 func (t *tenantAt) mark() uint64 { return uint64(uint32(t.Created)) }
+
+// natZone is the conntrack zone in which the tenant's egress is translated.
+func (t *tenantAt) natZone() uint16 { return store.NATZone(t.number()) }
+
+// transit is the address under which the tenant's egress reaches its gateway host's kernel.
+func (t *tenantAt) transit() netip.Addr { return store.TransitAddress(t.number()) }
 
 // tenantAt looks a tenant up; ok is false where the host holds nothing of it.
 func (c *compiler) tenantAt(name string) (t tenantAt, ok bool) {

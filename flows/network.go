@@ -162,10 +162,10 @@ func (c *compiler) segment(n *networkAt) {
 		tag = append(tag, of.PushVLAN{EtherType: typeVLAN}, set(of.FieldVLANVID, uint64(vlanPresent|n.Value.Segment)))
 	}
 	if n.present || n.tenant.gateway() {
-		c.flow(tableDecap, 100, match(of.Is(of.FieldTunID, key), vlan),
+		c.flow(stepDecapSegment, match(of.Is(of.FieldTunID, key), vlan),
 			append(untag, writeMetadata(n.metadata()), goTo(tableRoute))...)
 	}
-	c.flow(tableEncap, 100, match(n.match()), append(tag, set(of.FieldTunID, key), of.Output{Port: c.tunnel})...)
+	c.flow(stepEncapNetwork, match(n.match()), append(tag, set(of.FieldTunID, key), of.Output{Port: c.tunnel})...)
 }
 
 // subnet is the router's address in the network, and the way to the network's ports from
@@ -175,17 +175,17 @@ func (c *compiler) subnet(n *networkAt, s store.Subnet) {
 	router := single(s.Gateway)
 	toRouter := []of.MatchField{mine, origin(originPort), ethDst(store.RouterMAC), ipDst(router)}
 	if s.Gateway.Is4() {
-		c.flow(tableRoute, 300, icmp(icmpEchoRequest, toRouter...), goTo(tableAnswer))
+		c.flow(stepRouteEcho, icmp(icmpEchoRequest, toRouter...), goTo(tableAnswer))
 	} else {
-		c.flow(tableRoute, 300, icmp6(echo6Request, toRouter...), goTo(tableAnswer))
+		c.flow(stepRouteEcho, icmp6(echo6Request, toRouter...), goTo(tableAnswer))
 	}
-	c.flow(tableRoute, 180, match(mine, ethDst(store.RouterMAC), ipType(s.Gateway), ipDst(s.Prefix)), goTo(tableHop))
+	c.flow(stepRouteNetwork, match(mine, ethDst(store.RouterMAC), ipType(s.Gateway), ipDst(s.Prefix)), goTo(tableHop))
 	switch {
 	case !n.present:
 	case s.Gateway.Is4():
-		c.flow(tableResolve, 200, arp(arpRequest, router, n.match()), arpAnswer(store.RouterMAC)...)
+		c.flow(stepResolveKnown, arp(arpRequest, router, n.match()), arpAnswer(store.RouterMAC)...)
 	default:
-		c.flow(tableResolve, 200, icmp6(neighbourSolicitation, n.match(), target(router)),
+		c.flow(stepResolveKnown, icmp6(neighbourSolicitation, n.match(), target(router)),
 			move(of.FieldEthSrc, of.FieldEthDst), setMAC(of.FieldEthSrc, store.RouterMAC),
 			move(of.FieldIPv6Src, of.FieldIPv6Dst), setAddress(of.FieldIPv6Src, s.Gateway),
 			set(of.FieldICMPv6Type, neighbourAdvert), goTo(tableAnswer))
@@ -202,14 +202,14 @@ func (c *compiler) flood(n *networkAt) {
 	if len(ports) == 0 || !c.mayFlood(n, len(hosts), len(ports)) {
 		return
 	}
-	c.flow(tableForward, 50, match(n.match(), origin(originTunnel), multicast()), copies(ports, tableAccountIn)...)
+	c.flow(stepForwardFlood, match(n.match(), origin(originTunnel), multicast()), copies(ports, tableAccountIn)...)
 	actions := copies(ports, tableAccountOut)
 	for _, host := range hosts {
 		if vtep := c.vtep(host); host != c.host && vtep.IsValid() {
 			actions = append(actions, of.Clone{Actions: []of.Action{tunnelTo(vtep), resubmit(tableEncap)}})
 		}
 	}
-	c.flow(tableForward, 50, match(n.match(), origin(originPort), multicast()), actions...)
+	c.flow(stepForwardFlood, match(n.match(), origin(originPort), multicast()), actions...)
 }
 
 // copies sends a frame to each port, the first one by way of another table.

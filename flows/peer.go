@@ -64,7 +64,7 @@ func (c *compiler) peer(h *store.Item[store.Host]) {
 	c.problems = append(c.problems, c.state.ContestedHost(h)...) // its own switch, if any, is taken for another's
 	if c.tunnel != 0 {
 		for vtep := range c.vteps(h) {
-			c.flow(tableClassify, 100, match(inPort(c.tunnel), tunnelFrom(vtep)),
+			c.flow(stepClassifyKnown, match(inPort(c.tunnel), tunnelFrom(vtep)),
 				load(regOrigin, originTunnel), goTo(tableDecap))
 		}
 	}

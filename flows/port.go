@@ -158,7 +158,7 @@ func (c *compiler) reachable(p *portAt) {
 			c.neighbour(p, a)
 		}
 		if !a.IsLinkLocalUnicast() {
-			c.flow(tableL3Resolve, 100, match(tenantMetadata(p.network.tenant.number()), ipType(a), ipDst(single(a))),
+			c.flow(stepL3ResolvePort, match(tenantMetadata(p.network.tenant.number()), ipType(a), ipDst(single(a))),
 				load(of.FieldMetadata, p.network.metadata()), setMAC(of.FieldEthDst, p.Value.MAC), goTo(tableForward))
 		}
 	}
@@ -166,7 +166,7 @@ func (c *compiler) reachable(p *portAt) {
 	if p.ofport == 0 {
 		way = tunnelTo(p.vtep)
 	}
-	c.flow(tableForward, 100, match(mine, ethDst(p.Value.MAC)), way, goTo(tableAccountOut))
+	c.flow(stepForwardPort, match(mine, ethDst(p.Value.MAC)), way, goTo(tableAccountOut))
 }
 
 // neighbour answers ARP for the port, and sends a neighbour solicitation to it alone. The
@@ -174,27 +174,27 @@ func (c *compiler) reachable(p *portAt) {
 func (c *compiler) neighbour(p *portAt, a netip.Addr) {
 	asked, mine := single(a), p.network.match()
 	if a.Is4() {
-		c.flow(tableResolve, 200, arp(arpRequest, asked, mine), arpAnswer(p.Value.MAC)...)
+		c.flow(stepResolveKnown, arp(arpRequest, asked, mine), arpAnswer(p.Value.MAC)...)
 	} else {
-		c.flow(tableResolve, 200, icmp6(neighbourSolicitation, mine, target(asked)),
+		c.flow(stepResolveKnown, icmp6(neighbourSolicitation, mine, target(asked)),
 			setMAC(of.FieldEthDst, p.Value.MAC), goTo(tableForward))
 	}
 	if p.ofport == 0 {
 		return
 	}
 	if a.Is4() {
-		c.refuse(tableResolve, 210, arp(0, asked, source(p.Value.Number)), reasonUnanswered)
+		c.refuse(stepResolveSelf, arp(arpAny, asked, source(p.Value.Number)), reasonUnanswered)
 	} else {
-		c.refuse(tableResolve, 210, icmp6(neighbourSolicitation, source(p.Value.Number), target(asked)), reasonUnanswered)
+		c.refuse(stepResolveSelf, icmp6(neighbourSolicitation, source(p.Value.Number), target(asked)), reasonUnanswered)
 	}
 }
 
 // attached emits what a port has on its own host only.
 func (c *compiler) attached(p *portAt) {
 	number := p.Value.Number
-	c.flow(tableClassify, 100, match(inPort(p.ofport)), load(regOrigin, originPort), load(regSource, uint64(number)),
+	c.flow(stepClassifyKnown, match(inPort(p.ofport)), load(regOrigin, originPort), load(regSource, uint64(number)),
 		writeMetadata(p.network.metadata()), goTo(tableAdmit))
 	c.security(p)
-	c.flow(tableAccountIn, 200, match(source(number), destination(number))) // not back to where it came from
-	c.flow(tableDeliver, 100, match(destination(number)), of.Output{Port: p.ofport})
+	c.flow(stepAccountInBack, match(source(number), destination(number))) // not back to where it came from
+	c.flow(stepDeliverPort, match(destination(number)), of.Output{Port: p.ofport})
 }

@@ -101,10 +101,10 @@ func (c *compiler) tenant(item *store.Item[store.Tenant]) {
 func (c *compiler) accounts(tenant uint32) {
 	mine := tenantMetadata(tenant)
 	for _, scope := range []uint64{scopeInternal, scopeEgress} {
-		c.flow(tableAccountOut, 100, match(mine, origin(originPort), of.Is(regScope, scope)), goTo(tableAccountIn))
+		c.flow(stepAccountOutTenant, match(mine, origin(originPort), of.Is(regScope, scope)), goTo(tableAccountIn))
 	}
-	c.flow(tableAccountIn, 110, match(mine, ethSrc(store.KernelMAC)), goTo(tableDeliver))
-	c.flow(tableAccountIn, 100, match(mine), goTo(tableDeliver))
+	c.flow(stepAccountInEgress, match(mine, ethSrc(store.KernelMAC)), goTo(tableDeliver))
+	c.flow(stepAccountInInternal, match(mine), goTo(tableDeliver))
 }
 
 // drops counts the refusals that can befall the tenant on this host.
@@ -118,7 +118,7 @@ func (c *compiler) drops(t *tenantAt) {
 		reasons = append(reasons, reasonInfrastructure, reasonNoConnection)
 	}
 	for _, why := range reasons {
-		c.flow(tableDrop, 100, match(tenantMetadata(t.number()), of.Is(regReason, uint64(why))))
+		c.flow(stepDropTenant, match(tenantMetadata(t.number()), of.Is(regReason, uint64(why))))
 	}
 }
 
@@ -157,7 +157,7 @@ func (c *compiler) steer(t *tenantAt) {
 		c.unreachable(t)
 		return
 	}
-	c.flow(tableRoute, 110, toRouter(t.number(), origin(originPort)),
+	c.flow(stepRouteTunnel, toRouter(t.number(), origin(originPort)),
 		load(regScope, scopeEgress), tunnelTo(vtep), goTo(tableAccountOut))
 }
 
@@ -174,21 +174,20 @@ func (c *compiler) unreachable(t *tenantAt) {
 // gatewayHost emits the tenant's own part of NAT: its transit address and its zone.
 func (c *compiler) gatewayHost(t *tenantAt) {
 	n := t.number()
-	transit := store.TransitAddress(n)
-	zone := store.NATZone(n)
+	zone, transit := t.natZone(), t.transit()
 	ipv4, mine := etherType(typeIPv4), tenantMetadata(n)
 
-	c.flow(tableClassify, 100, match(inPort(c.gateway), ipv4, ipDst(single(transit))),
+	c.flow(stepClassifyKnown, match(inPort(c.gateway), ipv4, ipDst(single(transit))),
 		load(regOrigin, originGateway), writeMetadata(metadata(n, 0)), goTo(tableNAT))
-	c.flow(tableRoute, 100, toRouter(n), goTo(tableNAT))
-	c.flow(tableNAT, 100, match(mine, ipv4), of.CT{Zone: zone, NAT: &of.NAT{}, Table: tableNATKnown})
-	c.flow(tableNATKnown, 100, match(mine, ipv4, of.Is(of.FieldCTMark, t.mark())), goTo(tableNATState))
-	c.flow(tableNATNew, 100, match(mine, ipv4), of.CT{Commit: true, Zone: zone, Table: tableNATOut,
+	c.flow(stepRouteNAT, toRouter(n), goTo(tableNAT))
+	c.flow(stepNATTenant, match(mine, ipv4), of.CT{Zone: zone, NAT: &of.NAT{}, Table: tableNATKnown})
+	c.flow(stepNATKnownOwn, match(mine, ipv4, of.Is(of.FieldCTMark, t.mark())), goTo(tableNATState))
+	c.flow(stepNATNewOpen, match(mine, ipv4), of.CT{Commit: true, Zone: zone, Table: tableNATOut,
 		NAT: &of.NAT{Source: true, MinAddress: of.Address(transit)}, Exec: []of.Action{set(of.FieldCTMark, t.mark())}})
 	if router := c.routerAddress(t.Key.Tenant); router.IsValid() {
 		// The kernel's own errors, such as "time exceeded", come from the tenant's router: the transit range is
 		// not theirs to see.
-		c.flow(tableNATState, 220, match(mine, origin(originGateway), ctState(ctTracked|ctRelated|ctReply, ctInvalid),
+		c.flow(stepNATStateError, match(mine, origin(originGateway), ctState(ctTracked|ctRelated|ctReply, ctInvalid),
 			ipv4, ipProto(protoICMP), ipSrc(single(store.TransitKernel))),
 			setAddress(of.FieldIPSrc, router), setMAC(of.FieldEthSrc, store.KernelMAC), goTo(tableL3Resolve))
 	}
