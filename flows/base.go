@@ -8,9 +8,33 @@ import (
 	"sluice/store"
 )
 
+const kindBase sliceKind = 1
+
+func baseSlice() Slice { return newSlice(kindBase, 0, 0) }
+
+// baseSection is what every bridge holds.
+var baseSection = section{
+	kind: kindBase, owner: "base: what every bridge holds", object: "0",
+	onHost:  func(_ *store.State, _ string, yield yieldSlice) { yield(baseSlice(), true) },
+	compile: func(c *compiler, _ Slice) { c.base() },
+	name:    func(*store.State, Slice) string { return "base" },
+	serves:  func(_ *store.State, host string, _ Slice) []store.Key { return []store.Key{store.HostKey(host)} },
+	changed: baseChanged,
+}
+
+// baseChanged: a host's infrastructure and its VTEPs are closed on its own bridge.
+func baseChanged(m marker, c store.Change) {
+	if c.Key.Kind == store.KindHost && !(same(c, sameVTEPs) && same(c, sameInfrastructure)) {
+		m.mark(c.Key.Host, baseSlice())
+	}
+}
+
+func sameInfrastructure(a, b *store.Host) bool {
+	return slices.Equal(a.Infrastructure, b.Infrastructure)
+}
+
 // base emits what every bridge holds, whoever's frames cross it.
 func (c *compiler) base() {
-	c.slice = baseSlice()
 	c.baseEntry()
 	c.baseAdmit()
 	c.baseResolve()
@@ -26,44 +50,44 @@ func (c *compiler) base() {
 // baseEntry: a port that nobody owns, a VTEP that no host has, the kernel's ARP.
 func (c *compiler) baseEntry() {
 	if c.tunnel != 0 {
-		c.refuse(tableClassify, 90, match(inPort(c.tunnel)), reasonUnknownVTEP)
+		c.refuse(stepClassifyStray, match(inPort(c.tunnel)), reasonUnknownVTEP)
 	}
 	if c.gateway != 0 {
-		c.flow(tableClassify, 100, match(inPort(c.gateway), etherType(typeARP)),
+		c.flow(stepClassifyKnown, match(inPort(c.gateway), etherType(typeARP)),
 			load(regOrigin, originGateway), load(regSource, gatewayPort), goTo(tableResolve))
-		c.refuse(tableClassify, 90, match(inPort(c.gateway)), reasonNoConnection)
+		c.refuse(stepClassifyStray, match(inPort(c.gateway)), reasonNoConnection)
 	}
-	c.refuse(tableClassify, 0, nil, reasonUnknownPort)
-	c.refuse(tableDecap, 0, nil, reasonUnknownSegment)
+	c.refuse(stepClassifyNone, nil, reasonUnknownPort)
+	c.refuse(stepDecapNone, nil, reasonUnknownSegment)
 }
 
 // baseAdmit: what no container may send, whatever its port.
 func (c *compiler) baseAdmit() {
 	ipv6 := etherType(typeIPv6)
 	tagged := of.Masked(of.FieldVLANVID, of.U64(vlanPresent), of.U64(vlanPresent))
-	c.refuse(tableAdmit, 300, match(tagged), reasonForbidden)
+	c.refuse(stepAdmitTagged, match(tagged), reasonForbidden)
 	for _, m := range slices.Concat(serverMessages(), hidingFragments()) {
-		c.refuse(tableAdmit, 290, m, reasonForbidden)
+		c.refuse(stepAdmitServer, m, reasonForbidden)
 	}
 	// A kernel without an IPv6 address of ours still looks for routers and groups: that is no attack.
 	for _, t := range []uint64{mldReport, mldDone, routerSolicitation, mld2Report} {
-		c.refuse(tableAdmit, 50, match(ipv6, ipProto(protoICMPv6), icmp6Type(t)), reasonUnanswered)
+		c.refuse(stepAdmitSearch, match(ipv6, ipProto(protoICMPv6), icmp6Type(t)), reasonUnanswered)
 	}
-	c.refuse(tableAdmit, 50, icmp6(neighbourSolicitation, ipSrc(single(netip.IPv6Unspecified()))), reasonUnanswered)
-	c.refuse(tableAdmit, 20, match(etherType(typeARP)), reasonSpoofed) // apart, so that a dump shows which
-	c.refuse(tableAdmit, 0, nil, reasonSpoofed)
+	c.refuse(stepAdmitSearch, icmp6(neighbourSolicitation, ipSrc(single(netip.IPv6Unspecified()))), reasonUnanswered)
+	c.refuse(stepAdmitARP, match(etherType(typeARP)), reasonSpoofed) // apart, so that a dump shows which
+	c.refuse(stepAdmitNone, nil, reasonSpoofed)
 	for _, t := range []uint64{neighbourSolicitation, neighbourAdvert} {
-		c.refuse(tableAdmitND, 90, match(ipv6, ipProto(protoICMPv6), icmp6Type(t)), reasonSpoofed)
+		c.refuse(stepAdmitNDSpoofed, match(ipv6, ipProto(protoICMPv6), icmp6Type(t)), reasonSpoofed)
 	}
-	c.flow(tableAdmitND, 0, nil, goTo(tableResolve))
+	c.flow(stepAdmitNDRest, nil, goTo(tableResolve))
 }
 
 // serverMessages are what a DHCP server or an IPv6 router says.
 func serverMessages() []of.Match {
 	ipv6 := etherType(typeIPv6)
 	return []of.Match{
-		match(etherType(typeIPv4), ipProto(protoUDP), of.Is(of.FieldUDPSrc, 67)), // DHCP
-		match(ipv6, ipProto(protoUDP), of.Is(of.FieldUDPSrc, 547)),               // DHCPv6
+		match(etherType(typeIPv4), ipProto(protoUDP), of.Is(of.FieldUDPSrc, portDHCPServer)),
+		match(ipv6, ipProto(protoUDP), of.Is(of.FieldUDPSrc, portDHCPv6Server)),
 		match(ipv6, ipProto(protoICMPv6), icmp6Type(routerAdvertisement)),
 		match(ipv6, ipProto(protoICMPv6), icmp6Type(redirect)),
 	}
@@ -88,12 +112,12 @@ func hidingFragments() []of.Match {
 // baseResolve: the kernel finds every transit address behind one MAC; what nobody
 // answers for goes no further.
 func (c *compiler) baseResolve() {
-	c.flow(tableResolve, 190, arp(arpRequest, store.TransitRange, origin(originGateway)), arpAnswer(store.RouterMAC)...)
-	c.refuse(tableResolve, 100, match(etherType(typeARP)), reasonUnanswered)
+	c.flow(stepResolveTransit, arp(arpRequest, store.TransitRange, origin(originGateway)), arpAnswer(store.RouterMAC)...)
+	c.refuse(stepResolveNobody, match(etherType(typeARP)), reasonUnanswered)
 	for _, t := range []uint64{mldQuery, mldReport, mldDone, routerSolicitation, neighbourSolicitation, mld2Report} {
-		c.refuse(tableResolve, 100, match(etherType(typeIPv6), ipProto(protoICMPv6), icmp6Type(t)), reasonUnanswered)
+		c.refuse(stepResolveNobody, match(etherType(typeIPv6), ipProto(protoICMPv6), icmp6Type(t)), reasonUnanswered)
 	}
-	c.flow(tableResolve, 0, nil, goTo(tableRoute))
+	c.flow(stepResolveRest, nil, goTo(tableRoute))
 }
 
 // arpAnswer makes table answer reply with a MAC.
@@ -113,19 +137,19 @@ var closedRanges = []netip.Prefix{
 
 func (c *compiler) baseRoute() {
 	for _, closed := range closedRanges {
-		c.refuse(tableRoute, 250, match(ethDst(store.RouterMAC), etherType(typeIPv4), ipDst(closed)), reasonNoRoute)
+		c.refuse(stepRouteClosed, match(ethDst(store.RouterMAC), etherType(typeIPv4), ipDst(closed)), reasonNoRoute)
 	}
 	for _, mac := range []store.MAC{store.RouterMAC, store.HandOverMAC, store.BounceMAC} {
-		c.refuse(tableRoute, 50, match(ethDst(mac)), reasonNoRoute)
+		c.refuse(stepRouteNowhere, match(ethDst(mac)), reasonNoRoute)
 	}
-	c.flow(tableRoute, 0, nil, goTo(tableForward))
+	c.flow(stepRouteRest, nil, goTo(tableForward))
 }
 
 // baseAnswer turns each question round. Resolve has set the ARP answer's Ethernet
 // addresses already and has made the solicitation an advertisement.
 func (c *compiler) baseAnswer() {
 	answer := func(m of.Match, actions ...of.Action) {
-		c.flow(tableAnswer, 100, m, append(actions,
+		c.flow(stepAnswerKnown, m, append(actions,
 			load(of.FieldInPort, noPort), move(regSource, regDestination), goTo(tableDeliver))...)
 	}
 	answer(match(etherType(typeARP)),
@@ -134,26 +158,26 @@ func (c *compiler) baseAnswer() {
 	answer(match(etherType(typeIPv4), ipProto(protoICMP), of.Is(of.FieldICMPType, icmpEchoRequest)),
 		move(of.FieldEthSrc, of.FieldEthDst), setMAC(of.FieldEthSrc, store.RouterMAC),
 		push(of.FieldIPSrc), move(of.FieldIPDst, of.FieldIPSrc), pop(of.FieldIPDst),
-		set(of.FieldICMPType, icmpEchoReply), set(of.FieldIPTTL, 64))
+		set(of.FieldICMPType, icmpEchoReply), set(of.FieldIPTTL, freshTTL))
 	answer(match(etherType(typeIPv6), ipProto(protoICMPv6), icmp6Type(echo6Request)),
 		move(of.FieldEthSrc, of.FieldEthDst), setMAC(of.FieldEthSrc, store.RouterMAC),
 		push(of.FieldIPv6Src), move(of.FieldIPv6Dst, of.FieldIPv6Src), pop(of.FieldIPv6Dst),
-		set(of.FieldICMPv6Type, echo6Reply), set(of.FieldIPTTL, 64))
+		set(of.FieldICMPv6Type, echo6Reply), set(of.FieldIPTTL, freshTTL))
 	answer(match(etherType(typeIPv6), ipProto(protoICMPv6), icmp6Type(neighbourAdvert)),
-		set(of.FieldNDOptionsType, 2), setMAC(of.FieldNDTLL, store.RouterMAC),
-		set(of.FieldNDReserved, 0xe0000000), set(of.FieldIPTTL, 255)) // router, solicited, override
-	c.refuse(tableAnswer, 0, nil, reasonUnanswered)
+		set(of.FieldNDOptionsType, targetLinkLayer), setMAC(of.FieldNDTLL, store.RouterMAC),
+		set(of.FieldNDReserved, advertRouter|advertSolicited|advertOverride), set(of.FieldIPTTL, ownHopTTL))
+	c.refuse(stepAnswerNone, nil, reasonUnanswered)
 }
 
 func (c *compiler) baseHop() {
 	for _, t := range []uint64{typeIPv4, typeIPv6} {
-		c.refuse(tableHop, 100, match(etherType(t), of.Is(of.FieldIPTTL, 0)), reasonTTL)
-		c.refuse(tableHop, 100, match(etherType(t), of.Is(of.FieldIPTTL, 1)), reasonTTL)
-		c.flow(tableHop, 90, match(etherType(t)),
+		c.refuse(stepHopExpired, match(etherType(t), of.Is(of.FieldIPTTL, 0)), reasonTTL)
+		c.refuse(stepHopExpired, match(etherType(t), of.Is(of.FieldIPTTL, 1)), reasonTTL)
+		c.flow(stepHopNext, match(etherType(t)),
 			of.DecTTL{}, setMAC(of.FieldEthSrc, store.RouterMAC), goTo(tableL3Resolve))
 	}
-	c.refuse(tableHop, 0, nil, reasonNoRoute)
-	c.refuse(tableL3Resolve, 0, nil, reasonUnknownDestination)
+	c.refuse(stepHopNone, nil, reasonNoRoute)
+	c.refuse(stepL3ResolveNone, nil, reasonUnknownDestination)
 }
 
 // baseNATState reads what the lookup in the tenant's zone found; the zone is all that
@@ -162,18 +186,18 @@ func (c *compiler) baseHop() {
 func (c *compiler) baseNATState() {
 	ipv4 := etherType(typeIPv4)
 	kernel := origin(originGateway)
-	c.flow(tableNATKnown, 50, match(ctState(ctTracked, ctEst|ctRelated), ipv4), goTo(tableNATState))
-	c.refuse(tableNATKnown, 0, nil, reasonNoConnection)
+	c.flow(stepNATKnownNew, match(ctState(ctTracked, ctEst|ctRelated), ipv4), goTo(tableNATState))
+	c.refuse(stepNATKnownAnothers, nil, reasonNoConnection)
 	for _, known := range []uint64{ctEst, ctRelated} {
 		state := ctState(ctTracked|known, ctInvalid)
-		c.flow(tableNATState, 210, match(kernel, state, ipv4),
+		c.flow(stepNATStateReply, match(kernel, state, ipv4),
 			setMAC(of.FieldEthSrc, store.KernelMAC), goTo(tableL3Resolve))
-		c.flow(tableNATState, 150, match(state, ipv4), goTo(tableNATOut))
+		c.flow(stepNATStateKnown, match(state, ipv4), goTo(tableNATOut))
 	}
-	c.refuse(tableNATState, 200, match(kernel), reasonNoConnection)
-	c.flow(tableNATState, 120, match(ctState(ctTracked|ctNew, ctInvalid), ipv4), goTo(tableNATNew))
-	c.refuse(tableNATState, 0, nil, reasonNoConnection)
-	c.refuse(tableNAT, 0, nil, reasonNoRoute)
+	c.refuse(stepNATStateOutside, match(kernel), reasonNoConnection)
+	c.flow(stepNATStateNew, match(ctState(ctTracked|ctNew, ctInvalid), ipv4), goTo(tableNATNew))
+	c.refuse(stepNATStateNone, nil, reasonNoConnection)
+	c.refuse(stepNATNone, nil, reasonNoRoute)
 }
 
 // baseNATNew closes this host's infrastructure, and its own tunnel addresses.
@@ -183,52 +207,52 @@ func (c *compiler) baseNATNew() {
 		for _, prefix := range own.Value.Infrastructure {
 			if prefix = prefix.Masked(); prefix.Addr().Is4() && !slices.Contains(closed, prefix) {
 				closed = append(closed, prefix)
-				c.closed(200, prefix)
+				c.closed(stepNATNewClosed, prefix)
 			}
 		}
 		c.closedVTEPs(own)
 	}
-	c.refuse(tableNATNew, 0, nil, reasonNoRoute)
+	c.refuse(stepNATNewNone, nil, reasonNoRoute)
 	// Where conntrack finds no free tuple (two echoes with one identifier to one host), it passes the packet on
 	// untranslated.
-	c.flow(tableNATOut, 100, match(etherType(typeIPv4), ipSrc(store.TransitRange)),
+	c.flow(stepNATOutTranslated, match(etherType(typeIPv4), ipSrc(store.TransitRange)),
 		setMAC(of.FieldEthSrc, store.RouterMAC), setMAC(of.FieldEthDst, store.KernelMAC),
 		load(regDestination, gatewayPort), load(regScope, scopeEgress), goTo(tableAccountOut))
-	c.refuse(tableNATOut, 0, nil, reasonNoConnection)
+	c.refuse(stepNATOutNone, nil, reasonNoConnection)
 }
 
 // closed refuses new connections to a prefix of the infrastructure.
-func (c *compiler) closed(priority uint16, prefix netip.Prefix) {
-	c.refuse(tableNATNew, priority, match(etherType(typeIPv4), ipDst(prefix)), reasonInfrastructure)
+func (c *compiler) closed(at step, prefix netip.Prefix) {
+	c.refuse(at, match(etherType(typeIPv4), ipDst(prefix)), reasonInfrastructure)
 }
 
 func (c *compiler) closedVTEPs(h *store.Item[store.Host]) {
-	for _, vtep := range h.Value.VTEPs {
-		if vtep.Is4() && validVTEP(vtep) {
-			c.closed(190, single(vtep))
+	for vtep := range c.vteps(h) {
+		if vtep.Is4() {
+			c.closed(stepNATNewVTEP, single(vtep))
 		}
 	}
 }
 
 // baseExit: from the destination's choice to the frame's leaving.
 func (c *compiler) baseExit() {
-	c.refuse(tableForward, 0, nil, reasonUnknownDestination)
-	c.flow(tableAccountOut, 0, nil, goTo(tableAccountIn))
-	c.flow(tableAccountIn, 300, match(destination(0)), goTo(tableEncap))
-	c.flow(tableAccountIn, 300, match(destination(gatewayPort)), goTo(tableDeliver))
-	c.flow(tableAccountIn, 0, nil, goTo(tableDeliver))
+	c.refuse(stepForwardNone, nil, reasonUnknownDestination)
+	c.flow(stepAccountOutRest, nil, goTo(tableAccountIn))
+	c.flow(stepAccountInAway, match(destination(0)), goTo(tableEncap))
+	c.flow(stepAccountInAway, match(destination(gatewayPort)), goTo(tableDeliver))
+	c.flow(stepAccountInRest, nil, goTo(tableDeliver))
 	if c.gateway != 0 {
-		c.flow(tableDeliver, 100, match(destination(gatewayPort)), of.Output{Port: c.gateway})
+		c.flow(stepDeliverPort, match(destination(gatewayPort)), of.Output{Port: c.gateway})
 	}
-	c.refuse(tableDeliver, 0, nil, reasonUnknownDestination)
-	c.refuse(tableEncap, 200, match(origin(originTunnel)), reasonUnknownDestination)
-	c.refuse(tableEncap, 0, nil, reasonUnknownDestination)
+	c.refuse(stepDeliverNone, nil, reasonUnknownDestination)
+	c.refuse(stepEncapBack, match(origin(originTunnel)), reasonUnknownDestination)
+	c.refuse(stepEncapNone, nil, reasonUnknownDestination)
 }
 
 // baseDrop counts by reason what has no tenant here.
 func (c *compiler) baseDrop() {
 	for why := reason(1); why < numReasons; why++ {
-		c.flow(tableDrop, 50, match(of.Is(regReason, uint64(why))))
+		c.flow(stepDropReason, match(of.Is(regReason, uint64(why))))
 	}
-	c.flow(tableDrop, 0, nil)
+	c.flow(stepDropRest, nil)
 }

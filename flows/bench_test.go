@@ -54,7 +54,7 @@ func BenchmarkCompileHost(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		n = 0
-		CompileHost(s, sw, func(of.Flow) { n++ })
+		Slices(s, sw.Host, func(sl Slice) { Compile(s, sw, sl, func(of.Flow) { n++ }) })
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(n), "ns/flow")
 	b.ReportMetric(float64(n), "flows")
@@ -81,4 +81,23 @@ func BenchmarkDiff(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(len(flows)), "ns/flow")
+}
+
+// BenchmarkAffected marks what one new port costs a cluster, and what a host's new VTEP does.
+func BenchmarkAffected(b *testing.B) {
+	s := manyTenants(1000)
+	port := s.PortByNumber(999)
+	host := s.Host("h2")
+	moved := *host.Value
+	moved.VTEPs = []netip.Addr{netip.AddrFrom4([4]byte{172, 30, 1, 2})}
+	for name, c := range map[string]store.Change{
+		"port": {Key: port.Key, After: port.Value}, "vtep": {Key: host.Key, Before: host.Value, After: &moved},
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				Affected(s, c, func(string, Slice) {})
+			}
+		})
+	}
 }

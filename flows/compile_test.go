@@ -38,9 +38,21 @@ func TestProblems(t *testing.T) {
 			[]string{"networks/t0/x", "number 2 belongs to the older networks/t1/default"}},
 		{"a subnet that overlaps another's", store.NetworkKey("t0", "x"), &store.Network{Number: 77, Subnets: []store.Subnet{
 			{Prefix: netip.MustParsePrefix("10.0.0.0/24"), Gateway: netip.MustParseAddr("10.0.0.1")}}},
-			[]string{"networks/t0/x", "network t0/default"}},
+			[]string{"networks/t0/x", "subnet 10.0.0.0/24 overlaps subnet 10.0.0.0/24 of network t0/default"}},
+		{"a subnet inside another's", store.NetworkKey("t0", "x"), &store.Network{Number: 77, Subnets: []store.Subnet{
+			{Prefix: netip.MustParsePrefix("10.0.0.128/25"), Gateway: netip.MustParseAddr("10.0.0.129")}}},
+			[]string{"networks/t0/x", "subnet 10.0.0.128/25 overlaps subnet 10.0.0.0/24 of network t0/default"}},
+		{"a subnet twice", store.NetworkKey("t0", "x"), &store.Network{Number: 77, Subnets: []store.Subnet{
+			{Prefix: netip.MustParsePrefix("10.7.0.0/24"), Gateway: netip.MustParseAddr("10.7.0.1")},
+			{Prefix: netip.MustParsePrefix("10.7.0.0/24"), Gateway: netip.MustParseAddr("10.7.0.2")}}},
+			[]string{"networks/t0/x", "subnet 10.7.0.0/24 overlaps subnet 10.7.0.0/24 of network t0/x"}},
+		{"a link-local subnet", store.NetworkKey("t0", "x"), &store.Network{Number: 77, Subnets: []store.Subnet{
+			{Prefix: netip.MustParsePrefix("fe80::/64"), Gateway: netip.MustParseAddr("fe80::1")}}},
+			[]string{"networks/t0/x", "subnet fe80::/64 overlaps fe80::/10, the link-local range"}},
 		{"a tenant's number that has no conntrack zone", store.TenantKey("t0"), &store.Tenant{Number: store.MaxTenantNumber + 1},
 			[]string{"tenants/t0", "number 32768 is not between 1 and 32767"}},
+		{"a tenant's number that no cookie can hold", store.TenantKey("t0"), &store.Tenant{Number: 1<<24 + 2},
+			[]string{"tenants/t0", "number 16777218 is not between 1 and 32767"}},
 		{"the tunnel key of VLAN networks", store.NetworkKey("t0", "x"), &store.Network{Number: store.VLANTunnelKey},
 			[]string{"networks/t0/x", "number 16777215 is not between"}},
 		{"a VLAN id beyond 12 bits", store.NetworkKey("t0", "x"), &store.Network{Number: 77, Segmentation: store.SegmentationVLAN,
@@ -67,6 +79,10 @@ func TestProblems(t *testing.T) {
 			MAC: store.MAC{2, 9}}, []string{"ports/h1/t0/default/x", "number 4294967295 is reserved"}},
 		{"another's datapath id", store.HostKey("h3"), &store.Host{DatapathID: 1},
 			[]string{"hosts/h3", "datapath id 0000000000000001 belongs to the older hosts/h1"}},
+		{"another's VTEP", store.HostKey("h3"), &store.Host{DatapathID: 3, VTEPs: []netip.Addr{netip.MustParseAddr("172.30.0.2")}},
+			[]string{"hosts/h3", "VTEP 172.30.0.2 belongs to the older hosts/h2"}},
+		{"a gateway host that has lost its VTEP", store.HostKey("h2"), &store.Host{DatapathID: 2},
+			[]string{"tenants/t1", "gateway host h2 has no VTEP of its own"}},
 		{"a gateway host that is gone", store.GatewayKey("t0"), &store.Gateway{Active: "h9"},
 			[]string{"tenants/t0", "gateway host h9 is not registered"}},
 	}

@@ -7,12 +7,16 @@ import (
 	of "sluice/datapath/openflow"
 )
 
-// Check holds a flow against the contract of its table: what it matches, what it sets and
-// where it goes. Every flow that Compile emits passes.
+// Check holds a flow against the contract of its table: its priority, what it matches, what
+// it sets and where it goes. Tests hold every flow that they compile against it; the product
+// does not check what it compiles.
 func Check(f *of.Flow) error {
 	t := tableByID(f.Table)
 	if t == nil {
 		return fmt.Errorf("flow %s: there is no table %d", f, f.Table)
+	}
+	if !slices.ContainsFunc(t.Steps, func(s Step) bool { return s.Priority == f.Priority }) {
+		return fmt.Errorf("flow %s: table %s has no step of priority %d", f, t.Name, f.Priority)
 	}
 	for _, m := range f.Match {
 		if !slices.Contains(t.Match, m.Field) {

@@ -34,9 +34,11 @@ func pipelinePage() string {
 	var b strings.Builder
 	b.WriteString(`# The pipeline
 
-Every frame on ` + "`br-int`" + ` walks these tables, top down; goto_table only goes forward. Each flow is
-checked against its table's contract: what it may match, what it may set, where it may send the
-frame. Generated from flows/pipeline.go: ` + "`make docs`" + `. A whole host's tables, annotated, are in
+Every frame on ` + "`br-int`" + ` walks these tables, top down; goto_table only goes forward. Tests hold each
+flow that they compile against its table's contract: what it may match, what it may set, where it
+may send the frame, and the step, which is a priority, at which it stands. Generated from
+flows/pipeline.go: ` + "`make docs`" + `. What every bridge holds is in
+[flows/testdata/base.golden](../flows/testdata/base.golden), annotated, and what two tenants add in
 [flows/testdata/two-tenants.golden](../flows/testdata/two-tenants.golden).
 
 | table | does | goes to |
@@ -49,18 +51,28 @@ frame. Generated from flows/pipeline.go: ` + "`make docs`" + `. A whole host's t
 	for _, table := range Tables() {
 		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", table.Name, fieldNames(table.Match), fieldNames(table.Set))
 	}
+	b.WriteString("\n## Steps\n\nThe first step that matches a frame is the one of the highest priority.\n\n" +
+		"| table | priority | frames |\n|---|---|---|\n")
+	for _, table := range Tables() {
+		for _, s := range table.Steps {
+			fmt.Fprintf(&b, "| `%s` | %d | %s |\n", table.Name, s.Priority, s.About)
+		}
+	}
+	b.WriteString("\n## Registers\n\n| register | holds |\n|---|---|\n| metadata | tenant number << 32 \\| network number |\n")
+	for _, r := range []struct {
+		field of.Field
+		holds string
+	}{
+		{regOrigin, fmt.Sprintf("origin: %d a port, %d a tunnel, %d the gateway, %d handed over by another gateway host",
+			originPort, originTunnel, originGateway, originHandOver)},
+		{regSource, "number of the port that sent the frame"},
+		{regDestination, fmt.Sprintf("number of the port that gets it; 0 another host, %#x the gateway port", uint32(gatewayPort))},
+		{regReason, "the reason of a refusal"},
+		{regScope, fmt.Sprintf("what it counts as when it leaves: %d internal, %d egress", scopeInternal, scopeEgress)},
+	} {
+		fmt.Fprintf(&b, "| %s | %s |\n", r.field, r.holds)
+	}
 	b.WriteString(`
-## Registers
-
-| register | holds |
-|---|---|
-| metadata | tenant number << 32 \| network number |
-| reg0 | origin: 1 a port, 2 a tunnel, 3 the gateway, 4 handed over by another gateway host |
-| reg1 | number of the port that sent the frame |
-| reg2 | number of the port that gets it; 0 another host, 0xffffffff the gateway port |
-| reg3 | the reason of a refusal |
-| reg4 | what it counts as when it leaves: 0 internal, 1 egress |
-
 ## Cookies
 
 A cookie is its flow's owner: kind (8 bits), tenant number (24), object (32). All flows of one object
@@ -69,14 +81,8 @@ on one host, and no others, carry the same cookie; ` + "`sluice flows`" + ` show
 | kind | owner | object |
 |---|---|---|
 `)
-	for _, row := range [][3]string{
-		{fmt.Sprint(uint8(kindBase)), "base: what every bridge holds", "0"},
-		{fmt.Sprint(uint8(kindPeer)), "peer: another host", "FNV-1a hash of its name"},
-		{fmt.Sprint(uint8(kindTenant)), "tenant", "0"},
-		{fmt.Sprint(uint8(kindNetwork)), "network", "network number"},
-		{fmt.Sprint(uint8(kindPort)), "port", "port number"},
-	} {
-		fmt.Fprintf(&b, "| %s | %s | %s |\n", row[0], row[1], row[2])
+	for _, sec := range sections {
+		fmt.Fprintf(&b, "| %d | %s | %s |\n", sec.kind, sec.owner, sec.object)
 	}
 	b.WriteString("\n## Reasons of refusal\n\n| reg3 | reason | because |\n|---|---|---|\n")
 	for i, r := range Reasons() {

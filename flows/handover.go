@@ -18,7 +18,7 @@ func (c *compiler) handOver(t *tenantAt) {
 	last := len(t.chain) - 1
 	if t.at == 0 {
 		c.accept(n, store.BounceMAC, t.chain[last], tableNATNew)
-		c.flow(tableNATState, 140, match(tenantMetadata(n), ctState(ctTracked|ctNew, ctInvalid),
+		c.flow(stepNATStateTCP, match(tenantMetadata(n), ctState(ctTracked|ctNew, ctInvalid),
 			etherType(typeIPv4), ipProto(protoTCP), tcpSYN()), goTo(tableNATNew))
 	} else {
 		c.accept(n, store.HandOverMAC, t.chain[t.at-1], tableNAT)
@@ -30,7 +30,7 @@ func (c *compiler) handOver(t *tenantAt) {
 		}
 		return
 	}
-	c.refuse(tableNATState, 140, match(tenantMetadata(n), ctState(ctTracked|ctNew, 0),
+	c.refuse(stepNATStateTCP, match(tenantMetadata(n), ctState(ctTracked|ctNew, 0),
 		etherType(typeIPv4), ipProto(protoTCP)), reasonNoConnection)
 	c.pass(n, store.BounceMAC, t.chain[0], false)
 }
@@ -38,7 +38,7 @@ func (c *compiler) handOver(t *tenantAt) {
 // accept takes the tenant's frames that another gateway host marked with a MAC.
 func (c *compiler) accept(tenant uint32, mark store.MAC, from string, next uint8) {
 	if vtep := c.vtep(from); vtep.IsValid() {
-		c.flow(tableRoute, 110, match(tenantMetadata(tenant), origin(originTunnel), ethDst(mark),
+		c.flow(stepRouteTunnel, match(tenantMetadata(tenant), origin(originTunnel), ethDst(mark),
 			tunnelFrom(vtep), etherType(typeIPv4)), goTo(next))
 	}
 }
@@ -53,11 +53,11 @@ func (c *compiler) pass(tenant uint32, mark store.MAC, to string, tcpToo bool) {
 	mine, ipv4 := tenantMetadata(tenant), etherType(typeIPv4)
 	if tcpToo {
 		for _, unknown := range []uint64{ctNew, ctInvalid} {
-			c.flow(tableNATState, 135, match(mine, ctState(ctTracked|unknown, 0), ipv4, ipProto(protoTCP)),
+			c.flow(stepNATStatePassTCP, match(mine, ctState(ctTracked|unknown, 0), ipv4, ipProto(protoTCP)),
 				marked(mark, vtep)...)
 		}
 	}
-	c.flow(tableNATState, 130, match(mine, ctState(ctTracked|ctNew, 0), ipv4), marked(mark, vtep)...)
+	c.flow(stepNATStatePassNew, match(mine, ctState(ctTracked|ctNew, 0), ipv4), marked(mark, vtep)...)
 }
 
 // passOwn does the same for the containers of the active host, whose frames count as sent
@@ -71,9 +71,9 @@ func (c *compiler) passOwn(tenant uint32, to string) {
 	counted := []of.Action{load(regScope, scopeEgress), load(of.FieldInPort, noPort),
 		setMAC(of.FieldEthDst, store.HandOverMAC), tunnelTo(vtep), goTo(tableAccountOut)}
 	for _, unknown := range []uint64{ctNew, ctInvalid} {
-		c.flow(tableNATState, 136, match(mine, own, ctState(ctTracked|unknown, 0), ipv4, ipProto(protoTCP)), counted...)
+		c.flow(stepNATStateOwnTCP, match(mine, own, ctState(ctTracked|unknown, 0), ipv4, ipProto(protoTCP)), counted...)
 	}
-	c.flow(tableNATState, 131, match(mine, own, ctState(ctTracked|ctNew, 0), ipv4), counted...)
+	c.flow(stepNATStateOwnNew, match(mine, own, ctState(ctTracked|ctNew, 0), ipv4), counted...)
 }
 
 func marked(mark store.MAC, vtep netip.Addr) []of.Action {

@@ -4,7 +4,12 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"regexp"
+	"slices"
+	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	of "sluice/datapath/openflow"
 	"sluice/store"
@@ -38,8 +43,15 @@ type world struct {
 	state     *store.State
 	names     []string // of hosts, registered or not
 	switches  map[string]Switch
-	installed map[string]map[Slice][]of.Flow
+	installed map[string]map[Slice]held
 	revision  store.Revision
+	ofport    uint32 // the last one given: no two interfaces have one
+}
+
+// held is what one slice was compiled to.
+type held struct {
+	flows    []of.Flow
+	problems []store.Problem
 }
 
 // hostNames has two whose hashes are one: they share a slice.
@@ -48,7 +60,7 @@ var hostNames = []string{"h1", "h2", "h3", "costarring", "liquid"}
 func newWorld(seed uint64) *world {
 	w := &world{
 		Rand: rand.New(rand.NewPCG(seed, 1)), state: store.NewState(), names: hostNames,
-		switches: map[string]Switch{}, installed: map[string]map[Slice][]of.Flow{},
+		switches: map[string]Switch{}, ofport: 2, installed: map[string]map[Slice]held{},
 	}
 	for _, h := range w.names {
 		w.switches[h] = Switch{Host: h, OFPort: map[string]uint32{store.TunnelInterface: 1, store.GatewayInterface: 2}}
@@ -59,46 +71,69 @@ func newWorld(seed uint64) *world {
 
 // resync gives a host all its flows anew, as when its switch connects.
 func (w *world) resync(host string) {
-	w.installed[host] = map[Slice][]of.Flow{}
-	CompileHost(w.state, w.switches[host], func(f of.Flow) {
-		sl := Slice(f.Cookie)
-		w.installed[host][sl] = append(w.installed[host][sl], f)
-	})
+	w.installed[host] = map[Slice]held{}
+	Slices(w.state, host, func(sl Slice) { w.mark(host, sl) })
 }
 
 func (w *world) mark(host string, sl Slice) {
-	var flows []of.Flow
-	Compile(w.state, w.switches[host], sl, func(f of.Flow) { flows = append(flows, f) })
-	w.installed[host][sl] = flows
+	var h held
+	h.problems = Compile(w.state, w.switches[host], sl, func(f of.Flow) { h.flows = append(h.flows, f) })
+	w.installed[host][sl] = h
 }
 
-// wrong says how a host differs from a full compile.
+// wrong says how a host differs from the twin's full compile.
 func (w *world) wrong(host string) string {
 	var installed, desired []of.Flow
-	for _, flows := range w.installed[host] {
-		installed = append(installed, flows...)
+	var told []store.Problem
+	for _, h := range w.installed[host] {
+		installed, told = append(installed, h.flows...), append(told, h.problems...)
 	}
-	CompileHost(w.state, w.switches[host], func(f of.Flow) { desired = append(desired, f) })
+	problems := CompileHost(w.state, w.switches[host], func(f of.Flow) { desired = append(desired, f) })
 	for _, f := range desired {
 		if err := Check(&f); err != nil {
 			return err.Error()
 		}
 	}
-	m := Diff(installed, desired)
+	if why := differ(w.state, installed, desired, told, problems); why != "" {
+		return why
+	}
+	whole, problemsOfAll := Desired(w.state, w.switches[host])
+	if why := differ(w.state, whole, desired, problemsOfAll, problems); why != "" {
+		return "Desired: " + why
+	}
+	return ""
+}
+
+// differ says how flows and problems differ from what the twin wants, which has no match twice.
+func differ(s *store.State, have, want []of.Flow, told, problems []store.Problem) string {
+	m := Diff(have, want)
 	for what, flows := range map[string][]of.Flow{"missing": m.Add, "another's": m.Replace, "changed": m.Modify, "left over": m.Delete} {
 		if len(flows) > 0 {
-			return fmt.Sprintf("%s, of %s: %s", what, Owner(w.state, flows[0].Cookie), &flows[0])
+			return fmt.Sprintf("%s, of %s: %s", what, Owner(s, flows[0].Cookie), &flows[0])
 		}
 	}
-	known := map[Slice]bool{}
-	Slices(w.state, host, func(sl Slice) { known[sl] = true })
-	for _, f := range desired {
-		if !known[Slice(f.Cookie)] {
-			return fmt.Sprintf("Slices lacks that of %s", &f)
+	if diff := cmp.Diff(withoutHolder(problems), withoutHolder(told)); diff != "" {
+		return "problems (-want +got):\n" + diff
+	}
+	for _, p := range problems {
+		if strings.Contains(p.Text, " has the match of ") {
+			return fmt.Sprintf("%s: %s", p.Object, p.Text)
 		}
 	}
 	return ""
 }
+
+// withoutHolder are problems as people are told them, but for who holds what is contested: of
+// three that claim one value, State does not tell the last when the first makes way for the second.
+func withoutHolder(problems []store.Problem) store.Problems {
+	list := slices.Clone(problems)
+	for i := range list {
+		list[i].Text = holderText.ReplaceAllString(list[i].Text, "belongs to another")
+	}
+	return store.Problems(list).Told()
+}
+
+var holderText = regexp.MustCompile(`belongs to the older [^:]*`)
 
 // step applies one random batch, or lets an OpenFlow port come or go.
 func (w *world) step() []string {
@@ -140,6 +175,8 @@ func (w *world) created(key store.Key) store.Revision {
 		created = createdOf(w.state.Network(key.NetworkName()))
 	case store.KindPort:
 		created = createdOf(w.state.Port(key))
+	case store.KindHost:
+		created = createdOf(w.state.Host(key.Host))
 	}
 	if created == 0 || w.IntN(4) == 0 {
 		return w.revision
@@ -164,7 +201,8 @@ func (w *world) portComesOrGoes() string {
 	if ports[iface] != 0 && w.IntN(2) == 0 {
 		delete(ports, iface)
 	} else {
-		ports[iface] = 10 + uint32(w.IntN(1000))
+		w.ofport++
+		ports[iface] = w.ofport
 	}
 	if AffectedPort(w.state, host, iface, func(sl Slice) { w.mark(host, sl) }) {
 		w.resync(host)
@@ -180,7 +218,8 @@ func (w *world) event() store.Event {
 	e := store.Event{}
 	switch w.IntN(12) {
 	case 0:
-		e = store.Event{Key: store.TenantKey(tenant), Object: &store.Tenant{Number: 1 + w.Uint32N(4), Hosts: w.allowed()}}
+		e = store.Event{Key: store.TenantKey(tenant), Object: &store.Tenant{Number: w.tenantNumber(),
+			Hosts: w.allowed(), Labels: store.Labels{"n": fmt.Sprint(w.IntN(3))}}}
 	case 1, 2:
 		e = store.Event{Key: store.NetworkKey(tenant, network), Object: w.segment(network)}
 	case 3, 4:
@@ -199,6 +238,14 @@ func (w *world) event() store.Event {
 
 func (w *world) tenant() string  { return []string{"alice", "bob", "carol"}[w.IntN(3)] }
 func (w *world) network() string { return []string{"default", "db"}[w.IntN(2)] }
+
+// tenantNumber is now and then none that a tenant can have.
+func (w *world) tenantNumber() uint32 {
+	if w.IntN(12) == 0 {
+		return []uint32{0, store.MaxTenantNumber + 1, 1<<24 + 1}[w.IntN(3)]
+	}
+	return 1 + w.Uint32N(4)
+}
 
 // allowed are the hosts that a tenant may use: as a rule none are named, which is all.
 func (w *world) allowed() []string {
@@ -221,25 +268,67 @@ func (w *world) iface(tenant, network string, port int) string {
 	return iface(tenant, network, port, w.IntN(2))
 }
 
-// third is the third byte of a network's addresses: subnets of a tenant do not overlap.
+// third is the third byte of a network's own addresses.
 func third(network string) byte { return network[1] }
 
 func (w *world) segment(network string) *store.Network {
 	v := &store.Network{Number: 10 + w.Uint32N(8), Flood: store.FloodAuto, Segmentation: store.SegmentationTunnel,
-		Subnets: []store.Subnet{{Prefix: netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 0, third(network)}), 24),
-			Gateway: netip.AddrFrom4([4]byte{10, 0, third(network), byte(9 + w.IntN(3))})}}}
+		Subnets: []store.Subnet{w.ownSubnet(network)}}
+	for range w.IntN(3) {
+		v.Subnets = append(v.Subnets, w.subnet(network))
+	}
 	if w.IntN(2) == 0 {
 		v.Segmentation, v.Segment = store.SegmentationVLAN, 100+w.Uint32N(4)
+	}
+	if w.IntN(20) == 0 {
+		v.Number = []uint32{0, store.VLANTunnelKey}[w.IntN(2)]
 	}
 	return v
 }
 
+// ownSubnet is the one that no other network of the tenant has.
+func (w *world) ownSubnet(network string) store.Subnet {
+	return store.Subnet{Prefix: netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 0, third(network)}), 24),
+		Gateway: netip.AddrFrom4([4]byte{10, 0, third(network), byte(9 + w.IntN(3))})}
+}
+
+// subnet is any other: an IPv6 one, or one that overlaps others or is no subnet at all, as
+// only a hand edit makes them.
+func (w *world) subnet(network string) store.Subnet {
+	own := fmt.Sprintf("fd00:0:0:%x::", third(network))
+	of := func(prefix, gateway string) store.Subnet {
+		return store.Subnet{Prefix: netip.MustParsePrefix(prefix), Gateway: netip.MustParseAddr(gateway)}
+	}
+	all := []store.Subnet{
+		of(own+"/64", own+"1"), of(own+"/64", own+"1"), of(own+"/64", own+"2"),
+		of("10.0.0.0/16", "10.0.0.1"), w.ownSubnet(w.network()), of("fd00::/32", "fd00::1"),
+		of("fe80::/64", "fe80::1"), of("10.9.0.0/24", "10.8.0.1"),
+	}
+	return all[w.IntN(len(all))]
+}
+
+// host has VTEPs of its own, of either family, and now and then another's besides or instead.
 func (w *world) host(name string) *store.Host {
-	v := &store.Host{Infrastructure: []netip.Prefix{netip.PrefixFrom(netip.AddrFrom4([4]byte{172, byte(w.IntN(3))}), 16)}}
-	if w.IntN(5) > 0 {
-		v.VTEPs = []netip.Addr{netip.AddrFrom4([4]byte{172, 30, byte(w.IntN(2)), name[1]})}
+	v := &store.Host{DatapathID: store.DatapathID(w.IntN(4)), Labels: store.Labels{"n": fmt.Sprint(w.IntN(3))},
+		Infrastructure: []netip.Prefix{netip.PrefixFrom(netip.AddrFrom4([4]byte{172, byte(w.IntN(3))}), 16)}}
+	for range w.IntN(3) {
+		v.VTEPs = append(v.VTEPs, w.vtep(name))
 	}
 	return v
+}
+
+func (w *world) vtep(name string) netip.Addr {
+	if w.IntN(6) == 0 {
+		name = w.names[w.IntN(len(w.names))]
+	}
+	low := byte(w.IntN(2))
+	switch w.IntN(8) {
+	case 0:
+		return netip.Addr{}
+	case 1, 2, 3:
+		return netip.AddrFrom16([16]byte{0xfd, 14: low, 15: name[1]})
+	}
+	return netip.AddrFrom4([4]byte{172, 30, low, name[1]})
 }
 
 func (w *world) gateway() *store.Gateway {
@@ -252,9 +341,35 @@ func (w *world) gateway() *store.Gateway {
 
 func (w *world) port(network, iface string) *store.Port {
 	n := byte(w.IntN(9))
-	return &store.Port{Number: 1 + w.Uint32N(16), MAC: store.MAC{2, 0, 0, 0, 0, n}, Interface: iface,
+	p := &store.Port{Number: 1 + w.Uint32N(16), MAC: store.MAC{2, 0, 0, 0, 0, n}, Interface: iface,
 		Addresses: []netip.Prefix{netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 0, third(network), 10 + n}), 24)},
 		Labels:    store.Labels{"n": fmt.Sprint(w.IntN(3))}}
+	switch w.IntN(6) {
+	case 0, 1:
+		p.Addresses = append(p.Addresses, netip.PrefixFrom(netip.AddrFrom16([16]byte{0xfd, 7: third(network), 15: 10 + n}), 64))
+	case 2:
+		p.Addresses = append(p.Addresses, netip.PrefixFrom(store.MAC{2, 0, 0, 0, 0, byte(w.IntN(9))}.LinkLocal(), 64))
+	case 3:
+		p.Addresses[0] = netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 0, 0, 10 + n}), 16)
+	}
+	for range w.IntN(3) {
+		p.AllowedPairs = append(p.AllowedPairs, w.pair())
+	}
+	return p
+}
+
+// pair is one more address that a port may speak with, now and then with another MAC, or none
+// that a port can have.
+func (w *world) pair() store.AddressPair {
+	prefixes := []string{"10.0.7.0/24", "10.0.7.9/24", "10.0.7.1/32", "0.0.0.0/0", "fd00:7::/64", "fd00:7::9/64", "::/0"}
+	p := store.AddressPair{Prefix: netip.MustParsePrefix(prefixes[w.IntN(len(prefixes))])}
+	if w.IntN(2) == 0 {
+		p.MAC = store.MAC{2, 0, 0, 0, 0, byte(w.IntN(9))}
+	}
+	if w.IntN(12) == 0 {
+		p.MAC = store.RouterMAC
+	}
+	return p
 }
 
 // Hosts whose names have one hash are peers in one slice, which is compiled for both.

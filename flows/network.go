@@ -15,6 +15,89 @@ const (
 	floodMostCopies = 780
 )
 
+const kindNetwork sliceKind = 4
+
+func networkSlice(tenant, network uint32) Slice { return newSlice(kindNetwork, tenant, network) }
+
+// networkSection is a network's segment, its router and its broadcast domain.
+var networkSection = section{
+	kind: kindNetwork, owner: "network", object: "network number",
+	ofTenant: func(s *store.State, tenant string, number uint32, yield yieldSlice) {
+		for n := range s.NetworksOf(tenant) {
+			yield(networkSlice(number, n.Value.Number), len(s.NetworksWaiting(n.Value.Number)) == 0)
+		}
+	},
+	compile: func(c *compiler, sl Slice) {
+		claimants(c, c.state.NetworkByNumber(sl.object()), c.state.NetworksWaiting(sl.object()), (*compiler).network)
+	},
+	name: func(s *store.State, sl Slice) string {
+		if n := s.NetworkByNumber(sl.object()); n != nil {
+			return "network " + n.Key.NetworkName().String()
+		}
+		return ""
+	},
+	serves: func(s *store.State, _ string, sl Slice) []store.Key {
+		return keyOf(s.NetworkByNumber(sl.object()))
+	},
+	changed:          networkChanged,
+	interfaceChanged: func(m marker, p *store.Item[store.Port]) { m.network(p.Key.NetworkName(), p.Key.Host) },
+}
+
+// networkChanged: a network's frames come and go on every host of its tenant; its broadcasts
+// are copied to its ports on the host itself and to the VTEPs of its other hosts.
+func networkChanged(m marker, c store.Change) {
+	name := c.Key.NetworkName()
+	switch c.Key.Kind {
+	case store.KindNetwork:
+		m.networkItself(c)
+	case store.KindPort:
+		if !same(c, samePort) {
+			m.network(name, c.Key.Host)
+		}
+	case store.KindPresence:
+		m.network(name, m.state.HostsOf(name)...)
+	case store.KindHost:
+		if !same(c, sameVTEPs) {
+			for _, n := range m.state.NetworksOn(c.Key.Host) {
+				m.network(n, hostsOf(m.state, n.Tenant)...)
+			}
+		}
+	}
+}
+
+func (m marker) networkItself(c store.Change) {
+	if same(c, sameNetwork) {
+		return
+	}
+	hosts := m.hostsOfNetwork(c.Key)
+	sides(c, func(n *store.Network) { m.networkNumber(c.Key.Tenant, n.Number, hosts) })
+	m.overlapping(c, func(other *store.Item[store.Network]) { m.network(other.Key.NetworkName(), hosts...) })
+}
+
+// network marks a network without its ports.
+func (m marker) network(name store.NetworkName, hosts ...string) {
+	if n := m.state.Network(name); n != nil {
+		m.networkNumber(name.Tenant, n.Value.Number, hosts)
+	}
+}
+
+func (m marker) networkNumber(tenant string, network uint32, hosts []string) {
+	for _, number := range m.numbers(tenant) {
+		for _, host := range hosts {
+			m.mark(host, networkSlice(number, network))
+		}
+	}
+}
+
+// sameSegment compares what makes a network present, and what may be contested.
+func sameSegment(a, b *store.Network) bool {
+	return a.Number == b.Number && a.Segmentation == b.Segmentation && a.Segment == b.Segment
+}
+
+func sameNetwork(a, b *store.Network) bool {
+	return sameSegment(a, b) && sameSubnets(a, b) && a.Flood == b.Flood
+}
+
 // networkAt is a network as one host sees it.
 type networkAt struct {
 	*store.Item[store.Network]
@@ -42,16 +125,18 @@ func (c *compiler) networkAt(name store.NetworkName) (n networkAt, ok bool) {
 // network emits a network's segment, its router and its broadcast domain. A host with
 // another network of the tenant routes to this one; one without any holds nothing of it.
 func (c *compiler) network(item *store.Item[store.Network]) {
-	c.problems = append(c.problems, c.networkProblems(item)...)
 	n, ok := c.networkAt(item.Key.NetworkName())
+	if !n.tenant.here() {
+		return
+	}
+	c.problems = append(c.problems, c.networkProblems(item)...)
 	if !ok {
 		return
 	}
-	c.slice = networkSlice(n.tenant.number(), n.Value.Number)
 	c.segment(&n)
-	for _, subnet := range n.Value.Subnets {
-		if !validSubnet(subnet) {
-			c.problem(n.Key, "subnet %s has no router at %s: set its gateway to an address in it", subnet.Prefix, subnet.Gateway)
+	for i, subnet := range n.Value.Subnets {
+		if why := c.subnetProblem(n.Item, i); why != "" {
+			c.problem(n.Key, "%s", why)
 			continue
 		}
 		c.subnet(&n, subnet)
@@ -77,10 +162,10 @@ func (c *compiler) segment(n *networkAt) {
 		tag = append(tag, of.PushVLAN{EtherType: typeVLAN}, set(of.FieldVLANVID, uint64(vlanPresent|n.Value.Segment)))
 	}
 	if n.present || n.tenant.gateway() {
-		c.flow(tableDecap, 100, match(of.Is(of.FieldTunID, key), vlan),
+		c.flow(stepDecapSegment, match(of.Is(of.FieldTunID, key), vlan),
 			append(untag, writeMetadata(n.metadata()), goTo(tableRoute))...)
 	}
-	c.flow(tableEncap, 100, match(n.match()), append(tag, set(of.FieldTunID, key), of.Output{Port: c.tunnel})...)
+	c.flow(stepEncapNetwork, match(n.match()), append(tag, set(of.FieldTunID, key), of.Output{Port: c.tunnel})...)
 }
 
 // subnet is the router's address in the network, and the way to the network's ports from
@@ -90,17 +175,17 @@ func (c *compiler) subnet(n *networkAt, s store.Subnet) {
 	router := single(s.Gateway)
 	toRouter := []of.MatchField{mine, origin(originPort), ethDst(store.RouterMAC), ipDst(router)}
 	if s.Gateway.Is4() {
-		c.flow(tableRoute, 300, icmp(icmpEchoRequest, toRouter...), goTo(tableAnswer))
+		c.flow(stepRouteEcho, icmp(icmpEchoRequest, toRouter...), goTo(tableAnswer))
 	} else {
-		c.flow(tableRoute, 300, icmp6(echo6Request, toRouter...), goTo(tableAnswer))
+		c.flow(stepRouteEcho, icmp6(echo6Request, toRouter...), goTo(tableAnswer))
 	}
-	c.flow(tableRoute, 180, match(mine, ethDst(store.RouterMAC), ipType(s.Gateway), ipDst(s.Prefix)), goTo(tableHop))
+	c.flow(stepRouteNetwork, match(mine, ethDst(store.RouterMAC), ipType(s.Gateway), ipDst(s.Prefix)), goTo(tableHop))
 	switch {
 	case !n.present:
 	case s.Gateway.Is4():
-		c.flow(tableResolve, 200, arp(arpRequest, router, n.match()), arpAnswer(store.RouterMAC)...)
+		c.flow(stepResolveKnown, arp(arpRequest, router, n.match()), arpAnswer(store.RouterMAC)...)
 	default:
-		c.flow(tableResolve, 200, icmp6(neighbourSolicitation, n.match(), target(router)),
+		c.flow(stepResolveKnown, icmp6(neighbourSolicitation, n.match(), target(router)),
 			move(of.FieldEthSrc, of.FieldEthDst), setMAC(of.FieldEthSrc, store.RouterMAC),
 			move(of.FieldIPv6Src, of.FieldIPv6Dst), setAddress(of.FieldIPv6Src, s.Gateway),
 			set(of.FieldICMPv6Type, neighbourAdvert), goTo(tableAnswer))
@@ -117,14 +202,14 @@ func (c *compiler) flood(n *networkAt) {
 	if len(ports) == 0 || !c.mayFlood(n, len(hosts), len(ports)) {
 		return
 	}
-	c.flow(tableForward, 50, match(n.match(), origin(originTunnel), multicast()), copies(ports, tableAccountIn)...)
+	c.flow(stepForwardFlood, match(n.match(), origin(originTunnel), multicast()), copies(ports, tableAccountIn)...)
 	actions := copies(ports, tableAccountOut)
 	for _, host := range hosts {
 		if vtep := c.vtep(host); host != c.host && vtep.IsValid() {
 			actions = append(actions, of.Clone{Actions: []of.Action{tunnelTo(vtep), resubmit(tableEncap)}})
 		}
 	}
-	c.flow(tableForward, 50, match(n.match(), origin(originPort), multicast()), actions...)
+	c.flow(stepForwardFlood, match(n.match(), origin(originPort), multicast()), actions...)
 }
 
 // copies sends a frame to each port, the first one by way of another table.

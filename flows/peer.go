@@ -1,6 +1,59 @@
 package flows
 
-import "sluice/store"
+import (
+	"iter"
+	"net/netip"
+	"slices"
+
+	"sluice/store"
+)
+
+const kindPeer sliceKind = 2
+
+func peerSlice(host string) Slice { return newSlice(kindPeer, 0, store.HostHash(host)) }
+
+// peerSection is what a bridge knows of each other host: of one, or of several whose names
+// share a hash.
+var peerSection = section{
+	kind: kindPeer, owner: "peer: another host", object: "FNV-1a hash of its name",
+	onHost: func(s *store.State, host string, yield yieldSlice) {
+		for h := range s.Hosts() {
+			if name := h.Key.Host; name != host {
+				yield(peerSlice(name), len(s.HostsByHash(store.HostHash(name))) == 1)
+			}
+		}
+	},
+	compile: func(c *compiler, sl Slice) {
+		for _, h := range c.state.HostsByHash(sl.object()) {
+			c.peer(h)
+		}
+	},
+	name: func(s *store.State, sl Slice) string {
+		for _, h := range s.HostsByHash(sl.object()) {
+			return "peer " + h.Key.Host
+		}
+		return ""
+	},
+	serves:  func(_ *store.State, host string, _ Slice) []store.Key { return []store.Key{store.HostKey(host)} },
+	changed: peerChanged,
+}
+
+// peerChanged: a host's VTEPs are everybody's who takes frames from there, and they may change
+// without the host itself, by what another claims. Its datapath id, if another has it, is a
+// problem that its peers tell.
+func peerChanged(m marker, c store.Change) {
+	if c.Key.Kind != store.KindHost || same(c, sameVTEPs) && same(c, sameDatapath) {
+		return
+	}
+	for other := range m.state.Hosts() {
+		if other.Key.Host != c.Key.Host {
+			m.mark(other.Key.Host, peerSlice(c.Key.Host))
+		}
+	}
+}
+
+func sameVTEPs(a, b *store.Host) bool    { return slices.Equal(a.VTEPs, b.VTEPs) }
+func sameDatapath(a, b *store.Host) bool { return a.DatapathID == b.DatapathID }
 
 // peer emits what this switch knows of another host: frames from its VTEP are taken, and
 // the VTEP is closed to the tenants' egress.
@@ -8,15 +61,37 @@ func (c *compiler) peer(h *store.Item[store.Host]) {
 	if h.Key.Host == c.host {
 		return
 	}
-	c.slice = peerSlice(h.Key.Host)
 	c.problems = append(c.problems, c.state.ContestedHost(h)...) // its own switch, if any, is taken for another's
 	if c.tunnel != 0 {
-		for _, vtep := range h.Value.VTEPs {
-			if validVTEP(vtep) {
-				c.flow(tableClassify, 100, match(inPort(c.tunnel), tunnelFrom(vtep)),
-					load(regOrigin, originTunnel), goTo(tableDecap))
-			}
+		for vtep := range c.vteps(h) {
+			c.flow(stepClassifyKnown, match(inPort(c.tunnel), tunnelFrom(vtep)),
+				load(regOrigin, originTunnel), goTo(tableDecap))
 		}
 	}
 	c.closedVTEPs(h)
+}
+
+// vteps are the tunnel addresses that a host holds, each once. What another host holds is
+// none of its: no frame is taken as its from there, and none is sent there for it.
+func (c *compiler) vteps(h *store.Item[store.Host]) iter.Seq[netip.Addr] {
+	return func(yield func(netip.Addr) bool) {
+		for i, vtep := range h.Value.VTEPs {
+			if c.holds(h, vtep) && !slices.Contains(h.Value.VTEPs[:i], vtep) && !yield(vtep) {
+				return
+			}
+		}
+	}
+}
+
+// holds reports whether an address is a tunnel address and the host's own.
+func (c *compiler) holds(h *store.Item[store.Host], vtep netip.Addr) bool {
+	return validVTEP(vtep) && c.state.HostByVTEP(vtep) == h
+}
+
+// vtep is the tunnel address under which a host is reached; the zero address: it is not.
+func (c *compiler) vtep(host string) netip.Addr {
+	if h := c.state.Host(host); h != nil && c.holds(h, h.Value.VTEP()) {
+		return h.Value.VTEP()
+	}
+	return netip.Addr{}
 }

@@ -8,6 +8,91 @@ import (
 	"sluice/store"
 )
 
+const kindPort sliceKind = 5
+
+func portSlice(tenant, port uint32) Slice { return newSlice(kindPort, tenant, port) }
+
+// portSection is a port: its security and delivery on its own host, and on each host of its
+// tenant the way to it.
+var portSection = section{
+	kind: kindPort, owner: "port", object: "port number",
+	ofTenant: func(s *store.State, tenant string, number uint32, yield yieldSlice) {
+		for n := range s.NetworksOf(tenant) {
+			for p := range s.PortsOf(n.Key.NetworkName()) {
+				yield(portSlice(number, p.Value.Number), len(s.PortsWaiting(p.Value.Number)) == 0)
+			}
+		}
+	},
+	compile: func(c *compiler, sl Slice) {
+		claimants(c, c.state.PortByNumber(sl.object()), c.state.PortsWaiting(sl.object()), (*compiler).port)
+	},
+	name: func(s *store.State, sl Slice) string {
+		if p := s.PortByNumber(sl.object()); p != nil {
+			return "port " + p.Key.NetworkName().String() + "/" + p.Key.Name
+		}
+		return ""
+	},
+	serves: func(s *store.State, _ string, sl Slice) []store.Key {
+		return keyOf(s.PortByNumber(sl.object()))
+	},
+	changed: portChanged,
+	interfaceChanged: func(m marker, p *store.Item[store.Port]) {
+		m.port(p.Key.Tenant, p.Value.Number, []string{p.Key.Host})
+	},
+}
+
+// portChanged: every host of the tenant knows the way to the port, which leads to its host's
+// VTEP. What addresses it may have its network says.
+func portChanged(m marker, c store.Change) {
+	switch c.Key.Kind {
+	case store.KindNetwork:
+		if !same(c, sameSegment) || !same(c, sameSubnets) {
+			hosts := m.hostsOfNetwork(c.Key)
+			m.ports(c.Key.NetworkName(), hosts)
+			m.overlapping(c, func(other *store.Item[store.Network]) { m.ports(other.Key.NetworkName(), hosts) })
+		}
+	case store.KindPort:
+		if !same(c, samePort) {
+			hosts := hostsOf(m.state, c.Key.Tenant, c.Key.Host)
+			sides(c, func(p *store.Port) { m.port(c.Key.Tenant, p.Number, hosts) })
+		}
+	case store.KindHost:
+		if !same(c, sameVTEPs) {
+			m.portsAt(c.Key.Host)
+		}
+	}
+}
+
+func samePort(a, b *store.Port) bool {
+	return a.Number == b.Number && a.MAC == b.MAC && a.Interface == b.Interface &&
+		slices.Equal(a.Addresses, b.Addresses) && slices.Equal(a.AllowedPairs, b.AllowedPairs)
+}
+
+func (m marker) port(tenant string, port uint32, hosts []string) {
+	for _, number := range m.numbers(tenant) {
+		for _, host := range hosts {
+			m.mark(host, portSlice(number, port))
+		}
+	}
+}
+
+// ports marks all ports of a network.
+func (m marker) ports(name store.NetworkName, hosts []string) {
+	for p := range m.state.PortsOf(name) {
+		m.port(name.Tenant, p.Value.Number, hosts)
+	}
+}
+
+// portsAt marks all ports of a host.
+func (m marker) portsAt(host string) {
+	for _, n := range m.state.NetworksOn(host) {
+		hosts := hostsOf(m.state, n.Tenant)
+		for _, p := range m.state.PortsAt(host, n) {
+			m.port(n.Tenant, p.Value.Number, hosts)
+		}
+	}
+}
+
 // portAt is a port as one host sees it.
 type portAt struct {
 	*store.Item[store.Port]
@@ -20,35 +105,34 @@ type portAt struct {
 // port emits one port: its security and delivery where it is attached here, and on each
 // host of its tenant the way to it.
 func (c *compiler) port(item *store.Item[store.Port]) {
+	n, ok := c.networkAt(item.Key.NetworkName())
+	if n.Item == nil || !n.tenant.here() {
+		return
+	}
 	if problems := c.portProblems(item); len(problems) > 0 {
 		c.problems = append(c.problems, problems...)
 		return
 	}
-	p, ok := c.portAt(item)
-	if !ok {
+	p := portAt{Item: item, network: n}
+	if !ok || !c.locate(&p) {
 		return
 	}
-	c.slice = portSlice(p.network.tenant.number(), p.Value.Number)
 	if p.ofport != 0 {
 		c.attached(&p)
 	}
 	c.reachable(&p)
 }
 
-// portAt looks up what surrounds a port; ok is false where the host holds nothing of it,
-// as when its interface is missing here or its host has no VTEP.
-func (c *compiler) portAt(item *store.Item[store.Port]) (p portAt, ok bool) {
-	p = portAt{Item: item}
-	if p.network, ok = c.networkAt(item.Key.NetworkName()); !ok {
-		return p, false
-	}
-	if item.Key.Host == c.host {
-		p.ofport = c.ofport[item.Value.Interface]
+// locate finds the way to a port; it reports false where there is none, as when its interface
+// is missing here or its host has no VTEP.
+func (c *compiler) locate(p *portAt) bool {
+	if p.Key.Host == c.host {
+		p.ofport = c.ofport[p.Value.Interface]
 	} else {
-		p.vtep = c.vtep(item.Key.Host)
+		p.vtep = c.vtep(p.Key.Host)
 	}
-	p.addresses = spoken(item.Value)
-	return p, p.ofport != 0 || p.vtep.IsValid()
+	p.addresses = spoken(p.Value)
+	return p.ofport != 0 || p.vtep.IsValid()
 }
 
 // spoken are the addresses that a port answers for.
@@ -74,7 +158,7 @@ func (c *compiler) reachable(p *portAt) {
 			c.neighbour(p, a)
 		}
 		if !a.IsLinkLocalUnicast() {
-			c.flow(tableL3Resolve, 100, match(tenantMetadata(p.network.tenant.number()), ipType(a), ipDst(single(a))),
+			c.flow(stepL3ResolvePort, match(tenantMetadata(p.network.tenant.number()), ipType(a), ipDst(single(a))),
 				load(of.FieldMetadata, p.network.metadata()), setMAC(of.FieldEthDst, p.Value.MAC), goTo(tableForward))
 		}
 	}
@@ -82,7 +166,7 @@ func (c *compiler) reachable(p *portAt) {
 	if p.ofport == 0 {
 		way = tunnelTo(p.vtep)
 	}
-	c.flow(tableForward, 100, match(mine, ethDst(p.Value.MAC)), way, goTo(tableAccountOut))
+	c.flow(stepForwardPort, match(mine, ethDst(p.Value.MAC)), way, goTo(tableAccountOut))
 }
 
 // neighbour answers ARP for the port, and sends a neighbour solicitation to it alone. The
@@ -90,27 +174,27 @@ func (c *compiler) reachable(p *portAt) {
 func (c *compiler) neighbour(p *portAt, a netip.Addr) {
 	asked, mine := single(a), p.network.match()
 	if a.Is4() {
-		c.flow(tableResolve, 200, arp(arpRequest, asked, mine), arpAnswer(p.Value.MAC)...)
+		c.flow(stepResolveKnown, arp(arpRequest, asked, mine), arpAnswer(p.Value.MAC)...)
 	} else {
-		c.flow(tableResolve, 200, icmp6(neighbourSolicitation, mine, target(asked)),
+		c.flow(stepResolveKnown, icmp6(neighbourSolicitation, mine, target(asked)),
 			setMAC(of.FieldEthDst, p.Value.MAC), goTo(tableForward))
 	}
 	if p.ofport == 0 {
 		return
 	}
 	if a.Is4() {
-		c.refuse(tableResolve, 210, arp(0, asked, source(p.Value.Number)), reasonUnanswered)
+		c.refuse(stepResolveSelf, arp(arpAny, asked, source(p.Value.Number)), reasonUnanswered)
 	} else {
-		c.refuse(tableResolve, 210, icmp6(neighbourSolicitation, source(p.Value.Number), target(asked)), reasonUnanswered)
+		c.refuse(stepResolveSelf, icmp6(neighbourSolicitation, source(p.Value.Number), target(asked)), reasonUnanswered)
 	}
 }
 
 // attached emits what a port has on its own host only.
 func (c *compiler) attached(p *portAt) {
 	number := p.Value.Number
-	c.flow(tableClassify, 100, match(inPort(p.ofport)), load(regOrigin, originPort), load(regSource, uint64(number)),
+	c.flow(stepClassifyKnown, match(inPort(p.ofport)), load(regOrigin, originPort), load(regSource, uint64(number)),
 		writeMetadata(p.network.metadata()), goTo(tableAdmit))
 	c.security(p)
-	c.flow(tableAccountIn, 200, match(source(number), destination(number))) // not back to where it came from
-	c.flow(tableDeliver, 100, match(destination(number)), of.Output{Port: p.ofport})
+	c.flow(stepAccountInBack, match(source(number), destination(number))) // not back to where it came from
+	c.flow(stepDeliverPort, match(destination(number)), of.Output{Port: p.ofport})
 }

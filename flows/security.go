@@ -50,7 +50,7 @@ func (c *compiler) security(p *portAt) {
 		}
 		if family(s.prefixes, netip.Addr.Is4) {
 			// An ARP probe (RFC 5227) has no sender address yet.
-			c.flow(tableAdmit, 200, with(from, etherType(typeARP), of.Is(of.FieldARPOp, arpRequest),
+			c.flow(stepAdmitOwn, with(from, etherType(typeARP), of.Is(of.FieldARPOp, arpRequest),
 				of.Is(of.FieldARPSHA, s.mac.Uint64()), of.Is(of.FieldARPSPA, 0)), goTo(tableResolve))
 		}
 		if family(s.prefixes, netip.Addr.Is6) {
@@ -60,33 +60,35 @@ func (c *compiler) security(p *portAt) {
 }
 
 func with(some []of.MatchField, more ...of.MatchField) of.Match {
-	return match(append(slices.Clip(some), more...)...)
+	const most = 8 // so many need no room on the heap
+	all := make([]of.MatchField, 0, most)
+	return match(append(append(all, some...), more...)...)
 }
 
 func (c *compiler) admitIPv4(from []of.MatchField, mac store.MAC, prefix netip.Prefix) {
-	c.flow(tableAdmit, 200, with(from, etherType(typeARP), of.Is(of.FieldARPSHA, mac.Uint64()),
+	c.flow(stepAdmitOwn, with(from, etherType(typeARP), of.Is(of.FieldARPSHA, mac.Uint64()),
 		of.In(of.FieldARPSPA, prefix)), goTo(tableResolve))
-	c.flow(tableAdmit, 200, with(from, etherType(typeIPv4), ipSrc(prefix)), goTo(tableResolve))
+	c.flow(stepAdmitOwn, with(from, etherType(typeIPv4), ipSrc(prefix)), goTo(tableResolve))
 }
 
 // admitIPv6 admits the prefix as a source, and the messages that speak of it: the search
 // for a duplicate (RFC 4862, 5.4.2) and the advertisement.
 func (c *compiler) admitIPv6(from []of.MatchField, mac store.MAC, prefix netip.Prefix) {
-	c.flow(tableAdmit, 200, with(from, etherType(typeIPv6), ipSrc(prefix)), goTo(tableAdmitND))
-	ownHop := of.Is(of.FieldIPTTL, 255)
-	c.flow(tableAdmit, 250, icmp6(neighbourSolicitation, slices.Concat(from, []of.MatchField{ownHop,
+	c.flow(stepAdmitOwn, with(from, etherType(typeIPv6), ipSrc(prefix)), goTo(tableAdmitND))
+	ownHop := of.Is(of.FieldIPTTL, ownHopTTL)
+	c.flow(stepAdmitDuplicate, icmp6(neighbourSolicitation, slices.Concat(from, []of.MatchField{ownHop,
 		ipSrc(single(netip.IPv6Unspecified())), of.Is(of.FieldNDSLL, 0), target(prefix)})...), goTo(tableResolve))
 	for _, link := range []uint64{mac.Uint64(), 0} {
-		c.flow(tableAdmitND, 100, icmp6(neighbourAdvert, from[0], from[1], ownHop, target(prefix),
+		c.flow(stepAdmitNDOwn, icmp6(neighbourAdvert, from[0], from[1], ownHop, target(prefix),
 			of.Is(of.FieldNDTLL, link)), goTo(tableResolve))
 	}
 }
 
 // admitSolicitation admits questions whose option, if any, names the sender's MAC.
 func (c *compiler) admitSolicitation(from []of.MatchField, mac store.MAC) {
-	ownHop := of.Is(of.FieldIPTTL, 255)
+	ownHop := of.Is(of.FieldIPTTL, ownHopTTL)
 	for _, link := range []uint64{mac.Uint64(), 0} {
-		c.flow(tableAdmitND, 100, icmp6(neighbourSolicitation, from[0], from[1], ownHop,
+		c.flow(stepAdmitNDOwn, icmp6(neighbourSolicitation, from[0], from[1], ownHop,
 			of.Is(of.FieldNDSLL, link)), goTo(tableResolve))
 	}
 }

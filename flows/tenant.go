@@ -2,16 +2,90 @@ package flows
 
 import (
 	"net/netip"
+	"slices"
 
 	of "sluice/datapath/openflow"
 	"sluice/store"
 )
 
+const kindTenant sliceKind = 3
+
+func tenantSlice(tenant uint32) Slice { return newSlice(kindTenant, tenant, 0) }
+
+// tenantSection is a tenant's counters and its way out.
+var tenantSection = section{
+	kind: kindTenant, owner: "tenant", object: "0",
+	ofTenant: func(s *store.State, _ string, number uint32, yield yieldSlice) {
+		yield(tenantSlice(number), number < beyondTenants && len(s.TenantsWaiting(number)) == 0)
+	},
+	compile: compileTenants,
+	name: func(s *store.State, sl Slice) string {
+		if t := s.TenantByNumber(sl.Tenant()); t != nil {
+			return "tenant " + t.Key.Tenant
+		}
+		return ""
+	},
+	serves: func(s *store.State, _ string, sl Slice) []store.Key {
+		return keyOf(s.TenantByNumber(sl.Tenant()))
+	},
+	changed: tenantChanged,
+}
+
+// compileTenants compiles the tenants that say the slice's number.
+func compileTenants(c *compiler, sl Slice) {
+	if sl.Tenant() < beyondTenants {
+		claimants(c, c.state.TenantByNumber(sl.Tenant()), c.state.TenantsWaiting(sl.Tenant()), (*compiler).tenant)
+		return
+	}
+	for t := range c.state.Tenants() {
+		if t.Value.Number >= beyondTenants {
+			c.tenant(t)
+		}
+	}
+}
+
+// tenantChanged: the tenant speaks with a router's address of its networks, and sends its
+// egress to the VTEPs of its gateway hosts.
+func tenantChanged(m marker, c store.Change) {
+	switch c.Key.Kind {
+	case store.KindNetwork:
+		if !same(c, sameSubnets) {
+			m.tenant(c.Key.Tenant, m.hostsOfNetwork(c.Key))
+		}
+	case store.KindGateway:
+		if !same(c, sameGateway) {
+			m.tenant(c.Key.Tenant, hostsOf(m.state, c.Key.Tenant))
+		}
+	case store.KindHost:
+		if !same(c, sameVTEPs) {
+			for _, tenant := range m.state.TenantsVia(c.Key.Host) {
+				m.tenant(tenant, hostsOf(m.state, tenant))
+			}
+		}
+	}
+}
+
+func (m marker) tenant(name string, hosts []string) {
+	for _, number := range m.numbers(name) {
+		for _, host := range hosts {
+			m.mark(host, tenantSlice(number))
+		}
+	}
+}
+
+func sameTenant(a, b *store.Tenant) bool {
+	return a.Number == b.Number && slices.Equal(a.Hosts, b.Hosts)
+}
+
+func sameGateway(a, b *store.Gateway) bool { return slices.Equal(gatewayChain(a), gatewayChain(b)) }
+
 // tenant emits a tenant's counters and its way out.
 func (c *compiler) tenant(item *store.Item[store.Tenant]) {
-	c.slice = tenantSlice(item.Value.Number)
-	c.problems = append(c.problems, c.tenantProblems(item)...)
 	t, ok := c.tenantAt(item.Key.Tenant)
+	if !t.here() {
+		return
+	}
+	c.problems = append(c.problems, c.tenantProblems(item)...)
 	if !ok {
 		return
 	}
@@ -27,10 +101,10 @@ func (c *compiler) tenant(item *store.Item[store.Tenant]) {
 func (c *compiler) accounts(tenant uint32) {
 	mine := tenantMetadata(tenant)
 	for _, scope := range []uint64{scopeInternal, scopeEgress} {
-		c.flow(tableAccountOut, 100, match(mine, origin(originPort), of.Is(regScope, scope)), goTo(tableAccountIn))
+		c.flow(stepAccountOutTenant, match(mine, origin(originPort), of.Is(regScope, scope)), goTo(tableAccountIn))
 	}
-	c.flow(tableAccountIn, 110, match(mine, ethSrc(store.KernelMAC)), goTo(tableDeliver))
-	c.flow(tableAccountIn, 100, match(mine), goTo(tableDeliver))
+	c.flow(stepAccountInEgress, match(mine, ethSrc(store.KernelMAC)), goTo(tableDeliver))
+	c.flow(stepAccountInInternal, match(mine), goTo(tableDeliver))
 }
 
 // drops counts the refusals that can befall the tenant on this host.
@@ -44,7 +118,7 @@ func (c *compiler) drops(t *tenantAt) {
 		reasons = append(reasons, reasonInfrastructure, reasonNoConnection)
 	}
 	for _, why := range reasons {
-		c.flow(tableDrop, 100, match(tenantMetadata(t.number()), of.Is(regReason, uint64(why))))
+		c.flow(stepDropTenant, match(tenantMetadata(t.number()), of.Is(regReason, uint64(why))))
 	}
 }
 
@@ -80,31 +154,40 @@ func toRouter(tenant uint32, more ...of.MatchField) of.Match {
 func (c *compiler) steer(t *tenantAt) {
 	vtep := c.vtep(t.chain[0])
 	if !vtep.IsValid() {
-		c.problem(t.Key, "its gateway host %s is not registered: start its agent, or move the gateway", t.chain[0])
+		c.unreachable(t)
 		return
 	}
-	c.flow(tableRoute, 110, toRouter(t.number(), origin(originPort)),
+	c.flow(stepRouteTunnel, toRouter(t.number(), origin(originPort)),
 		load(regScope, scopeEgress), tunnelTo(vtep), goTo(tableAccountOut))
+}
+
+// unreachable tells a tenant that no tunnel leads to its gateway host.
+func (c *compiler) unreachable(t *tenantAt) {
+	host := t.chain[0]
+	if c.state.Host(host) == nil {
+		c.problem(t.Key, "its gateway host %s is not registered: start its agent, or move the gateway", host)
+		return
+	}
+	c.problem(t.Key, "its gateway host %s has no VTEP of its own: see the host's problems, or move the gateway", host)
 }
 
 // gatewayHost emits the tenant's own part of NAT: its transit address and its zone.
 func (c *compiler) gatewayHost(t *tenantAt) {
 	n := t.number()
-	transit := store.TransitAddress(n)
-	zone := store.NATZone(n)
+	zone, transit := t.natZone(), t.transit()
 	ipv4, mine := etherType(typeIPv4), tenantMetadata(n)
 
-	c.flow(tableClassify, 100, match(inPort(c.gateway), ipv4, ipDst(single(transit))),
+	c.flow(stepClassifyKnown, match(inPort(c.gateway), ipv4, ipDst(single(transit))),
 		load(regOrigin, originGateway), writeMetadata(metadata(n, 0)), goTo(tableNAT))
-	c.flow(tableRoute, 100, toRouter(n), goTo(tableNAT))
-	c.flow(tableNAT, 100, match(mine, ipv4), of.CT{Zone: zone, NAT: &of.NAT{}, Table: tableNATKnown})
-	c.flow(tableNATKnown, 100, match(mine, ipv4, of.Is(of.FieldCTMark, t.mark())), goTo(tableNATState))
-	c.flow(tableNATNew, 100, match(mine, ipv4), of.CT{Commit: true, Zone: zone, Table: tableNATOut,
+	c.flow(stepRouteNAT, toRouter(n), goTo(tableNAT))
+	c.flow(stepNATTenant, match(mine, ipv4), of.CT{Zone: zone, NAT: &of.NAT{}, Table: tableNATKnown})
+	c.flow(stepNATKnownOwn, match(mine, ipv4, of.Is(of.FieldCTMark, t.mark())), goTo(tableNATState))
+	c.flow(stepNATNewOpen, match(mine, ipv4), of.CT{Commit: true, Zone: zone, Table: tableNATOut,
 		NAT: &of.NAT{Source: true, MinAddress: of.Address(transit)}, Exec: []of.Action{set(of.FieldCTMark, t.mark())}})
 	if router := c.routerAddress(t.Key.Tenant); router.IsValid() {
 		// The kernel's own errors, such as "time exceeded", come from the tenant's router: the transit range is
 		// not theirs to see.
-		c.flow(tableNATState, 220, match(mine, origin(originGateway), ctState(ctTracked|ctRelated|ctReply, ctInvalid),
+		c.flow(stepNATStateError, match(mine, origin(originGateway), ctState(ctTracked|ctRelated|ctReply, ctInvalid),
 			ipv4, ipProto(protoICMP), ipSrc(single(store.TransitKernel))),
 			setAddress(of.FieldIPSrc, router), setMAC(of.FieldEthSrc, store.KernelMAC), goTo(tableL3Resolve))
 	}
@@ -113,19 +196,11 @@ func (c *compiler) gatewayHost(t *tenantAt) {
 // routerAddress is the first IPv4 address of the router in a tenant's networks.
 func (c *compiler) routerAddress(tenant string) netip.Addr {
 	for n := range c.state.NetworksOf(tenant) {
-		for _, subnet := range n.Value.Subnets {
-			if validSubnet(subnet) && subnet.Gateway.Is4() {
+		for i, subnet := range n.Value.Subnets {
+			if subnet.Gateway.Is4() && c.stands(n, i) {
 				return subnet.Gateway
 			}
 		}
-	}
-	return netip.Addr{}
-}
-
-// vtep is the tunnel address of a host, or the zero address.
-func (c *compiler) vtep(host string) netip.Addr {
-	if h := c.state.Host(host); h != nil && validVTEP(h.Value.VTEP()) {
-		return h.Value.VTEP()
 	}
 	return netip.Addr{}
 }

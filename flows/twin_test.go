@@ -1,8 +1,6 @@
 package flows
 
 import (
-	"fmt"
-
 	of "sluice/datapath/openflow"
 	"sluice/store"
 )
@@ -14,30 +12,31 @@ import (
 // are a problem; the first stands.
 func CompileHost(s *store.State, sw Switch, emit func(of.Flow)) []store.Problem {
 	unique := uniqueFlows{seen: newIndex(0), emit: emit}
-	c := newCompiler(s, sw, unique.add)
+	c := newCompiler(s, sw, baseSlice(), unique.add)
 	c.base()
 	for h := range s.Hosts() {
+		c.slice = peerSlice(h.Key.Host)
 		c.peer(h)
 	}
 	for _, name := range tenantsOn(s, sw.Host) {
-		c.wholeTenant(name)
+		if t := s.Tenant(name); t != nil {
+			c.wholeTenant(t)
+		}
 	}
 	for _, d := range unique.doubled {
-		c.problems = append(c.problems, store.Problem{Object: Owner(s, d[1].Cookie), Text: fmt.Sprintf(
-			"its flow in table %s has the match of one of %s: delete one of the two", TableName(d[1].Table), Owner(s, d[0].Cookie))})
+		c.problems = append(c.problems, Doubled(s, sw.Host, &d[1], Slice(d[0].Cookie))...)
 	}
 	return c.problems
 }
 
-func (c *compiler) wholeTenant(name string) {
-	t := c.state.Tenant(name)
-	if t == nil {
-		return
-	}
+func (c *compiler) wholeTenant(t *store.Item[store.Tenant]) {
+	c.slice = tenantSlice(t.Value.Number)
 	c.tenant(t)
-	for n := range c.state.NetworksOf(name) {
+	for n := range c.state.NetworksOf(t.Key.Tenant) {
+		c.slice = networkSlice(t.Value.Number, n.Value.Number)
 		c.network(n)
 		for p := range c.state.PortsOf(n.Key.NetworkName()) {
+			c.slice = portSlice(t.Value.Number, p.Value.Number)
 			c.port(p)
 		}
 	}

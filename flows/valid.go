@@ -2,7 +2,6 @@ package flows
 
 import (
 	"net/netip"
-	"slices"
 
 	"sluice/store"
 )
@@ -58,27 +57,25 @@ func (c *compiler) portProblems(p *store.Item[store.Port]) []store.Problem {
 	return c.state.ContestedPort(p)
 }
 
-// mayHave tells whether a port may have an address: one of a subnet of its network, not
-// the router's, or the link-local one of its own MAC.
+// mayHave reports whether a port may have an address: one of a subnet of its network that
+// stands, not the router's, or the link-local one of its own MAC.
 func (c *compiler) mayHave(p *store.Item[store.Port], a netip.Addr) bool {
 	n := c.state.Network(p.Key.NetworkName())
 	if n == nil || a == p.Value.MAC.LinkLocal() {
 		return a.IsValid()
 	}
-	return slices.ContainsFunc(n.Value.Subnets, func(s store.Subnet) bool {
-		return validSubnet(s) && s.Offers(a)
-	})
+	for i, s := range n.Value.Subnets {
+		if s.Offers(a) && c.stands(n, i) {
+			return true
+		}
+	}
+	return false
 }
 
 func invalid(key store.Key, format string, args ...any) []store.Problem {
 	return []store.Problem{store.ProblemOf(key, format+": delete it and create it anew", args...)}
 }
 
-// validSubnet tells whether the router has an address in the subnet.
-func validSubnet(s store.Subnet) bool {
-	return s.Prefix.IsValid() && s.Gateway.IsValid() && s.Prefix.Contains(s.Gateway)
-}
-
-// validVTEP tells whether a tunnel address is one: the zero address would match every
+// validVTEP reports whether a tunnel address is one: the zero address would match every
 // tunnel of the other family.
 func validVTEP(a netip.Addr) bool { return a.IsValid() && !a.IsUnspecified() }

@@ -37,6 +37,19 @@ const (
 	echo6Request          = 128
 	echo6Reply            = 129
 
+	portDHCPServer   = 67
+	portDHCPv6Server = 547
+
+	freshTTL  = 64  // of what the switch sends itself
+	ownHopTTL = 255 // of neighbour discovery: no router forwarded it (RFC 4861, 3.1)
+
+	targetLinkLayer = 2 // of.FieldNDOptionsType: the target's link-layer address (RFC 4861, 4.6.1)
+	// Flags of an advertisement, in of.FieldNDReserved (RFC 4861, 4.4).
+	advertRouter    = 1 << 31
+	advertSolicited = 1 << 30
+	advertOverride  = 1 << 29
+
+	arpAny     = 0 // for arp: of any kind
 	arpRequest = 1
 	arpReply   = 2
 
@@ -109,7 +122,7 @@ func ipType(a netip.Addr) of.MatchField {
 
 func single(a netip.Addr) netip.Prefix { return netip.PrefixFrom(a, a.BitLen()) }
 
-// family tells whether a list of prefixes has an address of a family.
+// family reports whether a list of prefixes has an address of a family.
 func family(prefixes []netip.Prefix, is func(netip.Addr) bool) bool {
 	for _, p := range prefixes {
 		if is(p.Addr()) {
@@ -124,10 +137,10 @@ func tunnelFrom(vtep netip.Addr) of.MatchField {
 	return of.IsValue(ipField(single(vtep), of.FieldTunSrc, of.FieldTunIPv6Src), of.Address(vtep))
 }
 
-// arp matches an ARP message about a target address; op 0: of any kind.
+// arp matches an ARP message of one kind, or of any, about a target address.
 func arp(op uint64, target netip.Prefix, more ...of.MatchField) of.Match {
 	m := append(more, etherType(typeARP), of.In(of.FieldARPTPA, target))
-	if op != 0 {
+	if op != arpAny {
 		m = append(m, of.Is(of.FieldARPOp, op))
 	}
 	return match(m...)

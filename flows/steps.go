@@ -1,0 +1,129 @@
+package flows
+
+// step is one priority of one table: what a flow of it is about. Flows are emitted by step, and
+// the contract of the step's table says its priority.
+type step uint8
+
+// The steps of each table, the first to match first. A step's number is nobody's affair.
+const (
+	stepClassifyKnown step = iota
+	stepClassifyStray
+	stepClassifyNone
+
+	stepDecapSegment
+	stepDecapNone
+
+	stepAdmitTagged
+	stepAdmitServer
+	stepAdmitDuplicate
+	stepAdmitOwn
+	stepAdmitSearch
+	stepAdmitARP
+	stepAdmitNone
+
+	stepAdmitNDOwn
+	stepAdmitNDSpoofed
+	stepAdmitNDRest
+
+	stepResolveSelf
+	stepResolveKnown
+	stepResolveTransit
+	stepResolveNobody
+	stepResolveRest
+
+	stepRouteEcho
+	stepRouteClosed
+	stepRouteNetwork
+	stepRouteTunnel
+	stepRouteNAT
+	stepRouteNowhere
+	stepRouteRest
+
+	stepAnswerKnown
+	stepAnswerNone
+
+	stepHopExpired
+	stepHopNext
+	stepHopNone
+
+	stepNATTenant
+	stepNATNone
+
+	stepNATKnownOwn
+	stepNATKnownNew
+	stepNATKnownAnothers
+
+	stepNATStateError
+	stepNATStateReply
+	stepNATStateOutside
+	stepNATStateKnown
+	stepNATStateTCP
+	stepNATStateOwnTCP
+	stepNATStatePassTCP
+	stepNATStateOwnNew
+	stepNATStatePassNew
+	stepNATStateNew
+	stepNATStateNone
+
+	stepNATNewClosed
+	stepNATNewVTEP
+	stepNATNewOpen
+	stepNATNewNone
+
+	stepNATOutTranslated
+	stepNATOutNone
+
+	stepL3ResolvePort
+	stepL3ResolveNone
+
+	stepForwardPort
+	stepForwardFlood
+	stepForwardNone
+
+	stepAccountOutTenant
+	stepAccountOutRest
+
+	stepAccountInAway
+	stepAccountInBack
+	stepAccountInEgress
+	stepAccountInInternal
+	stepAccountInRest
+
+	stepDeliverPort
+	stepDeliverNone
+
+	stepEncapBack
+	stepEncapNetwork
+	stepEncapNone
+
+	stepDropTenant
+	stepDropReason
+	stepDropRest
+
+	numSteps
+)
+
+// Step is one priority of a table, as its contract declares it.
+type Step struct {
+	step     step
+	Priority uint16
+	About    string // the frames that flows of this priority match
+}
+
+// place is where the flows of a step stand.
+type place struct {
+	table    uint8
+	priority uint16
+}
+
+// places are those of all steps, by step.
+var places = placesOf(pipeline)
+
+func placesOf(tables []Table) (at [numSteps]place) {
+	for _, t := range tables {
+		for _, s := range t.Steps {
+			at[s.step] = place{t.ID, s.Priority}
+		}
+	}
+	return at
+}
