@@ -57,7 +57,7 @@ type described interface {
 	empty() Object
 	apply(a *application, e Event)
 	takes(key Key, o Object) []Taken
-	directories() []Taken
+	unique() []uniqueFacts
 	find(s *State, key Key) (Event, bool)
 	all(s *State) []Event
 }
@@ -136,11 +136,9 @@ func (d *description[K, T, P]) takes(key Key, o Object) (list []Taken) {
 	return list
 }
 
-func (d *description[K, T, P]) directories() (list []Taken) {
+func (d *description[K, T, P]) unique() (list []uniqueFacts) {
 	for _, u := range d.uniques {
-		if dir := u.directory(); dir.Dir != "" {
-			list = append(list, dir)
-		}
+		list = append(list, u.facts())
 	}
 	return list
 }
