@@ -130,6 +130,12 @@ func TestMAC(t *testing.T) {
 	if got, want := m.LinkLocal(), netip.MustParseAddr("fe80::5eff:fe00:104"); got != want {
 		t.Errorf("link-local %s, want %s", got, want)
 	}
+	if m := MACFromUint64(0x020406080a0c); m.String() != "02:04:06:08:0a:0c" || m.Uint64() != 0x020406080a0c {
+		t.Errorf("%s is the number %x", m, m.Uint64())
+	}
+	if got, want := (MAC{2, 4, 6, 8, 10, 12}).LinkLocal(), netip.MustParseAddr("fe80::4:6ff:fe08:a0c"); got != want {
+		t.Errorf("link-local %s, want %s", got, want)
+	}
 	for _, s := range []string{"", "02:00:00:00:00", "02:00:00:00:00:00:00:01", "02-00-00-00-00-01x"} {
 		if m, err := ParseMAC(s); err == nil {
 			t.Errorf("%q is read %s", s, m)

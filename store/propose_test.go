@@ -332,14 +332,14 @@ func TestProposeNetwork(t *testing.T) {
 func TestProposePort(t *testing.T) {
 	spec := PortSpec{
 		Host: "h1", Tenant: "alice", Network: "default", Name: "a2", UID: "bbbbbbbbbbbb", HostCreated: 3,
-		ContainerID: "c", Runtime: "lxc", Labels: Labels{"a": "b"}, Limits: Limits{EgressKbps: 9},
+		ContainerID: "c", Runtime: "lxc", Labels: Labels{"a": "b"},
 	}
 	p, err := spec.Propose(cluster(), 1)
 	took := drawn(p, "", "77", "02:00:00:00:00:07", "10.0.0.8", "fd00::8")
 	proposed(t, "port", p, err, Proposal{
 		Writes: []Event{{Key: PortKey("h1", "alice", "default", "a2"), Object: &Port{
 			UID: "bbbbbbbbbbbb", Number: 77, MAC: MAC{2, 5: 7}, Addresses: prefixes("10.0.0.8/24", "fd00::8/64"), Interface: "sl-bbbbbbbbbbbb",
-			ContainerID: "c", Runtime: "lxc", Labels: Labels{"a": "b"}, Limits: Limits{EgressKbps: 9},
+			ContainerID: "c", Runtime: "lxc", Labels: Labels{"a": "b"},
 		}}},
 		Presumes: []Presumption{
 			{Condition: CreatedAt, Path: "/sluice/v1/hosts/h1", Revision: 3, Refusal: HostGone("h1")},
@@ -414,7 +414,11 @@ func TestPortLimit(t *testing.T) {
 	if err := spec.CheckLimit(s, 3); !errors.Is(err, ErrLimit) {
 		t.Errorf("three of two: %v", err)
 	}
-	s.Apply(Batch{Revision: 21, Events: []Event{{Key: TenantKey("alice"), Object: &Tenant{}}}})
+	s.Apply(Batch{Revision: 21, Events: []Event{{Key: TenantKey("alice"), Object: &Tenant{Limits: Limits{Ports: 1}}}}})
+	if err := spec.CheckLimit(s, 2); !errors.Is(err, ErrLimit) {
+		t.Errorf("two of one: %v", err)
+	}
+	s.Apply(Batch{Revision: 22, Events: []Event{{Key: TenantKey("alice"), Object: &Tenant{}}}})
 	if err := spec.CheckLimit(s, 1000); err != nil {
 		t.Errorf("without limit: %v", err)
 	}
