@@ -5,13 +5,6 @@ import (
 	"slices"
 )
 
-// kinds lists what etcd holds, each kind once. Keys, objects, State, contested values,
-// tombstones and deletes all follow from the descriptions in this list.
-var kinds = []described{
-	tenantKind, networkKind, hostKind, portKind, gatewayKind, masterKind, liveHostKind, liveControllerKind,
-	statusHostKind, statusControllerKind, statusCountersKind, allocKind,
-}
-
 // byKind finds a description, also that of the kind which State derives.
 var byKind = func() map[Kind]described {
 	found := map[Kind]described{KindPresence: presenceKind}

@@ -1,7 +1,6 @@
 package store
 
 import (
-	"flag"
 	"net/netip"
 	"testing"
 	"time"
@@ -11,9 +10,6 @@ import (
 )
 
 var comparers = []cmp.Option{cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{}), cmpopts.EquateEmpty()}
-
-// update makes `make docs` write the generated page anew.
-var update = flag.Bool("update", false, "write docs/keys.md anew")
 
 // example is an object and the JSON that etcd holds for it.
 type example struct {

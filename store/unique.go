@@ -49,8 +49,13 @@ type Taken struct {
 // Key is the key under alloc/.
 func (t Taken) Key() Key { return AllocKey(t.Dir, t.Value) }
 
-// TakenBy are the values that an object has alone and etcd has keys for.
-func TakenBy(key Key, o Object) []Taken { return o.Kind().describe().takes(key, o) }
+// TakenBy are the values that an object has alone and etcd has keys for; of no object, none.
+func TakenBy(key Key, o Object) []Taken {
+	if o == nil {
+		return nil
+	}
+	return o.Kind().describe().takes(key, o)
+}
 
 // TombstoneDirs are the directories under alloc/ where freed values stay as tombstones.
 func TombstoneDirs() (dirs []string) {
