@@ -38,10 +38,7 @@ func DefaultGateway(p netip.Prefix) netip.Addr {
 // UsableCount is how many addresses the usable range has; more than fit are 2^64-1.
 func UsableCount(p netip.Prefix) uint64 {
 	host := p.Addr().BitLen() - p.Bits()
-	if host > 64 {
-		return 1<<64 - 1
-	}
-	all := uint64(1)<<host - 1 // without the first; 2^64-1 where the shift leaves nothing
+	all := uint64(1)<<host - 1 // without the first; 2^64-1 where a shift of 64 or more leaves nothing
 	if p.Addr().Is4() {
 		all--
 	}

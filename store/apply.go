@@ -8,7 +8,7 @@ import (
 )
 
 // Apply takes one batch and returns what it meant, presence changes last. Events of kinds
-// that no flow depends on leave no change but are kept where State shows them.
+// that State does not keep, such as status, leave no change.
 func (s *State) Apply(b Batch) []Change {
 	s.former = former{}
 	a := application{State: s, presence: map[Key]int{}}

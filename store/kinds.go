@@ -5,13 +5,6 @@ import (
 	"slices"
 )
 
-// kinds lists what etcd holds, each kind once. Keys, objects, State, contested values,
-// tombstones and deletes all follow from the descriptions in this list.
-var kinds = []described{
-	tenantKind, networkKind, hostKind, portKind, gatewayKind, masterKind, liveHostKind, liveControllerKind,
-	statusHostKind, statusControllerKind, statusCountersKind, allocKind,
-}
-
 // byKind finds a description, also that of the kind which State derives.
 var byKind = func() map[Kind]described {
 	found := map[Kind]described{KindPresence: presenceKind}
@@ -57,7 +50,7 @@ type described interface {
 	empty() Object
 	apply(a *application, e Event)
 	takes(key Key, o Object) []Taken
-	directories() []Taken
+	unique() []uniqueFacts
 	find(s *State, key Key) (Event, bool)
 	all(s *State) []Event
 }
@@ -136,11 +129,9 @@ func (d *description[K, T, P]) takes(key Key, o Object) (list []Taken) {
 	return list
 }
 
-func (d *description[K, T, P]) directories() (list []Taken) {
+func (d *description[K, T, P]) unique() (list []uniqueFacts) {
 	for _, u := range d.uniques {
-		if dir := u.directory(); dir.Dir != "" {
-			list = append(list, dir)
-		}
+		list = append(list, u.facts())
 	}
 	return list
 }

@@ -20,7 +20,6 @@ func LiveControllerKey(name string) Key { return Key{Kind: KindLiveController, N
 // LiveHost exists while a host's agent holds its lease.
 type LiveHost struct {
 	Incarnation string    `json:"incarnation"`
-	Version     string    `json:"version,omitempty"`
 	Since       time.Time `json:"since"`
 }
 

@@ -122,20 +122,20 @@ func indexNetwork(a *application, n *Item[Network], add bool) {
 	}
 }
 
-// list brings a network into its tenant's list, or out of it.
+// list brings a network into its tenant's list, or out of it. Apply takes the old object out
+// before it brings a new one in.
 func (n *networks) list(tenant, name string, add bool) {
 	if n.of == nil {
 		n.of = map[string][]string{}
 	}
 	names := n.of[tenant]
-	at, found := slices.BinarySearch(names, name)
-	switch {
-	case add && !found:
+	at, _ := slices.BinarySearch(names, name)
+	if add {
 		n.of[tenant] = slices.Insert(names, at, name)
-	case !add && found && len(names) == 1:
+		return
+	}
+	if n.of[tenant] = slices.Delete(names, at, at+1); len(names) == 1 {
 		delete(n.of, tenant)
-	case !add && found:
-		n.of[tenant] = slices.Delete(names, at, at+1)
 	}
 }
 

@@ -28,7 +28,7 @@ func (s NetworkSpec) Propose(state *State) (Proposal, error) {
 	if state.Network(key.NetworkName()) != nil {
 		return Proposal{}, nameExists()
 	}
-	network, err := s.build(occupied(state, s.Tenant))
+	network, err := s.build(append(subnetsOf(state, s.Tenant), infrastructure(state)...))
 	if err != nil {
 		return Proposal{}, err
 	}
@@ -98,14 +98,18 @@ func (s NetworkSpec) subnets() ([]Subnet, error) {
 	return subnets, nil
 }
 
-// occupied are the prefixes that a new network of a tenant must not touch: those of the
-// tenant's other networks and every host's infrastructure.
-func occupied(state *State, tenant string) (list []Occupied) {
+// subnetsOf are the subnets of a tenant's networks, which its other networks must not touch.
+func subnetsOf(state *State, tenant string) (list []Occupied) {
 	for n := range state.NetworksOf(tenant) {
 		for _, s := range n.Value.Subnets {
 			list = append(list, Occupied{Prefix: s.Prefix, By: "a subnet of network " + n.Key.NetworkName().String()})
 		}
 	}
+	return list
+}
+
+// infrastructure is what every host keeps closed to tenants, and no network may touch.
+func infrastructure(state *State) (list []Occupied) {
 	for h := range state.Hosts() {
 		for _, p := range h.Value.Infrastructure {
 			list = append(list, Occupied{Prefix: p, By: "the infrastructure of host " + h.Key.Host})

@@ -15,7 +15,7 @@ type Object interface{ Kind() Kind }
 // Labels are free key-value pairs for people and selectors.
 type Labels map[string]string
 
-// Limits bound what a tenant or a port takes; zero means no limit.
+// Limits bound what a tenant takes; zero means no limit.
 type Limits struct {
 	Ports       int    `json:"ports,omitempty"`
 	EgressKbps  uint32 `json:"egressKbps,omitempty"`

@@ -11,12 +11,15 @@ import (
 
 var comparers = []cmp.Option{cmpopts.EquateComparable(netip.Addr{}, netip.Prefix{}), cmpopts.EquateEmpty()}
 
-// examples are an object of each kind and the JSON that etcd holds for it.
-var examples = []struct {
+// example is an object and the JSON that etcd holds for it.
+type example struct {
 	key    Key
 	object Object
 	json   string
-}{
+}
+
+// examples are one of each kind at least.
+var examples = []example{
 	{TenantKey("alice"), &Tenant{Number: 1, Gateway: "h1", Limits: Limits{Ports: 9}},
 		`{"number":1,"gateway":"h1","limits":{"ports":9}}`},
 	{NetworkKey("alice", "default"), &Network{
@@ -31,6 +34,10 @@ var examples = []struct {
 	{GatewayKey("alice"), &Gateway{Active: "h1", Draining: []string{"h2"}, Epoch: 4}, `{"active":"h1","draining":["h2"],"epoch":4}`},
 	{MasterKey("h1"), &Master{Controller: "c1", Generation: 5}, `{"controller":"c1","generation":5}`},
 	{LiveHostKey("h1"), &LiveHost{Incarnation: "x", Since: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}, `{"incarnation":"x","since":"2026-01-02T03:04:05Z"}`},
+	{LiveControllerKey("c1"), &LiveController{Incarnation: "x", OpenFlow: "192.0.2.1:6653", API: "http://192.0.2.1:8080", Since: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)},
+		`{"incarnation":"x","openflow":"192.0.2.1:6653","api":"http://192.0.2.1:8080","since":"2026-01-02T03:04:05Z"}`},
+	{StatusCountersKey("h1"), &StatusCounters{Counters: []Counter{{Tenant: 1, Direction: "in", Packets: 2, LastPackets: 2}}},
+		`{"counters":[{"tenant":1,"direction":"in","packets":2,"lastPackets":2}]}`},
 	{StatusControllerKey("c1"), &StatusController{Floor: 8, Unknown: []DatapathID{255}}, `{"floor":8,"unknown":["00000000000000ff"]}`},
 	{StatusHostKey("h1"), &StatusHost{State: HostMissing, Realized: 8, Missing: []string{"ports/h1/alice/default/a1"}},
 		`{"state":"missing","realized":8,"missing":["ports/h1/alice/default/a1"]}`},
@@ -117,6 +124,12 @@ func TestMAC(t *testing.T) {
 		t.Errorf("%v, %v", m, err)
 	}
 	if got, want := m.LinkLocal(), netip.MustParseAddr("fe80::5eff:fe00:104"); got != want {
+		t.Errorf("link-local %s, want %s", got, want)
+	}
+	if m := MACFromUint64(0x020406080a0c); m.String() != "02:04:06:08:0a:0c" || m.Uint64() != 0x020406080a0c {
+		t.Errorf("%s is the number %x", m, m.Uint64())
+	}
+	if got, want := (MAC{2, 4, 6, 8, 10, 12}).LinkLocal(), netip.MustParseAddr("fe80::4:6ff:fe08:a0c"); got != want {
 		t.Errorf("link-local %s, want %s", got, want)
 	}
 	for _, s := range []string{"", "02:00:00:00:00", "02:00:00:00:00:00:00:01", "02-00-00-00-00-01x"} {

@@ -28,7 +28,6 @@ type Port struct {
 	ContainerID  string         `json:"containerID,omitempty"`
 	Runtime      string         `json:"runtime,omitempty"`
 	Labels       Labels         `json:"labels,omitempty"`
-	Limits       Limits         `json:"limits,omitzero"`
 }
 
 // AddressPair is one more address, or range, that a port may speak with.

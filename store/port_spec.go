@@ -18,7 +18,6 @@ type PortSpec struct {
 	MAC                        MAC        // zero: derived
 	ContainerID, Runtime       string
 	Labels                     Labels
-	Limits                     Limits
 }
 
 // Key is the new port's.
@@ -60,7 +59,7 @@ func (s PortSpec) Propose(state *State, ports int64) (Proposal, error) {
 	}
 	port := &Port{
 		UID: s.UID, Interface: "sl-" + s.UID,
-		ContainerID: s.ContainerID, Runtime: s.Runtime, Labels: s.Labels, Limits: s.Limits,
+		ContainerID: s.ContainerID, Runtime: s.Runtime, Labels: s.Labels,
 	}
 	draws, err := s.draws(port, state.Network(s.Key().NetworkName()).Value.Subnets)
 	if err != nil {

@@ -59,12 +59,16 @@ func NeededToPut(key Key) (parents []Key) {
 // HasOwnDelete reports whether objects of a kind hold numbers or parts, which a plain delete
 // would leave behind.
 func HasOwnDelete(kind Kind) bool {
-	return takesValues(kind) || len(referring(kind)) > 0
+	return len(takenBy(kind)) > 0 || len(referring(kind)) > 0
 }
 
-func takesValues(kind Kind) bool {
+// takenBy are the unique values of a kind that etcd has keys for.
+func takenBy(kind Kind) []uniqueFacts {
 	d := kind.describe()
-	return d != nil && len(d.directories()) > 0
+	if d == nil {
+		return nil
+	}
+	return slices.DeleteFunc(d.unique(), func(u uniqueFacts) bool { return u.dir == "" })
 }
 
 // referrer is a kind with its reference to another.

@@ -31,6 +31,13 @@ type Change struct {
 	Anew bool
 }
 
+// kinds lists what etcd holds, each kind once. Keys, objects, State, contested values,
+// tombstones and deletes all follow from the descriptions in this list.
+var kinds = []described{
+	tenantKind, networkKind, hostKind, portKind, gatewayKind, masterKind, liveHostKind, liveControllerKind,
+	statusHostKind, statusControllerKind, statusCountersKind, allocKind,
+}
+
 // State is the picture of the store at one revision, with the indexes that the compiler
 // needs. It is not safe for concurrent use: readers and Apply exclude each other outside.
 type State struct {

@@ -19,12 +19,11 @@ const (
 
 // Tenant is the unit of isolation, counters and quota.
 type Tenant struct {
-	Number  uint32   `json:"number"`            // 1 to MaxTenantNumber
-	Gateway string   `json:"gateway"`           // GatewayAuto, GatewayCentral or a host
-	Hosts   []string `json:"hosts,omitempty"`   // hosts allowed; empty: all
-	Limits  Limits   `json:"limits,omitzero"`   // what the tenant may take
-	Labels  Labels   `json:"labels,omitempty"`  // free
-	Note    string   `json:"comment,omitempty"` // free
+	Number  uint32   `json:"number"`           // 1 to MaxTenantNumber
+	Gateway string   `json:"gateway"`          // GatewayAuto, GatewayCentral or a host
+	Hosts   []string `json:"hosts,omitempty"`  // hosts allowed; empty: all
+	Limits  Limits   `json:"limits,omitzero"`  // what the tenant may take
+	Labels  Labels   `json:"labels,omitempty"` // free
 }
 
 // MayUse reports whether the tenant may have ports on a host.

@@ -41,7 +41,7 @@ func (s TenantSpec) Propose(state *State) (Proposal, error) {
 	if err := checkHosts(state, tenant); err != nil {
 		return Proposal{}, err
 	}
-	network, err := s.network().build(occupied(state, s.Name))
+	network, err := s.network().build(infrastructure(state))
 	if err != nil {
 		return Proposal{}, err
 	}

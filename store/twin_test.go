@@ -165,7 +165,7 @@ func (g *generator) other(tenant, host string) (Key, Object) {
 	case 0:
 		return MasterKey(host), &Master{Controller: tenant}
 	case 1:
-		return LiveHostKey(host), &LiveHost{Version: tenant}
+		return LiveHostKey(host), &LiveHost{Incarnation: tenant}
 	case 2:
 		return LiveControllerKey(host), &LiveController{API: tenant}
 	}
@@ -428,3 +428,34 @@ func union[V any](a, b map[Key]V) map[Key]V {
 	maps.Copy(out, b)
 	return out
 }
+
+// A state from which everything was deleted holds nothing: its indexes forget, too.
+func TestDeletesLeaveNothing(t *testing.T) {
+	g := &generator{Rand: rand.New(rand.NewPCG(1, 7)), world: twin{}}
+	s := NewState()
+	for range 150 {
+		s.Apply(g.batch())
+	}
+	deletes := Batch{Revision: s.Revision() + 1}
+	for key := range g.world {
+		deletes.Events = append(deletes.Events, Event{Key: key})
+	}
+	s.Apply(deletes)
+	s.Apply(Batch{Revision: deletes.Revision + 1})
+	for what, left := range map[string]int{
+		"tenants": len(s.tenants.items), "tenant numbers": left(s.tenants.numbers),
+		"networks": len(s.networks.items), "networks by tenant": len(s.networks.of), "network numbers": left(s.networks.numbers), "VLANs": left(s.networks.vlans),
+		"hosts": len(s.hosts.items), "datapaths": left(s.hosts.datapaths), "VTEPs": left(s.hosts.vteps), "hashes": len(s.hosts.byHash),
+		"ports": len(s.ports.items), "members": len(s.ports.members), "networks by host": len(s.ports.on.sets),
+		"port numbers": left(s.ports.numbers), "MACs": left(s.ports.macs), "addresses": left(s.ports.addresses), "interfaces": left(s.ports.interfaces),
+		"gateways": len(s.gateways.items), "tenants by gateway": len(s.gateways.via.sets), "active gateways": len(s.gateways.activeVia),
+		"masters": len(s.masters.items), "live hosts": len(s.liveHosts.items), "live controllers": len(s.controllers.items),
+		"former numbers": len(s.former.numbers), "former hosts": len(s.former.hosts.sets),
+	} {
+		if left != 0 {
+			t.Errorf("%s: %d are left", what, left)
+		}
+	}
+}
+
+func left[V comparable, T any](h holders[V, T]) int { return len(h.of) + len(h.claimants) }

@@ -27,7 +27,14 @@ type uniqueOf[T any] interface {
 	index(s *State, i *Item[T], add bool, affected func(*Item[T]))
 	contested(s *State, i *Item[T], problems []Problem) []Problem
 	takes(i *Item[T], list []Taken) []Taken
-	directory() Taken
+	facts() uniqueFacts
+}
+
+// uniqueFacts are what a unique value is, without types. enforced says that State lets one
+// object of several with the value hold it.
+type uniqueFacts struct {
+	name, dir           string
+	tombstone, enforced bool
 }
 
 // Taken is a value that an object has alone. etcd has a key for it under alloc/.
@@ -42,15 +49,20 @@ type Taken struct {
 // Key is the key under alloc/.
 func (t Taken) Key() Key { return AllocKey(t.Dir, t.Value) }
 
-// TakenBy are the values that an object has alone and etcd has keys for.
-func TakenBy(key Key, o Object) []Taken { return o.Kind().describe().takes(key, o) }
+// TakenBy are the values that an object has alone and etcd has keys for; of no object, none.
+func TakenBy(key Key, o Object) []Taken {
+	if o == nil {
+		return nil
+	}
+	return o.Kind().describe().takes(key, o)
+}
 
 // TombstoneDirs are the directories under alloc/ where freed values stay as tombstones.
 func TombstoneDirs() (dirs []string) {
 	for _, d := range kinds {
-		for _, t := range d.directories() {
-			if t.Tombstone {
-				dirs = append(dirs, t.Dir)
+		for _, u := range d.unique() {
+			if u.tombstone {
+				dirs = append(dirs, u.dir)
 			}
 		}
 	}
@@ -119,7 +131,9 @@ func (u *unique[V, T]) takes(i *Item[T], list []Taken) []Taken {
 	return list
 }
 
-func (u *unique[V, T]) directory() Taken { return Taken{Dir: u.dir, Tombstone: u.tombstone} }
+func (u *unique[V, T]) facts() uniqueFacts {
+	return uniqueFacts{name: u.name, dir: u.dir, tombstone: u.tombstone, enforced: u.holders != nil}
+}
 
 // scoped is a value that is unique inside one network. People read the value alone.
 type scoped[V comparable] struct {

@@ -110,7 +110,6 @@ func writeTenant(w io.Writer, t api.Tenant) {
 		"Ports", limited(t.Ports, t.Limits.Ports),
 		"Hosts allowed", hosts,
 		"Labels", pairs(t.Labels),
-		"Comment", t.Note,
 		"Created", fmt.Sprintf("revision %d", t.Created),
 	)
 }

@@ -116,7 +116,7 @@ func dialOnce(ctx context.Context, config clientv3.Config) (*clientv3.Client, er
 	return nil, err
 }
 
-// refused tells whether trying again cannot help: etcd answered, and said no.
+// refused reports whether trying again cannot help: etcd answered, and said no.
 func refused(err error) bool {
 	for _, e := range []error{rpctypes.ErrAuthFailed, rpctypes.ErrUserEmpty, rpctypes.ErrPermissionDenied, rpctypes.ErrAuthNotEnabled} {
 		if errors.Is(rpctypes.Error(err), e) {

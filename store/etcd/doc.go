@@ -3,10 +3,11 @@
 //
 // In the loop it is the first step: Watch lists, then yields batches of whole revisions.
 // The API and the agents write through the domain operations, each of which is one
-// transaction: what an object takes (number, VLAN id, address, MAC, name) is taken by
-// create-if-absent in the transaction that creates it, and what must not change meanwhile
+// transaction. Package store decides what a request writes, from what this package reads for
+// it; here its values (number, VLAN id, address, MAC, name) are drawn and taken by
+// create-if-absent in the transaction that creates the object, and what the decision presumed
 // is compared there.
 //
-// It must never interpret objects beyond what a transaction guards: what flows follow from
-// them is package flows' matter.
+// It must never decide what a request may write: that is package store's. Nor does it
+// interpret objects: what flows follow from them is package flows' matter.
 package etcd

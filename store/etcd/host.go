@@ -186,7 +186,7 @@ func (r *Registration) check(ctx context.Context, c *Client, keys []string) (los
 }
 
 // changed returns a channel that is closed once one of the keys, or of those under a key
-// that ends in "/", was written after a revision, or can no longer be watched.
+// that ends in "/", was written after a revision, or the watch of it failed.
 func (c *Client) changed(ctx context.Context, after store.Revision, keys ...string) <-chan struct{} {
 	out := make(chan struct{})
 	ctx, cancel := context.WithCancel(ctx)

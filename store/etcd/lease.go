@@ -69,7 +69,7 @@ func (l *Lease) Close() error {
 }
 
 // Elect stands for election under a name until ctx ends. The channel says true when id
-// becomes the leader and false when it no longer is; only the latest word is kept for a
+// becomes the leader and false when another may be; only the latest word is kept for a
 // slow reader. It is closed when ctx ends. What a leader writes must be guarded by CAS all
 // the same: it learns of its fall later than etcd.
 func (c *Client) Elect(ctx context.Context, name, id string) (leader <-chan bool) {

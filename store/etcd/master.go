@@ -32,7 +32,7 @@ func (c *Client) Claim(ctx context.Context, host string, claim *store.Master, mo
 		return 0, err
 	}
 	rev, err := c.commitOps(ctx, []clientv3.Op{claimOp, statusOp},
-		present(store.HostKey(host)), heldBy(store.LiveControllerKey(claim.Controller), lease), asRead(key, modified))
+		present(store.HostKey(host)), underLease(store.LiveControllerKey(claim.Controller), lease), asRead(key, modified))
 	if err != nil {
 		return 0, fmt.Errorf("claim host %s: %w", host, err)
 	}
@@ -52,8 +52,8 @@ func asRead(key store.Key, modified store.Revision) guard {
 	return g
 }
 
-// heldBy holds while the key is under the lease.
-func heldBy(key store.Key, lease clientv3.LeaseID) guard {
+// underLease holds while the key is under the lease.
+func underLease(key store.Key, lease clientv3.LeaseID) guard {
 	return guard{
 		cmp: clientv3.Compare(clientv3.LeaseValue(key.String()), "=", lease),
 		get: clientv3.OpGet(key.String(), clientv3.WithKeysOnly()),

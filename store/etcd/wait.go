@@ -20,7 +20,8 @@ type realization struct {
 	exceptions map[string]*store.StatusHost       // by host
 }
 
-// missing says what a host lacks to be realized at a revision, or nil.
+// missing says what a host lacks to be realized at a revision, or nil. An exception of the host
+// counts before its master's floor: it was written first.
 // A port that the host lists as missing, or that needs what it lists as a problem, is not
 // realized, there or elsewhere; the zero key asks for none.
 func (r realization) missing(host string, rev store.Revision, port store.Key) error {

@@ -152,7 +152,7 @@ func (s *stream) revision(events []*clientv3.Event) error {
 	return s.yield(batch)
 }
 
-// excluded tells whether Watch passes a key by.
+// excluded reports whether Watch passes a key by.
 func excluded(key string) bool {
 	return key >= statusRange.from && key < statusRange.to || strings.HasPrefix(key, electionPrefix)
 }

@@ -192,7 +192,7 @@ func TestWatchAcrossCompaction(t *testing.T) {
 	f.agrees(c)
 }
 
-// change puts a note on a tenant.
+// change puts one more host on the list that a tenant may use.
 func change(t *testing.T, c *Client, name string) store.Revision {
 	t.Helper()
 	o, modified, err := c.Get(testContext(t), store.TenantKey(name))
@@ -200,7 +200,7 @@ func change(t *testing.T, c *Client, name string) store.Revision {
 		t.Fatal(err)
 	}
 	tenant := *o.(*store.Tenant)
-	tenant.Note += "."
+	tenant.Hosts = append(tenant.Hosts, "h1")
 	rev, err := c.PutIf(testContext(t), store.TenantKey(name), &tenant, modified, 0)
 	if err != nil {
 		t.Fatal(err)

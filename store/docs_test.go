@@ -1,0 +1,75 @@
+package store
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// update makes `make docs` write the generated page anew.
+var update = flag.Bool("update", false, "write docs/keys.md anew")
+
+// TestDocsOfKeys keeps docs/keys.md the page that the descriptions make.
+func TestDocsOfKeys(t *testing.T) {
+	const path = "../docs/keys.md"
+	page := keysPage()
+	if *update {
+		if err := os.WriteFile(path, []byte(page), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(page, string(got)); diff != "" {
+		t.Errorf("%s is stale, run make docs (-want +got):\n%s", path, diff)
+	}
+}
+
+// keysPage is what etcd holds, for people.
+func keysPage() string {
+	var b strings.Builder
+	b.WriteString("# What etcd holds\n\nWritten by `make docs` from the descriptions in `store/`; do not edit.\n\n" +
+		"Every key begins with `" + Prefix + "`; every value is a JSON object. Read them with\n`etcdctl get --prefix " + Prefix + "`.\n\n" +
+		"| key | is | written by | read by | belongs to |\n|---|---|---|---|---|\n")
+	for _, d := range kinds {
+		f := d.about()
+		var parts, parents []string
+		for _, p := range f.parts {
+			parts = append(parts, "{"+string(p)+"}")
+		}
+		for _, r := range f.refers {
+			parents = append(parents, fmt.Sprintf("%s (%s)", r.to.Label(), r.onDelete))
+		}
+		fmt.Fprintf(&b, "| `%s/%s` | %s | %s | %s | %s |\n", d.kind(), strings.Join(parts, "/"), f.label, f.writer, f.reader, strings.Join(parents, ", "))
+	}
+	b.WriteString("\nIn the last column: an object that *refuses* stops the delete of what it belongs to, one that\n" +
+		"*follows* is deleted in the same transaction, one that is *cleared* is deleted after it.\n\n" +
+		"## Unique values\n\nWho creates an object takes its unique values by a key under `alloc/` in the same transaction.\n" +
+		"A freed value that leaves a tombstone is not given out again before every registered host is\n" +
+		"realized at a revision after the delete. Where edits by hand gave one value to two objects, the\n" +
+		"older of them is programmed and the other has a problem.\n\n" +
+		"| of a | value | taken under `alloc/` | leaves a tombstone | the older wins |\n|---|---|---|---|---|\n")
+	for _, d := range kinds {
+		for _, u := range d.unique() {
+			dir := ""
+			if u.dir != "" {
+				dir = "`" + u.dir + "/`"
+			}
+			fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", d.about().label, u.name, dir, yes(u.tombstone), yes(u.enforced))
+		}
+	}
+	return b.String()
+}
+
+func yes(v bool) string {
+	if v {
+		return "yes"
+	}
+	return "no"
+}
