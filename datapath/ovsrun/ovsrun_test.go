@@ -110,7 +110,10 @@ func TestTrace(t *testing.T) {
 }
 
 func TestStartSaysWhatFailed(t *testing.T) {
-	if _, err := private(t, "--no-such-option"); err == nil || !strings.Contains(err.Error(), "no-such-option") {
-		t.Errorf("%v does not name the option", err)
+	_, err := private(t, "--no-such-option")
+	for _, want := range []string{"ovs-vswitchd", "ended at once", "unrecognized option '--no-such-option'"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v does not say %q", err, want)
+		}
 	}
 }

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"bufio"
+	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -68,13 +69,18 @@ func requirePrograms(t *testing.T, programs []string) {
 	t.Skip(err)
 }
 
-func TestNeedNamesWhatIsMissing(t *testing.T) {
+// A case that lacks something names it, and does not begin.
+func TestMeasureNamesWhatIsMissing(t *testing.T) {
 	const none = "no-such-program"
-	if err := need([]string{"ls", none}); os.Geteuid() == 0 && (err == nil || !strings.Contains(err.Error(), none)) {
-		t.Errorf("%v does not name %s", err, none)
+	ran := 0
+	c := Case{Name: "poor", Run: func(context.Context, *Run) error { ran++; return nil }}
+	if err := c.measure(t.Context(), &Run{}); err != nil || ran != 1 {
+		t.Errorf("a case that needs nothing ran %d times: %v", ran, err)
 	}
-	if err := need(nil); err != nil {
-		t.Errorf("a case that needs nothing: %v", err)
+	c.Needs = []string{"ls", none}
+	err := c.measure(t.Context(), &Run{})
+	if err == nil || ran != 1 || os.Geteuid() == 0 && !strings.Contains(err.Error(), none) {
+		t.Errorf("it ran %d times, and %v does not name %s", ran, err, none)
 	}
 }
 

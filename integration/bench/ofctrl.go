@@ -39,10 +39,7 @@ type rival struct {
 // besideOfctrl compares the two on flows that ofctrl can say.
 func besideOfctrl(ctx context.Context, r *Run, b *testbed, s session) error {
 	list := commonFlows(r.Size(programFlows))
-	v := &rival{testbed: b, session: s, program: b.Path("ofctrl"), file: b.Path("common.json")}
-	for i := range list {
-		v.mods = append(v.mods, datapath.Mod{Flow: list[i].flow()})
-	}
+	v := newRival(b, s, list)
 	if err := writeLines(v.file, list); err != nil {
 		return err
 	}
@@ -62,6 +59,14 @@ func besideOfctrl(ctx context.Context, r *Run, b *testbed, s session) error {
 		{"processor time of sending, contiv ofctrl", quantile(v.theirs, 0.5), "s", nil},
 	}
 	return r.Done(res)
+}
+
+func newRival(b *testbed, s session, list []commonFlow) *rival {
+	v := &rival{testbed: b, session: s, program: b.Path("ofctrl"), file: b.Path("common.json")}
+	for i := range list {
+		v.mods = append(v.mods, datapath.Mod{Flow: list[i].flow()})
+	}
+	return v
 }
 
 func (v *rival) bySession(ctx context.Context) (float64, error) {

@@ -2,7 +2,6 @@ package bench
 
 import (
 	"slices"
-	"strings"
 	"testing"
 
 	"sluice/datapath"
@@ -46,37 +45,6 @@ func checkProgram(t *testing.T, got []Result) {
 	}
 	if f := fact(t, beside, "flows that the sides left and that differ"); !f.Bound.Holds(f.Value) || f.Bound.Holds(1) {
 		t.Errorf("%s: %v, want %s", f.Name, f.Value, f.Bound)
-	}
-}
-
-// A helper that fails says why.
-func TestOfctrlSaysWhatFailed(t *testing.T) {
-	requireOVS(t)
-	b, err := newTestbed(t.Context(), nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer b.close()
-	v := &rival{testbed: b, program: b.Path("ofctrl"), file: b.Path("no-such-file")}
-	if err := buildOfctrl(t.Context(), v.program); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := v.byOfctrl(t.Context()); err == nil || !strings.Contains(err.Error(), "no-such-file") {
-		t.Errorf("%v does not name the file", err)
-	}
-}
-
-// What both sides can say is many kinds of flow, each flow once.
-func TestCommonFlows(t *testing.T) {
-	const n = 900
-	seen, tables := map[string]bool{}, map[uint8]int{}
-	for _, c := range commonFlows(n) {
-		f := c.flow()
-		seen[string(f.AppendMatchKey(nil))] = true
-		tables[f.Table]++
-	}
-	if len(seen) != n || len(tables) != commonTables || tables[commonForward] != n/commonTables {
-		t.Errorf("%d flows, of which %d differ, in tables %v", n, len(seen), tables)
 	}
 }
 
