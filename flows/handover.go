@@ -35,9 +35,14 @@ func (c *compiler) handOver(t *tenantAt) {
 	c.pass(n, store.BounceMAC, t.chain[0], false)
 }
 
-// accept takes the tenant's frames that another gateway host marked with a MAC.
+// accept takes the tenant's frames that another gateway host marked with a MAC, from any VTEP
+// of that host: which one a frame leaves from depends on where it goes.
 func (c *compiler) accept(tenant uint32, mark store.MAC, from string, next uint8) {
-	if vtep := c.vtep(from); vtep.IsValid() {
+	h := c.state.Host(from)
+	if h == nil {
+		return
+	}
+	for vtep := range c.vteps(h) {
 		c.flow(stepRouteTunnel, match(tenantMetadata(tenant), origin(originTunnel), ethDst(mark),
 			tunnelFrom(vtep), etherType(typeIPv4)), goTo(next))
 	}
@@ -54,10 +59,10 @@ func (c *compiler) pass(tenant uint32, mark store.MAC, to string, tcpToo bool) {
 	if tcpToo {
 		for _, unknown := range []uint64{ctNew, ctInvalid} {
 			c.flow(stepNATStatePassTCP, match(mine, ctState(ctTracked|unknown, 0), ipv4, ipProto(protoTCP)),
-				marked(mark, vtep)...)
+				c.marked(mark, vtep)...)
 		}
 	}
-	c.flow(stepNATStatePassNew, match(mine, ctState(ctTracked|ctNew, 0), ipv4), marked(mark, vtep)...)
+	c.flow(stepNATStatePassNew, match(mine, ctState(ctTracked|ctNew, 0), ipv4), c.marked(mark, vtep)...)
 }
 
 // passOwn does the same for the containers of the active host, whose frames count as sent
@@ -76,9 +81,23 @@ func (c *compiler) passOwn(tenant uint32, to string) {
 	c.flow(stepNATStateOwnNew, match(mine, own, ctState(ctTracked|ctNew, 0), ipv4), counted...)
 }
 
-func marked(mark store.MAC, vtep netip.Addr) []of.Action {
-	return []of.Action{load(regOrigin, originHandOver), load(of.FieldInPort, noPort),
-		setMAC(of.FieldEthDst, mark), tunnelTo(vtep), goTo(tableEncap)}
+// marked sends a frame on from one tunnel into another. It still carries this host's own VTEP
+// as the destination that it came to: where that is of the other family, it is taken off, since
+// a frame with two destinations goes nowhere.
+func (c *compiler) marked(mark store.MAC, vtep netip.Addr) []of.Action {
+	actions := []of.Action{load(regOrigin, originHandOver), load(of.FieldInPort, noPort), setMAC(of.FieldEthDst, mark)}
+	if own := c.vtep(c.host); own.IsValid() && own.Is4() != vtep.Is4() {
+		actions = append(actions, tunnelTo(noVTEP(own)))
+	}
+	return append(actions, tunnelTo(vtep), goTo(tableEncap))
+}
+
+// noVTEP is the unspecified address of an address's family.
+func noVTEP(like netip.Addr) netip.Addr {
+	if like.Is4() {
+		return netip.IPv4Unspecified()
+	}
+	return netip.IPv6Unspecified()
 }
 
 // tcpSYN matches the first packet of a connection: SYN without ACK.

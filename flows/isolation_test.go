@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"testing"
 
 	of "sluice/datapath/openflow"
@@ -32,7 +33,9 @@ func TestIsolation(t *testing.T) {
 			w := newWorld(t, seed)
 			w.talk()
 			w.leave()
+			w.speakForOthers()
 			w.compareCounters()
+			w.stray()
 			w.misbehave()
 			w.intrude()
 		})
@@ -217,6 +220,56 @@ func (w *world) broadcast(a *port) {
 	w.count(a.Key.Tenant, flows.DirectionIn, flows.ScopeInternal, len(others))
 }
 
+// speakForOthers lets every port speak with the address that it may have besides, and lets its
+// neighbours try the same.
+func (w *world) speakForOthers() {
+	for _, a := range w.ports {
+		for _, pair := range a.Value.AllowedPairs {
+			me := simulate.Endpoint{MAC: pair.MAC, IP: pair.Prefix.Addr(), Port: 5000}
+			if me.MAC.IsZero() {
+				me.MAC = a.Value.MAC
+			}
+			for _, b := range w.others(a) {
+				w.only(w.send(a, simulate.UDP(me, b.end4())), b, "with an allowed address")
+				w.count(a.Key.Tenant, flows.DirectionOut, flows.ScopeInternal, 1)
+				w.count(a.Key.Tenant, flows.DirectionIn, flows.ScopeInternal, 1)
+				w.nothing(w.send(b, simulate.UDP(me, a.end4())), "with another's allowed MAC and address")
+				me := simulate.Endpoint{MAC: b.Value.MAC, IP: me.IP, Port: 5000}
+				w.nothing(w.send(b, simulate.UDP(me, a.end4())), "with another's allowed address")
+			}
+			mixed := simulate.Endpoint{MAC: pair.MAC, IP: a.end4().IP}
+			if !pair.MAC.IsZero() {
+				w.nothing(w.send(a, simulate.UDP(mixed, outside)), "with the allowed MAC and the other address")
+			}
+		}
+	}
+}
+
+// stray sends from ports of spoilt objects, and to them: what the dead send reaches nobody,
+// nothing reaches them, and nobody of another tenant is reached by any.
+func (w *world) stray() {
+	for _, s := range w.strays {
+		for _, b := range w.ports {
+			to := b.end4()
+			toRouter := simulate.Endpoint{MAC: store.RouterMAC, IP: to.IP, Port: to.Port}
+			everybody := simulate.Endpoint{MAC: simulate.Broadcast, IP: netip.MustParseAddr("255.255.255.255"), Port: 9}
+			for _, p := range []simulate.Packet{
+				simulate.UDP(s.end4(), to), simulate.UDP(s.end4(), toRouter), simulate.UDP(s.end4(), everybody), simulate.ARPRequest(s.end4(), to.IP),
+			} {
+				if walk := w.send(s, p); s.dead {
+					w.nothing(walk, "from a port that a hand edit spoilt")
+				}
+			}
+			for _, mac := range []store.MAC{s.Value.MAC, store.RouterMAC} {
+				walk := w.send(b, simulate.UDP(to, simulate.Endpoint{MAC: mac, IP: s.end4().IP, Port: 7}))
+				if slices.ContainsFunc(walk.Deliveries, func(d simulate.Delivery) bool { return w.portAt(d) == s }) {
+					w.fatalf("%s reached %s:\n%s", b.Key.Short(), s.Key.Short(), walk)
+				}
+			}
+		}
+	}
+}
+
 // leave lets every port speak with the internet and get its answers.
 func (w *world) leave() {
 	for _, a := range w.ports {
@@ -370,7 +423,10 @@ func (w *world) misdirected(a *port) map[string]simulate.Packet {
 	via := func(ip string) simulate.Endpoint {
 		return simulate.Endpoint{MAC: store.RouterMAC, IP: netip.MustParseAddr(ip), Port: 22}
 	}
-	vtep := w.state.Host(w.hosts[w.IntN(len(w.hosts))]).Value.VTEP().String()
+	vtep := "172.30.0.1" // of the infrastructure at least
+	if v := w.state.Host(w.hosts[w.IntN(len(w.hosts))]).Value.VTEP(); v.Is4() {
+		vtep = v.String()
+	}
 	return map[string]simulate.Packet{
 		"unknown MAC":          simulate.UDP(me, simulate.Endpoint{MAC: store.MAC{2, 0xff, 0, 0, 0, 9}, IP: me.IP}),
 		"the kernel's MAC":     simulate.UDP(me, simulate.Endpoint{MAC: store.KernelMAC, IP: outside.IP}),
@@ -440,17 +496,30 @@ func (w *world) tunnelled(h *simulate.Host, p simulate.Packet, a *port) {
 		key, p = store.VLANTunnelKey, p.Tag(uint16(n.Segment))
 	}
 	p.SetUint(of.FieldTunID, key)
-	p.Set(of.FieldTunSrc, of.Address(netip.MustParseAddr("172.30.0.99")))
-	w.unsent(h, tunnelPort, p, "by tunnel from a stranger")
-	p.Set(of.FieldTunSrc, of.Address(h.VTEP))
-	w.unsent(h, tunnelPort, p, "by tunnel from itself")
+	for _, stranger := range []string{"172.30.0.99", "fd30::99"} {
+		w.unsent(h, tunnelPort, from(p, netip.MustParseAddr(stranger)), "by tunnel from a stranger")
+	}
+	if h.Name != "imposter" {
+		w.unsent(h, tunnelPort, from(p, h.VTEP), "by tunnel from itself")
+	}
 	for _, other := range w.switches {
 		if other != h {
-			p.Set(of.FieldTunSrc, of.Address(other.VTEP))
+			p = from(p, other.VTEP)
 		}
 	}
 	p.SetUint(of.FieldTunID, 0xabcdef)
 	w.unsent(h, tunnelPort, p, "by tunnel under a strange key")
 	p.SetUint(of.FieldTunID, store.VLANTunnelKey)
 	w.unsent(h, tunnelPort, p.Tag(4000), "by tunnel under a strange VLAN id")
+}
+
+// from is the frame as it comes by tunnel from an address.
+func from(p simulate.Packet, vtep netip.Addr) simulate.Packet {
+	src, other := of.FieldTunSrc, of.FieldTunIPv6Src
+	if vtep.Is6() {
+		src, other = other, src
+	}
+	p.Set(src, of.Address(vtep))
+	p.SetUint(other, 0)
+	return p
 }

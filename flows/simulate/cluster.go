@@ -13,6 +13,9 @@ type Host struct {
 	Name   string
 	Bridge *Bridge
 	VTEP   netip.Addr
+	// Further are tunnel addresses besides VTEP. What goes to an address leaves from the first
+	// of its family.
+	Further []netip.Addr
 	// Tunnel and Gateway are the numbers of the tunnel port, and of the port to the host's
 	// kernel; 0: none.
 	Tunnel, Gateway uint32
@@ -37,9 +40,25 @@ const maxKey = 1<<24 - 1
 func NewCluster(hosts ...*Host) *Cluster {
 	c := &Cluster{hosts: map[string]*Host{}, vteps: map[netip.Addr]*Host{}}
 	for _, h := range hosts {
-		c.hosts[h.Name], c.vteps[h.VTEP] = h, h
+		c.hosts[h.Name] = h
+		for _, vtep := range h.vteps() {
+			c.vteps[vtep] = h
+		}
 	}
 	return c
+}
+
+func (h *Host) vteps() []netip.Addr { return append([]netip.Addr{h.VTEP}, h.Further...) }
+
+// source is the tunnel address from which the host sends to another; ok is false where it has
+// none of that family.
+func (h *Host) source(dst netip.Addr) (src netip.Addr, ok bool) {
+	for _, vtep := range h.vteps() {
+		if vtep.Is4() == dst.Is4() {
+			return vtep, true
+		}
+	}
+	return netip.Addr{}, false
 }
 
 // Host is the host of that name, or nil.
@@ -145,9 +164,17 @@ func (c *Cluster) leave(from *Host, o Output, through []string, walk *Walk) ([]t
 
 // tunnel carries a frame to the host whose tunnel address it names.
 func (c *Cluster) tunnel(from *Host, p Packet) (transit, error) {
-	dst := address(p.Get(of.FieldTunDst), false)
-	if v6 := p.Get(of.FieldTunIPv6Dst); !v6.IsZero() {
+	v4, v6 := p.Get(of.FieldTunDst), p.Get(of.FieldTunIPv6Dst)
+	dst := address(v4, false)
+	if !v6.IsZero() {
 		dst = address(v6, true)
+	}
+	if !v4.IsZero() && !v6.IsZero() {
+		return transit{}, fmt.Errorf("tunnel to %s and to %s at once", address(v4, false), dst)
+	}
+	src, ok := from.source(dst)
+	if !ok {
+		return transit{}, fmt.Errorf("tunnel to %s from host %s, which has no address of that family", dst, from.Name)
 	}
 	to := c.vteps[dst]
 	if to == nil || to == from {
@@ -157,5 +184,5 @@ func (c *Cluster) tunnel(from *Host, p Packet) (transit, error) {
 	if key > maxKey {
 		return transit{}, fmt.Errorf("tunnel key %#x has more than the 24 bits of VXLAN and Geneve", key)
 	}
-	return transit{host: to, port: to.Tunnel, packet: p.Frame().Tunnelled(key, from.VTEP, to.VTEP)}, nil
+	return transit{host: to, port: to.Tunnel, packet: p.Frame().Tunnelled(key, src, dst)}, nil
 }
