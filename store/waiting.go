@@ -2,7 +2,9 @@ package store
 
 // TenantsWaiting are the tenants whose number another one holds (see TenantByNumber), in no
 // order. The caller must not change the slice. Only hand edits make them.
-func (s *State) TenantsWaiting(number uint32) []*Item[Tenant] { return s.tenants.numbers.claimants[number] }
+func (s *State) TenantsWaiting(number uint32) []*Item[Tenant] {
+	return s.tenants.numbers.claimants[number]
+}
 
 // NetworksWaiting are the networks whose number another one holds, as TenantsWaiting.
 func (s *State) NetworksWaiting(number uint32) []*Item[Network] {

@@ -71,9 +71,12 @@ func (o *flowsFlags) run(cmd *cobra.Command, c *api.Client, out *format) error {
 	}
 	list := []api.Flow{}
 	for _, host := range hosts {
-		of, err := c.Flows(cmd.Context(), host, o.filter)
+		of, problems, err := c.Flows(cmd.Context(), host, o.filter)
 		if err != nil {
 			return err
+		}
+		for _, p := range problems {
+			cmd.PrintErrf("problem on %s: %s\n", host, p)
 		}
 		list = append(list, of...)
 	}

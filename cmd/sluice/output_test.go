@@ -12,8 +12,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"sluice/controller/host"
 	"sluice/controller/api"
+	"sluice/controller/host"
 	"sluice/integration/lab"
 	"sluice/store"
 )

@@ -158,10 +158,12 @@ func (c *Client) Status(ctx context.Context) (Status, error) {
 // Table a number or a name, View one of the View constants.
 type FlowFilter struct{ Tenant, Port, Table, View string }
 
-// Flows reads flows of one host.
-func (c *Client) Flows(ctx context.Context, host string, f FlowFilter) ([]Flow, error) {
+// Flows reads flows of one host. Where they are compiled, problems are what compiles to less than
+// it asks for, an object and what is wrong with it each.
+func (c *Client) Flows(ctx context.Context, host string, f FlowFilter) (list []Flow, problems []string, err error) {
 	q := query("tenant", f.Tenant, "port", f.Port, "table", f.Table, "view", f.View)
-	return get[[]Flow](ctx, c, path("hosts", host)+"/flows", q)
+	list, header, err := exchange[[]Flow](ctx, c, http.MethodGet, with(path("hosts", host)+"/flows", q), nil)
+	return list, header.Values(problemHeader), err
 }
 
 // Ready tells whether the controller has loaded its state; the error says why not.
@@ -190,43 +192,52 @@ func query(pairs ...string) url.Values {
 	return q
 }
 
-func get[T any](ctx context.Context, c *Client, path string, q url.Values) (T, error) {
-	if len(q) > 0 {
-		path += "?" + q.Encode()
+// with is a path with a query, if there is one.
+func with(path string, q url.Values) string {
+	if len(q) == 0 {
+		return path
 	}
-	return do[T](ctx, c, http.MethodGet, path, nil)
+	return path + "?" + q.Encode()
 }
 
-// do sends body, where there is one, as JSON and decodes the answer.
+func get[T any](ctx context.Context, c *Client, path string, q url.Values) (T, error) {
+	return do[T](ctx, c, http.MethodGet, with(path, q), nil)
+}
+
 func do[T any](ctx context.Context, c *Client, method, path string, body any) (T, error) {
-	var answer T
+	answer, _, err := exchange[T](ctx, c, method, path, body)
+	return answer, err
+}
+
+// exchange sends body, where there is one, as JSON and decodes the answer.
+func exchange[T any](ctx context.Context, c *Client, method, path string, body any) (answer T, header http.Header, err error) {
 	var sent io.Reader
 	if body != nil {
 		b, err := json.Marshal(body)
 		if err != nil {
-			return answer, fmt.Errorf("encode the request to %s: %w", path, err)
+			return answer, nil, fmt.Errorf("encode the request to %s: %w", path, err)
 		}
 		sent = bytes.NewReader(b)
 	}
 	req, err := http.NewRequestWithContext(ctx, method, c.base+path, sent)
 	if err != nil {
-		return answer, fmt.Errorf("%s %s: %w", method, path, err)
+		return answer, nil, fmt.Errorf("%s %s: %w", method, path, err)
 	}
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return answer, &UnreachableError{URL: c.url, Err: cause(err)}
+		return answer, nil, &UnreachableError{URL: c.url, Err: cause(err)}
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode >= http.StatusBadRequest {
-		return answer, problem(resp)
+		return answer, nil, problem(resp)
 	}
 	if err := json.NewDecoder(resp.Body).Decode(&answer); err != nil {
-		return answer, fmt.Errorf("answer of %s to %s %s: %w", c.url, method, path, err)
+		return answer, nil, fmt.Errorf("answer of %s to %s %s: %w", c.url, method, path, err)
 	}
-	return answer, nil
+	return answer, resp.Header, nil
 }
 
 // cause drops the address that the caller says anyway.

@@ -19,7 +19,8 @@ import (
 func (s *server) flows(a huma.API) {
 	op := operation("list-flows", http.MethodGet, "/v1/hosts/{host}/flows", "flows", "List the flows of a host's switch")
 	op.Description = "Every flow names its owner. The view installed was read from the switch for this request; " +
-		"desired is compiled; diff is what programming would change now, empty when the switch is right."
+		"desired is compiled; diff is what programming would change now, empty when the switch is right. " +
+		"What compiles to less than it asks for is told in headers " + problemHeader + ", one for each object."
 	huma.Register(a, op, s.listFlows)
 }
 
@@ -31,60 +32,74 @@ type flowQuery struct {
 	View   string `query:"view" enum:"installed,desired,diff" default:"installed"`
 }
 
-func (s *server) listFlows(ctx context.Context, in *flowQuery) (*body[[]Flow], error) {
+// problemHeader tells the problems of objects that compile to less than they ask for.
+const problemHeader = "Sluice-Problem"
+
+// flowList is an answer of flows.
+type flowList struct {
+	Problems []string `header:"Sluice-Problem" doc:"an object and what is wrong with it, where flows were compiled"`
+	Body     []Flow
+}
+
+func (s *server) listFlows(ctx context.Context, in *flowQuery) (*flowList, error) {
 	keep, err := s.chooser(in)
 	if err != nil {
 		return nil, err
 	}
-	list, err := s.view(ctx, in.Host, in.View)
+	list, problems, err := s.view(ctx, in.Host, in.View)
 	if err != nil {
 		return nil, s.refuse(err)
 	}
 	described := s.describe(in.Host, list)
-	return &body[[]Flow]{slices.DeleteFunc(described, func(f Flow) bool { return !keep(f) })}, nil
+	out := &flowList{Body: slices.DeleteFunc(described, func(f Flow) bool { return !keep(f) })}
+	for _, p := range problems.Told() {
+		out.Problems = append(out.Problems, p.Object+": "+p.Text)
+	}
+	return out, nil
 }
 
-// seen is a flow as a view found it.
-type seen struct {
+// shown is a flow as a view found it.
+type shown struct {
 	openflow.FlowStats
 	change string
 }
 
 // view reads or compiles a host's flows.
-func (s *server) view(ctx context.Context, host, view string) ([]seen, error) {
+func (s *server) view(ctx context.Context, host, view string) ([]shown, store.Problems, error) {
 	if view == ViewDesired {
-		desired, _, err := s.Controller.Desired(host)
-		return unchanged(desired), err
+		desired, problems, err := s.Controller.Desired(host)
+		return unchanged(desired), problems, err
 	}
 	installed, err := s.Controller.Installed(ctx, host)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	list := make([]seen, len(installed))
+	list := make([]shown, len(installed))
 	for i, f := range installed {
-		list[i] = seen{FlowStats: f}
+		list[i] = shown{FlowStats: f}
 	}
 	if view == ViewInstalled {
-		return list, nil
+		return list, nil, nil
 	}
-	desired, _, err := s.Controller.Desired(host)
+	desired, problems, err := s.Controller.Desired(host)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return difference(list, desired)
+	changes, err := difference(list, desired)
+	return changes, problems, err
 }
 
-func unchanged(list []openflow.Flow) []seen { return changed(nil, list, "") }
+func unchanged(list []openflow.Flow) []shown { return changed(nil, list, "") }
 
-func changed(to []seen, list []openflow.Flow, change string) []seen {
+func changed(to []shown, list []openflow.Flow, change string) []shown {
 	for _, f := range list {
-		to = append(to, seen{openflow.FlowStats{Flow: f}, change})
+		to = append(to, shown{openflow.FlowStats{Flow: f}, change})
 	}
 	return to
 }
 
 // difference is what would make installed equal to desired.
-func difference(installed []seen, desired []openflow.Flow) ([]seen, error) {
+func difference(installed []shown, desired []openflow.Flow) ([]shown, error) {
 	have := make([]openflow.Flow, len(installed))
 	for i, f := range installed {
 		have[i] = f.Flow
@@ -166,8 +181,8 @@ func tableID(text string) (uint8, error) {
 }
 
 // describe names every flow's table and owner, in the order in which a frame meets them.
-func (s *server) describe(host string, list []seen) []Flow {
-	slices.SortStableFunc(list, func(a, b seen) int {
+func (s *server) describe(host string, list []shown) []Flow {
+	slices.SortStableFunc(list, func(a, b shown) int {
 		return cmp.Or(cmp.Compare(a.Table, b.Table), cmp.Compare(b.Priority, a.Priority), cmp.Compare(a.Cookie, b.Cookie))
 	})
 	out := make([]Flow, 0, len(list))
