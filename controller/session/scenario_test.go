@@ -130,7 +130,6 @@ type scenario struct {
 type simulated struct {
 	flows   []openflow.Flow
 	refuses string // the name of a table
-	ports   map[string]uint32
 }
 
 func newWorld(t *testing.T) *scenario {
