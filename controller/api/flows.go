@@ -16,6 +16,30 @@ import (
 	"sluice/store"
 )
 
+// Views of a host's flows.
+const (
+	ViewInstalled = "installed" // read from the switch now
+	ViewDesired   = "desired"   // compiled from the state
+	ViewDiff      = "diff"      // what programming would change; empty when all is right
+)
+
+// Flow is one flow of one host.
+type Flow struct {
+	Host      string `json:"host"`
+	Table     uint8  `json:"table"`
+	TableName string `json:"tableName"`
+	Priority  uint16 `json:"priority"`
+	Cookie    string `json:"cookie"` // 0x and 16 hexadecimal digits
+	Owner     string `json:"owner"`  // the object that the flow serves
+	Packets   uint64 `json:"packets"`
+	Bytes     uint64 `json:"bytes"`
+	Text      string `json:"text"`                                                       // in ovs-ofctl's syntax
+	Note      string `json:"note,omitempty"`                                             // what it counts, or why it refuses
+	Change    string `json:"change,omitempty" enum:"add,modify,delete" required:"false"` // in the diff: what is missing from the switch, wrong, or too much
+
+	tenant uint32 // the number in its cookie; 0: none
+}
+
 func (s *server) flows(a huma.API) {
 	op := operation("list-flows", http.MethodGet, "/v1/hosts/{host}/flows", "flows", "List the flows of a host's switch")
 	op.Description = "Every flow names its owner. The view installed was read from the switch for this request; " +
@@ -197,4 +221,16 @@ func (s *server) describe(host string, list []shown) []Flow {
 		}
 	})
 	return out
+}
+
+// FlowFilter chooses flows; an empty field chooses all. Port is TENANT/NETWORK/NAME,
+// Table a number or a name, View one of the View constants.
+type FlowFilter struct{ Tenant, Port, Table, View string }
+
+// Flows reads flows of one host. Where they are compiled, problems are what compiles to less than
+// it asks for, an object and what is wrong with it each.
+func (c *Client) Flows(ctx context.Context, host string, f FlowFilter) (list []Flow, problems []string, err error) {
+	q := query("tenant", f.Tenant, "port", f.Port, "table", f.Table, "view", f.View)
+	list, header, err := exchange[[]Flow](ctx, c, http.MethodGet, with(path("hosts", host)+"/flows", q), nil)
+	return list, header.Values(problemHeader), err
 }

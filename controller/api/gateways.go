@@ -9,6 +9,13 @@ import (
 	"sluice/store"
 )
 
+// Gateway says through which host a tenant's egress leaves, and by which policy.
+type Gateway struct {
+	Tenant string `json:"tenant"`
+	Policy string `json:"policy"` // auto, central, or a host
+	store.Gateway
+}
+
 func (s *server) gateways(a huma.API) {
 	huma.Register(a, operation("list-gateways", http.MethodGet, "/v1/gateways", "gateways", "List through which host each tenant's egress leaves"), s.listGateways)
 }
@@ -26,4 +33,9 @@ func (s *server) listGateways(context.Context, *struct{}) (*body[[]Gateway], err
 		}
 	})
 	return &body[[]Gateway]{list}, nil
+}
+
+// Gateways lists through which host each tenant's egress leaves.
+func (c *Client) Gateways(ctx context.Context) ([]Gateway, error) {
+	return get[[]Gateway](ctx, c, "/v1/gateways", nil)
 }

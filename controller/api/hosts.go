@@ -9,6 +9,27 @@ import (
 	"sluice/store"
 )
 
+// hostStore removes hosts; their agents write them.
+type hostStore interface {
+	DeleteHost(ctx context.Context, name string) (store.Revision, error)
+}
+
+// Host is a registered host and how it stands.
+type Host struct {
+	Name string `json:"name"`
+	store.Host
+	State     store.HostState `json:"state"`
+	Realized  store.Revision  `json:"realized"`
+	Master    string          `json:"master,omitempty"` // the controller that programs it
+	Connected bool            `json:"connected"`        // its switch, to the controller that answers
+	Live      bool            `json:"live"`             // its agent holds its lease
+	Flows     int             `json:"flows"`
+	Ports     int             `json:"ports"`
+	Missing   []string        `json:"missing,omitempty"` // ports whose interface the switch lacks
+	Problems  store.Problems  `json:"problems,omitempty"`
+	Created   store.Revision  `json:"created"`
+}
+
 // hostPath is the host that a route names.
 type hostPath struct {
 	Host string `path:"host" example:"h1"`
@@ -74,4 +95,19 @@ func (s *server) showHost(ctx context.Context, in *hostPath) (*body[Host], error
 
 func (s *server) deleteHost(ctx context.Context, in *hostPath) (*body[Deleted], error) {
 	return s.remove(ctx, func(ctx context.Context) (store.Revision, error) { return s.Store.DeleteHost(ctx, in.Host) })
+}
+
+// Hosts lists all hosts, sorted by name.
+func (c *Client) Hosts(ctx context.Context) ([]Host, error) {
+	return get[[]Host](ctx, c, "/v1/hosts", nil)
+}
+
+// Host shows one host.
+func (c *Client) Host(ctx context.Context, name string) (Host, error) {
+	return get[Host](ctx, c, path("hosts", name), nil)
+}
+
+// DeleteHost forgets a host; its agent finds its writes refused until it registers anew.
+func (c *Client) DeleteHost(ctx context.Context, name string) (Deleted, error) {
+	return do[Deleted](ctx, c, http.MethodDelete, path("hosts", name), nil)
 }

@@ -11,6 +11,33 @@ import (
 	"sluice/store"
 )
 
+// networkStore writes networks.
+type networkStore interface {
+	CreateNetwork(ctx context.Context, s store.NetworkSpec) (store.Revision, error)
+	DeleteNetwork(ctx context.Context, n store.NetworkName) (store.Revision, error)
+}
+
+// Network is a network of a tenant.
+type Network struct {
+	Tenant string `json:"tenant"`
+	Name   string `json:"name"`
+	store.Network
+	Hosts   []string       `json:"hosts"` // where it is present
+	Ports   int            `json:"ports"`
+	Created store.Revision `json:"created"`
+}
+
+// NetworkSpec is what a client says to create a network.
+type NetworkSpec struct {
+	Tenant       string   `json:"tenant" example:"alice"`
+	Name         string   `json:"name" doc:"a DNS label" example:"db"`
+	Segmentation string   `json:"segmentation,omitempty" doc:"tunnel (the default) or vlan"`
+	Subnets      []string `json:"subnets" example:"[\"10.0.1.0/24\"]"`
+	Gateways     []string `json:"gateways,omitempty" doc:"the router's address in each subnet; none: the first usable"`
+	MTU          int      `json:"mtu,omitempty" doc:"bytes; 0: derived from the underlay"`
+	Flood        string   `json:"flood,omitempty" doc:"auto (the default), on or off"`
+}
+
 // networkPath is the network that a route names.
 type networkPath struct {
 	Tenant  string `path:"tenant" example:"alice"`
@@ -110,4 +137,24 @@ func networkSpec(in NetworkSpec) (store.NetworkSpec, error) {
 func (s *server) deleteNetwork(ctx context.Context, in *networkPath) (*body[Deleted], error) {
 	name := store.NetworkName{Tenant: in.Tenant, Network: in.Network}
 	return s.remove(ctx, func(ctx context.Context) (store.Revision, error) { return s.Store.DeleteNetwork(ctx, name) })
+}
+
+// Networks lists the networks of a tenant, or of all.
+func (c *Client) Networks(ctx context.Context, tenant string) ([]Network, error) {
+	return get[[]Network](ctx, c, "/v1/networks", query("tenant", tenant))
+}
+
+// Network shows one network.
+func (c *Client) Network(ctx context.Context, tenant, name string) (Network, error) {
+	return get[Network](ctx, c, path("networks", tenant, name), nil)
+}
+
+// CreateNetwork makes one more network of a tenant.
+func (c *Client) CreateNetwork(ctx context.Context, spec NetworkSpec) (Network, error) {
+	return do[Network](ctx, c, http.MethodPost, "/v1/networks", spec)
+}
+
+// DeleteNetwork removes a network that has no ports.
+func (c *Client) DeleteNetwork(ctx context.Context, tenant, name string) (Deleted, error) {
+	return do[Deleted](ctx, c, http.MethodDelete, path("networks", tenant, name), nil)
 }

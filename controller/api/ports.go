@@ -9,6 +9,16 @@ import (
 	"sluice/store"
 )
 
+// Port is a container's attachment.
+type Port struct {
+	Tenant  string `json:"tenant"`
+	Network string `json:"network"`
+	Name    string `json:"name"`
+	Host    string `json:"host"`
+	store.Port
+	Created store.Revision `json:"created"`
+}
+
 // portPath is the port that a route names: a port's name is unique in its network.
 type portPath struct {
 	Tenant  string `path:"tenant" example:"alice"`
@@ -108,4 +118,17 @@ func portNamed(state *store.State, n store.NetworkName, name string) *store.Item
 		}
 	}
 	return nil
+}
+
+// PortFilter chooses ports; an empty field chooses all.
+type PortFilter struct{ Tenant, Network, Host string }
+
+// Ports lists ports, sorted by tenant, network and name.
+func (c *Client) Ports(ctx context.Context, f PortFilter) ([]Port, error) {
+	return get[[]Port](ctx, c, "/v1/ports", query("tenant", f.Tenant, "network", f.Network, "host", f.Host))
+}
+
+// Port shows one port.
+func (c *Client) Port(ctx context.Context, tenant, network, name string) (Port, error) {
+	return get[Port](ctx, c, path("ports", tenant, network, name), nil)
 }

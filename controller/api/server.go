@@ -29,16 +29,15 @@ type Controller interface {
 	Desired(host string) ([]openflow.Flow, []store.Problem, error)
 }
 
-// Store is what the API reads of etcd itself, and how it writes.
+// Store is what the API reads of etcd itself, and how it writes: each kind of object says what
+// it needs in its own file.
 type Store interface {
 	Get(ctx context.Context, key store.Key) (store.Object, store.Revision, error)
 	List(ctx context.Context, kind store.Kind, prefix ...string) ([]store.Event, store.Revision, error)
 	Problems() []store.Problem
-	CreateTenant(ctx context.Context, s store.TenantSpec) (store.Revision, error)
-	DeleteTenant(ctx context.Context, name string) (store.Revision, error)
-	CreateNetwork(ctx context.Context, s store.NetworkSpec) (store.Revision, error)
-	DeleteNetwork(ctx context.Context, n store.NetworkName) (store.Revision, error)
-	DeleteHost(ctx context.Context, name string) (store.Revision, error)
+	tenantStore
+	networkStore
+	hostStore
 }
 
 // Options are what the API serves from.
@@ -132,6 +131,11 @@ func (s *server) write(ctx context.Context, f func(context.Context) (store.Revis
 	}
 	s.settle(ctx, rev)
 	return rev, nil
+}
+
+// Deleted tells the revision at which something went.
+type Deleted struct {
+	Revision store.Revision `json:"revision"`
 }
 
 // remove is a write that leaves nothing to show but its revision.

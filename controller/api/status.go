@@ -5,11 +5,38 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"sluice/controller/host"
 	"sluice/store"
 )
+
+// HostStatus is how one host stands.
+type HostStatus host.Status
+
+// Status is the whole cluster at a glance.
+type Status struct {
+	Revision    store.Revision     `json:"revision"`
+	Tenants     int                `json:"tenants"`
+	Networks    int                `json:"networks"`
+	Ports       int                `json:"ports"`
+	HostStates  map[string]int     `json:"hostStates"` // how many hosts are in each state
+	Hosts       []HostStatus       `json:"hosts"`
+	Controllers []ControllerStatus `json:"controllers"`
+	Unknown     []store.DatapathID `json:"unknown"` // switches that dialled in and belong to no host
+	Problems    store.Problems     `json:"problems"`
+}
+
+// ControllerStatus is one live controller.
+type ControllerStatus struct {
+	Name     string    `json:"name"`
+	OpenFlow string    `json:"openflow"` // where switches dial in
+	API      string    `json:"api"`
+	Since    time.Time `json:"since"`
+	Answers  bool      `json:"answers"` // it is the one that gave this status
+}
 
 func (s *server) status(a huma.API) {
 	huma.Register(a, operation("show-status", http.MethodGet, "/v1/status", "status", "Show the cluster at a glance"), s.showStatus)
@@ -64,4 +91,9 @@ func (s *server) problems(r reports) store.Problems {
 		list = append(list, other.Problems...)
 	}
 	return list.Told()
+}
+
+// Status is the cluster at a glance.
+func (c *Client) Status(ctx context.Context) (Status, error) {
+	return get[Status](ctx, c, "/v1/status", nil)
 }

@@ -11,6 +11,34 @@ import (
 	"sluice/store"
 )
 
+// tenantStore writes tenants.
+type tenantStore interface {
+	CreateTenant(ctx context.Context, s store.TenantSpec) (store.Revision, error)
+	DeleteTenant(ctx context.Context, name string) (store.Revision, error)
+}
+
+// Tenant is a tenant as the API shows it: the store's fields, its name, and what it has.
+type Tenant struct {
+	Name string `json:"name"`
+	store.Tenant
+	Transit     netip.Addr     `json:"transit"`               // its own address towards its gateway's kernel
+	GatewayHost string         `json:"gatewayHost,omitempty"` // through which its egress leaves now
+	Networks    []string       `json:"networks"`
+	Ports       int            `json:"ports"`
+	Created     store.Revision `json:"created"`
+}
+
+// TenantSpec is what a client says to create a tenant.
+type TenantSpec struct {
+	Name         string       `json:"name" doc:"a DNS label" example:"alice"`
+	Gateway      string       `json:"gateway,omitempty" doc:"auto (the default), central, or a host"`
+	Segmentation string       `json:"segmentation,omitempty" doc:"tunnel (the default) or vlan, of the network default"`
+	Subnets      []string     `json:"subnets,omitempty" doc:"of the network default; none: 10.0.0.0/24" example:"[\"10.0.0.0/24\"]"`
+	Hosts        []string     `json:"hosts,omitempty" doc:"hosts allowed; none: all"`
+	Limits       store.Limits `json:"limits,omitzero"`
+	Labels       store.Labels `json:"labels,omitempty"`
+}
+
 // tenantPath is the tenant that a route names.
 type tenantPath struct {
 	Tenant string `path:"tenant" example:"alice"`
@@ -103,4 +131,24 @@ func prefixes(texts []string) ([]netip.Prefix, error) {
 		list = append(list, p)
 	}
 	return list, nil
+}
+
+// Tenants lists all tenants, sorted by name.
+func (c *Client) Tenants(ctx context.Context) ([]Tenant, error) {
+	return get[[]Tenant](ctx, c, "/v1/tenants", nil)
+}
+
+// Tenant shows one tenant.
+func (c *Client) Tenant(ctx context.Context, name string) (Tenant, error) {
+	return get[Tenant](ctx, c, path("tenants", name), nil)
+}
+
+// CreateTenant makes a tenant and its network "default".
+func (c *Client) CreateTenant(ctx context.Context, spec TenantSpec) (Tenant, error) {
+	return do[Tenant](ctx, c, http.MethodPost, "/v1/tenants", spec)
+}
+
+// DeleteTenant removes a tenant that has no ports.
+func (c *Client) DeleteTenant(ctx context.Context, name string) (Deleted, error) {
+	return do[Deleted](ctx, c, http.MethodDelete, path("tenants", name), nil)
 }
