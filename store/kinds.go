@@ -165,6 +165,15 @@ func (d *description[K, T, P]) all(s *State) []Event {
 	return list
 }
 
+// Kinds are what etcd holds.
+func Kinds() []Kind {
+	list := make([]Kind, len(kinds))
+	for i, d := range kinds {
+		list[i] = d.kind()
+	}
+	return list
+}
+
 // Label is what people call an object of the kind: "tenant".
 func (k Kind) Label() string { return k.facts().label }
 

@@ -1,0 +1,163 @@
+package sluice
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"sluice/flows"
+	"sluice/metrics"
+	"sluice/store"
+)
+
+// This test walks what CONTRIBUTING.md asks for: each kind, table, metric and room that there is has it.
+
+// served are the kinds that people see and ask for, with the names of what a kind of object has
+// in files and commands.
+var served = map[store.Kind]struct{ one, many string }{
+	store.KindTenant:  {"tenant", "tenants"},
+	store.KindNetwork: {"network", "networks"},
+	store.KindHost:    {"host", "hosts"},
+	store.KindPort:    {"port", "ports"},
+	store.KindGateway: {"gateway", "gateways"},
+}
+
+// behind are the kinds that controllers and agents keep for each other.
+var behind = []store.Kind{
+	store.KindMaster, store.KindLiveHost, store.KindLiveController,
+	store.KindStatusHost, store.KindStatusController, store.KindStatusCounters, store.KindAlloc,
+}
+
+func TestEachKindHasWhatContributingAsksFor(t *testing.T) {
+	lookAtFiles(t)
+	for _, kind := range store.Kinds() {
+		names, shown := served[kind]
+		if !shown {
+			if !slices.Contains(behind, kind) {
+				t.Errorf("kind %s: say here whether people see it", kind)
+			}
+			continue
+		}
+		for _, file := range []string{"store/" + names.one + ".go", "controller/api/" + names.many + ".go", "cmd/sluice/" + names.one + ".go"} {
+			if _, err := os.Stat(file); err != nil {
+				t.Errorf("kind %s: %v", kind, err)
+			}
+		}
+		for what, place := range map[string]string{
+			"\n" + string(kind) + "/":            "flows/testdata/*.golden",
+			"\nput " + string(kind) + "/":        "controller/session/testdata/*.scenario",
+			"`" + string(kind) + "/":             "docs/keys.md",
+			"## sluice " + names.one + " ":       "docs/cli.md",
+			"s." + names.many + "(a)":            "controller/api/server.go",
+			names.one + "Command()":              "cmd/sluice/root.go",
+			"store." + title(names.one) + "Key(": "flows/incremental_test.go",
+			"Kind" + title(names.one) + "\b":     "store/twin_test.go",
+		} {
+			holds(t, string(kind), place, what)
+		}
+	}
+}
+
+func title(word string) string { return strings.ToUpper(word[:1]) + word[1:] }
+
+// holds fails where none of the files has the text.
+func holds(t *testing.T, whose, files, text string) {
+	t.Helper()
+	paths, err := filepath.Glob(files)
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("no file is %s: %v", files, err)
+	}
+	text, word := strings.CutSuffix(text, "\b")
+	pattern := regexp.QuoteMeta(text)
+	if word {
+		pattern += `\b`
+	}
+	for _, path := range paths {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if regexp.MustCompile(pattern).MatchString("\n" + string(b)) {
+			return
+		}
+	}
+	t.Errorf("%s: %s has no %q, which CONTRIBUTING.md asks for", whose, files, strings.TrimSpace(text))
+}
+
+func TestEachTableAndMetricIsInTheDocs(t *testing.T) {
+	for _, table := range flows.Tables() {
+		holds(t, "table "+table.Name, "docs/pipeline.md", "`"+table.Name+"`")
+	}
+	for _, m := range metrics.Descriptions() {
+		holds(t, "metric "+m.Name, "docs/metrics.md", "`"+m.Name+"`")
+	}
+}
+
+// Each package below controller/ is a room: it has arrows of its own, and is in the two drawings.
+func TestEachRoomIsDrawn(t *testing.T) {
+	rooms, err := filepath.Glob("controller/*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range rooms {
+		if info, err := os.Stat(path); err != nil || !info.IsDir() {
+			continue
+		}
+		if _, has := arrows[path]; !has {
+			t.Errorf("%s has no arrows of its own in arrows_test.go", path)
+		}
+		room := filepath.Base(path)
+		holds(t, path, "controller/doc.go", "//   - "+room+"\b")
+		holds(t, path, "ARCHITECTURE.md", room+"\b")
+	}
+}
+
+// Each keeper's file is in the list of keepers, and the files that the lists name are there.
+func TestContributingNamesFilesThatExist(t *testing.T) {
+	keepers, err := filepath.Glob("hostagent/keep_*.go")
+	if err != nil || len(keepers) < 5 {
+		t.Fatalf("keepers: %v, %v", keepers, err)
+	}
+	b, err := os.ReadFile("CONTRIBUTING.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := regexp.MustCompile("`([a-z_/*]+/[a-zA-Z_*.]+)`")
+	named := 0
+	for _, m := range path.FindAllStringSubmatch(string(b), -1) {
+		if strings.HasPrefix(m[1], "published/") {
+			continue // the example's key
+		}
+		if paths, err := filepath.Glob(m[1]); err != nil || len(paths) == 0 {
+			t.Errorf("CONTRIBUTING.md names %s, which is not there", m[1])
+		}
+		named++
+	}
+	if named < 20 {
+		t.Errorf("only %d files are named", named)
+	}
+	for _, target := range regexp.MustCompile("`make ([a-z]+)").FindAllStringSubmatch(string(b), -1) {
+		holds(t, "CONTRIBUTING.md", "Makefile", "\n"+target[1]+":")
+	}
+}
+
+// Files are read in one sitting.
+func TestFilesAreASitting(t *testing.T) {
+	err := filepath.WalkDir(".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		b, err := os.ReadFile(path)
+		if n := strings.Count(string(b), "\n"); n > 500 {
+			t.Errorf("%s has %d lines: is it one subject?", path, n)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
