@@ -453,15 +453,15 @@ func TestProposeDeletes(t *testing.T) {
 	p, err = ProposeDelete(s, tenant)
 	frees := []Taken{{Owner: tenant, Dir: "tenant-numbers", Value: "1", Tombstone: true},
 		{Owner: network, Dir: "network-numbers", Value: "1", Tombstone: true}, {Owner: network, Dir: "vlans", Value: "9", Tombstone: true}}
-	ports := presumptions(p)[2:]
+	all := presumptions(p)
 	proposed(t, "tenant", Proposal{Writes: p.Writes, Frees: p.Frees, Presumes: p.Presumes[:2]}, err, Proposal{
 		Writes: []Event{{Key: tenant}, {Key: network}, {Key: GatewayKey("alice")}}, Frees: frees,
 		Presumes: []Presumption{
 			{Condition: Unchanged, Path: "/sluice/v1/tenants/alice", Revision: 7},
 			{Condition: NothingNewUnder, Path: "/sluice/v1/networks/alice/", Revision: 21},
 		}})
-	if want := []string{"/sluice/v1/alloc/ports/alice/ none under 0: in use: it has ports alice/x and 2 more: detach them first"}; !slices.Equal(want, ports) {
-		t.Errorf("of ports it presumes %q", ports)
+	if want := "/sluice/v1/alloc/ports/alice/ none under 0: in use: it has ports alice/x and 2 more: detach them first"; !slices.Contains(all, want) {
+		t.Errorf("of ports it presumes %q", all)
 	}
 	p, err = ProposeDelete(s, network)
 	if err != nil || len(p.Writes) != 1 || !slices.Equal(p.Frees, frees[1:]) {
