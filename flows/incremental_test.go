@@ -45,7 +45,8 @@ type world struct {
 	switches  map[string]Switch
 	installed map[string]map[Slice]held
 	revision  store.Revision
-	ofport    uint32 // the last one given: no two interfaces have one
+	changed   map[sliceKind]int // how often a mark changed flows; nil: nobody counts
+	ofport    uint32            // the last one given: no two interfaces have one
 }
 
 // held is what one slice was compiled to.
@@ -78,6 +79,9 @@ func (w *world) resync(host string) {
 func (w *world) mark(host string, sl Slice) {
 	var h held
 	h.problems = Compile(w.state, w.switches[host], sl, func(f of.Flow) { h.flows = append(h.flows, f) })
+	if w.changed != nil && texts(w.installed[host][sl].flows) != texts(h.flows) {
+		w.changed[sl.kind()]++
+	}
 	w.installed[host][sl] = h
 }
 
