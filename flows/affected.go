@@ -51,7 +51,7 @@ func (m marker) comings(c store.Change) {
 		}
 	case store.KindNetwork: // whether it is there decides where the tenant is present
 		if !same(c, sameSegment) {
-			m.whole(tenant, m.hostsOfNetwork(c.Key)...)
+			m.whole(tenant, hostsOf(m.state, tenant)...)
 		}
 	case store.KindPresence:
 		m.whole(tenant, c.Key.Host)
@@ -87,12 +87,6 @@ func (m marker) numbers(tenant string) []uint32 {
 	}
 	slices.Sort(numbers)
 	return slices.Compact(numbers)
-}
-
-// hostsOfNetwork are the hosts that hold flows of a network's tenant, and those of its ports:
-// a network that is gone has left them behind.
-func (m marker) hostsOfNetwork(key store.Key) []string {
-	return hostsOf(m.state, key.Tenant, m.state.HostsOf(key.NetworkName())...)
 }
 
 // same reports whether an object was changed in nothing that equal compares. One whose claims

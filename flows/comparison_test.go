@@ -32,6 +32,9 @@ func TestComparisonIsDiff(t *testing.T) {
 				t.Fatalf("it has to %s\n%s\nwant\n%s", kind, got, want)
 			}
 		}
+		if n := len(slices.Concat(got.Add, got.Replace, got.Modify, got.Delete)); got.Len() != n {
+			t.Fatalf("it counts %d mods of %d", got.Len(), n)
+		}
 	}
 }
 

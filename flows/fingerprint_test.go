@@ -55,6 +55,12 @@ func TestFingerprintReplaced(t *testing.T) {
 	if got := before.Replaced(gone, come); got != after {
 		t.Errorf("%v, want %v", got, after)
 	}
+	if got := before.Flows(); got != 3 {
+		t.Errorf("it stands for %d flows, want 3", got)
+	}
+	if got := after.Flows(); got != 2 {
+		t.Errorf("then for %d flows, want 2", got)
+	}
 	if got := before.Replaced(before, come); got != come {
 		t.Errorf("all of it replaced: %v, want %v", got, come)
 	}

@@ -45,7 +45,8 @@ type world struct {
 	switches  map[string]Switch
 	installed map[string]map[Slice]held
 	revision  store.Revision
-	ofport    uint32 // the last one given: no two interfaces have one
+	changed   map[sliceKind]int // how often a mark changed flows; nil: nobody counts
+	ofport    uint32            // the last one given: no two interfaces have one
 }
 
 // held is what one slice was compiled to.
@@ -78,6 +79,9 @@ func (w *world) resync(host string) {
 func (w *world) mark(host string, sl Slice) {
 	var h held
 	h.problems = Compile(w.state, w.switches[host], sl, func(f of.Flow) { h.flows = append(h.flows, f) })
+	if w.changed != nil && texts(w.installed[host][sl].flows) != texts(h.flows) {
+		w.changed[sl.kind()]++
+	}
 	w.installed[host][sl] = h
 }
 
@@ -230,11 +234,57 @@ func (w *world) event() store.Event {
 		e = store.Event{Key: store.PortKey(host, tenant, network, fmt.Sprint("p", port)),
 			Object: w.port(network, w.iface(tenant, network, port))}
 	}
-	if w.IntN(4) == 0 {
+	switch w.IntN(8) {
+	case 0, 1:
 		e.Object = nil
+	case 2, 3, 4:
+		w.edit(&e)
 	}
 	return e
 }
+
+// edit makes an event a change in one respect of what there is, if anything.
+func (w *world) edit(e *store.Event) {
+	switch fresh := e.Object.(type) {
+	case *store.Tenant:
+		if old := w.state.Tenant(e.Key.Tenant); old != nil {
+			v := *old.Value
+			w.one(func() { v.Number = fresh.Number }, func() { v.Hosts = fresh.Hosts }, func() { v.Labels = fresh.Labels })
+			e.Object = &v
+		}
+	case *store.Network:
+		if old := w.state.Network(e.Key.NetworkName()); old != nil {
+			v := *old.Value
+			w.one(func() { v.Number = fresh.Number }, func() { v.Segmentation, v.Segment = fresh.Segmentation, fresh.Segment },
+				func() { v.Flood = []store.FloodMode{store.FloodOff, store.FloodOn}[w.IntN(2)] },
+				func() { v.Subnets = fresh.Subnets }, func() { v.Subnets = fresh.Subnets }, func() { v.Subnets = fresh.Subnets })
+			e.Object = &v
+		}
+	case *store.Host:
+		if old := w.state.Host(e.Key.Host); old != nil {
+			v := *old.Value
+			w.one(func() { v.VTEPs = fresh.VTEPs }, func() { v.DatapathID = fresh.DatapathID },
+				func() { v.Infrastructure = fresh.Infrastructure }, func() { v.Labels = fresh.Labels })
+			e.Object = &v
+		}
+	case *store.Gateway:
+		if old := w.state.Gateway(e.Key.Tenant); old != nil {
+			v := *old.Value
+			w.one(func() { v.Active = fresh.Active }, func() { v.Draining = fresh.Draining }, func() { v.Epoch = fresh.Epoch })
+			e.Object = &v
+		}
+	case *store.Port:
+		if old := w.state.Port(e.Key); old != nil {
+			v := *old.Value
+			w.one(func() { v.Number = fresh.Number }, func() { v.MAC = fresh.MAC }, func() { v.Interface = fresh.Interface },
+				func() { v.Addresses = fresh.Addresses }, func() { v.AllowedPairs = fresh.AllowedPairs }, func() { v.Labels = fresh.Labels })
+			e.Object = &v
+		}
+	}
+}
+
+// one does one of several things.
+func (w *world) one(things ...func()) { things[w.IntN(len(things))]() }
 
 func (w *world) tenant() string  { return []string{"alice", "bob", "carol"}[w.IntN(3)] }
 func (w *world) network() string { return []string{"default", "db"}[w.IntN(2)] }

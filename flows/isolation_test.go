@@ -101,7 +101,7 @@ func (w *world) nothing(walk *simulate.Walk, what string) {
 	}
 }
 
-// refused tells whether a walk ended at a flow that counts drops by reason.
+// refused reports whether a walk ended at a flow that counts drops by reason.
 func refused(r *simulate.Result) bool {
 	last := r.Trace[len(r.Trace)-1].Flow
 	if last == nil {

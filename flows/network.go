@@ -69,7 +69,7 @@ func (m marker) networkItself(c store.Change) {
 	if same(c, sameNetwork) {
 		return
 	}
-	hosts := m.hostsOfNetwork(c.Key)
+	hosts := hostsOf(m.state, c.Key.Tenant)
 	sides(c, func(n *store.Network) { m.networkNumber(c.Key.Tenant, n.Number, hosts) })
 	m.overlapping(c, func(other *store.Item[store.Network]) { m.network(other.Key.NetworkName(), hosts...) })
 }
@@ -234,7 +234,7 @@ func (c *compiler) programmed(name store.NetworkName) []uint32 {
 	return numbers
 }
 
-// mayFlood tells whether the network's mode and size allow replication.
+// mayFlood reports whether the network's mode and size allow replication.
 func (c *compiler) mayFlood(n *networkAt, hosts, ports int) bool {
 	switch {
 	case n.Value.Flood == store.FloodOff:

@@ -47,13 +47,13 @@ func portChanged(m marker, c store.Change) {
 	switch c.Key.Kind {
 	case store.KindNetwork:
 		if !same(c, sameSegment) || !same(c, sameSubnets) {
-			hosts := m.hostsOfNetwork(c.Key)
+			hosts := hostsOf(m.state, c.Key.Tenant)
 			m.ports(c.Key.NetworkName(), hosts)
 			m.overlapping(c, func(other *store.Item[store.Network]) { m.ports(other.Key.NetworkName(), hosts) })
 		}
 	case store.KindPort:
 		if !same(c, samePort) {
-			hosts := hostsOf(m.state, c.Key.Tenant, c.Key.Host)
+			hosts := hostsOf(m.state, c.Key.Tenant)
 			sides(c, func(p *store.Port) { m.port(c.Key.Tenant, p.Number, hosts) })
 		}
 	case store.KindHost:

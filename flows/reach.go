@@ -19,10 +19,10 @@ func tenantsOn(s *store.State, host string) []string {
 	return slices.Compact(names)
 }
 
-// hostsOf are the hosts that hold flows of the tenant, or held some before the last batch, and
-// more; sorted.
-func hostsOf(s *store.State, tenant string, more ...string) []string {
-	hosts := append(s.FormerHosts(tenant), more...)
+// hostsOf are the hosts that hold flows of the tenant, or held some before the last batch;
+// sorted.
+func hostsOf(s *store.State, tenant string) []string {
+	hosts := s.FormerHosts(tenant)
 	if g := s.Gateway(tenant); g != nil {
 		hosts = append(hosts, gatewayChain(g.Value)...)
 	}

@@ -4,7 +4,7 @@ package flows
 // the contract of the step's table says its priority.
 type step uint8
 
-// The steps of each table, the first to match first. A step's number is nobody's affair.
+// The steps of each table, the first to match first. What number a constant has means nothing.
 const (
 	stepClassifyKnown step = iota
 	stepClassifyStray

@@ -50,7 +50,7 @@ func tenantChanged(m marker, c store.Change) {
 	switch c.Key.Kind {
 	case store.KindNetwork:
 		if !same(c, sameSubnets) {
-			m.tenant(c.Key.Tenant, m.hostsOfNetwork(c.Key))
+			m.tenant(c.Key.Tenant, hostsOf(m.state, c.Key.Tenant))
 		}
 	case store.KindGateway:
 		if !same(c, sameGateway) {

@@ -126,7 +126,7 @@ func sameTimeouts(f, g *of.Flow) bool {
 	return f.IdleTimeout == g.IdleTimeout && f.HardTimeout == g.HardTimeout && f.Flags == g.Flags
 }
 
-// sameIdentity tells whether two flows cannot stand in one switch: table, priority and
+// sameIdentity reports whether two flows cannot stand in one switch: table, priority and
 // match are the same.
 func sameIdentity(f, g *of.Flow) bool {
 	return f.Table == g.Table && f.Priority == g.Priority && f.Match.Equal(g.Match) && f.Unknown == g.Unknown

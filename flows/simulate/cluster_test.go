@@ -51,6 +51,23 @@ func TestTunnelOverIPv6(t *testing.T) {
 	}
 }
 
+// A host with addresses of both families sends from that of the other end's.
+func TestTunnelFromFurtherAddress(t *testing.T) {
+	first := bridge(t, "in_port=1,actions=set_field:fd00::2->tun_ipv6_dst,output:100")
+	second := bridge(t, "in_port=100,tun_ipv6_src=fd00::1,tun_ipv6_dst=fd00::2,actions=output:1")
+	both := func(v4, v6 string) *Host {
+		return &Host{VTEP: netip.MustParseAddr(v4), Further: []netip.Addr{netip.MustParseAddr(v6)}, Tunnel: 100}
+	}
+	h1, h2 := both("172.30.0.1", "fd00::1"), both("172.30.0.2", "fd00::2")
+	h1.Name, h1.Bridge = "h1", first
+	h2.Name, h2.Bridge, h2.Ports = "h2", second, map[uint32]string{1: "c"}
+	c := NewCluster(h1, h2)
+	walk, err := c.Send("h1", 1, UDP(alice, bob))
+	if err != nil || len(walk.Deliveries) != 1 {
+		t.Fatalf("%v\n%s", err, walk)
+	}
+}
+
 func TestClusterRefusesNonsense(t *testing.T) {
 	for _, c := range []struct {
 		what          string
@@ -61,6 +78,8 @@ func TestClusterRefusesNonsense(t *testing.T) {
 		{"ping-pong", []string{"actions=load:0xffff->NXM_OF_IN_PORT[],set_field:172.30.0.2->tun_dst,output:100"},
 			[]string{"actions=load:0xffff->NXM_OF_IN_PORT[],set_field:172.30.0.1->tun_dst,output:100"}, "a loop?"},
 		{"nobody's address", []string{"actions=set_field:172.30.0.9->tun_dst,output:100"}, nil, "no other host"},
+		{"the other family", []string{"actions=set_field:fd00::2->tun_ipv6_dst,output:100"}, nil, "no address of that family"},
+		{"two addresses", []string{"actions=set_field:172.30.0.2->tun_dst,set_field:fd00::2->tun_ipv6_dst,output:100"}, nil, "at once"},
 		{"a wide key", []string{"actions=set_field:172.30.0.2->tun_dst,set_field:0x1000000->tun_id,output:100"}, nil, "24 bits"},
 		{"a missing port", []string{"actions=output:7"}, nil, "not there"},
 	} {

@@ -119,12 +119,12 @@ func (c *connection) update(p *Packet, reply bool) uint8 {
 	return stateNew
 }
 
-// opens tells whether a segment asks for a new TCP connection.
+// opens reports whether a segment asks for a new TCP connection.
 func opens(p *Packet) bool {
 	return p.isTCP() && p.Uint(of.FieldTCPFlags)&(TCPSyn|TCPAck) == TCPSyn
 }
 
-// malformed tells whether no sender means these flags of TCP.
+// malformed reports whether no sender means these flags of TCP.
 func malformed(flags uint64) bool {
 	const push, urgent = 0x08, 0x20
 	switch {
@@ -136,7 +136,7 @@ func malformed(flags uint64) bool {
 	return flags&TCPAck == 0 && flags&(TCPFin|push|urgent) != 0
 }
 
-// mayOpen tells whether a packet without a connection can begin one. Other protocols than
+// mayOpen reports whether a packet without a connection can begin one. Other protocols than
 // TCP and ICMP can always: they are told apart by addresses, UDP by its ports besides.
 func mayOpen(p *Packet) bool {
 	switch {

@@ -12,7 +12,7 @@ func (p *Packet) isUDP() bool  { return p.isTransport(protoUDP) }
 func (p *Packet) isICMP() bool   { return p.isIPv4() && p.isTransport(protoICMP) }
 func (p *Packet) isICMPv6() bool { return p.isIPv6() && p.isTransport(protoICMPv6) }
 
-// isTransport tells whether the packet has that protocol's header: a later fragment has
+// isTransport reports whether the packet has that protocol's header: a later fragment has
 // none.
 func (p *Packet) isTransport(proto uint64) bool {
 	return p.isIP() && p.Uint(of.FieldIPProto) == proto && p.Uint(of.FieldIPFrag) != FragmentLater
@@ -23,7 +23,7 @@ func (p *Packet) isND() bool {
 	return p.isICMPv6() && (kind == icmpv6Solicit || kind == icmpv6Advertise) && p.Uint(of.FieldICMPv6Code) == 0
 }
 
-// has tells whether the packet has the header that a field stands in: Open vSwitch skips
+// has reports whether the packet has the header that a field stands in: Open vSwitch skips
 // a write to a field whose prerequisites (ovs-fields(7)) do not hold.
 func (p *Packet) has(f of.Field) bool {
 	switch f {
@@ -61,7 +61,7 @@ func (p *Packet) hasTransport(f of.Field) bool {
 	return true
 }
 
-// modelled tells whether packets carry a field here.
+// modelled reports whether packets carry a field here.
 func modelled(f of.Field) bool {
 	switch f {
 	case of.FieldInPort, of.FieldTunID, of.FieldTunSrc, of.FieldTunDst, of.FieldTunIPv6Src, of.FieldTunIPv6Dst, of.FieldMetadata,
