@@ -116,8 +116,9 @@ func parseNAT(s string) (*NAT, error) {
 // parseRange reads A, A-B, A:P, A-B:P-Q; IPv6 addresses before a port stand in brackets.
 func (n *NAT) parseRange(s string) error {
 	addresses, ports := s, ""
-	if at := strings.LastIndex(s, "]:"); at >= 0 {
-		addresses, ports = s[:at+1], s[at+2:]
+	if strings.Contains(s, "]:") {
+		at := strings.LastIndex(s, ":")
+		addresses, ports = s[:at], s[at+1:]
 	} else if strings.Count(s, ":") == 1 {
 		addresses, ports, _ = strings.Cut(s, ":")
 	}
