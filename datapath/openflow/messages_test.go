@@ -248,6 +248,26 @@ func TestRefusalsByTheNumbers(t *testing.T) {
 	}
 }
 
+// Where an error says that nothing was read, there is nothing else either.
+func TestNothingBesidesAnError(t *testing.T) {
+	if role, generation, err := openflow.DecodeRole(nil); role != 0 || generation != 0 || err == nil {
+		t.Errorf("role %d of generation %d, error %v", role, generation, err)
+	}
+	if ports, more, err := openflow.DecodePortDesc(nil); ports != nil || more || err == nil {
+		t.Errorf("ports %v, more %t, error %v", ports, more, err)
+	}
+	if flows, err := openflow.DecodeAggregate(nil); flows != 0 || err == nil {
+		t.Errorf("%d flows, error %v", flows, err)
+	}
+	if id, err := openflow.DecodeFlowMonitorRequest(nil); id != 0 || err == nil {
+		t.Errorf("monitor %d, error %v", id, err)
+	}
+	yield := func(*openflow.FlowStats) bool { t.Error("a flow out of nothing"); return true }
+	if more, err := openflow.DecodeFlowStats(nil, yield); more || err == nil {
+		t.Errorf("flows: more %t, error %v", more, err)
+	}
+}
+
 // put is b with other bytes from a place on.
 func put(b []byte, at int, change ...byte) []byte {
 	b = bytes.Clone(b)
