@@ -124,6 +124,22 @@ func TestRefusedForms(t *testing.T) {
 	}
 }
 
+// TestOutputToController holds that an output to the controller sends the whole frame, where
+// nothing says how much of it, and the first bytes where a Controller says how many.
+func TestOutputToController(t *testing.T) {
+	for want, action := range map[string]openflow.Action{
+		"0004001800000000 00000010fffffffd ffff000000000000": openflow.Output{Port: openflow.PortController},
+		"0004001800000000 00000010fffffffd 0001000000000000": openflow.Controller{MaxLength: 1, Reason: 1},
+		"0004001800000000 ffff001000002320 0014000000000100": openflow.Controller{MaxLength: 0, Reason: 1},
+		"0004001800000000 ffff001000002320 0014ffff00010100": openflow.Controller{MaxLength: 0xffff, Reason: 1, ID: 1},
+		"0004001800000000 0000001000000007 0000000000000000": openflow.Output{Port: 7},
+	} {
+		if got := inWords(openflow.AppendActions(nil, []openflow.Action{action})); got != want {
+			t.Errorf("%+v goes out as %s, want %s", action, got, want)
+		}
+	}
+}
+
 // TestLongestFlow holds how many actions fit into a message, alone and in a bundle, and the mod
 // that stands for one that does not fit.
 func TestLongestFlow(t *testing.T) {
