@@ -60,7 +60,7 @@ func (a *CT) parseZone(w word) error {
 	if err != nil {
 		return err
 	}
-	if p, ok := zone.part(16); !ok || p.bits != 16 {
+	if p, ok := zone.part(); !ok || p.bits != 16 {
 		return fmt.Errorf("zone %s has not 16 bits", w.value)
 	}
 	a.ZoneField = &zone
