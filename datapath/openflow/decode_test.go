@@ -1,6 +1,7 @@
 package openflow_test
 
 import (
+	"bytes"
 	"errors"
 	"strings"
 	"testing"
@@ -180,8 +181,22 @@ func TestDecodeInstructions(t *testing.T) {
 		{"00040020 00000000 ffff0018 00002320 0006 0010 0000 0010 00010004 00010204", "actions=move:NXM_NX_REG0[0..15]->NXM_NX_REG1[16..31]"},
 		{"00040020 00000000 ffff0018 00002320 0006 0010 0000 0011 00010004 00010204", "actions=opaque(ffff00180000232000060010000000110001000400010204)"},
 	} {
-		if got := decodeText(t, emptyMatch, c.bytes); got != c.want {
+		got := decodeText(t, emptyMatch, c.bytes)
+		if got != c.want {
 			t.Errorf("%s\nreads %s\nwant  %s", c.bytes, got, c.want)
 		}
+		if strings.Contains(got, "opaque(") {
+			goesBack(t, c.bytes)
+		}
+	}
+}
+
+// goesBack holds that instructions with opaque actions go out in the bytes that came.
+func goesBack(t *testing.T, instructions string) {
+	t.Helper()
+	w := openflow.WireFlow{Match: unhex(t, emptyMatch), Instructions: unhex(t, instructions)}
+	f, err := w.Decode()
+	if _, again := f.AppendWire(nil); err != nil || !bytes.Equal(again.Instructions, w.Instructions) {
+		t.Errorf("%s\ngoes back as %x, error %v", instructions, again.Instructions, err)
 	}
 }

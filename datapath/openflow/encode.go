@@ -178,17 +178,23 @@ type part struct {
 	offset, bits uint16
 }
 
-// part resolves a subfield: at most limit bits, within the field.
-func (s Subfield) part(limit uint16) (p part, ok bool) {
+// part resolves a subfield within its field.
+func (s Subfield) part() (p part, ok bool) {
 	spec := s.Field.spec()
 	id, width := spec.short(), spec.width()
 	p = part{header: id.header(), offset: s.Offset, bits: s.Bits}
 	if s.Bits == 0 && s.Offset == 0 {
 		p.bits = width
 	}
-	ok = id.bytes != 0 && id.class != classExperimenter && p.bits > 0 && p.bits <= limit &&
+	ok = id.bytes != 0 && id.class != classExperimenter && p.bits > 0 &&
 		p.offset <= width && p.bits <= width-p.offset
 	return p, ok
+}
+
+// word is a part of at most 64 bits.
+func (s Subfield) word() (p part, ok bool) {
+	p, ok = s.part()
+	return p, ok && p.bits <= 64
 }
 
 // width is how many bits the whole field has as a Subfield.
@@ -202,8 +208,8 @@ func (s *fieldSpec) width() uint16 {
 func (p part) offsetAndBits() uint16 { return p.offset<<6 | (p.bits - 1) }
 
 func appendLoad(b []byte, a Load) (_ []byte, ok bool) {
-	p, ok := a.Target.part(64)
-	if !ok || p.bits < 64 && a.Value>>p.bits != 0 {
+	p, ok := a.Target.word()
+	if !ok || a.Value>>p.bits != 0 {
 		return b, false
 	}
 	b = be.AppendUint16(appendNicira(b, niciraLoad), p.offsetAndBits())
@@ -211,8 +217,8 @@ func appendLoad(b []byte, a Load) (_ []byte, ok bool) {
 }
 
 func appendMove(b []byte, a Move) (_ []byte, ok bool) {
-	from, ok1 := a.Source.part(128)
-	to, ok2 := a.Target.part(128)
+	from, ok1 := a.Source.part()
+	to, ok2 := a.Target.part()
 	if !ok1 || !ok2 || from.bits != to.bits {
 		return b, false
 	}
@@ -222,14 +228,14 @@ func appendMove(b []byte, a Move) (_ []byte, ok bool) {
 }
 
 func appendStack(b []byte, subtype uint16, s Subfield) (_ []byte, ok bool) {
-	p, ok := s.part(128)
+	p, ok := s.part()
 	b = be.AppendUint16(appendNicira(b, subtype), p.offset)
 	b = be.AppendUint16(be.AppendUint32(b, p.header), p.bits)
 	return zeroes(b, 6), ok
 }
 
 func appendOutputField(b []byte, s Subfield) (_ []byte, ok bool) {
-	p, ok := s.part(64)
+	p, ok := s.word()
 	b = be.AppendUint16(appendNicira(b, niciraOutputField), p.offsetAndBits())
 	b = be.AppendUint16(be.AppendUint32(b, p.header), 0xffff)
 	return zeroes(b, 6), ok
@@ -266,7 +272,7 @@ func appendCT(b []byte, a *CT) (_ []byte, ok bool) {
 	}
 	source, zone := uint32(0), a.Zone
 	if a.ZoneField != nil {
-		p, ok := a.ZoneField.part(16)
+		p, ok := a.ZoneField.part()
 		if !ok || p.bits != 16 {
 			return b, false
 		}

@@ -117,10 +117,64 @@ func TestRefusedForms(t *testing.T) {
 	if want := "000100098000fe01 0000000000000000"; inWords(wire.Match) != want {
 		t.Errorf("a value too wide goes out as %s, want %s", inWords(wire.Match), want)
 	}
+	f = openflow.Flow{Match: openflow.Match{{Field: openflow.FieldVLANVID, Value: openflow.U64(1), Mask: openflow.U64(0x2001)}}}
+	_, wire = f.AppendWire(nil)
+	if want := "000100098000fe01 0000000000000000"; inWords(wire.Match) != want {
+		t.Errorf("a mask too wide goes out as %s, want %s", inWords(wire.Match), want)
+	}
 	f = openflow.Flow{Match: openflow.Match{{Field: openflow.FieldReg0}}}
 	_, wire = f.AppendWire(nil)
 	if want := "0001000400000000"; inWords(wire.Match) != want {
 		t.Errorf("a field under no mask goes out as %s, want %s", inWords(wire.Match), want)
+	}
+}
+
+// TestPartsTooWide holds which parts of fields can be loaded and sent to: 64 bits and no more.
+func TestPartsTooWide(t *testing.T) {
+	refused := "0004001000000000 ffff0008ffffffff"
+	part := func(offset, bits uint16) openflow.Subfield {
+		return openflow.Subfield{Field: openflow.FieldXXReg0, Offset: offset, Bits: bits}
+	}
+	for _, c := range []struct {
+		action openflow.Action
+		fits   bool
+	}{
+		{openflow.Load{Target: part(0, 64), Value: 1<<64 - 1}, true},
+		{openflow.Load{Target: part(64, 64), Value: 1}, true},
+		{openflow.Load{Target: part(65, 64), Value: 1}, false},
+		{openflow.Load{Target: part(0, 65), Value: 1}, false},
+		{openflow.Load{Target: part(0, 63), Value: 1 << 63}, false},
+		{openflow.Load{Target: part(129, 0)}, false},
+		{openflow.OutputField{Source: part(0, 64)}, true},
+		{openflow.OutputField{Source: part(0, 65)}, false},
+		{openflow.Push{Source: part(0, 65)}, true},
+		{openflow.Push{Source: part(1, 128)}, false},
+		{openflow.Push{Source: openflow.Subfield{Field: openflow.FieldActsetOutput}}, false},
+		{openflow.Push{Source: openflow.Subfield{}}, false},
+		{openflow.CT{ZoneField: &openflow.Subfield{Field: openflow.FieldReg0, Bits: 15}}, false},
+		{openflow.CT{ZoneField: &openflow.Subfield{Field: openflow.FieldReg0, Bits: 16}}, true},
+		{openflow.CT{ZoneField: &openflow.Subfield{Field: openflow.FieldReg0, Bits: 17}}, false},
+	} {
+		got := inWords(openflow.AppendActions(nil, []openflow.Action{c.action}))
+		if (got != refused) != c.fits {
+			t.Errorf("%+v goes out as %s; fits: want %t", c.action, got, c.fits)
+		}
+	}
+}
+
+// TestOutputToController holds that an output to the controller sends the whole frame, where
+// nothing says how much of it, and the first bytes where a Controller says how many.
+func TestOutputToController(t *testing.T) {
+	for want, action := range map[string]openflow.Action{
+		"0004001800000000 00000010fffffffd ffff000000000000": openflow.Output{Port: openflow.PortController},
+		"0004001800000000 00000010fffffffd 0001000000000000": openflow.Controller{MaxLength: 1, Reason: 1},
+		"0004001800000000 ffff001000002320 0014000000000100": openflow.Controller{MaxLength: 0, Reason: 1},
+		"0004001800000000 ffff001000002320 0014ffff00010100": openflow.Controller{MaxLength: 0xffff, Reason: 1, ID: 1},
+		"0004001800000000 0000001000000007 0000000000000000": openflow.Output{Port: 7},
+	} {
+		if got := inWords(openflow.AppendActions(nil, []openflow.Action{action})); got != want {
+			t.Errorf("%+v goes out as %s, want %s", action, got, want)
+		}
 	}
 }
 

@@ -79,6 +79,14 @@ func body(message []byte, t Type, least int) ([]byte, error) {
 	return message[headerLength:], nil
 }
 
+// eitherType is the type of a request where the message has it, and else that of the reply.
+func eitherType(message []byte, request, reply Type) Type {
+	if h, err := ParseHeader(message); err == nil && h.Type == request {
+		return request
+	}
+	return reply
+}
+
 // exactBody is a body of exactly that length.
 func exactBody(message []byte, t Type, length int) ([]byte, error) {
 	b, err := body(message, t, length)
@@ -225,11 +233,7 @@ func appendRole(b []byte, t Type, xid uint32, r Role, generation uint64) []byte 
 // DecodeRole reads a role request or reply. A switch that no master ever claimed says all
 // ones for the generation.
 func DecodeRole(message []byte) (Role, uint64, error) {
-	t := TypeRoleReply
-	if len(message) > 1 && Type(message[1]) == TypeRoleRequest {
-		t = TypeRoleRequest
-	}
-	b, err := exactBody(message, t, 16)
+	b, err := exactBody(message, eitherType(message, TypeRoleRequest, TypeRoleReply), 16)
 	if err != nil {
 		return 0, 0, err
 	}

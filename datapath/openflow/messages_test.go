@@ -218,6 +218,8 @@ func TestRefusalsByTheNumbers(t *testing.T) {
 	flow := mustParse(t, "cookie=1,actions=drop")
 	bundled := openflow.AppendBundleFlowMod(nil, 7, 1, openflow.BundleAtomic, &openflow.FlowMod{Flow: flow})
 	stats := openflow.AppendFlowStatsReply(nil, 7, false)
+	removed := openflow.AppendFlowRemoved(nil, 7, &openflow.FlowRemoved{})
+	asked := openflow.AppendFlowStatsRequest(nil, 7, openflow.FlowQuery{})
 	for _, c := range []struct {
 		name  string
 		read  func([]byte) (string, error)
@@ -231,6 +233,13 @@ func TestRefusalsByTheNumbers(t *testing.T) {
 		{"statistics too short", readFlowStats, openflow.EndMessage(append(stats, put(make([]byte, 48), 0, 0, 47)...), 0), "a flow's statistics say 47 bytes, 48 are left"},
 		{"statistics too long", readFlowStats, openflow.EndMessage(append(stats, put(make([]byte, 48), 0, 0, 49)...), 0), "a flow's statistics say 49 bytes, 48 are left"},
 		{"no statistics", readFlowStats, openflow.EndMessage(append(stats, make([]byte, 47)...), 0), "a flow's statistics need 48 bytes, 47 are left"},
+		{"more after a removed flow", readFlowRemoved, openflow.EndMessage(append(removed, make([]byte, 8)...), 0), "flow removed with 8 bytes after its match"},
+		{"more after a request", reads(openflow.DecodeFlowStatsRequest), openflow.EndMessage(append(asked, make([]byte, 8)...), 0), "flow request with 8 bytes after its match"},
+		{"an unknown field in a request", reads(openflow.DecodeFlowStatsRequest), openflow.EndMessage(append(asked[:48:48], unhex(t, "00010008 8000fe00")...), 0), "flow request with unknown OXM field 127 of class 0x8000"},
+		{"an unknown vendor in a request", reads(openflow.DecodeFlowStatsRequest), openflow.EndMessage(append(asked[:48:48], unhex(t, "0001000c ffff5404 00002320 00000000")...), 0), "flow request with unknown OXM field 42 of experimenter 0x2320"},
+		{"a monitor of something else", reads(openflow.DecodeFlowMonitorRequest), put(openflow.AppendFlowMonitorRequest(nil, 7, 1), 28, 0x12, 0x34), "flow monitor with flags 0x1234"},
+		{"a message of another experimenter", reads(openflow.DecodeRoleStatus), put(openflow.AppendRoleStatus(nil, 7, openflow.RoleStatus{}), 8, 0, 0, 0x23, 0x20, 0, 0, 0, 27), "experimenter message 0x2320/27, want 0x4f4e4600/1911"},
+		{"a monitor of another experimenter", reads(openflow.DecodeFlowMonitorRequest), put(openflow.AppendFlowMonitorRequest(nil, 7, 1), 16, 0, 0, 0x23, 0x20, 0, 0, 0, 2), "experimenter multipart message 0x2320/2"},
 		{"a header of nothing", reads(openflow.ParseHeader), []byte{4, 0, 0, 8, 0, 0, 0}, "a message header needs 8 bytes, there are 7"},
 		{"a length below the header's", reads(openflow.ParseHeader), []byte{4, 5, 0, 7, 0, 0, 0, 0}, "message of type 5 says 7 bytes"},
 		{"a port description", readsPart(openflow.DecodePortDesc), openflow.EndMessage(append(openflow.AppendPortDescReply(nil, 7, nil, false), make([]byte, 65)...), 0), "port description of 65 bytes, must be a multiple of 64"},
@@ -239,6 +248,26 @@ func TestRefusalsByTheNumbers(t *testing.T) {
 		if err == nil || err.Error() != "malformed OpenFlow: "+c.want {
 			t.Errorf("%s: error %v, want %s", c.name, err, c.want)
 		}
+	}
+}
+
+// Where an error says that nothing was read, there is nothing else either.
+func TestNothingBesidesAnError(t *testing.T) {
+	if role, generation, err := openflow.DecodeRole(nil); role != 0 || generation != 0 || err == nil {
+		t.Errorf("role %d of generation %d, error %v", role, generation, err)
+	}
+	if ports, more, err := openflow.DecodePortDesc(nil); ports != nil || more || err == nil {
+		t.Errorf("ports %v, more %t, error %v", ports, more, err)
+	}
+	if flows, err := openflow.DecodeAggregate(nil); flows != 0 || err == nil {
+		t.Errorf("%d flows, error %v", flows, err)
+	}
+	if id, err := openflow.DecodeFlowMonitorRequest(nil); id != 0 || err == nil {
+		t.Errorf("monitor %d, error %v", id, err)
+	}
+	yield := func(*openflow.FlowStats) bool { t.Error("a flow out of nothing"); return true }
+	if more, err := openflow.DecodeFlowStats(nil, yield); more || err == nil {
+		t.Errorf("flows: more %t, error %v", more, err)
 	}
 }
 

@@ -209,3 +209,44 @@ func TestMatchGet(t *testing.T) {
 		}
 	}
 }
+
+// TestNumbersOfOthers gives the numbers that switches send and this package never writes.
+func TestNumbersOfOthers(t *testing.T) {
+	if openflow.TypePacketIn != 10 {
+		t.Errorf("a packet-in has type %d, want 10", openflow.TypePacketIn)
+	}
+	const onf = 0x4f4e4600
+	for got, want := range map[openflow.ExperimenterType]uint32{
+		openflow.ExperimenterMonitorPaused:  1871,
+		openflow.ExperimenterMonitorResumed: 1872,
+		openflow.ExperimenterRoleStatus:     1911,
+	} {
+		if got != (openflow.ExperimenterType{Experimenter: onf, Subtype: want}) {
+			t.Errorf("%+v, want %d of the ONF", got, want)
+		}
+	}
+	for i, reason := range []openflow.RemovedReason{openflow.RemovedIdle, openflow.RemovedHard, openflow.RemovedDelete, openflow.RemovedGroup} {
+		if int(reason) != i {
+			t.Errorf("reason %d of a removed flow is %d", i, reason)
+		}
+	}
+	for i, reason := range []openflow.PortReason{openflow.PortAdded, openflow.PortDeleted, openflow.PortModified} {
+		if int(reason) != i {
+			t.Errorf("reason %d of a port's status is %d", i, reason)
+		}
+	}
+	for i, kind := range map[uint16]uint16{1: openflow.MultipartFlow, 2: openflow.MultipartAggregate, 13: openflow.MultipartPortDesc, 0xffff: openflow.MultipartExperimenter} {
+		if kind != i {
+			t.Errorf("kind %d of a multipart message is %d", i, kind)
+		}
+	}
+	for i, step := range []openflow.BundleStep{openflow.BundleOpen, openflow.BundleOpened, openflow.BundleClose, openflow.BundleClosed,
+		openflow.BundleCommit, openflow.BundleCommitted, openflow.BundleDiscard, openflow.BundleDiscarded} {
+		if int(step) != i {
+			t.Errorf("step %d of a bundle is %d", i, step)
+		}
+	}
+	if openflow.PortConfigDown != 1 || openflow.PortStateLinkDown != 1 {
+		t.Errorf("a port that is down has bits %d, %d, want the lowest", openflow.PortConfigDown, openflow.PortStateLinkDown)
+	}
+}

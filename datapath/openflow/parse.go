@@ -55,8 +55,9 @@ func parseFlow(s string) (Flow, error) {
 // cutActions splits a flow's text at the word actions.
 func cutActions(s string) (head, actions string, ok bool) {
 	for _, word := range []string{"actions=", "action="} {
-		if i := strings.Index(s, word); i == 0 || i > 0 && isSeparator(s[i-1]) {
-			return s[:i], s[i+len(word):], true
+		before, after, found := strings.Cut(s, word)
+		if found && (before == "" || isSeparator(before[len(before)-1])) {
+			return before, after, true
 		}
 	}
 	return "", "", false

@@ -260,7 +260,7 @@ func parseLoad(s string) (Action, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, ok := t.part(64)
+	p, ok := t.word()
 	if !ok {
 		return nil, fmt.Errorf("%s has more bits than a load can write", target)
 	}
@@ -291,8 +291,8 @@ func parseMove(s string) (Action, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, ok1 := from.part(128)
-	q, ok2 := to.part(128)
+	p, ok1 := from.part()
+	q, ok2 := to.part()
 	if !ok1 || !ok2 || p.bits != q.bits {
 		return nil, fmt.Errorf("%s and %s differ in width", source, target)
 	}

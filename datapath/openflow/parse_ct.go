@@ -60,7 +60,7 @@ func (a *CT) parseZone(w word) error {
 	if err != nil {
 		return err
 	}
-	if p, ok := zone.part(16); !ok || p.bits != 16 {
+	if p, ok := zone.part(); !ok || p.bits != 16 {
 		return fmt.Errorf("zone %s has not 16 bits", w.value)
 	}
 	a.ZoneField = &zone
@@ -116,8 +116,9 @@ func parseNAT(s string) (*NAT, error) {
 // parseRange reads A, A-B, A:P, A-B:P-Q; IPv6 addresses before a port stand in brackets.
 func (n *NAT) parseRange(s string) error {
 	addresses, ports := s, ""
-	if at := strings.LastIndex(s, "]:"); at >= 0 {
-		addresses, ports = s[:at+1], s[at+2:]
+	if strings.Contains(s, "]:") {
+		at := strings.LastIndex(s, ":")
+		addresses, ports = s[:at], s[at+1:]
 	} else if strings.Count(s, ":") == 1 {
 		addresses, ports, _ = strings.Cut(s, ":")
 	}

@@ -83,6 +83,7 @@ func TestMatchRefused(t *testing.T) {
 		{"in_port=4294967296,actions=drop", `in_port_oxm: "4294967296" is no port`},
 
 		// Words and names.
+		{"=5,actions=drop", "field  is not known"},
 		{"tcp7,actions=drop", `word "tcp7" is not known`},
 		{"tun_metadata0=1,actions=drop", "field tun_metadata0 depends on the bridge's tunnel option table"},
 		{"ct_state=+,actions=drop", `ct_state: flag "" is not known`},

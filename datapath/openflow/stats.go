@@ -25,11 +25,7 @@ const (
 
 // DecodeMultipart reads the start of a multipart request or reply.
 func DecodeMultipart(message []byte) (MultipartType, error) {
-	t := TypeMultipartReply
-	if len(message) > 1 && Type(message[1]) == TypeMultipartRequest {
-		t = TypeMultipartRequest
-	}
-	b, err := body(message, t, 8)
+	b, err := body(message, eitherType(message, TypeMultipartRequest, TypeMultipartReply), 8)
 	if err != nil {
 		return MultipartType{}, err
 	}
@@ -88,12 +84,8 @@ func appendFlowQuery(b []byte, xid uint32, kind uint16, q FlowQuery) []byte {
 // DecodeFlowStatsRequest reads a request for flows, or for their number. It refuses
 // restrictions by output port or group, and by fields that it does not know.
 func DecodeFlowStatsRequest(message []byte) (FlowQuery, error) {
-	m, err := DecodeMultipart(message)
-	if err != nil {
-		return FlowQuery{}, err
-	}
 	kind := uint16(multipartFlow)
-	if m.Kind == multipartAggregate {
+	if m, err := DecodeMultipart(message); err == nil && m.Kind == multipartAggregate {
 		kind = multipartAggregate
 	}
 	b, _, err := multipartBody(message, TypeMultipartRequest, kind, 32)
