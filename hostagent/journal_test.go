@@ -1,6 +1,8 @@
 package hostagent
 
 import (
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -78,10 +80,13 @@ func TestIdentityIsKept(t *testing.T) {
 }
 
 func TestStateDirHasOneAgent(t *testing.T) {
-	dir := t.TempDir()
+	dir := filepath.Join(t.TempDir(), "new", "state")
 	unlock, err := lockDir(dir)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if info, err := os.Stat(dir); err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("state directory: mode %v, error %v; want it for its owner alone", info.Mode(), err)
 	}
 	if _, err := lockDir(dir); err == nil {
 		t.Error("a second agent got the state directory")

@@ -115,12 +115,13 @@ type repairs struct {
 // repairsOf leaves alone what an attach or detach works on, and what an abandoned attach may
 // have made: that is undone as a whole.
 func repairsOf(should map[string]store.Event, is inventory) repairs {
-	var r repairs
-	leave := maps.Clone(is.held)
+	should, leave := maps.Clone(should), maps.Clone(is.held)
 	for _, i := range is.abandoned {
+		delete(should, i.iface())
 		leave[i.UID] = true
 	}
-	for name := range is.interfaces() {
+	r := repairs{ports: len(should)}
+	for _, name := range is.interfaces() {
 		if _, wanted := should[name]; !wanted && !leave[strings.TrimPrefix(name, interfacePrefix)] {
 			r.strays = append(r.strays, name)
 		}
@@ -135,24 +136,14 @@ func repairsOf(should map[string]store.Event, is inventory) repairs {
 			r.unplugged = append(r.unplugged, should[name])
 		}
 	}
-	slices.Sort(r.strays)
-	r.ports = len(should)
-	for _, i := range is.abandoned {
-		if _, ok := should[i.iface()]; ok {
-			r.ports--
-		}
-	}
 	return r
 }
 
-// interfaces are the names of all that is in the kernel or in the switch.
-func (inv inventory) interfaces() map[string]bool {
-	all := make(map[string]bool, len(inv.links))
-	maps.Copy(all, inv.links)
-	for name := range inv.rows {
-		all[name] = true
-	}
-	return all
+// interfaces are the names of all that is in the kernel or in the switch, sorted.
+func (inv inventory) interfaces() []string {
+	all := slices.AppendSeq(slices.Collect(maps.Keys(inv.links)), maps.Keys(inv.rows))
+	slices.Sort(all)
+	return slices.Compact(all)
 }
 
 func (p *ports) undoAbandoned(ctx context.Context, intents []intent, created store.Revision) error {

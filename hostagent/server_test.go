@@ -2,7 +2,10 @@ package hostagent
 
 import (
 	"fmt"
+	"net"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -43,5 +46,32 @@ func TestRequestThatIsNoJSON(t *testing.T) {
 	newAgent(testOptions()).handler().ServeHTTP(w, httptest.NewRequest("POST", api.PathPorts, strings.NewReader("{")))
 	if w.Code != 400 || !strings.Contains(w.Body.String(), "not valid JSON") {
 		t.Errorf("status %d, %s; want 400 and why", w.Code, w.Body)
+	}
+}
+
+func TestListen(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "new", "agent.sock")
+	stale, err := listen(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o660 {
+		t.Errorf("socket: %v, error %v; want mode 0660", info, err)
+	}
+	if _, err := listen(path); err == nil || !strings.Contains(err.Error(), "in use by another agent") {
+		t.Errorf("a second agent on the socket: %v", err)
+	}
+	stale.(*net.UnixListener).SetUnlinkOnClose(false) // as after a kill
+	stale.Close()
+	again, err := listen(path)
+	if err != nil {
+		t.Fatalf("where a killed agent left its socket: %v", err)
+	}
+	again.Close()
+	if err := os.MkdirAll(filepath.Join(path, "something"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := listen(path); err == nil || !strings.Contains(err.Error(), "remove the stale socket") {
+		t.Errorf("in place of a directory with something in it: %v", err)
 	}
 }
