@@ -79,6 +79,14 @@ func TestWholeAfterAResyncOnly(t *testing.T) {
 	}
 }
 
+// What is missing at a session's first look is not new, though it was made at that very revision.
+func TestFirstLookWaitsForNobody(t *testing.T) {
+	h := whole(5, Absence{Key: store.PortKey("h1", "alice", "default", "a1"), Created: 5})
+	if at, exception := h.Standing(5); at != 5 || exception == nil || exception.State != store.HostMissing {
+		t.Errorf("at %d, exception %+v; want 5, and a port missing", at, exception)
+	}
+}
+
 // A new port whose interface is late holds the floor below its own revision; one that was
 // there before, or is missing for longer, makes the host an exception at once.
 func TestHostWithMissingPorts(t *testing.T) {
@@ -160,15 +168,15 @@ func TestMarksPastTheBoundBecomeOneResync(t *testing.T) {
 
 func TestExtent(t *testing.T) {
 	h := New("h1")
-	for n := range manyMarks {
+	for n := range 256 {
 		h.Mark(flows.Slice(n), 5)
 	}
 	if h.Extent() != Few {
-		t.Errorf("%d marks are of extent %d", manyMarks, h.Extent())
+		t.Errorf("256 marks are of extent %d", h.Extent())
 	}
-	h.Mark(manyMarks, 5)
+	h.Mark(256, 5)
 	if h.Extent() != Many {
-		t.Errorf("%d marks are of extent %d", manyMarks+1, h.Extent())
+		t.Errorf("257 marks are of extent %d", h.Extent())
 	}
 }
 
@@ -279,6 +287,10 @@ func TestUnservedObjectsAreTold(t *testing.T) {
 		t.Errorf("a problem that keeps nothing from being programmed makes it an exception: %+v", exception)
 	}
 	bob, alice := store.TenantKey("bob"), store.TenantKey("alice")
+	h.Audited(Outcome{Troubles: map[flows.Slice]Trouble{1: trouble("one", bob)}})
+	if _, exception := h.Standing(5); exception == nil || exception.State != store.HostRefused {
+		t.Errorf("one tenant is not programmed whole: %+v", exception)
+	}
 	h.Audited(Outcome{Troubles: map[flows.Slice]Trouble{2: trouble("second", bob, alice), 1: trouble("first", bob)}})
 	_, exception := h.Standing(5)
 	want := store.Problems{{Object: "tenants/alice", Text: "second"}, {Object: "tenants/bob", Text: "first"}}
