@@ -21,16 +21,7 @@ func TestStoreAway(t *testing.T) {
 	}
 	before := h.picture()
 	h.server.Close()
-	if a.mender.round(t.Context()) {
-		t.Error("mending succeeded without etcd")
-	}
-	if diff := cmp.Diff(before, h.picture()); diff != "" {
-		t.Errorf("without etcd the host changed: -before +after\n%s", diff)
-	}
-	if _, err := c.Attach(t.Context(), attachTo("alice", "a2", newContainer(t))); err == nil || !strings.Contains(err.Error(), "etcd") {
-		t.Errorf("attach without etcd: %v; want a reason that names etcd", err)
-	}
-	var reads errgroup.Group // side by side: each gives up after a while only
+	var reads errgroup.Group // beside all the rest: each gives up after seconds only
 	for what, read := range map[string]func() error{
 		"the agent's list":     func() error { _, err := c.List(t.Context()); return err },
 		"the agent's port":     func() error { _, err := a.Get(t.Context(), api.DetachRequest{Tenant: "alice", Name: "a1"}); return err },
@@ -46,6 +37,15 @@ func TestStoreAway(t *testing.T) {
 			}
 			return nil
 		})
+	}
+	if a.mender.round(t.Context()) {
+		t.Error("mending succeeded without etcd")
+	}
+	if diff := cmp.Diff(before, h.picture()); diff != "" {
+		t.Errorf("without etcd the host changed: -before +after\n%s", diff)
+	}
+	if _, err := c.Attach(t.Context(), attachTo("alice", "a2", newContainer(t))); err == nil || !strings.Contains(err.Error(), "etcd") {
+		t.Errorf("attach without etcd: %v; want a reason that names etcd", err)
 	}
 	reads.Wait()
 	if problems := strings.Join(a.Status().Problems, "\n"); !strings.Contains(problems, "etcd") {
