@@ -86,12 +86,14 @@ func swapFields(match []byte) []byte {
 
 // What no flow mod can carry is kept and shown as it is, so that the switch's refusal names it.
 func TestComparisonOfTooLongAFlow(t *testing.T) {
-	long := of.Flow{Table: 1, Actions: make([]of.Action, 10_000)}
-	for i := range long.Actions {
-		long.Actions[i] = of.Output{Port: uint32(i + 1)}
-	}
-	if m := compare(t, nil, []of.Flow{long}); len(m.Add) != 1 || !m.Add[0].Equal(&long) {
-		t.Errorf("adds %d flows", len(m.Add))
+	for _, outputs := range []int{10, 4080, 4096, 10_000} { // of 16 bytes each; lengths have 16 bits
+		long := of.Flow{Table: 1, Actions: make([]of.Action, outputs)}
+		for i := range long.Actions {
+			long.Actions[i] = of.Output{Port: uint32(i + 1)}
+		}
+		if m := compare(t, nil, []of.Flow{long}); len(m.Add) != 1 || !m.Add[0].Equal(&long) {
+			t.Errorf("%d outputs: adds %d flows", outputs, len(m.Add))
+		}
 	}
 }
 

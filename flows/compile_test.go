@@ -112,6 +112,35 @@ func TestProblems(t *testing.T) {
 	}
 }
 
+// The kernel's own errors come from the tenant's first router of IPv4 that stands.
+func TestRouterOfErrors(t *testing.T) {
+	subnet := func(prefix, gateway string) store.Subnet {
+		return store.Subnet{Prefix: netip.MustParsePrefix(prefix), Gateway: netip.MustParseAddr(gateway)}
+	}
+	for about, tt := range map[string]struct {
+		subnets []store.Subnet // of a network before default, whose router is 10.0.0.1
+		want    string
+	}{
+		"none":              {nil, "10.0.0.1"},
+		"IPv6 alone":        {[]store.Subnet{subnet("fd00::/64", "fd00::1")}, "10.0.0.1"},
+		"IPv6 and IPv4":     {[]store.Subnet{subnet("fd00::/64", "fd00::1"), subnet("10.7.0.0/24", "10.7.0.1")}, "10.7.0.1"},
+		"one that overlaps": {[]store.Subnet{subnet("10.0.0.0/16", "10.0.0.7")}, "10.0.0.1"},
+		"one without":       {[]store.Subnet{subnet("10.7.0.0/24", "10.8.0.1")}, "10.0.0.1"},
+	} {
+		s := manyTenants(1)
+		put(s, store.NetworkKey("t0", "a"), &store.Network{Number: 77, Subnets: tt.subnets})
+		var got []string
+		Compile(s, switchOf(s, "h1"), tenantSlice(1), func(f of.Flow) {
+			if f.Table == tableNATState {
+				got = append(got, f.String())
+			}
+		})
+		if len(got) != 1 || !strings.Contains(got[0], "set_field:"+tt.want+"->ip_src") {
+			t.Errorf("%s: %q, want one from %s", about, got, tt.want)
+		}
+	}
+}
+
 // Without its gateway port a gateway host says so, and holds no NAT that leads nowhere.
 func TestGatewayHostWithoutGatewayPort(t *testing.T) {
 	s := manyTenants(1)

@@ -89,6 +89,28 @@ func goldenOwners(t *testing.T) map[string]bool {
 	return words
 }
 
+// Cookies stand in switches that run on while controllers are replaced: they are what they were.
+func TestCookies(t *testing.T) {
+	for sl, want := range map[Slice]uint64{
+		baseSlice():                        0x0100000000000000,
+		peerSlice("h2"):                    0x0200000000000000 | uint64(store.HostHash("h2")),
+		tenantSlice(7):                     0x0300000700000000,
+		networkSlice(7, 9):                 0x0400000700000009,
+		portSlice(7, 9):                    0x0500000700000009,
+		portSlice(0xfffffe, 1):             0x05fffffe00000001,
+		portSlice(1<<24, 1):                0x05ffffff00000001,
+		portSlice(7, 0xffffffff):           0x05000007ffffffff,
+		tenantSlice(store.MaxTenantNumber): 0x03007fff00000000,
+	} {
+		if uint64(sl) != want {
+			t.Errorf("cookie %#x, want %#x", uint64(sl), want)
+		}
+	}
+	if got := portSlice(7, 9).Tenant(); got != 7 {
+		t.Errorf("it is of tenant %d, want 7", got)
+	}
+}
+
 // Served is what cannot be told realized while the switch refuses a flow of the slice.
 func TestServed(t *testing.T) {
 	s := manyTenants(2)
