@@ -118,7 +118,7 @@ func (c *Controller) Run(ctx context.Context) error {
 		g.Go(func() error { return part(what, run(ctx)) })
 	}
 	err := g.Wait()
-	if ctx.Err() != nil && context.Cause(ctx) == context.Canceled {
+	if ctx.Err() != nil && errors.Is(context.Cause(ctx), context.Canceled) {
 		return nil
 	}
 	return err

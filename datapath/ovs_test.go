@@ -96,7 +96,7 @@ func adds(t *testing.T, flows ...string) *datapath.Bundle {
 }
 
 // dump reads flows through the session, as sorted text without counters.
-func dump(t *testing.T, ctx context.Context, s *datapath.Switch, cookies []uint64) []string {
+func dump(ctx context.Context, t *testing.T, s *datapath.Switch, cookies []uint64) []string {
 	t.Helper()
 	got := []string{}
 	err := s.Flows(ctx, cookies, func(f *openflow.FlowStats) bool {
@@ -126,14 +126,14 @@ func TestCommitAndRead(t *testing.T) {
 	if err := s.Commit(ctx, adds(t, one.String(), two.String())); err != nil {
 		t.Fatal(err)
 	}
-	check(t, "all flows", []string{one.String(), two.String()}, dump(t, ctx, s, nil))
-	check(t, "flows of one cookie", []string{two.String()}, dump(t, ctx, s, []uint64{2}))
-	check(t, "flows of no cookie", []string{}, dump(t, ctx, s, []uint64{}))
+	check(t, "all flows", []string{one.String(), two.String()}, dump(ctx, t, s, nil))
+	check(t, "flows of one cookie", []string{two.String()}, dump(ctx, t, s, []uint64{2}))
+	check(t, "flows of no cookie", []string{}, dump(ctx, t, s, []uint64{}))
 	var many []uint64
 	for n := range uint64(1000) { // far more requests than go ahead at once
 		many = append(many, n+1)
 	}
-	check(t, "flows of many cookies", []string{one.String(), two.String()}, dump(t, ctx, s, many))
+	check(t, "flows of many cookies", []string{one.String(), two.String()}, dump(ctx, t, s, many))
 	var table []string
 	if err := s.TableFlows(ctx, 5, func(f *openflow.FlowStats) bool {
 		table = append(table, f.Flow.String())
@@ -147,7 +147,7 @@ func TestCommitAndRead(t *testing.T) {
 	if err := s.Commit(ctx, &datapath.Bundle{Mods: []datapath.Mod{deletion}}); err != nil {
 		t.Fatal(err)
 	}
-	check(t, "after the delete by cookie", []string{two.String()}, dump(t, ctx, s, nil))
+	check(t, "after the delete by cookie", []string{two.String()}, dump(ctx, t, s, nil))
 }
 
 // refusedFlow is one that Open vSwitch does not take: goto_table backwards.
@@ -165,13 +165,13 @@ func TestRefusedFlowIsNamedAndNothingLands(t *testing.T) {
 	if err := s.Commit(ctx, b); !errors.As(err, &refused) || refused.Mod.Flow.Cookie != 0x77 {
 		t.Fatalf("Commit says %v, want a RefusedError of cookie 0x77", err)
 	}
-	check(t, "flows", []string{}, dump(t, ctx, s, nil))
+	check(t, "flows", []string{}, dump(ctx, t, s, nil))
 
 	errs := s.Apply(ctx, b.Mods)
 	if errs[0] != nil || errs[2] != nil || !errors.As(errs[1], &refused) || refused.Mod.Flow.Cookie != 0x77 {
 		t.Errorf("Apply says %v, want an error of the second alone", errs)
 	}
-	if got := dump(t, ctx, s, nil); len(got) != 2 {
+	if got := dump(ctx, t, s, nil); len(got) != 2 {
 		t.Errorf("after Apply the switch holds %v", got)
 	}
 	if err := s.Commit(ctx, adds(t, "cookie=0x3,priority=3,actions=drop")); err != nil {
@@ -188,7 +188,7 @@ func TestRefusedAtCommit(t *testing.T) {
 	if err := s.Commit(ctx, b); !errors.As(err, &refused) || refused.Mod.Flow.Cookie != 2 {
 		t.Fatalf("Commit says %v, want a RefusedError of cookie 0x2", err)
 	}
-	check(t, "flows", []string{}, dump(t, ctx, s, nil))
+	check(t, "flows", []string{}, dump(ctx, t, s, nil))
 }
 
 func TestLargeBundleAndDump(t *testing.T) {
@@ -318,7 +318,7 @@ func TestMastership(t *testing.T) {
 	if errs := a.Apply(ctx, bundle.Mods); !errors.Is(errs[0], datapath.ErrDemoted) {
 		t.Errorf("Apply of the one demoted: %v, want ErrDemoted", errs)
 	}
-	check(t, "flows", 1, len(dump(t, ctx, a, nil)))
+	check(t, "flows", 1, len(dump(ctx, t, a, nil)))
 	if err := a.Become(ctx, datapath.RoleMaster, 7); err != nil {
 		t.Fatal(err)
 	}

@@ -365,7 +365,7 @@ func TestRequestsAndRepliesDoNotWaitForEachOther(t *testing.T) {
 		}
 		p.receive() // until our side is done
 	}()
-	check(t, "flows", []string{}, dump(t, deadline(t), s, make([]uint64, cookies)))
+	check(t, "flows", []string{}, dump(deadline(t), t, s, make([]uint64, cookies)))
 	s.Close(nil)
 }
 

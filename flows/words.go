@@ -139,11 +139,11 @@ func tunnelFrom(vtep netip.Addr) of.MatchField {
 
 // arp matches an ARP message of one kind, or of any, about a target address.
 func arp(op uint64, target netip.Prefix, more ...of.MatchField) of.Match {
-	m := append(more, etherType(typeARP), of.In(of.FieldARPTPA, target))
+	more = append(more, etherType(typeARP), of.In(of.FieldARPTPA, target))
 	if op != arpAny {
-		m = append(m, of.Is(of.FieldARPOp, op))
+		more = append(more, of.Is(of.FieldARPOp, op))
 	}
-	return match(m...)
+	return match(more...)
 }
 
 // icmp matches an ICMP message of one type, code 0.

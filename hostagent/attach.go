@@ -230,7 +230,7 @@ func (a *Agent) giveUp(ctx context.Context, at *attachment, why error) error {
 	if err := a.ports.undo(ctx, at.intent(), at.spec.HostCreated); err != nil {
 		a.journal.abandon(at.uid)
 		a.mender.wake()
-		return fmt.Errorf("%w (what was made will be removed later: %v)", why, err)
+		return fmt.Errorf("%w (what was made will be removed later: %w)", why, err)
 	}
 	if at.undecided {
 		a.journal.abandon(at.uid) // the port may still come to be: look again later

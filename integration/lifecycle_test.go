@@ -8,6 +8,7 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
+	"sluice/flows"
 	"sluice/integration/lab"
 )
 
@@ -90,7 +91,7 @@ func flowsOf(t *testing.T, st lab.Status, number uint32) (n int) {
 	t.Helper()
 	for _, h := range st.Hosts {
 		for _, f := range dump(t, h) {
-			if tenantOf(f.cookie) == number {
+			if flows.Slice(f.cookie).Tenant() == number {
 				n++
 			}
 		}

@@ -91,9 +91,6 @@ func containerPorts(t *testing.T, h lab.Host) []string {
 	return append(ports, regexp.MustCompile(`(?m)^sl-[a-z0-9]+`).FindAllString(links, -1)...)
 }
 
-// tenantOf is the tenant's number in a cookie: 8 bits of kind, 24 of tenant, 32 of object.
-func tenantOf(cookie uint64) uint32 { return uint32(cookie>>32) & 0xffffff }
-
 // No flow leaves a decision to the switch, hidden ones included.
 func TestNoFlowLearnsFloodsOrIsNormal(t *testing.T) {
 	st := needLab(t)

@@ -3,6 +3,7 @@ package api_test
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -219,8 +220,8 @@ func TestPorts(t *testing.T) {
 // checkProblem looks for a problem of that status whose text names all of says.
 func checkProblem(t *testing.T, err error, status int, says ...string) {
 	t.Helper()
-	problem, ok := err.(*api.Problem)
-	if !ok {
+	var problem *api.Problem
+	if !errors.As(err, &problem) {
 		t.Errorf("%v (%T) is no problem document", err, err)
 		return
 	}

@@ -69,7 +69,7 @@ func TestOtherControllers(t *testing.T) {
 		await(t, func() error {
 			st, err := c.Status(ctx)
 			if err != nil || len(st.Hosts) != 1 || len(st.Controllers) != 2 {
-				return fmt.Errorf("status is %+v, %v", st, err)
+				return fmt.Errorf("status is %+v: %w", st, err)
 			}
 			if got := st.Hosts[0]; got.Master != "c2" || got.State != want.State || got.Realized != want.Realized || !slices.Equal(got.Missing, want.Missing) {
 				return fmt.Errorf("host is %+v", got)

@@ -192,13 +192,9 @@ func TestStatusAndProblemsOfAnothersHost(t *testing.T) {
 		return s, problems
 	}
 	own, problems := status()
-	want := Status{Name: "h1", State: store.HostRealized, Realized: w.rev, Connected: true, Live: true, DatapathID: 0x51,
-		Flows: 7, Drift: &Drift{Last: h.drift.Last}, Problems: trouble("it is wrong").Problems}
-	if diff := cmp.Diff(want, own, cmp.Comparer(func(a, b Status) bool { return true })); diff != "" {
-		t.Error(diff)
-	}
-	if own.Flows != 7 || own.Drift == nil || len(own.Problems) != 1 || !own.Live || !own.Connected || own.DatapathID != 0x51 || own.State != store.HostRealized {
-		t.Errorf("the status is %+v, want %+v", own, want)
+	if own.Flows != 7 || own.Drift == nil || len(own.Problems) != 1 || !own.Live || !own.Connected ||
+		own.DatapathID != 0x51 || own.State != store.HostRealized || own.Realized != w.rev {
+		t.Errorf("the status is %+v", own)
 	}
 	if len(problems) != 1 {
 		t.Errorf("problems are %v", problems)

@@ -12,13 +12,13 @@ import (
 	"sluice/store"
 )
 
-// whole is a host whose switch is connected and was programmed whole at a revision.
-func whole(rev store.Revision, missing ...Absence) *Host {
+// whole is a host whose switch is connected and was programmed whole at revision 5.
+func whole(missing ...Absence) *Host {
 	h := New("h1")
 	h.Connect()
-	h.MarkAll(rev)
+	h.MarkAll(5)
 	h.Take()
-	h.Confirm(Outcome{Revision: rev, Missing: missing, Troubles: map[flows.Slice]Trouble{}, Tables: map[uint8]int{}})
+	h.Confirm(Outcome{Revision: 5, Missing: missing, Troubles: map[flows.Slice]Trouble{}, Tables: map[uint8]int{}})
 	return h
 }
 
@@ -74,14 +74,14 @@ func TestWholeAfterAResyncOnly(t *testing.T) {
 	if _, exception := h.Standing(5); exception == nil || exception.State != store.HostBehind {
 		t.Errorf("a slice was confirmed: %+v", exception)
 	}
-	if rev, exception := whole(5).Standing(7); rev != 7 || exception != nil {
+	if rev, exception := whole().Standing(7); rev != 7 || exception != nil {
 		t.Errorf("all was confirmed: at %d, %+v", rev, exception)
 	}
 }
 
 // What is missing at a session's first look is not new, though it was made at that very revision.
 func TestFirstLookWaitsForNobody(t *testing.T) {
-	h := whole(5, Absence{Key: store.PortKey("h1", "alice", "default", "a1"), Created: 5})
+	h := whole(Absence{Key: store.PortKey("h1", "alice", "default", "a1"), Created: 5})
 	if at, exception := h.Standing(5); at != 5 || exception == nil || exception.State != store.HostMissing {
 		t.Errorf("at %d, exception %+v; want 5, and a port missing", at, exception)
 	}
@@ -90,7 +90,7 @@ func TestFirstLookWaitsForNobody(t *testing.T) {
 // A new port whose interface is late holds the floor below its own revision; one that was
 // there before, or is missing for longer, makes the host an exception at once.
 func TestHostWithMissingPorts(t *testing.T) {
-	h := whole(5, Absence{Key: store.PortKey("h1", "alice", "default", "old"), Created: 4})
+	h := whole(Absence{Key: store.PortKey("h1", "alice", "default", "old"), Created: 4})
 	if at, exception := h.Standing(6); at != 6 || exception == nil || exception.State != store.HostMissing || len(exception.Missing) != 1 {
 		t.Errorf("an old port is missing: at %d, exception %+v", at, exception)
 	}
@@ -124,7 +124,7 @@ func TestHostWithMissingPorts(t *testing.T) {
 
 // A host that lags becomes an exception when its patience is over, and at once when its switch goes.
 func TestStandingOfAHostThatLags(t *testing.T) {
-	h := whole(5)
+	h := whole()
 	h.Mark(1, 6)
 	if at, exception := h.Standing(6); at != 5 || exception != nil {
 		t.Errorf("it was marked just now: at %d, %+v", at, exception)
@@ -247,7 +247,7 @@ func trouble(text string, unserved ...store.Key) Trouble {
 
 // Of the slices that were programmed the troubles are replaced, all others stay.
 func TestTroublesFollowTheOutcome(t *testing.T) {
-	h := whole(5)
+	h := whole()
 	texts := func() (list []string) {
 		for _, p := range h.Problems() {
 			list = append(list, p.Text)
@@ -281,7 +281,7 @@ func TestTroublesFollowTheOutcome(t *testing.T) {
 
 // What is not programmed whole makes its host an exception, and each object is told once.
 func TestUnservedObjectsAreTold(t *testing.T) {
-	h := whole(5)
+	h := whole()
 	h.Audited(Outcome{Troubles: map[flows.Slice]Trouble{1: trouble("for people only")}})
 	if _, exception := h.Standing(5); exception != nil {
 		t.Errorf("a problem that keeps nothing from being programmed makes it an exception: %+v", exception)

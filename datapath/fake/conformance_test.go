@@ -282,8 +282,8 @@ func (r *rig) commit(n int, mods ...datapath.Mod) error {
 	return r.s[n].Commit(r.ctx, &datapath.Bundle{Mods: mods})
 }
 
-func (r *rig) noteCommit(n int, mods ...datapath.Mod) {
-	r.note("commit %d: %s", len(mods), outcome(r.commit(n, mods...)))
+func (r *rig) noteCommit(mods ...datapath.Mod) {
+	r.note("commit %d: %s", len(mods), outcome(r.commit(0, mods...)))
 }
 
 // one applies one change and notes what came of it.

@@ -11,7 +11,7 @@ import (
 )
 
 func talkFlows(r *rig) {
-	r.noteCommit(0, r.flowMods(openflow.Add,
+	r.noteCommit(r.flowMods(openflow.Add,
 		"cookie=0x1,table=0,priority=9,in_port=1,actions=resubmit(,5)",
 		"cookie=0x1,table=5,priority=3,ip,nw_dst=10.0.0.0/24,actions=drop",
 		"cookie=0x2,table=5,priority=3,ip,nw_dst=10.0.1.0/24,actions=drop",
@@ -32,13 +32,13 @@ func talkFlows(r *rig) {
 }
 
 func talkReplace(r *rig) {
-	r.noteCommit(0, r.flowMods(openflow.Add, "cookie=0x1,table=1,priority=5,tcp,actions=output:1")...)
-	r.noteCommit(0, r.flowMods(openflow.Add, "cookie=0x2,table=1,priority=5,tcp,actions=output:2")...)
+	r.noteCommit(r.flowMods(openflow.Add, "cookie=0x1,table=1,priority=5,tcp,actions=output:1")...)
+	r.noteCommit(r.flowMods(openflow.Add, "cookie=0x2,table=1,priority=5,tcp,actions=output:2")...)
 	r.noteFlows("all flows", r.flows(0, nil))
 }
 
 func talkModify(r *rig) {
-	r.noteCommit(0, r.flowMods(openflow.Add,
+	r.noteCommit(r.flowMods(openflow.Add,
 		"cookie=0x1,table=1,priority=5,tcp,actions=output:1",
 		"cookie=0x2,table=1,priority=6,udp,actions=output:1",
 		"cookie=0x3,table=2,priority=6,udp,actions=output:1")...)
@@ -52,7 +52,7 @@ func talkModify(r *rig) {
 }
 
 func talkDelete(r *rig) {
-	r.noteCommit(0, r.flowMods(openflow.Add,
+	r.noteCommit(r.flowMods(openflow.Add,
 		"cookie=0x1,table=1,priority=1,actions=drop",
 		"cookie=0x1,table=1,priority=2,tcp,tp_dst=80,actions=drop",
 		"cookie=0x1,table=1,priority=3,tcp,tp_dst=443,actions=drop",
@@ -74,10 +74,10 @@ func talkDelete(r *rig) {
 }
 
 func talkSwap(r *rig) {
-	r.noteCommit(0, r.flowMods(openflow.Add,
+	r.noteCommit(r.flowMods(openflow.Add,
 		"cookie=0x1,table=1,priority=5,tcp,actions=drop", "cookie=0x2,table=1,priority=6,tcp,actions=drop")...)
 	deletion := datapath.Mod{Command: openflow.Delete, Flow: openflow.Flow{Table: openflow.TableAll}}
-	r.noteCommit(0, append([]datapath.Mod{deletion}, r.flowMods(openflow.Add,
+	r.noteCommit(append([]datapath.Mod{deletion}, r.flowMods(openflow.Add,
 		"cookie=0x3,table=1,priority=5,tcp,actions=drop", "cookie=0x4,table=1,priority=6,tcp,actions=drop")...)...)
 	r.noteFlows("all flows", r.flows(0, nil))
 }
@@ -86,7 +86,7 @@ func talkRefusedAtAdd(r *rig) {
 	mods := r.flowMods(openflow.Add, "cookie=0x1,table=1,priority=1,actions=drop",
 		"cookie=0x77,table=7,actions=drop", "cookie=0x2,table=1,priority=2,actions=drop")
 	mods[1].Flow.Actions = []openflow.Action{openflow.GotoTable{Table: 3}}
-	r.noteCommit(0, mods...)
+	r.noteCommit(mods...)
 	r.noteFlows("all flows", r.flows(0, nil))
 	var outcomes []string
 	for _, err := range r.s[0].Apply(r.ctx, mods) {
@@ -94,16 +94,16 @@ func talkRefusedAtAdd(r *rig) {
 	}
 	r.note("apply: %s", strings.Join(outcomes, ", "))
 	r.noteFlows("all flows", r.flows(0, nil))
-	r.noteCommit(0, r.flowMods(openflow.Add, "cookie=0x3,priority=3,actions=drop")...)
+	r.noteCommit(r.flowMods(openflow.Add, "cookie=0x3,priority=3,actions=drop")...)
 }
 
 func talkRefusedAtCommit(r *rig) {
-	r.noteCommit(0, r.flowMods(openflow.Add, "cookie=0x1,table=1,priority=5,in_port=1,actions=drop")...)
+	r.noteCommit(r.flowMods(openflow.Add, "cookie=0x1,table=1,priority=5,in_port=1,actions=drop")...)
 	mods := r.flowMods(openflow.Delete, "table=1,udp")
 	mods = append(mods, r.flowMods(openflow.Add, "cookie=0x2,table=1,priority=6,ip,actions=drop",
 		"cookie=0x3,table=1,priority=5,ip,actions=drop", "cookie=0x4,table=1,priority=7,actions=drop")...)
 	mods[2].Flow.Flags = openflow.CheckOverlap
-	r.noteCommit(0, mods...)
+	r.noteCommit(mods...)
 	r.noteFlows("all flows", r.flows(0, nil))
 	disjoint := r.flowMods(openflow.Add, "cookie=0x5,table=1,priority=5,in_port=2,ip,actions=drop")[0]
 	disjoint.Flow.Flags = openflow.CheckOverlap
@@ -206,8 +206,8 @@ func talkPorts(r *rig) {
 func talkRemoved(r *rig) {
 	mods := r.flowMods(openflow.Add, "cookie=0x1,table=1,priority=1,tcp,actions=output:1", "cookie=0x2,table=1,priority=2,actions=drop")
 	mods[0].Flow.Flags = openflow.SendFlowRemoved
-	r.noteCommit(0, mods...)
-	r.noteCommit(0, datapath.Mod{Command: openflow.Delete, Flow: openflow.Flow{Table: openflow.TableAll}})
+	r.noteCommit(mods...)
+	r.noteCommit(datapath.Mod{Command: openflow.Delete, Flow: openflow.Flow{Table: openflow.TableAll}})
 	if e, ok := r.event(0).(datapath.FlowRemoved); ok {
 		r.note("removed: %s for reason %d", &e.Flow, e.Reason)
 	}
@@ -266,7 +266,7 @@ func talkLarge(r *rig) {
 			Actions: []openflow.Action{openflow.Output{Port: 1}, openflow.Output{Port: 2}},
 		}})
 	}
-	r.noteCommit(0, mods...)
+	r.noteCommit(mods...)
 	r.note("read %d flows", len(r.flows(0, nil)))
 	cookies := make([]uint64, 300)
 	for n := range cookies {
@@ -276,6 +276,6 @@ func talkLarge(r *rig) {
 	for n := range mods {
 		mods[n].Command = openflow.DeleteStrict
 	}
-	r.noteCommit(0, mods...)
+	r.noteCommit(mods...)
 	r.note("read %d flows", len(r.flows(0, nil)))
 }

@@ -32,7 +32,7 @@ func dial(t *testing.T) (*ovstest.OVS, *ovsdb.DB, context.Context) {
 
 // ensure also holds what is read of a bridge to what EnsureBridge does: the one says that it is
 // right where the other changes nothing.
-func ensure(t *testing.T, ctx context.Context, db *ovsdb.DB, b ovsdb.Bridge, changed bool) {
+func ensure(ctx context.Context, t *testing.T, db *ovsdb.DB, b ovsdb.Bridge, changed bool) {
 	t.Helper()
 	awaitRead(t, "bridge", !changed, func() (bool, error) {
 		is, err := db.Bridge(ctx, b.Name)
@@ -51,7 +51,7 @@ func ensure(t *testing.T, ctx context.Context, db *ovsdb.DB, b ovsdb.Bridge, cha
 }
 
 // ensurePort does the same with a port.
-func ensurePort(t *testing.T, ctx context.Context, db *ovsdb.DB, i ovsdb.Interface, right bool) {
+func ensurePort(ctx context.Context, t *testing.T, db *ovsdb.DB, i ovsdb.Interface, right bool) {
 	t.Helper()
 	awaitRead(t, "port "+i.Name, right, func() (bool, error) {
 		is, err := db.Port(ctx, "br-test", i.Name)
@@ -89,8 +89,8 @@ func integration() ovsdb.Bridge {
 
 func TestEnsureBridge(t *testing.T) {
 	ovs, db, ctx := dial(t)
-	ensure(t, ctx, db, integration(), true)
-	ensure(t, ctx, db, integration(), false)
+	ensure(ctx, t, db, integration(), true)
+	ensure(ctx, t, db, integration(), false)
 	got := map[string]string{}
 	for _, column := range []string{"datapath_type", "datapath_id", "fail_mode", "protocols", "other_config:disable-in-band"} {
 		got[column] = strings.TrimSpace(ovs.VSCtl("get", "bridge", "br-test", column))
@@ -120,21 +120,21 @@ func controllerRow(ovs *ovstest.OVS, address string) string {
 func TestEnsureBridgeCorrectsWithoutFlushing(t *testing.T) {
 	ovs, db, ctx := dial(t)
 	b := integration()
-	ensure(t, ctx, db, b, true)
+	ensure(ctx, t, db, b, true)
 	before := controllerRow(ovs, "127.0.0.1")
 	ovs.OFCtl("add-flow", "br-test", "cookie=0x7,priority=5,actions=drop")
 
 	ovs.VSCtl("set", "bridge", "br-test", "fail_mode=standalone", "other_config:mine=kept")
 	b.Controllers[1] = "tcp:127.0.0.3:6653"
-	ensure(t, ctx, db, b, true)
+	ensure(ctx, t, db, b, true)
 	ovs.VSCtl("clear", "controller", controllerRow(ovs, "127.0.0.1"), "max_backoff") // by hand
-	ensure(t, ctx, db, b, true)
+	ensure(ctx, t, db, b, true)
 	for _, set := range []string{"protocols=OpenFlow10", "other_config:disable-in-band=false", "other_config:datapath-id=00000000000000a3"} {
 		ovs.VSCtl("set", "bridge", "br-test", set)
-		ensure(t, ctx, db, b, true)
+		ensure(ctx, t, db, b, true)
 	}
 	b.Controllers = nil // none given: those there stay
-	ensure(t, ctx, db, b, false)
+	ensure(ctx, t, db, b, false)
 
 	if after := controllerRow(ovs, "127.0.0.1"); before != after {
 		t.Errorf("the controller that stays was made anew: %s, before %s", after, before)
@@ -153,7 +153,7 @@ func TestEnsureBridgeCorrectsWithoutFlushing(t *testing.T) {
 
 func TestPorts(t *testing.T) {
 	_, db, ctx := dial(t)
-	ensure(t, ctx, db, integration(), true)
+	ensure(ctx, t, db, integration(), true)
 	a := ovsdb.Interface{Name: "sl-a", Type: "internal", OFPort: 7, ExternalIDs: map[string]string{"uid": "a"}, MTU: 1400}
 	b := ovsdb.Interface{Name: "sluice-tun", Type: "vxlan", Options: map[string]string{"remote_ip": "flow", "key": "flow"}}
 	for range 2 { // the second time there is nothing to do
@@ -191,7 +191,7 @@ func TestPorts(t *testing.T) {
 // A container's device may come after its row, and a row that is wrong is corrected.
 func TestEnsurePortMends(t *testing.T) {
 	ovs, db, ctx := dial(t)
-	ensure(t, ctx, db, integration(), true)
+	ensure(ctx, t, db, integration(), true)
 	late := ovsdb.Interface{Name: "sl-late"}
 	if err := db.EnsurePort(ctx, "br-test", late); err == nil {
 		t.Error("EnsurePort without a device succeeded")
@@ -202,9 +202,9 @@ func TestEnsurePortMends(t *testing.T) {
 	}
 	for _, wrong := range []string{"external_ids:stray=1", "options:stray=1", "mtu_request=1300", "ofport_request=99", `mac="02:00:00:00:00:01"`} {
 		ovs.VSCtl("--no-wait", "set", "interface", "sl-late", wrong)
-		ensurePort(t, ctx, db, late, false)
+		ensurePort(ctx, t, db, late, false)
 	}
-	ensurePort(t, ctx, db, late, true)
+	ensurePort(ctx, t, db, late, true)
 	if got := ovs.VSCtl("get", "interface", "sl-late", "external_ids", "options", "mtu_request"); got != "{}\n{}\n[]\n" {
 		t.Errorf("after the correction: %q", got)
 	}
@@ -212,7 +212,7 @@ func TestEnsurePortMends(t *testing.T) {
 
 func TestPortErrorsNameTheObject(t *testing.T) {
 	ovs, db, ctx := dial(t)
-	ensure(t, ctx, db, integration(), true)
+	ensure(ctx, t, db, integration(), true)
 	ovs.AddBridge("br-other")
 	for _, c := range []struct {
 		name string
@@ -255,7 +255,7 @@ func TestPortErrorsNameTheObject(t *testing.T) {
 
 func TestNameTables(t *testing.T) {
 	ovs, db, ctx := dial(t)
-	ensure(t, ctx, db, integration(), true)
+	ensure(ctx, t, db, integration(), true)
 	for _, names := range []map[int]string{{0: "classify", 5: "admit"}, {0: "classify", 6: "admit"}} {
 		if err := db.NameTables(ctx, "br-test", names); err != nil {
 			t.Fatal(err)
@@ -273,7 +273,7 @@ func TestNameTables(t *testing.T) {
 
 func TestReconnect(t *testing.T) {
 	ovs, db, ctx := dial(t)
-	ensure(t, ctx, db, integration(), true)
+	ensure(ctx, t, db, integration(), true)
 	ovs.StopDatabase()
 	ovs.StartDatabase()
 	// A call made at once waits for the connection, and sees what others wrote meanwhile.
@@ -289,7 +289,7 @@ func TestReconnect(t *testing.T) {
 
 func TestClose(t *testing.T) {
 	ovs, db, ctx := dial(t)
-	ensure(t, ctx, db, integration(), true)
+	ensure(ctx, t, db, integration(), true)
 	ovs.StopDatabase()
 	done := make(chan error)
 	go func() { done <- db.EnsurePort(ctx, "br-test", ovsdb.Interface{Name: "sl-b", Type: "internal"}) }()
@@ -302,7 +302,7 @@ func TestClose(t *testing.T) {
 // Two writers at once: the one that comes second corrects instead of creating.
 func TestConcurrentEnsurePort(t *testing.T) {
 	_, db, ctx := dial(t)
-	ensure(t, ctx, db, integration(), true)
+	ensure(ctx, t, db, integration(), true)
 	errs := make(chan error)
 	for n := range 20 {
 		go func() {

@@ -3,6 +3,7 @@ package simulate
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	of "sluice/datapath/openflow"
@@ -133,7 +134,7 @@ func (c *Cluster) hop(at transit, walk *Walk) ([]transit, error) {
 	if err != nil {
 		return nil, err
 	}
-	through := append(at.through[:len(at.through):len(at.through)], at.host.Name)
+	through := slices.Concat(at.through, []string{at.host.Name})
 	var sent []transit
 	for _, o := range result.Outputs {
 		next, err := c.leave(at.host, o, through, walk)

@@ -88,7 +88,7 @@ func (o *ovs) load(file string) {
 
 // appctl calls a command of ovs-vswitchd by its control socket: a process a call would
 // take longer than all the rest.
-func (o *ovs) appctl(command string, args ...string) string {
+func (o *ovs) appctl(command string, args ...string) {
 	o.t.Helper()
 	conn, err := net.Dial("unix", o.Control())
 	if err != nil {
@@ -99,15 +99,13 @@ func (o *ovs) appctl(command string, args ...string) string {
 	if err := json.NewEncoder(conn).Encode(request); err != nil {
 		o.t.Fatal(err)
 	}
-	var reply struct{ Result, Error any }
+	var reply struct{ Error any }
 	if err := json.NewDecoder(conn).Decode(&reply); err != nil {
 		o.t.Fatal(err)
 	}
 	if reply.Error != nil {
 		o.t.Fatalf("%s %s: %v", command, strings.Join(args, " "), reply.Error)
 	}
-	text, _ := reply.Result.(string)
-	return text
 }
 
 // inject lets a frame enter by a port and returns the frames that left, by port. A tunnel's

@@ -60,12 +60,12 @@ type attachCost struct {
 
 func (a *attachRun) measure(ctx context.Context) error {
 	levels := a.levels(attachLevels)
-	got, err := a.Climb(ctx, climb{levels: levels, take: a.level})
+	got, err := a.climb(ctx, climb{levels: levels, take: a.level})
 	if err != nil {
 		return fmt.Errorf("containers at one time: %w", err)
 	}
 	for i, n := range levels {
-		res, cost := got.compare(i, "ms", "1 at a time", nil), a.costs[n]
+		res, cost := got.compare(i, "1 at a time", nil), a.costs[n]
 		res.Params = map[string]any{"what": "attach", "concurrent": n}
 		res.Facts = []Fact{
 			{Name: "attaches a second", Value: 1000 * float64(n) / quantile(cost.rounds, 0.5)},

@@ -21,8 +21,8 @@ type climbed struct {
 	rounds [][][]float64
 }
 
-// Climb runs each level once a round, and the first once more at the end.
-func (r *Run) Climb(ctx context.Context, c climb) (climbed, error) {
+// climb runs each level once a round, and the first once more at the end.
+func (r *Run) climb(ctx context.Context, c climb) (climbed, error) {
 	got := climbed{c.levels, make([][][]float64, len(c.levels))}
 	at := c.levels[0]
 	visit := func(i int) error {
@@ -62,7 +62,7 @@ func (r *Run) levels(full []int) []int {
 // compare holds a level against the first: in each round against the samples of the first from
 // before and after it together, so that a machine that drifts drifts on both sides. The first
 // itself is held against what it was a round earlier, which is that drift.
-func (c climbed) compare(i int, unit, against string, bound *Bound) Result {
+func (c climbed) compare(i int, against string, bound *Bound) Result {
 	var ratios []float64
 	first := c.rounds[0]
 	for round := range len(first) - 1 {
@@ -75,9 +75,9 @@ func (c climbed) compare(i int, unit, against string, bound *Bound) Result {
 	if i == 0 {
 		against += ", a round earlier"
 	}
-	reference := NewSeries(unit, slices.Concat(first...))
+	reference := NewSeries("ms", slices.Concat(first...))
 	return Result{
 		Ratio: quantile(ratios, 0.5), Against: against, Bound: bound,
-		Series: NewSeries(unit, slices.Concat(c.rounds[i]...)), Reference: &reference,
+		Series: NewSeries("ms", slices.Concat(c.rounds[i]...)), Reference: &reference,
 	}
 }

@@ -24,7 +24,7 @@ func TestClimb(t *testing.T) {
 		},
 	}
 	r := &Run{Options: Options{Rounds: 2}.withDefaults()}
-	got, err := r.Climb(t.Context(), c)
+	got, err := r.climb(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,7 +33,7 @@ func TestClimb(t *testing.T) {
 		t.Errorf("order (-want +got):\n%s", diff)
 	}
 	for i, samples := range []int{6, 4, 4} {
-		if res := got.compare(i, "ms", "none", nil); len(res.Samples) != samples || len(res.Reference.Samples) != 6 {
+		if res := got.compare(i, "none", nil); len(res.Samples) != samples || len(res.Reference.Samples) != 6 {
 			t.Errorf("level %d has %d samples beside %d", i, len(res.Samples), len(res.Reference.Samples))
 		}
 	}
@@ -52,14 +52,14 @@ func TestClimbOnADriftingMachine(t *testing.T) {
 		return []float64{now}, nil
 	}}
 	r := &Run{Options: Options{Rounds: 5}.withDefaults()}
-	got, err := r.Climb(t.Context(), c)
+	got, err := r.climb(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if res := got.compare(1, "ms", "none", AtMost(1.3)); math.Abs(res.Ratio-costs) > 1e-9 || res.Bound.Holds(res.Ratio) {
+	if res := got.compare(1, "none", AtMost(1.3)); math.Abs(res.Ratio-costs) > 1e-9 || res.Bound.Holds(res.Ratio) {
 		t.Errorf("ratio %v, want %v", res.Ratio, costs)
 	}
-	drift := got.compare(0, "ms", "none", nil)
+	drift := got.compare(0, "none", nil)
 	if math.Abs(drift.Ratio-170.0/150) > 1e-9 || drift.Against != "none, a round earlier" {
 		t.Errorf("ratio %v to %s, want %v", drift.Ratio, drift.Against, 170.0/150)
 	}

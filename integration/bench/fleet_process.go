@@ -65,7 +65,7 @@ func (p *process) await(ctx context.Context, ready func() error) error {
 		select {
 		case ended := <-p.ended:
 			p.ended <- ended
-			return fmt.Errorf("%s ended: %v: %s", p.what, ended, strings.TrimSpace(p.stderr.String()))
+			return fmt.Errorf("%s ended: %w: %s", p.what, ended, strings.TrimSpace(p.stderr.String()))
 		case <-ctx.Done():
 			return fmt.Errorf("%s is not ready: %w", p.what, err)
 		case <-time.After(20 * time.Millisecond):

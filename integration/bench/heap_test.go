@@ -11,10 +11,11 @@ func TestHeapGrowth(t *testing.T) {
 	const size = 32 << 20
 	runtime.GC()
 	got, err := heapGrowth(func() error {
-		held := make([]byte, size)
-		time.Sleep(20 * heapInterval)
-		runtime.KeepAlive(held)
-		held = nil
+		func() {
+			held := make([]byte, size)
+			time.Sleep(20 * heapInterval)
+			runtime.KeepAlive(held)
+		}()
 		runtime.GC()
 		return nil
 	})

@@ -31,12 +31,12 @@ type normalRun struct {
 func measureNormal(ctx context.Context, l *labRun, pair []container) error {
 	n := &normalRun{labRun: l, pair: pair, bridges: map[int][]float64{}}
 	levels := l.levels(normalLevels)
-	got, err := l.Climb(ctx, climb{levels, n.reach, n.level})
+	got, err := l.climb(ctx, climb{levels, n.reach, n.level})
 	if err != nil {
 		return fmt.Errorf("NORMAL bridges of tenants: %w", err)
 	}
 	for i, level := range levels {
-		res := got.compare(i, "ms", "0 present", nil)
+		res := got.compare(i, "0 present", nil)
 		res.Params = map[string]any{"what": "a NORMAL bridge and a GRE port a tenant and host", "present": level}
 		res.Facts = []Fact{{Name: "of it: bridges and GRE ports", Value: quantile(n.bridges[level], 0.5), Unit: "ms"}}
 		if err := l.Done(res); err != nil {

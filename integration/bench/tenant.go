@@ -84,7 +84,7 @@ func (t *tenantRun) measure(ctx context.Context) error {
 		return err
 	}
 	levels := t.levels(tenantLevels)
-	got, err := t.Climb(ctx, climb{levels, t.reach, t.level})
+	got, err := t.climb(ctx, climb{levels, t.reach, t.level})
 	if err != nil {
 		return fmt.Errorf("tenants present: %w", err)
 	}
@@ -93,7 +93,7 @@ func (t *tenantRun) measure(ctx context.Context) error {
 		if i == 0 || i == len(levels)-1 {
 			bound = AtMost(tenantSlowdown)
 		}
-		if err := t.report(got.compare(i, "ms", "0 present", bound), level); err != nil {
+		if err := t.report(got.compare(i, "0 present", bound), level); err != nil {
 			return err
 		}
 	}

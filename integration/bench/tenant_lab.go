@@ -17,6 +17,7 @@ import (
 
 	"sluice/controller/api"
 	"sluice/datapath/ovsrun"
+	"sluice/flows"
 	agentapi "sluice/hostagent/api"
 	"sluice/integration/lab"
 	"sluice/store"
@@ -182,7 +183,7 @@ func (l *labRun) tenantFlows(ctx context.Context, host int, tenant uint32) (coun
 		if err != nil {
 			return 0, err
 		}
-		if uint32(cookie>>32)&0xffffff == tenant {
+		if flows.Slice(cookie).Tenant() == tenant {
 			count++
 		}
 	}

@@ -149,9 +149,9 @@ func (p *started) waitReady(ctx context.Context, limit time.Duration, ready func
 		}
 		select {
 		case <-p.exited:
-			return fmt.Errorf("%s ended at once (%v): %s", p.name, p.err, lastLine(p.name))
+			return fmt.Errorf("%s ended at once (%w): %s", p.name, p.err, lastLine(p.name))
 		case <-ctx.Done():
-			return fmt.Errorf("%s is not ready after %s (%v); its log is %s", p.name, limit, err, logPath(p.name))
+			return fmt.Errorf("%s is not ready after %s (%w); its log is %s", p.name, limit, err, logPath(p.name))
 		case <-tick.C:
 		}
 	}

@@ -97,7 +97,7 @@ func agentReady(host string) func(context.Context) error {
 // ensureForward starts the forwarder from this machine's loopback. The listeners are opened
 // here and inherited, so that the ports are known before it starts; after a restart it gets
 // the same ones where they are still free.
-func (s *state) ensureForward(ctx context.Context) error {
+func (s *state) ensureForward(context.Context) error {
 	if _, alive := lookup("forward"); alive {
 		return nil
 	}

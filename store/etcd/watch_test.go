@@ -133,7 +133,7 @@ func TestWatchOfAnEmptyStore(t *testing.T) {
 func TestWatchEndsWithItsHandler(t *testing.T) {
 	c := start(t)
 	enough := errors.New("enough")
-	if err := c.Watch(testContext(t), func(store.Batch) error { return enough }); err != enough {
+	if err := c.Watch(testContext(t), func(store.Batch) error { return enough }); !errors.Is(err, enough) {
 		t.Errorf("it ended with %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
