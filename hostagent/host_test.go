@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"sluice/datapath/ovsrun"
 	"sluice/hostagent/api"
 	"sluice/store"
 	"sluice/store/etcd"
@@ -127,7 +128,9 @@ func (h *host) serveStore(ctx context.Context) {
 }
 
 func (h *host) startSwitch() {
-	h.run("ovsdb-tool", "create", h.path("conf.db"), "/usr/share/openvswitch/vswitch.ovsschema")
+	if err := ovsrun.CreateDatabase(h.t.Context(), h.path("conf.db")); err != nil {
+		h.t.Fatal(err)
+	}
 	h.spawn("db.sock", "ovsdb-server", h.path("conf.db"), "--remote=punix:"+h.path("db.sock"), "--pidfile", "-vconsole:off")
 	h.vsctl("--no-wait", "init")
 	h.t.Cleanup(func() { // after the switch has ended: its devices outlive it
@@ -197,9 +200,24 @@ func (h *host) run(name string, args ...string) string {
 	return string(out)
 }
 
+// ovs is the host's switch, to look at it and to break it.
+func (h *host) ovs() ovsrun.Switch { return ovsrun.Switch{Dir: h.dir} }
+
 func (h *host) vsctl(args ...string) string {
 	h.t.Helper()
-	return h.run("ovs-vsctl", append([]string{"--db=unix:" + h.path("db.sock"), "--timeout=10"}, args...)...)
+	out, err := h.ovs().VSCtl(h.t.Context(), args...)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return out
+}
+
+// deletePort takes an interface from the switch behind the agent's back.
+func (h *host) deletePort(iface string) {
+	h.t.Helper()
+	if err := h.ovs().Client(h.t.Context()).VSwitch.DeletePort(store.BridgeName, iface); err != nil {
+		h.t.Fatal(err)
+	}
 }
 
 func (h *host) eventually(what string, holds func() bool) {

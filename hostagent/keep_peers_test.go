@@ -47,7 +47,11 @@ func (h *host) register(name, addr string) store.Revision {
 }
 
 func (h *host) tunnelNeighbours() string {
-	return h.run("ovs-appctl", "-t", h.path("ovs-vswitchd."+h.switchPID()+".ctl"), "tnl/neigh/show")
+	out, err := h.ovs().AppCtl(h.t.Context(), "tnl/neigh/show")
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return out
 }
 
 func (h *host) switchPID() string {

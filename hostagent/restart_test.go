@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/digitalocean/go-openvswitch/ovs"
 	"github.com/google/go-cmp/cmp"
 
 	"sluice/hostagent/api"
@@ -152,7 +153,16 @@ func TestMendsWhatWasBroken(t *testing.T) {
 		}
 	}
 	vsctl := func(wants []string, args ...string) func() bool {
-		return says(wants, "ovs-vsctl", append([]string{"--db=unix:" + h.path("db.sock")}, args...)...)
+		return func() bool {
+			text := h.vsctl(args...)
+			return !slices.ContainsFunc(wants, func(want string) bool { return !strings.Contains(text, want) })
+		}
+	}
+	done := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
 	sysctl := func(setting, value string) func() bool {
 		return says([]string{setting + " = " + value}, "sysctl", setting)
@@ -164,17 +174,19 @@ func TestMendsWhatWasBroken(t *testing.T) {
 		cause  func()
 		mended func() bool
 	}{
-		{"the port's row", func() { h.vsctl("del-port", port.Interface) },
+		{"the port's row", func() { h.deletePort(port.Interface) },
 			vsctl([]string{port.Interface}, "list-ports", store.BridgeName)},
-		{"the bridge", func() { h.vsctl("del-br", store.BridgeName) },
+		{"the bridge", func() { done(h.ovs().Client(t.Context()).VSwitch.DeleteBridge(store.BridgeName)) },
 			vsctl([]string{port.Interface, store.TunnelInterface, store.GatewayInterface}, "list-ports", store.BridgeName)},
-		{"how the bridge fails", func() { h.vsctl("set", "bridge", store.BridgeName, "fail_mode=standalone") },
+		{"how the bridge fails", func() {
+			done(h.ovs().Client(t.Context()).VSwitch.SetFailMode(store.BridgeName, ovs.FailModeStandalone))
+		},
 			vsctl([]string{"secure"}, "get-fail-mode", store.BridgeName)},
-		{"the tunnel port", func() { h.vsctl("del-port", store.TunnelInterface) },
+		{"the tunnel port", func() { h.deletePort(store.TunnelInterface) },
 			vsctl([]string{store.TunnelInterface}, "list-ports", store.BridgeName)},
 		{"an option of the tunnel port", func() { h.vsctl("set", "interface", store.TunnelInterface, "options:key=5") },
 			vsctl([]string{"key=flow"}, "get", "interface", store.TunnelInterface, "options")},
-		{"the gateway port", func() { h.vsctl("del-port", store.GatewayInterface) }, gatewayRoute},
+		{"the gateway port", func() { h.deletePort(store.GatewayInterface) }, gatewayRoute},
 		{"the gateway port's MTU", func() { h.vsctl("set", "interface", store.GatewayInterface, "mtu_request=1300") },
 			says([]string{"mtu 1450"}, "ip", "link", "show", "dev", store.GatewayInterface)},
 		{"the names of tables", func() { h.vsctl("clear", "bridge", store.BridgeName, "flow_tables") },
@@ -226,7 +238,7 @@ func TestAProblemStopsNoOther(t *testing.T) {
 	a, _, _ := h.agent()
 	h.run("ip", "addr", "flush", "dev", "under0")
 	h.run("nft", "delete", "table", "inet", tableName)
-	h.vsctl("del-port", store.TunnelInterface)
+	h.deletePort(store.TunnelInterface)
 	h.eventually("the rest is mended", func() bool {
 		return !a.mender.round(t.Context()) && strings.Contains(h.vsctl("list-ports", store.BridgeName), store.TunnelInterface)
 	})
