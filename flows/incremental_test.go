@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
-	"regexp"
-	"slices"
 	"strings"
 	"testing"
 
@@ -116,7 +114,7 @@ func differ(s *store.State, have, want []of.Flow, told, problems []store.Problem
 			return fmt.Sprintf("%s, of %s: %s", what, Owner(s, flows[0].Cookie), &flows[0])
 		}
 	}
-	if diff := cmp.Diff(withoutHolder(problems), withoutHolder(told)); diff != "" {
+	if diff := cmp.Diff(store.Problems(problems).Told(), store.Problems(told).Told()); diff != "" {
 		return "problems (-want +got):\n" + diff
 	}
 	for _, p := range problems {
@@ -126,18 +124,6 @@ func differ(s *store.State, have, want []of.Flow, told, problems []store.Problem
 	}
 	return ""
 }
-
-// withoutHolder are problems as people are told them, but for who holds what is contested: of
-// three that claim one value, State does not tell the last when the first makes way for the second.
-func withoutHolder(problems []store.Problem) store.Problems {
-	list := slices.Clone(problems)
-	for i := range list {
-		list[i].Text = holderText.ReplaceAllString(list[i].Text, "belongs to another")
-	}
-	return store.Problems(list).Told()
-}
-
-var holderText = regexp.MustCompile(`belongs to the older [^:]*`)
 
 // step applies one random batch, or lets an OpenFlow port come or go.
 func (w *world) step() []string {

@@ -2,6 +2,7 @@ package store
 
 import (
 	"net/netip"
+	"slices"
 	"testing"
 )
 
@@ -15,5 +16,35 @@ func TestContestedIsCheap(t *testing.T) {
 	port := s.Port(key)
 	if n := testing.AllocsPerRun(100, func() { s.ContestedPort(port) }); n > 0 {
 		t.Errorf("ContestedPort allocates %v times", n)
+	}
+}
+
+// Whoever claims a value is told when it passes from one to another: its problem names who holds it.
+func TestAllClaimantsAreToldOfANewHolder(t *testing.T) {
+	s := NewState()
+	tenant := func(name string, created Revision) Event {
+		return Event{Key: TenantKey(name), Object: &Tenant{Number: 7}, Created: created, Modified: 9}
+	}
+	told := func(e Event) (names []string) {
+		for _, c := range s.Apply(Batch{Revision: s.Revision() + 1, Events: []Event{e}}) {
+			names = append(names, c.Key.Tenant)
+		}
+		slices.Sort(names)
+		return slices.Compact(names)
+	}
+	for _, step := range []struct {
+		what  string
+		event Event
+		want  []string
+	}{
+		{"the second comes", tenant("b", 2), []string{"b"}},
+		{"the third comes, and claims in vain", tenant("c", 3), []string{"c"}},
+		{"the first comes, and the second loses the number", tenant("a", 1), []string{"a", "b", "c"}},
+		{"the first goes", Event{Key: TenantKey("a")}, []string{"a", "b", "c"}},
+		{"the third goes", Event{Key: TenantKey("c")}, []string{"c"}},
+	} {
+		if got := told(step.event); !slices.Equal(got, step.want) {
+			t.Errorf("%s: %v are told, want %v", step.what, got, step.want)
+		}
 	}
 }

@@ -88,7 +88,7 @@ func (u *unique[V, T]) all(i *Item[T]) iter.Seq[V] {
 func (u *unique[V, T]) holder(s *State, v V) *Item[T] { return u.holders(s).of[v] }
 
 // index makes an object a claimant to its values, or ends that. affected is told of each
-// other object that loses or gains a value by it.
+// other object that loses or gains a value by it, or claims a value that passes to another.
 func (u *unique[V, T]) index(s *State, i *Item[T], add bool, affected func(*Item[T])) {
 	if u.holders == nil {
 		return
@@ -101,8 +101,14 @@ func (u *unique[V, T]) index(s *State, i *Item[T], add bool, affected func(*Item
 		} else {
 			other = h.release(v, i)
 		}
-		if other != nil {
-			affected(other)
+		if other == nil {
+			continue
+		}
+		affected(other)
+		for _, claimant := range h.claimants[v] { // its problem names who holds the value
+			if claimant != i && claimant != other {
+				affected(claimant)
+			}
 		}
 	}
 }
