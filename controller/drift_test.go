@@ -160,7 +160,7 @@ func TestDriftByKind(t *testing.T) {
 	}
 }
 
-// has tells whether a metric has a series with the labels.
+// has reports whether a metric has a series with the labels.
 func (r *running) has(t *testing.T, name string, labels ...string) bool {
 	t.Helper()
 	families, err := r.registry.Gather()

@@ -137,7 +137,7 @@ func collect(args *skel.CmdArgs) error {
 	})
 }
 
-// stale tells whether a port was made for this configuration and its attachment is gone.
+// stale reports whether a port was made for this configuration and its attachment is gone.
 func stale(p api.Attachment, c *config) bool {
 	if p.Runtime != runtimeName || p.Labels[labelNetwork] != c.Name {
 		return false

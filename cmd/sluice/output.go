@@ -152,7 +152,7 @@ func yesNo(b bool, yes, no string) string {
 	return no
 }
 
-// isTerminal tells whether a person watches w.
+// isTerminal reports whether a person watches w.
 func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))

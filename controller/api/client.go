@@ -76,7 +76,7 @@ func (p *Problem) Error() string {
 	return text
 }
 
-// Ready tells whether the controller has loaded its state; the error says why not.
+// Ready reports whether the controller has loaded its state; the error says why not.
 func (c *Client) Ready(ctx context.Context) error {
 	_, err := get[json.RawMessage](ctx, c, "/readyz", nil)
 	return err

@@ -169,7 +169,7 @@ func (c *session) barrier(xid uint32) {
 	c.send(func(b []byte) []byte { return openflow.AppendBarrierReply(b, xid) })
 }
 
-// mayWrite answers a slave that wants to write, and tells whether it is none.
+// mayWrite answers a slave that wants to write, and reports whether it is none.
 func (c *session) mayWrite(message []byte) bool {
 	c.s.mu.Lock()
 	slave := c.role == openflow.RoleSlave

@@ -120,13 +120,13 @@ type query struct {
 	match        openflow.Match
 }
 
-// selects tells whether a flow is among those meant.
+// selects reports whether a flow is among those meant.
 func (q *query) selects(f *openflow.Flow) bool {
 	return (q.table == openflow.TableAll || q.table == f.Table) &&
 		(f.Cookie^q.cookie)&q.mask == 0 && covers(q.match, f.Match)
 }
 
-// covers tells whether all that m matches g matches too, m being the narrower.
+// covers reports whether all that m matches g matches too, m being the narrower.
 func covers(wide, narrow openflow.Match) bool {
 	for _, w := range wide {
 		n, ok := narrow.Get(w.Field)
@@ -137,7 +137,7 @@ func covers(wide, narrow openflow.Match) bool {
 	return true
 }
 
-// overlap tells whether a frame may match both.
+// overlap reports whether a frame may match both.
 func overlap(a, b openflow.Match) bool {
 	for _, f := range a {
 		g, ok := b.Get(f.Field)
@@ -204,7 +204,7 @@ func (t *table) flow(key matchKey) openflow.Flow {
 	return f
 }
 
-// overlaps tells whether another flow of the same table and priority may match the same frame.
+// overlaps reports whether another flow of the same table and priority may match the same frame.
 func (t *table) overlaps(f *openflow.Flow) bool {
 	for key := range t.entries {
 		head := key.Value()
