@@ -54,14 +54,6 @@ func (h *host) tunnelNeighbours() string {
 	return out
 }
 
-func (h *host) switchPID() string {
-	pid, err := switchPID(h.dir)
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	return pid
-}
-
 func TestPeersOf(t *testing.T) {
 	host := func(vteps ...string) store.Event {
 		h := &store.Host{}
