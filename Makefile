@@ -46,10 +46,10 @@ lint: ## gofmt, and golangci-lint with go vet and staticcheck in it
 	@echo 'ok gofmt'
 	@$(GOLANGCI) run --config=$(LINT) --show-stats=false ./... && echo 'ok golangci-lint'
 
-# What needs neither root nor a switch nor etcd: short enough to run before each commit.
+# What needs neither root nor a switch: short enough to run before each commit.
 .PHONY: check
 check: lint ## in under a minute, without root: lint, and the tests of the pure packages
-	@go test -short . ./scripts/... ./store ./flows/... ./datapath/openflow ./metrics
+	@go test -short . ./scripts/... ./store ./flows/... ./datapath/openflow ./metrics ./controller/cluster ./controller/host ./controller/session
 
 # Root and Open vSwitch are there (deps), so a test that skips is a failure.
 .PHONY: unit
@@ -84,7 +84,7 @@ benchstat: ## the Go benchmarks beside those of a revision: make benchstat BASE=
 
 .PHONY: docs
 docs: ## write the generated pages and golden files anew
-	go test $$(grep -rl --include=*_test.go '"update"' . | xargs -n1 dirname | sort -u) -run 'Golden|Docs|Generated' -update
+	go test $$(grep -rl --include=*_test.go '"update"' . | xargs -n1 dirname | sort -u) -run 'Golden|Docs|Generated|Scenarios' -update
 
 .PHONY: clean
 clean: ## remove what was built
