@@ -56,7 +56,14 @@ func (c *Controller) Desired(name string) (list []openflow.Flow, problems []stor
 	if h == nil {
 		return nil, nil, host.ErrUnknown{Host: name}
 	}
-	c.picture.View(func(s *store.State) { list, problems = flows.Desired(s, h.Switch(s)) })
+	if !h.PortsKnown() {
+		problems = append(problems, store.ProblemOf(store.HostKey(name),
+			"its switch never told its ports to this controller: their numbers are assumed, in the order of the interfaces' names"))
+	}
+	c.picture.View(func(s *store.State) {
+		compiled, more := flows.Desired(s, h.Switch(s))
+		list, problems = compiled, append(problems, more...)
+	})
 	return list, problems, nil
 }
 

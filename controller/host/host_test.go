@@ -341,6 +341,9 @@ func TestDriftAddsUp(t *testing.T) {
 
 func TestPortsAsToldByTheSwitch(t *testing.T) {
 	h := New("h1")
+	if h.PortsKnown() {
+		t.Error("the ports of a switch that told none are known")
+	}
 	changed := func(ports map[string]uint32) []string {
 		list := h.SetPorts(ports)
 		slices.Sort(list)
@@ -367,6 +370,9 @@ func TestPortsAsToldByTheSwitch(t *testing.T) {
 		if step.got != step.want {
 			t.Errorf("%s: news %v", step.what, step.got)
 		}
+	}
+	if !h.PortsKnown() {
+		t.Error("the ports that a switch told are not known")
 	}
 	sw := h.Switch(store.NewState())
 	if diff := cmp.Diff(map[string]uint32{"b": 7, "d": 4, "e": 5}, sw.OFPort); diff != "" || sw.Host != "h1" {

@@ -52,6 +52,13 @@ func (h *Host) PortGone(name string, number uint32) bool {
 	return true
 }
 
+// PortsKnown reports whether the host's switch ever told its ports to this controller.
+func (h *Host) PortsKnown() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.ports != nil
+}
+
 // Switch is the host's switch as the compiler sees it: with its ports as last told, or with
 // numbers by interface name where it never told them.
 func (h *Host) Switch(s *store.State) flows.Switch {
