@@ -67,8 +67,8 @@ func (j *journal) says(text string) bool {
 	return strings.Contains(j.text.String(), text)
 }
 
-// newBench has no host registered and no controller of the switch. Switches that dial in are
-// given to serve; nil: to the test, which does with them by hand what a session does.
+// newBench has no host registered, and no switch that dials in. One that does is served, or else
+// given to the test, which does by hand what a session does.
 func newBench(t *testing.T, served bool) *bench {
 	t.Helper()
 	b := &bench{t: t, ovs: ovstest.Start(t), store: etcdtest.Connect(t, etcdtest.Start(t)), log: &journal{}, dialled: make(chan *datapath.Switch, 4)}
@@ -85,8 +85,10 @@ func newBench(t *testing.T, served bool) *bench {
 	})
 	b.srv = New(Options{
 		Controller: "c1", Picture: picture, Fleet: fleet, Reports: reports, Store: b.store, Metrics: set, Log: log,
-		Checkpoints: account.New(account.Checkpoints{Picture: picture, Store: b.store, Log: log, Mastered: func() map[string]*account.Ledger { return nil }}),
-		Lease:       func() *etcd.Lease { return b.lease }, AuditInterval: time.Hour, CounterInterval: -1, Resyncs: 1,
+		Checkpoints: account.New(account.Checkpoints{Picture: picture, Store: b.store, Log: log, Mastered: func() map[string]*account.Ledger {
+			return map[string]*account.Ledger{"h1": fleet.Get("h1").Ledger}
+		}}),
+		Lease: func() *etcd.Lease { return b.lease }, AuditInterval: time.Hour, CounterInterval: -1, Resyncs: 1,
 	})
 	picture.Observe(fleet.Observe, b.srv.Observe, reports.Observe)
 	b.background(func(ctx context.Context) { _ = b.store.Watch(ctx, picture.Apply) })
@@ -269,6 +271,26 @@ func (b *bench) inSync(s *session) {
 	if s.host.Flows() != len(installed) {
 		b.t.Errorf("of %d flows it counts %d", len(installed), s.host.Flows())
 	}
+}
+
+// spoofed is how many frames with the wrong source were counted on h1.
+func (b *bench) spoofed() (n uint64) {
+	totals := map[flows.Class]account.Sum{}
+	b.srv.Fleet.Get("h1").Ledger.AddTo(totals)
+	for class, sum := range totals {
+		if class.Reason == "spoofed" {
+			n += sum.Packets
+		}
+	}
+	return n
+}
+
+// spoof sends a frame with the wrong source from a port.
+func (b *bench) spoof(iface string) {
+	b.t.Helper()
+	number := strings.TrimSpace(b.ovs.VSCtl("get", "interface", iface, "ofport"))
+	b.ovs.OFCtl("packet-out", store.BridgeName, "in_port="+number+
+		" packet=ffffffffffff0200000000990806"+strings.Repeat("00", 46)+" actions=table")
 }
 
 // count is what a metric of the host or of the controller has come to.

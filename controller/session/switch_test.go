@@ -1,8 +1,8 @@
 package session
 
 import (
+	"context"
 	"errors"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -333,21 +333,38 @@ func (b *bench) events(t *testing.T, s *session, a1 store.Item[store.Port]) {
 	if err := s.handle(ctx, datapath.Demoted{}); !errors.Is(err, datapath.ErrDemoted) {
 		t.Errorf("demoted: %v", err)
 	}
+	// What alice's flows counted is read before they go, and told as they go.
+	b.spoof(a1.Value.Interface)
 	b.must(b.deletePorts())
-	b.must(s.realize(ctx))
-	rev, err := b.store.DeleteTenant(ctx, "alice")
-	b.must(err)
-	b.shown(rev)
-	// The accounting flows of alice count one frame before they go.
-	list := b.installed(s.sw)
-	at := slices.IndexFunc(list, func(f string) bool { return strings.Contains(f, "table=250") })
-	if at < 0 {
-		t.Fatal("no flow counts drops")
+	if b.spoofed() != 0 {
+		t.Fatal("counters are read though nobody did")
 	}
-	b.ovs.OFCtl("packet-out", store.BridgeName, "in_port=LOCAL,packet="+strings.Repeat("02", 60)+",actions=resubmit(,250)")
 	b.must(s.realize(ctx))
-	b.must(s.readCounters(ctx))
+	if n := b.spoofed(); n != 1 {
+		t.Errorf("when alice's flows are gone, %d frames are counted", n)
+	}
 	b.inSync(s)
+	for gone := false; !gone; {
+		event := <-s.sw.Events()
+		b.must(s.handle(ctx, event))
+		if f, is := event.(datapath.FlowRemoved); is {
+			_, counts := flows.Account(&f.Flow)
+			gone = counts && f.Packets > 0
+		}
+	}
+	if n := b.spoofed(); n != 1 {
+		t.Errorf("with their last word, %d frames are counted", n)
+	}
+	b.background(func(ctx context.Context) { _ = s.srv.Checkpoints.Keep(ctx) })
+	soon := time.Now().Add(7 * time.Second) // counters that merely moved are written every ten
+	b.eventually("the last word is written at once", func() bool {
+		o, _, err := b.store.Get(ctx, store.StatusCountersKey("h1"))
+		b.must(err)
+		return o != nil || time.Now().After(soon)
+	})
+	if time.Now().After(soon) {
+		t.Error("that a flow's last word is to be written was not said")
+	}
 
 	_, generation, err := s.sw.Role(ctx)
 	b.must(err)
