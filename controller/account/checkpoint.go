@@ -66,8 +66,7 @@ func (c *Checkpoints) Load(ctx context.Context, host string, l *Ledger) error {
 // Keep writes counters that moved, so that a restart of the controller finds them: soon where
 // a flow is gone, and all when ctx ends.
 func (c *Checkpoints) Keep(ctx context.Context) error {
-	tick := time.NewTicker(interval)
-	defer tick.Stop()
+	tick := time.Tick(interval)
 	limit := rate.NewLimiter(1, 1)
 	for {
 		select {
@@ -76,7 +75,7 @@ func (c *Checkpoints) Keep(ctx context.Context) error {
 			defer cancel()
 			c.writeAll(ctx, (*Ledger).isDirty)
 			return nil
-		case <-tick.C:
+		case <-tick:
 			c.writeAll(ctx, (*Ledger).isDirty)
 		case <-c.gone:
 			_ = limit.Wait(ctx) // fails only when ctx ends, which is looked at next

@@ -3,6 +3,8 @@ package account
 import (
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"sluice/datapath/openflow"
 	"sluice/flows"
 	"sluice/store"
@@ -100,5 +102,103 @@ func TestSavedOnlyWhenMovedAndWhileTheTenantExists(t *testing.T) {
 	a.Read(&openflow.FlowStats{Flow: flow, Packets: 2, Bytes: 120})
 	if saved := a.save(func(uint32) bool { return false }); len(saved.Counters) != 0 {
 		t.Errorf("a tenant that is gone was saved: %+v", saved)
+	}
+}
+
+func TestSumsAdd(t *testing.T) {
+	s := Sum{Packets: 3, Bytes: 100}
+	s.Add(Sum{Packets: 4, Bytes: 11})
+	if s != (Sum{Packets: 7, Bytes: 111}) {
+		t.Errorf("the sum is %+v", s)
+	}
+}
+
+// Nothing is saved of a ledger whose checkpoint was not read: it would overwrite what is there.
+func TestNotSavedBeforeItWasLoaded(t *testing.T) {
+	flow, _ := accountingFlow(t)
+	a := NewLedger()
+	a.Read(&openflow.FlowStats{Flow: flow, Packets: 1})
+	if saved := a.save(func(uint32) bool { return true }); saved != nil {
+		t.Errorf("saved %+v", saved)
+	}
+}
+
+// A checkpoint lists sums in one order, and none that is zero.
+func TestCheckpointIsSorted(t *testing.T) {
+	want := []store.Counter{
+		{Tenant: 0, Reason: "a", Packets: 1},
+		{Tenant: 0, Reason: "b", Packets: 1},
+		{Tenant: 1, Direction: "in", Scope: "egress", Packets: 1},
+		{Tenant: 1, Direction: "in", Scope: "internal", LastPackets: 1, LastBytes: 60},
+		{Tenant: 1, Direction: "out", Scope: "egress", Packets: 1, Bytes: 2, LastPackets: 3, LastBytes: 4},
+		{Tenant: 1, Direction: "out", Scope: "internal", Bytes: 1},
+		{Tenant: 2, Direction: "in", Scope: "egress", Packets: 1},
+		{Tenant: 3, Direction: "in", Scope: "egress", Packets: 1},
+	}
+	a := NewLedger()
+	a.Load(&store.StatusCounters{Counters: append([]store.Counter{{Tenant: 9, Reason: "a"}}, want...)})
+	a.dirty = true
+	if diff := cmp.Diff(want, a.save(func(uint32) bool { return true }).Counters); diff != "" {
+		t.Errorf("saved (-want +got):\n%s", diff)
+	}
+}
+
+// Flows that count nothing are passed over.
+func TestOtherFlowsDoNotCount(t *testing.T) {
+	flow, class := accountingFlow(t)
+	other := &openflow.FlowStats{Flow: openflow.Flow{Table: 0}, Packets: 1}
+	a := NewLedger()
+	a.Load(nil)
+	a.Read(other)
+	if a.Removed(other) || Counts(other.Flow) || !Counts(flow) || a.isDirty() {
+		t.Error("a flow of table 0 counts, or an accounting flow does not")
+	}
+	if !a.Removed(&openflow.FlowStats{Flow: flow, Packets: 1}) || !a.isUrgent() {
+		t.Error("the last word of an accounting flow does not matter")
+	}
+	totals := map[flows.Class]Sum{class: {Packets: 10, Bytes: 5}}
+	a.AddTo(totals)
+	if want := map[flows.Class]Sum{class: {Packets: 11, Bytes: 5}}; !cmp.Equal(want, totals) {
+		t.Errorf("the totals are %v, want %v", totals, want)
+	}
+}
+
+// What was counted, in packets or in bytes, is to be saved; nothing else is.
+func TestDirty(t *testing.T) {
+	flow, _ := accountingFlow(t)
+	a := NewLedger()
+	a.Load(nil)
+	for _, step := range []struct {
+		what           string
+		packets, bytes uint64
+		dirty          bool
+		total          Sum
+	}{
+		{"nothing yet", 0, 0, false, Sum{}},
+		{"a packet", 1, 60, true, Sum{1, 60}},
+		{"the same again", 1, 60, false, Sum{1, 60}},
+		{"more bytes", 1, 61, true, Sum{1, 61}},
+		{"fewer bytes, of a flow that replaced it", 1, 30, false, Sum{1, 61}},
+		{"and no word of the former one", 1, 30, true, Sum{2, 91}},
+	} {
+		a.Read(&openflow.FlowStats{Flow: flow, Packets: step.packets, Bytes: step.bytes})
+		if a.isDirty() != step.dirty || a.isUrgent() {
+			t.Errorf("%s: dirty %v, urgent %v", step.what, a.isDirty(), a.isUrgent())
+		}
+		_, class := accountingFlow(t)
+		totals := map[flows.Class]Sum{}
+		a.AddTo(totals)
+		if totals[class] != step.total {
+			t.Errorf("%s: %+v, want %+v", step.what, totals[class], step.total)
+		}
+		a.save(func(uint32) bool { return true })
+	}
+	a.unsaved()
+	if !a.isDirty() || !a.isUrgent() {
+		t.Error("what could not be saved is forgotten")
+	}
+	a.Load(&store.StatusCounters{Counters: []store.Counter{{Tenant: 5, Reason: "spoofed", Packets: 1}}})
+	if a.isDirty() || a.isUrgent() {
+		t.Error("what another controller counted is to be saved again")
 	}
 }

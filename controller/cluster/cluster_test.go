@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"sluice/store"
 )
@@ -67,50 +68,66 @@ func TestLoadedWithTheFirstBatch(t *testing.T) {
 	<-p.Loaded()
 }
 
+// Those go on whose revision is reached, in whatever order they came; nobody else does.
 func TestAwait(t *testing.T) {
-	p := New()
-	apply(t, p, at(5))
-	if err := p.Await(t.Context(), 5); err != nil {
-		t.Errorf("a revision that is there: %v", err)
-	}
-	results := make(chan store.Revision)
-	for _, rev := range []store.Revision{9, 7, 8, 7} {
-		go func() {
-			if err := p.Await(t.Context(), rev); err != nil {
-				t.Error(err)
+	synctest.Test(t, func(t *testing.T) {
+		p := New()
+		apply(t, p, at(5))
+		if err := p.Await(t.Context(), 5); err != nil {
+			t.Errorf("a revision that is there: %v", err)
+		}
+		results := make(chan store.Revision, 4)
+		for _, rev := range []store.Revision{9, 7, 8, 7} {
+			go func() {
+				if err := p.Await(t.Context(), rev); err != nil {
+					t.Error(err)
+				}
+				results <- rev
+			}()
+			synctest.Wait()
+		}
+		for _, step := range []struct {
+			revision store.Revision
+			woken    []store.Revision
+			left     int
+		}{{6, nil, 4}, {8, []store.Revision{7, 7, 8}, 1}, {9, []store.Revision{9}, 0}} {
+			apply(t, p, at(step.revision))
+			synctest.Wait()
+			var woken []store.Revision
+			for len(results) > 0 {
+				woken = append(woken, <-results)
 			}
-			results <- rev
-		}()
-	}
-	waiting := func(n int) {
-		t.Helper()
-		for {
-			p.mu.RLock()
-			got := len(p.waiters)
-			p.mu.RUnlock()
-			if got == n {
-				return
+			slices.Sort(woken)
+			if !slices.Equal(woken, step.woken) || len(p.waiters) != step.left {
+				t.Errorf("at revision %d those went on who waited for %v, and %d wait; want %v and %d",
+					step.revision, woken, len(p.waiters), step.woken, step.left)
 			}
 		}
-	}
-	waiting(4)
-	apply(t, p, at(6))
-	waiting(4)
-	apply(t, p, at(8))
-	got := []store.Revision{<-results, <-results, <-results}
-	if slices.Sort(got); !slices.Equal(got, []store.Revision{7, 7, 8}) {
-		t.Errorf("at revision 8 those went on who waited for %v", got)
-	}
-	waiting(1)
-	ended, cancel := context.WithCancel(t.Context())
-	cancel()
-	err := p.Await(ended, 20)
-	if !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "at revision 8, not yet at 20") {
-		t.Errorf("who gave up is told %v", err)
-	}
-	waiting(1)
-	apply(t, p, at(9))
-	<-results
+	})
+}
+
+// Who gives up is told how far the watch is, and leaves the others waiting.
+func TestAwaitGivesUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := New()
+		apply(t, p, at(8))
+		stays, gone := make(chan error, 1), make(chan error, 1)
+		ctx, cancel := context.WithCancel(t.Context())
+		go func() { stays <- p.Await(t.Context(), 20) }()
+		go func() { gone <- p.Await(ctx, 20) }()
+		synctest.Wait()
+		cancel()
+		if err := <-gone; !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "at revision 8, not yet at 20") {
+			t.Errorf("who gave up is told %v", err)
+		}
+		if len(p.waiters) != 1 {
+			t.Errorf("%d wait, want the one who did not give up", len(p.waiters))
+		}
+		apply(t, p, at(20))
+		if err := <-stays; err != nil {
+			t.Errorf("who stayed is told %v", err)
+		}
+	})
 }
 
 func TestMasters(t *testing.T) {

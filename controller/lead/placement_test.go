@@ -13,7 +13,7 @@ import (
 )
 
 // stateOf builds a state from lines: "host NAME gateway=BOOL weight=N live=BOOL",
-// "tenant NAME POLICY" and "gateway TENANT HOST".
+// "tenant NAME POLICY" (unset: none is stored) and "gateway TENANT HOST".
 func stateOf(t *testing.T, lines ...string) *store.State {
 	t.Helper()
 	s := store.NewState()
@@ -33,7 +33,7 @@ func stateOf(t *testing.T, lines ...string) *store.State {
 				put(store.LiveHostKey(f[1]), &store.LiveHost{})
 			}
 		case "tenant":
-			put(store.TenantKey(f[1]), &store.Tenant{Number: uint32(n + 1), Gateway: f[2]})
+			put(store.TenantKey(f[1]), &store.Tenant{Number: uint32(n + 1), Gateway: strings.TrimPrefix(f[2], "unset")})
 		case "gateway":
 			put(store.GatewayKey(f[1]), &store.Gateway{Active: f[2], Epoch: 7})
 		default:
@@ -60,6 +60,41 @@ func TestPlace(t *testing.T) {
 			name:    "central tenants share one host",
 			cluster: []string{"host h1 gateway=true weight=1 live=true", "host h2 gateway=true weight=1 live=true", "tenant a central", "tenant b central", "tenant c central", "gateway a h2"},
 			want:    []string{"b h2 1", "c h2 1"},
+		},
+		{
+			name:    "the first central tenant decides for the others",
+			cluster: []string{"host h1 gateway=true weight=1 live=true", "host h2 gateway=true weight=1 live=true", "tenant a central", "tenant b central", "tenant c central"},
+			want:    []string{"a h1 1", "b h1 1", "c h1 1"},
+		},
+		{
+			name:    "central tenants do not follow an auto one, nor a host that is no gateway any more",
+			cluster: []string{"host h1 gateway=true weight=1 live=true", "host h2 gateway=true weight=1 live=true", "host h3 gateway=false weight=1 live=true", "tenant a auto", "gateway a h2", "tenant b central", "gateway b h3", "tenant c central"},
+			want:    []string{"b h1 8", "c h1 1"},
+		},
+		{
+			name:    "a tenant that says nothing is as auto",
+			cluster: []string{"host h1 gateway=true weight=1 live=true", "host h2 gateway=true weight=1 live=true", "tenant a unset", "gateway a h1", "tenant b unset"},
+			want:    []string{"b h2 1"},
+		},
+		{
+			name:    "a live host comes before a lighter one that is away, wherever it stands in the list",
+			cluster: []string{"host h1 gateway=true weight=1 live=true", "host h2 gateway=true weight=9 live=false", "host h3 gateway=true weight=1 live=true", "tenant a auto", "tenant b auto", "tenant c auto"},
+			want:    []string{"a h1 1", "b h3 1", "c h1 1"},
+		},
+		{
+			name:    "where none is live, one that is registered is chosen",
+			cluster: []string{"host h1 gateway=true weight=1 live=false", "host h2 gateway=true weight=2 live=false", "tenant a auto"},
+			want:    []string{"a h2 1"},
+		},
+		{
+			name:    "a host without weight weighs one",
+			cluster: []string{"host h1 gateway=true weight=0 live=true", "host h2 gateway=true weight=1 live=true", "tenant a auto", "tenant b auto", "tenant c auto"},
+			want:    []string{"a h1 1", "b h2 1", "c h1 1"},
+		},
+		{
+			name:    "who asks for another host by name gets it",
+			cluster: []string{"host h1 gateway=true weight=1 live=true", "host h2 gateway=true weight=1 live=true", "tenant a h2", "gateway a h1", "tenant b h2", "gateway b h2"},
+			want:    []string{"a h2 8"},
 		},
 		{
 			name:     "a named host is obeyed, and one that cannot be is a problem",
@@ -135,6 +170,56 @@ func TestPlaceLooksOnlyAtTenantsInDoubt(t *testing.T) {
 	d.note("a")
 	if !d.all || len(d.tenants) != 0 {
 		t.Errorf("doubts %v: one more tenant is no more than all", d)
+	}
+}
+
+// What is written says why, and replaces the very gateway that was looked at.
+func TestPlacementSaysWhy(t *testing.T) {
+	s := stateOf(t, "host h1 gateway=true weight=1 live=true", "tenant a auto", "gateway a gone", "tenant b central", "tenant c h1")
+	placements, _ := place(s, doubts{all: true})
+	modified := s.Gateway("a").Modified
+	want := []placement{
+		{"a", store.Gateway{Active: "h1", Epoch: 8, Why: "auto: the fewest tenants for its weight"}, modified},
+		{"b", store.Gateway{Active: "h1", Epoch: 1, Why: "central: the host that all central tenants share"}, 0},
+		{"c", store.Gateway{Active: "h1", Epoch: 1, Why: "chosen by name"}, 0},
+	}
+	if diff := cmp.Diff(want, placements, cmp.AllowUnexported(placement{})); diff != "" {
+		t.Errorf("placements (-want +got):\n%s", diff)
+	}
+}
+
+func TestDoubts(t *testing.T) {
+	for _, c := range []struct {
+		key     store.Key
+		casts   bool
+		all     bool
+		tenants []string
+	}{
+		{store.HostKey("h1"), true, true, nil},
+		{store.LiveHostKey("h1"), true, true, nil},
+		{store.TenantKey("a"), true, false, []string{"a"}},
+		{store.GatewayKey("b"), true, false, []string{"b"}},
+		{store.PortKey("h1", "a", "default", "p"), false, false, nil},
+		{store.NetworkKey("a", "default"), false, false, nil},
+	} {
+		var d doubts
+		casts := d.change(store.Change{Key: c.key})
+		if casts != c.casts || d.all != c.all || !slices.Equal(slices.Sorted(maps.Keys(d.tenants)), c.tenants) {
+			t.Errorf("%s casts doubt %v: %+v", c.key.Short(), casts, d)
+		}
+	}
+	d := doubts{all: true}
+	d.note("a")
+	if len(d.tenants) > 0 {
+		t.Error("one tenant is noted though all are in doubt")
+	}
+	if taken := d.take(); !taken.all || d.all {
+		t.Error("doubts that were taken are still there, or were not handed out")
+	}
+	s := stateOf(t, "tenant a auto", "tenant b auto", "tenant c auto")
+	d = doubts{tenants: map[string]struct{}{"a": {}, "b": {}}}
+	for range d.of(s) {
+		break // a walk may end early
 	}
 }
 

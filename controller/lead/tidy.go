@@ -90,11 +90,11 @@ func (l *Leader) releaseTombstones(ctx context.Context) error {
 func (l *Leader) realizedEverywhere(ctx context.Context) (rev store.Revision, err error) {
 	floors, _, err := l.Store.List(ctx, store.KindStatusController)
 	if err != nil {
-		return 0, err
+		return rev, err
 	}
 	exceptions, _, err := l.Store.List(ctx, store.KindStatusHost)
 	if err != nil {
-		return 0, err
+		return rev, err
 	}
 	l.Picture.View(func(s *store.State) { rev = lowest(s, floors, exceptions) })
 	return rev, nil

@@ -75,23 +75,14 @@ func (n *Name) setLease(l *etcd.Lease) {
 // time that it has a new one. When the lease is lost, because etcd was away, it takes another;
 // the switches are not touched meanwhile. It fails only with ErrTaken.
 func (n *Name) Keep(ctx context.Context, announced func()) error {
-	retry := backoff.NewExponentialBackOff()
 	for ctx.Err() == nil {
-		lease, err := n.announce(ctx)
-		switch {
-		case errors.Is(err, ErrTaken):
+		lease, err := n.announceAtLast(ctx)
+		if errors.Is(err, ErrTaken) {
 			return err
-		case err != nil && ctx.Err() != nil:
-			return nil
-		case err != nil:
-			n.log.Warn("cannot announce this controller in etcd, trying again", "err", err)
-			select {
-			case <-time.After(retry.NextBackOff()):
-			case <-ctx.Done():
-			}
-			continue
 		}
-		retry.Reset()
+		if err != nil {
+			return nil // only when ctx ended
+		}
 		n.setLease(lease)
 		announced()
 		select {
@@ -102,6 +93,20 @@ func (n *Name) Keep(ctx context.Context, announced func()) error {
 		}
 	}
 	return nil
+}
+
+// announceAtLast tries until it has announced this controller, another has its name, or ctx ends.
+func (n *Name) announceAtLast(ctx context.Context) (*etcd.Lease, error) {
+	announce := func() (*etcd.Lease, error) {
+		lease, err := n.announce(ctx)
+		if errors.Is(err, ErrTaken) {
+			err = backoff.Permanent(err)
+		}
+		return lease, err
+	}
+	return backoff.Retry(ctx, announce, backoff.WithMaxElapsedTime(0), backoff.WithNotify(func(err error, _ time.Duration) {
+		n.log.Warn("cannot announce this controller in etcd, trying again", "err", err)
+	}))
 }
 
 // announce writes the live key under a lease of its own.

@@ -1,11 +1,16 @@
 package name
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"sluice/store"
 	"sluice/store/etcd"
@@ -99,5 +104,209 @@ func TestWatchOvertakesTheAnnouncement(t *testing.T) {
 		if err := c.nowNamed(8); errors.Is(err, ErrTaken) != taken {
 			t.Errorf("announced at 8, another's key at %d: %v", modified, err)
 		}
+	}
+}
+
+// flaky is an etcd whose next answers are errors.
+type flaky struct {
+	*etcd.Client
+	grants, gets, puts []error
+	ttl                []int // of the leases that were asked for
+}
+
+func next(errs *[]error) (err error) {
+	if len(*errs) > 0 {
+		err, *errs = (*errs)[0], (*errs)[1:]
+	}
+	return err
+}
+
+func (f *flaky) GrantLease(ctx context.Context, ttl int) (*etcd.Lease, error) {
+	f.ttl = append(f.ttl, ttl)
+	if err := next(&f.grants); err != nil {
+		return nil, err
+	}
+	return f.Client.GrantLease(ctx, ttl)
+}
+
+func (f *flaky) Get(ctx context.Context, key store.Key) (store.Object, store.Revision, error) {
+	if err := next(&f.gets); err != nil {
+		return nil, 0, err
+	}
+	return f.Client.Get(ctx, key)
+}
+
+func (f *flaky) PutIf(ctx context.Context, key store.Key, o store.Object, modified store.Revision, lease clientv3.LeaseID) (store.Revision, error) {
+	if err := next(&f.puts); err != nil {
+		return 0, err
+	}
+	return f.Client.PutIf(ctx, key, o, modified, lease)
+}
+
+// kept is the name c1 that Keep keeps.
+type kept struct {
+	*Name
+	log       *bytes.Buffer // to be read when Keep has ended
+	announced chan struct{}
+	ended     chan error
+	cancel    func()
+}
+
+func keep(t *testing.T, s Store) *kept {
+	t.Helper()
+	k := &kept{log: &bytes.Buffer{}, announced: make(chan struct{}, 9), ended: make(chan error, 1)}
+	k.Name = New("c1", store.LiveController{API: "http://192.0.2.1:8080"}, s, slog.New(slog.NewTextHandler(k.log, nil)))
+	ctx, cancel := context.WithCancel(t.Context())
+	k.cancel = cancel
+	t.Cleanup(cancel)
+	go func() { k.ended <- k.Keep(ctx, func() { k.announced <- struct{}{} }) }()
+	return k
+}
+
+// stop ends Keep and returns what it logged.
+func (k *kept) stop(t *testing.T) string {
+	t.Helper()
+	k.cancel()
+	if err := <-k.ended; err != nil {
+		t.Errorf("Keep ended with %v", err)
+	}
+	return k.log.String()
+}
+
+// A controller keeps its name over failures and over leases that are lost, and gives it back.
+func TestKeep(t *testing.T) {
+	client := etcdtest.Connect(t, etcdtest.Start(t))
+	away := errors.New("etcd is away")
+	f := &flaky{Client: client, grants: []error{away}, puts: []error{store.ErrConflict}}
+	k := keep(t, f)
+	if k.String() != "c1" {
+		t.Errorf("it is named %s", k)
+	}
+	key := store.LiveControllerKey("c1")
+	leases := map[clientv3.LeaseID]bool{}
+	for range 2 {
+		<-k.announced
+		lease := k.Lease()
+		leases[lease.ID] = true
+		o, _, err := client.Get(t.Context(), key)
+		if live, ok := o.(*store.LiveController); err != nil || !ok || live.API != "http://192.0.2.1:8080" || live.Incarnation == "" {
+			t.Errorf("etcd holds %+v, %v", o, err)
+		}
+		if err := lease.Close(); err != nil { // as an etcd that was away too long would have it
+			t.Fatal(err)
+		}
+	}
+	<-k.announced
+	log := k.stop(t)
+	if o, _, err := client.Get(t.Context(), key); err != nil || o != nil {
+		t.Errorf("its name is not given back: %+v, %v", o, err)
+	}
+	if len(leases) != 2 || leases[k.Lease().ID] {
+		t.Error("it did not take another lease")
+	}
+	if !slices.Equal(f.ttl, []int{15, 15, 15, 15}) {
+		t.Errorf("it asked for leases of %v s, want one of 15 s each time", f.ttl)
+	}
+	if strings.Count(log, "trying again") != 1 || strings.Count(log, "was lost") != 2 || strings.Contains(log, "took the name over") {
+		t.Errorf("the log says %s", log)
+	}
+}
+
+// A lease for a name that could not be taken is given back.
+func TestAnnounceFails(t *testing.T) {
+	client := etcdtest.Connect(t, etcdtest.Start(t))
+	away := errors.New("etcd is away")
+	for _, f := range []*flaky{{gets: []error{away}}, {puts: []error{away}}, {grants: []error{away}}} {
+		f.Client = client
+		n := New("c1", store.LiveController{}, f, slog.New(slog.DiscardHandler))
+		if lease, err := n.announce(t.Context()); !errors.Is(err, away) || lease != nil {
+			t.Errorf("announced with %v, %v", lease, err)
+		}
+		if n.wasNamed() {
+			t.Error("it holds itself for named")
+		}
+	}
+}
+
+// Of a controller that stops while it tries nothing is heard.
+func TestKeepEnds(t *testing.T) {
+	client := etcdtest.Connect(t, etcdtest.Start(t))
+	ended, cancel := context.WithCancel(t.Context())
+	f := &flaky{Client: client, puts: []error{store.ErrConflict, store.ErrConflict, store.ErrConflict}}
+	n := New("c1", store.LiveController{}, f, slog.New(slog.DiscardHandler))
+	cancel()
+	f.grants = []error{nil}
+	announced := false
+	if err := n.Keep(ended, func() { announced = true }); err != nil || announced {
+		t.Errorf("ended before, it announced %v, %v", announced, err)
+	}
+	log := &bytes.Buffer{}
+	n.log = slog.New(slog.NewTextHandler(log, nil))
+	during, cancel := context.WithCancel(t.Context())
+	stopping := &stopper{flaky: flaky{Client: client}, stop: cancel}
+	n.store = stopping
+	if err := n.Keep(during, func() { announced = true }); err != nil || announced || log.Len() > 0 {
+		t.Errorf("ended meanwhile, it announced %v, %v, and said %s", announced, err, log)
+	}
+	if stopping.tried != 1 {
+		t.Errorf("it tried %d times", stopping.tried)
+	}
+}
+
+// stopper is an etcd whose every write is a conflict, while which the controller is stopped.
+type stopper struct {
+	flaky
+	stop  func()
+	tried int
+}
+
+func (s *stopper) PutIf(context.Context, store.Key, store.Object, store.Revision, clientv3.LeaseID) (store.Revision, error) {
+	s.stop()
+	s.tried++
+	return 0, store.ErrConflict
+}
+
+// Of two controllers with one name the later goes on, and says whom it took it from; the older
+// ends as soon as it looks.
+func TestLaterControllerGoesOn(t *testing.T) {
+	client := etcdtest.Connect(t, etcdtest.Start(t))
+	older := keep(t, client)
+	<-older.announced
+	lease := older.Lease()
+	later := keep(t, client)
+	<-later.announced
+	if err := lease.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-older.ended; !errors.Is(err, ErrTaken) {
+		t.Errorf("the older ended with %v", err)
+	}
+	if log := later.stop(t); strings.Count(log, "took the name over") != 1 {
+		t.Errorf("the later says %s", log)
+	}
+}
+
+// What is not known of a controller is not said.
+func TestTakenBySaysWhatIsKnown(t *testing.T) {
+	c := named(nil, store.LiveController{})
+	if text := c.takenBy(&store.LiveController{}).Error(); strings.Contains(text, "machine") || !strings.Contains(text, "controller c1: another controller took this name over (started at ") {
+		t.Errorf("it says %q", text)
+	}
+}
+
+// Of a batch the last word about the name counts, wherever it stands.
+func TestCheckLooksAtEachEvent(t *testing.T) {
+	c := named(nil, store.LiveController{})
+	c.named = 5
+	batch := store.Batch{Revision: 9, Events: []store.Event{
+		{Key: store.LiveControllerKey("c0"), Object: &store.LiveController{Incarnation: "other"}, Modified: 9},
+		{Key: store.LiveControllerKey("c1")}, // it is gone
+		{Key: store.LiveControllerKey("c1"), Object: &store.LiveController{Incarnation: "other"}, Modified: 9},
+	}}
+	if err := c.Check(batch); !errors.Is(err, ErrTaken) {
+		t.Errorf("it goes on: %v", err)
+	}
+	if c.shown.Modified != 9 {
+		t.Errorf("shown last was %+v", c.shown)
 	}
 }

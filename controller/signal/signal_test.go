@@ -13,6 +13,11 @@ func closed(ch <-chan struct{}) bool {
 
 func TestBroadcastWakesAllWhoWaitedBefore(t *testing.T) {
 	var b Broadcast
+	zero := b.Wait()
+	b.Send()
+	if !closed(zero) {
+		t.Error("who waited before the first of all was not woken")
+	}
 	b.Send() // nobody waits
 	one, two := b.Wait(), b.Wait()
 	if closed(one) || closed(two) {

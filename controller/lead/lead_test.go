@@ -1,0 +1,398 @@
+package lead
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"sluice/controller/cluster"
+	"sluice/store"
+	"sluice/store/etcd"
+)
+
+// recorder stands for an etcd by a clock that only the test moves: it notes what the leader
+// asked of it, and when.
+type recorder struct {
+	start   time.Time
+	elected chan bool
+
+	mu    sync.Mutex
+	calls []string
+	errs  map[string]error // of calls, by their first word
+	lists map[store.Kind][]store.Event
+	found []etcd.Tombstone
+	more  bool
+}
+
+// call notes one, and says with what it fails.
+func (r *recorder) call(ctx context.Context, format string, args ...any) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	text := fmt.Sprintf(format, args...)
+	within := ""
+	if end, has := ctx.Deadline(); has {
+		within = fmt.Sprintf(", within %v", time.Until(end))
+	}
+	r.calls = append(r.calls, fmt.Sprintf("%v: %s%s", time.Since(r.start), text, within))
+	word, _, _ := strings.Cut(text, " ")
+	return r.errs[word]
+}
+
+func (r *recorder) Elect(ctx context.Context, name, id string) <-chan bool {
+	_ = r.call(ctx, "elect %s as %s", id, name)
+	return r.elected
+}
+
+func (r *recorder) PutIf(ctx context.Context, key store.Key, o store.Object, modified store.Revision, lease clientv3.LeaseID) (store.Revision, error) {
+	return 0, r.call(ctx, "put %s %s if at %d, lease %d", key.Short(), o.(*store.Gateway).Active, modified, lease)
+}
+
+func (r *recorder) List(ctx context.Context, kind store.Kind, _ ...string) ([]store.Event, store.Revision, error) {
+	err := r.call(ctx, "list-%v", kind)
+	return r.lists[kind], 0, err
+}
+
+func (r *recorder) Tombstones(ctx context.Context, limit int) ([]etcd.Tombstone, bool, error) {
+	err := r.call(ctx, "search for %d", limit)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.found, r.more, err
+}
+
+func (r *recorder) ReleaseTombstones(ctx context.Context, list []etcd.Tombstone) (int, error) {
+	return len(list), r.call(ctx, "release %d", len(list))
+}
+
+func (r *recorder) ClearHost(ctx context.Context, name string, at store.Revision) (store.Revision, error) {
+	return at, r.call(ctx, "clear %s at %d", name, at)
+}
+
+// fails has calls that begin with a word fail from now on; nil: they do not.
+func (r *recorder) fails(word string, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.errs[word] = err
+}
+
+// holds has a search find these tombstones from now on, and perhaps more.
+func (r *recorder) holds(found []etcd.Tombstone, more bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.found, r.more = found, more
+}
+
+// asked is what was asked since this was last called.
+func (r *recorder) asked() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	list := r.calls
+	r.calls = nil
+	return list
+}
+
+// led is a leader that runs, and its picture.
+type led struct {
+	*recorder
+	t        *testing.T
+	leader   *Leader
+	log      *bytes.Buffer
+	revision store.Revision
+	changed  int
+	stop     func()
+}
+
+func run(t *testing.T) *led {
+	t.Helper()
+	l := &led{t: t, log: &bytes.Buffer{}, recorder: &recorder{
+		start: time.Now(), elected: make(chan bool), errs: map[string]error{},
+		lists: map[store.Kind][]store.Event{store.KindStatusController: {{Key: store.StatusControllerKey("c1"), Object: &store.StatusController{Floor: 1000}}}},
+	}}
+	picture := cluster.New()
+	l.leader = New(Options{Controller: "c1", Picture: picture, Store: l.recorder,
+		Log: slog.New(slog.NewTextHandler(l.log, nil)), Changed: func() { l.changed++ }})
+	picture.Observe(l.leader.Observe)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- l.leader.Run(ctx) }()
+	l.stop = func() {
+		t.Helper()
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("Run ended with %v", err)
+		}
+	}
+	synctest.Wait()
+	return l
+}
+
+// apply is a batch at the next revision; a nil object is deleted.
+func (l *led) apply(events ...store.Event) {
+	l.t.Helper()
+	l.revision++
+	for i := range events {
+		events[i].Created, events[i].Modified = l.revision, l.revision
+	}
+	if err := l.leader.Picture.Apply(store.Batch{Revision: l.revision, Events: events}); err != nil {
+		l.t.Fatal(err)
+	}
+	synctest.Wait()
+}
+
+func (l *led) elect(leads bool) {
+	l.elected <- leads
+	synctest.Wait()
+}
+
+func (l *led) until(d time.Duration) {
+	time.Sleep(time.Until(l.start.Add(d)))
+	synctest.Wait()
+}
+
+func (l *led) wants(what string, calls ...string) {
+	l.t.Helper()
+	if diff := cmp.Diff(calls, l.asked()); diff != "" {
+		l.t.Errorf("%s, asked of etcd (-want +got):\n%s", what, diff)
+	}
+}
+
+func put(key store.Key, o store.Object) store.Event { return store.Event{Key: key, Object: o} }
+
+func tenant(name, gateway string, number uint32) store.Event {
+	return put(store.TenantKey(name), &store.Tenant{Number: number, Gateway: gateway})
+}
+
+// hosts are h1, a gateway host that c1 programs.
+func hosts() []store.Event {
+	return []store.Event{
+		put(store.HostKey("h1"), &store.Host{DatapathID: 1, Gateway: true}),
+		put(store.LiveHostKey("h1"), &store.LiveHost{}),
+		put(store.MasterKey("h1"), &store.Master{Controller: "c1"}),
+	}
+}
+
+// Gateways are placed only while this controller leads, and as soon as one is missing.
+func TestGatewaysArePlacedByTheLeader(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := run(t)
+		l.until(time.Second)
+		l.wants("before there is a picture")
+		l.apply(append(hosts(), tenant("alice", "auto", 1))...)
+		l.wants("with a picture", "1s: elect c1 as leader")
+		l.until(2 * time.Second)
+		l.elect(true)
+		l.wants("elected", "2s: put gateways/alice h1 if at 0, lease 0, within 5s")
+		l.until(3 * time.Second)
+		changed := l.changed
+		l.apply(put(store.GatewayKey("alice"), &store.Gateway{Active: "h1"}))
+		l.wants("when it is placed")
+		if l.changed != changed+1 {
+			t.Errorf("problems may have changed %d times", l.changed-changed)
+		}
+		l.apply(tenant("bob", "h2", 2))
+		if problems := l.leader.Problems(); len(problems) != 1 || !strings.Contains(problems[0].Text, "gateway host h2 is not registered") {
+			t.Errorf("the problems are %v", problems)
+		}
+		changed = l.changed
+		l.apply(put(store.NetworkKey("alice", "default"), &store.Network{Number: 3}))
+		if l.changed != changed {
+			t.Error("it looked for gateways though no change cast doubt on one")
+		}
+		l.apply(put(store.HostKey("h2"), &store.Host{DatapathID: 2, Gateway: true}))
+		l.wants("its host is there", "3s: put gateways/bob h2 if at 0, lease 0, within 5s")
+		if problems := l.leader.Problems(); len(problems) > 0 {
+			t.Errorf("the problems are %v", problems)
+		}
+		l.apply(put(store.GatewayKey("bob"), &store.Gateway{Active: "h2"}), tenant("carol", "h9", 4))
+		if len(l.leader.Problems()) != 1 {
+			t.Errorf("the problems are %v", l.leader.Problems())
+		}
+		l.apply(tenant("carol", "h2", 4))
+		if len(l.leader.Problems()) != 0 {
+			t.Errorf("the problems are %v", l.leader.Problems())
+		}
+		l.wants("a tenant chose otherwise", "3s: put gateways/carol h2 if at 0, lease 0, within 5s")
+		l.elect(false)
+		l.apply(tenant("dave", "auto", 5))
+		l.wants("no longer elected")
+		l.elect(true)
+		l.wants("elected again", "3s: put gateways/carol h2 if at 0, lease 0, within 5s", "3s: put gateways/dave h1 if at 0, lease 0, within 5s")
+		for _, says := range []string{"leadership leading=true", "leadership leading=false", `msg="gateway placed" tenant=alice host=h1 why=`} {
+			if !strings.Contains(l.log.String(), says) {
+				t.Errorf("the log does not say %q: %s", says, l.log)
+			}
+		}
+		l.stop()
+	})
+}
+
+// One that somebody else placed faster is passed by; where etcd fails, the rest is kept for the
+// next try.
+func TestGatewaysThatCannotBePlaced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := run(t)
+		l.apply(append(hosts(), tenant("alice", "auto", 1), tenant("bob", "auto", 2))...)
+		l.fails("put", errors.New("etcd is away"))
+		l.asked()
+		l.elect(true)
+		l.wants("while etcd is away", "0s: put gateways/alice h1 if at 0, lease 0, within 5s")
+		if !strings.Contains(l.log.String(), "cannot place a gateway") {
+			t.Errorf("the log says %q", l.log)
+		}
+		for i, known := range []error{store.ErrConflict, store.ErrNotFound} {
+			l.fails("put", errors.New("etcd is away"))
+			l.apply(tenant("alice", "auto", 1), tenant("bob", "auto", 2))
+			l.wants("asked again", "0s: put gateways/alice h1 if at 0, lease 0, within 5s")
+			l.log.Reset()
+			l.fails("put", fmt.Errorf("put: %w", known))
+			l.apply(put(store.LiveControllerKey(fmt.Sprint("c", i)), &store.LiveController{}), put(store.GatewayKey("nobody"), nil))
+			l.apply(tenant("carol", "h9", 3)) // any doubt wakes it
+			l.wants("somebody was faster", "0s: put gateways/alice h1 if at 0, lease 0, within 5s", "0s: put gateways/bob h1 if at 0, lease 0, within 5s")
+			if l.log.Len() > 0 {
+				t.Errorf("it complains of %v: %s", known, l.log)
+			}
+		}
+		close(l.elected) // etcd says that the election is over
+		synctest.Wait()
+		l.stop()
+	})
+}
+
+// What was deleted is tidied up a second later, once: then only what is due.
+func TestTidyAfterADeletion(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := run(t)
+		l.apply(append(hosts(), tenant("alice", "h1", 1), tenant("bob", "h1", 2), tenant("carol", "h1", 3),
+			put(store.GatewayKey("alice"), &store.Gateway{Active: "h1"}), put(store.GatewayKey("bob"), &store.Gateway{Active: "h1"}), put(store.GatewayKey("carol"), &store.Gateway{Active: "h1"}))...)
+		l.apply(put(store.TenantKey("carol"), nil))
+		l.until(10 * time.Second)
+		l.wants("while it does not lead", "0s: elect c1 as leader")
+		l.elect(true)
+		l.apply(put(store.TenantKey("alice"), nil))
+		l.until(11*time.Second - 1)
+		l.wants("within a second")
+		l.until(11 * time.Second)
+		l.wants("a second later", "11s: search for 9999, within 30s", "11s: list-status/controllers, within 30s",
+			"11s: list-status/hosts, within 30s", "11s: release 1, within 30s")
+		late := etcd.TombstonesOf(store.TenantKey("x"), &store.Tenant{Number: 9}, 2000)
+		l.holds(late, true)
+		l.until(time.Hour + 10*time.Second)
+		l.wants("within an hour")
+		l.until(time.Hour + 30*time.Second)
+		list := []string{"list-status/controllers", "list-status/hosts", "release 0"}
+		var want []string
+		for _, call := range append([]string{"search for 10000"}, list...) {
+			want = append(want, "1h0m30s: "+call+", within 30s")
+		}
+		l.wants("an hour later", want...)
+		l.holds(late, false)
+		l.until(time.Hour + time.Minute)
+		want = nil
+		for _, call := range append([]string{"search for 9999"}, list...) {
+			want = append(want, "1h1m0s: "+call+", within 30s")
+		}
+		l.wants("since there were more", want...)
+		l.stop()
+		if l.log.String() == "" || strings.Contains(l.log.String(), "cannot") {
+			t.Errorf("the log says %q", l.log)
+		}
+	})
+}
+
+// Steps that fail are told, and what follows them waits for the next time.
+func TestTidyFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := run(t)
+		l.apply(append(hosts(), tenant("alice", "h1", 1), put(store.GatewayKey("alice"), &store.Gateway{Active: "h1"}),
+			put(store.PortKey("h8", "alice", "default", "p"), &store.Port{Number: 1}), put(store.PortKey("h9", "alice", "default", "p"), &store.Port{Number: 2}))...)
+		l.holds(etcd.TombstonesOf(store.TenantKey("x"), &store.Tenant{Number: 9}, 7), false)
+		l.elect(true)
+		l.asked()
+		all := []string{"search", "list-status/controllers", "list-status/hosts", "release", "clear"}
+		for i, word := range all {
+			l.leader.begin(true)
+			l.log.Reset()
+			l.fails(word, errors.New("etcd is away"))
+			l.until(time.Duration(i+1) * tidyInterval)
+			var words []string
+			for _, call := range l.asked() {
+				words = append(words, strings.Fields(strings.ReplaceAll(call, ",", ""))[1])
+			}
+			if !slices.Equal(words, all[:i+1]) {
+				t.Errorf("with %s failing it asked for %v", word, words)
+			}
+			if !strings.Contains(l.log.String(), "cannot tidy etcd up") {
+				t.Errorf("with %s failing the log says %q", word, l.log)
+			}
+			if kept, want := len(l.leader.tombstones.known), min(i, 1); word != "clear" && kept != want {
+				t.Errorf("with %s failing %d tombstones are kept, want %d", word, kept, want)
+			}
+			l.fails(word, nil)
+		}
+		l.until(6 * tidyInterval)
+		l.wants("in the end", "3m0s: list-status/controllers, within 30s", "3m0s: list-status/hosts, within 30s", "3m0s: release 0, within 30s", "3m0s: clear h8 at 1, within 30s", "3m0s: clear h9 at 1, within 30s")
+		l.stop()
+	})
+}
+
+// A controller that stops while it tidies up complains of nothing.
+func TestTidyEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := run(t)
+		l.apply()
+		l.elect(true)
+		l.log.Reset()
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		l.fails("search", ctx.Err())
+		l.leader.tidy(ctx)
+		if l.log.Len() > 0 {
+			t.Errorf("it complains: %s", l.log)
+		}
+		l.stop()
+	})
+}
+
+// A tombstone goes when every registered host is past it, by floors and exceptions.
+func TestLowest(t *testing.T) {
+	floor := func(controller string, at store.Revision) store.Event {
+		return put(store.StatusControllerKey(controller), &store.StatusController{Floor: at})
+	}
+	exception := func(host string, at store.Revision) store.Event {
+		return put(store.StatusHostKey(host), &store.StatusHost{Realized: at})
+	}
+	two := []store.Event{put(store.HostKey("h1"), &store.Host{}), put(store.HostKey("h2"), &store.Host{}), put(store.MasterKey("h1"), &store.Master{Controller: "c1"})}
+	mastered := append(slices.Clone(two), put(store.MasterKey("h2"), &store.Master{Controller: "c2"}))
+	for _, c := range []struct {
+		name               string
+		state              []store.Event
+		floors, exceptions []store.Event
+		want               store.Revision
+	}{
+		{"no hosts", nil, nil, nil, 50},
+		{"a host without master", two, []store.Event{floor("c1", 40)}, nil, 0},
+		{"the lower floor", mastered, []store.Event{floor("c1", 40), floor("c2", 30)}, nil, 30},
+		{"a master that says nothing", mastered, []store.Event{floor("c1", 40)}, nil, 0},
+		{"a floor of nobody's master", mastered, []store.Event{floor("c1", 40), floor("c2", 30), floor("c3", 1)}, nil, 30},
+		{"an exception below the floors", mastered, []store.Event{floor("c1", 40), floor("c2", 30)}, []store.Event{exception("h1", 20)}, 20},
+		{"an exception above them", mastered, []store.Event{floor("c1", 40), floor("c2", 30)}, []store.Event{exception("h1", 45)}, 30},
+		{"an exception of a host that is gone", mastered, []store.Event{floor("c1", 40), floor("c2", 30)}, []store.Event{exception("h9", 5)}, 30},
+		{"floors ahead of the picture", mastered, []store.Event{floor("c1", 60), floor("c2", 70)}, nil, 50},
+	} {
+		s := store.NewState()
+		s.Apply(store.Batch{Revision: 50, Events: c.state})
+		if got := lowest(s, c.floors, c.exceptions); got != c.want {
+			t.Errorf("%s: %d, want %d", c.name, got, c.want)
+		}
+	}
+}

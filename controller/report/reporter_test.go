@@ -1,0 +1,593 @@
+package report
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/time/rate"
+
+	"sluice/controller/cluster"
+	"sluice/controller/host"
+	"sluice/flows"
+	"sluice/metrics"
+	"sluice/store"
+	"sluice/store/etcd"
+)
+
+// recorder stands for an etcd by a clock that only the test moves: it notes what was written
+// when, in which transaction, and under which claims.
+type recorder struct {
+	start time.Time
+
+	mu      sync.Mutex
+	writes  []string
+	err     error // of every write
+	listed  []store.Event
+	listErr error
+	check   func(ctx context.Context) // called within each write
+}
+
+func (r *recorder) List(_ context.Context, kind store.Kind, _ ...string) ([]store.Event, store.Revision, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if kind != store.KindStatusHost {
+		return nil, 0, fmt.Errorf("%s is listed", kind)
+	}
+	return r.listed, 1, r.listErr
+}
+
+func (r *recorder) PutStatus(ctx context.Context, events []store.Event, held ...etcd.Held) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.check != nil {
+		r.check(ctx)
+	}
+	var words []string
+	for _, e := range events {
+		text := "delete " + e.Key.Short()
+		if e.Object != nil {
+			value, err := store.Encode(e.Object)
+			if err != nil {
+				return err
+			}
+			text = fmt.Sprintf("%s %s", e.Key.Short(), value)
+		}
+		words = append(words, text)
+	}
+	for _, h := range held {
+		words = append(words, fmt.Sprintf("if %s is claimed at %d", h.Host, h.Claimed))
+	}
+	r.writes = append(r.writes, fmt.Sprintf("%v: %s", time.Since(r.start), strings.Join(words, "; ")))
+	return r.err
+}
+
+// answers has every write and every list fail from now on, nil: none.
+func (r *recorder) answers(write, list error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.err, r.listErr = write, list
+}
+
+// writesSince is what was written since it was last asked.
+func (r *recorder) writesSince() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	list := r.writes
+	r.writes = nil
+	return list
+}
+
+// world is the reporter of a controller c1, what it looks at, and what it wrote.
+type world struct {
+	*Reporter
+	*recorder
+	t        *testing.T
+	revision store.Revision
+	log      *bytes.Buffer
+	realize  []float64 // seconds
+
+	mu       sync.Mutex
+	unknown  []store.DatapathID
+	problems store.Problems
+}
+
+// observed is the histogram of the time to realize.
+func (w *world) observed(seconds float64) { w.realize = append(w.realize, seconds) }
+
+type observer func(float64)
+
+func (o observer) Observe(v float64) { o(v) }
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	set, err := metrics.New(prometheus.NewRegistry(), func() metrics.Snapshot { return metrics.Snapshot{} })
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{t: t, recorder: &recorder{start: time.Now()}, log: &bytes.Buffer{}}
+	w.Reporter = New(Options{
+		Controller: "c1", Picture: cluster.New(), Fleet: host.NewFleet("c1", set), Store: w.recorder,
+		Realize: observer(w.observed), Log: slog.New(slog.NewTextHandler(w.log, nil)),
+		Problems: func(*store.State) store.Problems {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			return w.problems
+		},
+		Unknown: func() []store.DatapathID {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			return w.unknown
+		},
+	})
+	w.limit = rate.NewLimiter(writeRate, writeBurst)
+	w.Picture.Observe(w.Fleet.Observe, w.Observe)
+	return w
+}
+
+// keep runs Keep, which stop ends.
+func (w *world) keep() (stop func()) {
+	ctx, cancel := context.WithCancel(w.t.Context())
+	done := make(chan error, 1)
+	go func() { done <- w.Keep(ctx) }()
+	synctest.Wait()
+	return func() {
+		w.t.Helper()
+		cancel()
+		if err := <-done; err != nil {
+			w.t.Errorf("Keep ended with %v", err)
+		}
+	}
+}
+
+// apply is a batch of puts at the next revision.
+func (w *world) apply(events ...store.Event) {
+	w.t.Helper()
+	w.revision++
+	for i := range events {
+		events[i].Created, events[i].Modified = w.revision, w.revision
+	}
+	if err := w.Picture.Apply(store.Batch{Revision: w.revision, Events: events}); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func put(key store.Key, o store.Object) store.Event { return store.Event{Key: key, Object: o} }
+
+// cluster puts the hosts h1 and h2, which c1 programs, and h3, which c2 does.
+func (w *world) cluster() {
+	w.t.Helper()
+	w.apply(put(store.HostKey("h1"), &store.Host{DatapathID: 1}), put(store.HostKey("h2"), &store.Host{DatapathID: 2}), put(store.HostKey("h3"), &store.Host{DatapathID: 3}))
+	w.apply(put(store.MasterKey("h1"), &store.Master{Controller: "c1"}), put(store.MasterKey("h2"), &store.Master{Controller: "c1"}), put(store.MasterKey("h3"), &store.Master{Controller: "c2"}))
+}
+
+// program has the switches hold what they should at the last revision, but for troubles.
+func (w *world) program(troubles map[flows.Slice]host.Trouble, names ...string) {
+	for _, name := range names {
+		h := w.Fleet.Get(name)
+		h.Connect()
+		h.MarkAll(w.revision)
+		h.Take()
+		if troubles == nil {
+			troubles = map[flows.Slice]host.Trouble{}
+		}
+		h.Confirm(host.Outcome{Revision: w.revision, Tables: map[uint8]int{}, Troubles: troubles})
+	}
+	w.Poke()
+}
+
+// lag has a host's switch be out of date from the last revision on.
+func (w *world) lag(name string) {
+	w.Fleet.Get(name).Mark(1, w.revision)
+	w.Poke()
+}
+
+func (w *world) wants(what string, writes ...string) {
+	w.t.Helper()
+	if diff := cmp.Diff(writes, w.writesSince()); diff != "" {
+		w.t.Errorf("%s, written (-want +got):\n%s", what, diff)
+	}
+}
+
+// until lets time pass until so long after the start.
+func (w *world) until(d time.Duration) {
+	time.Sleep(time.Until(w.start.Add(d)))
+	synctest.Wait()
+}
+
+const port = "a1"
+
+func attached(name string) store.Event {
+	return put(store.PortKey("h1", "alice", "default", name), &store.Port{Number: 7})
+}
+
+// What etcd holds of the hosts follows how they stand, and what an earlier life left is cleared.
+func TestReports(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		behind := &store.StatusHost{State: store.HostBehind}
+		w.listed = []store.Event{
+			put(store.StatusHostKey("h1"), behind), put(store.StatusHostKey("h3"), behind), put(store.StatusHostKey("h9"), behind),
+		}
+		stop := w.keep()
+		w.until(time.Second)
+		w.wants("before there is a picture")
+
+		w.cluster()
+		w.until(2 * time.Second)
+		w.wants("with no switch connected",
+			`1s: status/hosts/h1 {"state":"down","realized":0}; status/hosts/h2 {"state":"down","realized":0}; status/controllers/c1 {"floor":2}; delete status/hosts/h9; if h1 is claimed at 2; if h2 is claimed at 2`)
+		w.program(nil, "h1", "h2")
+		synctest.Wait()
+		w.wants("programmed", `2s: delete status/hosts/h1; delete status/hosts/h2; if h1 is claimed at 2; if h2 is claimed at 2`)
+
+		w.until(10 * time.Second)
+		w.apply(attached(port))
+		w.lag("h1")
+		w.until(10*time.Second + 300*time.Millisecond)
+		w.wants("while the switch lags a little")
+		w.program(nil, "h1")
+		synctest.Wait()
+		w.wants("as soon as the port is programmed", `10.3s: status/controllers/c1 {"floor":3}`)
+
+		w.until(20 * time.Second)
+		w.apply(attached("a2"))
+		w.lag("h1")
+		w.until(25 * time.Second)
+		w.wants("of a switch that lags", `21s: status/hosts/h1 {"state":"behind","realized":3}; status/controllers/c1 {"floor":4}; if h1 is claimed at 2`)
+		w.program(nil, "h1")
+		synctest.Wait()
+		w.wants("of one that caught up", `25s: delete status/hosts/h1; if h1 is claimed at 2`)
+		w.until(time.Hour)
+		w.wants("while nothing happens")
+		stop()
+		if w.log.Len() > 0 {
+			t.Errorf("it complains: %s", w.log)
+		}
+	})
+}
+
+// The time to realize is from reading a revision until every healthy host holds it.
+func TestTimeToRealize(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.cluster()
+		w.program(nil, "h1", "h2")
+		if _, err := w.round(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		w.realize = nil
+		for range 2 {
+			w.apply(attached(port))
+			w.lag("h2")
+			time.Sleep(200 * time.Millisecond)
+		}
+		if _, err := w.round(t.Context()); err != nil || len(w.realize) > 0 {
+			t.Errorf("before h2 holds them, %v were observed, %v", w.realize, err)
+		}
+		w.program(nil, "h2")
+		if _, err := w.round(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff([]float64{0.4, 0.2}, w.realize); diff != "" {
+			t.Errorf("observed (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// Where nobody waits the floor is written only while all writes are left: no more than ten in
+// any second, and none that says less than one that is to come.
+func TestReportsAreSpread(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.cluster()
+		w.program(nil, "h1", "h2")
+		defer w.keep()()
+		w.until(time.Second)
+		w.writesSince()
+		for range 20 {
+			w.apply(put(store.TenantKey("alice"), &store.Tenant{Number: 2}))
+			w.program(nil, "h1", "h2")
+			time.Sleep(50 * time.Millisecond)
+		}
+		w.until(3 * time.Second)
+		var times []string
+		for _, line := range w.writesSince() {
+			at, _, _ := strings.Cut(line, ":")
+			d, err := time.ParseDuration(at)
+			if err != nil {
+				t.Fatal(err)
+			}
+			times = append(times, d.Round(time.Millisecond).String())
+		}
+		want := []string{"1s", "1.144s", "1.288s", "1.432s", "1.575s", "1.719s", "1.863s", "2.007s"}
+		if diff := cmp.Diff(want, times); diff != "" {
+			t.Errorf("written at (-want +got):\n%s", diff)
+		}
+	})
+}
+
+// What fails is tried again half a second later, and told, unless another has the host by then.
+func TestReportsAreTriedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.answers(errors.New("etcd is away"), errors.New("etcd does not list"))
+		w.cluster()
+		w.program(nil, "h1", "h2")
+		stop := w.keep()
+		w.until(100 * time.Millisecond)
+		w.wants("before it is known what etcd holds")
+		w.answers(errors.New("etcd is away"), nil)
+		w.until(1900 * time.Millisecond)
+		if got := w.writesSince(); len(got) < 2 {
+			t.Errorf("tried %v", got)
+		}
+		if !strings.Contains(w.log.String(), "cannot report to etcd") {
+			t.Errorf("the log says %q", w.log)
+		}
+		w.answers(store.ErrConflict, nil)
+		w.until(2900 * time.Millisecond)
+		w.log.Reset()
+		w.until(5 * time.Second)
+		if got := w.writesSince(); len(got) < 4 || w.log.Len() > 0 {
+			t.Errorf("of a conflict it tried %v and said %q", got, w.log)
+		}
+		stop()
+	})
+}
+
+// A controller that stops complains of nothing, wherever it was.
+func TestReporterEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.keep()() // nothing was loaded
+		w.answers(nil, errors.New("etcd is away"))
+		w.cluster()
+		w.keep()() // it could not list
+		w.answers(nil, nil)
+		ended, cancel := context.WithCancel(t.Context())
+		w.check = func(context.Context) { cancel() }
+		w.answers(context.Canceled, nil)
+		if err := w.Keep(ended); err != nil {
+			t.Errorf("Keep ended with %v", err)
+		}
+		if got := w.writesSince(); len(got) != 1 || w.log.Len() > 0 {
+			t.Errorf("it wrote %v and said %q", got, w.log)
+		}
+	})
+}
+
+// Where nobody asks, rounds come by themselves: soon while a host is behind, else every few seconds.
+func TestRoundsComeByThemselves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.cluster()
+		w.program(nil, "h1", "h2")
+		for _, step := range []struct {
+			what string
+			do   func()
+			want time.Duration
+		}{
+			{"written", func() {}, idleRound},
+			{"nothing to write", func() {}, idleRound},
+			{"a host is behind, and an attach waits", func() { w.apply(attached(port)); w.lag("h1") }, host.Patience},
+			{"it is there", func() { w.program(nil, "h1") }, idleRound},
+			{"too early to write", func() { w.apply(put(store.TenantKey("bob"), nil)) }, 287 * time.Millisecond},
+		} {
+			step.do()
+			next, err := w.round(t.Context())
+			if err != nil || next.Round(time.Millisecond) != step.want {
+				t.Errorf("%s: the next round comes in %v, %v; want %v", step.what, next, err, step.want)
+			}
+		}
+		w.answers(errors.New("etcd is away"), nil)
+		time.Sleep(time.Second)
+		if next, err := w.round(t.Context()); err == nil || next != host.Patience {
+			t.Errorf("after a failure the next round comes in %v, %v", next, err)
+		}
+	})
+}
+
+// What controllers show of single objects goes with the floor, as far as a key may carry it.
+func TestFloorCarriesProblems(t *testing.T) {
+	w := newWorld(t)
+	w.cluster()
+	w.unknown = []store.DatapathID{7}
+	for n := range 70 {
+		w.problems = append(w.problems, store.Problem{Object: fmt.Sprint("tenants/", n)})
+	}
+	floor := w.draft().floor
+	if len(floor.Problems) != 50 || floor.Problems[49].Object != "tenants/49" || len(floor.Unknown) != 1 {
+		t.Errorf("the floor carries %d problems and unknown switches %v", len(floor.Problems), floor.Unknown)
+	}
+}
+
+// news is an exception that comes or goes; changes, one that says more than that its host moved
+// with the floor.
+func TestDraft(t *testing.T) {
+	refused := func(why string) map[flows.Slice]host.Trouble {
+		port := store.PortKey("h1", "alice", "default", port)
+		return map[flows.Slice]host.Trouble{1: {Problems: []store.Problem{{Object: "x", Text: why}}, Unserved: []store.Key{port}}}
+	}
+	for _, c := range []struct {
+		name          string
+		is, was       map[flows.Slice]host.Trouble
+		moves         bool // another revision came meanwhile
+		lag           bool // which h1 does not hold
+		events        string
+		news, changes bool
+	}{
+		{name: "nothing", events: ""},
+		{name: "an exception comes", is: refused("full"), events: "status/hosts/h1", news: true},
+		{name: "it goes", was: refused("full"), events: "delete status/hosts/h1", news: true},
+		{name: "it stays", is: refused("full"), was: refused("full"), events: ""},
+		{name: "it moves with the floor", is: refused("full"), was: refused("full"), moves: true, events: "status/hosts/h1 status/controllers/c1"},
+		{name: "it stays behind the floor", is: refused("full"), was: refused("full"), moves: true, lag: true, events: "status/controllers/c1"},
+		{name: "it says more", is: refused("fuller"), was: refused("full"), events: "status/hosts/h1", changes: true},
+		{name: "it says more and moves", is: refused("fuller"), was: refused("full"), moves: true, events: "status/hosts/h1 status/controllers/c1", changes: true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t)
+			w.cluster()
+			w.program(nil, "h2")
+			w.program(c.was, "h1")
+			if err := w.put(t.Context(), w.draft()); err != nil {
+				t.Fatal(err)
+			}
+			w.vouched(w.revision)
+			if c.moves {
+				w.apply(put(store.TenantKey("bob"), nil))
+				w.program(nil, "h2")
+			}
+			if c.lag {
+				w.lag("h1")
+			} else {
+				w.program(c.is, "h1")
+			}
+			d := w.draft()
+			var events []string
+			for _, e := range d.events {
+				name := e.Key.Short()
+				if e.Object == nil {
+					name = "delete " + name
+				}
+				events = append(events, name)
+			}
+			if got := strings.Join(events, " "); got != c.events || d.news != c.news || d.changes != c.changes {
+				t.Errorf("it tells %q, news %v, changes %v; want %q, %v, %v", got, d.news, d.changes, c.events, c.news, c.changes)
+			}
+		})
+	}
+}
+
+// An exception whose host lags further below the floor than it says is a change.
+func TestDraftOfAHostThatMovesBelowTheFloor(t *testing.T) {
+	w := newWorld(t)
+	w.cluster()
+	w.program(nil, "h2")
+	w.wrote("h1", &store.StatusHost{State: store.HostDown, Realized: 1})
+	w.Reporter.floor = &store.StatusController{Floor: w.revision}
+	if d := w.draft(); !d.changes || d.news || len(d.events) != 1 {
+		t.Errorf("it tells %+v", d)
+	}
+}
+
+// A transaction carries a bounded number of keys, each part under the claims of its own hosts;
+// what was written is remembered, and no more.
+func TestPutInParts(t *testing.T) {
+	w := newWorld(t)
+	d := draft{standing: standing{claimed: map[string]store.Revision{}}}
+	for n := range 130 {
+		name := fmt.Sprintf("h%03d", n)
+		d.events = append(d.events, put(store.StatusHostKey(name), &store.StatusHost{State: store.HostDown}))
+		if n%2 == 0 {
+			d.claimed[name] = store.Revision(n + 1)
+		}
+	}
+	if err := w.put(t.Context(), d); err != nil {
+		t.Fatal(err)
+	}
+	writes := w.writesSince()
+	for i, want := range []struct{ keys, claims int }{{60, 30}, {60, 30}, {10, 5}} {
+		if len(writes) != 3 {
+			t.Fatalf("%d transactions", len(writes))
+		}
+		if keys, claims := strings.Count(writes[i], "status/hosts/"), strings.Count(writes[i], "is claimed"); keys != want.keys || claims != want.claims {
+			t.Errorf("transaction %d carries %d keys under %d claims, want %+v", i, keys, claims, want)
+		}
+	}
+	if got := len(w.written()); got != 130 {
+		t.Errorf("%d of 130 are remembered", got)
+	}
+
+	w = newWorld(t)
+	w.answers(errors.New("etcd is away"), nil)
+	if err := w.put(t.Context(), d); err == nil || len(w.writesSince()) != 1 || len(w.written()) > 0 {
+		t.Errorf("after a part failed it went on, or remembers %d: %v", len(w.written()), err)
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := w.put(ended, d); !errors.Is(err, context.Canceled) || len(w.writesSince()) > 0 {
+		t.Errorf("ended, it writes: %v", err)
+	}
+}
+
+// One transaction may take five seconds.
+func TestPutIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		var long time.Duration
+		w.check = func(ctx context.Context) {
+			end, _ := ctx.Deadline()
+			long = time.Until(end)
+		}
+		if err := w.put(t.Context(), draft{events: []store.Event{put(store.StatusHostKey("h1"), nil)}}); err != nil || long != 5*time.Second {
+			t.Errorf("a transaction may take %v, %v", long, err)
+		}
+	})
+}
+
+// A claim writes an exception; no report may come between that and its being noted. Claims of
+// different hosts do not wait for each other.
+func TestClaimAndReportsTakeTurns(t *testing.T) {
+	w := newWorld(t)
+	status := &store.StatusHost{State: store.HostBehind}
+	rev, err := w.Claim("h1", status, func() (store.Revision, error) {
+		if w.order.TryLock() {
+			t.Error("a report is written while a host is claimed")
+			w.order.Unlock()
+		}
+		if !w.order.TryRLock() {
+			t.Fatal("no other host can be claimed meanwhile")
+		}
+		w.order.RUnlock()
+		return 7, nil
+	})
+	if err != nil || rev != 7 || w.written()["h1"] != status {
+		t.Errorf("claimed at %d, %v; noted is %v", rev, err, w.written())
+	}
+	failed := errors.New("another has it")
+	if _, err := w.Claim("h2", status, func() (store.Revision, error) { return 0, failed }); !errors.Is(err, failed) || w.written()["h2"] != nil {
+		t.Errorf("a claim that failed: %v; noted is %v", err, w.written())
+	}
+	w.check = func(context.Context) {
+		if w.order.TryRLock() {
+			t.Error("a host is claimed while a report is written")
+			w.order.RUnlock()
+		}
+	}
+	if err := w.put(t.Context(), draft{events: []store.Event{put(store.StatusHostKey("h1"), nil)}}); err != nil || w.written()["h1"] != nil {
+		t.Errorf("%v; noted is %v", err, w.written())
+	}
+	if !w.order.TryLock() {
+		t.Error("the order is still locked")
+	}
+}
+
+// What a claim wrote while the earlier exceptions were read is newer than these.
+func TestClaimsAreNewerThanWhatWasLeft(t *testing.T) {
+	w := newWorld(t)
+	w.cluster()
+	claimed := &store.StatusHost{State: store.HostBehind, Realized: 9}
+	w.wrote("h1", claimed)
+	w.listed = []store.Event{
+		put(store.StatusHostKey("h1"), &store.StatusHost{State: store.HostDown}),
+		put(store.StatusHostKey("h2"), &store.StatusHost{State: store.HostDown}),
+		{Key: store.StatusHostKey("h3")},
+	}
+	if err := w.loadExceptions(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := w.written(); len(got) != 2 || got["h1"] != claimed || got["h2"] == nil {
+		t.Errorf("noted are %v", got)
+	}
+}

@@ -1,0 +1,245 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"sluice/controller/host"
+	"sluice/datapath"
+	"sluice/datapath/openflow"
+	"sluice/store"
+)
+
+// roles waits until the sessions have these roles.
+func (b *bench) roles(what string, want map[string]int) {
+	b.t.Helper()
+	b.eventually(what, func() bool { return maps.Equal(b.srv.Roles(), want) })
+}
+
+// realized waits until h1 stands as realized at a revision.
+func (b *bench) realized(rev store.Revision) {
+	b.t.Helper()
+	b.eventually("h1 is realized", func() bool {
+		at, exception := b.srv.Fleet.Get("h1").Standing(b.srv.Picture.Revision())
+		return exception == nil && at >= rev
+	})
+}
+
+// A switch is unknown until its host registers, is programmed, may dial in again, and is let go
+// with its host.
+func TestServe(t *testing.T) {
+	b := newBench(t, true)
+	ctx := t.Context()
+	b.bridge()
+	b.eventually("the switch is unknown", func() bool { return slices.Equal(b.srv.Unknown(), []store.DatapathID{switchID}) })
+	b.roles("an unknown switch has no session", map[string]int{})
+	b.ovs.VSCtl("del-controller", store.BridgeName)
+	b.eventually("an unknown switch that left is forgotten", func() bool { return len(b.srv.Unknown()) == 0 })
+	b.ovs.VSCtl("set-controller", store.BridgeName, b.target)
+	b.eventually("it dialled in again", func() bool { return len(b.srv.Unknown()) == 1 })
+	b.srv.AuditInterval = 20 * time.Millisecond // of sessions that begin from here on
+	b.srv.CounterInterval = 20 * time.Millisecond
+
+	if _, err := b.srv.Installed(ctx, "h1"); !errors.As(err, &host.ErrUnknown{}) {
+		t.Errorf("flows of a host that is not registered: %v", err)
+	}
+	b.register()
+	b.roles("the switch is mastered", map[string]int{"master": 1})
+	if len(b.srv.Unknown()) > 0 {
+		t.Errorf("unknown are %v", b.srv.Unknown())
+	}
+	b.tenant("alice")
+	a1 := b.port("a1")
+	b.eventually("the port's interface is known", func() bool { return b.knows(a1.Value.Interface) })
+	b.realized(a1.Created)
+	b.eventually("the switch is in sync", func() bool {
+		installed, err := b.srv.Installed(ctx, "h1")
+		b.must(err)
+		return len(installed) == len(b.desired())
+	})
+	b.spoof(a1.Value.Interface)
+	b.eventually("counters are read", func() bool { return b.spoofed() == 1 })
+	right := len(b.desired())
+	b.ovs.OFCtl("add-flow", store.BridgeName, "table=0,priority=7777,actions=NORMAL")
+	b.eventually("drift is mended", func() bool { return count(t, b.srv.Metrics.Drift, "h1", "extra") == 1 })
+	if installed, err := b.srv.Installed(ctx, "h1"); err != nil || len(installed) != right {
+		t.Errorf("%d flows are installed of %d, %v", len(installed), right, err)
+	}
+
+	first := b.srv.of(b.srv.Fleet.Get("h1"))
+	b.ovs.VSCtl("del-controller", store.BridgeName)
+	<-first.over
+	b.roles("no session is left", map[string]int{})
+	if _, err := b.srv.Installed(ctx, "h1"); !errors.As(err, &host.ErrNotConnected{}) {
+		t.Errorf("flows of a switch that is not connected: %v", err)
+	}
+	b.eventually("etcd is told", func() bool { return b.state() == store.HostDown })
+	b.ovs.VSCtl("set-controller", store.BridgeName, b.target)
+	b.roles("it dialled in again", map[string]int{"master": 1})
+	b.realized(a1.Created)
+	second := b.srv.of(b.srv.Fleet.Get("h1"))
+	b.ovs.VSCtl("del-controller", store.BridgeName)
+	<-second.over
+	b.ovs.VSCtl("set-controller", store.BridgeName, b.target)
+	b.roles("and again", map[string]int{"master": 1})
+	third := b.srv.of(b.srv.Fleet.Get("h1"))
+
+	if _, err := b.store.DeleteHost(ctx, "h1"); err != nil {
+		t.Fatal(err)
+	}
+	<-third.over
+	if err := third.sw.Err(); !errors.Is(err, errForgotten) {
+		t.Errorf("the session of a host that was deleted ended with %v", err)
+	}
+	b.eventually("its switch is unknown when it dials in again", func() bool { return len(b.srv.Unknown()) == 1 })
+}
+
+// state is what etcd holds of h1; empty: no exception.
+func (b *bench) state() store.HostState {
+	b.t.Helper()
+	o, _, err := b.store.Get(b.t.Context(), store.StatusHostKey("h1"))
+	b.must(err)
+	if status, ok := o.(*store.StatusHost); ok {
+		return status.State
+	}
+	return ""
+}
+
+// A switch that dials in twice ends its first session; a session of a host that was deleted does
+// not begin.
+func TestAdmit(t *testing.T) {
+	b := newBench(t, false)
+	b.register()
+	b.bridge()
+	older := b.session()
+	b.must(b.srv.admit(t.Context(), older))
+	b.ovs.VSCtl("del-controller", store.BridgeName)
+	b.ovs.VSCtl("set-controller", store.BridgeName, b.target)
+	newer := b.session()
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := b.srv.admit(ended, newer); !errors.Is(err, context.Canceled) || b.srv.of(older.host) != older {
+		t.Errorf("while the older one is not over: %v", err)
+	}
+	if older.sw.Err() == nil {
+		t.Error("the older session was not ended")
+	}
+	done := make(chan error)
+	go func() { done <- b.srv.admit(t.Context(), newer) }()
+	b.srv.end(older)
+	close(older.over)
+	b.must(<-done)
+	if b.srv.of(newer.host) != newer {
+		t.Error("the newer session is not its host's")
+	}
+	stranger := newSession(b.srv, host.New("h1"), newer.sw, b.srv.Log)
+	if err := b.srv.admit(t.Context(), stranger); !errors.Is(err, errForgotten) {
+		t.Errorf("of a host that was registered anew: %v", err)
+	}
+	rev, err := b.store.DeleteHost(t.Context(), "h1")
+	b.must(err)
+	b.shown(rev)
+	if !errors.Is(newer.sw.Err(), errForgotten) {
+		t.Errorf("when its host went it ended with %v", newer.sw.Err())
+	}
+}
+
+// While another controller programs a host this one follows; it takes over when that one is gone,
+// and gives way where another has the claim.
+func TestFollow(t *testing.T) {
+	b := newBench(t, true)
+	ctx := t.Context()
+	other := b.live("c2")
+	b.register()
+	key := store.MasterKey("h1")
+	rev, err := b.store.PutIf(ctx, key, &store.Master{Controller: "c2", Generation: 5}, 0, 0)
+	b.must(err)
+	b.shown(rev)
+	b.tenant("alice")
+	b.bridge()
+	b.roles("it follows", map[string]int{"slave": 1})
+	if n := len(b.installedNow()); n > 0 {
+		t.Errorf("a slave programmed %d flows", n)
+	}
+	a1 := b.port("a1")
+	b.eventually("a slave learns of ports", func() bool { return b.knows(a1.Value.Interface) })
+	b.must(other.Close())
+	b.roles("it takes over", map[string]int{"master": 1})
+	b.realized(a1.Created)
+	o, modified, err := b.store.Get(ctx, key)
+	b.must(err)
+	if m := o.(*store.Master); m.Controller != "c1" || m.Generation <= 5 {
+		t.Errorf("the claim is %+v", m)
+	}
+	other = b.live("c2")
+	_, err = b.store.PutIf(ctx, key, &store.Master{Controller: "c2", Generation: 50}, modified, 0)
+	b.must(err)
+	b.roles("it gives way", map[string]int{"slave": 1})
+	b.must(other.Close())
+	b.roles("and takes over again", map[string]int{"master": 1})
+
+	// Another connection makes itself master on the switch, with a later generation.
+	b.ovs.VSCtl("set-controller", store.BridgeName, b.target, b.second())
+	b.eventually("this one is demoted, looks again, and claims anew", func() bool {
+		o, _, err := b.store.Get(ctx, key)
+		b.must(err)
+		return o.(*store.Master).Generation > 1000
+	})
+	b.roles("and is the master", map[string]int{"master": 1})
+	if !b.log.says("demoted") {
+		t.Error("nobody said why")
+	}
+}
+
+func (b *bench) installedNow() []openflow.FlowStats {
+	b.t.Helper()
+	list, err := b.srv.Installed(b.t.Context(), "h1")
+	b.must(err)
+	return list
+}
+
+// second is where somebody listens who becomes the master of whatever dials in, once.
+func (b *bench) second() (target string) {
+	l, target := b.ovs.Listen("c9.sock")
+	b.background(func(ctx context.Context) {
+		_ = datapath.Serve(ctx, l, datapath.Options{Log: b.srv.Log}, func(ctx context.Context, sw *datapath.Switch) {
+			if err := sw.Become(ctx, datapath.RoleMaster, 1000); err != nil && !errors.Is(err, datapath.ErrStale) {
+				b.t.Errorf("the second master: %v", err)
+			}
+			<-ctx.Done()
+		})
+	})
+	return target
+}
+
+// A switch whose claim fails stays as it is, and is tried again.
+func TestClaimIsTriedAgain(t *testing.T) {
+	b := newBench(t, true)
+	b.register()
+	failing := &failingStore{Store: b.srv.Store, left: 2}
+	b.srv.Store = failing
+	b.bridge()
+	b.roles("it is mastered in the end", map[string]int{"master": 1})
+	if failing.left != 0 || !b.log.says("not the switch's master") || !b.log.says("etcd is away") {
+		t.Error("nobody said why it took so long")
+	}
+}
+
+// failingStore is an etcd whose first reads fail.
+type failingStore struct {
+	Store
+	left int
+}
+
+func (f *failingStore) Get(ctx context.Context, key store.Key) (store.Object, store.Revision, error) {
+	if f.left > 0 && strings.Contains(key.Short(), "masters/") {
+		f.left--
+		return nil, 0, errors.New("etcd is away")
+	}
+	return f.Store.Get(ctx, key)
+}
