@@ -54,6 +54,23 @@ func TestComparisonOfCompiledFlows(t *testing.T) {
 	}
 }
 
+// A flow that differs in what a modify would keep is replaced, whichever of that it is.
+func TestComparisonReplacesWhatAModifyWouldKeep(t *testing.T) {
+	want := of.Flow{Table: 3, Priority: 7, Cookie: 1, Match: of.NewMatch(of.Is(of.FieldReg0, 1))}
+	for what, change := range map[string]func(*of.Flow){
+		"cookie":       func(f *of.Flow) { f.Cookie = 2 },
+		"idle timeout": func(f *of.Flow) { f.IdleTimeout = 5 },
+		"hard timeout": func(f *of.Flow) { f.HardTimeout = 5 },
+		"flags":        func(f *of.Flow) { f.Flags = of.SendFlowRemoved },
+	} {
+		have := want
+		change(&have)
+		if m := compare(t, []of.Flow{have}, []of.Flow{want}); m.Len() != 1 || len(m.Replace) != 1 {
+			t.Errorf("another %s: the mods are %+v", what, m)
+		}
+	}
+}
+
 // The same flow in other bytes is the same flow.
 func TestComparisonOfOtherBytes(t *testing.T) {
 	want := of.Flow{

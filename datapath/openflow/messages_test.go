@@ -29,6 +29,17 @@ func reads[T any](decode func([]byte) (T, error)) func([]byte) (string, error) {
 	}
 }
 
+// readsNumber is reads for a number, which is 0 where the message is refused.
+func readsNumber(decode func([]byte) (uint32, error)) func([]byte) (string, error) {
+	return func(b []byte) (string, error) {
+		n, err := decode(b)
+		if err != nil && n != 0 {
+			err = fmt.Errorf("%w, and yet it reads as %d", err, n)
+		}
+		return fmt.Sprint(n), err
+	}
+}
+
 // readsPart is reads for a message that may come in parts.
 func readsPart[T any](decode func([]byte) (T, bool, error)) func([]byte) (string, error) {
 	return func(b []byte) (string, error) {
@@ -118,7 +129,7 @@ func messages(t testing.TB) []message {
 		{"number of flows request", openflow.AppendAggregateRequest(nil, 7, query), reads(openflow.DecodeFlowStatsRequest)},
 		{"number of flows", openflow.AppendAggregateReply(nil, 7, 0x11121314), reads(openflow.DecodeAggregate)},
 		{"flow removed", openflow.AppendFlowRemoved(nil, 7, &openflow.FlowRemoved{FlowStats: bare, Reason: openflow.RemovedGroup}), readFlowRemoved},
-		{"flow monitor request", openflow.AppendFlowMonitorRequest(nil, 7, 0x11121314), reads(openflow.DecodeFlowMonitorRequest)},
+		{"flow monitor request", openflow.AppendFlowMonitorRequest(nil, 7, 0x11121314), readsNumber(openflow.DecodeFlowMonitorRequest)},
 		{"flow updates", openflow.AppendFlowUpdates(nil, 7,
 			openflow.FlowUpdate{Event: openflow.FlowDeleted, Table: 33, Priority: 17767, Cookie: 0x1112131415161718, Match: wire.Match},
 			openflow.FlowUpdate{Event: openflow.FlowAbbreviated}), readFlowUpdates},
@@ -237,9 +248,9 @@ func TestRefusalsByTheNumbers(t *testing.T) {
 		{"more after a request", reads(openflow.DecodeFlowStatsRequest), openflow.EndMessage(append(asked, make([]byte, 8)...), 0), "flow request with 8 bytes after its match"},
 		{"an unknown field in a request", reads(openflow.DecodeFlowStatsRequest), openflow.EndMessage(append(asked[:48:48], unhex(t, "00010008 8000fe00")...), 0), "flow request with unknown OXM field 127 of class 0x8000"},
 		{"an unknown vendor in a request", reads(openflow.DecodeFlowStatsRequest), openflow.EndMessage(append(asked[:48:48], unhex(t, "0001000c ffff5404 00002320 00000000")...), 0), "flow request with unknown OXM field 42 of experimenter 0x2320"},
-		{"a monitor of something else", reads(openflow.DecodeFlowMonitorRequest), put(openflow.AppendFlowMonitorRequest(nil, 7, 1), 28, 0x12, 0x34), "flow monitor with flags 0x1234"},
+		{"a monitor of something else", readsNumber(openflow.DecodeFlowMonitorRequest), put(openflow.AppendFlowMonitorRequest(nil, 7, 1), 28, 0x12, 0x34), "flow monitor with flags 0x1234"},
 		{"a message of another experimenter", reads(openflow.DecodeRoleStatus), put(openflow.AppendRoleStatus(nil, 7, openflow.RoleStatus{}), 8, 0, 0, 0x23, 0x20, 0, 0, 0, 27), "experimenter message 0x2320/27, want 0x4f4e4600/1911"},
-		{"a monitor of another experimenter", reads(openflow.DecodeFlowMonitorRequest), put(openflow.AppendFlowMonitorRequest(nil, 7, 1), 16, 0, 0, 0x23, 0x20, 0, 0, 0, 2), "experimenter multipart message 0x2320/2"},
+		{"a monitor of another experimenter", readsNumber(openflow.DecodeFlowMonitorRequest), put(openflow.AppendFlowMonitorRequest(nil, 7, 1), 16, 0, 0, 0x23, 0x20, 0, 0, 0, 2), "experimenter multipart message 0x2320/2"},
 		{"a header of nothing", reads(openflow.ParseHeader), []byte{4, 0, 0, 8, 0, 0, 0}, "a message header needs 8 bytes, there are 7"},
 		{"a length below the header's", reads(openflow.ParseHeader), []byte{4, 5, 0, 7, 0, 0, 0, 0}, "message of type 5 says 7 bytes"},
 		{"a port description", readsPart(openflow.DecodePortDesc), openflow.EndMessage(append(openflow.AppendPortDescReply(nil, 7, nil, false), make([]byte, 65)...), 0), "port description of 65 bytes, must be a multiple of 64"},

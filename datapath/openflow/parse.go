@@ -102,11 +102,12 @@ func (t *tokens) next() (w word, ok bool, err error) {
 		return word{}, false, nil
 	}
 	i := strings.IndexAny(s, ":=(, \t\r\n")
-	if i < 0 || isSeparator(s[i]) {
-		w.key, t.rest = s[:max(i, 0)], s[max(i, 0):]
-		if i < 0 {
-			w.key, t.rest = s, ""
-		}
+	switch {
+	case i < 0:
+		w.key, t.rest = s, ""
+		return w, true, nil
+	case isSeparator(s[i]):
+		w.key, t.rest = s[:i], s[i:]
 		return w, true, nil
 	}
 	w.key, w.form = s[:i], s[i]
