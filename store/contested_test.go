@@ -19,6 +19,24 @@ func TestContestedIsCheap(t *testing.T) {
 	}
 }
 
+// Of two that claim a value the older has it; of two of one age the one with the smaller key.
+func TestOlder(t *testing.T) {
+	item := func(name string, created Revision) *Item[Tenant] {
+		return &Item[Tenant]{Key: TenantKey(name), Created: created}
+	}
+	for _, tc := range []struct {
+		i, j *Item[Tenant]
+		want bool
+	}{
+		{item("b", 1), item("a", 2), true}, {item("a", 2), item("b", 1), false},
+		{item("a", 1), item("b", 1), true}, {item("b", 1), item("a", 1), false}, {item("a", 1), item("a", 1), false},
+	} {
+		if got := tc.i.Older(tc.j); got != tc.want {
+			t.Errorf("%s of %d before %s of %d: %v", tc.i.Key.Tenant, tc.i.Created, tc.j.Key.Tenant, tc.j.Created, got)
+		}
+	}
+}
+
 // Whoever claims a value is told when it passes from one to another: its problem names who holds it.
 func TestAllClaimantsAreToldOfANewHolder(t *testing.T) {
 	s := NewState()

@@ -35,7 +35,7 @@ func TestKeys(t *testing.T) {
 		}
 	}
 	for _, path := range []string{
-		"", "/", "/sluice/v2/tenants/alice", "/sluice/v1/", "/sluice/v1/tenants", "/sluice/v1/tenants/", "/sluice/v1/tenants/a/b",
+		"", "/", "tenants/alice", "/sluice/v2/tenants/alice", "/sluice/v1/", "/sluice/v1/tenants", "/sluice/v1/tenants/", "/sluice/v1/tenants/a/b",
 		"/sluice/v1/networks/alice", "/sluice/v1/ports/h1/alice//a1", "/sluice/v1/unknown/x", "/sluice/v1/alloc/", "/sluice/v1/presence/h1/alice/web",
 	} {
 		if key, err := ParseKey(path); err == nil {
