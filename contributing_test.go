@@ -42,22 +42,30 @@ func TestEachKindHasWhatContributingAsksFor(t *testing.T) {
 			}
 			continue
 		}
-		for _, file := range []string{"store/" + names.one + ".go", "controller/api/" + names.many + ".go", "cmd/sluice/" + names.one + ".go"} {
+		for _, file := range []string{
+			"store/" + names.one + ".go", "controller/api/" + names.many + ".go", "cmd/sluice/" + names.one + ".go",
+			"cmd/sluice/testdata/" + names.one + "-list.txt",
+		} {
 			if _, err := os.Stat(file); err != nil {
 				t.Errorf("kind %s: %v", kind, err)
 			}
 		}
-		for what, place := range map[string]string{
-			"\n" + string(kind) + "/":            "flows/testdata/*.golden",
-			"\nput " + string(kind) + "/":        "controller/session/testdata/*.scenario",
-			"`" + string(kind) + "/":             "docs/keys.md",
-			"## sluice " + names.one + " ":       "docs/cli.md",
-			"s." + names.many + "(a)":            "controller/api/server.go",
-			names.one + "Command()":              "cmd/sluice/root.go",
-			"store." + title(names.one) + "Key(": "flows/incremental_test.go",
-			"Kind" + title(names.one) + "\b":     "store/twin_test.go",
+		for _, asked := range []struct{ place, text string }{
+			{"flows/testdata/*.golden", "\n" + string(kind) + "/"},
+			{"controller/session/testdata/*.scenario", "\nput " + string(kind) + "/"},
+			{"docs/keys.md", "`" + string(kind) + "/"},
+			{"docs/cli.md", "## sluice " + names.one + " "},
+			{"controller/api/server.go", "s." + names.many + "(a)"},
+			{"cmd/sluice/root.go", names.one + "Command()"},
+			{"cmd/sluice/testdata/session.txt", "$ sluice " + names.one + " "},
+			{"flows/incremental_test.go", "store." + title(names.one) + "Key("},
+			{"flows/isolation_world_test.go", "store." + title(names.one) + "Key("},
 		} {
-			holds(t, string(kind), place, what)
+			holds(t, string(kind), asked.place, asked.text)
+		}
+		if _, err := os.Stat("store/" + names.one + "_spec.go"); err == nil {
+			holds(t, string(kind), "store/propose_test.go", title(names.one)+"Spec{")
+			holds(t, string(kind), "store/etcd/*_test.go", "store."+title(names.one)+"Spec{")
 		}
 	}
 }

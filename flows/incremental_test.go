@@ -43,8 +43,9 @@ type world struct {
 	switches  map[string]Switch
 	installed map[string]map[Slice]held
 	revision  store.Revision
-	changed   map[sliceKind]int // how often a mark changed flows; nil: nobody counts
-	ofport    uint32            // the last one given: no two interfaces have one
+	created   map[store.Key]store.Revision // of the objects that there are
+	changed   map[sliceKind]int            // how often a mark changed flows; nil: nobody counts
+	ofport    uint32                       // the last one given: no two interfaces have one
 }
 
 // held is what one slice was compiled to.
@@ -59,7 +60,7 @@ var hostNames = []string{"h1", "h2", "h3", "costarring", "liquid"}
 func newWorld(seed uint64) *world {
 	w := &world{
 		Rand: rand.New(rand.NewPCG(seed, 1)), state: store.NewState(), names: hostNames,
-		switches: map[string]Switch{}, ofport: 2, installed: map[string]map[Slice]held{},
+		switches: map[string]Switch{}, ofport: 2, installed: map[string]map[Slice]held{}, created: map[store.Key]store.Revision{},
 	}
 	for _, h := range w.names {
 		w.switches[h] = Switch{Host: h, OFPort: map[string]uint32{store.TunnelInterface: 1, store.GatewayInterface: 2}}
@@ -135,7 +136,7 @@ func (w *world) step() []string {
 	var did []string
 	for range 1 + w.IntN(3) {
 		e := w.event()
-		e.Created, e.Modified = w.created(e.Key), w.revision
+		e.Created, e.Modified = w.createdAt(e), w.revision
 		b.Events = append(b.Events, e)
 		did = append(did, fmt.Sprintf("%s=%+v", e.Key, e.Object))
 	}
@@ -154,31 +155,17 @@ func (w *world) step() []string {
 	return did
 }
 
-// created is the create revision that an event of a key has: as a rule the object's, now
-// and then a new one, as of an object that was deleted and made again between two batches.
-func (w *world) created(key store.Key) store.Revision {
-	created := store.Revision(0)
-	switch key.Kind {
-	case store.KindTenant:
-		created = createdOf(w.state.Tenant(key.Tenant))
-	case store.KindNetwork:
-		created = createdOf(w.state.Network(key.NetworkName()))
-	case store.KindPort:
-		created = createdOf(w.state.Port(key))
-	case store.KindHost:
-		created = createdOf(w.state.Host(key.Host))
-	}
+// createdAt is the create revision that an event has: as a rule the object's, now and then a
+// new one, as of an object that was deleted and made again between two batches.
+func (w *world) createdAt(e store.Event) store.Revision {
+	created := w.created[e.Key]
 	if created == 0 || w.IntN(4) == 0 {
-		return w.revision
+		created = w.revision
+	}
+	if w.created[e.Key] = created; e.Object == nil {
+		delete(w.created, e.Key)
 	}
 	return created
-}
-
-func createdOf[T any](i *store.Item[T]) store.Revision {
-	if i == nil {
-		return 0
-	}
-	return i.Created
 }
 
 func (w *world) portComesOrGoes() string {

@@ -152,6 +152,7 @@ func TestSession(t *testing.T) {
 		"tenant delete alice",
 		"host list",
 		"host show h9",
+		"gateway list",
 		"port list --tenant bob",
 		"port show bob/b1",
 		"flows --host h9",
