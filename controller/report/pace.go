@@ -13,7 +13,7 @@ const (
 	// writeRate (a second) and writeBurst allow ten writes in any second.
 	writeRate, writeBurst = 7, 3
 	// never is more writes than are ever allowed.
-	never = writeBurst + 1
+	never = math.MaxInt
 	// roundRest is how many times as long as a round took, one that found nothing to write, the
 	// next one waits. Each looks at every host, and each host that moves asks for one.
 	roundRest = 4
