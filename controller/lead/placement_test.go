@@ -208,6 +208,9 @@ func TestDoubts(t *testing.T) {
 			t.Errorf("%s casts doubt %v: %+v", c.key.Short(), casts, d)
 		}
 	}
+	if l := New(Options{}); !l.doubts.all {
+		t.Error("who does not lead yet collects doubts of single tenants")
+	}
 	d := doubts{all: true}
 	d.note("a")
 	if len(d.tenants) > 0 {

@@ -2,6 +2,7 @@ package lead
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"sluice/store"
@@ -69,4 +70,20 @@ func TestTombstonesAreSearchedFor(t *testing.T) {
 	if l.lacks() != 1 {
 		t.Errorf("with room for one, it searches for %d", l.lacks())
 	}
+}
+
+// Even who knows all searches again after an hour.
+func TestTombstonesAreSearchedForAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newTombstones(true)
+		l.searched = time.Now()
+		time.Sleep(time.Hour - 1)
+		if l.lacks() != 0 {
+			t.Error("it searches within the hour")
+		}
+		time.Sleep(1)
+		if l.lacks() != maxTombstones {
+			t.Error("it does not search after an hour")
+		}
+	})
 }

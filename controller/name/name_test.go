@@ -76,6 +76,7 @@ func TestLaterKeysOfTheName(t *testing.T) {
 		{"a predecessor's, before the announcement", 0, store.LiveControllerKey("c1"), other, 7, false},
 		{"a predecessor's, shown late", 8, store.LiveControllerKey("c1"), other, 7, false},
 		{"its own", 8, store.LiveControllerKey("c1"), own, 8, false},
+		{"another's of that very revision: there can be none", 8, store.LiveControllerKey("c1"), other, 8, false},
 		{"its own, announced again", 8, store.LiveControllerKey("c1"), own, 9, false},
 		{"a successor's", 8, store.LiveControllerKey("c1"), other, 9, true},
 		{"another name's", 8, store.LiveControllerKey("c2"), other, 9, false},
@@ -112,6 +113,7 @@ type flaky struct {
 	*etcd.Client
 	grants, gets, puts []error
 	ttl                []int // of the leases that were asked for
+	granted            []*etcd.Lease
 }
 
 func next(errs *[]error) (err error) {
@@ -126,7 +128,11 @@ func (f *flaky) GrantLease(ctx context.Context, ttl int) (*etcd.Lease, error) {
 	if err := next(&f.grants); err != nil {
 		return nil, err
 	}
-	return f.Client.GrantLease(ctx, ttl)
+	lease, err := f.Client.GrantLease(ctx, ttl)
+	if err == nil {
+		f.granted = append(f.granted, lease)
+	}
+	return lease, err
 }
 
 func (f *flaky) Get(ctx context.Context, key store.Key) (store.Object, store.Revision, error) {
@@ -224,6 +230,13 @@ func TestAnnounceFails(t *testing.T) {
 		}
 		if n.wasNamed() {
 			t.Error("it holds itself for named")
+		}
+		for _, lease := range f.granted {
+			select {
+			case <-lease.Lost():
+			default:
+				t.Error("the lease is kept")
+			}
 		}
 	}
 }

@@ -397,6 +397,22 @@ func TestRoundsComeByThemselves(t *testing.T) {
 	})
 }
 
+// A round that found nothing to write is followed by a rest of four times as long as it took.
+func TestRoundsRest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.cluster()
+		w.program(nil, "h1", "h2")
+		w.Problems = func(*store.State) store.Problems { time.Sleep(10 * time.Millisecond); return nil }
+		for _, want := range []time.Duration{10 * time.Millisecond, 50 * time.Millisecond} {
+			began := time.Now()
+			if _, err := w.round(t.Context()); err != nil || time.Since(began) != want {
+				t.Errorf("a round took %v, %v; want %v", time.Since(began), err, want)
+			}
+		}
+	})
+}
+
 // What controllers show of single objects goes with the floor, as far as a key may carry it.
 func TestFloorCarriesProblems(t *testing.T) {
 	w := newWorld(t)

@@ -68,10 +68,9 @@ func (j *journal) says(text string) bool {
 }
 
 // newBench has no host registered, and no switch that dials in. One that does is served, or else
-// given to the test, which does by hand what a session does. The test runs beside others.
+// given to the test, which does by hand what a session does.
 func newBench(t *testing.T, served bool) *bench {
 	t.Helper()
-	t.Parallel()
 	b := &bench{t: t, ovs: ovstest.Start(t), store: etcdtest.Connect(t, etcdtest.Start(t)), log: &journal{}, dialled: make(chan *datapath.Switch, 4)}
 	log := slog.New(slog.NewTextHandler(b.log, nil))
 	b.lease = b.live("c1")
