@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log"
 	"net/http"
 	"net/http/httptest"
 
@@ -30,7 +29,8 @@ func ExampleDial() {
 
 	client, err := api.Dial(server.URL)
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	fmt.Println(client.Ready(context.Background()))
 
@@ -48,16 +48,19 @@ func ExampleClient_CreateTenant() {
 	defer server.Close()
 	client, err := api.Dial(server.URL)
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 
 	tenant, err := client.CreateTenant(context.Background(), api.TenantSpec{Name: "alice", Subnets: []string{"10.0.0.0/24"}})
 	var refused *api.Problem
 	switch {
 	case errors.As(err, &refused):
-		log.Fatalf("refused with status %d: %s", refused.Status, refused.Detail)
+		fmt.Printf("refused with status %d: %s", refused.Status, refused.Detail)
+		return
 	case err != nil:
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	fmt.Println(tenant.Name, tenant.Networks, tenant.Transit)
 	// Output: alice [default] 100.64.0.1
@@ -72,12 +75,14 @@ func ExampleClient_Hosts() {
 	defer server.Close()
 	client, err := api.Dial(server.URL)
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 
 	hosts, err := client.Hosts(context.Background())
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	for _, h := range hosts {
 		fmt.Println(h.Name, h.State, h.Flows, h.Missing)
@@ -96,12 +101,14 @@ func ExampleClient_Flows() {
 	defer server.Close()
 	client, err := api.Dial(server.URL)
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 
 	list, problems, err := client.Flows(context.Background(), "h1", api.FlowFilter{View: api.ViewDiff, Tenant: "alice"})
 	if err != nil {
-		log.Fatal(err)
+		fmt.Println(err)
+		return
 	}
 	for _, problem := range problems {
 		fmt.Println("problem:", problem)

@@ -315,8 +315,8 @@ func (b *bench) hows(s *session, times int) map[string]int {
 	return seen
 }
 
-// limit has a table of the switch hold no more flows than it does; clear ends it.
-func (b *bench) limit(s *session, table uint8) (clear func()) {
+// limit has a table of the switch hold no more flows than it does; makeRoom ends it.
+func (b *bench) limit(s *session, table uint8) (makeRoom func()) {
 	b.t.Helper()
 	held := s.host.Tables()[table]
 	b.ovs.VSCtl("--", "--id=@full", "create", "Flow_Table", fmt.Sprint("flow_limit=", held), "overflow_policy=refuse",

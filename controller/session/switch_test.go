@@ -51,14 +51,14 @@ func TestClaim(t *testing.T) {
 		t.Errorf("with the claim etcd says of the host: %+v", status)
 	}
 	at := claimed("claimed again", first+2)
-	at, err = b.store.PutIf(ctx, key, &store.Master{Controller: "c1", Generation: 100}, at, b.lease.ID)
+	_, err = b.store.PutIf(ctx, key, &store.Master{Controller: "c1", Generation: 100}, at, b.lease.ID)
 	b.must(err)
 	claimed("a later claim in etcd", 101)
 	_, err = b.store.Delete(ctx, key)
 	b.must(err)
 	at = claimed("no claim in etcd", 102)
 
-	at, err = b.store.PutIf(ctx, key, &store.Master{Controller: "c2", Generation: 200}, at, 0)
+	_, err = b.store.PutIf(ctx, key, &store.Master{Controller: "c2", Generation: 200}, at, 0)
 	b.must(err)
 	at = claimed("one of a controller that is not live", 201)
 	b.live("c2")
@@ -265,7 +265,7 @@ func (b *bench) refusals(t *testing.T, s *session) {
 	ctx := t.Context()
 	refused := count(t, s.srv.Metrics.Refused, "h1")
 	const admit = 10
-	clear := b.limit(s, admit)
+	makeRoom := b.limit(s, admit)
 	a3 := b.port("a3")
 	b.learns(s, a3.Value.Interface)
 	before, held := count(t, s.srv.Metrics.FlowMods, "add"), s.host.Flows()
@@ -300,7 +300,7 @@ func (b *bench) refusals(t *testing.T, s *session) {
 	if s.host.Flows() != len(installed) {
 		t.Errorf("after a resync %d flows are counted, %d are installed", s.host.Flows(), len(installed))
 	}
-	clear()
+	makeRoom()
 	b.must(s.audit(ctx))
 	b.inSync(s)
 	if _, exception := s.host.Standing(s.srv.Picture.Revision()); exception != nil || len(s.host.Problems()) > 0 {
