@@ -2,7 +2,6 @@ package host
 
 import (
 	"iter"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -22,8 +21,9 @@ type Fleet struct {
 	metrics    *metrics.Set
 	changed    signal.Broadcast
 
-	mu    sync.RWMutex
-	hosts map[string]*Host
+	mu     sync.RWMutex
+	hosts  map[string]*Host
+	sorted []*Host // by name; replaced and never changed, since walks go on without the lock
 }
 
 // NewFleet is the fleet of the controller of that name.
@@ -65,11 +65,21 @@ func (f *Fleet) sync(name string, s *store.State) {
 	h, registered := f.hosts[name], s.Host(name) != nil
 	switch {
 	case registered && h == nil:
-		f.hosts[name] = New(name)
+		h = New(name)
+		f.hosts[name] = h
+		f.sorted = slices.Insert(slices.Clone(f.sorted), f.place(name), h)
 	case !registered && h != nil:
 		delete(f.hosts, name)
+		at := f.place(name)
+		f.sorted = slices.Delete(slices.Clone(f.sorted), at, at+1)
 		f.metrics.RemoveHost(name)
 	}
+}
+
+// place is where a host of that name stands among the sorted ones, or would.
+func (f *Fleet) place(name string) int {
+	at, _ := slices.BinarySearchFunc(f.sorted, name, func(h *Host, name string) int { return strings.Compare(h.Name, name) })
+	return at
 }
 
 // mark marks the slices that the changes touched and wakes their hosts.
@@ -118,10 +128,8 @@ func (f *Fleet) Has(h *Host) bool { return f.Get(h.Name) == h }
 // All walks the hosts, sorted by name, as they are when the walk begins.
 func (f *Fleet) All() iter.Seq[*Host] {
 	f.mu.RLock()
-	all := slices.Collect(maps.Values(f.hosts))
-	f.mu.RUnlock()
-	slices.SortFunc(all, func(a, b *Host) int { return strings.Compare(a.Name, b.Name) })
-	return slices.Values(all)
+	defer f.mu.RUnlock()
+	return slices.Values(f.sorted)
 }
 
 // Mastered walks the hosts that this controller programs, sorted by name.
