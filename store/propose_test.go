@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -212,6 +213,24 @@ func proposed(t *testing.T, name string, p Proposal, err error, want Proposal) {
 	}
 	if diff := cmp.Diff(presumptions(want), presumptions(p)); diff != "" {
 		t.Errorf("%s presumes (-want +got):\n%s", name, diff)
+	}
+	checkDraws(t, name, p)
+}
+
+// checkDraws: what the new objects take is drawn, and nothing else is.
+func checkDraws(t *testing.T, name string, p Proposal) {
+	t.Helper()
+	taken := 0
+	for _, e := range p.Writes {
+		for _, v := range TakenBy(e.Key, e.Object) {
+			taken++
+			if !slices.ContainsFunc(p.Draws, func(d Draw) bool { return d.Owner == e.Key && strings.HasPrefix(d.Dir+"/", v.Dir+"/") }) {
+				t.Errorf("%s: nothing is drawn of the %s that %s takes", name, v.Dir, e.Key.Short())
+			}
+		}
+	}
+	if taken != len(p.Draws) {
+		t.Errorf("%s draws %d values, its objects take %d", name, len(p.Draws), taken)
 	}
 }
 
