@@ -1,8 +1,10 @@
 package host
 
 import (
+	"fmt"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -146,6 +148,33 @@ func TestStandingOfAHostThatLags(t *testing.T) {
 	if at, exception := h.Standing(7); at != 5 || exception == nil || exception.State != store.HostDown {
 		t.Errorf("its switch is gone: at %d, %+v", at, exception)
 	}
+}
+
+// Half a second is what a host that lags, and a port that is late, are given.
+func TestPatience(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		lags, lacks := whole(5), whole(5)
+		lags.Mark(1, 6)
+		lacks.confirm(6, Absence{Key: store.PortKey("h1", "alice", "default", "a1"), Created: 6})
+		lacks.confirm(7, Absence{Key: store.PortKey("h1", "alice", "default", "a1"), Created: 6})
+		exceptions := func() string {
+			_, one := lags.Standing(7)
+			_, two := lacks.Standing(7)
+			return fmt.Sprint(one != nil, two != nil)
+		}
+		time.Sleep(500*time.Millisecond - 1)
+		if got := exceptions(); got != "false false" {
+			t.Errorf("just before, those that lag and lack are exceptions: %s", got)
+		}
+		time.Sleep(1)
+		if got := exceptions(); got != "false true" {
+			t.Errorf("after half a second: %s", got)
+		}
+		time.Sleep(1)
+		if got := exceptions(); got != "true true" {
+			t.Errorf("after more than that: %s", got)
+		}
+	})
 }
 
 func TestMarksPastTheBoundBecomeOneResync(t *testing.T) {
