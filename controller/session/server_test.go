@@ -169,6 +169,7 @@ func TestFollow(t *testing.T) {
 	b.must(other.Close())
 	b.roles("it takes over", map[string]int{"master": 1})
 	b.realized(a1.Created)
+	b.spoof(a1.Value.Interface)
 	o, modified, err := b.store.Get(ctx, key)
 	b.must(err)
 	if m := o.(*store.Master); m.Controller != "c1" || m.Generation <= 5 {
@@ -180,6 +181,13 @@ func TestFollow(t *testing.T) {
 	b.roles("it gives way", map[string]int{"slave": 1})
 	b.must(other.Close())
 	b.roles("and takes over again", map[string]int{"master": 1})
+
+	if b.log.says(`master" dpid=` + switchID.String() + " host=h1 err=<nil>") {
+		t.Error("giving way is told as a failure")
+	}
+	if b.spoofed() != 0 {
+		t.Error("counters are read though they are never to be")
+	}
 
 	// Another connection makes itself master on the switch, with a later generation.
 	b.ovs.VSCtl("set-controller", store.BridgeName, b.target, b.second())

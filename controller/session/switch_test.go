@@ -11,6 +11,7 @@ import (
 
 	"sluice/controller/host"
 	"sluice/datapath"
+	"sluice/datapath/openflow"
 	"sluice/flows"
 	"sluice/store"
 )
@@ -69,6 +70,9 @@ func TestClaim(t *testing.T) {
 	}
 	_, err = b.store.Delete(ctx, key)
 	b.must(err)
+	if err := s.record(ctx, 400, at); !errors.Is(err, store.ErrConflict) {
+		t.Errorf("a claim on what is in etcd no more: %v", err)
+	}
 	lease := b.lease
 	b.lease = nil
 	if err := s.claim(ctx); err == nil || !strings.Contains(err.Error(), "no lease") || s.mayMaster() {
@@ -89,6 +93,7 @@ func TestClaim(t *testing.T) {
 			return nil
 		},
 		"read the counters": func() error { return s.readCounters(ctx) },
+		"send a flow mod":   func() error { return s.commitEach(ctx, &plan{}, flows.Mods{Add: make([]openflow.Flow, 1)}) },
 		"switch":            func() error { return s.becomeSlave(ctx) },
 		"closed":            func() error { _, err := s.readPorts(ctx); return err },
 		"session closed":    func() error { return s.watch(ctx) },
