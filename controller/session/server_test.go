@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -227,11 +228,12 @@ func (b *bench) second() (target string) {
 func TestClaimIsTriedAgain(t *testing.T) {
 	b := newBench(t, true)
 	b.register()
-	failing := &failingStore{Store: b.srv.Store, left: 2}
+	failing := &failingStore{Store: b.srv.Store}
+	failing.left.Store(2)
 	b.srv.Store = failing
 	b.bridge()
 	b.roles("it is mastered in the end", map[string]int{"master": 1})
-	if failing.left != 0 || !b.log.says("not the switch's master") || !b.log.says("etcd is away") {
+	if failing.left.Load() >= 0 || !b.log.says("not the switch's master") || !b.log.says("etcd is away") {
 		t.Error("nobody said why it took so long")
 	}
 }
@@ -239,12 +241,11 @@ func TestClaimIsTriedAgain(t *testing.T) {
 // failingStore is an etcd whose first reads fail.
 type failingStore struct {
 	Store
-	left int
+	left atomic.Int32 // negative: a read succeeded
 }
 
 func (f *failingStore) Get(ctx context.Context, key store.Key) (store.Object, store.Revision, error) {
-	if f.left > 0 && strings.Contains(key.Short(), "masters/") {
-		f.left--
+	if strings.Contains(key.Short(), "masters/") && f.left.Add(-1) >= 0 {
 		return nil, 0, errors.New("etcd is away")
 	}
 	return f.Store.Get(ctx, key)
