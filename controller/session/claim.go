@@ -61,7 +61,8 @@ func contenders(s *store.State, host string) (master, first string) {
 // rendezvous is the controller with the highest hash for a host: when one controller goes,
 // only its hosts move. Empty when none is live.
 func rendezvous(controllers []string, host string) string {
-	best, bestHash := "", uint64(0)
+	var best string
+	var bestHash uint64
 	for _, name := range controllers {
 		digest := sha256.Sum256([]byte(name + "/" + host))
 		if sum := binary.BigEndian.Uint64(digest[:]); best == "" || sum > bestHash {
@@ -95,20 +96,17 @@ func (s *session) claim(ctx context.Context) error {
 
 // recorded reads the host's claim, linearizably, since the watch may lag behind. It fails where
 // another live controller has it.
-func (s *session) recorded(ctx context.Context) (store.Master, store.Revision, error) {
+func (s *session) recorded(ctx context.Context) (recorded store.Master, modified store.Revision, err error) {
 	object, modified, err := s.srv.Store.Get(ctx, store.MasterKey(s.host.Name))
-	if err != nil {
-		return store.Master{}, 0, err
+	if err != nil || object == nil {
+		return recorded, modified, err
 	}
-	if object == nil {
-		return store.Master{}, 0, nil
-	}
-	recorded := *object.(*store.Master)
+	recorded = *object.(*store.Master)
 	if recorded.Controller == s.srv.Controller {
 		return recorded, modified, nil
 	}
 	if err := s.await(ctx, modified); err != nil { // who is live may be as new as the claim
-		return recorded, 0, err
+		return recorded, modified, err
 	}
 	var live bool
 	s.srv.Picture.View(func(state *store.State) { live = state.LiveController(recorded.Controller) != nil })

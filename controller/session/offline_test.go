@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -138,6 +139,23 @@ func TestExpects(t *testing.T) {
 		if (after == nil) != (c.after == nil) || after != nil && *after != *c.after {
 			t.Errorf("%s: expects %+v, want %+v", c.name, after, c.after)
 		}
+	}
+	whole, theirs := &plan{flows: flows.NewComparison(0)}, flows.Fingerprint{}
+	f, err := openflow.ParseFlow("table=0,priority=1,in_port=3,metadata=0x5,actions=drop")
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole.flows.Want(f)
+	f.Match = slices.Clone(f.Match)
+	slices.Reverse(f.Match)
+	_, wire := f.AppendWire(nil)
+	theirs.Add(&wire)
+	if err := whole.flows.Have(&wire); err != nil {
+		t.Fatal(err)
+	}
+	mods, err := whole.flows.Mods()
+	if after := whole.expects(nil, mods); err != nil || mods.Len() > 0 || *after != theirs {
+		t.Errorf("of a flow in other bytes: %v, %d mods, expects %+v, want %+v", err, mods.Len(), after, theirs)
 	}
 	if got := (&plan{}).cookies(); len(got) != 0 {
 		t.Errorf("a plan of no slices has cookies %v", got)

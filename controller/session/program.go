@@ -63,7 +63,7 @@ func (s *session) takePlan(marked host.Extent) (p *plan) {
 }
 
 func (s *session) compile(state *store.State, marks host.Marks) *plan {
-	about := 0
+	var about int
 	if marks.All {
 		about = s.host.Flows()
 	}

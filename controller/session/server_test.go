@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -169,6 +170,7 @@ func TestFollow(t *testing.T) {
 	b.must(other.Close())
 	b.roles("it takes over", map[string]int{"master": 1})
 	b.realized(a1.Created)
+	b.spoof(a1.Value.Interface)
 	o, modified, err := b.store.Get(ctx, key)
 	b.must(err)
 	if m := o.(*store.Master); m.Controller != "c1" || m.Generation <= 5 {
@@ -180,6 +182,13 @@ func TestFollow(t *testing.T) {
 	b.roles("it gives way", map[string]int{"slave": 1})
 	b.must(other.Close())
 	b.roles("and takes over again", map[string]int{"master": 1})
+
+	if b.log.says(`master" dpid=` + switchID.String() + " host=h1 err=<nil>") {
+		t.Error("giving way is told as a failure")
+	}
+	if b.spoofed() != 0 {
+		t.Error("counters are read though they are never to be")
+	}
 
 	// Another connection makes itself master on the switch, with a later generation.
 	b.ovs.VSCtl("set-controller", store.BridgeName, b.target, b.second())
@@ -219,11 +228,12 @@ func (b *bench) second() (target string) {
 func TestClaimIsTriedAgain(t *testing.T) {
 	b := newBench(t, true)
 	b.register()
-	failing := &failingStore{Store: b.srv.Store, left: 2}
+	failing := &failingStore{Store: b.srv.Store}
+	failing.left.Store(2)
 	b.srv.Store = failing
 	b.bridge()
 	b.roles("it is mastered in the end", map[string]int{"master": 1})
-	if failing.left != 0 || !b.log.says("not the switch's master") || !b.log.says("etcd is away") {
+	if failing.left.Load() >= 0 || !b.log.says("not the switch's master") || !b.log.says("etcd is away") {
 		t.Error("nobody said why it took so long")
 	}
 }
@@ -231,12 +241,11 @@ func TestClaimIsTriedAgain(t *testing.T) {
 // failingStore is an etcd whose first reads fail.
 type failingStore struct {
 	Store
-	left int
+	left atomic.Int32 // negative: a read succeeded
 }
 
 func (f *failingStore) Get(ctx context.Context, key store.Key) (store.Object, store.Revision, error) {
-	if f.left > 0 && strings.Contains(key.Short(), "masters/") {
-		f.left--
+	if strings.Contains(key.Short(), "masters/") && f.left.Add(-1) >= 0 {
 		return nil, 0, errors.New("etcd is away")
 	}
 	return f.Store.Get(ctx, key)
