@@ -446,8 +446,8 @@ func TestRunEnds(t *testing.T) {
 	other := again()
 	b.ovs.VSCtl("set-controller", store.BridgeName, b.target, b.alias())
 	s = b.session()
-	real := b.srv.Store
-	b.srv.Store = overtaken{real, func() {
+	etcd := b.srv.Store
+	b.srv.Store = overtaken{etcd, func() {
 		if err := other.sw.Become(t.Context(), datapath.RoleMaster, 5000); err != nil {
 			t.Error(err)
 		}

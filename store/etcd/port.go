@@ -66,7 +66,7 @@ func (c *Client) keepLimit(ctx context.Context, tooMany error, port store.Key) e
 // callers that are not the host's agent. store.ErrNotFound says that there is no such port.
 func (c *Client) DeletePort(ctx context.Context, key store.Key, hostCreated store.Revision) (store.Revision, error) {
 	request := func(s *store.State) (store.Proposal, error) { return store.ProposeDeletePort(s, key, hostCreated) }
-	rev, err := c.decide(ctx, request, key.String())
+	rev, err := c.Decide(ctx, request, key.String())
 	if err != nil {
 		return 0, fmt.Errorf("delete port %s: %w", key.Short(), err)
 	}

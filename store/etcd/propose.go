@@ -54,9 +54,11 @@ func countOp(prefix string) clientv3.Op {
 	return clientv3.OpGet(prefix, clientv3.WithPrefix(), clientv3.WithCountOnly())
 }
 
-// decide writes what a request proposes about what it needs to see, and decides again for
-// as long as that was out of date. It returns the revision.
-func (c *Client) decide(ctx context.Context, request func(*store.State) (store.Proposal, error), needs ...string) (store.Revision, error) {
+// Decide writes what a request proposes about what it needs to see, and decides again for
+// as long as that was out of date. It returns the revision. needs are all that the request
+// looks at: keys, and beginnings of keys that end in "/". A kind whose requests need no more
+// than this and Remove has no methods of its own here.
+func (c *Client) Decide(ctx context.Context, request func(*store.State) (store.Proposal, error), needs ...string) (store.Revision, error) {
 	return retry(ctx, func() (store.Revision, error) {
 		state, err := c.view(ctx, needs...)
 		if err != nil {

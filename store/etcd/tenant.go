@@ -12,7 +12,7 @@ func (c *Client) CreateTenant(ctx context.Context, s store.TenantSpec) (store.Re
 	if err := s.Validate(); err != nil {
 		return 0, err
 	}
-	rev, err := c.decide(ctx, s.Propose, store.Under(store.KindHost))
+	rev, err := c.Decide(ctx, s.Propose, store.Under(store.KindHost))
 	if err != nil {
 		return 0, fmt.Errorf("create tenant %s: %w", s.Name, err)
 	}
@@ -21,7 +21,7 @@ func (c *Client) CreateTenant(ctx context.Context, s store.TenantSpec) (store.Re
 
 // CreateNetwork adds a network to a tenant and returns its revision.
 func (c *Client) CreateNetwork(ctx context.Context, s store.NetworkSpec) (store.Revision, error) {
-	rev, err := c.decide(ctx, s.Propose,
+	rev, err := c.Decide(ctx, s.Propose,
 		store.TenantKey(s.Tenant).String(), store.Under(store.KindNetwork, s.Tenant), store.Under(store.KindHost))
 	if err != nil {
 		return 0, fmt.Errorf("create network %s/%s: %w", s.Tenant, s.Name, err)
@@ -32,19 +32,19 @@ func (c *Client) CreateNetwork(ctx context.Context, s store.NetworkSpec) (store.
 // DeleteTenant removes a tenant with its default network and gateway. It is refused while
 // the tenant has ports or other networks.
 func (c *Client) DeleteTenant(ctx context.Context, name string) (store.Revision, error) {
-	return c.remove(ctx, store.TenantKey(name), name)
+	return c.Remove(ctx, store.TenantKey(name), name)
 }
 
 // DeleteNetwork removes a network without ports.
 func (c *Client) DeleteNetwork(ctx context.Context, n store.NetworkName) (store.Revision, error) {
-	return c.remove(ctx, store.NetworkKey(n.Tenant, n.Network), n.String())
+	return c.Remove(ctx, store.NetworkKey(n.Tenant, n.Network), n.String())
 }
 
-// remove deletes an object with what follows it and all that they took. It is refused while
+// Remove deletes an object with what follows it and all that they took. It is refused while
 // others refer to the object. name is the object's for people.
-func (c *Client) remove(ctx context.Context, key store.Key, name string) (store.Revision, error) {
+func (c *Client) Remove(ctx context.Context, key store.Key, name string) (store.Revision, error) {
 	request := func(s *store.State) (store.Proposal, error) { return store.ProposeDelete(s, key) }
-	rev, err := c.decide(ctx, request, store.NeededToDelete(key)...)
+	rev, err := c.Decide(ctx, request, store.NeededToDelete(key)...)
 	if err != nil {
 		return 0, fmt.Errorf("delete %s %s: %w", key.Kind.Label(), name, err)
 	}
