@@ -68,8 +68,8 @@ func (j *journal) says(text string) bool {
 }
 
 // newBench has no host registered, and no switch that dials in. One that does is served, or else
-// given to the test, which does by hand what a session does.
-func newBench(t *testing.T, served bool) *bench {
+// given to the test, which does by hand what a session does. adapt changes what sessions stand on.
+func newBench(t *testing.T, served bool, adapt ...func(*Options)) *bench {
 	t.Helper()
 	b := &bench{t: t, ovs: ovstest.Start(t), store: etcdtest.Connect(t, etcdtest.Start(t)), log: &journal{}, dialled: make(chan *datapath.Switch, 4)}
 	log := slog.New(slog.NewTextHandler(b.log, nil))
@@ -83,13 +83,17 @@ func newBench(t *testing.T, served bool) *bench {
 		Controller: "c1", Picture: picture, Fleet: fleet, Store: b.store, Realize: set.Realize, Log: log,
 		Problems: fleet.Problems, Unknown: func() []store.DatapathID { return b.srv.Unknown() },
 	})
-	b.srv = New(Options{
+	o := Options{
 		Controller: "c1", Picture: picture, Fleet: fleet, Reports: reports, Store: b.store, Metrics: set, Log: log,
 		Checkpoints: account.New(account.Checkpoints{Picture: picture, Store: b.store, Log: log, Mastered: func() map[string]*account.Ledger {
 			return map[string]*account.Ledger{"h1": fleet.Get("h1").Ledger}
 		}}),
 		Lease: func() *etcd.Lease { return b.lease }, AuditInterval: time.Hour, CounterInterval: -1, Resyncs: 1,
-	})
+	}
+	for _, change := range adapt {
+		change(&o)
+	}
+	b.srv = New(o)
 	picture.Observe(fleet.Observe, b.srv.Observe, reports.Observe)
 	b.background(func(ctx context.Context) { _ = b.store.Watch(ctx, picture.Apply) })
 	b.background(func(ctx context.Context) { _ = reports.Keep(ctx) })

@@ -34,7 +34,7 @@ func (b *bench) realized(rev store.Revision) {
 // A switch is unknown until its host registers, is programmed, may dial in again, and is let go
 // with its host.
 func TestServe(t *testing.T) {
-	b := newBench(t, true)
+	b := newBench(t, true, func(o *Options) { o.AuditInterval, o.CounterInterval = 20*time.Millisecond, 20*time.Millisecond })
 	ctx := t.Context()
 	b.bridge()
 	b.eventually("the switch is unknown", func() bool { return slices.Equal(b.srv.Unknown(), []store.DatapathID{switchID}) })
@@ -43,8 +43,6 @@ func TestServe(t *testing.T) {
 	b.eventually("an unknown switch that left is forgotten", func() bool { return len(b.srv.Unknown()) == 0 })
 	b.ovs.VSCtl("set-controller", store.BridgeName, b.target)
 	b.eventually("it dialled in again", func() bool { return len(b.srv.Unknown()) == 1 })
-	b.srv.AuditInterval = 20 * time.Millisecond // of sessions that begin from here on
-	b.srv.CounterInterval = 20 * time.Millisecond
 
 	if _, err := b.srv.Installed(ctx, "h1"); !errors.As(err, &host.ErrUnknown{}) {
 		t.Errorf("flows of a host that is not registered: %v", err)
@@ -226,11 +224,10 @@ func (b *bench) second() (target string) {
 
 // A switch whose claim fails stays as it is, and is tried again.
 func TestClaimIsTriedAgain(t *testing.T) {
-	b := newBench(t, true)
-	b.register()
-	failing := &failingStore{Store: b.srv.Store}
+	failing := &failingStore{}
 	failing.left.Store(2)
-	b.srv.Store = failing
+	b := newBench(t, true, func(o *Options) { failing.Store, o.Store = o.Store, failing })
+	b.register()
 	b.bridge()
 	b.roles("it is mastered in the end", map[string]int{"master": 1})
 	if failing.left.Load() >= 0 || !b.log.says("not the switch's master") || !b.log.says("etcd is away") {
