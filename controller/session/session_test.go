@@ -15,6 +15,7 @@ import (
 	"sluice/datapath/openflow"
 	"sluice/flows"
 	"sluice/metrics"
+	"sluice/store"
 )
 
 // offline is a session of host h1 whose switch is not there.
@@ -149,5 +150,18 @@ func TestSpread(t *testing.T) {
 	}
 	if len(seen) < 4 {
 		t.Errorf("four hosts share %d places", len(seen))
+	}
+}
+
+// An audit that finds no drift notes none: the host's status tells when there was some last.
+func TestNoDriftIsNotNoted(t *testing.T) {
+	s := offline(t)
+	s.countDrift(flows.Mods{})
+	if drift := s.host.Status(store.NewState(), "c1").Drift; drift != nil {
+		t.Errorf("noted %+v", drift)
+	}
+	s.countDrift(flows.Mods{Add: []openflow.Flow{{}}})
+	if drift := s.host.Status(store.NewState(), "c1").Drift; drift == nil || drift.Missing != 1 {
+		t.Errorf("of one missing flow it noted %+v", drift)
 	}
 }
