@@ -168,6 +168,14 @@ func TestFollow(t *testing.T) {
 	b.must(other.Close())
 	b.roles("it takes over", map[string]int{"master": 1})
 	b.realized(a1.Created)
+	a2 := b.port("a2")
+	b.eventually("a master learns of ports", func() bool { return b.knows(a2.Value.Interface) })
+	b.realized(a2.Created)
+	for _, how := range []string{auditCounted, auditQuick, auditDiffers, auditWhole} {
+		if n := count(t, b.srv.Metrics.Audits, how); n > 0 {
+			t.Errorf("%d audits went %s within an hour", n, how)
+		}
+	}
 	b.spoof(a1.Value.Interface)
 	o, modified, err := b.store.Get(ctx, key)
 	b.must(err)
