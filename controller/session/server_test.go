@@ -39,6 +39,15 @@ func TestServe(t *testing.T) {
 	b.bridge()
 	b.eventually("the switch is unknown", func() bool { return slices.Equal(b.srv.Unknown(), []store.DatapathID{switchID}) })
 	b.roles("an unknown switch has no session", map[string]int{})
+	dialled := func() int {
+		b.srv.mu.Lock()
+		defer b.srv.mu.Unlock()
+		return b.srv.unknown[switchID]
+	}
+	b.ovs.VSCtl("set-controller", store.BridgeName, b.target, b.alias())
+	b.eventually("it dialled in twice", func() bool { return dialled() == 2 })
+	b.ovs.VSCtl("set-controller", store.BridgeName, b.target)
+	b.eventually("one of the two left", func() bool { return dialled() == 1 })
 	b.ovs.VSCtl("del-controller", store.BridgeName)
 	b.eventually("an unknown switch that left is forgotten", func() bool { return len(b.srv.Unknown()) == 0 })
 	b.ovs.VSCtl("set-controller", store.BridgeName, b.target)
