@@ -28,14 +28,14 @@ func newCompiler(s *store.State, sw Switch, sl Slice, emit func(of.Flow)) *compi
 }
 
 // claimants compiles the slice's own among the objects that say a number: the one that holds
-// it, if any, and those that wait for it. These have no flows, but a problem each.
-func claimants[T any](c *compiler, holder *store.Item[T], waiting []*store.Item[T], compile func(*compiler, *store.Item[T])) {
+// it, if any, and those that claim it besides. These have no flows, but a problem each.
+func claimants[T any](c *compiler, holder *store.Item[T], others []*store.Item[T], compile func(*compiler, *store.Item[T])) {
 	if holder != nil && c.owns(holder.Key) {
 		compile(c, holder)
 	}
-	for _, w := range waiting {
-		if c.owns(w.Key) {
-			compile(c, w)
+	for _, o := range others {
+		if c.owns(o.Key) {
+			compile(c, o)
 		}
 	}
 }

@@ -24,11 +24,11 @@ var networkSection = section{
 	kind: kindNetwork, owner: "network", object: "network number",
 	ofTenant: func(s *store.State, tenant string, number uint32, yield yieldSlice) {
 		for n := range s.NetworksOf(tenant) {
-			yield(networkSlice(number, n.Value.Number), len(s.NetworksWaiting(n.Value.Number)) == 0)
+			yield(networkSlice(number, n.Value.Number), len(s.NetworkClaimants(n.Value.Number)) == 0)
 		}
 	},
 	compile: func(c *compiler, sl Slice) {
-		claimants(c, c.state.NetworkByNumber(sl.object()), c.state.NetworksWaiting(sl.object()), (*compiler).network)
+		claimants(c, c.state.NetworkByNumber(sl.object()), c.state.NetworkClaimants(sl.object()), (*compiler).network)
 	},
 	name: func(s *store.State, sl Slice) string {
 		if n := s.NetworkByNumber(sl.object()); n != nil {

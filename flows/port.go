@@ -19,12 +19,12 @@ var portSection = section{
 	ofTenant: func(s *store.State, tenant string, number uint32, yield yieldSlice) {
 		for n := range s.NetworksOf(tenant) {
 			for p := range s.PortsOf(n.Key.NetworkName()) {
-				yield(portSlice(number, p.Value.Number), len(s.PortsWaiting(p.Value.Number)) == 0)
+				yield(portSlice(number, p.Value.Number), len(s.PortClaimants(p.Value.Number)) == 0)
 			}
 		}
 	},
 	compile: func(c *compiler, sl Slice) {
-		claimants(c, c.state.PortByNumber(sl.object()), c.state.PortsWaiting(sl.object()), (*compiler).port)
+		claimants(c, c.state.PortByNumber(sl.object()), c.state.PortClaimants(sl.object()), (*compiler).port)
 	},
 	name: func(s *store.State, sl Slice) string {
 		if p := s.PortByNumber(sl.object()); p != nil {

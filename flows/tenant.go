@@ -16,7 +16,7 @@ func tenantSlice(tenant uint32) Slice { return newSlice(kindTenant, tenant, 0) }
 var tenantSection = section{
 	kind: kindTenant, owner: "tenant", object: "0",
 	ofTenant: func(s *store.State, _ string, number uint32, yield yieldSlice) {
-		yield(tenantSlice(number), number < beyondTenants && len(s.TenantsWaiting(number)) == 0)
+		yield(tenantSlice(number), number < beyondTenants && len(s.TenantClaimants(number)) == 0)
 	},
 	compile: compileTenants,
 	name: func(s *store.State, sl Slice) string {
@@ -34,7 +34,7 @@ var tenantSection = section{
 // compileTenants compiles the tenants that say the slice's number.
 func compileTenants(c *compiler, sl Slice) {
 	if sl.Tenant() < beyondTenants {
-		claimants(c, c.state.TenantByNumber(sl.Tenant()), c.state.TenantsWaiting(sl.Tenant()), (*compiler).tenant)
+		claimants(c, c.state.TenantByNumber(sl.Tenant()), c.state.TenantClaimants(sl.Tenant()), (*compiler).tenant)
 		return
 	}
 	for t := range c.state.Tenants() {

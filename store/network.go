@@ -156,5 +156,10 @@ func (s *State) NetworksOf(tenant string) iter.Seq[*Item[Network]] {
 	}
 }
 
+// NetworkClaimants are the networks that claim a number which another one holds, as TenantClaimants.
+func (s *State) NetworkClaimants(number uint32) []*Item[Network] {
+	return s.networks.numbers.claimants[number]
+}
+
 // ContestedNetwork says why a network cannot be programmed, as ContestedPort does.
 func (s *State) ContestedNetwork(n *Item[Network]) []Problem { return networkKind.contested(s, n) }

@@ -211,6 +211,9 @@ func (s *State) NetworksOn(host string) []NetworkName {
 	return slices.SortedFunc(maps.Keys(s.ports.on.sets[host]), compareNetworkNames)
 }
 
+// PortClaimants are the ports that claim a number which another one holds, as TenantClaimants.
+func (s *State) PortClaimants(number uint32) []*Item[Port] { return s.ports.numbers.claimants[number] }
+
 // ContestedPort says why a port cannot be programmed: an older port has its number, MAC,
 // interface or one of its addresses. It is nil for nearly every port.
 func (s *State) ContestedPort(p *Item[Port]) []Problem { return portKind.contested(s, p) }

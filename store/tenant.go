@@ -74,6 +74,12 @@ func (s *State) Tenants() iter.Seq[*Item[Tenant]] { return sorted(s.tenants.item
 // TenantByNumber is the tenant that holds a number, or nil.
 func (s *State) TenantByNumber(n uint32) *Item[Tenant] { return tenantNumber.holder(s, n) }
 
+// TenantClaimants are the tenants that claim a number which another one holds (see
+// TenantByNumber), in no order; only hand edits make them. The caller must not change the slice.
+func (s *State) TenantClaimants(number uint32) []*Item[Tenant] {
+	return s.tenants.numbers.claimants[number]
+}
+
 // ContestedTenant says why a tenant cannot be programmed, as ContestedPort does.
 func (s *State) ContestedTenant(t *Item[Tenant]) []Problem { return tenantKind.contested(s, t) }
 

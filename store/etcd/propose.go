@@ -76,6 +76,17 @@ func (c *Client) Decide(ctx context.Context, request func(*store.State) (store.P
 	})
 }
 
+// Remove deletes an object with what follows it and all that they took. It is refused while
+// others refer to the object. name is the object's for people.
+func (c *Client) Remove(ctx context.Context, key store.Key, name string) (store.Revision, error) {
+	request := func(s *store.State) (store.Proposal, error) { return store.ProposeDelete(s, key) }
+	rev, err := c.Decide(ctx, request, store.NeededToDelete(key)...)
+	if err != nil {
+		return 0, fmt.Errorf("delete %s %s: %w", key.Kind.Label(), name, err)
+	}
+	return rev, nil
+}
+
 // write draws a proposal's values and commits it. The gets are read in the same transaction,
 // before its writes; their answers come first.
 func (c *Client) write(ctx context.Context, p store.Proposal, gets ...clientv3.Op) (*clientv3.TxnResponse, error) {

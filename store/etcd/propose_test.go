@@ -28,6 +28,35 @@ func TestPlainDelete(t *testing.T) {
 	}
 }
 
+// A kind needs no methods of its own here: its request is decided, and its object removed, by
+// what serves every kind. What they take is taken and freed all the same.
+func TestRequestWithoutAMethodOfItsOwn(t *testing.T) {
+	c := start(t)
+	ctx, key := testContext(t), store.TenantKey("alice")
+	spec := store.TenantSpec{Name: "alice"}
+	if rev, err := c.Decide(ctx, spec.Propose, store.Under(store.KindHost)); err != nil || rev == 0 {
+		t.Fatalf("revision %d, %v", rev, err)
+	}
+	_, err := c.Decide(ctx, spec.Propose, store.Under(store.KindHost), key.String())
+	expect(t, err, store.ErrExists)
+	made, _, err := c.Get(ctx, key)
+	if err != nil || made == nil {
+		t.Fatalf("alice is %v, %v", made, err)
+	}
+	taken := store.TakenBy(key, made)[0].Key()
+	if owned, _, err := c.Get(ctx, taken); err != nil || owned == nil || owned.(*store.Alloc).Freed {
+		t.Errorf("%s is %+v, %v", taken.Short(), owned, err)
+	}
+	if _, err := c.Remove(ctx, key, "alice"); err != nil {
+		t.Fatal(err)
+	}
+	if freed, _, err := c.Get(ctx, taken); err != nil || freed == nil || !freed.(*store.Alloc).Freed {
+		t.Errorf("%s is %+v, %v: want a tombstone", taken.Short(), freed, err)
+	}
+	_, err = c.Remove(ctx, key, "alice")
+	expect(t, err, store.ErrNotFound, "delete tenant alice", "sluice tenant list")
+}
+
 // meanwhile is a request, and what another writer does after the request was decided and
 // before it is written.
 type meanwhile struct {

@@ -39,14 +39,3 @@ func (c *Client) DeleteTenant(ctx context.Context, name string) (store.Revision,
 func (c *Client) DeleteNetwork(ctx context.Context, n store.NetworkName) (store.Revision, error) {
 	return c.Remove(ctx, store.NetworkKey(n.Tenant, n.Network), n.String())
 }
-
-// Remove deletes an object with what follows it and all that they took. It is refused while
-// others refer to the object. name is the object's for people.
-func (c *Client) Remove(ctx context.Context, key store.Key, name string) (store.Revision, error) {
-	request := func(s *store.State) (store.Proposal, error) { return store.ProposeDelete(s, key) }
-	rev, err := c.Decide(ctx, request, store.NeededToDelete(key)...)
-	if err != nil {
-		return 0, fmt.Errorf("delete %s %s: %w", key.Kind.Label(), name, err)
-	}
-	return rev, nil
-}
