@@ -54,6 +54,7 @@ var impure = map[string][]string{
 	"hostagent":           {"sluice/datapath/ovsrun", "testing"},            // OVSDB takes a tenth of a process's time
 	"store/httpstatus":    {"log", "log/slog", "net", "os", "os/exec", "syscall", "testing"},
 	"store/etcd/etcdtest": {},
+	"store/etcd/freeport": {},
 	"integration/lab":     {"testing"},
 }
 

@@ -20,7 +20,7 @@ import (
 	"sluice/controller"
 	"sluice/store"
 	"sluice/store/etcd"
-	"sluice/store/etcd/etcdtest"
+	"sluice/store/etcd/freeport"
 )
 
 // allocs is where numbers are taken.
@@ -66,7 +66,7 @@ func startCounted(t *testing.T) (*counter, *etcd.Client, *clientv3.Client) {
 	config := embed.NewConfig()
 	config.Dir, config.LogLevel, config.LogOutputs = t.TempDir(), "fatal", []string{"stderr"}
 	for _, urls := range []*[]url.URL{&config.ListenClientUrls, &config.AdvertiseClientUrls, &config.ListenPeerUrls, &config.AdvertisePeerUrls} {
-		u, err := url.Parse(etcdtest.FreeURL(t))
+		u, err := url.Parse(freeport.URL(t))
 		if err != nil {
 			t.Fatal(err)
 		}

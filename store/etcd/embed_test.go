@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"sluice/store"
+	"sluice/store/etcd/freeport"
 )
 
 func TestEmbeddedKeepsWhatItHolds(t *testing.T) {
@@ -30,9 +31,9 @@ func TestEmbeddedRefusals(t *testing.T) {
 		options EmbedOptions
 		want    string
 	}{
-		"port taken": {EmbedOptions{Dir: t.TempDir(), ClientURL: busy, PeerURL: freeURL(t)}, "--etcd-endpoints"},
-		"dir locked": {EmbedOptions{Dir: dir, ClientURL: freeURL(t), PeerURL: freeURL(t)}, "in use by another process"},
-		"no URL":     {EmbedOptions{Dir: t.TempDir(), ClientURL: "::", PeerURL: freeURL(t)}, "client URL"},
+		"port taken": {EmbedOptions{Dir: t.TempDir(), ClientURL: busy, PeerURL: freeport.URL(t)}, "--etcd-endpoints"},
+		"dir locked": {EmbedOptions{Dir: dir, ClientURL: freeport.URL(t), PeerURL: freeport.URL(t)}, "in use by another process"},
+		"no URL":     {EmbedOptions{Dir: t.TempDir(), ClientURL: "::", PeerURL: freeport.URL(t)}, "client URL"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			e, err := StartEmbedded(testContext(t), tc.options)
@@ -62,7 +63,7 @@ func TestConnectRefusals(t *testing.T) {
 }
 
 func TestConnectNamesWhatDoesNotAnswer(t *testing.T) {
-	endpoint := freeURL(t)
+	endpoint := freeport.URL(t)
 	ctx, cancel := shortContext(t)
 	defer cancel()
 	_, err := Connect(ctx, Options{Endpoints: []string{endpoint}, Log: testLog(t)})
@@ -73,7 +74,7 @@ func TestConnectNamesWhatDoesNotAnswer(t *testing.T) {
 
 // A client that is started first waits for its server.
 func TestConnectWaits(t *testing.T) {
-	client, connected := freeURL(t), make(chan error)
+	client, connected := freeport.URL(t), make(chan error)
 	go func() {
 		c, err := Connect(testContext(t), Options{Endpoints: []string{client}})
 		if err == nil {
@@ -82,7 +83,7 @@ func TestConnectWaits(t *testing.T) {
 		}
 		connected <- err
 	}()
-	e, err := StartEmbedded(testContext(t), EmbedOptions{Dir: t.TempDir(), ClientURL: client, PeerURL: freeURL(t)})
+	e, err := StartEmbedded(testContext(t), EmbedOptions{Dir: t.TempDir(), ClientURL: client, PeerURL: freeport.URL(t)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,12 +5,12 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
-	"net"
 	"net/netip"
 	"testing"
 	"time"
 
 	"sluice/store"
+	"sluice/store/etcd/freeport"
 )
 
 // deadline bounds what a test waits for; no test asserts how long anything took.
@@ -23,17 +23,6 @@ func testContext(t testing.TB) context.Context {
 	return ctx
 }
 
-// freeURL is a loopback URL on which nothing listens.
-func freeURL(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return "http://" + l.Addr().String()
-}
-
 // serve starts an embedded server in a directory of its own.
 func serve(t testing.TB) *Embedded {
 	t.Helper()
@@ -42,7 +31,7 @@ func serve(t testing.TB) *Embedded {
 
 func serveIn(t testing.TB, dir string) *Embedded {
 	t.Helper()
-	e, err := StartEmbedded(testContext(t), EmbedOptions{Dir: dir, ClientURL: freeURL(t), PeerURL: freeURL(t), Log: testLog(t)})
+	e, err := StartEmbedded(testContext(t), EmbedOptions{Dir: dir, ClientURL: freeport.URL(t), PeerURL: freeport.URL(t), Log: testLog(t)})
 	if err != nil {
 		t.Fatal(err)
 	}

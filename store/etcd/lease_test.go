@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"sluice/store"
+	"sluice/store/etcd/freeport"
 )
 
 func TestLease(t *testing.T) {
@@ -39,7 +40,7 @@ func TestLease(t *testing.T) {
 
 // A lease is kept over a restart of the server, longer than it lives without word.
 func TestLeaseAcrossRestart(t *testing.T) {
-	o := EmbedOptions{Dir: t.TempDir(), ClientURL: freeURL(t), PeerURL: freeURL(t)}
+	o := EmbedOptions{Dir: t.TempDir(), ClientURL: freeport.URL(t), PeerURL: freeport.URL(t)}
 	first, err := StartEmbedded(testContext(t), o)
 	if err != nil {
 		t.Fatal(err)

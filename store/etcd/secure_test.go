@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"sluice/store"
+	"sluice/store/etcd/freeport"
 )
 
 // authority signs certificates for one test.
@@ -99,8 +100,8 @@ func serveDebian(t *testing.T, a *authority) (endpoint string) {
 		}
 		t.Skip("no etcd binary: install etcd-server")
 	}
-	endpoint = strings.Replace(freeURL(t), "http:", "https:", 1)
-	peer := freeURL(t)
+	endpoint = strings.Replace(freeport.URL(t), "http:", "https:", 1)
+	peer := freeport.URL(t)
 	cmd := exec.Command(binary, "--name=sluice-test", "--data-dir="+t.TempDir(), "--log-level=error",
 		"--listen-client-urls="+endpoint, "--advertise-client-urls="+endpoint,
 		"--listen-peer-urls="+peer, "--initial-advertise-peer-urls="+peer, "--initial-cluster=sluice-test="+peer,

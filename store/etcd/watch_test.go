@@ -13,6 +13,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"sluice/store"
+	"sluice/store/etcd/freeport"
 )
 
 // follower runs a watch and keeps what its batches add up to.
@@ -210,7 +211,7 @@ func change(t *testing.T, c *Client, name string) store.Revision {
 
 // A server that restarts under a watch is watched on.
 func TestWatchAcrossRestart(t *testing.T) {
-	dir, client, peer := t.TempDir(), freeURL(t), freeURL(t)
+	dir, client, peer := t.TempDir(), freeport.URL(t), freeport.URL(t)
 	serveAgain := func() *Embedded {
 		e, err := StartEmbedded(testContext(t), EmbedOptions{Dir: dir, ClientURL: client, PeerURL: peer})
 		if err != nil {

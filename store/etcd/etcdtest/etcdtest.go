@@ -3,17 +3,17 @@ package etcdtest
 
 import (
 	"log/slog"
-	"net"
 	"testing"
 
 	"sluice/store/etcd"
+	"sluice/store/etcd/freeport"
 )
 
 // Start runs an etcd until the test ends.
 func Start(t testing.TB) *etcd.Embedded {
 	t.Helper()
 	server, err := etcd.StartEmbedded(t.Context(), etcd.EmbedOptions{
-		Name: "sluice-test", Dir: t.TempDir(), ClientURL: FreeURL(t), PeerURL: FreeURL(t), Log: slog.New(slog.DiscardHandler),
+		Name: "sluice-test", Dir: t.TempDir(), ClientURL: freeport.URL(t), PeerURL: freeport.URL(t), Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -31,15 +31,4 @@ func Connect(t testing.TB, server *etcd.Embedded) *etcd.Client {
 	}
 	t.Cleanup(func() { client.Close() })
 	return client
-}
-
-// FreeURL is one on loopback where nothing listens.
-func FreeURL(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return "http://" + l.Addr().String()
 }
