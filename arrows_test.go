@@ -56,6 +56,8 @@ var impure = map[string][]string{
 	"store/etcd/etcdtest": {},
 	"store/etcd/freeport": {},
 	"integration/lab":     {"testing"},
+
+	"store/etcd/backuptest": {},
 }
 
 const module = "sluice/"
