@@ -85,7 +85,7 @@ func TestWhoBelievesWhom(t *testing.T) {
 		"a token at a thief with a host's certificate":  {host.Server(tls.NoClientCert), token, false},
 		"a host at a thief with a person's certificate": {person.Server(tls.NoClientCert), host.Client(), false},
 		"a host at another authority's controller":      {foreign.Server(tls.NoClientCert), host.Client(), false},
-		"TLS 1.2":                                       {controller.Server(must2), old, false},
+		"TLS 1.2": {controller.Server(must2), old, false},
 	} {
 		s, _, err := meet(t, c.server, c.client)
 		if (err == nil) != c.believed {
