@@ -44,6 +44,7 @@ var portKind = &description[Key, Port, *Port]{
 		label:  "port",
 		parts:  []part{partHost, partTenant, partNetwork, partName},
 		writer: "the host's agent; the API and the leader delete those of a deleted host", reader: "controllers, the host's agent",
+		hostReads: ownObjects, hostWrites: ownObjects,
 		refers: []reference{
 			{to: KindTenant, onDelete: refuses, dir: portName.dir, inUse: usedByPorts},
 			{to: KindNetwork, onDelete: refuses, dir: portName.dir, inUse: usedByPorts},
