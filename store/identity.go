@@ -95,16 +95,19 @@ var identityKind = &description[Key, Identity, *Identity]{facts: facts{
 	label:  "identity of the store",
 	parts:  []part{partName},
 	writer: "the first controller, once", reader: "controllers, agents: is this the store that they serve?",
+	hostReads: allObjects,
 }}
 
 var chainKind = &description[Key, Chain, *Chain]{facts: facts{
 	label:  "end of the chain",
 	parts:  []part{partName},
 	writer: "the leader, with each stamp", reader: "controllers, agents",
+	hostReads: allObjects,
 }}
 
 var stampKind = &description[Key, Stamp, *Stamp]{facts: facts{
 	label:  "stamp of the chain",
 	parts:  []part{partName},
 	writer: "the leader, one each minute; it prunes them too", reader: "controllers, agents: did the store go back?",
+	hostReads: allObjects,
 }}

@@ -72,7 +72,8 @@ var requestKind = &description[string, Request, *Request]{
 	facts: facts{
 		label:  "request of a host",
 		parts:  []part{partHost},
-		writer: "the host's agent, under a lease", reader: "controllers",
+		writer: "the host's agent, under a lease", reader: "controllers, the host's agent",
+		hostReads: ownObjects, hostWrites: ownObjects,
 	},
 	table: func(s *State) *table[string, Request] { return &s.requests },
 	id:    func(k Key) string { return k.Host },
@@ -82,12 +83,14 @@ var wordKind = &description[string, Word, *Word]{facts: facts{
 	label:  "word to a host",
 	parts:  []part{partHost},
 	writer: "the API; the host's agent deletes it", reader: "the host's agent",
+	hostReads: ownObjects, hostWrites: ownObjects,
 }}
 
 var farewellKind = &description[string, Farewell, *Farewell]{facts: facts{
 	label:  "farewell to a host",
 	parts:  []part{partHost},
 	writer: "the API; the host's agent deletes it", reader: "the host's agent",
+	hostReads: ownObjects, hostWrites: ownObjects,
 }}
 
 // Request is what a host's agent asks for, or nil.
