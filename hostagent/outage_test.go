@@ -29,7 +29,7 @@ func TestStoreAway(t *testing.T) {
 		"tunnel peers":         func() error { _, err := a.peers.should(t.Context()); return err },
 		"the hosts that live":  func() error { _, err := a.alive.look(t.Context()); return err },
 		"the hosts concerned":  func() error { _, err := a.concerned(t.Context(), "alice"); return err },
-		"an attach's own port": func() error { return a.ports.deleteOwn(t.Context(), intent{Tenant: "alice"}, 1) },
+		"an attach's own port": func() error { return a.ports.deleteOwn(t.Context(), intent{Tenant: "alice", Network: "default", Name: "a1"}, 1) },
 	} {
 		reads.Go(func() error {
 			if err := read(); err == nil || !strings.Contains(err.Error(), "etcd") {
