@@ -210,8 +210,37 @@ func codeOf(err error) codes.Code {
 	return status.Code(err)
 }
 
-// txn commits one transaction, if it meets the store that this client believes.
+// txn commits one transaction. It refuses names that are not valid: every request by name comes
+// through here or through list.
 func (c *Client) txn(ctx context.Context, cmps []clientv3.Cmp, then, otherwise []clientv3.Op) (*clientv3.TxnResponse, error) {
+	for _, ops := range [][]clientv3.Op{then, otherwise} {
+		if err := checkOps(ops); err != nil {
+			return nil, err
+		}
+	}
+	return c.txnAsRead(ctx, cmps, then, otherwise)
+}
+
+// checkOps refuses operations on paths that were made of names which are not valid.
+func checkOps(ops []clientv3.Op) error {
+	for _, op := range ops {
+		if op.IsTxn() {
+			_, then, otherwise := op.Txn()
+			if err := errors.Join(checkOps(then), checkOps(otherwise)); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := store.CheckPath(string(op.KeyBytes())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// txnAsRead commits one transaction, on paths that etcd itself told, whatever they look like, if
+// it meets the store that this client believes.
+func (c *Client) txnAsRead(ctx context.Context, cmps []clientv3.Cmp, then, otherwise []clientv3.Op) (*clientv3.TxnResponse, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	for again := true; ; again = false {
@@ -258,7 +287,15 @@ func (c *Client) tryTxn(ctx context.Context, proof []guard, cmps []clientv3.Cmp,
 
 // read gets several keys or ranges at one revision.
 func (c *Client) read(ctx context.Context, gets ...clientv3.Op) ([]*clientv3.GetResponse, store.Revision, error) {
-	resp, err := c.txn(ctx, nil, gets, nil)
+	if err := checkOps(gets); err != nil {
+		return nil, 0, err
+	}
+	return c.readAsRead(ctx, gets...)
+}
+
+// readAsRead gets keys or ranges that etcd itself told, or that hold several kinds.
+func (c *Client) readAsRead(ctx context.Context, gets ...clientv3.Op) ([]*clientv3.GetResponse, store.Revision, error) {
+	resp, err := c.txnAsRead(ctx, nil, gets, nil)
 	if err != nil {
 		return nil, 0, err
 	}

@@ -98,6 +98,9 @@ func (c *Client) Elect(ctx context.Context, name, id string) (leader <-chan bool
 
 // term campaigns once and returns when leadership ended.
 func (c *Client) term(ctx context.Context, name, id string, say func(bool)) error {
+	if err := store.ValidateName(name); err != nil {
+		return fmt.Errorf("%w: %w", store.ErrInvalid, err)
+	}
 	if _, err := c.trust.settled(ctx); err != nil {
 		return err
 	}

@@ -143,7 +143,7 @@ func (s *stream) mend(ctx context.Context, a *snapshot) error {
 	s.log.Error("the watch lost events: yielding them now", "count", len(lost), "first", lost[0], "rev", a.revision)
 	batch := store.Batch{Revision: max(a.revision, s.mirror.revision)}
 	for _, path := range lost {
-		got, _, err := s.read(ctx, clientv3.OpGet(path, clientv3.WithRev(int64(a.revision))))
+		got, _, err := s.readAsRead(ctx, clientv3.OpGet(path, clientv3.WithRev(int64(a.revision))))
 		if err != nil {
 			s.mirror.stale = true // a full list finds the same
 			return err
