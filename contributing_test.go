@@ -29,7 +29,7 @@ var served = map[store.Kind]struct{ one, many string }{
 // behind are the kinds that controllers and agents keep for each other.
 var behind = []store.Kind{
 	store.KindMaster, store.KindLiveHost, store.KindLiveController,
-	store.KindStatusHost, store.KindStatusController, store.KindStatusCounters, store.KindAlloc,
+	store.KindTrust, store.KindInvitation, store.KindStatusHost, store.KindStatusController, store.KindStatusCounters, store.KindAlloc,
 }
 
 func TestEachKindHasWhatContributingAsksFor(t *testing.T) {

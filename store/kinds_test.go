@@ -99,7 +99,7 @@ func TestEveryKindSaysWhatItIs(t *testing.T) {
 }
 
 // unkept are the kinds that State does not keep.
-var unkept = []Kind{KindStatusHost, KindStatusController, KindStatusCounters, KindAlloc}
+var unkept = []Kind{KindStatusHost, KindStatusController, KindStatusCounters, KindInvitation, KindAlloc}
 
 // State shows each object of the other kinds while it is there, and tells of it: on
 // one that it does not keep no flow and no task depends.
@@ -361,6 +361,7 @@ func referenceCases() []struct {
 		{Event{Key: LiveHostKey("h1"), Object: &LiveHost{}}, host, follows, ""},
 		{Event{Key: StatusHostKey("h1"), Object: &StatusHost{}}, host, follows, ""},
 		{Event{Key: StatusCountersKey("h1"), Object: &StatusCounters{}}, host, follows, ""},
+		{Event{Key: TrustKey("h1"), Object: &Trust{}}, host, follows, ""},
 	}
 }
 

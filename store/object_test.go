@@ -41,6 +41,10 @@ var examples = []example{
 	{StatusControllerKey("c1"), &StatusController{Floor: 8, Unknown: []DatapathID{255}}, `{"floor":8,"unknown":["00000000000000ff"]}`},
 	{StatusHostKey("h1"), &StatusHost{State: HostMissing, Realized: 8, Missing: []string{"ports/h1/alice/default/a1"}},
 		`{"state":"missing","realized":8,"missing":["ports/h1/alice/default/a1"]}`},
+	{TrustKey("h1"), &Trust{NotBefore: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), By: "alice", Since: time.Date(2026, 1, 2, 4, 4, 5, 0, time.UTC)},
+		`{"notBefore":"2026-01-02T03:04:05Z","by":"alice","since":"2026-01-02T04:04:05Z"}`},
+	{InvitationKey("k7f2"), &Invitation{Host: "h1", SecretHash: "ab12", Expires: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), By: "alice"},
+		`{"host":"h1","secretHash":"ab12","expires":"2026-01-02T03:04:05Z","by":"alice"}`},
 	{AllocKey("vlans", "42"), &Alloc{Owner: "networks/alice/default", Freed: true}, `{"owner":"networks/alice/default","freed":true}`},
 }
 

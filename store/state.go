@@ -35,7 +35,7 @@ type Change struct {
 // tombstones and deletes all follow from the descriptions in this list.
 var kinds = []described{
 	tenantKind, networkKind, hostKind, portKind, gatewayKind, masterKind, liveHostKind, liveControllerKind,
-	statusHostKind, statusControllerKind, statusCountersKind, allocKind,
+	statusHostKind, statusControllerKind, statusCountersKind, trustKind, invitationKind, allocKind,
 }
 
 // State is the picture of the store at one revision, with the indexes that the compiler
@@ -51,6 +51,7 @@ type State struct {
 	masters     table[string, Master]
 	liveHosts   table[string, LiveHost]
 	controllers table[string, LiveController]
+	trusted     table[string, Trust]
 
 	former former // what the last batch took away
 }

@@ -163,13 +163,15 @@ func (g *generator) object() (Key, Object) {
 
 // other makes objects of the kinds without indexes.
 func (g *generator) other(tenant, host string) (Key, Object) {
-	switch g.IntN(4) {
+	switch g.IntN(5) {
 	case 0:
 		return MasterKey(host), &Master{Controller: tenant}
 	case 1:
 		return LiveHostKey(host), &LiveHost{Incarnation: tenant}
 	case 2:
 		return LiveControllerKey(host), &LiveController{API: tenant}
+	case 3:
+		return TrustKey(host), &Trust{By: tenant}
 	}
 	return StatusHostKey(host), &StatusHost{State: HostDown}
 }
@@ -212,6 +214,7 @@ func checkObjects(t *testing.T, s *State, w twin) {
 	collect(got, s.Hosts())
 	collect(got, s.Gateways())
 	collect(got, s.LiveControllers())
+	collect(got, s.Trusted())
 	for _, e := range w.of(KindTenant) {
 		if s.Tenant(e.Key.Tenant) == nil {
 			t.Errorf("Tenant lacks %s", e.Key)
@@ -228,6 +231,9 @@ func checkObjects(t *testing.T, s *State, w twin) {
 		name := fmt.Sprint("h", host)
 		collect(got, one(s.Master(name)))
 		collect(got, one(s.LiveHost(name)))
+		if trust := s.Trust(name); trust != nil && trust.Key != TrustKey(name) {
+			t.Errorf("trust in %s is that in %s", name, trust.Key.Host)
+		}
 		if byHash := s.HostsByHash(HostHash(name)); !slices.Equal(byHash, slices.Collect(one(s.Host(name)))) {
 			t.Errorf("hosts by the hash of %s: %v", name, byHash)
 		}
