@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"iter"
 	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -41,16 +42,27 @@ func (s *server) hosts(a huma.API) {
 	huma.Register(a, operation("delete-host", http.MethodDelete, "/v1/hosts/{host}", "hosts", "Forget a host"), s.deleteHost)
 }
 
-func (s *server) listHosts(ctx context.Context, _ *struct{}) (*body[[]Host], error) {
-	list, err := s.allHosts(ctx)
+func (s *server) listHosts(ctx context.Context, in *PageQuery) (*page[Host], error) {
+	show, err := s.hostShower(ctx)
 	if err != nil {
 		return nil, s.refuse(err)
 	}
-	return &body[[]Host]{list}, nil
+	return listing(s, store.KindHost, *in, hostKeys, show)
 }
 
-// allHosts joins what the store holds of each host with how it stands.
-func (s *server) allHosts(ctx context.Context) ([]Host, error) {
+// hostKeys walks hosts by name.
+func hostKeys(state *store.State, after store.Key) iter.Seq[store.Key] {
+	return func(yield func(store.Key) bool) {
+		for h := range state.Hosts() {
+			if h.Key.Host > after.Host && !yield(h.Key) {
+				return
+			}
+		}
+	}
+}
+
+// hostShower joins what the store holds of a host with how it stands now.
+func (s *server) hostShower(ctx context.Context) (func(*store.State, store.Key) (Host, bool), error) {
 	reports, err := s.reports(ctx)
 	if err != nil {
 		return nil, err
@@ -59,13 +71,13 @@ func (s *server) allHosts(ctx context.Context) ([]Host, error) {
 	for _, h := range s.standing(reports) {
 		standing[h.Name] = h
 	}
-	list := []Host{}
-	s.Controller.View(func(state *store.State) {
-		for h := range state.Hosts() {
-			list = append(list, hostOf(state, h, standing[h.Key.Host]))
+	return func(state *store.State, key store.Key) (Host, bool) {
+		h := state.Host(key.Host)
+		if h == nil {
+			return Host{}, false
 		}
-	})
-	return list, nil
+		return hostOf(state, h, standing[key.Host]), true
+	}, nil
 }
 
 func hostOf(state *store.State, h *store.Item[store.Host], at HostStatus) Host {
@@ -81,16 +93,20 @@ func hostOf(state *store.State, h *store.Item[store.Host], at HostStatus) Host {
 }
 
 func (s *server) showHost(ctx context.Context, in *hostPath) (*body[Host], error) {
-	list, err := s.allHosts(ctx)
+	show, err := s.hostShower(ctx)
 	if err != nil {
 		return nil, s.refuse(err)
 	}
-	for _, h := range list {
-		if h.Name == in.Host {
-			return &body[Host]{h}, nil
+	var shown *body[Host]
+	s.Controller.View(func(state *store.State) {
+		if h, exists := show(state, store.HostKey(in.Host)); exists {
+			shown = &body[Host]{h}
 		}
+	})
+	if shown == nil {
+		return nil, absent("host", in.Host, "host list")
 	}
-	return nil, absent("host", in.Host, "host list")
+	return shown, nil
 }
 
 func (s *server) deleteHost(ctx context.Context, in *hostPath) (*body[Deleted], error) {
@@ -99,7 +115,7 @@ func (s *server) deleteHost(ctx context.Context, in *hostPath) (*body[Deleted], 
 
 // Hosts lists all hosts, sorted by name.
 func (c *Client) Hosts(ctx context.Context) ([]Host, error) {
-	return get[[]Host](ctx, c, "/v1/hosts", nil)
+	return getAll[Host](ctx, c, "/v1/hosts", nil)
 }
 
 // Host shows one host.
