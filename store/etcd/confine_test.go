@@ -216,7 +216,9 @@ func ofKeys() (list []attempt) {
 func ofService() []attempt {
 	return []attempt{
 		call("add a user", func(ctx context.Context, c *clientv3.Client) (any, error) { return c.UserAdd(ctx, "x", "y") }),
-		call("become root", func(ctx context.Context, c *clientv3.Client) (any, error) { return c.UserGrantRole(ctx, "host:h1", "root") }),
+		call("become root", func(ctx context.Context, c *clientv3.Client) (any, error) {
+			return c.UserGrantRole(ctx, "host:h1", "root")
+		}),
 		call("take a controller's role away", func(ctx context.Context, c *clientv3.Client) (any, error) {
 			return c.UserRevokeRole(ctx, "controller:c1", "root")
 		}),
@@ -240,7 +242,9 @@ func ofService() []attempt {
 		call("raise an alarm that stops all writes", func(ctx context.Context, c *clientv3.Client) (any, error) {
 			return pb.NewMaintenanceClient(c.ActiveConnection()).Alarm(ctx, &pb.AlarmRequest{Action: pb.AlarmRequest_ACTIVATE, Alarm: pb.AlarmType_NOSPACE})
 		}),
-		call("disarm alarms", func(ctx context.Context, c *clientv3.Client) (any, error) { return c.AlarmDisarm(ctx, &clientv3.AlarmMember{}) }),
+		call("disarm alarms", func(ctx context.Context, c *clientv3.Client) (any, error) {
+			return c.AlarmDisarm(ctx, &clientv3.AlarmMember{})
+		}),
 		call("add a member", func(ctx context.Context, c *clientv3.Client) (any, error) {
 			return c.MemberAdd(ctx, []string{"http://127.0.0.1:1"})
 		}),

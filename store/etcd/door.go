@@ -49,10 +49,12 @@ func (d *door) stream(srv any, s grpc.ServerStream, info *grpc.StreamServerInfo,
 	if err != nil {
 		return err
 	}
-	if c.who.Role == pki.RoleHost {
-		s = hostStream{s, c}
+	if c.who.Role != pki.RoleHost {
+		return handle(srv, s)
 	}
-	return handle(srv, s)
+	own, end := context.WithCancel(s.Context())
+	defer end()
+	return handle(srv, hostStream{endingStream{s, own}, c, end})
 }
 
 // enter lets a request in, or says why not.
@@ -146,10 +148,12 @@ func (c *caller) mayKeep(ctx context.Context, id int64) error {
 	}
 }
 
-// hostStream is a watch, or the renewals of leases, of a host.
+// hostStream is a watch, or the renewals of leases, of a host. It ends when the host is not
+// trusted any more: etcd asks only when it begins.
 type hostStream struct {
-	grpc.ServerStream
+	endingStream
 	*caller
+	end context.CancelFunc // etcd goes on where one message cannot be sent
 }
 
 func (s hostStream) RecvMsg(m any) error {
@@ -167,6 +171,7 @@ func (s hostStream) RecvMsg(m any) error {
 
 func (s hostStream) SendMsg(m any) error {
 	if err := s.trusted(s.Context()); err != nil {
+		s.end()
 		return err
 	}
 	return s.ServerStream.SendMsg(m)
