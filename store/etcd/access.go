@@ -47,6 +47,9 @@ func denied(err error) bool {
 // a user that may do what store grants to hosts; others have none. It writes nothing where all is
 // right, and does nothing where etcd does not ask who somebody is.
 func (c *Client) KeepUsers(ctx context.Context, hosts []string) error {
+	if err := checkNames(hosts, store.Key{}); err != nil {
+		return fmt.Errorf("users of etcd: %w", err)
+	}
 	if confines, err := c.Confines(ctx); err != nil || !confines {
 		return err
 	}
@@ -74,6 +77,9 @@ func (c *Client) KeepUsers(ctx context.Context, hosts []string) error {
 
 // AddUser lets etcd know one host more, as KeepUsers does all of them.
 func (c *Client) AddUser(ctx context.Context, host string) error {
+	if err := checkNames([]string{host}, store.Key{}); err != nil {
+		return fmt.Errorf("users of etcd: %w", err)
+	}
 	if confines, err := c.Confines(ctx); err != nil || !confines {
 		return err
 	}
@@ -85,6 +91,9 @@ func (c *Client) AddUser(ctx context.Context, host string) error {
 
 // RemoveUser makes etcd forget a host.
 func (c *Client) RemoveUser(ctx context.Context, host string) error {
+	if err := checkNames([]string{host}, store.Key{}); err != nil {
+		return fmt.Errorf("users of etcd: %w", err)
+	}
 	if confines, err := c.Confines(ctx); err != nil || !confines {
 		return err
 	}

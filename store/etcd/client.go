@@ -126,7 +126,7 @@ func refused(err error) bool {
 			return true
 		}
 	}
-	return false
+	return codeOf(err) == codes.PermissionDenied // by an embedded server's door, which says why
 }
 
 func (o Options) config() (clientv3.Config, error) {

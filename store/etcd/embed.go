@@ -64,11 +64,10 @@ func StartEmbedded(ctx context.Context, o EmbedOptions) (*Embedded, error) {
 		return nil, fmt.Errorf("embedded etcd: %w", err)
 	}
 	serving, end := context.WithCancel(context.WithoutCancel(ctx))
-	config.GRPCAdditionalServerOptions = []grpc.ServerOption{grpc.ChainStreamInterceptor(endWith(serving))}
 	door := &door{}
+	config.GRPCAdditionalServerOptions = []grpc.ServerOption{grpc.ChainStreamInterceptor(endWith(serving))}
 	if o.PKI != nil {
-		config.GRPCAdditionalServerOptions = append(config.GRPCAdditionalServerOptions,
-			grpc.ChainUnaryInterceptor(door.unary), grpc.ChainStreamInterceptor(door.stream))
+		config.GRPCAdditionalServerOptions = append(config.GRPCAdditionalServerOptions, door.options()...)
 	}
 	server, err := embed.StartEtcd(config)
 	if err != nil {
@@ -125,9 +124,6 @@ func (o EmbedOptions) config(log *gate) (*embed.Config, error) {
 		return nil, fmt.Errorf("URLs %s and %s: with certificates both begin with https://", o.ClientURL, o.PeerURL)
 	}
 	c := embed.NewConfig()
-	if o.PKI != nil {
-		secure(c, o.PKI)
-	}
 	c.Name, c.Dir = o.Name, o.Dir
 	if c.Name == "" {
 		c.Name = "sluice"
@@ -142,6 +138,9 @@ func (o EmbedOptions) config(log *gate) (*embed.Config, error) {
 	// second that they would take by default.
 	c.TickMs, c.ElectionMs = 20, 200
 	c.ZapLoggerBuilder = embed.NewZapLoggerBuilder(zap.New(forward(o.Log, log)))
+	if o.PKI != nil {
+		secure(c, o.PKI)
+	}
 	return c, nil
 }
 
