@@ -30,7 +30,6 @@ import (
 	"sluice/flows"
 	"sluice/metrics"
 	"sluice/store"
-	"sluice/store/etcd"
 )
 
 var update = flag.Bool("update", false, "write the scenarios anew")
@@ -165,7 +164,7 @@ func (e written) List(context.Context, store.Kind, ...string) ([]store.Event, st
 	return nil, 0, nil
 }
 
-func (e written) PutStatus(_ context.Context, events []store.Event, _ ...etcd.Held) error {
+func (e written) PutStatus(_ context.Context, events []store.Event, _ ...store.Presumption) error {
 	e.w.mu.Lock()
 	defer e.w.mu.Unlock()
 	for _, event := range events {
