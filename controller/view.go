@@ -109,7 +109,7 @@ func (c *Controller) snapshot() (snap metrics.Snapshot) {
 func noHosts() map[string]int {
 	return map[string]int{
 		string(store.HostRealized): 0, string(store.HostBehind): 0, string(store.HostMissing): 0,
-		string(store.HostRefused): 0, string(store.HostDown): 0,
+		string(store.HostRefused): 0, string(store.HostLastKnown): 0, string(store.HostDown): 0,
 	}
 }
 

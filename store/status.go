@@ -35,6 +35,8 @@ const (
 	HostDown     HostState = "down"    // its switch is not connected
 	HostMissing  HostState = "missing" // realized but for ports whose interface is not there
 	HostRefused  HostState = "refused" // realized but for what its switch refused, or ports that cannot be programmed
+	// HostLastKnown: programmed by what its controller knew when etcd went away; nobody vouches for it.
+	HostLastKnown HostState = "last-known"
 )
 
 // StatusHost is the exception of one host; it is absent when all is well.

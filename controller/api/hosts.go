@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -49,10 +50,12 @@ func (s *server) listHosts(ctx context.Context, _ *struct{}) (*body[[]Host], err
 	return &body[[]Host]{list}, nil
 }
 
-// allHosts joins what the store holds of each host with how it stands.
+// allHosts joins what the store holds of each host with how it stands. While etcd is away it
+// answers too, since a host's state is asked for exactly then: of other controllers' hosts it is
+// what this one knows, and each says so.
 func (s *server) allHosts(ctx context.Context) ([]Host, error) {
 	reports, err := s.reports(ctx)
-	if err != nil {
+	if err != nil && !errors.Is(err, store.ErrUnavailable) {
 		return nil, err
 	}
 	standing := map[string]HostStatus{}
@@ -62,7 +65,11 @@ func (s *server) allHosts(ctx context.Context) ([]Host, error) {
 	list := []Host{}
 	s.Controller.View(func(state *store.State) {
 		for h := range state.Hosts() {
-			list = append(list, hostOf(state, h, standing[h.Key.Host]))
+			host := hostOf(state, h, standing[h.Key.Host])
+			if err != nil && host.Master != s.Controller.Name() {
+				host.Problems = append(host.Problems, store.ProblemOf(h.Key, "etcd does not answer, so this is what this controller knows of another one's host"))
+			}
+			list = append(list, host)
 		}
 	})
 	return list, nil
