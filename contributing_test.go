@@ -1,6 +1,7 @@
 package sluice
 
 import (
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -102,6 +103,22 @@ func TestEachTableAndMetricIsInTheDocs(t *testing.T) {
 	}
 	for _, m := range metrics.Descriptions() {
 		holds(t, "metric "+m.Name, "docs/metrics.md", "`"+m.Name+"`")
+	}
+}
+
+// What docs/metrics.md says of how many series there are is what flows can make.
+func TestStatedSeriesAreThoseOfTheFlows(t *testing.T) {
+	stated := map[string]string{}
+	for _, m := range metrics.Descriptions() {
+		stated[m.Name] = m.Series()
+	}
+	for name, want := range map[string]string{
+		"sluice_flows":              fmt.Sprintf("hosts x %d", len(flows.Tables())),
+		"sluice_tenant_drops_total": fmt.Sprintf("tenants x %d", len(flows.Reasons())+1), // one is unknown
+	} {
+		if stated[name] != want {
+			t.Errorf("%s: metrics/metrics.go (extents) says %q series, and it is %q", name, stated[name], want)
+		}
 	}
 }
 

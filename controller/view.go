@@ -2,8 +2,10 @@ package controller
 
 import (
 	"context"
+	"slices"
 
 	"sluice/controller/account"
+	"sluice/controller/cluster"
 	"sluice/controller/host"
 	"sluice/datapath/openflow"
 	"sluice/flows"
@@ -25,9 +27,15 @@ func (c *Controller) Await(ctx context.Context, rev store.Revision) error {
 	return c.picture.Await(ctx, rev)
 }
 
+// Each lets f look at the n objects of a list, a bounded number of them under one hold of the
+// state's lock; f must not keep the state, nor call the controller.
+func (c *Controller) Each(n int, f func(s *store.State, i int)) { c.picture.Each(n, f) }
+
 // Hosts is how every registered host stands, sorted by name.
-func (c *Controller) Hosts() (list []host.Status) {
-	c.picture.View(func(s *store.State) { list = c.fleet.Statuses(s) })
+func (c *Controller) Hosts() []host.Status {
+	hosts := slices.Collect(c.fleet.All())
+	list := make([]host.Status, len(hosts))
+	c.picture.Each(len(hosts), func(s *store.State, i int) { list[i] = hosts[i].Status(s, c.opts.Name) })
 	return list
 }
 
@@ -35,11 +43,18 @@ func (c *Controller) Hosts() (list []host.Status) {
 func (c *Controller) Unknown() []store.DatapathID { return c.sessions.Unknown() }
 
 // Problems are what is wrong with single objects, sorted and each told once.
-func (c *Controller) Problems() (list []store.Problem) {
-	c.picture.View(func(s *store.State) { list = c.problems(s) })
-	return list
+func (c *Controller) Problems() []store.Problem {
+	list := c.leader.Problems()
+	hosts := slices.Collect(c.fleet.All())
+	c.picture.Each(len(hosts), func(s *store.State, i int) {
+		if !cluster.IsAnothers(s, c.opts.Name, hosts[i].Name) {
+			list = append(list, hosts[i].Problems()...)
+		}
+	})
+	return list.Told()
 }
 
+// problems are the same of one state, for who holds it.
 func (c *Controller) problems(s *store.State) store.Problems {
 	return append(c.leader.Problems(), c.fleet.Problems(s)...).Told()
 }
@@ -78,31 +93,44 @@ func (c *Controller) ledgers() map[string]*account.Ledger {
 	return mine
 }
 
-// snapshot is what /metrics shows: the sums of all hosts that this controller programs.
-func (c *Controller) snapshot() (snap metrics.Snapshot) {
-	c.picture.View(func(s *store.State) {
-		totals := map[flows.Class]account.Sum{}
-		snap = metrics.Snapshot{Hosts: noHosts(), Sessions: c.sessions.Roles(), Seen: int64(s.Revision())}
-		for h := range c.fleet.All() {
-			if m := s.Master(h.Name); m == nil || m.Value.Controller == c.opts.Name { // another's are that controller's to count
-				snap.Hosts[string(h.Status(s, c.opts.Name).State)]++
-			}
-		}
-		floor := s.Revision()
-		for h := range c.fleet.Mastered(s) {
-			if realized, exception := h.Standing(s.Revision()); exception == nil {
-				floor = min(floor, realized)
-			}
-			h.Ledger.AddTo(totals)
-			for table, n := range h.Tables() {
+// snapshot is what /metrics shows: the sums of all hosts that this controller programs. They are
+// added up with no lock held but each ledger's own: programming goes on meanwhile.
+func (c *Controller) snapshot() metrics.Snapshot {
+	snap := metrics.Snapshot{Hosts: noHosts(), Sessions: c.sessions.Roles(), Seen: int64(c.picture.Revision())}
+	snap.Realized, snap.Problems = snap.Seen, len(c.Problems())
+	totals := map[flows.Class]account.Sum{}
+	for _, h := range c.countHosts(&snap) {
+		h.Ledger.AddTo(totals)
+		for table, n := range h.Tables() {
+			if n > 0 {
 				snap.Flows = append(snap.Flows, metrics.Flows{Host: h.Name, Table: flows.TableName(table), Count: n})
 			}
 		}
-		snap.Realized = int64(floor)
-		snap.Problems = len(c.problems(s))
-		addTraffic(&snap, s, totals)
-	})
+	}
+	c.addTraffic(&snap, totals)
 	return snap
+}
+
+// countHosts counts hosts by their state and returns those that this controller programs. Each
+// is looked at as of a revision that is no older than the one seen first, so that the least of
+// what they realized is what all of them hold.
+func (c *Controller) countHosts(snap *metrics.Snapshot) (mine []*host.Host) {
+	hosts := slices.Collect(c.fleet.All())
+	c.picture.Each(len(hosts), func(s *store.State, i int) {
+		h := hosts[i]
+		if cluster.IsAnothers(s, c.opts.Name, h.Name) {
+			return // that controller's to count
+		}
+		snap.Hosts[string(h.Status(s, c.opts.Name).State)]++
+		if !cluster.IsMaster(s, c.opts.Name, h.Name) {
+			return
+		}
+		mine = append(mine, h)
+		if realized, exception := h.Standing(s.Revision()); exception == nil {
+			snap.Realized = min(snap.Realized, int64(realized))
+		}
+	})
+	return mine
 }
 
 // noHosts has every state, so that a state in which no host is shows as 0.
@@ -113,24 +141,41 @@ func noHosts() map[string]int {
 	}
 }
 
-// addTraffic turns classes into tenants' series. A tenant that is gone has none.
-func addTraffic(snap *metrics.Snapshot, s *store.State, totals map[flows.Class]account.Sum) {
+// addTraffic turns classes into tenants' series. A tenant that is gone has none, and what never
+// counted a packet is left out.
+func (c *Controller) addTraffic(snap *metrics.Snapshot, totals map[flows.Class]account.Sum) {
+	names := c.tenantNames(totals)
 	for class, total := range totals {
-		name := ""
-		if class.Tenant != 0 {
-			tenant := s.TenantByNumber(class.Tenant)
-			if tenant == nil {
-				continue
-			}
-			name = tenant.Key.Tenant
-		}
-		if class.Reason != "" {
+		name, exists := names[class.Tenant]
+		switch {
+		case !exists:
+		case class.Reason != "":
 			snap.Drops = append(snap.Drops, metrics.Drops{Tenant: name, Reason: class.Reason, Packets: total.Packets})
-			continue
+		default:
+			snap.Traffic = append(snap.Traffic, metrics.Traffic{
+				Tenant: name, Direction: class.Direction, Scope: class.Scope,
+				Packets: total.Packets, Bytes: total.Bytes,
+			})
 		}
-		snap.Traffic = append(snap.Traffic, metrics.Traffic{
-			Tenant: name, Direction: class.Direction, Scope: class.Scope,
-			Packets: total.Packets, Bytes: total.Bytes,
-		})
 	}
+}
+
+// tenantNames are the names of the tenants that the classes count for, by number. 0 is nobody.
+func (c *Controller) tenantNames(of map[flows.Class]account.Sum) map[uint32]string {
+	names := map[uint32]string{0: ""}
+	var numbers []uint32
+	for class := range of {
+		if _, known := names[class.Tenant]; !known {
+			names[class.Tenant] = ""
+			numbers = append(numbers, class.Tenant)
+		}
+	}
+	c.picture.Each(len(numbers), func(s *store.State, i int) {
+		if tenant := s.TenantByNumber(numbers[i]); tenant != nil {
+			names[numbers[i]] = tenant.Key.Tenant
+		} else {
+			delete(names, numbers[i])
+		}
+	})
+	return names
 }

@@ -82,12 +82,15 @@ func (c *compiler) baseAdmit() {
 	c.flow(stepAdmitNDRest, nil, goTo(tableResolve))
 }
 
-// serverMessages are what a DHCP server or an IPv6 router says.
+// serverMessages are what a DHCP server or an IPv6 router says. A client believes a DHCP message
+// from whatever port it comes: only servers speak to a client's port.
 func serverMessages() []of.Match {
-	ipv6 := etherType(typeIPv6)
+	ipv4, ipv6 := etherType(typeIPv4), etherType(typeIPv6)
 	return []of.Match{
-		match(etherType(typeIPv4), ipProto(protoUDP), of.Is(of.FieldUDPSrc, portDHCPServer)),
+		match(ipv4, ipProto(protoUDP), of.Is(of.FieldUDPSrc, portDHCPServer)),
+		match(ipv4, ipProto(protoUDP), of.Is(of.FieldUDPDst, portDHCPClient)),
 		match(ipv6, ipProto(protoUDP), of.Is(of.FieldUDPSrc, portDHCPv6Server)),
+		match(ipv6, ipProto(protoUDP), of.Is(of.FieldUDPDst, portDHCPv6Client)),
 		match(ipv6, ipProto(protoICMPv6), icmp6Type(routerAdvertisement)),
 		match(ipv6, ipProto(protoICMPv6), icmp6Type(redirect)),
 	}
@@ -95,7 +98,9 @@ func serverMessages() []of.Match {
 
 // hidingFragments are fragments to where a server's message, or neighbour discovery (RFC
 // 6980), would be believed: a switch sees no ports and no ICMP type in any fragment, the
-// first included (OpenFlow 1.3, A.3.2).
+// first included (OpenFlow 1.3, A.3.2). It sees that a first fragment is of ICMPv6, and nobody
+// puts a packet together without its first: neighbour discovery is refused from and to any address.
+// A fragment whose headers end too early shows neither that it is one nor its protocol (RFC 7112).
 func hidingFragments() []of.Match {
 	ipv4, ipv6 := etherType(typeIPv4), etherType(typeIPv6)
 	fragment := of.Masked(of.FieldIPFrag, of.U64(fragmentAny), of.U64(fragmentAny))
@@ -106,6 +111,8 @@ func hidingFragments() []of.Match {
 		match(ipv6, fragment, ipDst(netip.MustParsePrefix("ff00::/8"))),
 		match(ipv6, fragment, ipDst(netip.MustParsePrefix("fe80::/10"))),
 		match(ipv6, fragment, ipSrc(netip.MustParsePrefix("fe80::/10"))),
+		match(ipv6, fragment, ipProto(protoICMPv6)),
+		match(ipv6, ipProto(protoHidden)),
 	}
 }
 

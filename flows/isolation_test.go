@@ -342,6 +342,7 @@ func (w *world) spoofed(a *port) map[string]simulate.Packet {
 		"fragment to 255.255.255.255 at a unicast MAC": fragment(simulate.UDP(me, simulate.Endpoint{MAC: victim.MAC, IP: addr("255.255.255.255")})),
 		"later fragment to a group":                    laterFragment(simulate.UDP(me, simulate.Endpoint{MAC: store.MAC{1, 0, 0x5e, 0, 0, 9}, IP: addr("224.0.0.9")})),
 		"DHCP server":                                  simulate.UDP(simulate.Endpoint{MAC: me.MAC, IP: me.IP, Port: 67}, victim),
+		"to a DHCP client":                             simulate.UDP(me, simulate.Endpoint{MAC: victim.MAC, IP: victim.IP, Port: 68}),
 		"other Ethernet type":                          simulate.Ethernet(me.MAC, victim.MAC, 0x88b5),
 		"spoofed IPv6":                                 simulate.UDP(simulate.Endpoint{MAC: me.MAC, IP: addr("fd00::250")}, simulate.Endpoint{MAC: victim.MAC, IP: addr("fd00::11")}),
 		"neighbour advertisement":                      simulate.NeighbourAdvertisement(simulate.Endpoint{MAC: me.MAC, IP: addr("fd00::250")}, simulate.Endpoint{MAC: victim.MAC, IP: addr("fd00::11")}),

@@ -113,7 +113,7 @@ func entryTables() []Table {
 		Purpose: "Port security. A container speaks only with the MAC and addresses that its port was given, in Ethernet, " +
 			"ARP and IP; it sends no tags, serves no DHCP and advertises no routes. What no flow admits is refused.",
 		Match: fields(list(regSource, of.FieldEthSrc, of.FieldEthDst, of.FieldVLANVID, of.FieldIPSrc, of.FieldIPDst, of.FieldIPv6Src,
-			of.FieldIPv6Dst, of.FieldIPFrag, of.FieldARPOp, of.FieldARPSPA, of.FieldARPTPA, of.FieldARPSHA, of.FieldUDPSrc), l4, nd),
+			of.FieldIPv6Dst, of.FieldIPFrag, of.FieldARPOp, of.FieldARPSPA, of.FieldARPTPA, of.FieldARPSHA, of.FieldUDPSrc, of.FieldUDPDst), l4, nd),
 		Set:  list(regReason),
 		Next: []uint8{tableAdmitND, tableResolve, tableDrop},
 		Steps: []Step{

@@ -65,6 +65,7 @@ func TestOneFrame(t *testing.T) {
 		{"an 802.1Q tag", "a1", simulate.ICMPEcho(a1, a3, 1).Tag(9), nil, refused("forbidden")},
 		{"two tags", "a1", simulate.ICMPEcho(a1, a3, 1).Tag(9).Tag(7), nil, refused("forbidden")},
 		{"a DHCP server's message", "a1", dhcpOffer(a1, a3), nil, refused("forbidden")},
+		{"a message to a DHCP client from any port", "a1", dhcpOfferFrom(6767, a1, a3), nil, refused("forbidden")},
 		{"a MAC that nobody has", "a1", simulate.ICMPEcho(a1, spoof(a3, 99, 99), 1), nil, refused("unknown-destination")},
 		{"the other tenant's MAC", "a1", simulate.ICMPEcho(a1, b1, 1), nil, refused("unknown-destination")},
 		{"an address by the router that nobody has", "a1", simulate.ICMPEcho(a1, through("10.0.0.77"), 1), nil,
@@ -102,8 +103,10 @@ func withTTL(p simulate.Packet, ttl uint64) simulate.Packet {
 	return p
 }
 
-func dhcpOffer(from, to simulate.Endpoint) simulate.Packet {
-	from.Port, to.Port = 67, 68
+func dhcpOffer(from, to simulate.Endpoint) simulate.Packet { return dhcpOfferFrom(67, from, to) }
+
+func dhcpOfferFrom(port uint16, from, to simulate.Endpoint) simulate.Packet {
+	from.Port, to.Port = port, 68
 	return simulate.UDP(from, to)
 }
 

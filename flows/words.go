@@ -17,6 +17,7 @@ const (
 	typeIPv6 = 0x86dd
 	typeVLAN = 0x8100
 
+	protoHidden = 0 // of IPv6: the headers end before any protocol (a real 0, hop-by-hop options, is skipped)
 	protoICMP   = 1
 	protoTCP    = 6
 	protoUDP    = 17
@@ -38,7 +39,9 @@ const (
 	echo6Reply            = 129
 
 	portDHCPServer   = 67
+	portDHCPClient   = 68
 	portDHCPv6Server = 547
+	portDHCPv6Client = 546
 
 	freshTTL  = 64  // of what the switch sends itself
 	ownHopTTL = 255 // of neighbour discovery: no router forwarded it (RFC 4861, 3.1)

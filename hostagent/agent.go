@@ -50,6 +50,7 @@ type Agent struct {
 	underlay     *underlay
 	ports        *ports
 	peers        *tunnelPeers
+	tableDue     bell // the nftables table is to be looked at
 
 	id      identity // this and what follows is set by Run, before anything runs
 	journal *journal
@@ -77,8 +78,9 @@ func newAgent(o Options) *Agent {
 	a := &Agent{
 		o: o, log: log, patience: ownTimeout,
 		problems: newProblems(log), registration: &registration{},
-		underlay: &underlay{vtep: o.VTEP, encap: o.Encap}, peers: newTunnelPeers(o),
+		underlay: &underlay{vtep: o.VTEP, encap: o.Encap}, peers: newTunnelPeers(o), tableDue: newBell(),
 	}
+	a.underlay.changed = a.tableDue
 	a.mender = newMender(a.problems, a.registration.registered)
 	a.alive = &alive{store: o.Store, problems: a.problems}
 	a.ports = &ports{
@@ -120,6 +122,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	g.Go(func() error { return a.register(ctx) })
 	g.Go(func() error { a.mender.run(ctx); return nil })
 	g.Go(func() error { a.alive.run(ctx); return nil })
+	g.Go(func() error { nftablesNotifications.listen(ctx, a.tableDue); return nil })
 	return g.Wait()
 }
 

@@ -81,7 +81,7 @@ func (g *gatewayHost) setUp() {
 	options := Options{Gateway: true, StateDir: g.state, Infrastructure: prefixes("192.0.2.0/24")}
 	ctx := g.t.Context()
 	err := errors.Join(
-		keep(nftables{options, known, slog.New(slog.DiscardHandler)})(ctx), keep(transit{known})(ctx), keep(forwarding{})(ctx),
+		keep(nftables{o: options, underlay: known, log: slog.New(slog.DiscardHandler)})(ctx), keep(transit{known})(ctx), keep(forwarding{})(ctx),
 	)
 	if err != nil {
 		g.t.Fatal(err)

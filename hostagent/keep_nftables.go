@@ -13,15 +13,33 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"sigs.k8s.io/knftables"
 )
 
-// nftables keeps our own table, all of it: ruleset.go says what is in it.
+// nftables keeps our own table, all of it: ruleset.go says what is in it. Without it tenants
+// reach this host, so it has a rhythm of its own: no other keeper that hangs holds it up.
 type nftables struct {
 	o        Options
 	underlay *underlay
+	due      bell // rings when the table was changed, or what it depends on
 	log      *slog.Logger
+}
+
+// tableRest is the least time between two looks at the table, so that a program that edits it
+// over and over costs little.
+const tableRest = 100 * time.Millisecond
+
+// wait is the keeper's rhythm. What the agent writes rings the bell too: the look that follows
+// finds nothing to do.
+func (n nftables) wait(ctx context.Context) {
+	rest := time.After(tableRest)
+	n.due.wait(ctx, mendInterval)
+	select {
+	case <-rest:
+	case <-ctx.Done():
+	}
 }
 
 // written is what the agent remembers of the table: what it wanted, and how nft listed it

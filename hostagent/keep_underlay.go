@@ -13,8 +13,9 @@ import (
 
 // underlay keeps the agent's knowledge of the interface that has this host's tunnel address.
 type underlay struct {
-	vtep  netip.Addr
-	encap string
+	vtep    netip.Addr
+	encap   string
+	changed bell // rings when the interface became known, or is another one
 
 	mu    sync.Mutex
 	found vtepInterface
@@ -56,8 +57,12 @@ func (u *underlay) makeSo(_ context.Context, vtep netip.Addr, found vtepInterfac
 		return fmt.Errorf("no interface of this host holds the tunnel address %s", vtep)
 	}
 	u.mu.Lock()
-	defer u.mu.Unlock()
+	differs := u.found != found
 	u.found = found
+	u.mu.Unlock()
+	if differs {
+		u.changed.ring()
+	}
 	return nil
 }
 

@@ -3,6 +3,7 @@ package hostagent
 // keepers are all that this host keeps as it should be, in the order in which the mend loop
 // tries them. docs/operations.md says what each name means in Status.
 func (a *Agent) keepers() []keeper {
+	table := nftables{a.o, a.underlay, a.tableDue, a.log}
 	all := []keeper{
 		{name: "underlay", try: keep(a.underlay)},
 		{name: "bridge", try: keep(bridge{a.o, a.id.datapath, a.db, a.log})},
@@ -10,7 +11,7 @@ func (a *Agent) keepers() []keeper {
 		{name: "gateway port", needs: names{"bridge"}, after: names{"underlay"},
 			try: keep(gatewayPort{a.o, a.underlay, a.db})},
 		{name: "table names", needs: names{"bridge"}, try: keep(tableNames{a.o, a.db})},
-		{name: "nftables", after: names{"underlay"}, try: keep(nftables{a.o, a.underlay, a.log})},
+		{name: "nftables", after: names{"underlay"}, try: keep(table), wait: table.wait},
 	}
 	if a.o.Gateway {
 		all = append(all,
@@ -21,7 +22,7 @@ func (a *Agent) keepers() []keeper {
 	return append(all,
 		keeper{name: "ports", needs: names{nameRegistration}, try: keep(a.ports)},
 		keeper{name: "veths", needs: names{nameRegistration}, try: keep(veths{a.journal, a.log})},
-		keeper{name: "tunnel peers", needs: names{nameRegistration}, try: keep(a.peers), wait: a.peers.wait})
+		keeper{name: "tunnel peers", needs: names{nameRegistration}, try: keep(a.peers), wait: a.peers.wait, limit: peersTimeout})
 }
 
 // names are those of keepers.

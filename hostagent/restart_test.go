@@ -242,7 +242,10 @@ func TestAProblemStopsNoOther(t *testing.T) {
 	h.eventually("the rest is mended", func() bool {
 		return !a.mender.round(t.Context()) && strings.Contains(h.vsctl("list-ports", store.BridgeName), store.TunnelInterface)
 	})
-	expectIn(t, "nftables", h.run("nft", "list", "ruleset"), "172.30.0.0/24", "masquerade") // also what the address told
+	h.eventually("so is nftables, also by what the address told", func() bool {
+		rules := h.run("nft", "list", "ruleset")
+		return strings.Contains(rules, "172.30.0.0/24") && strings.Contains(rules, "masquerade")
+	})
 	want := []string{"underlay: no interface of this host holds the tunnel address 172.30.0.1"}
 	if diff := cmp.Diff(want, a.Status().Problems); diff != "" {
 		t.Errorf("problems: -want +got\n%s", diff)

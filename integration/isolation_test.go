@@ -126,6 +126,9 @@ func forge(mine, theirs []*wire, vlan uint16) []attack {
 		{what: "DHCP server", frame: func(m []byte) []byte {
 			return ethernet(broadcast, mac, unix.ETH_P_IP, udp4(ip, everybody, 67, 68, m))
 		}},
+		{what: "a message to a DHCP client from another port", frame: func(m []byte) []byte {
+			return ethernet(peerMAC, mac, unix.ETH_P_IP, udp4(ip, peerIP, 6767, 68, m))
+		}},
 		{what: "IPv6 router advertisement", frame: func(m []byte) []byte {
 			return ethernet(hw("33:33:00:00:00:01"), mac, unix.ETH_P_IPV6, routerAdvertisement(netip.MustParseAddr("fe80::1"), m))
 		}},

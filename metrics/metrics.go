@@ -5,7 +5,12 @@
 // (the controller) and are collected from there at each scrape.
 package metrics
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"strconv"
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
 
 // Description is one metric as users read it; docs/metrics.md is made of these.
 type Description struct {
@@ -56,6 +61,40 @@ var (
 		[]string{"what"}}
 )
 
+// realizeBuckets is how many buckets the one histogram has, but for the last, which takes the rest.
+const realizeBuckets = 14
+
+// extents are how many values each label has at most; 0: as many as there are such objects.
+var extents = map[string]int{
+	"tenant": 0, "host": 0, "direction": 2, "scope": 2, "reason": 12, "table": 20, "state": 5,
+	"command": 3, "kind": 3, "how": 4, "role": 4, "what": 2,
+}
+
+// Series says how many time series the metric has at most: "hosts x 22". A series of a tenant or a
+// table is left out while it is 0.
+func (d Description) Series() string {
+	var factors []string
+	constant := 1
+	if d.Type == "histogram" {
+		constant = realizeBuckets + 3 // and the last bucket, the sum and the count
+	}
+	for _, label := range d.Labels {
+		n, known := extents[label]
+		switch {
+		case !known:
+			factors = append(factors, "?")
+		case n == 0:
+			factors = append(factors, label+"s")
+		default:
+			constant *= n
+		}
+	}
+	if constant > 1 || len(factors) == 0 {
+		factors = append(factors, strconv.Itoa(constant))
+	}
+	return strings.Join(factors, " x ")
+}
+
 // Descriptions lists every metric.
 func Descriptions() []Description {
 	return []Description{tenantBytes, tenantPackets, tenantDrops, flowCount, hosts, realize,
@@ -76,7 +115,7 @@ func New(reg prometheus.Registerer, source Source) (*Set, error) {
 	s := &Set{
 		Realize: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: realize.Name, Help: realize.Help,
-			Buckets: prometheus.ExponentialBuckets(0.001, 2, 14),
+			Buckets: prometheus.ExponentialBuckets(0.001, 2, realizeBuckets),
 		}),
 		FlowMods: counterVec(flowMods),
 		Refused:  counterVec(refused),

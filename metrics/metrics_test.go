@@ -70,13 +70,35 @@ func TestDescriptionsAreComplete(t *testing.T) {
 	}
 }
 
+// How many series there may be is stated for every metric, and a label that is new says so too.
+func TestSeriesAreStated(t *testing.T) {
+	for _, d := range Descriptions() {
+		if series := d.Series(); strings.Contains(series, "?") {
+			t.Errorf("%s has %q series: say in extents how many values its labels have", d.Name, series)
+		}
+	}
+	for _, test := range []struct {
+		labels []string
+		want   string
+	}{
+		{nil, "1"}, {[]string{"what"}, "2"}, {[]string{"host"}, "hosts"}, {[]string{"tenant", "direction", "scope"}, "tenants x 4"},
+		{[]string{"colour"}, "?"},
+	} {
+		if got := (Description{Labels: test.labels}).Series(); got != test.want {
+			t.Errorf("%q: %q series, not %q", test.labels, got, test.want)
+		}
+	}
+}
+
 func TestDocsAreFresh(t *testing.T) {
 	const path = "../docs/metrics.md"
 	var b strings.Builder
 	b.WriteString("# Metrics\n\nThe controller serves these at `/metrics`. Generated from package metrics: `make docs`.\n\n")
-	b.WriteString("| name | type | labels | meaning |\n|---|---|---|---|\n")
+	b.WriteString("How many series there are at most, for each controller, stands under *series*: *hosts* are those that it programs. Those of a\n" +
+		"tenant or a table are left out while they are 0, so that a new one begins with its first packet.\n\n")
+	b.WriteString("| name | type | labels | series | meaning |\n|---|---|---|---|---|\n")
 	for _, d := range Descriptions() {
-		fmt.Fprintf(&b, "| `%s` | %s | %s | %s |\n", d.Name, d.Type, strings.Join(d.Labels, ", "), d.Help)
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s |\n", d.Name, d.Type, strings.Join(d.Labels, ", "), d.Series(), d.Help)
 	}
 	if *update {
 		if err := os.WriteFile(path, []byte(b.String()), 0o644); err != nil {

@@ -36,7 +36,7 @@ func keysPage() string {
 	var b strings.Builder
 	b.WriteString("# What etcd holds\n\nWritten by `make docs` from the descriptions in `store/`; do not edit.\n\n" +
 		"Every key begins with `" + Prefix + "`; every value is a JSON object. Read them with\n`etcdctl get --prefix " + Prefix + "`.\n\n" +
-		"| key | is | written by | read by | belongs to |\n|---|---|---|---|---|\n")
+		"| key | is | written by | read by | a host's agent may read | and write | belongs to |\n|---|---|---|---|---|---|---|\n")
 	for _, d := range kinds {
 		f := d.about()
 		var parts, parents []string
@@ -46,8 +46,11 @@ func keysPage() string {
 		for _, r := range f.refers {
 			parents = append(parents, fmt.Sprintf("%s (%s)", r.to.Label(), r.onDelete))
 		}
-		fmt.Fprintf(&b, "| `%s/%s` | %s | %s | %s | %s |\n", d.kind(), strings.Join(parts, "/"), f.label, f.writer, f.reader, strings.Join(parents, ", "))
+		fmt.Fprintf(&b, "| `%s/%s` | %s | %s | %s | %s | %s | %s |\n", d.kind(), strings.Join(parts, "/"), f.label, f.writer, f.reader,
+			f.hostReads, f.hostWrites, strings.Join(parents, ", "))
 	}
+	b.WriteString("\nWhere hosts have certificates, etcd refuses an agent all but what it may do: *its own* are the keys\n" +
+		"that begin with its host's name.\n")
 	b.WriteString("\nIn the last column: an object that *refuses* stops the delete of what it belongs to, one that\n" +
 		"*follows* is deleted in the same transaction, one that is *cleared* is deleted after it.\n\n" +
 		"## Unique values\n\nWho creates an object takes its unique values by a key under `alloc/` in the same transaction.\n" +

@@ -27,8 +27,9 @@ var gatewayKind = &description[string, Gateway, *Gateway]{
 	facts: facts{
 		label:  "gateway",
 		parts:  []part{partTenant},
-		writer: "the leader of the controllers", reader: "controllers",
-		refers: []reference{{to: KindTenant, onDelete: follows, needed: true}},
+		writer: "the leader of the controllers", reader: "controllers, agents",
+		hostReads: allObjects,
+		refers:    []reference{{to: KindTenant, onDelete: follows, needed: true}},
 	},
 	table: func(s *State) *table[string, Gateway] { return &s.gateways.table },
 	id:    func(k Key) string { return k.Tenant },

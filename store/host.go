@@ -65,6 +65,7 @@ var hostKind = &description[string, Host, *Host]{
 		label:  "host",
 		parts:  []part{partHost},
 		writer: "the host's agent; the API deletes it", reader: "controllers, agents",
+		hostReads: allObjects, hostWrites: ownObjects,
 	},
 	table:   func(s *State) *table[string, Host] { return &s.hosts.table },
 	id:      func(k Key) string { return k.Host },

@@ -20,7 +20,9 @@ type facts struct {
 	parts  []part // of its key, after the kind
 	writer string // who writes it, and who deletes it where that is another
 	reader string
-	refers []reference
+	// hostReads and hostWrites confine the agents of hosts: etcd refuses them all else.
+	hostReads, hostWrites scope
+	refers                []reference
 	// derived says that State makes such objects; etcd holds none.
 	derived bool
 }

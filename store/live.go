@@ -44,6 +44,7 @@ var liveHostKind = &description[string, LiveHost, *LiveHost]{
 		label:  "live host",
 		parts:  []part{partHost},
 		writer: "the host's agent, under its lease", reader: "controllers, agents",
+		hostReads: allObjects, hostWrites: ownObjects,
 		refers: []reference{{to: KindHost, onDelete: follows}},
 	},
 	table: func(s *State) *table[string, LiveHost] { return &s.liveHosts },

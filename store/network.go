@@ -74,7 +74,8 @@ var networkKind = &description[NetworkName, Network, *Network]{
 	facts: facts{
 		label:  "network",
 		parts:  []part{partTenant, partNetwork},
-		writer: "API", reader: "controllers",
+		writer: "API", reader: "controllers, agents",
+		hostReads: allObjects,
 		refers: []reference{{
 			to: KindTenant, onDelete: refuses,
 			except: func(k Key) bool { return k.Network == DefaultNetwork },

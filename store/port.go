@@ -44,6 +44,7 @@ var portKind = &description[Key, Port, *Port]{
 		label:  "port",
 		parts:  []part{partHost, partTenant, partNetwork, partName},
 		writer: "the host's agent; the API and the leader delete those of a deleted host", reader: "controllers, the host's agent",
+		hostReads: ownObjects, hostWrites: ownObjects,
 		refers: []reference{
 			{to: KindTenant, onDelete: refuses, dir: portName.dir, inUse: usedByPorts},
 			{to: KindNetwork, onDelete: refuses, dir: portName.dir, inUse: usedByPorts},
@@ -187,6 +188,14 @@ func (s *State) PortAt(n NetworkName, address netip.Addr) *Item[Port] {
 
 // PortsOf walks a network's ports, sorted by host and name.
 func (s *State) PortsOf(n NetworkName) iter.Seq[*Item[Port]] { return s.ports.members[n].all() }
+
+// PortCount is how many ports a network has.
+func (s *State) PortCount(n NetworkName) int {
+	if m := s.ports.members[n]; m != nil {
+		return m.count
+	}
+	return 0
+}
 
 // PortsAt are a network's ports on one host, sorted by name. The caller must not change
 // the slice.

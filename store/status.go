@@ -79,13 +79,15 @@ var statusHostKind = &description[string, StatusHost, *StatusHost]{facts: facts{
 	label:  "exception of a host",
 	parts:  []part{partHost},
 	writer: "the host's master", reader: "controllers, agents that wait for a revision",
-	refers: []reference{{to: KindHost, onDelete: follows}},
+	hostReads: allObjects,
+	refers:    []reference{{to: KindHost, onDelete: follows}},
 }}
 
 var statusControllerKind = &description[string, StatusController, *StatusController]{facts: facts{
 	label:  "floor of a controller",
 	parts:  []part{partName},
 	writer: "the controller", reader: "controllers, agents that wait for a revision",
+	hostReads: allObjects,
 }}
 
 var statusCountersKind = &description[string, StatusCounters, *StatusCounters]{facts: facts{

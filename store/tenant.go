@@ -38,7 +38,8 @@ var tenantKind = &description[string, Tenant, *Tenant]{
 	facts: facts{
 		label:  "tenant",
 		parts:  []part{partTenant},
-		writer: "API", reader: "controllers",
+		writer: "API", reader: "controllers, agents",
+		hostReads: allObjects,
 	},
 	table:   func(s *State) *table[string, Tenant] { return &s.tenants.table },
 	id:      func(k Key) string { return k.Tenant },

@@ -221,7 +221,11 @@ func checkObjects(t *testing.T, s *State, w twin) {
 		name := fmt.Sprint("t", tenant)
 		collect(got, s.NetworksOf(name))
 		for network := range 2 {
-			collect(got, s.PortsOf(NetworkName{name, fmt.Sprint("n", network)}))
+			n := NetworkName{name, fmt.Sprint("n", network)}
+			collect(got, s.PortsOf(n))
+			if count := len(slices.Collect(s.PortsOf(n))); count != s.PortCount(n) {
+				t.Errorf("%d ports of %s are counted as %d", count, n, s.PortCount(n))
+			}
 		}
 	}
 	for host := range 3 {

@@ -18,7 +18,7 @@ import (
 func labCommand() *cobra.Command {
 	return group("lab", "Run a whole cluster on this machine, from real parts",
 		"  sluice lab up --hosts 3\n  sluice lab run h1 alice a1\n  sluice lab exec a1 -- ping -c 3 10.0.0.3\n  sluice lab down",
-		labUp(), labDown(), labStatus(), labRun(), labExec(), labRemove(), labKill(), labDemo(), labForward(), labServeInternet())
+		labUp(), labDown(), labStatus(), labRun(), labExec(), labRemove(), labKill(), labPause(), labResume(), labCut(), labHeal(), labDemo(), labForward(), labServeInternet())
 }
 
 func labUp() *cobra.Command {
@@ -27,11 +27,16 @@ func labUp() *cobra.Command {
 		Use:   "up",
 		Short: "Start the lab, or what is missing of it",
 		Long: `Start a cluster on this machine: hosts are network namespaces with an Open vSwitch of their own,
-beside a controller with its etcd and a fake internet. A lab that runs is completed.`,
-		Example: "  sluice lab up\n  sluice lab up --hosts 5 --encap geneve",
+beside a controller with its etcd and a fake internet. A lab that runs is completed.
+
+With --controllers each controller has a machine of its own (c1, c2, ...); with --etcd a cluster of
+the machine's etcd program runs beside them (e1, e2, ...), which an operator's cluster is like.`,
+		Example: "  sluice lab up\n  sluice lab up --hosts 5 --encap geneve\n  sluice lab up --controllers 2 --etcd 3",
 		Args:    cobra.NoArgs,
 	}
 	cmd.Flags().IntVar(&o.Hosts, "hosts", 0, "`NUMBER` of hosts (default 3, or as many as the lab has)")
+	cmd.Flags().IntVar(&o.Controllers, "controllers", 0, "`NUMBER` of controllers (default 1)")
+	cmd.Flags().IntVar(&o.EtcdMembers, "etcd", 0, "`NUMBER` of members of etcd (default none: the first controller runs etcd)")
 	cmd.Flags().StringVar(&o.Encap, "encap", "", "how frames travel between hosts: `vxlan|geneve|gre` (default vxlan)")
 	cmd.Flags().StringVar(&o.Topology, "topology", "", "`mesh`: frames travel from host to host (the default)")
 	completeWords(cmd, "encap", "vxlan", "geneve", "gre")
@@ -186,25 +191,6 @@ func labRemove() *cobra.Command {
 	}
 }
 
-func labKill() *cobra.Command {
-	return &cobra.Command{
-		Use:   "kill HOST|controller|etcd|agent|agent/HOST",
-		Short: "Kill processes of the lab, as a crash would",
-		Long: `Kill processes of the lab with SIGKILL: a host's agent and switch, the controller with its etcd,
-every agent, or one host's. sluice lab up starts them again.`,
-		Example:           "  sluice lab kill controller\n  sluice lab kill agent/h2",
-		Args:              named("HOST, controller, etcd, agent or agent/HOST"),
-		ValidArgsFunction: completeLab(targetsOfLab),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := lab.Kill(cmd.Context(), args[0]); err != nil {
-				return err
-			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%s killed: sluice lab up starts it again\n", args[0])
-			return nil
-		},
-	}
-}
-
 // labDemo is what make demo runs.
 func labDemo() *cobra.Command {
 	return &cobra.Command{
@@ -228,13 +214,13 @@ only if every step held.`,
 // labForward and labServeInternet are processes that the lab itself starts.
 func labForward() *cobra.Command {
 	return &cobra.Command{
-		Use:     "forward NAMESPACE ADDRESS...",
+		Use:     "forward PROCESS@ADDRESS[,PROCESS@ADDRESS]...",
 		Hidden:  true,
-		Short:   "Carry connections from inherited listeners into a namespace",
-		Example: "  sluice lab forward sluice-ctl 127.0.0.1:8080",
-		Args:    cobra.MinimumNArgs(2),
+		Short:   "Carry connections from inherited listeners into the lab",
+		Example: "  sluice lab forward controller-c1@127.0.0.1:8080,controller-c2@127.0.0.1:8080",
+		Args:    cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return lab.Forward(cmd.Context(), args[0], args[1:])
+			return lab.Forward(cmd.Context(), args)
 		},
 	}
 }
@@ -273,13 +259,4 @@ func hostsOfLab(st lab.Status) []string {
 
 func containersOfLab(st lab.Status) []string {
 	return namesOf(st.Containers, func(c lab.Container) string { return c.Name })
-}
-
-func targetsOfLab(st lab.Status) []string {
-	hosts := hostsOfLab(st)
-	targets := append([]string{"controller", "etcd", "agent"}, hosts...)
-	for _, h := range hosts {
-		targets = append(targets, "agent/"+h)
-	}
-	return targets
 }

@@ -122,13 +122,17 @@ func (l *Ledger) Load(saved *store.StatusCounters) {
 	}
 }
 
-// AddTo adds the sums to totals.
+// AddTo adds the sums to totals. What counted nothing is left out: most reasons of most tenants.
 func (l *Ledger) AddTo(totals map[flows.Class]Sum) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for class, at := range l.sums {
+		sum := at.total()
+		if sum == (Sum{}) {
+			continue
+		}
 		t := totals[class]
-		t.Add(at.total())
+		t.Add(sum)
 		totals[class] = t
 	}
 }

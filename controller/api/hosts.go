@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"errors"
+	"iter"
 	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -42,37 +43,48 @@ func (s *server) hosts(a huma.API) {
 	huma.Register(a, operation("delete-host", http.MethodDelete, "/v1/hosts/{host}", "hosts", "Forget a host"), s.deleteHost)
 }
 
-func (s *server) listHosts(ctx context.Context, _ *struct{}) (*body[[]Host], error) {
-	list, err := s.allHosts(ctx)
+func (s *server) listHosts(ctx context.Context, in *PageQuery) (*page[Host], error) {
+	show, err := s.hostShower(ctx)
 	if err != nil {
 		return nil, s.refuse(err)
 	}
-	return &body[[]Host]{list}, nil
+	return listing(s, store.KindHost, *in, hostKeys, show)
 }
 
-// allHosts joins what the store holds of each host with how it stands. While etcd is away it
+// hostKeys walks hosts by name.
+func hostKeys(state *store.State, after store.Key) iter.Seq[store.Key] {
+	return func(yield func(store.Key) bool) {
+		for h := range state.Hosts() {
+			if h.Key.Host > after.Host && !yield(h.Key) {
+				return
+			}
+		}
+	}
+}
+
+// hostShower joins what the store holds of a host with how it stands now. While etcd is away it
 // answers too, since a host's state is asked for exactly then: of other controllers' hosts it is
 // what this one knows, and each says so.
-func (s *server) allHosts(ctx context.Context) ([]Host, error) {
-	reports, err := s.reports(ctx)
-	if err != nil && !errors.Is(err, store.ErrUnavailable) {
-		return nil, err
+func (s *server) hostShower(ctx context.Context) (func(*store.State, store.Key) (Host, bool), error) {
+	reports, away := s.reports(ctx)
+	if away != nil && !errors.Is(away, store.ErrUnavailable) {
+		return nil, away
 	}
 	standing := map[string]HostStatus{}
 	for _, h := range s.standing(reports) {
 		standing[h.Name] = h
 	}
-	list := []Host{}
-	s.Controller.View(func(state *store.State) {
-		for h := range state.Hosts() {
-			host := hostOf(state, h, standing[h.Key.Host])
-			if err != nil && host.Master != s.Controller.Name() {
-				host.Problems = append(host.Problems, store.ProblemOf(h.Key, "etcd does not answer, so this is what this controller knows of another one's host"))
-			}
-			list = append(list, host)
+	return func(state *store.State, key store.Key) (Host, bool) {
+		h := state.Host(key.Host)
+		if h == nil {
+			return Host{}, false
 		}
-	})
-	return list, nil
+		shown := hostOf(state, h, standing[key.Host])
+		if away != nil && shown.Master != s.Controller.Name() {
+			shown.Problems = append(shown.Problems, store.ProblemOf(key, "etcd does not answer: this is what this controller knows of a host that it does not program"))
+		}
+		return shown, true
+	}, nil
 }
 
 func hostOf(state *store.State, h *store.Item[store.Host], at HostStatus) Host {
@@ -88,16 +100,20 @@ func hostOf(state *store.State, h *store.Item[store.Host], at HostStatus) Host {
 }
 
 func (s *server) showHost(ctx context.Context, in *hostPath) (*body[Host], error) {
-	list, err := s.allHosts(ctx)
+	show, err := s.hostShower(ctx)
 	if err != nil {
 		return nil, s.refuse(err)
 	}
-	for _, h := range list {
-		if h.Name == in.Host {
-			return &body[Host]{h}, nil
+	var shown *body[Host]
+	s.Controller.View(func(state *store.State) {
+		if h, exists := show(state, store.HostKey(in.Host)); exists {
+			shown = &body[Host]{h}
 		}
+	})
+	if shown == nil {
+		return nil, absent("host", in.Host, "host list")
 	}
-	return nil, absent("host", in.Host, "host list")
+	return shown, nil
 }
 
 func (s *server) deleteHost(ctx context.Context, in *hostPath) (*body[Deleted], error) {
@@ -106,7 +122,7 @@ func (s *server) deleteHost(ctx context.Context, in *hostPath) (*body[Deleted], 
 
 // Hosts lists all hosts, sorted by name.
 func (c *Client) Hosts(ctx context.Context) ([]Host, error) {
-	return get[[]Host](ctx, c, "/v1/hosts", nil)
+	return getAll[Host](ctx, c, "/v1/hosts", nil)
 }
 
 // Host shows one host.

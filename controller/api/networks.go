@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"fmt"
+	"iter"
 	"net/http"
 	"net/netip"
 
@@ -53,29 +54,69 @@ func (s *server) networks(a huma.API) {
 }
 
 type networkQuery struct {
+	PageQuery
 	Tenant string `query:"tenant" doc:"only this tenant's"`
 }
 
-func (s *server) listNetworks(_ context.Context, in *networkQuery) (*body[[]Network], error) {
-	list, err := []Network{}, error(nil)
-	s.Controller.View(func(state *store.State) {
-		if in.Tenant != "" && state.Tenant(in.Tenant) == nil {
-			err = absent("tenant", in.Tenant, "tenant list")
-			return
-		}
-		for t := range state.Tenants() {
-			if in.Tenant != "" && t.Key.Tenant != in.Tenant {
-				continue
-			}
-			for n := range state.NetworksOf(t.Key.Tenant) {
-				list = append(list, networkOf(state, n))
-			}
-		}
-	})
-	if err != nil {
+func (s *server) listNetworks(_ context.Context, in *networkQuery) (*page[Network], error) {
+	if err := s.checkNames(in.Tenant, "", ""); err != nil {
 		return nil, err
 	}
-	return &body[[]Network]{list}, nil
+	keys := func(state *store.State, after store.Key) iter.Seq[store.Key] {
+		return networkKeys(state, in.Tenant, after)
+	}
+	return listing(s, store.KindNetwork, in.PageQuery, keys, func(state *store.State, key store.Key) (Network, bool) {
+		n := state.Network(key.NetworkName())
+		if n == nil {
+			return Network{}, false
+		}
+		return networkOf(state, n), true
+	})
+}
+
+// networkKeys walks the networks of a tenant, or of all where it is empty, by tenant and name.
+func networkKeys(state *store.State, tenant string, after store.Key) iter.Seq[store.Key] {
+	return func(yield func(store.Key) bool) {
+		for n := range networksFrom(state, tenant, after.NetworkName()) {
+			if n.Key.NetworkName() != after.NetworkName() && !yield(n.Key) {
+				return
+			}
+		}
+	}
+}
+
+// networksFrom walks networks by tenant and name, from the one named on.
+func networksFrom(state *store.State, tenant string, from store.NetworkName) iter.Seq[*store.Item[store.Network]] {
+	return func(yield func(*store.Item[store.Network]) bool) {
+		for t := range state.Tenants() {
+			name := t.Key.Tenant
+			if name < from.Tenant || tenant != "" && tenant != name {
+				continue
+			}
+			for n := range state.NetworksOf(name) {
+				if (name > from.Tenant || n.Key.Network >= from.Network) && !yield(n) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// checkNames refuses names of nothing, where a list is asked for by them: an empty list would look
+// like an answer. An empty name asks for nothing.
+func (s *server) checkNames(tenant, network, host string) (err error) {
+	name := store.NetworkName{Tenant: tenant, Network: network}
+	s.Controller.View(func(state *store.State) {
+		switch {
+		case tenant != "" && state.Tenant(tenant) == nil:
+			err = absent("tenant", tenant, "tenant list")
+		case tenant != "" && network != "" && state.Network(name) == nil:
+			err = absent("network", name.String(), "network list")
+		case host != "" && state.Host(host) == nil:
+			err = absent("host", host, "host list")
+		}
+	})
+	return err
 }
 
 func (s *server) showNetwork(_ context.Context, in *networkPath) (*body[Network], error) {
@@ -97,7 +138,7 @@ func networkOf(state *store.State, n *store.Item[store.Network]) Network {
 	name := n.Key.NetworkName()
 	return Network{
 		Tenant: name.Tenant, Name: name.Network, Network: *n.Value, Created: n.Created,
-		Hosts: append([]string{}, state.HostsOf(name)...), Ports: portsOf(state, name),
+		Hosts: append([]string{}, state.HostsOf(name)...), Ports: state.PortCount(name),
 	}
 }
 
@@ -141,7 +182,7 @@ func (s *server) deleteNetwork(ctx context.Context, in *networkPath) (*body[Dele
 
 // Networks lists the networks of a tenant, or of all.
 func (c *Client) Networks(ctx context.Context, tenant string) ([]Network, error) {
-	return get[[]Network](ctx, c, "/v1/networks", query("tenant", tenant))
+	return getAll[Network](ctx, c, "/v1/networks", query("tenant", tenant))
 }
 
 // Network shows one network.

@@ -18,7 +18,7 @@ func (s *server) pages(mux *http.ServeMux) {
 }
 
 func (s *server) statusPage(w http.ResponseWriter, r *http.Request) {
-	tenants, err := s.listTenants(r.Context(), nil)
+	tenants, err := s.listTenants(r.Context(), &PageQuery{Limit: 1000})
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return

@@ -21,6 +21,7 @@ type Controller interface {
 	Name() string
 	Ready() <-chan struct{}
 	View(f func(*store.State))
+	Each(n int, f func(s *store.State, i int))
 	Await(ctx context.Context, rev store.Revision) error
 	Hosts() []host.Status
 	Unknown() []store.DatapathID

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"fmt"
+	"iter"
 	"net/http"
 	"net/netip"
 
@@ -51,14 +52,25 @@ func (s *server) tenants(a huma.API) {
 	huma.Register(a, operation("delete-tenant", http.MethodDelete, "/v1/tenants/{tenant}", "tenants", "Delete a tenant that has no ports"), s.deleteTenant)
 }
 
-func (s *server) listTenants(context.Context, *struct{}) (*body[[]Tenant], error) {
-	list := []Tenant{}
-	s.Controller.View(func(state *store.State) {
-		for t := range state.Tenants() {
-			list = append(list, tenantOf(state, t))
+func (s *server) listTenants(_ context.Context, in *PageQuery) (*page[Tenant], error) {
+	return listing(s, store.KindTenant, *in, tenantKeys, func(state *store.State, key store.Key) (Tenant, bool) {
+		t := state.Tenant(key.Tenant)
+		if t == nil {
+			return Tenant{}, false
 		}
+		return tenantOf(state, t), true
 	})
-	return &body[[]Tenant]{list}, nil
+}
+
+// tenantKeys walks tenants by name.
+func tenantKeys(state *store.State, after store.Key) iter.Seq[store.Key] {
+	return func(yield func(store.Key) bool) {
+		for t := range state.Tenants() {
+			if t.Key.Tenant > after.Tenant && !yield(t.Key) {
+				return
+			}
+		}
+	}
 }
 
 func (s *server) showTenant(_ context.Context, in *tenantPath) (*body[Tenant], error) {
@@ -86,17 +98,9 @@ func tenantOf(state *store.State, t *store.Item[store.Tenant]) Tenant {
 	}
 	for n := range state.NetworksOf(name) {
 		shown.Networks = append(shown.Networks, n.Key.Network)
-		shown.Ports += portsOf(state, n.Key.NetworkName())
+		shown.Ports += state.PortCount(n.Key.NetworkName())
 	}
 	return shown
-}
-
-// portsOf counts a network's ports.
-func portsOf(state *store.State, n store.NetworkName) (count int) {
-	for _, host := range state.HostsOf(n) {
-		count += len(state.PortsAt(host, n))
-	}
-	return count
 }
 
 func (s *server) createTenant(ctx context.Context, in *struct{ Body TenantSpec }) (*body[Tenant], error) {
@@ -135,7 +139,7 @@ func prefixes(texts []string) ([]netip.Prefix, error) {
 
 // Tenants lists all tenants, sorted by name.
 func (c *Client) Tenants(ctx context.Context) ([]Tenant, error) {
-	return get[[]Tenant](ctx, c, "/v1/tenants", nil)
+	return getAll[Tenant](ctx, c, "/v1/tenants", nil)
 }
 
 // Tenant shows one tenant.

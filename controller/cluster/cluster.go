@@ -99,6 +99,23 @@ func (p *Picture) View(f func(*store.State)) {
 	f(p.state)
 }
 
+// perView is how many objects a walk looks at under one hold of the lock. It is what a batch has to
+// wait for at most, however large the cluster is.
+const perView = 64
+
+// Each lets f look at the n objects of a list, one after another: at most perView of them under one
+// hold of the lock, so that a walk over the whole cluster holds up no batch. The state may be
+// another one from one object to the next, and newer. What View asks of f holds here too.
+func (p *Picture) Each(n int, f func(s *store.State, i int)) {
+	for from := 0; from < n; from += perView {
+		p.View(func(s *store.State) {
+			for i := from; i < min(from+perView, n); i++ {
+				f(s, i)
+			}
+		})
+	}
+}
+
 // Revision is the last one applied.
 func (p *Picture) Revision() (rev store.Revision) {
 	p.View(func(s *store.State) { rev = s.Revision() })

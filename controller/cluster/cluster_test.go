@@ -3,6 +3,7 @@ package cluster
 import (
 	"context"
 	"errors"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -144,4 +145,36 @@ func TestMasters(t *testing.T) {
 			t.Error("ClaimedAt is wrong")
 		}
 	})
+}
+
+// A walk over many objects lets a batch in that waits: it is applied before the walk has looked at
+// more than one hold's worth of objects.
+func TestAWalkHoldsUpNoBatch(t *testing.T) {
+	p := New()
+	apply(t, p, at(1))
+	const all = 10 * perView
+	applied := make(chan error, 1)
+	var order, before []int
+	p.Each(all, func(s *store.State, i int) {
+		order = append(order, i)
+		if i == 0 {
+			go func() { applied <- p.Apply(at(2)) }()
+			for p.mu.TryRLock() { // until the batch waits for the lock
+				p.mu.RUnlock()
+				runtime.Gosched()
+			}
+		}
+		if s.Revision() == 1 {
+			before = append(before, i)
+		}
+	})
+	if err := <-applied; err != nil {
+		t.Fatal(err)
+	}
+	if len(before) > perView {
+		t.Errorf("the batch waited for %d objects, more than %d", len(before), perView)
+	}
+	if len(order) != all || !slices.IsSorted(order) || order[all-1] != all-1 {
+		t.Errorf("the walk looked at %d objects, not at each of %d once", len(order), all)
+	}
 }

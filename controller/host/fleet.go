@@ -153,14 +153,6 @@ func (f *Fleet) Mastered(s *store.State) iter.Seq[*Host] {
 	}
 }
 
-// Statuses are how every host stands, sorted by name.
-func (f *Fleet) Statuses(s *store.State) (list []Status) {
-	for h := range f.All() {
-		list = append(list, h.Status(s, f.controller))
-	}
-	return list
-}
-
 // Problems are those of the hosts that no other controller programs.
 func (f *Fleet) Problems(s *store.State) (list store.Problems) {
 	for h := range f.All() {

@@ -188,7 +188,7 @@ func TestStatusAndProblemsOfAnothersHost(t *testing.T) {
 	h.Confirm(Outcome{Revision: w.rev, Tables: map[uint8]int{0: 4, 1: 3}, Troubles: map[flows.Slice]Trouble{1: trouble("it is wrong")}})
 	h.Drifted(flows.Mods{})
 	status := func() (s Status, problems store.Problems) {
-		w.picture.View(func(state *store.State) { s, problems = w.fleet.Statuses(state)[0], w.fleet.Problems(state) })
+		w.picture.View(func(state *store.State) { s, problems = h.Status(state, "c1"), w.fleet.Problems(state) })
 		return s, problems
 	}
 	own, problems := status()

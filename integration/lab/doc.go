@@ -2,9 +2,11 @@
 // namespaces with an Open vSwitch of their own, containers are namespaces attached through
 // their host's agent, and the controller, the agents and etcd are the sluice binary.
 //
-//	root namespace     forwarder: 127.0.0.1 -> the API and etcd in sluice-ctl
+//	root namespace     forwarder: 127.0.0.1 -> the API and etcd, whichever answers
 //	sluice-net         one Linux bridge: the underlay, 172.30.0.0/24
-//	sluice-ctl         172.30.0.100: controller with embedded etcd
+//	sluice-ctl         172.30.0.100: controller c1, with embedded etcd unless there are members of etcd
+//	sluice-ctlN        172.30.0.(99+N): controller cN
+//	sluice-etcdN       172.30.0.(110+N): member eN of etcd
 //	sluice-hN          172.30.0.N: ovsdb-server, ovs-vswitchd, agent; NIC eth0 in bridge br-phy
 //	sluice-inet        172.30.0.254 and 203.0.113.1: the hosts' way out and the internet behind it
 //	sluice-c-NAME      a container

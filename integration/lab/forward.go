@@ -2,10 +2,12 @@ package lab
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -15,10 +17,29 @@ import (
 // forwardFD is the first of the listeners that a forwarder inherits.
 const forwardFD = 3
 
+// Backend is who answers behind the forwarder: one of the lab's processes, at an address
+// inside its namespace.
+type Backend struct{ Process, Address string }
+
+func (b Backend) String() string { return b.Process + "@" + b.Address }
+
+func parseBackends(text string) ([]Backend, error) {
+	var all []Backend
+	for one := range strings.SplitSeq(text, ",") {
+		process, at, ok := strings.Cut(one, "@")
+		if !ok {
+			return nil, fmt.Errorf("backend %q: write it as PROCESS@IP:PORT", one)
+		}
+		all = append(all, Backend{process, at})
+	}
+	return all, nil
+}
+
 // Forward carries connections from listeners that this process inherited, file descriptor 3
-// and up, to addresses inside namespace ns. It returns when ctx ends, or when the lab no
-// longer knows this process: then nobody else would end it.
-func Forward(ctx context.Context, ns string, to []string) error {
+// and up. Each listener has an entry of to: backends with commas, of which the first that
+// answers gets a connection. It returns when ctx ends, or when the lab no longer knows this
+// process: then nobody else would end it.
+func Forward(ctx context.Context, to []string) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	g, ctx := errgroup.WithContext(ctx)
@@ -26,15 +47,19 @@ func Forward(ctx context.Context, ns string, to []string) error {
 		defer cancel()
 		return whileRecorded(ctx, "forward")
 	})
-	for i, target := range to {
-		f := os.NewFile(uintptr(forwardFD+i), target)
+	for i, text := range to {
+		backends, err := parseBackends(text)
+		if err != nil {
+			return err
+		}
+		f := os.NewFile(uintptr(forwardFD+i), text)
 		l, err := net.FileListener(f)
 		if err != nil {
-			return fmt.Errorf("inherited listener %d, for %s: %w", i, target, err)
+			return fmt.Errorf("inherited listener %d, for %s: %w", i, text, err)
 		}
 		f.Close()
 		context.AfterFunc(ctx, func() { l.Close() })
-		g.Go(func() error { return forwardAll(ctx, l, ns, target) })
+		g.Go(func() error { return forwardAll(ctx, l, backends) })
 	}
 	return g.Wait()
 }
@@ -55,18 +80,18 @@ func whileRecorded(ctx context.Context, name string) error {
 	}
 }
 
-func forwardAll(ctx context.Context, l net.Listener, ns, target string) error {
+func forwardAll(ctx context.Context, l net.Listener, backends []Backend) error {
 	for {
 		in, err := l.Accept()
 		if ctx.Err() != nil {
 			return nil
 		}
 		if err != nil {
-			return fmt.Errorf("accept for %s: %w", target, err)
+			return fmt.Errorf("accept for %v: %w", backends, err)
 		}
 		go func() {
 			defer in.Close()
-			out, err := DialIn(ctx, ns, "tcp", target)
+			out, err := dialFirst(ctx, backends)
 			if err != nil {
 				return // the caller sees a closed connection, as with any dead server
 			}
@@ -74,6 +99,24 @@ func forwardAll(ctx context.Context, l net.Listener, ns, target string) error {
 			join(in.(*net.TCPConn), out.(*net.TCPConn))
 		}()
 	}
+}
+
+// dialFirst connects to the first backend that answers. A process that is paused is passed
+// over: the kernel would answer for it.
+func dialFirst(ctx context.Context, backends []Backend) (net.Conn, error) {
+	var errs []error
+	for _, b := range backends {
+		if rec, alive := lookup(b.Process); !alive || paused(rec.PID) {
+			errs = append(errs, fmt.Errorf("%s does not run", b.Process))
+			continue
+		}
+		conn, err := DialIn(ctx, processNS(b.Process), "tcp", b.Address)
+		if err == nil {
+			return conn, nil
+		}
+		errs = append(errs, err)
+	}
+	return nil, errors.Join(errs...)
 }
 
 // join copies both ways until both directions are over.

@@ -17,6 +17,7 @@ func TestOnlyOurNamespacesMatch(t *testing.T) {
 	for name, want := range map[string]bool{
 		"sluice-net": true, "sluice-ctl": true, "sluice-inet": true,
 		"sluice-h1": true, "sluice-h99": true, "sluice-c-a1": true,
+		"sluice-ctl2": true, "sluice-etcd1": true, "sluice-ctl1": false, "sluice-etcd": false,
 		"sluice-h0": false, "sluice-h100": false, "sluice-h1x": false, "sluice-test-h1": false,
 		"sluice-c-": false, "sluice-c-A": false, "xsluice-net": false, "sluice-network": false, "": false,
 	} {
@@ -27,7 +28,7 @@ func TestOnlyOurNamespacesMatch(t *testing.T) {
 }
 
 func TestMergeOptionsWithALabThatRuns(t *testing.T) {
-	three := state{Hosts: 3, Encap: "geneve", Topology: "mesh"}
+	three := state{Hosts: 3, Controllers: 1, Encap: "geneve", Topology: "mesh"}
 	for _, c := range []struct {
 		name    string
 		was     state
@@ -35,14 +36,20 @@ func TestMergeOptionsWithALabThatRuns(t *testing.T) {
 		want    state
 		refusal string
 	}{
-		{name: "nothing said, nothing there", want: state{Hosts: 3, Encap: "vxlan", Topology: "mesh"}},
+		{name: "nothing said, nothing there", want: state{Hosts: 3, Controllers: 1, Encap: "vxlan", Topology: "mesh"}},
 		{name: "nothing said", was: three, want: three},
-		{name: "grow", was: three, o: Options{Hosts: 5}, want: state{Hosts: 5, Encap: "geneve", Topology: "mesh"}},
+		{name: "grow", was: three, o: Options{Hosts: 5}, want: state{Hosts: 5, Controllers: 1, Encap: "geneve", Topology: "mesh"}},
 		{name: "shrink", was: three, o: Options{Hosts: 2}, refusal: "cannot shrink to 2"},
 		{name: "too many", o: Options{Hosts: 100}, refusal: "1 to 99 hosts"},
 		{name: "negative", o: Options{Hosts: -1}, refusal: "1 to 99 hosts"},
 		{name: "other tunnels", was: three, o: Options{Encap: "gre"}, refusal: "geneve, not gre"},
 		{name: "unknown tunnels", o: Options{Encap: "ipip"}, refusal: "use vxlan, geneve or gre"},
+		{name: "a control plane", o: Options{Controllers: 2, EtcdMembers: 3},
+			want: state{Hosts: 3, Controllers: 2, EtcdMembers: 3, Encap: "vxlan", Topology: "mesh"}},
+		{name: "one more controller", was: three, o: Options{Controllers: 2}, refusal: "1 controllers and 0 members of etcd"},
+		{name: "etcd moves out", was: three, o: Options{EtcdMembers: 3}, refusal: "sluice lab down"},
+		{name: "too many controllers", o: Options{Controllers: 10}, refusal: "1 to 9 controllers"},
+		{name: "too many members", o: Options{EtcdMembers: 8}, refusal: "1 to 7 members"},
 		{name: "star", o: Options{Topology: "star"}, refusal: `"star"`},
 		{name: "no such binary", o: Options{Binary: "/nonexistent/sluice"}, refusal: "/nonexistent/sluice"},
 	} {
@@ -65,22 +72,66 @@ func TestMergeOptionsWithALabThatRuns(t *testing.T) {
 	}
 }
 
-func TestTargetsOfKill(t *testing.T) {
-	s := &state{Hosts: 2}
-	for target, want := range map[string]string{
-		"controller": "controller",
-		"etcd":       "controller",
-		"agent":      "agent-h1 agent-h2",
-		"agent/h2":   "agent-h2",
-		"h1":         "agent-h1 vswitchd-h1 ovsdb-h1",
-		"h3":         "",
-		"agent/h3":   "",
-		"":           "",
+func TestTargets(t *testing.T) {
+	small := &state{Hosts: 2, Controllers: 1}
+	large := &state{Hosts: 1, Controllers: 2, EtcdMembers: 3}
+	for _, c := range []struct {
+		lab          *state
+		target, want string
+	}{
+		{small, "controller", "controller-c1"},
+		{small, "controller/c1", "controller-c1"},
+		{small, "controller/c2", ""},
+		{small, "etcd", "controller-c1"},
+		{small, "agent", "agent-h1 agent-h2"},
+		{small, "agent/h2", "agent-h2"},
+		{small, "agent/h3", ""},
+		{small, "switch/h1", "vswitchd-h1"},
+		{small, "switch/h3", ""},
+		{small, "switch", ""},
+		{small, "h1", "agent-h1 vswitchd-h1 ovsdb-h1"},
+		{small, "h3", ""},
+		{small, "", ""},
+		{large, "controller", "controller-c1 controller-c2"},
+		{large, "etcd", "etcd-e1 etcd-e2 etcd-e3"},
+		{large, "etcd/e2", "etcd-e2"},
+		{large, "etcd/e4", ""},
 	} {
-		got, err := s.targets(target)
-		if (err != nil) != (want == "") || err == nil && strings.Join(got, " ") != want {
-			t.Errorf("kill %q: %v, %v, want %q", target, got, err, want)
+		got, err := c.lab.targets(c.target)
+		if (err != nil) != (c.want == "") || err == nil && strings.Join(got, " ") != c.want {
+			t.Errorf("%q of %d controllers: %v, %v, want %q", c.target, c.lab.Controllers, got, err, c.want)
 		}
+	}
+}
+
+func TestMachinesToCut(t *testing.T) {
+	s := &state{Hosts: 2, Controllers: 2, EtcdMembers: 1}
+	for name, want := range map[string]string{
+		"h2": "h2", "c1": "ctl", "c2": "ctl2", "controller/c2": "ctl2", "e1": "etcd1", "etcd/e1": "etcd1",
+		"h3": "", "c3": "", "e2": "", "": "", "agent/h1": "",
+	} {
+		if got, err := s.wireOf(name); got != want || (err == nil) != (want != "") {
+			t.Errorf("%q is at %q, %v, want %q", name, got, err, want)
+		}
+	}
+}
+
+func TestWhoAnswersBehindTheForwarder(t *testing.T) {
+	for _, s := range []state{{Controllers: 1}, {Controllers: 2, EtcdMembers: 3}} {
+		for _, text := range []string{s.apis(), s.etcds()} {
+			backends, err := parseBackends(text)
+			if err != nil || len(backends) == 0 {
+				t.Errorf("%q: %v, %v", text, backends, err)
+			}
+			for _, b := range backends {
+				if processNS(b.Process) == "" {
+					t.Errorf("%q: process %s has no namespace", text, b.Process)
+				}
+			}
+		}
+	}
+	if _, err := parseBackends("127.0.0.1:80"); err == nil {
+		t.Error("a backend without a process is one")
 	}
 }
 
@@ -150,7 +201,7 @@ func halfALab(t *testing.T) {
 	if err := os.MkdirAll(Dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	s := state{Hosts: 1, Encap: "vxlan", API: "127.0.0.1:1", Etcd: "127.0.0.1:2"}
+	s := state{Hosts: 1, Controllers: 1, Encap: "vxlan", API: "127.0.0.1:1", Etcd: "127.0.0.1:2"}
 	if err := s.save(); err != nil {
 		t.Fatal(err)
 	}

@@ -10,10 +10,11 @@ import (
 // Dir is where the lab keeps its state, logs, databases and sockets.
 const Dir = "/run/sluice-lab"
 
-// The lab's fixed namespaces. Hosts and containers have one each besides.
+// The lab's fixed namespaces. Hosts, containers, further controllers and members of etcd have
+// one each besides.
 const (
 	UnderlayNS = "sluice-net"
-	ControlNS  = "sluice-ctl"
+	ControlNS  = "sluice-ctl" // the first controller's
 	InternetNS = "sluice-inet"
 )
 
@@ -25,16 +26,18 @@ const (
 	nic            = "eth0"   // every namespace's interface
 	phyBridge      = "br-phy" // a host's bridge between its NIC and its kernel
 
-	// maxHosts keeps hosts' addresses below the controller's.
+	// maxHosts keeps hosts' addresses below the first controller's.
 	maxHosts = 99
 )
 
 // Addresses of the underlay and of the internet behind it.
 var (
 	Underlay        = netip.MustParsePrefix("172.30.0.0/24")
-	ControlAddress  = netip.MustParseAddr("172.30.0.100")
+	ControlAddress  = netip.MustParseAddr("172.30.0.100") // the first controller's
 	RouterAddress   = netip.MustParseAddr("172.30.0.254")
 	InternetAddress = netip.MustParseAddr("203.0.113.1")
+
+	loopback = netip.MustParseAddr("127.0.0.1")
 )
 
 const (
@@ -45,7 +48,7 @@ const (
 )
 
 // ours matches exactly the namespaces that the lab makes.
-var ours = regexp.MustCompile(`^sluice-(net|ctl|inet|h[1-9][0-9]?|c-[a-z0-9-]+)$`)
+var ours = regexp.MustCompile(`^sluice-(net|ctl[2-9]?|etcd[1-7]|inet|h[1-9][0-9]?|c-[a-z0-9-]+)$`)
 
 func hostName(n int) string { return fmt.Sprintf("h%d", n) }
 
@@ -55,7 +58,9 @@ func hostNS(host string) string { return hostNSPrefix + host }
 func ContainerNS(name string) string { return containerNSPrefix + name }
 
 // hostAddress is the VTEP of host n, counted from 1.
-func hostAddress(n int) netip.Addr {
+func hostAddress(n int) netip.Addr { return underlayAddress(n) }
+
+func underlayAddress(n int) netip.Addr {
 	a := Underlay.Addr().As4()
 	a[3] = byte(n)
 	return netip.AddrFrom4(a)

@@ -19,7 +19,7 @@ import (
 
 // Process is one of the lab's background processes.
 type Process struct {
-	Name  string // controller, agent-h1, ovsdb-h1, vswitchd-h1, internet, forward
+	Name  string // controller-c1, etcd-e1, agent-h1, ovsdb-h1, vswitchd-h1, internet, forward
 	NetNS string // "" is the machine's own
 	PID   int
 	Alive bool
@@ -36,7 +36,13 @@ func procPath(name string) string { return filepath.Join(Dir, "processes", name+
 
 // processNames lists every process that a whole lab has.
 func (s *state) processNames() []string {
-	names := []string{"internet", "controller", "forward"}
+	names := []string{"internet", "forward"}
+	for _, m := range s.etcdMembers() {
+		names = append(names, etcdProcess(m))
+	}
+	for _, m := range s.controllers() {
+		names = append(names, controllerProcess(m))
+	}
 	for _, h := range s.hostNames() {
 		names = append(names, "ovsdb-"+h, "vswitchd-"+h, "agent-"+h)
 	}
@@ -45,15 +51,15 @@ func (s *state) processNames() []string {
 
 // processNS is the namespace in which a process belongs.
 func processNS(name string) string {
-	switch kind, host, _ := strings.Cut(name, "-"); kind {
+	switch kind, where, _ := strings.Cut(name, "-"); kind {
 	case "internet":
 		return InternetNS
-	case "controller":
-		return ControlNS
+	case "controller", "etcd":
+		return machineNS(where)
 	case "forward":
 		return ""
 	default:
-		return hostNS(host)
+		return hostNS(where)
 	}
 }
 
@@ -88,18 +94,29 @@ func record(name string, pid int) error {
 
 // startTime is when a process began; a zombie counts as gone.
 func startTime(pid int) (string, error) {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	fields, err := statFields(pid)
 	if err != nil {
 		return "", err
 	}
-	// The name in field 2 may hold anything: fields are counted after its closing bracket,
-	// from field 3, the state.
-	fields := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
 	const state, start = 0, 22 - 3
 	if len(fields) <= start || fields[state] == "Z" || fields[state] == "X" {
 		return "", fs.ErrNotExist
 	}
 	return fields[start], nil
+}
+
+// statFields are the fields of proc_pid_stat(5) from field 3, the state. The name in field 2
+// may hold anything: what follows its closing bracket is split.
+func statFields(pid int) ([]string, error) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return nil, err
+	}
+	fields := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
+	if len(fields) == 0 {
+		return nil, fs.ErrNotExist
+	}
+	return fields, nil
 }
 
 // spawn starts a background process in its namespace, detached from this one: it survives

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"sluice/controller/api"
@@ -22,17 +24,26 @@ func address(ip netip.Addr, port uint16) string { return netip.AddrPortFrom(ip, 
 
 // ensureProcess starts a process unless it runs, and waits until it answers.
 func ensureProcess(ctx context.Context, name string, ready func(context.Context) error, argv ...string) error {
-	if _, alive := lookup(name); alive {
-		return nil
-	}
-	if _, err := kill(name); err != nil {
-		return err
-	}
-	p, err := spawn(name, nil, nil, argv...)
+	wait, err := startProcess(ctx, name, ready, argv...)
 	if err != nil {
 		return err
 	}
-	return p.waitReady(ctx, startLimit, ready)
+	return wait()
+}
+
+// startProcess starts a process unless it runs; wait waits until it answers.
+func startProcess(ctx context.Context, name string, ready func(context.Context) error, argv ...string) (wait func() error, err error) {
+	if _, alive := lookup(name); alive {
+		return func() error { return nil }, nil
+	}
+	if _, err := kill(name); err != nil {
+		return nil, err
+	}
+	p, err := spawn(name, nil, nil, argv...)
+	if err != nil {
+		return nil, err
+	}
+	return func() error { return p.waitReady(ctx, startLimit, ready) }, nil
 }
 
 func (s *state) ensureInternetServer(ctx context.Context) error {
@@ -40,25 +51,29 @@ func (s *state) ensureInternetServer(ctx context.Context) error {
 		s.Binary, "lab", "serve-internet", InternetAddress.String())
 }
 
-// ensureController starts the controller with its embedded etcd.
-func (s *state) ensureController(ctx context.Context) error {
-	argv := []string{
-		s.Binary, "controller", "--name", "lab",
-		"--listen-openflow", address(ControlAddress, openFlowPort),
-		"--listen-api", address(netip.MustParseAddr("127.0.0.1"), apiPort),
-		"--data-dir", filepath.Join(Dir, "controller"),
-		"--embedded-etcd-client-url", "http://" + address(ControlAddress, etcdPort),
-		"--embedded-etcd-peer-url", "http://" + address(ControlAddress, etcdPeerPort),
+// controllerReady asks one controller, from inside its machine.
+func controllerReady(m machine) func(context.Context) error {
+	return func(ctx context.Context) error {
+		client := http.Client{Transport: &http.Transport{
+			DisableKeepAlives: true,
+			DialContext: func(ctx context.Context, network, at string) (net.Conn, error) {
+				return DialIn(ctx, m.ns, network, at)
+			},
+		}}
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+address(loopback, apiPort)+"/readyz", nil)
+		if err != nil {
+			return err
+		}
+		resp, err := client.Do(req)
+		if err != nil {
+			return err
+		}
+		resp.Body.Close()
+		if resp.StatusCode != http.StatusOK {
+			return fmt.Errorf("controller %s is not ready: %s", m.name, resp.Status)
+		}
+		return nil
 	}
-	return ensureProcess(ctx, "controller", s.controllerReady, argv...)
-}
-
-func (s *state) controllerReady(ctx context.Context) error {
-	c, err := api.Dial("http://" + s.API)
-	if err != nil {
-		return err
-	}
-	return c.Ready(ctx)
 }
 
 // ensureAgent starts a host's agent.
@@ -68,9 +83,9 @@ func (s *state) ensureAgent(ctx context.Context, n int) error {
 		"env", "OVS_RUNDIR=" + hostDir(host),
 		s.Binary, "agent", "--host", host,
 		"--vtep", hostAddress(n).String(),
-		"--etcd-endpoints", "http://" + address(ControlAddress, etcdPort),
+		"--etcd-endpoints", s.etcdEndpoints(),
 		"--ovsdb", switchOf(host).Endpoint(),
-		"--controllers", "tcp:" + address(ControlAddress, openFlowPort),
+		"--controllers", s.openFlowTargets(),
 		"--socket", agentSocket(host),
 		"--state-dir", filepath.Join(hostDir(host), "agent"),
 		"--encap", s.Encap,
@@ -119,9 +134,29 @@ func (s *state) ensureForward(context.Context) error {
 	if err := s.save(); err != nil {
 		return err
 	}
-	_, err := spawn("forward", nil, files, s.Binary, "lab", "forward", ControlNS,
-		address(netip.MustParseAddr("127.0.0.1"), apiPort), address(ControlAddress, etcdPort))
+	_, err := spawn("forward", nil, files, s.Binary, "lab", "forward", s.apis(), s.etcds())
 	return err
+}
+
+// apis and etcds are, for the forwarder, who may answer, in the order in which it asks them.
+func (s *state) apis() string {
+	var all []string
+	for _, m := range s.controllers() {
+		all = append(all, Backend{Process: controllerProcess(m), Address: address(loopback, apiPort)}.String())
+	}
+	return strings.Join(all, ",")
+}
+
+func (s *state) etcds() string {
+	var all []string
+	for _, m := range s.etcdMembers() {
+		all = append(all, Backend{Process: etcdProcess(m), Address: address(m.address, etcdPort)}.String())
+	}
+	if len(all) == 0 {
+		m := s.controllers()[0]
+		all = append(all, Backend{Process: controllerProcess(m), Address: address(m.address, etcdPort)}.String())
+	}
+	return strings.Join(all, ",")
 }
 
 func listenLoopback(wanted string) (*net.TCPListener, error) {
@@ -152,7 +187,7 @@ func (s *state) waitRealized(ctx context.Context) error {
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("%w; see %s", err, logPath("controller"))
+			return fmt.Errorf("%w; see %s", err, logPath("controller-c*"))
 		case <-time.After(50 * time.Millisecond):
 		}
 	}

@@ -74,12 +74,14 @@ type Internet struct {
 
 // state is what Up decided; it is written before anything is made.
 type state struct {
-	Hosts    int    `json:"hosts"`
-	Encap    string `json:"encap"`
-	Topology string `json:"topology"`
-	Binary   string `json:"binary"`
-	API      string `json:"api"` // host:port on the loopback
-	Etcd     string `json:"etcd"`
+	Hosts       int    `json:"hosts"`
+	Controllers int    `json:"controllers"`
+	EtcdMembers int    `json:"etcd_members"` // 0: the first controller runs etcd
+	Encap       string `json:"encap"`
+	Topology    string `json:"topology"`
+	Binary      string `json:"binary"`
+	API         string `json:"api"` // host:port on the loopback
+	Etcd        string `json:"etcd"`
 }
 
 func statePath() string { return filepath.Join(Dir, "state.json") }

@@ -14,11 +14,13 @@ import (
 
 // Options say what lab to make. Zero values take what a running lab has, else the default.
 type Options struct {
-	Hosts    int    // default 3
-	Encap    string // vxlan (default), geneve or gre
-	Topology string // mesh (default)
-	Binary   string // the sluice binary that the lab runs; default: this process's own
-	Out      io.Writer
+	Hosts       int    // default 3
+	Controllers int    // default 1
+	EtcdMembers int    // default 0: the first controller runs etcd
+	Encap       string // vxlan (default), geneve or gre
+	Topology    string // mesh (default)
+	Binary      string // the sluice binary that the lab runs; default: this process's own
+	Out         io.Writer
 }
 
 const defaultHosts = 3
@@ -86,6 +88,8 @@ func clearLeftovers(ctx context.Context, p *progress) error {
 func (o Options) merge(was *state) (*state, error) {
 	s := *was
 	s.Hosts = firstNonZero(o.Hosts, was.Hosts, defaultHosts)
+	s.Controllers = firstNonZero(o.Controllers, was.Controllers, 1)
+	s.EtcdMembers = firstNonZero(o.EtcdMembers, was.EtcdMembers)
 	s.Encap = firstNonZero(o.Encap, was.Encap, encaps[0])
 	s.Topology = firstNonZero(o.Topology, was.Topology, "mesh")
 	binary, err := ownBinary(o.Binary)
@@ -93,6 +97,9 @@ func (o Options) merge(was *state) (*state, error) {
 		return nil, err
 	}
 	s.Binary = binary
+	if err := o.checkControl(was, &s); err != nil {
+		return nil, err
+	}
 	switch {
 	case s.Hosts < 1 || s.Hosts > maxHosts:
 		return nil, fmt.Errorf("a lab has 1 to %d hosts, not %d", maxHosts, s.Hosts)
@@ -106,6 +113,21 @@ func (o Options) merge(was *state) (*state, error) {
 		return nil, fmt.Errorf("topology %q: this version sends host to host (mesh) only", s.Topology)
 	}
 	return &s, nil
+}
+
+// checkControl refuses a control plane that cannot be, or that the lab cannot become: the
+// switches and agents of its hosts were told whom to dial.
+func (o Options) checkControl(was, s *state) error {
+	is := firstNonZero(was.Controllers, s.Controllers)
+	switch {
+	case s.Controllers < 1 || s.Controllers > maxControllers:
+		return fmt.Errorf("a lab has 1 to %d controllers, not %d", maxControllers, s.Controllers)
+	case s.EtcdMembers < 0 || s.EtcdMembers > maxEtcd:
+		return fmt.Errorf("a lab has 1 to %d members of etcd, or etcd inside the controller, not %d", maxEtcd, s.EtcdMembers)
+	case s.Controllers != is, was.Hosts > 0 && s.EtcdMembers != was.EtcdMembers:
+		return fmt.Errorf("the lab has %d controllers and %d members of etcd: run `sluice lab down` before another choice", is, was.EtcdMembers)
+	}
+	return nil
 }
 
 // ownBinary is an absolute path: the lab's processes start elsewhere.
@@ -131,18 +153,27 @@ func firstNonZero[T comparable](values ...T) T {
 	return zero
 }
 
+// step is one part of a lab.
+type step struct {
+	title string
+	do    func(context.Context) error
+}
+
 // raise makes each part in the order in which they need each other.
 func (s *state) raise(ctx context.Context, p *progress) error {
-	steps := []struct {
-		title string
-		do    func(context.Context) error
-	}{
+	steps := []step{
 		{"underlay " + Underlay.String() + " in " + UnderlayNS, ensureUnderlay},
 		{"internet " + InternetAddress.String() + " in " + InternetNS, ensureInternet},
 		{"internet's server", s.ensureInternetServer},
-		{"controller's machine " + ControlAddress.String() + " in " + ControlNS, ensureControl},
+		{"controllers' machines, the first " + ControlAddress.String() + " in " + ControlNS, s.ensureMachines},
 		{"way in from 127.0.0.1", s.ensureForward},
-		{"controller with etcd", s.ensureController},
+	}
+	if s.EtcdMembers == 0 {
+		steps = append(steps, step{"controller with etcd", s.ensureControllers})
+	} else {
+		steps = append(steps,
+			step{fmt.Sprintf("etcd, members: %d", s.EtcdMembers), s.ensureEtcd},
+			step{fmt.Sprintf("controllers: %d", s.Controllers), s.ensureControllers})
 	}
 	for _, st := range steps {
 		if err := p.step(st.title, func() error { return st.do(ctx) }); err != nil {

@@ -73,17 +73,6 @@ func plug(ctx context.Context, ns, wire, mac string) error {
 	return ipBatch(ctx, ns, "link set "+nic+" up")
 }
 
-// ensureControl makes the controller's machine.
-func ensureControl(ctx context.Context) error {
-	made, err := ensureWired(ctx, ControlNS, "ctl", underlayMAC(ControlAddress))
-	if err != nil || !made {
-		return err
-	}
-	return ipBatch(ctx, ControlNS,
-		fmt.Sprintf("address add %s/%d dev %s", ControlAddress, Underlay.Bits(), nic),
-		fmt.Sprintf("route add default via %s", RouterAddress))
-}
-
 // ensureInternet makes the router that the hosts know as their way out, and the one address
 // behind it.
 func ensureInternet(ctx context.Context) error {

@@ -1,0 +1,52 @@
+package store
+
+// scope says of which objects of a kind a host's agent may do something.
+type scope string
+
+const (
+	noObjects  scope = ""
+	ownObjects scope = "its own" // those whose keys begin with the host's name
+	allObjects scope = "all"
+)
+
+// Grant is leave to read or write one key of etcd, or all keys under a path that ends in "/".
+type Grant struct {
+	Path        string
+	Read, Write bool
+}
+
+// GrantsToHosts are what the agent of each host may do, whatever the host's name.
+func GrantsToHosts() []Grant {
+	return grants(allObjects, func(kind Kind) string { return Under(kind) })
+}
+
+// GrantsToHost are what the agent of one host may do besides. Each path names that host and no
+// other, also no host whose name begins with its name.
+func GrantsToHost(host string) []Grant {
+	return grants(ownObjects, func(kind Kind) string { return ownPath(kind, host) })
+}
+
+// GrantsToControllers are what controllers may do. They are the masters of all keys, those of
+// kinds too that an older one does not know.
+func GrantsToControllers() []Grant { return []Grant{{Path: Prefix, Read: true, Write: true}} }
+
+// grants are those of the kinds that have a scope.
+func grants(s scope, path func(Kind) string) (list []Grant) {
+	for _, d := range kinds {
+		f := d.about()
+		g := Grant{Read: f.hostReads == s, Write: f.hostWrites == s}
+		if g.Read || g.Write {
+			g.Path = path(d.kind())
+			list = append(list, g)
+		}
+	}
+	return list
+}
+
+// ownPath is where a host's objects of a kind are: one key, or all under it.
+func ownPath(kind Kind, host string) string {
+	if len(kind.facts().parts) == 1 {
+		return Key{Kind: kind, Host: host}.String()
+	}
+	return Under(kind, host)
+}
