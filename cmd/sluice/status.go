@@ -77,7 +77,7 @@ const byLastKnown = "its switch dialled in while etcd was away, and is programme
 func hostCounts(st api.Status) string {
 	text := counted(len(st.Hosts), "host")
 	var states []string
-	for _, s := range []store.HostState{store.HostRealized, store.HostBehind, store.HostMissing, store.HostRefused, store.HostLastKnown, store.HostDown} {
+	for _, s := range []store.HostState{store.HostRealized, store.HostBehind, store.HostUnreachable, store.HostMissing, store.HostRefused, store.HostLastKnown, store.HostDown} {
 		if n := st.HostStates[string(s)]; n > 0 {
 			states = append(states, fmt.Sprintf("%d %s", n, s))
 		}
