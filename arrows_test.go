@@ -58,6 +58,8 @@ var impure = map[string][]string{
 	"store/etcd/freeport": {},
 	"store/etcd/wire":     {},
 	"integration/lab":     {"testing"},
+
+	"store/etcd/backuptest": {},
 }
 
 const module = "sluice/"

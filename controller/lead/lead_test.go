@@ -33,6 +33,8 @@ type recorder struct {
 	lists map[store.Kind][]store.Event
 	found []etcd.Tombstone
 	more  bool
+
+	stamps []time.Duration // when the chain was extended
 }
 
 // call notes one, and says with what it fails.

@@ -22,7 +22,8 @@ func invalidNames() []string {
 
 // nameless are the methods of Client that are given no name.
 func nameless() []string {
-	return []string{"Close", "Problems", "GrantLease", "HostsChanged", "LiveChanged", "Watch", "Tombstones", "ReleaseTombstones"}
+	return []string{"Close", "Problems", "GrantLease", "HostsChanged", "LiveChanged", "Watch", "Tombstones", "ReleaseTombstones",
+		"ExtendChain", "Trust", "Trusted"}
 }
 
 // byName calls each method of Client that is given names with one that is not valid.
