@@ -36,6 +36,7 @@ type Change struct {
 var kinds = []described{
 	tenantKind, networkKind, hostKind, portKind, gatewayKind, masterKind, liveHostKind, liveControllerKind,
 	statusHostKind, statusControllerKind, statusCountersKind, allocKind,
+	identityKind, chainKind, stampKind, requestKind, wordKind, farewellKind,
 }
 
 // State is the picture of the store at one revision, with the indexes that the compiler
@@ -51,6 +52,7 @@ type State struct {
 	masters     table[string, Master]
 	liveHosts   table[string, LiveHost]
 	controllers table[string, LiveController]
+	requests    table[string, Request]
 
 	former former // what the last batch took away
 }

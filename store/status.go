@@ -31,10 +31,16 @@ type HostState string
 // States of a host. A host without exception is HostRealized.
 const (
 	HostRealized HostState = "realized"
-	HostBehind   HostState = "behind"  // connected, catching up
-	HostDown     HostState = "down"    // its switch is not connected
-	HostMissing  HostState = "missing" // realized but for ports whose interface is not there
-	HostRefused  HostState = "refused" // realized but for what its switch refused, or ports that cannot be programmed
+	HostBehind   HostState = "behind" // connected, catching up
+	HostDown     HostState = "down"   // its switch is not connected
+	// HostUnreachable is realized, but no frame passes between it and the other hosts: its tunnel port
+	// is not there, its VTEP is another's, or its encapsulation differs.
+	HostUnreachable HostState = "unreachable"
+
+	HostMissing HostState = "missing" // realized but for ports whose interface is not there
+	HostRefused HostState = "refused" // realized but for what its switch refused, or what is left out: a port, its network, its tenant
+	// HostLastKnown: programmed by what its controller knew when etcd went away; nobody vouches for it.
+	HostLastKnown HostState = "last-known"
 )
 
 // StatusHost is the exception of one host; it is absent when all is well.

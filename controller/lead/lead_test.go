@@ -33,7 +33,8 @@ type recorder struct {
 	found []etcd.Tombstone
 	more  bool
 
-	realized store.Revision // everywhere
+	realized store.Revision  // everywhere
+	stamps   []time.Duration // when the chain was extended
 }
 
 // call notes one, and says with what it fails.

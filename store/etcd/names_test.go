@@ -22,7 +22,8 @@ func invalidNames() []string {
 
 // nameless are the methods of Client that are given no name.
 func nameless() []string {
-	return []string{"Close", "Problems", "GrantLease", "HostsChanged", "LiveChanged", "Watch", "Tombstones", "ReleaseTombstones", "RealizedEverywhere", "Reports"}
+	return []string{"Close", "Problems", "GrantLease", "HostsChanged", "LiveChanged", "Watch", "Tombstones", "ReleaseTombstones",
+		"ExtendChain", "Trust", "Trusted", "RealizedEverywhere", "Reports"}
 }
 
 // byName calls each method of Client that is given names with one that is not valid.

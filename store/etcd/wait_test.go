@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"sluice/store"
+	"sluice/store/etcd/wire"
 )
 
 // refusing is a host's exception whose switch refused flows of an object.
@@ -144,15 +145,15 @@ func TestWaitMissesNoWrite(t *testing.T) {
 // A wait outlives a connection, and finds what was written meanwhile.
 func TestWaitGoesOnAfterACut(t *testing.T) {
 	c := start(t)
-	p := startProxy(t, c.endpoints)
-	through := connect(t, p.url())
+	p := wire.To(t, c.endpoints)
+	through := connect(t, p.URL())
 	putStatus(t, c, store.MasterKey("h1"), &store.Master{Controller: "c1"})
 	done := make(chan error)
 	go func() { done <- through.WaitHost(testContext(t), "h1", 5, store.Key{}) }()
 	putStatus(t, c, store.StatusControllerKey("c1"), &store.StatusController{Floor: 4})
-	p.setCut(true)
+	p.Cut()
 	putStatus(t, c, store.StatusControllerKey("c1"), &store.StatusController{Floor: 5})
-	p.setCut(false)
+	p.Join()
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
