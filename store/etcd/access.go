@@ -43,7 +43,7 @@ func denied(err error) bool {
 	return errors.Is(rpctypes.Error(err), rpctypes.ErrPermissionDenied) || errors.Is(rpctypes.Error(err), rpctypes.ErrUserNotFound)
 }
 
-// KeepUsers brings etcd's users and roles in line with the hosts that are trusted: each of these has
+// KeepUsers brings etcd's users and roles in line with the hosts that are enrolled: each of these has
 // a user that may do what store grants to hosts; others have none. It writes nothing where all is
 // right, and does nothing where etcd does not ask who somebody is.
 func (c *Client) KeepUsers(ctx context.Context, hosts []string) error {

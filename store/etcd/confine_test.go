@@ -85,11 +85,11 @@ func (s *secured) with(source *pki.Source) *Client {
 	return c
 }
 
-// trust lets a host in, as a controller does.
-func trust(t testing.TB, c *Client, hosts ...string) {
+// enrol lets a host in, as a controller does.
+func enrol(t testing.TB, c *Client, hosts ...string) {
 	t.Helper()
 	for _, host := range hosts {
-		if _, err := c.PutIf(testContext(t), store.TrustKey(host), &store.Trust{Since: time.Now()}, 0, 0); err != nil {
+		if _, err := c.PutIf(testContext(t), store.EnrolmentKey(host), &store.Enrolment{Since: time.Now()}, 0, 0); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -102,7 +102,7 @@ func trust(t testing.TB, c *Client, hosts ...string) {
 func TestHostDoesItsWork(t *testing.T) {
 	s := serveSecured(t)
 	controller := s.as(pki.Controller("c1"))
-	trust(t, controller, "h1")
+	enrol(t, controller, "h1")
 	ctx, h1 := testContext(t), s.as(pki.Host("h1"))
 
 	created := register(t, h1, "h1")
@@ -180,14 +180,14 @@ func ofKeys() (list []attempt) {
 	for _, path := range []string{
 		"hosts/h2", "hosts/h10", "hosts/h1/x", "ports/h2/alice/default/a1", "ports/h10/alice/default/a1", "tenants/alice", "networks/alice/default",
 		"masters/h1", "masters/h2", "gateways/alice", "status/hosts/h1", "status/hosts/h2", "status/controllers/c1", "status/counters/h1",
-		"live/hosts/h2", "live/controllers/c1", "trusted/h1", "trusted/h2", "invitations/x", "elections/leader/1", "zzz",
+		"live/hosts/h2", "live/controllers/c1", "enrolled/h1", "enrolled/h2", "invitations/x", "elections/leader/1", "zzz",
 	} {
 		list = append(list, write(path), remove(path))
 	}
 	for _, path := range []string{"", "hosts/", "ports/", "live/", "status/", "elections/"} {
 		list = append(list, remove(path))
 	}
-	for _, path := range []string{"", "ports/", "ports/h2/", "trusted/", "invitations/", "status/counters/", "live/controllers/", "elections/"} {
+	for _, path := range []string{"", "ports/", "ports/h2/", "enrolled/", "invitations/", "status/counters/", "live/controllers/", "elections/"} {
 		list = append(list, read(path))
 	}
 	return append(list,
@@ -199,7 +199,7 @@ func ofKeys() (list []attempt) {
 			return nil, r.Err()
 		}),
 		call("compare what may not be read", func(ctx context.Context, c *clientv3.Client) (*clientv3.TxnResponse, error) {
-			return c.Txn(ctx).If(clientv3.Compare(clientv3.CreateRevision(store.TrustKey("h2").String()), "=", 0)).Commit()
+			return c.Txn(ctx).If(clientv3.Compare(clientv3.CreateRevision(store.EnrolmentKey("h2").String()), "=", 0)).Commit()
 		}),
 		call("a transaction of which one part is refused", func(ctx context.Context, c *clientv3.Client) (*clientv3.TxnResponse, error) {
 			return c.Txn(ctx).Then(clientv3.OpPut(store.AllocKey("x").String(), "1"), clientv3.OpPut(store.MasterKey("h2").String(), "1")).Commit()
@@ -267,7 +267,7 @@ func ofService() []attempt {
 func TestStolenHost(t *testing.T) {
 	s := serveSecured(t)
 	controller := s.as(pki.Controller("c1"))
-	trust(t, controller, "h1", "h2", "h10")
+	enrol(t, controller, "h1", "h2", "h10")
 	h1, h2 := s.as(pki.Host("h1")), s.as(pki.Host("h2"))
 	register(t, h1, "h1")
 	register(t, h2, "h2")

@@ -24,7 +24,7 @@ import (
 
 // door is where requests enter an embedded server that asks for certificates. etcd's roles confine
 // who reads and writes which keys; the door refuses hosts what etcd lets every user do: to compact,
-// to raise alarms, to keep other people's leases alive. It refuses who is no longer trusted also
+// to raise alarms, to keep other people's leases alive. It refuses who is no longer enrolled also
 // where a stream was open before.
 type door struct {
 	server atomic.Pointer[etcdserver.EtcdServer] // nil: closed, etcd has not learnt its users yet
@@ -79,7 +79,7 @@ func (d *door) enter(ctx context.Context, method string) (*caller, error) {
 	case !slices.Contains(forHosts, method):
 		return nil, status.Errorf(codes.PermissionDenied, "%s may not call %s", c.who, method)
 	}
-	return c, c.trusted(ctx)
+	return c, c.enrolled(ctx)
 }
 
 // caller is who sends a request.
@@ -106,23 +106,23 @@ func callerOf(ctx context.Context, server *etcdserver.EtcdServer) (*caller, erro
 	return &caller{who, leaf.NotBefore, server}, nil
 }
 
-// trusted asks what etcd holds at this moment.
-func (c *caller) trusted(ctx context.Context) error {
-	key := store.TrustKey(c.who.Name)
+// enrolled asks what etcd holds at this moment.
+func (c *caller) enrolled(ctx context.Context) error {
+	key := store.EnrolmentKey(c.who.Name)
 	got, err := c.server.KV().Range(ctx, []byte(key.String()), nil, mvcc.RangeOptions{})
 	if err != nil {
 		return status.Error(codes.Unavailable, err.Error())
 	}
-	var trust *store.Trust
+	var enrolment *store.Enrolment
 	if len(got.KVs) > 0 {
 		o, err := store.Decode(key, got.KVs[0].Value)
 		if err != nil {
 			return status.Error(codes.PermissionDenied, err.Error())
 		}
-		trust = o.(*store.Trust)
+		enrolment = o.(*store.Enrolment)
 	}
-	if !trust.Believes(c.validFrom) {
-		return status.Errorf(codes.PermissionDenied, "host %s is not trusted, or not with this certificate: "+
+	if !enrolment.Believes(c.validFrom) {
+		return status.Errorf(codes.PermissionDenied, "host %s is not enrolled, or not with this certificate: "+
 			"let it join with a token of `sluice host invite %s`", c.who.Name, c.who.Name)
 	}
 	return nil
@@ -153,7 +153,7 @@ func (c *caller) mayKeep(ctx context.Context, id int64) error {
 }
 
 // hostStream is a watch, or the renewals of leases, of a host. It ends when the host is not
-// trusted any more: etcd asks only when it begins.
+// enrolled any more: etcd asks only when it begins.
 type hostStream struct {
 	endingStream
 	*caller
@@ -164,7 +164,7 @@ func (s hostStream) RecvMsg(m any) error {
 	if err := s.ServerStream.RecvMsg(m); err != nil {
 		return err
 	}
-	if err := s.trusted(s.Context()); err != nil {
+	if err := s.enrolled(s.Context()); err != nil {
 		return err
 	}
 	if renewal, ok := m.(*pb.LeaseKeepAliveRequest); ok {
@@ -174,7 +174,7 @@ func (s hostStream) RecvMsg(m any) error {
 }
 
 func (s hostStream) SendMsg(m any) error {
-	if err := s.trusted(s.Context()); err != nil {
+	if err := s.enrolled(s.Context()); err != nil {
 		s.end()
 		return err
 	}

@@ -18,7 +18,7 @@ import (
 func TestLeasesOfOthers(t *testing.T) {
 	s := serveSecured(t)
 	controller := s.as(pki.Controller("c1"))
-	trust(t, controller, "h1", "h2")
+	enrol(t, controller, "h1", "h2")
 	h1, h2, ctx := s.as(pki.Host("h1")), s.as(pki.Host("h2")), testContext(t)
 	registered, err := h2.RegisterHost(ctx, "h2", hostObject("h2"))
 	if err != nil {
@@ -69,7 +69,7 @@ func TestWhoIsLetIn(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, source := range map[string]*pki.Source{
-		"a person": s.source(pki.Person("alice")), "a host that was not trusted": s.source(pki.Host("h1")),
+		"a person": s.source(pki.Person("alice")), "a host that is not enrolled": s.source(pki.Host("h1")),
 		"a member of etcd": s.source(pki.Identity{Role: pki.RoleEtcd, Name: "e1"}), "somebody of another authority": stranger.source(pki.Controller("c1")),
 	} {
 		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
@@ -94,7 +94,7 @@ func TestWhoIsLetIn(t *testing.T) {
 func TestDeletedHostIsOut(t *testing.T) {
 	s := serveSecured(t)
 	controller, ctx := s.as(pki.Controller("c1")), testContext(t)
-	trust(t, controller, "h1")
+	enrol(t, controller, "h1")
 	stolen := s.source(pki.Host("h1"))
 	h1 := s.with(stolen)
 	registered, err := h1.RegisterHost(ctx, "h1", hostObject("h1"))
@@ -131,7 +131,7 @@ func TestDeletedHostIsOut(t *testing.T) {
 		time.Sleep(1100 * time.Millisecond)
 		fresh = s.source(pki.Host("h1"))
 	}
-	if _, err := controller.PutIf(ctx, store.TrustKey("h1"), &store.Trust{NotBefore: fresh.Certificate().NotBefore}, 0, 0); err != nil {
+	if _, err := controller.PutIf(ctx, store.EnrolmentKey("h1"), &store.Enrolment{NotBefore: fresh.Certificate().NotBefore}, 0, 0); err != nil {
 		t.Fatal(err)
 	}
 	if err := controller.AddUser(ctx, "h1"); err != nil {
@@ -168,7 +168,7 @@ func TestSecuredInPlace(t *testing.T) {
 	s.start()
 	c := s.as(pki.Controller("c1"))
 	get[store.Tenant](t, c, store.TenantKey("alice"))
-	trust(t, c, "h1")
+	enrol(t, c, "h1")
 	get[store.Tenant](t, s.as(pki.Host("h1")), store.TenantKey("alice"))
 	s.Close()
 
@@ -200,7 +200,7 @@ func TestSecuredRefusesPlainURLs(t *testing.T) {
 func TestUsersComeAndGoUnnoticed(t *testing.T) {
 	s := serveSecured(t)
 	controller, ctx := s.as(pki.Controller("c1")), testContext(t)
-	trust(t, controller, "h1")
+	enrol(t, controller, "h1")
 	h1 := s.as(pki.Host("h1"))
 	done, coming := make(chan struct{}), make(chan error, 1)
 	go func() {
@@ -239,7 +239,7 @@ func TestUsersComeAndGoUnnoticed(t *testing.T) {
 func TestKeepUsers(t *testing.T) {
 	s := serveSecured(t)
 	c, ctx := s.as(pki.Controller("c1")), testContext(t)
-	trust(t, c, "h1", "h2")
+	enrol(t, c, "h1", "h2")
 	revision := func() uint64 {
 		st, err := c.etcd.AuthStatus(ctx)
 		if err != nil {

@@ -14,7 +14,7 @@ import (
 func BenchmarkConfined(b *testing.B) {
 	s := serveSecured(b)
 	controller := s.as(pki.Controller("c1"))
-	trust(b, controller, "h1")
+	enrol(b, controller, "h1")
 	plain := start(b)
 	for _, c := range []*Client{controller, plain} {
 		createTenant(b, c, store.TenantSpec{Name: "alice", Subnets: prefixes("10.0.0.0/16")})
