@@ -105,6 +105,7 @@ func (h *host) startStore() {
 		h.t.Fatal(err)
 	}
 	h.t.Cleanup(func() { h.client.Close() })
+	h.put(store.IdentityKey(), &store.Identity{ID: "the-right-one"})
 	for _, spec := range []store.TenantSpec{
 		{Name: "alice", Gateway: store.GatewayAuto, Segmentation: store.SegmentationTunnel, Subnets: prefixes("10.0.0.0/24", "fd00:a::/64")},
 		{Name: "bob", Gateway: store.GatewayAuto, Segmentation: store.SegmentationVLAN, Subnets: prefixes("10.0.0.0/24")},
@@ -255,7 +256,23 @@ func (h *host) put(key store.Key, o store.Object) {
 // agent runs an agent in this process until stop is called or the test ends.
 func (h *host) agent() (a *Agent, c *api.Client, stop func()) {
 	h.t.Helper()
-	a, err := New(h.options)
+	a, c, stop = h.start()
+	h.eventually("the agent is ready", func() bool { return a.registration.ready() != nil })
+	return a, c, stop
+}
+
+// start runs an agent that need not become ready. It has a client of its own, as the test's must
+// see also what the agent does not believe.
+func (h *host) start() (a *Agent, c *api.Client, stop func()) {
+	h.t.Helper()
+	client, err := etcd.Connect(h.t.Context(), etcd.Options{Endpoints: h.endpoints})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.t.Cleanup(func() { client.Close() })
+	o := h.options
+	o.Store = client
+	a, err = New(o)
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -274,7 +291,6 @@ func (h *host) agent() (a *Agent, c *api.Client, stop func()) {
 		}
 	}
 	h.t.Cleanup(stop)
-	h.eventually("the agent is ready", func() bool { return a.registration.ready() != nil })
 	return a, h.dial(), stop
 }
 

@@ -95,6 +95,9 @@ func ignoreEnd(ctx context.Context, err error) error {
 func (a *Agent) registerOnce(ctx context.Context, first bool) (*etcd.Registration, error) {
 	var r *etcd.Registration
 	err := a.problems.retry(ctx, nameRegistration, func() error {
+		if err := a.hearFarewell(ctx); err != nil {
+			return err
+		}
 		var err error
 		r, err = a.o.Store.RegisterHost(ctx, a.o.Host, hostFor(a.o, a.id, a.underlay.known()))
 		if errors.Is(err, store.ErrHostTaken) && first {

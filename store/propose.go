@@ -170,12 +170,18 @@ func ProposeDeletePort(s *State, key Key, hostCreated Revision) (Proposal, error
 
 // ProposeDeleteHost deletes a host, of which the state may lack the ports: they are counted
 // here, and cleared afterwards. A host that is deleted already and has ports left asks for
-// nothing: they are to be cleared.
+// nothing: they are to be cleared. Its agent is told by a farewell that this was the operator's
+// will: it does not clean up because its host's key is absent.
 func ProposeDeleteHost(s *State, name string, ports int64) (Proposal, error) {
-	if s.Host(name) == nil && ports > 0 {
+	host := s.Host(name)
+	if host == nil && ports > 0 {
 		return Proposal{}, nil
 	}
-	return ProposeDelete(s, HostKey(name))
+	p, err := ProposeDelete(s, HostKey(name))
+	if err == nil {
+		p.Writes = append(p.Writes, Event{Key: FarewellKey(name), Object: &Farewell{Incarnation: host.Value.Incarnation, Created: host.Created}})
+	}
+	return p, err
 }
 
 // HostGone says that a host's registration is not the one that its agent made.

@@ -22,6 +22,7 @@ type allocation struct {
 	store.Draw
 	value  string // the candidate
 	misses int
+	mine   store.Revision // mod revision of the candidate's key, where it is the owner's already
 }
 
 func newAllocation(d store.Draw) *allocation {
@@ -41,7 +42,15 @@ func putAlloc(path string, a store.Alloc) clientv3.Op {
 	return clientv3.OpPut(path, string(value))
 }
 
-// missed is called with the key of the candidate, which another object took.
+// free holds while nobody has the candidate, or its owner does.
+func (a *allocation) free() guard {
+	if a.mine == 0 {
+		return absent(a.key(), a.missed)
+	}
+	return unchanged(a.key(), a.mine, errStale)
+}
+
+// missed is called with the key of the candidate, which somebody took.
 func (a *allocation) missed(kv *mvccpb.KeyValue) error {
 	if a.Value == "" {
 		return nil
@@ -50,11 +59,18 @@ func (a *allocation) missed(kv *mvccpb.KeyValue) error {
 	if err := json.Unmarshal(kv.Value, &other); err != nil || other.Owner == "" {
 		other.Owner = string(kv.Key)
 	}
+	if a.Retake && other.Owner == a.Owner.Short() {
+		return nil
+	}
 	return a.Taken(other.Owner)
 }
 
-// next proposes another candidate.
-func (a *allocation) next(ctx context.Context, c *Client) error {
+// next proposes another candidate, after the one before was found to be somebody's.
+func (a *allocation) next(ctx context.Context, c *Client, found *mvccpb.KeyValue) error {
+	if a.Retake {
+		a.mine = store.Revision(found.ModRevision)
+		return nil
+	}
 	a.misses++
 	if a.misses < probes {
 		a.probe()

@@ -231,14 +231,18 @@ func (c *Client) DeleteHost(ctx context.Context, name string) (store.Revision, e
 
 func (c *Client) deleteHost(ctx context.Context, name string) (store.Revision, error) {
 	key := store.HostKey(name)
-	got, at, err := c.read(ctx, clientv3.OpGet(key.String(), clientv3.WithKeysOnly()), countOp(store.Under(store.KindPort, name)))
+	got, at, err := c.read(ctx, clientv3.OpGet(key.String()), countOp(store.Under(store.KindPort, name)))
 	if err != nil {
 		return 0, err
 	}
 	state, batch := store.NewState(), store.Batch{Revision: at}
-	for _, kv := range got[0].Kvs { // its value does not matter, so that one that cannot be read can go
+	for _, kv := range got[0].Kvs {
+		host := &store.Host{}
+		if e, err := eventOf(kv); err == nil { // one that cannot be read can go too
+			host = e.Object.(*store.Host)
+		}
 		batch.Events = append(batch.Events, store.Event{
-			Key: key, Object: &store.Host{}, Created: store.Revision(kv.CreateRevision), Modified: store.Revision(kv.ModRevision),
+			Key: key, Object: host, Created: store.Revision(kv.CreateRevision), Modified: store.Revision(kv.ModRevision),
 		})
 	}
 	state.Apply(batch)

@@ -32,6 +32,9 @@ type TrustOptions struct {
 	// (store.Unknown), or which is another than the one remembered. True: believe it, and remember
 	// it from now on. An error is why it is not believed. unguarded reads and writes it as it is.
 	Decide func(ctx context.Context, unguarded *Client, s store.Sight, j store.Judgement) (bool, error)
+	// Leave is called before a store is believed that is not known to be the one that was served.
+	// Where it fails the client goes on holding. nil: nothing is to be done.
+	Leave func() error
 	// Adopt is the operator's word at the start: believe the store that is found first, whatever
 	// is remembered. It says nothing about a later one.
 	Adopt bool
@@ -183,6 +186,12 @@ func (t *Trust) decide(ctx context.Context, s store.Sight, j *store.Judgement) (
 		return s, false, nil
 	case !believed:
 		return s, false, nil
+	}
+	if t.Leave != nil {
+		if err := t.Leave(); err != nil {
+			j.Why += ": it is to be adopted, and: " + err.Error()
+			return s, false, nil
+		}
 	}
 	if j.Held() {
 		t.log.Warn("adopted a store that is not the one that was served", "left", t.memory.Store, "store", s.Store, "why", j.Why)
