@@ -31,7 +31,7 @@ var served = map[store.Kind]struct{ one, many string }{
 var behind = []store.Kind{
 	store.KindMaster, store.KindLiveHost, store.KindLiveController,
 	store.KindEnrolment, store.KindInvitation, store.KindStatusHost, store.KindStatusController, store.KindStatusCounters, store.KindAlloc,
-	store.KindIdentity, store.KindChain, store.KindStamp, store.KindRequest, store.KindWord, store.KindFarewell,
+	store.KindIdentity, store.KindWitnessHost, store.KindWitnessController, store.KindChain, store.KindStamp, store.KindRequest, store.KindWord, store.KindFarewell,
 }
 
 func TestEachKindHasWhatContributingAsksFor(t *testing.T) {

@@ -94,7 +94,7 @@ func newAgent(o Options) *Agent {
 	a.alive = &alive{store: o.Store, problems: a.problems}
 	a.ports = &ports{
 		host: o.Host, store: o.Store, registration: a.registration, log: log, gone: make(map[string]bool),
-		quarantine: cmp.Or(o.Quarantine, defaultQuarantine),
+		failed: make(map[string]error), quarantine: cmp.Or(o.Quarantine, defaultQuarantine),
 	}
 	return a
 }

@@ -17,6 +17,9 @@ import (
 	"testing"
 	"time"
 
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
+
 	"sluice/datapath/ovsrun"
 	"sluice/hostagent/api"
 	"sluice/store"
@@ -116,12 +119,17 @@ func (h *host) startStore() {
 	}
 }
 
+// peerURL is the embedded etcd's.
+const peerURL = "http://127.0.0.1:2380"
+
 // serveStore starts etcd, also again on what an earlier one wrote.
-func (h *host) serveStore(ctx context.Context) {
+func (h *host) serveStore(ctx context.Context) { h.serveStoreOf(ctx, "etcd") }
+
+// serveStoreOf starts the etcd of one of the host's directories, after the one before has ended.
+func (h *host) serveStoreOf(ctx context.Context, dir string) {
 	var err error
 	h.server, err = etcd.StartEmbedded(ctx, etcd.EmbedOptions{
-		Name: "test", Dir: h.path("etcd"),
-		ClientURL: "http://127.0.0.1:2379", PeerURL: "http://127.0.0.1:2380",
+		Name: "test", Dir: h.path(dir), ClientURL: "http://127.0.0.1:2379", PeerURL: peerURL,
 	})
 	if err != nil {
 		h.t.Fatal(err)
@@ -291,7 +299,9 @@ func (h *host) start() (a *Agent, c *api.Client, stop func()) {
 		}
 	}
 	h.t.Cleanup(stop)
-	return a, h.dial(), stop
+	c = h.dial()
+	h.eventually("the agent answers", func() bool { _, err := c.Status(h.t.Context()); return err == nil })
+	return a, c, stop
 }
 
 // process runs an agent as a process of its own, to be killed.
@@ -371,4 +381,33 @@ func (h *host) traces() []string {
 	}
 	slices.Sort(all)
 	return all
+}
+
+// deleteKey deletes a key behind everybody's back, as an operator does with etcdctl.
+func (h *host) deleteKey(key store.Key) {
+	h.t.Helper()
+	client, err := clientv3.New(clientv3.Config{Endpoints: h.endpoints, Logger: zap.NewNop()})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	defer client.Close()
+	if _, err := client.Delete(h.t.Context(), key.String()); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// deletePortKey deletes a port of alice's so.
+func (h *host) deletePortKey(name string) {
+	h.t.Helper()
+	h.deleteKey(store.PortKey("h1", "alice", store.DefaultNetwork, name))
+}
+
+// port is one of alice's ports in etcd.
+func (h *host) port(name string) *store.Port {
+	h.t.Helper()
+	o, _, err := h.client.Get(h.t.Context(), store.PortKey("h1", "alice", store.DefaultNetwork, name))
+	if err != nil || o == nil {
+		h.t.Fatalf("port %s: %v, %v", name, o, err)
+	}
+	return o.(*store.Port)
 }

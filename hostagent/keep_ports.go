@@ -29,7 +29,8 @@ type ports struct {
 	journal      *journal
 	records      *records
 	serving      *serving
-	absent       absences // the mend loop's alone
+	absent       absences         // this and failed are the mend loop's alone
+	failed       map[string]error // by interface: why a port could not be taken back
 
 	mu    sync.Mutex
 	count int

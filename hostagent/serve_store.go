@@ -34,7 +34,7 @@ type serving struct {
 func (s *serving) start(client Store, stateDir string, adopt bool) (err error) {
 	s.adopting = adopt
 	s.trust, err = client.Trust(etcd.TrustOptions{
-		File: filepath.Join(stateDir, "store.json"), Adopt: adopt, Decide: s.decide, Leave: s.records.unvouch,
+		File: filepath.Join(stateDir, "store.json"), Witness: store.WitnessHostKey(s.host), Adopt: adopt, Decide: s.decide, Leave: s.records.unvouch,
 		Help: fmt.Sprintf("bring the right store back, or run `sluice host adopt %s` if this is the one to serve from now on", s.host),
 	})
 	return err

@@ -88,19 +88,18 @@ func (p *ports) settleStrays(ctx context.Context, strays []string, links map[str
 	}
 	absent := p.absent.note(strays, right, time.Now())
 	s := sortStrays(strays, links, p.records.known(), absent, p.quarantine, len(should.ports))
-	problems := map[string]error{}
 	if p.serving.isAdopting() {
-		s.offered = p.takeAllBack(ctx, s.offered, should, problems)
+		s.offered = p.takeAllBack(ctx, s.offered, should)
 		if err := p.serving.asker.heard(ctx, p.store); err != nil {
 			return fmt.Errorf("hear the operator's word: %w", err)
 		}
 	}
-	word, err := p.request(ctx, s, problems)
+	word, err := p.request(ctx, s)
 	if err != nil {
 		return fmt.Errorf("ask the operator for a word: %w", err)
 	}
 	if word != "" {
-		if s, err = p.obey(ctx, word, s, should, problems); err != nil {
+		if s, err = p.obey(ctx, word, s, should); err != nil {
 			return err
 		}
 	}
@@ -109,11 +108,11 @@ func (p *ports) settleStrays(ctx context.Context, strays []string, links map[str
 }
 
 // obey does what the operator said.
-func (p *ports) obey(ctx context.Context, word string, s sorting, should assigned, problems map[string]error) (sorting, error) {
+func (p *ports) obey(ctx context.Context, word string, s sorting, should assigned) (sorting, error) {
 	p.log.Info("the operator said a word", "word", word, "ports", len(s.offered), "interfaces", len(s.strays))
 	switch word {
 	case store.WordAdopt:
-		s.offered = p.takeAllBack(ctx, s.offered, should, problems)
+		s.offered = p.takeAllBack(ctx, s.offered, should)
 	case store.WordClean:
 		for _, one := range s.offered {
 			s.remove = append(s.remove, one.Port.Interface)
@@ -127,25 +126,26 @@ func (p *ports) obey(ctx context.Context, word string, s sorting, should assigne
 	if err := p.serving.asker.heard(ctx, p.store); err != nil {
 		return s, fmt.Errorf("hear the operator's word: %w", err)
 	}
-	_, err := p.request(ctx, s, problems)
+	_, err := p.request(ctx, s)
 	return s, err
 }
 
 // request asks for a word about what nobody may decide alone.
-func (p *ports) request(ctx context.Context, s sorting, problems map[string]error) (string, error) {
+func (p *ports) request(ctx context.Context, s sorting) (string, error) {
 	r := store.Request{Strays: s.strays}
 	for _, one := range s.offered {
-		r.Offered = append(r.Offered, offerOf(one, problems[one.Port.Interface]))
+		r.Offered = append(r.Offered, offerOf(one, p.failed[one.Port.Interface]))
 	}
 	return p.serving.asker.ask(ctx, p.store, r)
 }
 
 // takeAllBack writes ports into the store that it lacks, and returns those that it could not, with
 // the reason. It ends an adoption: what fails now waits for the next word.
-func (p *ports) takeAllBack(ctx context.Context, offered []record, should assigned, problems map[string]error) (failed []record) {
+func (p *ports) takeAllBack(ctx context.Context, offered []record, should assigned) (failed []record) {
 	for _, one := range offered {
+		delete(p.failed, one.Port.Interface)
 		if err := p.takeBack(ctx, one, should); err != nil {
-			problems[one.Port.Interface] = err
+			p.failed[one.Port.Interface] = err
 			failed = append(failed, one)
 			p.log.Warn("cannot take a port back", "tenant", one.Tenant, "network", one.Network, "port", one.Name, "err", err)
 		}
