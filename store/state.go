@@ -34,7 +34,7 @@ type Change struct {
 // kinds lists what etcd holds, each kind once. Keys, objects, State, contested values,
 // tombstones and deletes all follow from the descriptions in this list.
 var kinds = []described{
-	tenantKind, networkKind, hostKind, portKind, gatewayKind, masterKind, liveHostKind, liveControllerKind,
+	tenantKind, networkKind, hostKind, portKind, gatewayKind, masterKind, liveHostKind, liveControllerKind, tokenKind,
 	statusHostKind, statusControllerKind, statusCountersKind, allocKind,
 }
 
@@ -51,6 +51,7 @@ type State struct {
 	masters     table[string, Master]
 	liveHosts   table[string, LiveHost]
 	controllers table[string, LiveController]
+	tokens      table[string, Token]
 
 	former former // what the last batch took away
 }

@@ -163,13 +163,15 @@ func (g *generator) object() (Key, Object) {
 
 // other makes objects of the kinds without indexes.
 func (g *generator) other(tenant, host string) (Key, Object) {
-	switch g.IntN(4) {
+	switch g.IntN(5) {
 	case 0:
 		return MasterKey(host), &Master{Controller: tenant}
 	case 1:
 		return LiveHostKey(host), &LiveHost{Incarnation: tenant}
 	case 2:
 		return LiveControllerKey(host), &LiveController{API: tenant}
+	case 3:
+		return TokenKey(host), &Token{Role: RoleTenant, Tenant: tenant, TenantCreated: g.revision - Revision(g.IntN(5))}
 	}
 	return StatusHostKey(host), &StatusHost{State: HostDown}
 }
@@ -212,6 +214,13 @@ func checkObjects(t *testing.T, s *State, w twin) {
 	collect(got, s.Hosts())
 	collect(got, s.Gateways())
 	collect(got, s.LiveControllers())
+	collect(got, s.Tokens())
+	for token := range s.Tokens() {
+		tenant, there := w[TenantKey(token.Value.Tenant)]
+		if want := there && tenant.Created == token.Value.TenantCreated; s.HasTenant(token.Value) != want {
+			t.Errorf("token of %s as of %d has a tenant: %v", token.Value.Tenant, token.Value.TenantCreated, !want)
+		}
+	}
 	for _, e := range w.of(KindTenant) {
 		if s.Tenant(e.Key.Tenant) == nil {
 			t.Errorf("Tenant lacks %s", e.Key)
