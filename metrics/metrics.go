@@ -33,7 +33,7 @@ var (
 		"Flows that this controller keeps on a host's switch.",
 		[]string{"host", "table"}}
 	hosts = Description{"sluice_hosts", "gauge",
-		"Registered hosts that this controller programs, or none does, by state: realized, behind, missing, refused or down.",
+		"Registered hosts that this controller programs, or none does, by state: realized, behind, unreachable, missing, refused or down.",
 		[]string{"state"}}
 	realize = Description{"sluice_realize_seconds", "histogram",
 		"Time from reading a revision to the barrier reply of the last switch that it touched.",

@@ -329,7 +329,7 @@ func (c contest) lacks(loser, holder Event) {
 	if loser.Object == nil {
 		return
 	}
-	want := []Problem{{Key: loser.Key, Object: loser.Key.Short(),
+	want := []Problem{{Key: loser.Key, Object: loser.Key.Short(), LeftOut: true,
 		Text: c.p.what + " belongs to the older " + holder.Key.Short() + ": delete one of the two"}}
 	if diff := cmp.Diff(want, contestedBy(c.s, loser.Key)); diff != "" {
 		c.t.Errorf("%s (-want +told):\n%s", c.p.name(), diff)

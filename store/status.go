@@ -31,10 +31,14 @@ type HostState string
 // States of a host. A host without exception is HostRealized.
 const (
 	HostRealized HostState = "realized"
-	HostBehind   HostState = "behind"  // connected, catching up
-	HostDown     HostState = "down"    // its switch is not connected
-	HostMissing  HostState = "missing" // realized but for ports whose interface is not there
-	HostRefused  HostState = "refused" // realized but for what its switch refused, or ports that cannot be programmed
+	HostBehind   HostState = "behind" // connected, catching up
+	HostDown     HostState = "down"   // its switch is not connected
+	// HostUnreachable is realized, but no frame passes between it and the other hosts: its tunnel port
+	// is not there, its VTEP is another's, or its encapsulation differs.
+	HostUnreachable HostState = "unreachable"
+
+	HostMissing HostState = "missing" // realized but for ports whose interface is not there
+	HostRefused HostState = "refused" // realized but for what its switch refused, or what is left out: a port, its network, its tenant
 )
 
 // StatusHost is the exception of one host; it is absent when all is well.
@@ -83,7 +87,7 @@ var statusHostKind = &description[string, StatusHost, *StatusHost]{facts: facts{
 
 var statusControllerKind = &description[string, StatusController, *StatusController]{facts: facts{
 	label:  "floor of a controller",
-	parts:  []part{partName},
+	parts:  []part{partController},
 	writer: "the controller", reader: "controllers, agents that wait for a revision",
 	hostReads: allObjects,
 }}

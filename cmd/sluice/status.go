@@ -71,7 +71,7 @@ func writeStatus(w io.Writer, st api.Status) {
 func hostCounts(st api.Status) string {
 	text := counted(len(st.Hosts), "host")
 	var states []string
-	for _, s := range []store.HostState{store.HostRealized, store.HostBehind, store.HostMissing, store.HostRefused, store.HostDown} {
+	for _, s := range []store.HostState{store.HostRealized, store.HostBehind, store.HostUnreachable, store.HostMissing, store.HostRefused, store.HostDown} {
 		if n := st.HostStates[string(s)]; n > 0 {
 			states = append(states, fmt.Sprintf("%d %s", n, s))
 		}

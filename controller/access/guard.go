@@ -1,14 +1,17 @@
 package access
 
 import (
+	"bytes"
 	"context"
 	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"mime"
 	"net/http"
+	"net/url"
 	"path"
 	"strings"
 	"time"
@@ -77,6 +80,10 @@ func (g *Guard) Before(next http.Handler) http.Handler {
 			return
 		}
 		defer leave()
+		if status, err := readBody(answer, r, caller); err != nil {
+			Refuse(answer, status, err)
+			return
+		}
 		ctx, cancel := context.WithTimeout(with(r.Context(), caller), requestTime)
 		defer cancel()
 		ctx = context.WithValue(ctx, entryKey{}, entry)
@@ -107,26 +114,20 @@ func (g *Guard) look(r *http.Request) (status int, err error) {
 	if err := g.names.check(r); err != nil {
 		return http.StatusForbidden, err
 	}
-	if !isPlain(r) {
-		return http.StatusBadRequest, errors.New("the path is not written as this API's paths are: without empty parts, dots and escaped slashes")
+	if path.Clean(r.URL.Path) != r.URL.Path { // a proxy may take it for another path than this server does
+		return http.StatusBadRequest, errors.New("the path is not written as this API's paths are: without empty parts and dots")
+	}
+	if _, err := url.ParseQuery(r.URL.RawQuery); err != nil {
+		return http.StatusBadRequest, fmt.Errorf("the query: %w", err)
 	}
 	return checkContent(r)
 }
 
-// isPlain reports whether a path has one reading: nothing that a proxy and this server could take
-// for different paths.
-func isPlain(r *http.Request) bool {
-	escaped := strings.ToLower(r.URL.EscapedPath())
-	for _, trick := range []string{"%2f", "%5c", "%00", "\\"} {
-		if strings.Contains(escaped, trick) {
-			return false
-		}
-	}
-	return path.Clean(r.URL.Path) == r.URL.Path
-}
-
-// LoginPath takes a form, as browsers send it; all else takes JSON.
-const LoginPath = "/login"
+// These paths take forms, as browsers send them; all else takes JSON.
+const (
+	LoginPath  = "/login"
+	LogoutPath = "/logout"
+)
 
 // checkContent refuses what is not JSON: a form of another site's page is sent without asking.
 func checkContent(r *http.Request) (status int, err error) {
@@ -134,12 +135,41 @@ func checkContent(r *http.Request) (status int, err error) {
 		return 0, nil
 	}
 	want := "application/json"
-	if r.URL.Path == LoginPath {
+	if r.URL.Path == LoginPath || r.URL.Path == LogoutPath {
 		want = "application/x-www-form-urlencoded"
 	}
 	if got, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || got != want {
 		return http.StatusUnsupportedMediaType, fmt.Errorf("the header Content-Type is to be %s", want)
 	}
+	return 0, nil
+}
+
+// Bounds of a request's body.
+const (
+	maxBody  = 1 << 20 // bytes
+	bodyTime = 5 * time.Second
+)
+
+// readBody reads the whole body of somebody who is known, so that what is wrong with how it comes is
+// not taken for a mistake of the route that reads it. A form is read by its own route.
+func readBody(w http.ResponseWriter, r *http.Request, c Caller) (status int, err error) {
+	connection := http.NewResponseController(w)
+	// A deadline that passes while the request is worked on would end it: the server reads on, to hear
+	// when the client leaves. Where a deadline cannot be set the server's own holds.
+	defer func() { _ = connection.SetReadDeadline(time.Time{}) }()
+	if c.Role == "" || isSafe(r.Method) || r.ContentLength == 0 {
+		return 0, nil
+	}
+	_ = connection.SetReadDeadline(time.Now().Add(bodyTime))
+	b, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return http.StatusRequestEntityTooLarge, fmt.Errorf("the body has more than %d bytes", maxBody)
+	case err != nil:
+		return http.StatusBadRequest, fmt.Errorf("the body did not come whole: %w", err)
+	}
+	r.Body = io.NopCloser(bytes.NewReader(b))
 	return 0, nil
 }
 

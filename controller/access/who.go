@@ -79,7 +79,7 @@ func (a *authority) byName(name, how string, fits func(*store.Token) bool) (c Ca
 	err = errUnknown
 	a.view(func(s *store.State) {
 		t := s.Token(name)
-		if t == nil || !fits(t.Value) || !s.HasTenant(t.Value) || expired(t.Value, time.Now()) {
+		if t == nil || !fits(t.Value) || !IsValid(s, t.Value, time.Now()) {
 			return
 		}
 		c, err = Caller{Name: how + " " + name, Role: t.Value.Role, Tenant: t.Value.Tenant}, nil
@@ -87,8 +87,9 @@ func (a *authority) byName(name, how string, fits func(*store.Token) bool) (c Ca
 	return c, err
 }
 
-func expired(t *store.Token, now time.Time) bool {
-	return !t.Expires.IsZero() && !now.Before(t.Expires)
+// IsValid reports whether a token has not expired, and its tenant is there.
+func IsValid(s *store.State, t *store.Token, now time.Time) bool {
+	return s.HasTenant(t) && (t.Expires.IsZero() || now.Before(t.Expires))
 }
 
 // refusal is why a caller does not meet a need; nil: it does.

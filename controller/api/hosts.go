@@ -7,6 +7,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"sluice/controller/access"
 	"sluice/store"
 )
 
@@ -37,9 +38,9 @@ type hostPath struct {
 }
 
 func (s *server) hosts(a huma.API) {
-	huma.Register(a, operation("list-hosts", http.MethodGet, "/v1/hosts", "hosts", "List hosts"), s.listHosts)
-	huma.Register(a, operation("show-host", http.MethodGet, "/v1/hosts/{host}", "hosts", "Show a host"), s.showHost)
-	huma.Register(a, operation("delete-host", http.MethodDelete, "/v1/hosts/{host}", "hosts", "Forget a host"), s.deleteHost)
+	huma.Register(a, operation("list-hosts", http.MethodGet, "/v1/hosts", "hosts", "List hosts", access.Look), s.listHosts)
+	huma.Register(a, operation("show-host", http.MethodGet, "/v1/hosts/{host}", "hosts", "Show a host", access.Look), s.showHost)
+	huma.Register(a, operation("delete-host", http.MethodDelete, "/v1/hosts/{host}", "hosts", "Forget a host", access.Rule), s.deleteHost)
 }
 
 func (s *server) listHosts(ctx context.Context, in *PageQuery) (*page[Host], error) {
@@ -110,7 +111,7 @@ func (s *server) showHost(ctx context.Context, in *hostPath) (*body[Host], error
 }
 
 func (s *server) deleteHost(ctx context.Context, in *hostPath) (*body[Deleted], error) {
-	return s.remove(ctx, func(ctx context.Context) (store.Revision, error) { return s.Store.DeleteHost(ctx, in.Host) })
+	return s.remove(ctx, "host "+in.Host, func(ctx context.Context) (store.Revision, error) { return s.Store.DeleteHost(ctx, in.Host) })
 }
 
 // Hosts lists all hosts, sorted by name.

@@ -23,6 +23,7 @@ type Host struct {
 	whole     bool  // the switch was programmed whole in this session
 	realized  store.Revision
 	missing   []Absence
+	orphans   []store.Problem
 	troubles  map[flows.Slice]Trouble
 	tables    map[uint8]int // flows that the switch holds, by table
 	drift     Drift
@@ -99,6 +100,7 @@ type Outcome struct {
 	Tables   map[uint8]int  // flows by table, where Slices is nil
 	Troubles map[flows.Slice]Trouble
 	Missing  []Absence
+	Orphans  []store.Problem // of ports that belong to no slice
 }
 
 // Confirm notes that the switch holds what was taken, but for its troubles.
@@ -113,7 +115,7 @@ func (h *Host) Confirm(o Outcome) {
 	h.whole = h.whole || h.underWay.All
 	h.underWay = Marks{}
 	h.realized = max(h.realized, o.Revision)
-	h.missing = awaited(h.missing, o.Missing, from)
+	h.missing, h.orphans = awaited(h.missing, o.Missing, from), o.Orphans
 }
 
 // Audited notes what an audit found of a switch that was compared whole.

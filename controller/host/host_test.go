@@ -332,6 +332,51 @@ func TestUnservedObjectsAreTold(t *testing.T) {
 	}
 }
 
+// A host that reaches no other says so before it speaks of single ports, but not before it is
+// whole; a port without a network is told whatever is wrong with slices.
+func TestUnreachableHost(t *testing.T) {
+	h := whole()
+	apart := trouble("no tunnel", store.HostKey("h1"))
+	apart.Unreachable = true
+	lost := store.PortKey("h1", "alice", "default", "lost")
+	orphan := store.LeftOut(lost, "no network")
+	confirm := func(o Outcome) store.HostState {
+		h.MarkAll(5)
+		h.Take()
+		h.Confirm(o)
+		if _, exception := h.Standing(5); exception != nil {
+			return exception.State
+		}
+		return store.HostRealized
+	}
+	for _, step := range []struct {
+		what string
+		o    Outcome
+		want store.HostState
+	}{
+		{"nothing", Outcome{Revision: 5}, store.HostRealized},
+		{"a port without a network", Outcome{Revision: 5, Orphans: []store.Problem{orphan}}, store.HostRefused},
+		{"no tunnel", Outcome{Revision: 5, Troubles: map[flows.Slice]Trouble{1: apart}}, store.HostUnreachable},
+		{"no tunnel, and a missing port", Outcome{Revision: 5, Troubles: map[flows.Slice]Trouble{1: apart}, Missing: []Absence{{Key: lost}}}, store.HostUnreachable},
+		{"all of it", Outcome{Revision: 5, Troubles: map[flows.Slice]Trouble{1: apart}, Orphans: []store.Problem{orphan}}, store.HostUnreachable},
+	} {
+		if got := confirm(step.o); got != step.want {
+			t.Errorf("%s: it is %s, want %s", step.what, got, step.want)
+		}
+	}
+	want := store.Problems{{Object: "hosts/h1", Text: "no tunnel"}, {Object: lost.Short(), Text: "no network"}}
+	if _, exception := h.Standing(5); !slices.Equal(exception.Problems, want) {
+		t.Errorf("the exception tells %v, want %v", exception.Problems, want)
+	}
+	if got := h.Problems(); len(got) != 2 {
+		t.Errorf("people are told %v", got)
+	}
+	h.Disconnect()
+	if _, exception := h.Standing(5); exception.State != store.HostDown {
+		t.Errorf("without its switch it is %s", exception.State)
+	}
+}
+
 // What the switch refused explains that it lacks just that, whatever was to be done with it.
 func TestRefusedIsNoDrift(t *testing.T) {
 	flow := func(slice, register uint64) openflow.Flow {

@@ -52,6 +52,8 @@ func (h *Host) standing(now store.Revision) (store.Revision, *store.StatusHost) 
 		return realized, h.exception(store.HostDown, realized)
 	case !h.whole, !lagging.IsZero() && time.Since(lagging) > Patience:
 		return realized, h.exception(store.HostBehind, realized)
+	case h.unreachable():
+		return realized, h.exception(store.HostUnreachable, realized)
 	case h.lacks():
 		return realized, h.exception(store.HostMissing, realized)
 	case h.unserves():
