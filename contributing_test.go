@@ -31,6 +31,7 @@ var served = map[store.Kind]struct{ one, many string }{
 var behind = []store.Kind{
 	store.KindMaster, store.KindLiveHost, store.KindLiveController,
 	store.KindStatusHost, store.KindStatusController, store.KindStatusCounters, store.KindAlloc,
+	store.KindIdentity, store.KindChain, store.KindStamp, store.KindRequest, store.KindWord, store.KindFarewell,
 }
 
 func TestEachKindHasWhatContributingAsksFor(t *testing.T) {

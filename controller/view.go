@@ -137,7 +137,8 @@ func (c *Controller) countHosts(snap *metrics.Snapshot) (mine []*host.Host) {
 func noHosts() map[string]int {
 	return map[string]int{
 		string(store.HostRealized): 0, string(store.HostBehind): 0, string(store.HostMissing): 0,
-		string(store.HostUnreachable): 0, string(store.HostRefused): 0, string(store.HostDown): 0,
+		string(store.HostUnreachable): 0, string(store.HostRefused): 0,
+		string(store.HostLastKnown): 0, string(store.HostDown): 0,
 	}
 }
 

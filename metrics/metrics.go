@@ -33,7 +33,7 @@ var (
 		"Flows that this controller keeps on a host's switch.",
 		[]string{"host", "table"}}
 	hosts = Description{"sluice_hosts", "gauge",
-		"Registered hosts that this controller programs, or none does, by state: realized, behind, unreachable, missing, refused or down.",
+		"Registered hosts that this controller programs, or none does, by state: realized, behind, unreachable, missing, refused, last-known (programmed by what was known when etcd went away) or down.",
 		[]string{"state"}}
 	realize = Description{"sluice_realize_seconds", "histogram",
 		"Time from reading a revision to the barrier reply of the last switch that it touched.",
@@ -66,7 +66,7 @@ const realizeBuckets = 14
 
 // extents are how many values each label has at most; 0: as many as there are such objects.
 var extents = map[string]int{
-	"tenant": 0, "host": 0, "direction": 2, "scope": 2, "reason": 12, "table": 20, "state": 5,
+	"tenant": 0, "host": 0, "direction": 2, "scope": 2, "reason": 12, "table": 20, "state": 7,
 	"command": 3, "kind": 3, "how": 4, "role": 4, "what": 2,
 }
 

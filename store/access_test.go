@@ -23,11 +23,17 @@ func TestGrants(t *testing.T) {
 			r  live/hosts/
 			r  status/hosts/
 			r  status/controllers/
-			rw alloc/`},
+			rw alloc/
+			r  identity/
+			r  chain/
+			r  stamps/`},
 		{"h1", GrantsToHost("h1"), `
 			w  hosts/h1
 			rw ports/h1/
-			w  live/hosts/h1`},
+			w  live/hosts/h1
+			rw requests/h1
+			rw words/h1
+			rw farewells/h1`},
 		{"controllers", GrantsToControllers(), `
 			rw `},
 	} {

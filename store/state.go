@@ -36,6 +36,7 @@ type Change struct {
 var kinds = []described{
 	tenantKind, networkKind, hostKind, portKind, gatewayKind, masterKind, liveHostKind, liveControllerKind, tokenKind,
 	statusHostKind, statusControllerKind, statusCountersKind, allocKind,
+	identityKind, chainKind, stampKind, requestKind, wordKind, farewellKind,
 }
 
 // State is the picture of the store at one revision, with the indexes that the compiler
@@ -52,6 +53,7 @@ type State struct {
 	liveHosts   table[string, LiveHost]
 	controllers table[string, LiveController]
 	tokens      table[string, Token]
+	requests    table[string, Request]
 
 	former former // what the last batch took away
 }

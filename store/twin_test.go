@@ -163,7 +163,7 @@ func (g *generator) object() (Key, Object) {
 
 // other makes objects of the kinds without indexes.
 func (g *generator) other(tenant, host string) (Key, Object) {
-	switch g.IntN(5) {
+	switch g.IntN(6) {
 	case 0:
 		return MasterKey(host), &Master{Controller: tenant}
 	case 1:
@@ -172,6 +172,8 @@ func (g *generator) other(tenant, host string) (Key, Object) {
 		return LiveControllerKey(host), &LiveController{API: tenant}
 	case 3:
 		return TokenKey(host), &Token{Role: RoleTenant, Tenant: tenant, TenantCreated: g.revision - Revision(g.IntN(5))}
+	case 4:
+		return RequestKey(host), &Request{ID: tenant}
 	}
 	return StatusHostKey(host), &StatusHost{State: HostDown}
 }
@@ -241,6 +243,7 @@ func checkObjects(t *testing.T, s *State, w twin) {
 		name := fmt.Sprint("h", host)
 		collect(got, one(s.Master(name)))
 		collect(got, one(s.LiveHost(name)))
+		collect(got, one(s.Request(name)))
 		if byHash := s.HostsByHash(HostHash(name)); !slices.Equal(byHash, slices.Collect(one(s.Host(name)))) {
 			t.Errorf("hosts by the hash of %s: %v", name, byHash)
 		}

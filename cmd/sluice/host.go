@@ -83,6 +83,9 @@ func writeHost(w io.Writer, h api.Host) {
 		"Incarnation", h.Incarnation,
 		"Created", fmt.Sprintf("revision %d", h.Created),
 	)
+	if h.State == store.HostLastKnown {
+		fmt.Fprintf(w, "\n%s %s: %s\n", p.bad("Host"), h.Name, byLastKnown)
+	}
 	writeProblems(w, h.Problems)
 }
 

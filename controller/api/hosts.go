@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"net/http"
 
@@ -62,11 +63,13 @@ func hostKeys(state *store.State, after store.Key) iter.Seq[store.Key] {
 	}
 }
 
-// hostShower joins what the store holds of a host with how it stands now.
+// hostShower joins what the store holds of a host with how it stands now. While etcd is away it
+// answers too, since a host's state is asked for exactly then: of other controllers' hosts it is
+// what this one knows, and each says so.
 func (s *server) hostShower(ctx context.Context) (func(*store.State, store.Key) (Host, bool), error) {
-	reports, err := s.reports(ctx)
-	if err != nil {
-		return nil, err
+	reports, away := s.reports(ctx)
+	if away != nil && !errors.Is(away, store.ErrUnavailable) {
+		return nil, away
 	}
 	standing := map[string]HostStatus{}
 	for _, h := range s.standing(reports) {
@@ -77,7 +80,11 @@ func (s *server) hostShower(ctx context.Context) (func(*store.State, store.Key) 
 		if h == nil {
 			return Host{}, false
 		}
-		return hostOf(state, h, standing[key.Host]), true
+		shown := hostOf(state, h, standing[key.Host])
+		if away != nil && shown.Master != s.Controller.Name() {
+			shown.Problems = append(shown.Problems, store.ProblemOf(key, "etcd does not answer: this is what this controller knows of a host that it does not program"))
+		}
+		return shown, true
 	}, nil
 }
 

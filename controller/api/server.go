@@ -38,6 +38,7 @@ type Store interface {
 	Get(ctx context.Context, key store.Key) (store.Object, store.Revision, error)
 	List(ctx context.Context, kind store.Kind, prefix ...string) ([]store.Event, store.Revision, error)
 	Problems() []store.Problem
+	Reports(ctx context.Context) (hosts map[string]*store.StatusHost, controllers map[string]*store.StatusController, err error)
 	tenantStore
 	networkStore
 	hostStore
