@@ -78,6 +78,39 @@ func TestLocalToken(t *testing.T) {
 	}
 }
 
+func TestSharedLocalToken(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "api.token")
+	first, err := ShareLocalToken(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := ShareLocalToken(path)
+	if err != nil || !second.is(first.text) {
+		t.Fatalf("a second controller has another token: %v", err)
+	}
+	first.Remove()
+	if _, err := os.Stat(path); err != nil {
+		t.Errorf("the first took it away: %v", err)
+	}
+	if err := os.Chmod(path, 0o640); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ShareLocalToken(path); err == nil || !strings.Contains(err.Error(), "chmod 600") {
+		t.Errorf("a file that others read: %v", err)
+	}
+	for _, text := range []string{"", "secret", first.text + "0", "sluice_ci_" + strings.Repeat("0", 70)} {
+		if err := errors.Join(os.WriteFile(path, []byte(text), 0o600), os.Chmod(path, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ShareLocalToken(path); err == nil || !strings.Contains(err.Error(), "something else") {
+			t.Errorf("a file with %q: %v", text, err)
+		}
+	}
+	if _, err := ShareLocalToken(path + "/below"); err == nil {
+		t.Error("below a file: no error")
+	}
+}
+
 func TestLocalTokenFiles(t *testing.T) {
 	own := LocalTokenFile("8080")
 	for url, want := range map[string]string{

@@ -1,7 +1,9 @@
 package access
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/url"
 	"os"
@@ -16,6 +18,7 @@ const localName = "_local"
 // everything. It is made anew at each start, so that what a dead controller left behind opens nothing.
 type LocalToken struct {
 	path, text string
+	shared     bool // others may use the file
 }
 
 // WriteLocalToken makes the controller's own token and writes it to a file.
@@ -42,8 +45,41 @@ func WriteLocalToken(path string) (*LocalToken, error) {
 	return t, nil
 }
 
-// Remove removes the file, unless another controller has written its own there since.
+// ShareLocalToken takes the token that a file holds already, so that several controllers of one
+// machine have one, or makes it. Who may read a file that is there is for its owner to say: it is
+// refused where that is anybody else.
+func ShareLocalToken(path string) (*LocalToken, error) {
+	b, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		t, err := WriteLocalToken(path)
+		if err != nil {
+			return nil, err
+		}
+		t.shared = true
+		return t, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the controller's own token: %w", err)
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("read the controller's own token: %w", err)
+	}
+	text := strings.TrimSpace(string(b))
+	switch {
+	case info.Mode().Perm()&0o077 != 0:
+		return nil, fmt.Errorf("the controller's own token: %s has mode %#o: let only its owner read it (chmod 600)", path, info.Mode().Perm())
+	case len(text) != len(tokenPrefix+localName+"_")+2*secretBytes || !strings.HasPrefix(text, tokenPrefix+localName+"_"):
+		return nil, fmt.Errorf("the controller's own token: %s holds something else: remove it, or name another file", path)
+	}
+	return &LocalToken{path: path, text: text, shared: true}, nil
+}
+
+// Remove removes the file, unless it is shared or another controller has written its own there since.
 func (t *LocalToken) Remove() {
+	if t == nil || t.shared {
+		return
+	}
 	if b, err := os.ReadFile(t.path); err == nil && strings.TrimSpace(string(b)) == t.text {
 		os.Remove(t.path)
 	}
