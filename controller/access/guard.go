@@ -131,14 +131,15 @@ const (
 
 // checkContent refuses what is not JSON: a form of another site's page is sent without asking.
 func checkContent(r *http.Request) (status int, err error) {
-	if isSafe(r.Method) || r.Method == http.MethodDelete && r.ContentLength == 0 {
+	kind := r.Header.Get("Content-Type")
+	if isSafe(r.Method) || kind == "" && r.ContentLength == 0 {
 		return 0, nil
 	}
 	want := "application/json"
 	if r.URL.Path == LoginPath || r.URL.Path == LogoutPath {
 		want = "application/x-www-form-urlencoded"
 	}
-	if got, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || got != want {
+	if got, _, err := mime.ParseMediaType(kind); err != nil || got != want {
 		return http.StatusUnsupportedMediaType, fmt.Errorf("the header Content-Type is to be %s", want)
 	}
 	return 0, nil
