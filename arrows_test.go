@@ -29,7 +29,7 @@ var arrows = map[string][]string{
 	"controller/session": {"controller/cluster", "controller/signal", "controller/account", "controller/host", "controller/report",
 		"datapath", "flows", "store", "metrics", "pki"},
 	"controller/lead":   {"controller/cluster", "controller/signal", "store"},
-	"controller/access": {"store"},
+	"controller/access": {"store", "pki"},
 	"controller/api":    {"controller/access", "controller/host", "datapath/openflow", "flows", "store", "pki"},
 	"hostagent":         {"hostagent", "datapath", "store", "metrics", "pki"},
 	"hostagent/api":     {},
