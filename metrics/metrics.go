@@ -66,7 +66,7 @@ const realizeBuckets = 14
 
 // extents are how many values each label has at most; 0: as many as there are such objects.
 var extents = map[string]int{
-	"tenant": 0, "host": 0, "direction": 2, "scope": 2, "reason": 12, "table": 20, "state": 5,
+	"tenant": 0, "host": 0, "direction": 2, "scope": 2, "reason": 12, "table": 20, "state": 6,
 	"command": 3, "kind": 3, "how": 4, "role": 4, "what": 2,
 }
 
