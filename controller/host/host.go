@@ -28,6 +28,10 @@ type Host struct {
 	tables    map[uint8]int // flows that the switch holds, by table
 	drift     Drift
 	ports     map[string]uint32 // interface name -> OpenFlow port, as the switch last told; nil: it never did
+	own       uint64            // generation of this controller's last claim, as etcd confirmed it; 0: none
+	latest    uint64            // the highest generation that etcd showed
+	lastKnown bool              // programmed by its last known state
+	vouched   store.Revision    // what was realized before it was; nobody vouches for more
 }
 
 // New is a host that was just registered.
@@ -177,5 +181,5 @@ func (h *Host) Connect() {
 func (h *Host) Disconnect() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.connected, h.whole = false, false
+	h.connected, h.whole, h.lastKnown = false, false, false
 }

@@ -460,3 +460,66 @@ func TestPortsAsToldByTheSwitch(t *testing.T) {
 		t.Error("the first port of all is no news")
 	}
 }
+
+// A host that is programmed by its last known state is an exception until a claim is confirmed,
+// its controller gives it up, or its switch goes.
+func TestLastKnownState(t *testing.T) {
+	state := func(h *Host) store.HostState {
+		if _, exception := h.Standing(5); exception != nil {
+			return exception.State
+		}
+		return store.HostRealized
+	}
+	for _, c := range []struct {
+		what string
+		do   func(*Host)
+		want store.HostState
+	}{
+		{"nothing", func(*Host) {}, store.HostLastKnown},
+		{"it is compared whole", func(h *Host) { h.MarkAll(5); h.Take(); h.Confirm(Outcome{Revision: 5}) }, store.HostLastKnown},
+		{"a claim is confirmed", func(h *Host) { h.Claimed(8) }, store.HostRealized},
+		{"it is given up", func(h *Host) { h.GiveUp() }, store.HostRealized},
+		{"its switch goes", func(h *Host) { h.Disconnect() }, store.HostDown},
+	} {
+		h := whole()
+		h.GoOn()
+		c.do(h)
+		if got := state(h); got != c.want || h.GoesOn() != (c.want == store.HostLastKnown) {
+			t.Errorf("%s: the host is %s, and goes on %v; want %s", c.what, got, h.GoesOn(), c.want)
+		}
+	}
+	h := whole()
+	h.GoOn()
+	h.confirm(7)
+	h.GoOn()
+	if rev, exception := h.Standing(7); rev != 7 || exception.Realized != 5 {
+		t.Errorf("it is realized at %d, and vouched for %+v; want 7 and 5", rev, exception)
+	}
+	h.Disconnect()
+	h.Connect()
+	if h.GoesOn() {
+		t.Error("a new session begins with what an earlier one knew")
+	}
+}
+
+// The latest generation is the highest that etcd showed or confirmed.
+func TestGenerations(t *testing.T) {
+	h := New("h1")
+	for _, step := range []struct {
+		do          func()
+		own, latest uint64
+	}{
+		{func() {}, 0, 0},
+		{func() { h.sawClaim(7) }, 0, 7},
+		{func() { h.sawClaim(5) }, 0, 7},
+		{func() { h.sawClaim(0) }, 0, 7},
+		{func() { h.Claimed(8) }, 8, 8},
+		{func() { h.sawClaim(7) }, 8, 8},
+		{func() { h.sawClaim(9) }, 8, 9},
+	} {
+		step.do()
+		if own, latest := h.Generations(); own != step.own || latest != step.latest {
+			t.Errorf("own %d, latest %d; want %d, %d", own, latest, step.own, step.latest)
+		}
+	}
+}

@@ -50,6 +50,8 @@ func (h *Host) standing(now store.Revision) (store.Revision, *store.StatusHost) 
 	switch {
 	case !h.connected:
 		return realized, h.exception(store.HostDown, realized)
+	case h.lastKnown:
+		return realized, h.exception(store.HostLastKnown, h.vouched)
 	case !h.whole, !lagging.IsZero() && time.Since(lagging) > Patience:
 		return realized, h.exception(store.HostBehind, realized)
 	case h.unreachable():
