@@ -14,6 +14,7 @@
 //   - report   says how far each host is, and writes floors and exceptions to etcd
 //   - session  is one switch's life: who is it, are we its master, program it until it goes
 //   - lead     chooses gateway hosts and removes what nobody needs any more, on one controller at a time
+//   - access   tells who asks the API, and whether they may
 //   - api      is what people and the command line see and ask for
 //
 // This package wires them. One batch of the watch goes through Controller.take: name.Check,
