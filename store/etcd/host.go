@@ -24,10 +24,10 @@ type Registration struct {
 	err  error
 }
 
-// RegisterHost writes the host and its lease key, under the rules of store.HostSpec. A lease key
+// RegisterHost writes the host and its lease key, under the rules of store.Registrant. A lease key
 // of the same incarnation is replaced, and its holder told through Lost.
 func (c *Client) RegisterHost(ctx context.Context, name string, h store.Host) (*Registration, error) {
-	spec := store.HostSpec{Name: name, Host: h}
+	spec := store.Registrant{Name: name, Host: h}
 	if err := spec.Validate(); err != nil {
 		return nil, fmt.Errorf("register host %s: %w", name, err)
 	}
@@ -49,11 +49,13 @@ func (c *Client) RegisterHost(ctx context.Context, name string, h store.Host) (*
 }
 
 // registerHost returns the create revision of the host's key.
-func (c *Client) registerHost(ctx context.Context, spec store.HostSpec, lease *Lease) (store.Revision, error) {
+func (c *Client) registerHost(ctx context.Context, spec store.Registrant, lease *Lease) (store.Revision, error) {
 	live := store.LiveHostKey(spec.Name)
 	state, err := c.view(ctx, spec.Key().String(), live.String())
 	if err == nil && !spec.Registered(state) { // an agent that comes back does not read a thousand hosts
-		state, err = c.view(ctx, spec.Key().String(), live.String(), store.Under(store.KindHost))
+		if state, err = c.view(ctx, spec.Key().String(), live.String(), store.Under(store.KindHost)); err == nil {
+			spec.Held, err = c.heldBy(ctx, spec)
+		}
 	}
 	if err != nil {
 		return 0, err
@@ -74,6 +76,22 @@ func (c *Client) registerHost(ctx context.Context, spec store.HostSpec, lease *L
 		return host.Created, nil
 	}
 	return store.Revision(resp.Header.Revision), nil
+}
+
+// heldBy are the keys under alloc/ of a registrant's values that say that they are its own.
+func (c *Client) heldBy(ctx context.Context, spec store.Registrant) (map[string]store.Revision, error) {
+	held := map[string]store.Revision{}
+	for _, v := range store.TakenBy(spec.Key(), &spec.Host) {
+		got, _, err := c.read(ctx, clientv3.OpGet(v.Key().String()))
+		if err != nil {
+			return nil, err
+		}
+		taken, err := item[store.Alloc](got[0])
+		if err == nil && taken != nil && taken.Value.Owner == spec.Key().Short() {
+			held[taken.Key.String()] = taken.Modified
+		}
+	}
+	return held, nil
 }
 
 // Lost is closed when the lease expired, another agent took the name over, or the host was

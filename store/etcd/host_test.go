@@ -299,6 +299,20 @@ func TestVTEPIsOneHosts(t *testing.T) {
 	}
 }
 
+// A host whose own key somebody deleted by hand takes what it left.
+func TestHostDeletedByHandRegistersAgain(t *testing.T) {
+	c := start(t)
+	register(t, c, "h1")
+	if _, err := c.etcd.Delete(testContext(t), store.HostKey("h1").String()); err != nil {
+		t.Fatal(err)
+	}
+	register(t, c, "h1")
+	second := hostObject("h2")
+	second.VTEPs = hostObject("h1").VTEPs
+	_, err := c.RegisterHost(testContext(t), "h2", second)
+	expect(t, err, store.ErrTaken, "host h1")
+}
+
 // Of hosts that register with one VTEP at one time one does.
 func TestConcurrentHostsWithOneVTEP(t *testing.T) {
 	c := start(t)

@@ -7,14 +7,17 @@ import (
 	"time"
 )
 
-// HostSpec is what an agent says of its host when it registers it.
-type HostSpec struct {
+// Registrant is what an agent says of its host when it registers it.
+type Registrant struct {
 	Name string
 	Host Host
+	// Held are keys under alloc/ that say already that they are this host's, by path, with their mod
+	// revisions: a host whose own key somebody deleted by hand left them.
+	Held map[string]Revision
 }
 
 // Validate refuses what no state would allow.
-func (s HostSpec) Validate() error {
+func (s Registrant) Validate() error {
 	if err := ValidateName(s.Name); err != nil {
 		return fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
@@ -25,11 +28,11 @@ func (s HostSpec) Validate() error {
 }
 
 // Key is the host's key.
-func (s HostSpec) Key() Key { return HostKey(s.Name) }
+func (s Registrant) Key() Key { return HostKey(s.Name) }
 
 // Registered reports whether the host is registered just so: then nothing is taken anew, and
 // Propose needs to see no other host.
-func (s HostSpec) Registered(state *State) bool {
+func (s Registrant) Registered(state *State) bool {
 	old := state.Host(s.Name)
 	if old == nil {
 		return false
@@ -42,7 +45,7 @@ func (s HostSpec) Registered(state *State) bool {
 // Propose registers the host, or registers it again: its VTEPs and its datapath id are its alone.
 // The lease key, which the writer puts in the same transaction, is presumed to be as the state has
 // it. The state may lack all but the host, its lease key and, unless it is Registered, the other hosts.
-func (s HostSpec) Propose(state *State) (Proposal, error) {
+func (s Registrant) Propose(state *State) (Proposal, error) {
 	if err := s.Validate(); err != nil {
 		return Proposal{}, err
 	}
@@ -78,7 +81,7 @@ func modified[T any](i *Item[T]) Revision {
 
 // checkName refuses a name that another incarnation has: one that is live, or that is registered
 // though not live (the operator deletes that host first, so that its ports are not mixed with ours).
-func (s HostSpec) checkName(old *Item[Host], live *Item[LiveHost]) error {
+func (s Registrant) checkName(old *Item[Host], live *Item[LiveHost]) error {
 	if live != nil && live.Value.Incarnation != s.Host.Incarnation {
 		return fmt.Errorf("%w: another agent runs under this name since %s: stop it, or give this one another --host",
 			ErrHostTaken, live.Value.Since.Format(time.RFC3339))
@@ -92,7 +95,7 @@ func (s HostSpec) checkName(old *Item[Host], live *Item[LiveHost]) error {
 
 // checkEncap refuses a new host that would reach no other. One that is registered may change its
 // encapsulation: so a cluster changes, host by host.
-func (s HostSpec) checkEncap(state *State) error {
+func (s Registrant) checkEncap(state *State) error {
 	if state.Host(s.Name) != nil {
 		return nil
 	}
@@ -112,7 +115,7 @@ func (s HostSpec) checkEncap(state *State) error {
 
 // takeValues adds what the host takes that it had not, and frees what it has no more. Hosts that
 // registered before their values had keys under alloc/ are seen by what they say.
-func (s HostSpec) takeValues(p *Proposal, state *State) error {
+func (s Registrant) takeValues(p *Proposal, state *State) error {
 	values := TakenBy(s.Key(), &s.Host)
 	var had []Taken
 	if old := state.Host(s.Name); old != nil {
@@ -126,6 +129,10 @@ func (s HostSpec) takeValues(p *Proposal, state *State) error {
 			if h.Key != s.Key() && v.in(TakenBy(h.Key, h.Value)) {
 				return s.taken(v, h.Key.Host)
 			}
+		}
+		if at, held := s.Held[v.Key().String()]; held {
+			p.Presumes = append(p.Presumes, Presumption{Condition: Unchanged, Path: v.Key().String(), Revision: at})
+			continue
 		}
 		p.Draws = append(p.Draws, Draw{Owner: s.Key(), Dir: v.Dir, Value: v.Value, Set: func(string) {},
 			Taken: func(owner string) error { return s.takenUnder(v, owner, state) }})
@@ -144,7 +151,7 @@ func (t Taken) same(other Taken) bool { return t.Dir == other.Dir && t.Value == 
 func (t Taken) in(list []Taken) bool { return slices.ContainsFunc(list, t.same) }
 
 // taken is the refusal of a value that another host has.
-func (s HostSpec) taken(v Taken, other string) error {
+func (s Registrant) taken(v Taken, other string) error {
 	what, instead := "VTEP", "give this one another --vtep"
 	if v.Dir == hostDatapath.dir {
 		what, instead = "datapath id", "give this one another --host"
@@ -155,7 +162,7 @@ func (s HostSpec) taken(v Taken, other string) error {
 
 // takenUnder is the refusal of a value whose key under alloc/ is another's. One that is not among the
 // hosts may have registered meanwhile, or be gone without its key: the next try tells.
-func (s HostSpec) takenUnder(v Taken, owner string, state *State) error {
+func (s Registrant) takenUnder(v Taken, owner string, state *State) error {
 	key, err := ParseKey(Prefix + owner)
 	if err == nil && key.Kind == KindHost && key != s.Key() && state.Host(key.Host) != nil {
 		return s.taken(v, key.Host)

@@ -10,9 +10,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// newHostSpec is that of a host h3 that takes nothing of another's.
-func newHostSpec(edit func(*HostSpec)) HostSpec {
-	s := HostSpec{Name: "h3", Host: Host{Incarnation: "three", DatapathID: 3, Encap: "vxlan", VTEPs: vteps("172.30.0.3", "fd30::3")}}
+// newRegistrant is that of a host h3 that takes nothing of another's.
+func newRegistrant(edit func(*Registrant)) Registrant {
+	s := Registrant{Name: "h3", Host: Host{Incarnation: "three", DatapathID: 3, Encap: "vxlan", VTEPs: vteps("172.30.0.3", "fd30::3")}}
 	edit(&s)
 	return s
 }
@@ -38,29 +38,29 @@ func threeHosts() *State {
 	return s
 }
 
-func TestHostSpecRefusals(t *testing.T) {
+func TestRegistrantRefusals(t *testing.T) {
 	for name, tc := range map[string]struct {
-		edit func(*HostSpec)
+		edit func(*Registrant)
 		want error
 		text string
 	}{
-		"name": {func(s *HostSpec) { s.Name = "h3/x" }, ErrInvalid,
+		"name": {func(s *Registrant) { s.Name = "h3/x" }, ErrInvalid,
 			`invalid: name "h3/x" is not a DNS label: use 1 to 63 lower-case letters, digits and hyphens, with a letter or digit at both ends`},
-		"incarnation": {func(s *HostSpec) { s.Host.Incarnation = "" }, ErrInvalid, "invalid: it has no incarnation"},
-		"live": {func(s *HostSpec) { s.Name = "h1" }, ErrHostTaken,
+		"incarnation": {func(s *Registrant) { s.Host.Incarnation = "" }, ErrInvalid, "invalid: it has no incarnation"},
+		"live": {func(s *Registrant) { s.Name = "h1" }, ErrHostTaken,
 			"host name taken: another agent runs under this name since 1970-01-01T00:00:00Z: stop it, or give this one another --host"},
-		"registered": {func(s *HostSpec) { s.Name = "h2" }, ErrHostTaken,
+		"registered": {func(s *Registrant) { s.Name = "h2" }, ErrHostTaken,
 			"host name taken: another agent, not running now, registered it: if this machine replaces that one, run `sluice host delete h2` first"},
-		"a VTEP": {func(s *HostSpec) { s.Host.VTEPs[0] = netip.MustParseAddr("172.30.0.2") }, ErrTaken,
+		"a VTEP": {func(s *Registrant) { s.Host.VTEPs[0] = netip.MustParseAddr("172.30.0.2") }, ErrTaken,
 			"VTEP 172.30.0.2: taken by host h2: if this machine replaces that one, run `sluice host delete h2` first, else give this one another --vtep"},
-		"its second VTEP": {func(s *HostSpec) { s.Host.VTEPs[1] = netip.MustParseAddr("fd30::4") }, ErrTaken,
+		"its second VTEP": {func(s *Registrant) { s.Host.VTEPs[1] = netip.MustParseAddr("fd30::4") }, ErrTaken,
 			"VTEP fd30::4: taken by host h4: if this machine replaces that one, run `sluice host delete h4` first, else give this one another --vtep"},
-		"a datapath id": {func(s *HostSpec) { s.Host.DatapathID = 2 }, ErrTaken,
+		"a datapath id": {func(s *Registrant) { s.Host.DatapathID = 2 }, ErrTaken,
 			"datapath id 0000000000000002: taken by host h2: if this machine replaces that one, run `sluice host delete h2` first, else give this one another --host"},
-		"another encapsulation than all": {func(s *HostSpec) { s.Host.Encap = "geneve" }, ErrInvalid,
+		"another encapsulation than all": {func(s *Registrant) { s.Host.Encap = "geneve" }, ErrInvalid,
 			"encapsulation geneve: invalid: no frame would pass between this host and others, such as h4: start its agent with --encap gre"},
 	} {
-		p, err := newHostSpec(tc.edit).Propose(threeHosts())
+		p, err := newRegistrant(tc.edit).Propose(threeHosts())
 		refused(t, name, p, err, tc.want, tc.text)
 	}
 }
@@ -76,23 +76,23 @@ func taking(p Proposal) (takes, frees []string) {
 	return takes, frees
 }
 
-func TestHostSpecProposes(t *testing.T) {
-	again := func(edit func(*Host)) HostSpec {
-		s := HostSpec{Name: "h1", Host: *threeHosts().Host("h1").Value}
+func TestRegistrantProposes(t *testing.T) {
+	again := func(edit func(*Host)) Registrant {
+		s := Registrant{Name: "h1", Host: *threeHosts().Host("h1").Value}
 		edit(&s.Host)
 		return s
 	}
 	for name, tc := range map[string]struct {
-		spec           HostSpec
+		spec           Registrant
 		writes         bool
 		takes, frees   []string
 		host, leaseKey Revision // presumed of the host's key and of its lease key
 	}{
-		"a new host": {newHostSpec(func(*HostSpec) {}), true,
+		"a new host": {newRegistrant(func(*Registrant) {}), true,
 			[]string{"datapath-ids 0000000000000003", "vteps 172.30.0.3", "vteps fd30::3"}, nil, 0, 0},
-		"one that says a VTEP twice": {newHostSpec(func(s *HostSpec) { s.Host.VTEPs = vteps("172.30.0.3", "::ffff:172.30.0.3") }), true,
+		"one that says a VTEP twice": {newRegistrant(func(s *Registrant) { s.Host.VTEPs = vteps("172.30.0.3", "::ffff:172.30.0.3") }), true,
 			[]string{"datapath-ids 0000000000000003", "vteps 172.30.0.3"}, nil, 0, 0},
-		"one with the encapsulation of few": {newHostSpec(func(s *HostSpec) { s.Host.Encap, s.Host.VTEPs = "gre", nil }), true,
+		"one with the encapsulation of few": {newRegistrant(func(s *Registrant) { s.Host.Encap, s.Host.VTEPs = "gre", nil }), true,
 			[]string{"datapath-ids 0000000000000003"}, nil, 0, 0},
 		"one that comes back":                    {again(func(*Host) {}), false, nil, nil, 4, 6},
 		"one with another MTU":                   {again(func(h *Host) { h.UnderlayMTU = 9000 }), true, nil, nil, 4, 6},
@@ -128,9 +128,26 @@ func TestHostSpecProposes(t *testing.T) {
 	}
 }
 
+// A value whose key says already that it is the host's is not taken again: the key must stay so.
+func TestRegistrantThatHoldsValues(t *testing.T) {
+	spec := newRegistrant(func(*Registrant) {})
+	key := AllocKey("vteps", "172.30.0.3").String()
+	spec.Held = map[string]Revision{key: 17}
+	p, err := spec.Propose(threeHosts())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if takes, _ := taking(p); !slices.Equal(takes, []string{"datapath-ids 0000000000000003", "vteps fd30::3"}) {
+		t.Errorf("it takes %v", takes)
+	}
+	if got, want := p.Presumes[2:], []Presumption{{Condition: Unchanged, Path: key, Revision: 17}}; !cmp.Equal(got, want) {
+		t.Errorf("it presumes %+v besides, want %+v", got, want)
+	}
+}
+
 // What a value's key under alloc/ says where the value is another's by then.
-func TestHostSpecMeetsAnotherOwner(t *testing.T) {
-	p, err := newHostSpec(func(*HostSpec) {}).Propose(threeHosts())
+func TestRegistrantMeetsAnotherOwner(t *testing.T) {
+	p, err := newRegistrant(func(*Registrant) {}).Propose(threeHosts())
 	if err != nil {
 		t.Fatal(err)
 	}
