@@ -34,6 +34,9 @@ get no tenant's flows.`,
 
 func writeStatus(w io.Writer, st api.Status) {
 	p := painterFor(w)
+	if st.Store.Held {
+		fmt.Fprintf(w, "%s: etcd does not hold the store that this controller serves: %s\n", p.bad("Held"), st.Store.Why)
+	}
 	fmt.Fprintf(w, "Revision %d: %s, %s, %s, %s\n", st.Revision, counted(st.Tenants, "tenant"),
 		counted(st.Networks, "network"), counted(st.Ports, "port"), hostCounts(st))
 	if len(st.Hosts) > 0 {
