@@ -170,9 +170,13 @@ func ProposeDeletePort(s *State, key Key, hostCreated Revision) (Proposal, error
 
 // ProposeDeleteHost deletes a host, of which the state may lack the ports: they are counted
 // here, and cleared afterwards. A host that is deleted already and has ports left asks for
-// nothing: they are to be cleared.
+// nothing: they are to be cleared. One that was enrolled and never registered is not any more.
 func ProposeDeleteHost(s *State, name string, ports int64) (Proposal, error) {
-	if s.Host(name) == nil && ports > 0 {
+	switch {
+	case s.Host(name) != nil:
+	case s.Enrolment(name) != nil:
+		return ProposeDelete(s, EnrolmentKey(name))
+	case ports > 0:
 		return Proposal{}, nil
 	}
 	return ProposeDelete(s, HostKey(name))

@@ -53,6 +53,7 @@ type State struct {
 	liveHosts   table[string, LiveHost]
 	controllers table[string, LiveController]
 	enrolled    table[string, Enrolment]
+	invited     table[string, Invitation]
 	requests    table[string, Request]
 
 	former former // what the last batch took away

@@ -163,7 +163,7 @@ func (g *generator) object() (Key, Object) {
 
 // other makes objects of the kinds without indexes.
 func (g *generator) other(tenant, host string) (Key, Object) {
-	switch g.IntN(6) {
+	switch g.IntN(7) {
 	case 0:
 		return MasterKey(host), &Master{Controller: tenant}
 	case 1:
@@ -172,6 +172,8 @@ func (g *generator) other(tenant, host string) (Key, Object) {
 		return LiveControllerKey(host), &LiveController{API: tenant}
 	case 3:
 		return EnrolmentKey(host), &Enrolment{By: tenant}
+	case 5:
+		return InvitationKey(host), &Invitation{By: tenant}
 	case 4:
 		return RequestKey(host), &Request{ID: tenant}
 	}
@@ -216,6 +218,7 @@ func checkObjects(t *testing.T, s *State, w twin) {
 	collect(got, s.Hosts())
 	collect(got, s.Gateways())
 	collect(got, s.LiveControllers())
+	collect(got, s.Invitations())
 	enrolled := twin{}
 	collect(enrolled, s.Enrolments())
 	if want := w.of(KindEnrolment); !slices.Equal(want, enrolled.of(KindEnrolment)) {

@@ -230,19 +230,15 @@ func (c *Client) DeleteHost(ctx context.Context, name string) (store.Revision, e
 }
 
 func (c *Client) deleteHost(ctx context.Context, name string) (store.Revision, error) {
-	key := store.HostKey(name)
-	got, at, err := c.read(ctx, clientv3.OpGet(key.String(), clientv3.WithKeysOnly()), countOp(store.Under(store.KindPort, name)))
+	host, enrolment := store.HostKey(name), store.EnrolmentKey(name)
+	got, at, err := c.read(ctx, clientv3.OpGet(host.String(), clientv3.WithKeysOnly()), clientv3.OpGet(enrolment.String(), clientv3.WithKeysOnly()),
+		countOp(store.Under(store.KindPort, name)))
 	if err != nil {
 		return 0, err
 	}
-	state, batch := store.NewState(), store.Batch{Revision: at}
-	for _, kv := range got[0].Kvs { // its value does not matter, so that one that cannot be read can go
-		batch.Events = append(batch.Events, store.Event{
-			Key: key, Object: &store.Host{}, Created: store.Revision(kv.CreateRevision), Modified: store.Revision(kv.ModRevision),
-		})
-	}
-	state.Apply(batch)
-	p, err := store.ProposeDeleteHost(state, name, got[1].Count)
+	state := store.NewState()
+	state.Apply(store.Batch{Revision: at, Events: append(bare(host, &store.Host{}, got[0]), bare(enrolment, &store.Enrolment{}, got[1])...)})
+	p, err := store.ProposeDeleteHost(state, name, got[2].Count)
 	if err != nil {
 		return 0, err
 	}
@@ -255,6 +251,17 @@ func (c *Client) deleteHost(ctx context.Context, name string) (store.Revision, e
 	}
 	last, err := c.ClearHost(ctx, name, at)
 	return max(at, last), err
+}
+
+// bare is an object without its value, which does not matter to a delete: one that cannot be read
+// can go.
+func bare(key store.Key, empty store.Object, r *clientv3.GetResponse) (events []store.Event) {
+	for _, kv := range r.Kvs {
+		events = append(events, store.Event{
+			Key: key, Object: empty, Created: store.Revision(kv.CreateRevision), Modified: store.Revision(kv.ModRevision),
+		})
+	}
+	return events
 }
 
 // ClearHost removes the ports of a host that were created up to a revision, and returns
