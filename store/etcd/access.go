@@ -229,6 +229,9 @@ func permissionOf(g store.Grant) (permission, authpb.Permission_Type) {
 func (c *Client) change(ctx context.Context, done error, f func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
+	if _, err := c.trust.proven(ctx); err != nil { // who is enrolled in one store is unknown to another
+		return err
+	}
 	err := f(ctx)
 	if err == nil || done != nil && errors.Is(rpctypes.Error(err), done) {
 		return nil
