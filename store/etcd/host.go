@@ -3,11 +3,9 @@ package etcd
 import (
 	"context"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
-	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"sluice/store"
@@ -216,118 +214,4 @@ func (c *Client) HostsChanged(ctx context.Context, after store.Revision) <-chan 
 // revision, and when ctx ends.
 func (c *Client) LiveChanged(ctx context.Context, after store.Revision) <-chan struct{} {
 	return c.changed(ctx, after, store.Under(store.KindLiveHost))
-}
-
-// DeleteHost removes a host, first its own key, so that its agent's writes are refused
-// from then on, then its ports with what they took. A call that was cut short is finished
-// by another.
-func (c *Client) DeleteHost(ctx context.Context, name string) (store.Revision, error) {
-	rev, err := retry(ctx, func() (store.Revision, error) { return c.deleteHost(ctx, name) })
-	if err != nil {
-		return 0, fmt.Errorf("delete host %s: %w", name, err)
-	}
-	return rev, nil
-}
-
-func (c *Client) deleteHost(ctx context.Context, name string) (store.Revision, error) {
-	host, enrolment := store.HostKey(name), store.EnrolmentKey(name)
-	got, at, err := c.read(ctx, clientv3.OpGet(host.String(), clientv3.WithKeysOnly()), clientv3.OpGet(enrolment.String(), clientv3.WithKeysOnly()),
-		countOp(store.Under(store.KindPort, name)))
-	if err != nil {
-		return 0, err
-	}
-	state := store.NewState()
-	state.Apply(store.Batch{Revision: at, Events: append(bare(host, &store.Host{}, got[0]), bare(enrolment, &store.Enrolment{}, got[1])...)})
-	p, err := store.ProposeDeleteHost(state, name, got[2].Count)
-	if err != nil {
-		return 0, err
-	}
-	if len(p.Writes) > 0 {
-		resp, err := c.write(ctx, p)
-		if err != nil {
-			return 0, err
-		}
-		at = store.Revision(resp.Header.Revision)
-	}
-	last, err := c.ClearHost(ctx, name, at)
-	return max(at, last), err
-}
-
-// bare is an object without its value, which does not matter to a delete: one that cannot be read
-// can go.
-func bare(key store.Key, empty store.Object, r *clientv3.GetResponse) (events []store.Event) {
-	for _, kv := range r.Kvs {
-		events = append(events, store.Event{
-			Key: key, Object: empty, Created: store.Revision(kv.CreateRevision), Modified: store.Revision(kv.ModRevision),
-		})
-	}
-	return events
-}
-
-// ClearHost removes the ports of a host that were created up to a revision, and returns
-// the revision of the last removal. The caller knows that the host's key was gone then.
-func (c *Client) ClearHost(ctx context.Context, name string, at store.Revision) (store.Revision, error) {
-	var last store.Revision
-	var pending []store.Event
-	flush := func() (err error) {
-		if len(pending) > 0 {
-			last, err = c.removePorts(ctx, pending)
-		}
-		pending = nil
-		return err
-	}
-	_, err := c.list(ctx, listing{under: []string{store.Under(store.KindPort, name)}, maxCreated: at}, func(kv *mvccpb.KeyValue) error {
-		p, err := eventOf(kv)
-		if err != nil {
-			c.log.Warn("port is removed without what it took", "host", name, "err", err)
-			return c.deleteUnchanged(ctx, []*mvccpb.KeyValue{kv})
-		}
-		if pending = append(pending, p); len(pending) < 60 {
-			return nil
-		}
-		return flush()
-	})
-	if err != nil {
-		return last, err
-	}
-	return last, flush()
-}
-
-// removePorts removes ports, each unless it changed, in as few transactions as fit.
-func (c *Client) removePorts(ctx context.Context, ports []store.Event) (store.Revision, error) {
-	var last store.Revision
-	for len(ports) > 0 {
-		n, ops, err := removalBatch(ports)
-		if err != nil {
-			return last, err
-		}
-		resp, err := c.txn(ctx, nil, ops, nil)
-		if err != nil {
-			return last, err
-		}
-		last, ports = store.Revision(resp.Header.Revision), ports[n:]
-	}
-	return last, nil
-}
-
-// removalBatch is one transaction's worth of removals, and how many ports it removes.
-func removalBatch(ports []store.Event) (n int, ops []clientv3.Op, err error) {
-	size, written := 0, map[string]bool{}
-	for ; n < len(ports); n++ {
-		p := store.ProposeRemoval(ports[n])
-		removal, err := writeOps(p)
-		if err != nil {
-			return 0, nil, err
-		}
-		size += len(removal)
-		// A transaction may write a key once: hand edits can give a number to two ports.
-		if n > 0 && (size > maxOps || slices.ContainsFunc(removal, func(o clientv3.Op) bool { return o.IsPut() && written[string(o.KeyBytes())] })) {
-			break
-		}
-		for _, o := range removal {
-			written[string(o.KeyBytes())] = true
-		}
-		ops = append(ops, clientv3.OpTxn([]clientv3.Cmp{guardOf(p.Presumes[0]).cmp}, removal, nil))
-	}
-	return n, ops, nil
 }

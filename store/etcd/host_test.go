@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"sluice/store"
 )
 
@@ -145,6 +147,9 @@ func TestDeleteHost(t *testing.T) {
 			t.Errorf("%d keys under %s, want %d: %v", len(got), prefix, want, got)
 		}
 	}
+	if said := get[store.Farewell](t, c, store.FarewellKey("h1")); said.Created != first || said.Incarnation != "incarnation of h1" {
+		t.Errorf("the farewell is %+v", said)
+	}
 	if n := releasePassed(t, c, gone); n != 100 {
 		t.Errorf("released %d", n)
 	}
@@ -168,6 +173,53 @@ func TestDeleteHost(t *testing.T) {
 	get[store.Port](t, c, port.Key)
 	if _, err := c.DeleteHost(testContext(t), "h9"); !errors.Is(err, store.ErrNotFound) {
 		t.Errorf("delete of no host: %v", err)
+	}
+}
+
+// An absence is no word: the ports of a host are cleared because it is not registered only while it
+// is not.
+func TestClearHostOnlyWhileItIsGone(t *testing.T) {
+	c := start(t)
+	register(t, c, "h1")
+	createTenant(t, c, store.TenantSpec{Name: "alice"})
+	createPort(t, c, portSpec("h1", "alice", "a1"))
+	unreadable := store.PortKey("h1", "alice", "default", "a2").String()
+	made, err := c.etcd.Put(testContext(t), unreadable, "rubbish")
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := dumped(t, c)
+	if _, err := c.ClearHost(testContext(t), "h1", store.Revision(made.Header.Revision)); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(before, dumped(t, c)); diff != "" {
+		t.Errorf("while it is registered (-before +after):\n%s", diff)
+	}
+	put(store.HostKey("h1"), nil)(t, c)
+	if _, err := c.ClearHost(testContext(t), "h1", store.Revision(made.Header.Revision)); err != nil {
+		t.Fatal(err)
+	}
+	if left := keysUnder(t, c, "ports/"); len(left) > 0 {
+		t.Errorf("once it is not, %v are left", left)
+	}
+}
+
+// Of two ports that claim one address the one that is removed frees what is its own, and no more.
+func TestRemovalFreesOnlyItsOwn(t *testing.T) {
+	c := start(t)
+	host := register(t, c, "h1")
+	createTenant(t, c, store.TenantSpec{Name: "alice"})
+	older, younger := createPort(t, c, portSpec("h1", "alice", "a1")), createPort(t, c, portSpec("h1", "alice", "a2"))
+	edited := *younger.Value
+	edited.Addresses, edited.Number = older.Value.Addresses, older.Value.Number
+	put(younger.Key, &edited)(t, c)
+	if _, err := c.DeletePort(testContext(t), younger.Key, host); err != nil {
+		t.Fatal(err)
+	}
+	for _, taken := range store.TakenBy(older.Key, older.Value) {
+		if a := get[store.Alloc](t, c, taken.Key()); a.Owner != older.Key.Short() || a.Freed {
+			t.Errorf("%s is %+v", taken.Key().Short(), a)
+		}
 	}
 }
 
