@@ -111,6 +111,7 @@ func (c *Controller) Run(ctx context.Context) error {
 		"report to etcd":      c.reports.Keep,
 		"lead":                c.leader.Run,
 		"checkpoint counters": c.checkpoints.Keep,
+		"offer hosts":         c.sessions.Keep,
 		"serve OpenFlow": func(ctx context.Context) error {
 			return datapath.Serve(ctx, c.opts.OpenFlow, c.opts.Session, c.sessions.Serve)
 		},

@@ -22,3 +22,9 @@ func ClaimedAt(s *store.State, host string) store.Revision {
 	}
 	return 0
 }
+
+// IsUnreached reports whether a host's master says that it has no session with its switch.
+func IsUnreached(s *store.State, host string) bool {
+	m := s.Master(host)
+	return m != nil && m.Value.Unreached
+}

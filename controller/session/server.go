@@ -29,6 +29,7 @@ var (
 // Store is what sessions need of etcd.
 type Store interface {
 	Get(ctx context.Context, key store.Key) (store.Object, store.Revision, error)
+	PutIf(ctx context.Context, key store.Key, o store.Object, modified store.Revision, lease clientv3.LeaseID) (store.Revision, error)
 	Claim(ctx context.Context, host string, claim *store.Master, modified store.Revision, lease clientv3.LeaseID, status *store.StatusHost) (store.Revision, error)
 }
 
