@@ -21,8 +21,10 @@ func StatusCountersKey(host string) Key { return Key{Kind: KindStatusCounters, H
 type StatusController struct {
 	Floor    Revision `json:"floor"`
 	Problems Problems `json:"problems,omitempty"`
-	// Unknown lists datapath ids that dialled in and belong to no host.
-	Unknown []DatapathID `json:"unknown,omitempty"`
+	// Unknown lists datapath ids that dialled in and belong to no host, those that came first;
+	// UnknownMore is how many are not listed.
+	Unknown     []DatapathID `json:"unknown,omitempty"`
+	UnknownMore int          `json:"unknownMore,omitempty"`
 }
 
 // HostState says why a host is not covered by its controller's floor.
@@ -78,6 +80,32 @@ func (*StatusController) Kind() Kind { return KindStatusController }
 
 // Kind is KindStatusCounters.
 func (*StatusCounters) Kind() Kind { return KindStatusCounters }
+
+// FenceHost is what a write to status/ about a host presumes: the registration and the claim that the
+// state has. Where it has neither, that there is neither, so that whoever registers or claims the
+// host meanwhile is not harmed.
+func (s *State) FenceHost(host string) []Presumption {
+	fence := []Presumption{
+		{Condition: Absent, Path: HostKey(host).String(), Refusal: ErrConflict},
+		{Condition: Absent, Path: MasterKey(host).String(), Refusal: ErrConflict},
+	}
+	if h := s.Host(host); h != nil {
+		fence[0].Condition, fence[0].Revision = CreatedAt, h.Created
+	}
+	if m := s.Master(host); m != nil {
+		fence[1].Condition, fence[1].Revision = Unchanged, m.Modified
+	}
+	return fence
+}
+
+// FenceController is what a write to status/ of a controller presumes: that its name is its own.
+func (s *State) FenceController(name string) []Presumption {
+	fence := Presumption{Condition: Absent, Path: LiveControllerKey(name).String(), Refusal: ErrConflict}
+	if c := s.LiveController(name); c != nil {
+		fence.Condition, fence.Revision = Unchanged, c.Modified
+	}
+	return []Presumption{fence}
+}
 
 var statusHostKind = &description[string, StatusHost, *StatusHost]{facts: facts{
 	label:  "exception of a host",

@@ -1,5 +1,11 @@
 package store
 
+import (
+	"fmt"
+	"iter"
+	"strings"
+)
+
 // Kinds by which a host's agent asks the operator for a word, and is told it.
 const (
 	KindRequest  Kind = "requests"  // {host}
@@ -95,3 +101,73 @@ var farewellKind = &description[string, Farewell, *Farewell]{facts: facts{
 
 // Request is what a host's agent asks for, or nil.
 func (s *State) Request(host string) *Item[Request] { return s.requests.items[host] }
+
+// Requests walks what hosts' agents ask for, sorted by host.
+func (s *State) Requests() iter.Seq[*Item[Request]] { return sorted(s.requests.items) }
+
+// shownOffers is how many ports a request's text names.
+const shownOffers = 5
+
+// Asks says what a host's agent waits for and what the operator can do, a line each.
+func (r *Request) Asks(host string) (lines []string) {
+	if r.Held != "" {
+		lines = append(lines, fmt.Sprintf("it holds, so it attaches and removes nothing: %s: bring the right store back, or run `sluice host adopt %s` if this is the one to serve from now on", r.Held, host))
+	}
+	var names []string
+	for _, o := range r.Offered {
+		name := strings.Join([]string{o.Tenant, o.Network, o.Name}, "/")
+		if o.Problem != "" {
+			name += " (" + o.Problem + ")"
+		}
+		names = append(names, name)
+	}
+	if len(names) > 0 {
+		lines = append(lines, fmt.Sprintf("it has %s that this store lacks: %s: `sluice host adopt %s` takes them back, `sluice host clean %s` removes them",
+			many(len(names), "port"), someOf(names), host, host))
+	}
+	if len(r.Strays) > 0 {
+		lines = append(lines, fmt.Sprintf("it has %s of no port, too many to be removed without a word: %s: `sluice host clean %s` removes them",
+			many(len(r.Strays), "interface"), someOf(r.Strays), host))
+	}
+	return lines
+}
+
+func many(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+func someOf(names []string) string {
+	if len(names) <= shownOffers {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:shownOffers], ", "), len(names)-shownOffers)
+}
+
+// NeededToAnswer are the paths that ProposeWord looks at.
+func NeededToAnswer(host string) []string {
+	return []string{RequestKey(host).String(), HostKey(host).String()}
+}
+
+// ProposeWord answers what a host's agent asks for. A host that is registered and asks for
+// nothing needs no word: nothing is proposed.
+func ProposeWord(s *State, host, word string) (Proposal, error) {
+	request := s.Request(host)
+	switch {
+	case request == nil && s.Host(host) == nil:
+		return Proposal{}, fmt.Errorf("%w: no such host, nor does an agent of that name wait for a word: see sluice host list", ErrNotFound)
+	case request == nil:
+		return Proposal{}, nil
+	case word == WordClean && request.Value.Held != "":
+		return Proposal{}, fmt.Errorf("%w: it holds, so it removes nothing: run `sluice host adopt %s` first", ErrConflict, host)
+	case word == WordAdopt && request.Value.Held == "" && len(request.Value.Offered) == 0:
+		return Proposal{}, fmt.Errorf("%w: it has no port to take back, only interfaces of no port: `sluice host clean %s` removes them", ErrConflict, host)
+	}
+	answer := &Word{Word: word, Request: request.Value.ID}
+	return Proposal{
+		Writes:   []Event{{Key: WordKey(host), Object: answer}},
+		Presumes: []Presumption{{Condition: Unchanged, Path: request.Key.String(), Revision: request.Modified}},
+	}, nil
+}

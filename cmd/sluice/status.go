@@ -34,6 +34,9 @@ get no tenant's flows.`,
 
 func writeStatus(w io.Writer, st api.Status) {
 	p := painterFor(w)
+	if st.Store.Held {
+		fmt.Fprintf(w, "%s: etcd does not hold the store that this controller serves: %s\n", p.bad("Held"), st.Store.Why)
+	}
 	fmt.Fprintf(w, "Revision %d: %s, %s, %s, %s\n", st.Revision, counted(st.Tenants, "tenant"),
 		counted(st.Networks, "network"), counted(st.Ports, "port"), hostCounts(st))
 	if len(st.Hosts) > 0 {
@@ -66,6 +69,9 @@ func writeStatus(w io.Writer, st api.Status) {
 	}
 	for _, id := range st.Unknown {
 		fmt.Fprintf(w, "\n%s %s: it dialled in and belongs to no host: start sluice agent beside it\n", p.bad("Unknown switch"), id)
+	}
+	if st.UnknownMore > 0 {
+		fmt.Fprintf(w, "\n%s and %d more, which came later: does somebody flood the OpenFlow port?\n", p.bad("Unknown switches"), st.UnknownMore)
 	}
 	writeProblems(w, allProblems(st))
 }

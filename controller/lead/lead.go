@@ -29,7 +29,7 @@ import (
 type Store interface {
 	Elect(ctx context.Context, name, id string) <-chan bool
 	PutIf(ctx context.Context, key store.Key, o store.Object, modified store.Revision, lease clientv3.LeaseID) (store.Revision, error)
-	List(ctx context.Context, kind store.Kind, prefix ...string) ([]store.Event, store.Revision, error)
+	RealizedEverywhere(ctx context.Context) (store.Revision, error)
 	Tombstones(ctx context.Context, limit int) (list []etcd.Tombstone, more bool, err error)
 	ReleaseTombstones(ctx context.Context, list []etcd.Tombstone) (released int, err error)
 	ClearHost(ctx context.Context, name string, at store.Revision) (store.Revision, error)

@@ -76,10 +76,11 @@ func rendezvous(controllers []string, host string) string {
 	return best
 }
 
-// claim makes the host this controller's. Where etcd does not answer it goes on by its last claim.
+// claim makes the host this controller's. Where etcd does not answer, or holds another store than
+// the one that is served, it goes on by its last claim.
 func (s *session) claim(ctx context.Context) error {
 	err := s.claimInEtcd(ctx)
-	if errors.Is(err, store.ErrUnavailable) && s.stands() {
+	if (errors.Is(err, store.ErrUnavailable) || errors.Is(err, store.ErrHeld)) && s.stands() {
 		return s.goOn(ctx, err)
 	}
 	return err

@@ -30,7 +30,6 @@ import (
 	"sluice/flows"
 	"sluice/metrics"
 	"sluice/store"
-	"sluice/store/etcd"
 )
 
 var update = flag.Bool("update", false, "write the scenarios anew")
@@ -147,7 +146,7 @@ func newWorld(t *testing.T) *scenario {
 	w.reports = report.New(report.Options{
 		Controller: "c1", Picture: w.picture, Fleet: w.fleet, Store: written{w}, Realize: set.Realize, Log: slog.New(slog.DiscardHandler),
 		Problems: func(s *store.State) store.Problems { return w.fleet.Problems(s).Told() },
-		Unknown:  func() []store.DatapathID { return nil },
+		Unknown:  func() ([]store.DatapathID, int) { return nil, 0 },
 	})
 	w.picture.Observe(w.fleet.Observe, w.reports.Observe)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -167,7 +166,7 @@ func (e written) List(context.Context, store.Kind, ...string) ([]store.Event, st
 	return nil, 0, nil
 }
 
-func (e written) PutStatus(_ context.Context, events []store.Event, _ ...etcd.Held) error {
+func (e written) PutStatus(_ context.Context, events []store.Event, _ ...store.Presumption) error {
 	e.w.mu.Lock()
 	defer e.w.mu.Unlock()
 	for _, event := range events {

@@ -21,6 +21,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"sluice/pki"
 	"sluice/store"
 )
 
@@ -45,7 +46,9 @@ type Options struct {
 	// CertFile and KeyFile are the client's own, both or neither. PEM.
 	CAFile, CertFile, KeyFile string
 	User, Password            string
-	Log                       *slog.Logger // nil: silent
+	// PKI is the client's certificate and the authority of the servers', instead of these files.
+	PKI *pki.Source
+	Log *slog.Logger // nil: silent
 	// CompareInterval is how often Watch looks for events that the watch lost; 0: 10 minutes.
 	CompareInterval time.Duration
 }
@@ -126,7 +129,7 @@ func refused(err error) bool {
 			return true
 		}
 	}
-	return false
+	return codeOf(err) == codes.PermissionDenied // by an embedded server's door, which says why
 }
 
 func (o Options) config(links *links) (clientv3.Config, error) {
@@ -160,6 +163,8 @@ func (o Options) tls() (*tls.Config, error) {
 		return nil, fmt.Errorf("etcd certificates are given but no endpoint begins with https://: %w", store.ErrInvalid)
 	case !secure:
 		return nil, nil
+	case o.PKI != nil && !given:
+		return o.PKI.Client(), nil
 	}
 	info := transport.TLSInfo{TrustedCAFile: o.CAFile, CertFile: o.CertFile, KeyFile: o.KeyFile, Logger: zap.NewNop()}
 	config, err := info.ClientConfig()

@@ -124,7 +124,7 @@ func (c *Client) ExtendChain(ctx context.Context) error {
 	for _, old := range store.PrunedBy(chain.Newest.Number) {
 		ops = append(ops, deleteOp(store.StampKey(old.Number)))
 	}
-	if _, err := c.commitOps(ctx, ops, asRead(key, modified)); err != nil {
+	if _, err := c.commitOps(ctx, ops, unchanged(key.String(), modified, store.ErrConflict)); err != nil {
 		return fmt.Errorf("extend the store's chain: %w", err)
 	}
 	return nil

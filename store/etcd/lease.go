@@ -30,13 +30,14 @@ type Lease struct {
 	etcd *clientv3.Client
 }
 
-// GrantLease makes a lease and keeps it alive, also after ctx ends.
+// GrantLease makes a lease and keeps it alive, also after ctx ends. While the client holds (see
+// Trust) it waits.
 func (c *Client) GrantLease(ctx context.Context, ttlSeconds int) (*Lease, error) {
-	request, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
-	if _, err := c.trust.proven(request); err != nil {
+	if _, err := c.trust.settled(ctx); err != nil {
 		return nil, fmt.Errorf("grant a lease: %w", err)
 	}
+	request, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
 	granted, err := c.etcd.Grant(request, int64(ttlSeconds))
 	if err != nil {
 		return nil, fmt.Errorf("grant a lease: %w", c.failed(err))
@@ -100,9 +101,6 @@ func (c *Client) Elect(ctx context.Context, name, id string) (leader <-chan bool
 func (c *Client) term(ctx context.Context, name, id string, say func(bool)) error {
 	if err := store.ValidateName(name); err != nil {
 		return fmt.Errorf("%w: %w", store.ErrInvalid, err)
-	}
-	if _, err := c.trust.settled(ctx); err != nil {
-		return err
 	}
 	lease, err := c.GrantLease(ctx, electionTTL)
 	if err != nil {

@@ -32,6 +32,9 @@ type TrustOptions struct {
 	// (store.Unknown), or which is another than the one remembered. True: believe it, and remember
 	// it from now on. An error is why it is not believed. unguarded reads and writes it as it is.
 	Decide func(ctx context.Context, unguarded *Client, s store.Sight, j store.Judgement) (bool, error)
+	// Adopt is the operator's word at the start: believe the store that is found first, whatever
+	// is remembered. It says nothing about a later one.
+	Adopt bool
 	// Help says what an operator can do, after the reason for which the client holds.
 	Help string
 }
@@ -59,12 +62,15 @@ type Trust struct {
 
 // TrustState is the last judgement and what it was about.
 type TrustState struct {
-	store.Judgement
-	Believed bool      // false: the client holds, or has not judged yet
-	Since    time.Time // when the store was found right, and has been since; zero: it is not known to be right
-	Memory   store.Memory
-	Sight    store.Sight
+	store.Judgement           // its Verdict is empty before the first
+	Believed        bool      // false: the client holds, or has not judged yet
+	Since           time.Time // when the store was found right, and has been since; zero: it is not known to be right
+	Memory          store.Memory
+	Sight           store.Sight
 }
+
+// Held reports whether the store was judged and is not believed.
+func (s TrustState) Held() bool { return s.Verdict != "" && !s.Believed }
 
 // Trust makes the client judge which store it talks to. It is called once, before any request
 // that is to be judged; Run keeps judging.
@@ -165,7 +171,10 @@ func (t *Trust) Judge(ctx context.Context) error {
 // decide asks about a store that is not known to be right. One that is believed has its
 // identity afterwards, if this client is to give it one.
 func (t *Trust) decide(ctx context.Context, s store.Sight, j *store.Judgement) (store.Sight, bool, error) {
-	believed, err := t.Decide(ctx, t.unguarded, s, *j)
+	believed, err := t.Adopt && t.State().Verdict == "", error(nil)
+	if !believed {
+		believed, err = t.Decide(ctx, t.unguarded, s, *j)
+	}
 	switch {
 	case errors.Is(err, store.ErrUnavailable) || ctx.Err() != nil:
 		return s, false, err
