@@ -231,10 +231,9 @@ func TestStrangersAreBounded(t *testing.T) {
 	unknown := dial()
 	unknown.handshake(0xa2)
 	first := c.next(t)
-	silent := []*peer{dial(), dial()}
-	for _, p := range silent {
-		p.expect(openflow.TypeHello) // it was accepted
-	}
+	silent := dial()
+	silent.expect(openflow.TypeHello) // it is among the strangers
+	dial().expect(openflow.TypeHello)
 	last := dial()
 	last.handshake(0xa3)
 	c.next(t).Recognized()
@@ -243,7 +242,7 @@ func TestStrangersAreBounded(t *testing.T) {
 	dial().expect(openflow.TypeHello) // takes the place of the one that was recognized
 	another := dial()
 	another.expect(openflow.TypeHello)
-	silent[0].expectClosed()
+	silent.expectClosed()
 	if len(crowded) != 2 || known.Err() != nil {
 		t.Errorf("%d made room, and the one that was recognized ended with %v", len(crowded), known.Err())
 	}
