@@ -8,10 +8,12 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"regexp"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -140,8 +142,23 @@ func (o *controllerFlags) run(ctx context.Context, log *slog.Logger) error {
 func live(openflow, web net.Listener) store.LiveController {
 	machine, _ := os.Hostname() // not known: then it is not told
 	return store.LiveController{
-		Machine: machine, OpenFlow: openflow.Addr().String(), API: "http://" + web.Addr().String(), Since: time.Now().UTC(),
+		Machine: machine, Addresses: ownAddresses(), OpenFlow: openflow.Addr().String(), API: "http://" + web.Addr().String(), Since: time.Now().UTC(),
 	}
+}
+
+// ownAddresses are those under which others reach this machine, and tenants must not. Where they
+// cannot be read none are told.
+func ownAddresses() []netip.Addr {
+	have, _ := net.InterfaceAddrs()
+	var all []netip.Addr
+	for _, a := range have {
+		if p, err := netip.ParsePrefix(a.String()); err == nil && p.Addr().IsGlobalUnicast() {
+			all = append(all, p.Addr().Unmap())
+		}
+	}
+	slices.SortFunc(all, netip.Addr.Compare)
+	all = slices.Compact(all)
+	return all[:min(len(all), store.MaxHostAddresses)]
 }
 
 // listen opens the addresses for switches and for API clients.
