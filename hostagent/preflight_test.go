@@ -106,7 +106,11 @@ func TestPreflightWithoutPrivileges(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		cmd := exec.Command("setpriv", "--bounding-set=-"+capability, "/proc/self/exe")
+		self, err := os.Executable()
+		if err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.Command("setpriv", "--bounding-set=-"+capability, self)
 		cmd.Env = append(os.Environ(), envCheck+"="+string(options))
 		out, err := cmd.CombinedOutput()
 		if err != nil {
@@ -150,8 +154,8 @@ func TestUnfitHost(t *testing.T) {
 		}
 	})
 	want := []string{
-		"preflight: MTU: the underlay's 600 leaves containers 546: IPv4 needs 576, so give the underlay 630 or more",
 		"preflight: this host lacks 1 of 7 things that it needs, and is not registered before it has them",
+		"preflight: MTU: the underlay's 600 leaves containers 546: IPv4 needs 576, so give the underlay 630 or more",
 	}
 	h.eventually("it says what it lacks, and all else is made", func() bool {
 		return slices.Equal(a.Status().Problems, want) && strings.Contains(h.vsctl("list-ports", store.BridgeName), store.GatewayInterface)
