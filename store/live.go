@@ -54,7 +54,7 @@ var liveHostKind = &description[string, LiveHost, *LiveHost]{
 var liveControllerKind = &description[string, LiveController, *LiveController]{
 	facts: facts{
 		label:  "live controller",
-		parts:  []part{partName},
+		parts:  []part{partController},
 		writer: "the controller, under its lease", reader: "controllers",
 	},
 	table: func(s *State) *table[string, LiveController] { return &s.controllers },

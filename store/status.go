@@ -83,7 +83,7 @@ var statusHostKind = &description[string, StatusHost, *StatusHost]{facts: facts{
 
 var statusControllerKind = &description[string, StatusController, *StatusController]{facts: facts{
 	label:  "floor of a controller",
-	parts:  []part{partName},
+	parts:  []part{partController},
 	writer: "the controller", reader: "controllers, agents that wait for a revision",
 	hostReads: allObjects,
 }}

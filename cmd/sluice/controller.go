@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"regexp"
 	"runtime/debug"
 	"time"
 
@@ -156,17 +155,14 @@ func (o *controllerFlags) listen() (openflow, web net.Listener, err error) {
 	return openflow, web, nil
 }
 
-// controllerNames are those that stand in a key of etcd and in a line of text.
-var controllerNames = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?$`)
-
 func (o *controllerFlags) controllerName() (string, error) {
 	hostname, err := os.Hostname()
 	if o.name == "" && err != nil {
 		return "", fmt.Errorf("name of this controller: %w: give it with --name", err)
 	}
 	name := cmp.Or(o.name, hostname)
-	if !controllerNames.MatchString(name) {
-		return "", usagef("--name %q: use letters, digits, dots and hyphens, such as c1", name)
+	if err := store.ValidateControllerName(name); err != nil {
+		return "", usagef("--name: %w", err)
 	}
 	return name, nil
 }

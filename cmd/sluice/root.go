@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"sluice/controller/api"
+	"sluice/store"
 )
 
 // Exit statuses that scripts may rely on.
@@ -134,8 +135,31 @@ func named(names ...string) cobra.PositionalArgs {
 		if len(args) > len(names) {
 			return fmt.Errorf("%q is one argument too many", args[len(names)])
 		}
+		for i, name := range names {
+			if err := checkNamed(name, args[i]); err != nil {
+				return err
+			}
+		}
 		return nil
 	}
+}
+
+// checkNamed refuses a name that no object has, where the argument is one by itself.
+func checkNamed(argument, value string) error {
+	if argument != "NAME" && argument != "HOST" && argument != "TENANT" {
+		return nil
+	}
+	return store.ValidateName(value)
+}
+
+// checkParts refuses names that no object has, where an argument is made of several.
+func checkParts(parts ...string) error {
+	for _, part := range parts {
+		if err := store.ValidateName(part); err != nil {
+			return usageError{err}
+		}
+	}
+	return nil
 }
 
 // execute runs the command line and says on stderr, in one line, what went wrong. It

@@ -77,6 +77,13 @@ func config(version string) huma.Config {
 }
 
 func (s *server) resources(a huma.API) {
+	a.UseMiddleware(func(ctx huma.Context, next func(huma.Context)) {
+		if err := checkNames(ctx); err != nil {
+			_ = huma.WriteErr(a, ctx, http.StatusBadRequest, err.Error())
+			return
+		}
+		next(ctx)
+	})
 	s.tenants(a)
 	s.networks(a)
 	s.hosts(a)

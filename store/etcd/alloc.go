@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"strconv"
+	"strings"
 
 	"github.com/cespare/xxhash/v2"
 	"go.etcd.io/etcd/api/v3/mvccpb"
@@ -101,11 +102,16 @@ func (a *allocation) choose(taken map[string]bool) bool {
 	return false
 }
 
+// allocUnder is where the keys of a directory of alloc/ begin.
+func allocUnder(dir string) string {
+	return store.Under(store.KindAlloc, strings.Split(dir, "/")...)
+}
+
 // takenUnder lists the values taken under a directory of alloc/, keys only.
 func (c *Client) takenUnder(ctx context.Context, dir string) (map[string]bool, error) {
-	prefix := store.Under(store.KindAlloc, dir)
+	prefix := allocUnder(dir)
 	taken := map[string]bool{}
-	_, err := c.list(ctx, listing{ranges: []keyRange{prefixRange(prefix)}, keysOnly: true}, func(kv *mvccpb.KeyValue) error {
+	_, err := c.list(ctx, listing{under: []string{prefix}, keysOnly: true}, func(kv *mvccpb.KeyValue) error {
 		taken[string(kv.Key[len(prefix):])] = true
 		return nil
 	})
@@ -115,7 +121,7 @@ func (c *Client) takenUnder(ctx context.Context, dir string) (map[string]bool, e
 // countFreed counts the tombstones under a directory of alloc/.
 func (c *Client) countFreed(ctx context.Context, dir string) (int, error) {
 	freed := 0
-	_, err := c.list(ctx, listing{ranges: []keyRange{prefixRange(store.Under(store.KindAlloc, dir))}}, func(kv *mvccpb.KeyValue) error {
+	_, err := c.list(ctx, listing{under: []string{allocUnder(dir)}}, func(kv *mvccpb.KeyValue) error {
 		if isTombstone(kv) {
 			freed++
 		}
@@ -134,7 +140,7 @@ func (c *Client) deleteUnchanged(ctx context.Context, kvs []*mvccpb.KeyValue) er
 			same := clientv3.Compare(clientv3.ModRevision(key), "=", kv.ModRevision)
 			nested = append(nested, clientv3.OpTxn([]clientv3.Cmp{same}, []clientv3.Op{clientv3.OpDelete(key)}, nil))
 		}
-		if _, err := c.txn(ctx, nil, nested, nil); err != nil {
+		if _, err := c.txnAsRead(ctx, nil, nested, nil); err != nil {
 			return err
 		}
 		kvs = kvs[n:]

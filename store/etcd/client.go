@@ -207,8 +207,36 @@ func codeOf(err error) codes.Code {
 	return status.Code(err)
 }
 
-// txn commits one transaction.
+// txn commits one transaction. It refuses names that are not valid: every request by name comes
+// through here or through list.
 func (c *Client) txn(ctx context.Context, cmps []clientv3.Cmp, then, otherwise []clientv3.Op) (*clientv3.TxnResponse, error) {
+	for _, ops := range [][]clientv3.Op{then, otherwise} {
+		if err := checkOps(ops); err != nil {
+			return nil, err
+		}
+	}
+	return c.txnAsRead(ctx, cmps, then, otherwise)
+}
+
+// checkOps refuses operations on paths that were made of names which are not valid.
+func checkOps(ops []clientv3.Op) error {
+	for _, op := range ops {
+		if op.IsTxn() {
+			_, then, otherwise := op.Txn()
+			if err := errors.Join(checkOps(then), checkOps(otherwise)); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := store.CheckPath(string(op.KeyBytes())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// txnAsRead commits one transaction on paths that etcd itself told, whatever they look like.
+func (c *Client) txnAsRead(ctx context.Context, cmps []clientv3.Cmp, then, otherwise []clientv3.Op) (*clientv3.TxnResponse, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	resp, err := c.etcd.Txn(ctx).If(cmps...).Then(then...).Else(otherwise...).Commit()

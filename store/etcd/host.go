@@ -269,7 +269,7 @@ func (c *Client) ClearHost(ctx context.Context, name string, at store.Revision) 
 		pending = nil
 		return err
 	}
-	_, err := c.list(ctx, listing{ranges: []keyRange{prefixRange(store.Under(store.KindPort, name))}, maxCreated: at}, func(kv *mvccpb.KeyValue) error {
+	_, err := c.list(ctx, listing{under: []string{store.Under(store.KindPort, name)}, maxCreated: at}, func(kv *mvccpb.KeyValue) error {
 		p, err := eventOf(kv)
 		if err != nil {
 			c.log.Warn("port is removed without what it took", "host", name, "err", err)

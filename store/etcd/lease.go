@@ -95,6 +95,9 @@ func (c *Client) Elect(ctx context.Context, name, id string) (leader <-chan bool
 
 // term campaigns once and returns when leadership ended.
 func (c *Client) term(ctx context.Context, name, id string, say func(bool)) error {
+	if err := store.ValidateName(name); err != nil {
+		return fmt.Errorf("%w: %w", store.ErrInvalid, err)
+	}
 	lease, err := c.GrantLease(ctx, electionTTL)
 	if err != nil {
 		return err

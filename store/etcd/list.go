@@ -19,8 +19,9 @@ func prefixRange(prefix string) keyRange {
 	return keyRange{prefix, clientv3.GetPrefixRangeEnd(prefix)}
 }
 
-// listing says what to list.
+// listing says what to list: all keys under some paths, and ranges.
 type listing struct {
+	under      []string
 	ranges     []keyRange
 	keysOnly   bool
 	revision   store.Revision // 0: now
@@ -29,6 +30,12 @@ type listing struct {
 
 // list reads ranges page by page, all at one revision, which it returns.
 func (c *Client) list(ctx context.Context, l listing, each func(*mvccpb.KeyValue) error) (store.Revision, error) {
+	for _, path := range l.under {
+		if err := store.CheckPath(path); err != nil {
+			return 0, err
+		}
+		l.ranges = append(l.ranges[:len(l.ranges):len(l.ranges)], prefixRange(path))
+	}
 	for _, r := range l.ranges {
 		for from := r.from; from != ""; {
 			resp, err := c.page(ctx, l, keyRange{from, r.to})

@@ -32,7 +32,7 @@ func (c *Client) Get(ctx context.Context, key store.Key) (store.Object, store.Re
 // logged and left out.
 func (c *Client) List(ctx context.Context, kind store.Kind, prefix ...string) ([]store.Event, store.Revision, error) {
 	var events []store.Event
-	l := listing{ranges: []keyRange{prefixRange(store.Under(kind, prefix...))}}
+	l := listing{under: []string{store.Under(kind, prefix...)}}
 	rev, err := c.list(ctx, l, func(kv *mvccpb.KeyValue) error {
 		e, err := eventOf(kv)
 		if err != nil {

@@ -52,7 +52,7 @@ func isTombstone(kv *mvccpb.KeyValue) bool {
 func (c *Client) Tombstones(ctx context.Context, limit int) (list []Tombstone, more bool, err error) {
 	var l listing
 	for _, dir := range store.TombstoneDirs() {
-		l.ranges = append(l.ranges, prefixRange(store.Under(store.KindAlloc, dir)))
+		l.under = append(l.under, allocUnder(dir))
 	}
 	enough := errors.New("enough")
 	_, err = c.list(ctx, l, func(kv *mvccpb.KeyValue) error {
@@ -84,7 +84,7 @@ func (c *Client) ReleaseTombstones(ctx context.Context, list []Tombstone) (relea
 		for _, t := range list[:n] {
 			nested = append(nested, t.release())
 		}
-		resp, err := c.txn(ctx, nil, nested, nil)
+		resp, err := c.txnAsRead(ctx, nil, nested, nil)
 		if err != nil {
 			return released, fmt.Errorf("release tombstones: %w", err)
 		}

@@ -64,6 +64,9 @@ func unprogrammed(exception *store.StatusHost, host string, port store.Key) erro
 // WaitHost waits until a host's switch holds a revision and, unless port is the zero key,
 // the flows of that port. When ctx ends first, the error says what is missing.
 func (c *Client) WaitHost(ctx context.Context, host string, rev store.Revision, port store.Key) error {
+	if err := checkNames([]string{host}, port); err != nil {
+		return fmt.Errorf("wait for host %s: %w", host, err)
+	}
 	return c.wait(ctx, []string{host}, func(r realization) error { return r.missing(host, rev, port) })
 }
 
@@ -71,6 +74,9 @@ func (c *Client) WaitHost(ctx context.Context, host string, rev store.Revision, 
 // of them unless it is the zero key. When ctx's deadline passes first, it returns those that
 // are not, and no error.
 func (c *Client) WaitAll(ctx context.Context, hosts []string, rev store.Revision, port store.Key) (behind []string, err error) {
+	if err := checkNames(hosts, port); err != nil {
+		return nil, fmt.Errorf("wait for hosts: %w", err)
+	}
 	behind = hosts
 	err = c.wait(ctx, hosts, func(r realization) error {
 		behind = nil
@@ -117,6 +123,19 @@ func (c *Client) wait(ctx context.Context, hosts []string, missing func(realizat
 			}
 		}
 	}
+}
+
+// checkNames refuses names that are not valid. A port's key may be the zero key.
+func checkNames(hosts []string, port store.Key) error {
+	for _, h := range hosts {
+		if err := store.CheckPath(store.HostKey(h).String()); err != nil {
+			return err
+		}
+	}
+	if port == (store.Key{}) {
+		return nil
+	}
+	return store.CheckPath(port.String())
 }
 
 // writes returns once etcd watches the keys, and those under a key that ends in "/": what is
