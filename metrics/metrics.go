@@ -56,6 +56,9 @@ var (
 	sessions = Description{"sluice_openflow_sessions", "gauge",
 		"Switches connected to this controller, by role.",
 		[]string{"role"}}
+	impostors = Description{"sluice_impostors_total", "counter",
+		"Switches that were refused: they said that they are this host's and showed another certificate than the host's.",
+		[]string{"host"}}
 	revision = Description{"sluice_revision", "gauge",
 		"Revision of the state: seen, the last one read; realized, what all healthy hosts hold.",
 		[]string{"what"}}
@@ -98,7 +101,7 @@ func (d Description) Series() string {
 // Descriptions lists every metric.
 func Descriptions() []Description {
 	return []Description{tenantBytes, tenantPackets, tenantDrops, flowCount, hosts, realize,
-		flowMods, refused, drift, audits, problems, sessions, revision}
+		flowMods, refused, drift, audits, problems, sessions, impostors, revision}
 }
 
 // Set are the metrics that the controller counts as it goes.
@@ -108,6 +111,8 @@ type Set struct {
 	Refused  *prometheus.CounterVec // by host
 	Drift    *prometheus.CounterVec // by host and kind: missing, extra, changed
 	Audits   *prometheus.CounterVec // by how: counted, quick, differs, whole
+
+	Impostors *prometheus.CounterVec // by the host that they said to be
 }
 
 // New registers the Set and a collector that asks source at each scrape.
@@ -121,8 +126,10 @@ func New(reg prometheus.Registerer, source Source) (*Set, error) {
 		Refused:  counterVec(refused),
 		Drift:    counterVec(drift),
 		Audits:   counterVec(audits),
+
+		Impostors: counterVec(impostors),
 	}
-	for _, c := range []prometheus.Collector{s.Realize, s.FlowMods, s.Refused, s.Drift, s.Audits, collector(source)} {
+	for _, c := range []prometheus.Collector{s.Realize, s.FlowMods, s.Refused, s.Drift, s.Audits, s.Impostors, collector(source)} {
 		if err := reg.Register(c); err != nil {
 			return nil, err
 		}
@@ -134,6 +141,7 @@ func New(reg prometheus.Registerer, source Source) (*Set, error) {
 // sees no increase. Those that the host has stay as they are.
 func (s *Set) AddHost(host string) {
 	s.Refused.WithLabelValues(host)
+	s.Impostors.WithLabelValues(host)
 	for _, kind := range []string{"missing", "extra", "changed"} {
 		s.Drift.WithLabelValues(host, kind)
 	}
@@ -141,7 +149,7 @@ func (s *Set) AddHost(host string) {
 
 // RemoveHost ends the series of a host.
 func (s *Set) RemoveHost(host string) {
-	for _, of := range []*prometheus.CounterVec{s.Refused, s.Drift} {
+	for _, of := range []*prometheus.CounterVec{s.Refused, s.Drift, s.Impostors} {
 		of.DeletePartialMatch(prometheus.Labels{"host": host})
 	}
 }
