@@ -56,7 +56,10 @@ var impure = map[string][]string{
 	"store/httpstatus":    {"log", "log/slog", "net", "os", "os/exec", "syscall", "testing"},
 	"store/etcd/etcdtest": {},
 	"store/etcd/freeport": {},
+	"store/etcd/wire":     {},
 	"integration/lab":     {"testing"},
+
+	"store/etcd/backuptest": {},
 }
 
 const module = "sluice/"

@@ -30,7 +30,8 @@ var served = map[store.Kind]struct{ one, many string }{
 // behind are the kinds that controllers and agents keep for each other.
 var behind = []store.Kind{
 	store.KindMaster, store.KindLiveHost, store.KindLiveController,
-	store.KindStatusHost, store.KindStatusController, store.KindStatusCounters, store.KindAlloc,
+	store.KindEnrolment, store.KindInvitation, store.KindStatusHost, store.KindStatusController, store.KindStatusCounters, store.KindAlloc,
+	store.KindIdentity, store.KindChain, store.KindStamp, store.KindRequest, store.KindWord, store.KindFarewell,
 }
 
 func TestEachKindHasWhatContributingAsksFor(t *testing.T) {

@@ -21,6 +21,7 @@ import (
 	"sluice/datapath"
 	"sluice/metrics"
 	"sluice/store"
+	"sluice/store/etcd"
 )
 
 // ErrNameTaken ends a controller: a later one announced itself under the same name.
@@ -40,6 +41,7 @@ type Store interface {
 type Options struct {
 	Name     string       // of live controllers of one name only the latest goes on
 	Store    Store        // where desired state lives
+	Trust    *etcd.Trust  // whether Store holds the store that is served; nil: it does
 	OpenFlow net.Listener // where switches dial in
 	Session  datapath.Options
 	Live     store.LiveController // what others may know of this controller; New chooses its incarnation
@@ -106,6 +108,7 @@ func New(o Options) (*Controller, error) {
 func (c *Controller) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	for what, run := range map[string]func(context.Context) error{
+		"know the store":      c.knowStore,
 		"watch etcd":          func(ctx context.Context) error { return c.opts.Store.Watch(ctx, c.take) },
 		"stay alive in etcd":  func(ctx context.Context) error { return c.name.Keep(ctx, c.fleet.WakeMasterships) },
 		"report to etcd":      c.reports.Keep,
@@ -122,6 +125,16 @@ func (c *Controller) Run(ctx context.Context) error {
 		return nil
 	}
 	return err
+}
+
+// knowStore keeps judging which store etcd holds. While it is not the one that is served nothing
+// is read or written, so that no host is claimed and no switch touched but for what the picture
+// of the right one says.
+func (c *Controller) knowStore(ctx context.Context) error {
+	if c.opts.Trust == nil {
+		return nil
+	}
+	return c.opts.Trust.Run(ctx)
 }
 
 func part(what string, err error) error {

@@ -32,4 +32,6 @@ var (
 	ErrUnavailable = errors.New("etcd unavailable")
 	// ErrLeaseLost: a lease expired before it could be renewed.
 	ErrLeaseLost = errors.New("lease lost")
+	// ErrHeld: etcd does not hold the store that is served; nothing is read from it or written to it.
+	ErrHeld = errors.New("held")
 )

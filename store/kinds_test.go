@@ -99,7 +99,8 @@ func TestEveryKindSaysWhatItIs(t *testing.T) {
 }
 
 // unkept are the kinds that State does not keep.
-var unkept = []Kind{KindStatusHost, KindStatusController, KindStatusCounters, KindAlloc}
+var unkept = []Kind{KindStatusHost, KindStatusController, KindStatusCounters, KindInvitation, KindAlloc,
+	KindIdentity, KindChain, KindStamp, KindWord, KindFarewell}
 
 // State shows each object of the other kinds while it is there, and tells of it: on
 // one that it does not keep no flow and no task depends.
@@ -329,7 +330,7 @@ func (c contest) lacks(loser, holder Event) {
 	if loser.Object == nil {
 		return
 	}
-	want := []Problem{{Key: loser.Key, Object: loser.Key.Short(),
+	want := []Problem{{Key: loser.Key, Object: loser.Key.Short(), LeftOut: true,
 		Text: c.p.what + " belongs to the older " + holder.Key.Short() + ": delete one of the two"}}
 	if diff := cmp.Diff(want, contestedBy(c.s, loser.Key)); diff != "" {
 		c.t.Errorf("%s (-want +told):\n%s", c.p.name(), diff)
@@ -361,6 +362,7 @@ func referenceCases() []struct {
 		{Event{Key: LiveHostKey("h1"), Object: &LiveHost{}}, host, follows, ""},
 		{Event{Key: StatusHostKey("h1"), Object: &StatusHost{}}, host, follows, ""},
 		{Event{Key: StatusCountersKey("h1"), Object: &StatusCounters{}}, host, follows, ""},
+		{Event{Key: EnrolmentKey("h1"), Object: &Enrolment{}}, host, follows, ""},
 	}
 }
 

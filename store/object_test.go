@@ -41,7 +41,20 @@ var examples = []example{
 	{StatusControllerKey("c1"), &StatusController{Floor: 8, Unknown: []DatapathID{255}}, `{"floor":8,"unknown":["00000000000000ff"]}`},
 	{StatusHostKey("h1"), &StatusHost{State: HostMissing, Realized: 8, Missing: []string{"ports/h1/alice/default/a1"}},
 		`{"state":"missing","realized":8,"missing":["ports/h1/alice/default/a1"]}`},
+	{EnrolmentKey("h1"), &Enrolment{NotBefore: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), By: "alice", Since: time.Date(2026, 1, 2, 4, 4, 5, 0, time.UTC)},
+		`{"notBefore":"2026-01-02T03:04:05Z","by":"alice","since":"2026-01-02T04:04:05Z"}`},
+	{InvitationKey("k7f2"), &Invitation{Host: "h1", SecretHash: "ab12", Expires: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), By: "alice"},
+		`{"host":"h1","secretHash":"ab12","expires":"2026-01-02T03:04:05Z","by":"alice"}`},
 	{AllocKey("vlans", "42"), &Alloc{Owner: "networks/alice/default", Freed: true}, `{"owner":"networks/alice/default","freed":true}`},
+	{IdentityKey(), &Identity{ID: "x", Since: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}, `{"id":"x","since":"2026-01-02T03:04:05Z"}`},
+	{ChainKey(), &Chain{Newest: Stamp{Number: 65, Value: "y"}, Lasting: Stamp{Number: 64, Value: "x"}},
+		`{"newest":{"number":65,"value":"y"},"lasting":{"number":64,"value":"x"}}`},
+	{StampKey(64), &Stamp{Number: 64, Value: "x"}, `{"number":64,"value":"x"}`},
+	{RequestKey("h1"), &Request{ID: "r", Held: "why", Leaves: "x", Strays: []string{"sl-u"},
+		Offered: []Offer{{Tenant: "alice", Network: "default", Name: "a1", Interface: "sl-v", Addresses: []string{"10.0.0.5/24"}, Problem: "taken"}}},
+		`{"id":"r","held":"why","leaves":"x","offered":[{"tenant":"alice","network":"default","name":"a1","interface":"sl-v","addresses":["10.0.0.5/24"],"problem":"taken"}],"strays":["sl-u"]}`},
+	{WordKey("h1"), &Word{Word: WordAdopt, Request: "r"}, `{"word":"adopt","request":"r"}`},
+	{FarewellKey("h1"), &Farewell{Incarnation: "x", Created: 7}, `{"incarnation":"x","created":7}`},
 }
 
 func TestObjects(t *testing.T) {

@@ -460,7 +460,7 @@ func TestProposeDeletes(t *testing.T) {
 	host := func(key func(string) Key) Event { return Event{Key: key("h1")} }
 	p, err = ProposeDeleteHost(s, "h1", 5)
 	proposed(t, "host", p, err, Proposal{
-		Writes:   []Event{host(HostKey), host(MasterKey), host(LiveHostKey), host(StatusHostKey), host(StatusCountersKey)},
+		Writes:   []Event{host(HostKey), host(MasterKey), host(LiveHostKey), host(EnrolmentKey), host(StatusHostKey), host(StatusCountersKey)},
 		Presumes: []Presumption{{Condition: Unchanged, Path: "/sluice/v1/hosts/h1", Revision: 4}},
 	})
 	if p, err := ProposeDeleteHost(s, "h9", 1); err != nil || p.Writes != nil {

@@ -35,7 +35,8 @@ type Change struct {
 // tombstones and deletes all follow from the descriptions in this list.
 var kinds = []described{
 	tenantKind, networkKind, hostKind, portKind, gatewayKind, masterKind, liveHostKind, liveControllerKind,
-	statusHostKind, statusControllerKind, statusCountersKind, allocKind,
+	enrolmentKind, invitationKind, statusHostKind, statusControllerKind, statusCountersKind, allocKind,
+	identityKind, chainKind, stampKind, requestKind, wordKind, farewellKind,
 }
 
 // State is the picture of the store at one revision, with the indexes that the compiler
@@ -51,6 +52,8 @@ type State struct {
 	masters     table[string, Master]
 	liveHosts   table[string, LiveHost]
 	controllers table[string, LiveController]
+	enrolled    table[string, Enrolment]
+	requests    table[string, Request]
 
 	former former // what the last batch took away
 }

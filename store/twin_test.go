@@ -163,13 +163,17 @@ func (g *generator) object() (Key, Object) {
 
 // other makes objects of the kinds without indexes.
 func (g *generator) other(tenant, host string) (Key, Object) {
-	switch g.IntN(4) {
+	switch g.IntN(6) {
 	case 0:
 		return MasterKey(host), &Master{Controller: tenant}
 	case 1:
 		return LiveHostKey(host), &LiveHost{Incarnation: tenant}
 	case 2:
 		return LiveControllerKey(host), &LiveController{API: tenant}
+	case 3:
+		return EnrolmentKey(host), &Enrolment{By: tenant}
+	case 4:
+		return RequestKey(host), &Request{ID: tenant}
 	}
 	return StatusHostKey(host), &StatusHost{State: HostDown}
 }
@@ -212,6 +216,11 @@ func checkObjects(t *testing.T, s *State, w twin) {
 	collect(got, s.Hosts())
 	collect(got, s.Gateways())
 	collect(got, s.LiveControllers())
+	enrolled := twin{}
+	collect(enrolled, s.Enrolments())
+	if want := w.of(KindEnrolment); !slices.Equal(want, enrolled.of(KindEnrolment)) {
+		t.Errorf("enrolments:\n%v, want\n%v", enrolled, want)
+	}
 	for _, e := range w.of(KindTenant) {
 		if s.Tenant(e.Key.Tenant) == nil {
 			t.Errorf("Tenant lacks %s", e.Key)
@@ -232,6 +241,8 @@ func checkObjects(t *testing.T, s *State, w twin) {
 		name := fmt.Sprint("h", host)
 		collect(got, one(s.Master(name)))
 		collect(got, one(s.LiveHost(name)))
+		collect(got, one(s.Enrolment(name)))
+		collect(got, one(s.Request(name)))
 		if byHash := s.HostsByHash(HostHash(name)); !slices.Equal(byHash, slices.Collect(one(s.Host(name)))) {
 			t.Errorf("hosts by the hash of %s: %v", name, byHash)
 		}

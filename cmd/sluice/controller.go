@@ -35,6 +35,7 @@ type controllerFlags struct {
 	dataDir                string
 	etcd                   etcdFlags
 	embedClient, embedPeer string
+	adopt                  bool
 	audit, counters        time.Duration
 	pprof                  pprofFlag
 	log                    logFlags
@@ -49,7 +50,11 @@ func controllerCommand() *cobra.Command {
 --etcd-endpoints it runs an etcd of its own, which keeps its data below --data-dir.
 
 Several controllers share one etcd under different names. One that starts under the name of
-another takes its place at once, and the other ends with exit status 2.`,
+another takes its place at once, and the other ends with exit status 2.
+
+A controller remembers in --data-dir which store it serves. Where etcd holds another one, or one that
+went back as after a restore, it touches nothing until the right one is back, or until it is started
+with --adopt.`,
 		Example: `  sluice controller
   sluice controller --name c1 --listen-openflow 192.0.2.1:6653 --embedded-etcd-client-url http://192.0.2.1:2379
   sluice controller --etcd-endpoints https://192.0.2.11:2379,https://192.0.2.12:2379 --etcd-ca ca.pem --etcd-cert c1.pem --etcd-key c1.key`,
@@ -71,7 +76,8 @@ func (o *controllerFlags) register(cmd *cobra.Command) {
 	f.StringVar(&o.name, "name", "", "`NAME` that no other controller of this etcd has (default the machine's name)")
 	f.StringVar(&o.openflow, "listen-openflow", ":6653", "`ADDRESS` where switches dial in")
 	f.StringVar(&o.api, "listen-api", "127.0.0.1:8080", "`ADDRESS` of the HTTP API; it asks for no password")
-	f.StringVar(&o.dataDir, "data-dir", "/var/lib/sluice", "`DIRECTORY` of the embedded etcd")
+	f.StringVar(&o.dataDir, "data-dir", "/var/lib/sluice", "`DIRECTORY` of the embedded etcd, and of what this controller knows of its store")
+	f.BoolVar(&o.adopt, "adopt", false, "serve the store that etcd holds now, though another is remembered: after a restore, once")
 	o.etcd.register(cmd, "`URL`s of etcd, with commas (default an embedded one)")
 	f.StringVar(&o.embedClient, "embedded-etcd-client-url", "http://127.0.0.1:2379", "`URL` where the embedded etcd serves agents and other controllers")
 	f.StringVar(&o.embedPeer, "embedded-etcd-peer-url", "http://127.0.0.1:2380", "`URL` where the embedded etcd would meet other members")
@@ -108,10 +114,13 @@ func (o *controllerFlags) run(ctx context.Context, log *slog.Logger) error {
 		return err
 	}
 	defer closeStore()
-
+	trust, err := o.trust(client)
+	if err != nil {
+		return err
+	}
 	registry := newRegistry()
 	c, err := controller.New(controller.Options{
-		Name: name, Store: client, OpenFlow: openflow, Registry: registry, Log: log,
+		Name: name, Store: client, Trust: trust, OpenFlow: openflow, Registry: registry, Log: log,
 		AuditInterval: o.audit, CounterInterval: cmp.Or(o.counters, -1),
 		Live: live(openflow, web),
 	})
@@ -194,6 +203,21 @@ func (o *controllerFlags) openStore(ctx context.Context, name string, log *slog.
 		}
 		stop()
 	}, nil
+}
+
+// trust has the client judge which store etcd holds. A controller that remembers none believes
+// it; --adopt leaves the one that it remembers, once.
+func (o *controllerFlags) trust(client *etcd.Client) (*etcd.Trust, error) {
+	if err := os.MkdirAll(o.dataDir, 0o700); err != nil {
+		return nil, fmt.Errorf("--data-dir, for what this controller knows of its store: %w", err)
+	}
+	return client.Trust(etcd.TrustOptions{
+		File: filepath.Join(o.dataDir, "store.json"), Founds: true, Adopt: o.adopt,
+		Help: "bring the right store back, or start this controller with --adopt if this is the one to serve from now on",
+		Decide: func(_ context.Context, _ *etcd.Client, _ store.Sight, j store.Judgement) (bool, error) {
+			return !j.Held(), nil
+		},
+	})
 }
 
 func newRegistry() *prometheus.Registry {

@@ -90,12 +90,13 @@ var (
 	}
 	fullStatus = api.Status{
 		Revision: 42, Tenants: 2, Networks: 3, Ports: 3,
-		HostStates: map[string]int{"realized": 1, "missing": 1, "down": 1},
+		HostStates: map[string]int{"realized": 1, "missing": 1, "last-known": 1, "down": 1},
 		Hosts: []api.HostStatus{
 			{Name: "h1", State: store.HostRealized, Realized: 42, Master: "c1", Connected: true, Live: true, DatapathID: 0x51c1ce0000000001, Flows: 65,
 				Drift: &host.Drift{Missing: 2, Extra: 1, Last: time.Date(2026, 11, 22, 10, 5, 0, 0, time.UTC)}},
 			{Name: "h2", State: store.HostMissing, Realized: 42, Master: "c1", Connected: true, Live: true, DatapathID: 0x51c1ce0000000002, Flows: 60, Missing: h2.Missing, Problems: h2.Problems},
 			{Name: "h3", State: store.HostDown, Realized: 40, DatapathID: 0x51c1ce0000000003},
+			{Name: "h4", State: store.HostLastKnown, Realized: 41, Master: "c1", Connected: true, Live: true, DatapathID: 0x51c1ce0000000004, Flows: 60},
 		},
 		Controllers: []api.ControllerStatus{
 			{Name: "c1", OpenFlow: "172.30.0.100:6653", API: "http://127.0.0.1:8080", Since: time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC), Answers: true},
@@ -142,6 +143,9 @@ func TestOutput(t *testing.T) {
 		{"network-show", func(w io.Writer) { writeNetwork(w, aliceDefault) }},
 		{"host-list", func(w io.Writer) { writeHosts(w, []api.Host{h1, h2}) }},
 		{"host-show", func(w io.Writer) { writeHost(w, h2) }},
+		{"host-show-last-known", func(w io.Writer) {
+			writeHost(w, api.Host{Name: "h4", State: store.HostLastKnown, Realized: 41, Master: "c1", Connected: true})
+		}},
 		{"port-list", func(w io.Writer) { writePorts(w, []api.Port{a1}) }},
 		{"port-show", func(w io.Writer) { writePort(w, a1) }},
 		{"gateway-list", func(w io.Writer) {

@@ -46,7 +46,7 @@ func TestOpenAPI(t *testing.T) {
 	}
 	slices.Sort(ids)
 	want := []string{
-		"create-network", "create-tenant", "delete-host", "delete-network", "delete-tenant", "list-flows", "list-gateways",
+		"adopt-host", "clean-host", "create-network", "create-tenant", "delete-host", "delete-network", "delete-tenant", "list-flows", "list-gateways",
 		"list-hosts", "list-networks", "list-ports", "list-tenants", "show-host", "show-network", "show-port", "show-status", "show-tenant",
 	}
 	if !slices.Equal(ids, want) {

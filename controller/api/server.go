@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"encoding/json"
 	"log/slog"
 	"net/http"
 	"time"
@@ -14,6 +15,7 @@ import (
 	"sluice/controller/host"
 	"sluice/datapath/openflow"
 	"sluice/store"
+	"sluice/store/etcd"
 )
 
 // Controller is what the API shows of a controller.
@@ -26,6 +28,7 @@ type Controller interface {
 	Hosts() []host.Status
 	Unknown() []store.DatapathID
 	Problems() []store.Problem
+	Serving() etcd.TrustState
 	Installed(ctx context.Context, host string) ([]openflow.FlowStats, error)
 	Desired(host string) ([]openflow.Flow, []store.Problem, error)
 }
@@ -36,6 +39,7 @@ type Store interface {
 	Get(ctx context.Context, key store.Key) (store.Object, store.Revision, error)
 	List(ctx context.Context, kind store.Kind, prefix ...string) ([]store.Event, store.Revision, error)
 	Problems() []store.Problem
+	Reports(ctx context.Context) (hosts map[string]*store.StatusHost, controllers map[string]*store.StatusController, err error)
 	tenantStore
 	networkStore
 	hostStore
@@ -121,9 +125,16 @@ func (s *server) ready(w http.ResponseWriter, r *http.Request) {
 		return
 	default:
 	}
+	why := "etcd has not answered"
+	if serving := s.Controller.Serving(); serving.Held() {
+		why = serving.Why
+	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(http.StatusServiceUnavailable)
-	_, _ = w.Write([]byte(`{"title":"Service Unavailable","status":503,"detail":"the state is not loaded yet: etcd has not answered"}` + "\n"))
+	_ = json.NewEncoder(w).Encode(map[string]any{
+		"title": http.StatusText(http.StatusServiceUnavailable), "status": http.StatusServiceUnavailable,
+		"detail": "the state is not loaded yet: " + why,
+	}) // a client that went away hears nothing
 }
 
 // writeTime bounds how long a write waits for an etcd that is away.

@@ -29,10 +29,11 @@ import (
 type Store interface {
 	Elect(ctx context.Context, name, id string) <-chan bool
 	PutIf(ctx context.Context, key store.Key, o store.Object, modified store.Revision, lease clientv3.LeaseID) (store.Revision, error)
-	List(ctx context.Context, kind store.Kind, prefix ...string) ([]store.Event, store.Revision, error)
+	RealizedEverywhere(ctx context.Context) (store.Revision, error)
 	Tombstones(ctx context.Context, limit int) (list []etcd.Tombstone, more bool, err error)
 	ReleaseTombstones(ctx context.Context, list []etcd.Tombstone) (released int, err error)
 	ClearHost(ctx context.Context, name string, at store.Revision) (store.Revision, error)
+	ExtendChain(ctx context.Context) error
 }
 
 // Options are what leading stands on. All are required.
@@ -99,6 +100,8 @@ func (l *Leader) Run(ctx context.Context) error {
 	elected := l.Store.Elect(ctx, "leader", l.Controller)
 	tidy := time.NewTicker(tidyInterval)
 	defer tidy.Stop()
+	stamps := time.NewTicker(stampInterval)
+	defer stamps.Stop()
 	var soon <-chan time.Time
 	for {
 		changed := l.placing.Wait()
@@ -114,6 +117,7 @@ func (l *Leader) Run(ctx context.Context) error {
 			}
 			leads = now
 			l.begin(leads)
+			l.stamp(ctx)
 		case <-changed:
 		case <-l.deleted:
 			soon = time.After(tidyDelay)
@@ -123,6 +127,8 @@ func (l *Leader) Run(ctx context.Context) error {
 			l.tidy(ctx)
 		case <-tidy.C:
 			l.tidy(ctx)
+		case <-stamps.C:
+			l.stamp(ctx)
 		}
 	}
 }

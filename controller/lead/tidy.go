@@ -69,7 +69,7 @@ func (l *Leader) releaseTombstones(ctx context.Context) error {
 	if none {
 		return nil
 	}
-	realized, err := l.realizedEverywhere(ctx)
+	realized, err := l.Store.RealizedEverywhere(ctx)
 	if err != nil {
 		return err
 	}
@@ -83,45 +83,6 @@ func (l *Leader) releaseTombstones(ctx context.Context) error {
 	defer l.mu.Unlock()
 	l.tombstones.forget(passed)
 	return nil
-}
-
-// realizedEverywhere is the revision that every registered host is past: the smallest
-// floor and exception. It is 0 while a host has no master.
-func (l *Leader) realizedEverywhere(ctx context.Context) (rev store.Revision, err error) {
-	floors, _, err := l.Store.List(ctx, store.KindStatusController)
-	if err != nil {
-		return rev, err
-	}
-	exceptions, _, err := l.Store.List(ctx, store.KindStatusHost)
-	if err != nil {
-		return rev, err
-	}
-	l.Picture.View(func(s *store.State) { rev = lowest(s, floors, exceptions) })
-	return rev, nil
-}
-
-// lowest is the revision that every registered host is past, by what was reported of them.
-func lowest(s *store.State, floors, exceptions []store.Event) store.Revision {
-	floor := map[string]store.Revision{}
-	for _, e := range floors {
-		if status, ok := e.Object.(*store.StatusController); ok {
-			floor[e.Key.Name] = status.Floor
-		}
-	}
-	least := s.Revision()
-	for h := range s.Hosts() {
-		m := s.Master(h.Key.Host)
-		if m == nil {
-			return 0
-		}
-		least = min(least, floor[m.Value.Controller])
-	}
-	for _, e := range exceptions {
-		if status, ok := e.Object.(*store.StatusHost); ok && s.Host(e.Key.Host) != nil {
-			least = min(least, status.Realized)
-		}
-	}
-	return least
 }
 
 // clearHosts removes the ports of hosts that are not registered: these were deleted.

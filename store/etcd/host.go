@@ -84,7 +84,7 @@ func (c *Client) registerHost(ctx context.Context, name string, h store.Host, le
 	if host == nil || string(got[0].Kvs[0].Value) != string(hostOp.ValueBytes()) {
 		ops = append(ops, hostOp)
 	}
-	rev, err := c.commitOps(ctx, ops, unchanged(key.String(), modified(host)), unchanged(liveKey.String(), modified(live)))
+	rev, err := c.commitOps(ctx, ops, unchanged(key.String(), modified(host), errStale), unchanged(liveKey.String(), modified(live), errStale))
 	if host != nil {
 		rev = host.Created
 	}

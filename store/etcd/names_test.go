@@ -22,7 +22,8 @@ func invalidNames() []string {
 
 // nameless are the methods of Client that are given no name.
 func nameless() []string {
-	return []string{"Close", "Problems", "GrantLease", "HostsChanged", "LiveChanged", "Watch", "Tombstones", "ReleaseTombstones"}
+	return []string{"Close", "Problems", "GrantLease", "HostsChanged", "LiveChanged", "Watch", "Confines", "Tombstones", "ReleaseTombstones",
+		"ExtendChain", "Trust", "Trusted", "RealizedEverywhere", "Reports"}
 }
 
 // byName calls each method of Client that is given names with one that is not valid.
@@ -45,7 +46,7 @@ func byName(ctx context.Context, c *Client, name string) map[string][]func() err
 		"PutStatus": {
 			func() error { return c.PutStatus(ctx, []store.Event{{Key: store.StatusHostKey(name)}}) },
 			func() error {
-				return c.PutStatus(ctx, []store.Event{{Key: store.StatusHostKey("h1")}}, Held{Host: name})
+				return c.PutStatus(ctx, []store.Event{{Key: store.StatusHostKey("h1")}}, store.NewState().FenceHost(name)...)
 			},
 		},
 		"Claim": {func() error {
@@ -78,7 +79,10 @@ func byName(ctx context.Context, c *Client, name string) map[string][]func() err
 			func() error { _, err := c.WaitAll(ctx, []string{"h1", name}, 1, store.Key{}); return err },
 			func() error { _, err := c.WaitAll(ctx, []string{"h1", "h2"}, 1, port); return err },
 		},
-		"Elect": {func() error { return c.term(ctx, name, "c1", func(bool) {}) }},
+		"KeepUsers":  {func() error { return c.KeepUsers(ctx, []string{"h1", name}) }},
+		"AddUser":    {func() error { return c.AddUser(ctx, name) }},
+		"RemoveUser": {func() error { return c.RemoveUser(ctx, name) }},
+		"Elect":      {func() error { return c.term(ctx, name, "c1", func(bool) {}) }},
 	}
 }
 

@@ -135,7 +135,7 @@ func guardOf(p store.Presumption) guard {
 	case store.CreatedAt:
 		return createdAt(p.Path, p.Revision, refusal)
 	case store.Unchanged:
-		return unchanged(p.Path, p.Revision)
+		return unchanged(p.Path, p.Revision, refusal)
 	case store.NothingNewUnder:
 		return nothingNewUnder(p.Path, p.Revision)
 	case store.NoneUnder:
