@@ -204,7 +204,7 @@ func (o *controllerFlags) openStore(ctx context.Context, name string, source *pk
 	if len(options.Endpoints) == 0 {
 		embedded, err := etcd.StartEmbedded(ctx, etcd.EmbedOptions{
 			Name: name, Dir: filepath.Join(o.dataDir, "etcd"), ClientURL: o.embedClient, PeerURL: o.embedPeer, Log: log,
-			PKI: source, Open: o.pki.insecure,
+			PKI: o.etcdIdentity(source), Open: o.pki.insecure,
 		})
 		if err != nil {
 			return nil, nil, err

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"strings"
 
 	"sluice/datapath"
 	"sluice/pki"
@@ -28,16 +29,35 @@ func (o *controllerFlags) secure(name string, log *slog.Logger) (*pki.Source, er
 	o.openflow = cmp.Or(o.openflow, openflow)
 	o.embedClient = cmp.Or(o.embedClient, scheme+"127.0.0.1:2379")
 	o.embedPeer = cmp.Or(o.embedPeer, scheme+"127.0.0.1:2380")
-	served := [][2]string{{"--listen-openflow", o.openflow}, {"--listen-api", o.api}}
-	if len(o.etcd.endpoints) == 0 {
-		served = append(served, [2]string{"--embedded-etcd-client-url", o.embedClient}, [2]string{"--embedded-etcd-peer-url", o.embedPeer})
-	}
-	for _, at := range served {
-		if err := o.pki.clear(s, who, at[0], at[1]); err != nil {
+	for _, at := range o.served() {
+		proof := s
+		if strings.HasPrefix(at.address, "http://") {
+			proof = nil
+		}
+		if err := o.pki.clear(proof, who, at.flag, at.address); err != nil {
 			return nil, err
 		}
 	}
 	return s, nil
+}
+
+// served are the addresses where a controller serves, and the flags that name them.
+func (o *controllerFlags) served() []served {
+	all := []served{{"--listen-openflow", o.openflow}, {"--listen-api", o.api}}
+	if len(o.etcd.endpoints) == 0 {
+		all = append(all, served{"--embedded-etcd-client-url", o.embedClient}, served{"--embedded-etcd-peer-url", o.embedPeer})
+	}
+	return all
+}
+
+type served struct{ flag, address string }
+
+// etcdIdentity is the certificate of the embedded etcd; nil: its URLs say http.
+func (o *controllerFlags) etcdIdentity(s *pki.Source) *pki.Source {
+	if strings.HasPrefix(o.embedClient, "https://") {
+		return s
+	}
+	return nil
 }
 
 // sessions are the options of sessions with switches: each must show a certificate of the authority.

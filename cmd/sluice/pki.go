@@ -161,13 +161,13 @@ func pkiRequest() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "request ROLE NAME",
 		Short: "Make a key here and ask for its certificate",
-		Long: `Make a key on this machine and write, to standard output, what asks the authority for its certificate. The key
+		Long: `Make a key on this machine and write, to standard output or a file, what asks the authority for its certificate. The key
 waits in the directory until sluice pki accept.`,
-		Example:           "  sluice pki request host h1 > h1.csr",
+		Example:           "  sluice pki request host h1 --out h1.csr",
 		Args:              named("ROLE", "NAME"),
 		ValidArgsFunction: completeRoles,
 	}
-	dir := pkiDir(cmd)
+	dir, out := pkiDir(cmd), outFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		who, err := identityArgs(args)
 		if err != nil {
@@ -180,8 +180,7 @@ waits in the directory until sluice pki accept.`,
 		if err := r.Keep(*dir); err != nil {
 			return err
 		}
-		_, err = cmd.OutOrStdout().Write(r.PEM)
-		return err
+		return writeOutput(cmd, *out, r.PEM)
 	}
 	return cmd
 }
@@ -191,12 +190,12 @@ func pkiSign() *cobra.Command {
 		Use:   "sign ROLE NAME FILE",
 		Short: "Sign another machine's request, where the authority is",
 		Long: `Sign a request (FILE, or - for standard input) that another machine made, and write the certificate, with
-the authority's behind it, to standard output. The certificate speaks for the ROLE and NAME given here,
+the authority's behind it, to standard output or a file. The certificate speaks for the ROLE and NAME given here,
 whatever the request says: be sure who sent it.`,
-		Example: "  sluice pki sign host h1 h1.csr > h1.crt",
+		Example: "  sluice pki sign host h1 h1.csr --out h1.crt",
 		Args:    named("ROLE", "NAME", "FILE"),
 	}
-	dir := pkiDir(cmd)
+	dir, out := pkiDir(cmd), outFlag(cmd)
 	var o issueFlags
 	o.register(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
@@ -220,10 +219,22 @@ whatever the request says: be sure who sent it.`,
 		if err != nil {
 			return err
 		}
-		_, err = cmd.OutOrStdout().Write(append(certificate, a.PEM()...))
-		return err
+		return writeOutput(cmd, *out, append(certificate, a.PEM()...))
 	}
 	return cmd
+}
+
+// outFlag is where a command writes what travels.
+func outFlag(cmd *cobra.Command) *string {
+	return cmd.Flags().String("out", "-", "`FILE` to write to; -: standard output")
+}
+
+func writeOutput(cmd *cobra.Command, path string, text []byte) error {
+	if path == "-" {
+		_, err := cmd.OutOrStdout().Write(text)
+		return err
+	}
+	return os.WriteFile(path, text, 0o644)
 }
 
 // readInput reads a file, or standard input where it is named -.
