@@ -70,7 +70,7 @@ func serve(ctx context.Context, conn net.Conn, o Options, connected func(ctx con
 	var loops sync.WaitGroup
 	s.guard("handshake", s.handshake)
 	if s.Err() == nil {
-		s.log.Info("switch connected")
+		s.log.Debug("switch connected")
 		loops.Go(func() { s.guard("writer", s.write) })
 		loops.Go(func() {
 			defer close(s.events.ch)
@@ -83,7 +83,7 @@ func serve(ctx context.Context, conn net.Conn, o Options, connected func(ctx con
 	}
 	loops.Wait()
 	if err := s.Err(); errors.Is(err, ErrClosed) {
-		s.log.Info("session closed")
+		s.log.Debug("session closed")
 	} else {
 		s.log.Warn("session ended", "err", err)
 	}
