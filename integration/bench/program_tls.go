@@ -5,7 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"net"
+	"strings"
 
 	"sluice/datapath"
 	"sluice/datapath/ovsrun"
@@ -62,10 +62,9 @@ func (p *programmer) secured(ctx context.Context, r *Run) (s session, stop func(
 	b := &testbed{ovs: p.ovs, sessions: make(chan session), stop: stop, served: make(chan error, 1), tls: server}
 	go b.serve(serving, l, r.Log)
 	ended := func() { stop(); <-b.served }
-	_, port, _ := net.SplitHostPort(target)
 	err = p.Change(ctx, func(c *ovsrun.Change) error {
 		return errors.Join(
-			c.Also("--id=@tls", "create", "controller", fmt.Sprintf("target=%q", "ssl:127.0.0.1:"+port),
+			c.Also("--id=@tls", "create", "controller", fmt.Sprintf("target=%q", "ssl:"+strings.TrimPrefix(target, "tcp:")),
 				"connection_mode=out-of-band", "max_backoff=1000", "inactivity_probe=0"),
 			c.Also("add", "bridge", bridge, "controller", "@tls"))
 	})
