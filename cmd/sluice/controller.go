@@ -3,12 +3,10 @@ package main
 import (
 	"cmp"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -20,6 +18,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"sluice/controller"
+	"sluice/controller/access"
 	"sluice/controller/api"
 	"sluice/pki"
 	"sluice/store"
@@ -33,7 +32,8 @@ const garbagePercent = 50
 // controllerFlags are the command line of sluice controller.
 type controllerFlags struct {
 	name                   string
-	openflow, api          string
+	openflow               string
+	api                    apiFlags
 	dataDir                string
 	etcd                   etcdFlags
 	embedClient, embedPeer string
@@ -81,7 +81,7 @@ func (o *controllerFlags) register(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&o.name, "name", "", "`NAME` that no other controller of this etcd has (default the machine's name)")
 	f.StringVar(&o.openflow, "listen-openflow", "", "`ADDRESS` where switches dial in (default :6653, without a certificate 127.0.0.1:6653)")
-	f.StringVar(&o.api, "listen-api", "127.0.0.1:8080", "`ADDRESS` of the HTTP API; it asks for no password")
+	o.api.register(cmd)
 	f.StringVar(&o.dataDir, "data-dir", "/var/lib/sluice", "`DIRECTORY` of the embedded etcd, and of what this controller knows of its store")
 	f.BoolVar(&o.adopt, "adopt", false, "serve the store that etcd holds now, though another is remembered: after a restore, once")
 	o.etcd.register(cmd, "`URL`s of etcd, with commas (default an embedded one)")
@@ -116,7 +116,7 @@ func (o *controllerFlags) run(ctx context.Context, log *slog.Logger) error {
 	}
 	defer openflow.Close()
 	defer web.Close()
-	secured := webSecurity(source, o.api)
+	secured := webSecurity(source, o.api.listen)
 	if err := o.pprof.serve(ctx, log); err != nil {
 		return err
 	}
@@ -139,14 +139,18 @@ func (o *controllerFlags) run(ctx context.Context, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	handler := api.New(api.Options{
+	handler, closeAPI, err := o.api.handler(api.Options{
 		Version: version(), Controller: c, Store: client, Registry: registry, Log: log,
-	})
+	}, web)
+	if err != nil {
+		return err
+	}
+	defer closeAPI()
 	log.Info("controller started", "name", name, "openflow", openflow.Addr(), "api", web.Addr())
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return c.Run(ctx) })
 	g.Go(func() error { return o.keepRenewed(ctx, source, log) })
-	g.Go(func() error { return serve(ctx, web, handler, secured) })
+	g.Go(func() error { return access.Serve(ctx, web, handler, secured, log) })
 	switch err := g.Wait(); {
 	case errors.Is(err, controller.ErrNameTaken):
 		return usageError{err} // so that a supervisor can tell: starting again would end the other one
@@ -174,9 +178,9 @@ func (o *controllerFlags) listen() (openflow, web net.Listener, err error) {
 	if openflow, err = net.Listen("tcp", o.openflow); err != nil {
 		return nil, nil, fmt.Errorf("listen for switches at %s: %w", o.openflow, err)
 	}
-	if web, err = net.Listen("tcp", o.api); err != nil {
+	if web, err = net.Listen("tcp", o.api.listen); err != nil {
 		openflow.Close()
-		return nil, nil, fmt.Errorf("listen for API clients at %s: %w", o.api, err)
+		return nil, nil, fmt.Errorf("listen for API clients at %s: %w", o.api.listen, err)
 	}
 	return openflow, web, nil
 }
@@ -243,32 +247,4 @@ func newRegistry() *prometheus.Registry {
 	r := prometheus.NewRegistry()
 	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return r
-}
-
-// Bounds of the API's server.
-const (
-	headerTime   = 10 * time.Second // a client that sends no request is cut off
-	shutdownTime = 3 * time.Second  // requests in flight may end
-)
-
-// serve answers HTTP until ctx ends, then lets running requests end.
-func serve(ctx context.Context, l net.Listener, h http.Handler, security *tls.Config) error {
-	server := &http.Server{Handler: h, ReadHeaderTimeout: headerTime}
-	if security != nil {
-		l = tls.NewListener(l, security)
-	}
-	stopped := make(chan error, 1)
-	go func() {
-		<-ctx.Done()
-		bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTime)
-		defer cancel()
-		stopped <- server.Shutdown(bounded)
-	}()
-	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("API at %s: %w", l.Addr(), err)
-	}
-	if err := <-stopped; err != nil && !errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("API at %s: stop: %w", l.Addr(), err)
-	}
-	return nil
 }

@@ -43,7 +43,7 @@ func (o *controllerFlags) secure(name string, log *slog.Logger) (*pki.Source, er
 
 // served are the addresses where a controller serves, and the flags that name them.
 func (o *controllerFlags) served() []served {
-	all := []served{{"--listen-openflow", o.openflow}, {"--listen-api", o.api}}
+	all := []served{{"--listen-openflow", o.openflow}, {"--listen-api", o.api.listen}}
 	if len(o.etcd.endpoints) == 0 {
 		all = append(all, served{"--embedded-etcd-client-url", o.embedClient}, served{"--embedded-etcd-peer-url", o.embedPeer})
 	}

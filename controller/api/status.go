@@ -10,6 +10,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"sluice/controller/access"
 	"sluice/controller/host"
 	"sluice/store"
 )
@@ -50,7 +51,7 @@ type ControllerStatus struct {
 }
 
 func (s *server) status(a huma.API) {
-	huma.Register(a, operation("show-status", http.MethodGet, "/v1/status", "status", "Show the cluster at a glance"), s.showStatus)
+	huma.Register(a, operation("show-status", http.MethodGet, "/v1/status", "status", "Show the cluster at a glance", access.Look), s.showStatus)
 }
 
 func (s *server) showStatus(ctx context.Context, _ *struct{}) (*body[Status], error) {

@@ -34,6 +34,8 @@ type Store interface {
 	ReleaseTombstones(ctx context.Context, list []etcd.Tombstone) (released int, err error)
 	ClearHost(ctx context.Context, name string, at store.Revision) (store.Revision, error)
 	ExtendChain(ctx context.Context) error
+	List(ctx context.Context, kind store.Kind, prefix ...string) ([]store.Event, store.Revision, error)
+	Trusted() (since time.Time, right bool)
 }
 
 // Options are what leading stands on. All are required.
@@ -55,6 +57,11 @@ type Leader struct {
 	doubts     doubts                   // tenants whose gateway is to be looked at
 	unplaced   map[string]store.Problem // by tenant: no gateway host fits
 	tombstones tombstones               // of what is gone, while this controller leads
+
+	hostProblems store.Problems // hosts that are absent
+
+	// hosts are those that are absent. It is Run's alone.
+	hosts absences
 }
 
 // New makes a leader that Run runs.
@@ -82,11 +89,11 @@ func (l *Leader) Observe(u cluster.Update) {
 	}
 }
 
-// Problems are those of the tenants for which no gateway host fits.
+// Problems are those of the tenants for which no gateway host fits, and of what is absent.
 func (l *Leader) Problems() store.Problems {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return slices.Collect(maps.Values(l.unplaced))
+	return slices.Concat(slices.Collect(maps.Values(l.unplaced)), l.hostProblems)
 }
 
 // Run leads whenever this controller is elected, until ctx ends.
@@ -139,6 +146,7 @@ func (l *Leader) begin(leads bool) {
 	defer l.mu.Unlock()
 	l.doubts.noteAll()
 	l.tombstones = newTombstones(leads)
+	l.hosts, l.hostProblems = absences{}, nil
 	l.Log.Info("leadership", "leading", leads)
 }
 
