@@ -28,7 +28,7 @@ type Controller interface {
 	Each(n int, f func(s *store.State, i int))
 	Await(ctx context.Context, rev store.Revision) error
 	Hosts() []host.Status
-	Unknown() []store.DatapathID
+	Unknown() (listed []store.DatapathID, more int)
 	Problems() []store.Problem
 	Serving() etcd.TrustState
 	Installed(ctx context.Context, host string) ([]openflow.FlowStats, error)
