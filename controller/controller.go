@@ -93,7 +93,7 @@ func New(o Options) (*Controller, error) {
 		Controller: o.Name, Picture: c.picture, Fleet: c.fleet, Store: o.Store, Realize: set.Realize, Log: o.Log,
 		Problems: c.problems, Unknown: c.Unknown,
 	})
-	c.leader = lead.New(lead.Options{Controller: o.Name, Picture: c.picture, Store: o.Store, Log: o.Log, Changed: c.reports.Poke})
+	c.leader = lead.New(lead.Options{Controller: o.Name, Picture: c.picture, Store: o.Store, Log: o.Log, Changed: c.reports.Poke, Mended: set.Mended})
 	c.sessions = session.New(session.Options{
 		Controller: o.Name, Picture: c.picture, Fleet: c.fleet, Reports: c.reports, Checkpoints: c.checkpoints,
 		Store: o.Store, Lease: c.name.Lease, Metrics: set, Log: o.Log,
