@@ -30,6 +30,7 @@ type LiveController struct {
 	Machine     string    `json:"machine,omitempty"`
 	OpenFlow    string    `json:"openflow"` // where switches dial in
 	API         string    `json:"api"`
+	Signs       bool      `json:"signs,omitempty"` // it holds the authority's key
 	Since       time.Time `json:"since"`
 }
 

@@ -171,10 +171,14 @@ func ProposeDeletePort(s *State, key Key, hostCreated Revision) (Proposal, error
 // ProposeDeleteHost deletes a host, of which the state may lack the ports: they are counted
 // here, and cleared afterwards. A host that is deleted already and has ports left asks for
 // nothing: they are to be cleared. A farewell tells the host's agent, and the leader, that the host
-// is absent by the operator's word.
+// is absent by the operator's word. A host that was enrolled and never registered is not any more.
 func ProposeDeleteHost(s *State, name string, ports int64) (Proposal, error) {
 	h := s.Host(name)
-	if h == nil && ports > 0 {
+	switch {
+	case h != nil:
+	case s.Enrolment(name) != nil:
+		return ProposeDelete(s, EnrolmentKey(name))
+	case ports > 0:
 		return Proposal{}, nil
 	}
 	p, err := ProposeDelete(s, HostKey(name))

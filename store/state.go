@@ -54,6 +54,7 @@ type State struct {
 	controllers table[string, LiveController]
 	tokens      table[string, Token]
 	enrolled    table[string, Enrolment]
+	invited     table[string, Invitation]
 	requests    table[string, Request]
 
 	former former // what the last batch took away

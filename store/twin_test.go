@@ -163,7 +163,7 @@ func (g *generator) object() (Key, Object) {
 
 // other makes objects of the kinds without indexes.
 func (g *generator) other(tenant, host string) (Key, Object) {
-	switch g.IntN(7) {
+	switch g.IntN(8) {
 	case 0:
 		return MasterKey(host), &Master{Controller: tenant}
 	case 1:
@@ -172,10 +172,12 @@ func (g *generator) other(tenant, host string) (Key, Object) {
 		return LiveControllerKey(host), &LiveController{API: tenant}
 	case 3:
 		return TokenKey(host), &Token{Role: RoleTenant, Tenant: tenant, TenantCreated: g.revision - Revision(g.IntN(5))}
-	case 5:
-		return EnrolmentKey(host), &Enrolment{By: tenant}
 	case 4:
 		return RequestKey(host), &Request{ID: tenant}
+	case 5:
+		return EnrolmentKey(host), &Enrolment{By: tenant}
+	case 6:
+		return InvitationKey(host), &Invitation{By: tenant}
 	}
 	return StatusHostKey(host), &StatusHost{State: HostDown}
 }
@@ -218,6 +220,7 @@ func checkObjects(t *testing.T, s *State, w twin) {
 	collect(got, s.Hosts())
 	collect(got, s.Gateways())
 	collect(got, s.LiveControllers())
+	collect(got, s.Invitations())
 	collect(got, s.Tokens())
 	for token := range s.Tokens() {
 		tenant, there := w[TenantKey(token.Value.Tenant)]

@@ -154,11 +154,14 @@ const (
 // readBody reads the whole body of somebody who is known, so that what is wrong with how it comes is
 // not taken for a mistake of the route that reads it. A form is read by its own route.
 func readBody(w http.ResponseWriter, r *http.Request, c Caller) (status int, err error) {
+	if c.Role == "" {
+		return 0, nil // the server's own deadline holds
+	}
 	connection := http.NewResponseController(w)
 	// A deadline that passes while the request is worked on would end it: the server reads on, to hear
 	// when the client leaves. Where a deadline cannot be set the server's own holds.
 	defer func() { _ = connection.SetReadDeadline(time.Time{}) }()
-	if c.Role == "" || isSafe(r.Method) || r.ContentLength == 0 {
+	if isSafe(r.Method) || r.ContentLength == 0 {
 		return 0, nil
 	}
 	_ = connection.SetReadDeadline(time.Now().Add(bodyTime))

@@ -143,7 +143,7 @@ func (c cluster) register(t *testing.T, name string) *etcd.Registration {
 	t.Helper()
 	r, err := c.store.RegisterHost(t.Context(), name, store.Host{
 		Incarnation: name + "-test", DatapathID: store.DatapathID(len(name) + int(name[len(name)-1])),
-		VTEPs: []netip.Addr{netip.MustParseAddr("192.0.2.1")}, Gateway: true, Encap: "vxlan", UnderlayMTU: 1500,
+		VTEPs: []netip.Addr{netip.AddrFrom4([4]byte{192, 0, 2, name[len(name)-1] - '0'})}, Gateway: true, Encap: "vxlan", UnderlayMTU: 1500,
 	})
 	if err != nil {
 		t.Fatal(err)

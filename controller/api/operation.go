@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -23,7 +24,26 @@ func operation(id, method, path, tag, summary string, need access.Need) huma.Ope
 	if method == http.MethodPost {
 		op.DefaultStatus = http.StatusCreated
 	}
+	op.Errors, op.Security = refusals(method, path), proofs(method)
 	return op
+}
+
+// refusals are the statuses with which a route may refuse, besides 422 of whatever takes parameters.
+func refusals(method, path string) []int {
+	list := []int{
+		http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusUnprocessableEntity,
+		http.StatusTooManyRequests, http.StatusServiceUnavailable,
+	}
+	if strings.Contains(path, "{") || method == http.MethodPost {
+		list = append(list, http.StatusNotFound)
+	}
+	if method != http.MethodGet {
+		list = append(list, http.StatusConflict)
+	}
+	if method == http.MethodPost {
+		list = append(list, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
+	}
+	return list
 }
 
 // admit says why a request may not go on to its operation, and the status of that answer. A path

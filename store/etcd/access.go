@@ -43,10 +43,22 @@ func denied(err error) bool {
 	return errors.Is(rpctypes.Error(err), rpctypes.ErrPermissionDenied) || errors.Is(rpctypes.Error(err), rpctypes.ErrUserNotFound)
 }
 
-// KeepUsers brings etcd's users and roles in line with the hosts that are enrolled: each of these has
-// a user that may do what store grants to hosts; others have none. It writes nothing where all is
-// right, and does nothing where etcd does not ask who somebody is.
+// KeepUsers brings etcd's users in line with the hosts that are enrolled: each of these has one, and
+// no other host has. It does nothing where etcd does not ask who somebody is.
 func (c *Client) KeepUsers(ctx context.Context, hosts []string) error {
+	return c.keepUsers(ctx, hosts, func(known bool) bool { return !known })
+}
+
+// AuditUsers does what KeepUsers does, and sees to it that each host's user may do what store grants
+// to hosts, neither more nor less. It writes nothing where all is right, and reads some things for each
+// host.
+func (c *Client) AuditUsers(ctx context.Context, hosts []string) error {
+	return c.keepUsers(ctx, hosts, func(bool) bool { return true })
+}
+
+// keepUsers looks whether there are users for the hosts and no others, and at what those may do for
+// whom look says so.
+func (c *Client) keepUsers(ctx context.Context, hosts []string, look func(known bool) bool) error {
 	if err := checkNames(hosts, store.Key{}); err != nil {
 		return fmt.Errorf("users of etcd: %w", err)
 	}
@@ -70,12 +82,14 @@ func (c *Client) KeepUsers(ctx context.Context, hosts []string) error {
 		return errors.Join(append(errs, err)...)
 	}
 	for _, host := range hosts {
-		errs = append(errs, c.keepHost(ctx, host))
+		if look(slices.Contains(users, pki.Host(host).String())) {
+			errs = append(errs, c.keepHost(ctx, host))
+		}
 	}
 	return errors.Join(errs...)
 }
 
-// AddUser lets etcd know one host more, as KeepUsers does all of them.
+// AddUser lets etcd know one host more, as AuditUsers does all of them.
 func (c *Client) AddUser(ctx context.Context, host string) error {
 	if err := checkNames([]string{host}, store.Key{}); err != nil {
 		return fmt.Errorf("users of etcd: %w", err)
@@ -87,17 +101,6 @@ func (c *Client) AddUser(ctx context.Context, host string) error {
 		return err
 	}
 	return c.keepHost(ctx, host)
-}
-
-// RemoveUser makes etcd forget a host.
-func (c *Client) RemoveUser(ctx context.Context, host string) error {
-	if err := checkNames([]string{host}, store.Key{}); err != nil {
-		return fmt.Errorf("users of etcd: %w", err)
-	}
-	if confines, err := c.Confines(ctx); err != nil || !confines {
-		return err
-	}
-	return c.removeUser(ctx, host)
 }
 
 // removeUser removes the user first: a role without a user harms nobody.
@@ -226,6 +229,9 @@ func permissionOf(g store.Grant) (permission, authpb.Permission_Type) {
 func (c *Client) change(ctx context.Context, done error, f func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
+	if _, err := c.trust.proven(ctx); err != nil { // who is enrolled in one store is unknown to another
+		return err
+	}
 	err := f(ctx)
 	if err == nil || done != nil && errors.Is(rpctypes.Error(err), done) {
 		return nil

@@ -98,8 +98,8 @@ func as(path string, kv *mvccpb.KeyValue) clientv3.Cmp {
 	return clientv3.Compare(clientv3.ModRevision(path), "=", kv.ModRevision)
 }
 
-// readable is the object of what was read, if there is one that can be read.
-func readable(kv *mvccpb.KeyValue) (store.Event, bool) {
+// objectIn is the object of what was read, if there is one that can be read.
+func objectIn(kv *mvccpb.KeyValue) (store.Event, bool) {
 	if kv == nil {
 		return store.Event{}, false
 	}
@@ -137,7 +137,7 @@ func freeing(a AllocKey, owners map[string]*mvccpb.KeyValue) (mending, bool) {
 		cmps: []clientv3.Cmp{clientv3.Compare(clientv3.ModRevision(a.Path), "=", int64(a.Modified))},
 	}
 	if owner, named := owners[a.Owner]; named {
-		if e, exists := readable(owner); exists && store.Takes(e, a.Path) {
+		if e, exists := objectIn(owner); exists && store.Takes(e, a.Path) {
 			return m, false
 		}
 		m.cmps = append(m.cmps, as(store.Prefix+a.Owner, owner))
@@ -256,7 +256,7 @@ func restoring(t store.Taken, e store.Event, held AllocKey, owners map[string]*m
 		return m, true
 	}
 	m.cmps = append(m.cmps, as(store.Prefix+held.Owner, other))
-	rival, exists := readable(other)
+	rival, exists := objectIn(other)
 	if !exists || !store.Takes(rival, held.Path) {
 		return m, true
 	}

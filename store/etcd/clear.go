@@ -22,21 +22,14 @@ func (c *Client) DeleteHost(ctx context.Context, name string) (store.Revision, e
 }
 
 func (c *Client) deleteHost(ctx context.Context, name string) (store.Revision, error) {
-	key := store.HostKey(name)
-	got, at, err := c.read(ctx, clientv3.OpGet(key.String()), countOp(store.Under(store.KindPort, name)))
+	host, enrolment := store.HostKey(name), store.EnrolmentKey(name)
+	got, at, err := c.read(ctx, clientv3.OpGet(host.String()), clientv3.OpGet(enrolment.String()), countOp(store.Under(store.KindPort, name)))
 	if err != nil {
 		return 0, err
 	}
-	state, batch := store.NewState(), store.Batch{Revision: at}
-	for _, kv := range got[0].Kvs {
-		e, err := eventOf(kv)
-		if err != nil { // one that cannot be read can go all the same
-			e = store.Event{Key: key, Object: &store.Host{}, Created: store.Revision(kv.CreateRevision), Modified: store.Revision(kv.ModRevision)}
-		}
-		batch.Events = append(batch.Events, e)
-	}
-	state.Apply(batch)
-	p, err := store.ProposeDeleteHost(state, name, got[1].Count)
+	state := store.NewState()
+	state.Apply(store.Batch{Revision: at, Events: append(readable(host, &store.Host{}, got[0]), readable(enrolment, &store.Enrolment{}, got[1])...)})
+	p, err := store.ProposeDeleteHost(state, name, got[2].Count)
 	if err != nil {
 		return 0, err
 	}
@@ -50,6 +43,19 @@ func (c *Client) deleteHost(ctx context.Context, name string) (store.Revision, e
 	// Whoever registers under the name meanwhile makes its ports later than that.
 	last, err := c.clear(ctx, name, at)
 	return max(at, last), err
+}
+
+// readable is an object as a get found it, or an empty one where its value cannot be read: it can go
+// all the same.
+func readable(key store.Key, empty store.Object, r *clientv3.GetResponse) (events []store.Event) {
+	for _, kv := range r.Kvs {
+		e, err := eventOf(kv)
+		if err != nil {
+			e = store.Event{Key: key, Object: empty, Created: store.Revision(kv.CreateRevision), Modified: store.Revision(kv.ModRevision)}
+		}
+		events = append(events, e)
+	}
+	return events
 }
 
 // ClearHost removes the ports of a host that were created up to a revision, and returns the

@@ -24,22 +24,18 @@ type Registration struct {
 	err  error
 }
 
-// RegisterHost writes the host and its lease key. It refuses a name that another agent
-// has: one with another incarnation that is live, or that is registered though not live
-// (the operator deletes that host first, so that its ports are not mixed with ours). A
-// lease key of the same incarnation is replaced, and its holder told through Lost.
+// RegisterHost writes the host and its lease key, under the rules of store.Registrant. A lease key
+// of the same incarnation is replaced, and its holder told through Lost.
 func (c *Client) RegisterHost(ctx context.Context, name string, h store.Host) (*Registration, error) {
-	if err := store.ValidateName(name); err != nil {
-		return nil, fmt.Errorf("register host: %w: %w", store.ErrInvalid, err)
-	}
-	if h.Incarnation == "" {
-		return nil, fmt.Errorf("register host %s: %w: it has no incarnation", name, store.ErrInvalid)
+	spec := store.Registrant{Name: name, Host: h}
+	if err := spec.Validate(); err != nil {
+		return nil, fmt.Errorf("register host %s: %w", name, err)
 	}
 	lease, err := c.GrantLease(ctx, hostTTL)
 	if err != nil {
 		return nil, fmt.Errorf("register host %s: %w", name, err)
 	}
-	created, err := retry(ctx, func() (store.Revision, error) { return c.registerHost(ctx, name, h, lease) })
+	created, err := retry(ctx, func() (store.Revision, error) { return c.registerHost(ctx, spec, lease) })
 	if err != nil {
 		if failed := lease.Close(); failed != nil {
 			c.log.Warn("lease is left to expire", "host", name, "err", failed)
@@ -53,61 +49,49 @@ func (c *Client) RegisterHost(ctx context.Context, name string, h store.Host) (*
 }
 
 // registerHost returns the create revision of the host's key.
-func (c *Client) registerHost(ctx context.Context, name string, h store.Host, lease *Lease) (store.Revision, error) {
-	key, liveKey := store.HostKey(name), store.LiveHostKey(name)
-	got, _, err := c.read(ctx, clientv3.OpGet(key.String()), clientv3.OpGet(liveKey.String()))
+func (c *Client) registerHost(ctx context.Context, spec store.Registrant, lease *Lease) (store.Revision, error) {
+	live := store.LiveHostKey(spec.Name)
+	state, err := c.view(ctx, spec.Key().String(), live.String())
+	if err == nil && !spec.Registered(state) { // an agent that comes back does not read a thousand hosts
+		if state, err = c.view(ctx, spec.Key().String(), live.String(), store.Under(store.KindHost)); err == nil {
+			spec.Held, err = c.heldBy(ctx, spec)
+		}
+	}
 	if err != nil {
 		return 0, err
 	}
-	host, err := item[store.Host](got[0])
+	p, err := spec.Propose(state)
 	if err != nil {
 		return 0, err
 	}
-	live, err := item[store.LiveHost](got[1])
+	put, err := putOp(live, &store.LiveHost{Incarnation: spec.Host.Incarnation, Since: time.Now().UTC()}, clientv3.WithLease(lease.ID))
 	if err != nil {
 		return 0, err
 	}
-	if err := free(name, h.Incarnation, host, live); err != nil {
-		return 0, err
-	}
-	liveOp, err := putOp(liveKey, &store.LiveHost{Incarnation: h.Incarnation, Since: time.Now().UTC()}, clientv3.WithLease(lease.ID))
+	resp, err := c.write(ctx, p, put)
 	if err != nil {
 		return 0, err
 	}
-	hostOp, err := putOp(key, &h)
-	if err != nil {
-		return 0, err
+	if host := state.Host(spec.Name); host != nil {
+		return host.Created, nil
 	}
-	ops := []clientv3.Op{liveOp}
-	if host == nil || string(got[0].Kvs[0].Value) != string(hostOp.ValueBytes()) {
-		ops = append(ops, hostOp)
-	}
-	rev, err := c.commitOps(ctx, ops, unchanged(key.String(), modified(host), errStale), unchanged(liveKey.String(), modified(live), errStale))
-	if host != nil {
-		rev = host.Created
-	}
-	return rev, err
+	return store.Revision(resp.Header.Revision), nil
 }
 
-// modified is an item's mod revision, 0 where there is none.
-func modified[T any](i *store.Item[T]) store.Revision {
-	if i == nil {
-		return 0
+// heldBy are the keys under alloc/ of a registrant's values that say that they are its own.
+func (c *Client) heldBy(ctx context.Context, spec store.Registrant) (map[string]store.Revision, error) {
+	held := map[string]store.Revision{}
+	for _, v := range store.TakenBy(spec.Key(), &spec.Host) {
+		got, _, err := c.read(ctx, clientv3.OpGet(v.Key().String()))
+		if err != nil {
+			return nil, err
+		}
+		taken, err := item[store.Alloc](got[0])
+		if err == nil && taken != nil && taken.Value.Owner == spec.Key().Short() {
+			held[taken.Key.String()] = taken.Modified
+		}
 	}
-	return i.Modified
-}
-
-// free refuses a name that another incarnation has.
-func free(name, incarnation string, host *store.Item[store.Host], live *store.Item[store.LiveHost]) error {
-	if live != nil && live.Value.Incarnation != incarnation {
-		return fmt.Errorf("%w: another agent runs under this name since %s: stop it, or give this one another --host",
-			store.ErrHostTaken, live.Value.Since.Format(time.RFC3339))
-	}
-	if host != nil && host.Value.Incarnation != incarnation {
-		return fmt.Errorf("%w: another agent, not running now, registered it: if this machine replaces that one, run `sluice host delete %s` first",
-			store.ErrHostTaken, name)
-	}
-	return nil
+	return held, nil
 }
 
 // Lost is closed when the lease expired, another agent took the name over, or the host was

@@ -3,6 +3,7 @@ package etcd
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -246,5 +247,112 @@ func TestDeleteHostAgainstCreatePort(t *testing.T) {
 		if got := append(keysUnder(t, c, "ports/"), keysUnder(t, c, "alloc/ports/")...); len(got) > 0 {
 			t.Errorf("round %d: left: %v", round, got)
 		}
+	}
+}
+
+// A VTEP is one host's: a second is refused while the first is registered, whichever way it has its
+// own, and a delete or another address gives it free.
+func TestVTEPIsOneHosts(t *testing.T) {
+	c := start(t)
+	ctx := testContext(t)
+	second := hostObject("new")
+	second.VTEPs = hostObject("old").VTEPs
+	says := []string{"VTEP " + second.VTEPs[0].String(), "host old", "sluice host delete old", "--vtep"}
+	refused := func() {
+		t.Helper()
+		_, err := c.RegisterHost(ctx, "new", second)
+		expect(t, err, store.ErrTaken, says...)
+	}
+	register(t, c, "old")
+	refused()
+	taken := store.AllocKey("vteps", second.VTEPs[0].String())
+	if _, err := c.etcd.Delete(ctx, taken.String()); err != nil { // as of a host that registered before there were such keys
+		t.Fatal(err)
+	}
+	refused()
+	if _, err := c.DeleteHost(ctx, "old"); err != nil {
+		t.Fatal(err)
+	}
+	r, err := c.RegisterHost(ctx, "new", second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Close(); err != nil {
+		t.Error(err)
+	}
+	second.VTEPs = []netip.Addr{vtepOf("elsewhere")}
+	if r, err = c.RegisterHost(ctx, "new", second); err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	register(t, c, "old")
+	if got, want := keysUnder(t, c, "alloc/vteps/"), 2; len(got) != want {
+		t.Errorf("VTEPs taken: %v, want %d", got, want)
+	}
+	for _, name := range []string{"new", "old"} {
+		if _, err := c.DeleteHost(ctx, name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := append(keysUnder(t, c, "alloc/vteps/"), keysUnder(t, c, "alloc/datapath-ids/")...); len(got) > 0 {
+		t.Errorf("left of deleted hosts: %v", got)
+	}
+}
+
+// A host whose own key somebody deleted by hand takes what it left.
+func TestHostDeletedByHandRegistersAgain(t *testing.T) {
+	c := start(t)
+	register(t, c, "h1")
+	if _, err := c.etcd.Delete(testContext(t), store.HostKey("h1").String()); err != nil {
+		t.Fatal(err)
+	}
+	register(t, c, "h1")
+	second := hostObject("h2")
+	second.VTEPs = hostObject("h1").VTEPs
+	_, err := c.RegisterHost(testContext(t), "h2", second)
+	expect(t, err, store.ErrTaken, "host h1")
+}
+
+// Of hosts that register with one VTEP at one time one does.
+func TestConcurrentHostsWithOneVTEP(t *testing.T) {
+	c := start(t)
+	ctx := testContext(t)
+	made := 0
+	for i, err := range together(10, func(i int) error {
+		h := hostObject(numbered(i))
+		h.VTEPs = []netip.Addr{vtepOf("h")}
+		r, err := c.RegisterHost(ctx, numbered(i), h)
+		if err == nil {
+			t.Cleanup(func() { r.Close() })
+		}
+		return err
+	}) {
+		if err == nil {
+			made++
+		} else if !errors.Is(err, store.ErrTaken) && !errors.Is(err, store.ErrConflict) {
+			t.Errorf("agent %d: %v", i, err)
+		}
+	}
+	if made != 1 {
+		t.Errorf("%d hosts have the VTEP", made)
+	}
+}
+
+// A host that cannot be read is deleted nevertheless.
+func TestDeleteUnreadableHost(t *testing.T) {
+	c := start(t)
+	ctx := testContext(t)
+	register(t, c, "h1")
+	if _, err := c.etcd.Put(ctx, store.HostKey("h1").String(), "{"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.RegisterHost(ctx, "h1", hostObject("h1")); err == nil {
+		t.Error("it was registered over what nobody can read")
+	}
+	if _, err := c.DeleteHost(ctx, "h1"); err != nil {
+		t.Fatal(err)
+	}
+	if got := keysUnder(t, c, "hosts/"); len(got) > 0 {
+		t.Errorf("left: %v", got)
 	}
 }

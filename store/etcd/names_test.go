@@ -81,7 +81,7 @@ func byName(ctx context.Context, c *Client, name string) map[string][]func() err
 		},
 		"KeepUsers":  {func() error { return c.KeepUsers(ctx, []string{"h1", name}) }},
 		"AddUser":    {func() error { return c.AddUser(ctx, name) }},
-		"RemoveUser": {func() error { return c.RemoveUser(ctx, name) }},
+		"AuditUsers": {func() error { return c.AuditUsers(ctx, []string{"h1", name}) }},
 		"Elect":      {func() error { return c.term(ctx, name, "c1", func(bool) {}) }},
 	}
 }
