@@ -105,7 +105,7 @@ func TestObjectsGetBackWhatTheyLack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := leading(t)
 		ports := portsOf("h1", 100)
-		keys := all(ports...)
+		keys := all(append(hosts(), ports...)...)
 		l.taken(keys...)
 		l.until(5 * time.Minute)
 		l.asks("where nothing lacks")
@@ -134,7 +134,7 @@ func TestStraysWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := leading(t)
 		l.realized = 1
-		keys := all(portsOf("h1", 100)...)
+		keys := all(append(hosts(), portsOf("h1", 100)...)...)
 		l.taken(append(gone(3), keys...)...)
 		l.until(5 * time.Minute)
 		rewritten := append(gone(3), keys...)
@@ -154,7 +154,7 @@ func TestStraysWait(t *testing.T) {
 		l.taken(append(gone(45), keys...)...)
 		l.until(time.Hour)
 		l.asks("of many")
-		l.says("of many", 1, "45 of 345 values that are taken are of objects that are not there")
+		l.says("of many", 1, "45 of 346 values that are taken are of objects that are not there")
 		l.taken(append(gone(20), keys...)...)
 		l.until(time.Hour + 30*time.Second)
 		l.asks("of fewer", "1h0m30s: free 20")
@@ -171,7 +171,7 @@ func TestStraysWait(t *testing.T) {
 func TestAuditsOfTheLeaderAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := leading(t)
-		keys := all(portsOf("h1", 100)...)
+		keys := all(append(hosts(), portsOf("h1", 100)...)...)
 		l.taken(append(gone(3), keys...)...)
 		l.doubt(true)
 		l.until(20 * time.Minute)
