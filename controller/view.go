@@ -48,8 +48,9 @@ func (c *Controller) Hosts() []host.Status {
 	return list
 }
 
-// Unknown are the datapath ids of switches that dialled in and belong to no host.
-func (c *Controller) Unknown() []store.DatapathID { return c.sessions.Unknown() }
+// Unknown are the datapath ids of switches that dialled in and belong to no host, and how many
+// there are besides.
+func (c *Controller) Unknown() (listed []store.DatapathID, more int) { return c.sessions.Unknown() }
 
 // Problems are what is wrong with single objects, sorted and each told once.
 func (c *Controller) Problems() []store.Problem {
@@ -107,6 +108,8 @@ func (c *Controller) ledgers() map[string]*account.Ledger {
 func (c *Controller) snapshot() metrics.Snapshot {
 	snap := metrics.Snapshot{Hosts: noHosts(), Sessions: c.sessions.Roles(), Seen: int64(c.picture.Revision())}
 	snap.Realized, snap.Problems = snap.Seen, len(c.Problems())
+	listed, more := c.Unknown()
+	snap.Unknown = len(listed) + more
 	snap.Held = c.Serving().Held()
 	c.picture.View(func(s *store.State) { snap.Requests = len(slices.Collect(s.Requests())) })
 	totals := map[flows.Class]account.Sum{}

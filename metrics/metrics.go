@@ -65,6 +65,12 @@ var (
 	requests = Description{"sluice_host_requests", "gauge",
 		"Hosts whose agent waits for a word of the operator's; sluice status says what for.",
 		nil}
+	unknown = Description{"sluice_unknown_switches", "gauge",
+		"Switches connected to this controller that belong to no host; sluice status names the first.",
+		nil}
+	crowded = Description{"sluice_strangers_dropped_total", "counter",
+		"Connections to the OpenFlow port that ended to make room: too many were of no known switch, and most of them from one address.",
+		nil}
 	revision = Description{"sluice_revision", "gauge",
 		"Revision of the state: seen, the last one read; realized, what all healthy hosts hold.",
 		[]string{"what"}}
@@ -107,7 +113,7 @@ func (d Description) Series() string {
 // Descriptions lists every metric.
 func Descriptions() []Description {
 	return []Description{tenantBytes, tenantPackets, tenantDrops, flowCount, hosts, realize,
-		flowMods, refused, drift, audits, mended, problems, sessions, held, requests, revision}
+		flowMods, refused, drift, audits, mended, problems, sessions, unknown, crowded, held, requests, revision}
 }
 
 // Set are the metrics that the controller counts as it goes.
@@ -118,6 +124,7 @@ type Set struct {
 	Drift    *prometheus.CounterVec // by host and kind: missing, extra, changed
 	Audits   *prometheus.CounterVec // by how: counted, quick, differs, whole
 	Mended   *prometheus.CounterVec // by what was done: restored, freed
+	Crowded  prometheus.Counter
 }
 
 // New registers the Set and a collector that asks source at each scrape.
@@ -132,11 +139,12 @@ func New(reg prometheus.Registerer, source Source) (*Set, error) {
 		Drift:    counterVec(drift),
 		Audits:   counterVec(audits),
 		Mended:   counterVec(mended),
+		Crowded:  prometheus.NewCounter(prometheus.CounterOpts{Name: crowded.Name, Help: crowded.Help}),
 	}
 	for _, how := range []string{"restored", "freed"} {
 		s.Mended.WithLabelValues(how)
 	}
-	for _, c := range []prometheus.Collector{s.Realize, s.FlowMods, s.Refused, s.Drift, s.Audits, s.Mended, collector(source)} {
+	for _, c := range []prometheus.Collector{s.Realize, s.FlowMods, s.Refused, s.Drift, s.Audits, s.Mended, s.Crowded, collector(source)} {
 		if err := reg.Register(c); err != nil {
 			return nil, err
 		}
@@ -175,6 +183,7 @@ type Snapshot struct {
 	Hosts    map[string]int // by state
 	Sessions map[string]int // by role
 	Problems int
+	Unknown  int   // switches that belong to no host
 	Requests int   // hosts that wait for a word
 	Held     bool  // the controller holds
 	Seen     int64 // revision
@@ -203,7 +212,7 @@ type collector Source
 
 // Describe implements prometheus.Collector.
 func (c collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []Description{tenantBytes, tenantPackets, tenantDrops, flowCount, hosts, problems, sessions, held, requests, revision} {
+	for _, d := range []Description{tenantBytes, tenantPackets, tenantDrops, flowCount, hosts, problems, sessions, unknown, held, requests, revision} {
 		ch <- d.desc()
 	}
 }
@@ -239,6 +248,7 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		send(sessions, float64(n), role)
 	}
 	send(problems, float64(s.Problems))
+	send(unknown, float64(s.Unknown))
 	send(requests, float64(s.Requests))
 	send(held, map[bool]float64{true: 1}[s.Held])
 	send(revision, float64(s.Seen), "seen")
