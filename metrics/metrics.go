@@ -59,6 +59,9 @@ var (
 	sessions = Description{"sluice_openflow_sessions", "gauge",
 		"Switches connected to this controller, by role.",
 		[]string{"role"}}
+	impostors = Description{"sluice_impostors_total", "counter",
+		"Switches that were refused: they said that they are this host's and showed another certificate than the host's.",
+		[]string{"host"}}
 	held = Description{"sluice_store_held", "gauge",
 		"1 while this controller holds, since etcd does not hold the store that it serves; else 0.",
 		nil}
@@ -113,7 +116,7 @@ func (d Description) Series() string {
 // Descriptions lists every metric.
 func Descriptions() []Description {
 	return []Description{tenantBytes, tenantPackets, tenantDrops, flowCount, hosts, realize,
-		flowMods, refused, drift, audits, mended, problems, sessions, unknown, crowded, held, requests, revision}
+		flowMods, refused, drift, audits, mended, problems, sessions, impostors, unknown, crowded, held, requests, revision}
 }
 
 // Set are the metrics that the controller counts as it goes.
@@ -125,6 +128,8 @@ type Set struct {
 	Audits   *prometheus.CounterVec // by how: counted, quick, differs, whole
 	Mended   *prometheus.CounterVec // by what was done: restored, freed
 	Crowded  prometheus.Counter
+
+	Impostors *prometheus.CounterVec // by the host that they said to be
 }
 
 // New registers the Set and a collector that asks source at each scrape.
@@ -140,11 +145,13 @@ func New(reg prometheus.Registerer, source Source) (*Set, error) {
 		Audits:   counterVec(audits),
 		Mended:   counterVec(mended),
 		Crowded:  prometheus.NewCounter(prometheus.CounterOpts{Name: crowded.Name, Help: crowded.Help}),
+
+		Impostors: counterVec(impostors),
 	}
 	for _, how := range []string{"restored", "freed"} {
 		s.Mended.WithLabelValues(how)
 	}
-	for _, c := range []prometheus.Collector{s.Realize, s.FlowMods, s.Refused, s.Drift, s.Audits, s.Mended, s.Crowded, collector(source)} {
+	for _, c := range []prometheus.Collector{s.Realize, s.FlowMods, s.Refused, s.Drift, s.Audits, s.Mended, s.Impostors, s.Crowded, collector(source)} {
 		if err := reg.Register(c); err != nil {
 			return nil, err
 		}
@@ -156,6 +163,7 @@ func New(reg prometheus.Registerer, source Source) (*Set, error) {
 // sees no increase. Those that the host has stay as they are.
 func (s *Set) AddHost(host string) {
 	s.Refused.WithLabelValues(host)
+	s.Impostors.WithLabelValues(host)
 	for _, kind := range []string{"missing", "extra", "changed"} {
 		s.Drift.WithLabelValues(host, kind)
 	}
@@ -163,7 +171,7 @@ func (s *Set) AddHost(host string) {
 
 // RemoveHost ends the series of a host.
 func (s *Set) RemoveHost(host string) {
-	for _, of := range []*prometheus.CounterVec{s.Refused, s.Drift} {
+	for _, of := range []*prometheus.CounterVec{s.Refused, s.Drift, s.Impostors} {
 		of.DeletePartialMatch(prometheus.Labels{"host": host})
 	}
 }
