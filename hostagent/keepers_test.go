@@ -29,9 +29,9 @@ func TestKeepers(t *testing.T) {
 		t.Fatal(err)
 	}
 	for gateway, want := range map[bool][]string{
-		true: {"underlay", "bridge", "tunnel port", "gateway port", "table names", "nftables",
+		true: {"underlay", "switch certificate", "bridge", "tunnel port", "gateway port", "table names", "nftables",
 			"transit interface", "forwarding", "ports", "veths", "tunnel peers"},
-		false: {"underlay", "bridge", "tunnel port", "gateway port", "table names", "nftables",
+		false: {"underlay", "switch certificate", "bridge", "tunnel port", "gateway port", "table names", "nftables",
 			"ports", "veths", "tunnel peers"},
 	} {
 		o := testOptions()
