@@ -19,7 +19,7 @@ var arrows = map[string][]string{
 	"cmd":            {"controller", "hostagent", "integration", "datapath", "flows", "store", "metrics", "pki"},
 	"cmd/sluice-cni": {"hostagent/api"},
 	"controller": {"controller/signal", "controller/name", "controller/cluster", "controller/account", "controller/host",
-		"controller/report", "controller/session", "controller/lead", "datapath", "flows", "store", "metrics", "pki"},
+		"controller/report", "controller/session", "controller/lead", "controller/enrol", "datapath", "flows", "store", "metrics", "pki"},
 	"controller/signal":  {},
 	"controller/name":    {"store"},
 	"controller/cluster": {"store"},
@@ -29,7 +29,9 @@ var arrows = map[string][]string{
 	"controller/session": {"controller/cluster", "controller/signal", "controller/account", "controller/host", "controller/report",
 		"datapath", "flows", "store", "metrics", "pki"},
 	"controller/lead":   {"controller/cluster", "controller/signal", "store"},
-	"controller/api":    {"controller/host", "datapath/openflow", "flows", "store", "pki"},
+	"controller/enrol":  {"controller/cluster", "controller/signal", "store", "pki"},
+	"controller/access": {"store", "pki"},
+	"controller/api":    {"controller/access", "controller/host", "controller/enrol", "datapath/openflow", "flows", "store", "pki"},
 	"hostagent":         {"hostagent", "datapath", "store", "metrics", "pki"},
 	"hostagent/api":     {},
 	"integration":       {"integration", "controller/api", "hostagent/api", "datapath", "flows", "store", "metrics", "pki"},
@@ -41,6 +43,7 @@ var arrows = map[string][]string{
 	"store/httpstatus":  {"store"},
 	"metrics":           {},
 	"pki":               {}, // whoever signs is a function
+	"pki/join":          {"pki"},
 	"scripts":           {},
 }
 

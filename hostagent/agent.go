@@ -14,6 +14,7 @@ import (
 
 	"sluice/datapath/ovsdb"
 	"sluice/hostagent/api"
+	"sluice/pki"
 	"sluice/store"
 )
 
@@ -26,19 +27,22 @@ type Options struct {
 	DatapathType string     // system or netdev; empty: the switch's default
 	OVSDB        string     // endpoint of the switch's database, such as unix:/run/openvswitch/db.sock
 	RunDir       string     // OVS_RUNDIR, for the tunnel neighbours of the netdev datapath
-	Controllers  []string   // OpenFlow targets, such as tcp:192.0.2.1:6653
+	Controllers  []string   // OpenFlow targets, such as ssl:192.0.2.1:6653 or ssl:c1.example:6653
 	Socket       string     // unix socket that the agent serves
-	StateDir     string     // identity, journal, records of ports and which store is served; kept over restarts
+	StateDir     string     // identity, journal, records of ports, and which store is served; kept over restarts
 	// Adopt is the operator's word at the start: serve the store that etcd holds, whatever was
 	// served before, and take this host's ports into it.
 	Adopt bool
 	// Quarantine is how long an interface must have belonged to no port before it is removed, in a
 	// store known to be right; 0: 10 minutes.
 	Quarantine time.Duration
-	Uplink     string // interface to the outside, for people; the kernel routes
-	Gateway    bool   // may be a gateway host
-	// Infrastructure is closed to tenants, beside the VTEP's own prefix.
+	Uplink     string      // interface by which tenants leave; empty: those of the default routes
+	Gateway    bool        // may be a gateway host
+	Identity   *pki.Source // this host's, which its switch shows to controllers; nil: none
+	// Infrastructure is closed to tenants, beside the VTEP's own prefix and the addresses of all
+	// hosts, controllers and Names.
 	Infrastructure []netip.Prefix
+	Names          []string       // etcd's members, by name or address
 	Tables         map[int]string // names of the OpenFlow tables
 	Store          Store
 	Log            *slog.Logger
@@ -50,14 +54,15 @@ type Agent struct {
 	log      *slog.Logger
 	patience time.Duration // how long an attach waits for this host's flows
 
-	problems     *problems
-	registration *registration
-	mender       *mender
-	alive        *alive
-	underlay     *underlay
-	ports        *ports
-	peers        *tunnelPeers
-	tableDue     bell // the nftables table is to be looked at
+	problems       *problems
+	registration   *registration
+	mender         *mender
+	alive          *alive
+	underlay       *underlay
+	ports          *ports
+	infrastructure *infrastructure
+	peers          *tunnelPeers
+	tableDue       bell // the nftables table is to be looked at
 
 	id      identity // this and what follows is set by Run, before anything runs
 	journal *journal
@@ -91,6 +96,7 @@ func newAgent(o Options) *Agent {
 	}
 	a.underlay.changed = a.tableDue
 	a.mender = newMender(a.problems, a.registration.registered)
+	a.infrastructure = newInfrastructure(o, a.problems, a.tableDue)
 	a.alive = &alive{store: o.Store, problems: a.problems}
 	a.ports = &ports{
 		host: o.Host, store: o.Store, registration: a.registration, log: log, gone: make(map[string]bool),
@@ -109,6 +115,9 @@ func (a *Agent) Run(ctx context.Context) error {
 	}
 	defer unlock()
 	if a.id, err = loadIdentity(a.o.StateDir, a.o.Host); err != nil {
+		return err
+	}
+	if err := a.infrastructure.load(); err != nil {
 		return err
 	}
 	if a.journal, err = openJournal(a.o.StateDir); err != nil {
@@ -141,6 +150,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	g.Go(func() error { a.mender.run(ctx); return nil })
 	g.Go(func() error { a.alive.run(ctx); return nil })
 	g.Go(func() error { nftablesNotifications.listen(ctx, a.tableDue); return nil })
+	g.Go(func() error { addressNotifications.listen(ctx, a.mender.nudge); return nil })
 	return g.Wait()
 }
 

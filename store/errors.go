@@ -10,7 +10,7 @@ var (
 	ErrNotFound = errors.New("not found")
 	// ErrExists: an object of that name exists.
 	ErrExists = errors.New("exists already")
-	// ErrTaken: an address or a MAC that was asked for belongs to another port.
+	// ErrTaken: an address, MAC, VTEP or datapath id that was asked for belongs to another object.
 	ErrTaken = errors.New("taken")
 	// ErrExhausted: no number, VLAN id or address is left.
 	ErrExhausted = errors.New("exhausted")

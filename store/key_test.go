@@ -20,6 +20,7 @@ func TestKeys(t *testing.T) {
 		{MasterKey("h1"), "/sluice/v1/masters/h1"},
 		{LiveHostKey("h1"), "/sluice/v1/live/hosts/h1"},
 		{LiveControllerKey("c1"), "/sluice/v1/live/controllers/c1"},
+		{TokenKey("ci"), "/sluice/v1/tokens/ci"},
 		{StatusHostKey("h1"), "/sluice/v1/status/hosts/h1"},
 		{StatusControllerKey("c1"), "/sluice/v1/status/controllers/c1"},
 		{StatusCountersKey("h1"), "/sluice/v1/status/counters/h1"},

@@ -162,8 +162,9 @@ func promises() []promise {
 		{kind: KindNetwork, what: "VLAN id 42", dir: "vlans", path: "42", tombstone: true,
 			a: network("web", Network{Number: 7, Segmentation: SegmentationVLAN, Segment: 42}),
 			b: network("db", Network{Number: 8, Segmentation: SegmentationVLAN, Segment: 42})},
-		{kind: KindHost, what: "datapath id 000000000000000a", a: host("h1", Host{DatapathID: 10}), b: host("h2", Host{DatapathID: 10})},
-		{kind: KindHost, what: "VTEP 192.0.2.9",
+		{kind: KindHost, what: "datapath id 000000000000000a", dir: "datapath-ids", path: "000000000000000a",
+			a: host("h1", Host{DatapathID: 10}), b: host("h2", Host{DatapathID: 10})},
+		{kind: KindHost, what: "VTEP 192.0.2.9", dir: "vteps", path: "192.0.2.9",
 			a: host("h1", Host{DatapathID: 1, VTEPs: []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.9")}}),
 			b: host("h2", Host{DatapathID: 2, VTEPs: []netip.Addr{netip.MustParseAddr("::ffff:192.0.2.9")}})},
 		{kind: KindPort, what: "name a1", dir: "ports", path: "alice/web/a1", unseen: true,
@@ -234,7 +235,7 @@ func TestNoValueIsNobodys(t *testing.T) {
 	if len(tunnel) != 1 || tunnel[0].Dir != "network-numbers" {
 		t.Errorf("a tunnel network took %+v", tunnel)
 	}
-	for _, o := range []Object{nil, &Presence{Ports: 1}, &Gateway{}, &Host{DatapathID: 1}} {
+	for _, o := range []Object{nil, &Presence{Ports: 1}, &Gateway{}, &Host{VTEPs: []netip.Addr{{}}}} {
 		if got := TakenBy(TenantKey("alice"), o); got != nil {
 			t.Errorf("%+v took %+v", o, got)
 		}

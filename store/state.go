@@ -34,7 +34,7 @@ type Change struct {
 // kinds lists what etcd holds, each kind once. Keys, objects, State, contested values,
 // tombstones and deletes all follow from the descriptions in this list.
 var kinds = []described{
-	tenantKind, networkKind, hostKind, portKind, gatewayKind, masterKind, liveHostKind, liveControllerKind,
+	tenantKind, networkKind, hostKind, portKind, gatewayKind, masterKind, liveHostKind, liveControllerKind, tokenKind,
 	enrolmentKind, invitationKind, statusHostKind, statusControllerKind, statusCountersKind, allocKind,
 	identityKind, chainKind, stampKind, witnessHostKind, witnessControllerKind, requestKind, wordKind, farewellKind,
 }
@@ -52,7 +52,9 @@ type State struct {
 	masters     table[string, Master]
 	liveHosts   table[string, LiveHost]
 	controllers table[string, LiveController]
+	tokens      table[string, Token]
 	enrolled    table[string, Enrolment]
+	invited     table[string, Invitation]
 	requests    table[string, Request]
 
 	former former // what the last batch took away

@@ -163,7 +163,7 @@ func (g *generator) object() (Key, Object) {
 
 // other makes objects of the kinds without indexes.
 func (g *generator) other(tenant, host string) (Key, Object) {
-	switch g.IntN(6) {
+	switch g.IntN(8) {
 	case 0:
 		return MasterKey(host), &Master{Controller: tenant}
 	case 1:
@@ -171,9 +171,13 @@ func (g *generator) other(tenant, host string) (Key, Object) {
 	case 2:
 		return LiveControllerKey(host), &LiveController{API: tenant}
 	case 3:
-		return EnrolmentKey(host), &Enrolment{By: tenant}
+		return TokenKey(host), &Token{Role: RoleTenant, Tenant: tenant, TenantCreated: g.revision - Revision(g.IntN(5))}
 	case 4:
 		return RequestKey(host), &Request{ID: tenant}
+	case 5:
+		return EnrolmentKey(host), &Enrolment{By: tenant}
+	case 6:
+		return InvitationKey(host), &Invitation{By: tenant}
 	}
 	return StatusHostKey(host), &StatusHost{State: HostDown}
 }
@@ -216,6 +220,14 @@ func checkObjects(t *testing.T, s *State, w twin) {
 	collect(got, s.Hosts())
 	collect(got, s.Gateways())
 	collect(got, s.LiveControllers())
+	collect(got, s.Invitations())
+	collect(got, s.Tokens())
+	for token := range s.Tokens() {
+		tenant, there := w[TenantKey(token.Value.Tenant)]
+		if want := there && tenant.Created == token.Value.TenantCreated; s.HasTenant(token.Value) != want {
+			t.Errorf("token of %s as of %d has a tenant: %v", token.Value.Tenant, token.Value.TenantCreated, !want)
+		}
+	}
 	enrolled := twin{}
 	collect(enrolled, s.Enrolments())
 	if want := w.of(KindEnrolment); !slices.Equal(want, enrolled.of(KindEnrolment)) {

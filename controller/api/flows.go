@@ -11,6 +11,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"sluice/controller/access"
 	"sluice/datapath/openflow"
 	"sluice/flows"
 	"sluice/store"
@@ -41,7 +42,7 @@ type Flow struct {
 }
 
 func (s *server) flows(a huma.API) {
-	op := operation("list-flows", http.MethodGet, "/v1/hosts/{host}/flows", "flows", "List the flows of a host's switch")
+	op := operation("list-flows", http.MethodGet, "/v1/hosts/{host}/flows", "flows", "List the flows of a host's switch", access.Look)
 	op.Description = "Every flow names its owner. The view installed was read from the switch for this request; " +
 		"desired is compiled; diff is what programming would change now, empty when the switch is right. " +
 		"What compiles to less than it asks for is told in headers " + problemHeader + ", one for each object."
@@ -70,6 +71,10 @@ func (s *server) listFlows(ctx context.Context, in *flowQuery) (*flowList, error
 	if err != nil {
 		return nil, err
 	}
+	if err := s.dumps.Acquire(ctx, 1); err != nil {
+		return nil, s.refuse(fmt.Errorf("flows of host %s: wait for others that are read: %w", in.Host, err))
+	}
+	defer s.dumps.Release(1)
 	list, problems, err := s.view(ctx, in.Host, in.View)
 	if err != nil {
 		return nil, s.refuse(err)

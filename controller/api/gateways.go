@@ -6,6 +6,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"sluice/controller/access"
 	"sluice/store"
 )
 
@@ -17,12 +18,12 @@ type Gateway struct {
 }
 
 func (s *server) gateways(a huma.API) {
-	huma.Register(a, operation("list-gateways", http.MethodGet, "/v1/gateways", "gateways", "List through which host each tenant's egress leaves"), s.listGateways)
+	huma.Register(a, operation("list-gateways", http.MethodGet, "/v1/gateways", "gateways", "List through which host each tenant's egress leaves", access.Read), s.listGateways)
 }
 
 // listGateways shows every tenant: one without a gateway host is what an operator looks for.
-func (s *server) listGateways(_ context.Context, in *PageQuery) (*page[Gateway], error) {
-	return listing(s, store.KindTenant, *in, tenantKeys, func(state *store.State, key store.Key) (Gateway, bool) {
+func (s *server) listGateways(ctx context.Context, in *PageQuery) (*page[Gateway], error) {
+	return listing(s, store.KindTenant, *in, tenantKeys(ctx), func(state *store.State, key store.Key) (Gateway, bool) {
 		t := state.Tenant(key.Tenant)
 		if t == nil {
 			return Gateway{}, false

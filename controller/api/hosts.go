@@ -9,6 +9,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"sluice/controller/access"
 	"sluice/store"
 )
 
@@ -42,13 +43,13 @@ type hostPath struct {
 }
 
 func (s *server) hosts(a huma.API) {
-	huma.Register(a, operation("list-hosts", http.MethodGet, "/v1/hosts", "hosts", "List hosts"), s.listHosts)
-	huma.Register(a, operation("show-host", http.MethodGet, "/v1/hosts/{host}", "hosts", "Show a host"), s.showHost)
-	huma.Register(a, operation("delete-host", http.MethodDelete, "/v1/hosts/{host}", "hosts", "Forget a host"), s.deleteHost)
+	huma.Register(a, operation("list-hosts", http.MethodGet, "/v1/hosts", "hosts", "List hosts", access.Look), s.listHosts)
+	huma.Register(a, operation("show-host", http.MethodGet, "/v1/hosts/{host}", "hosts", "Show a host", access.Look), s.showHost)
+	huma.Register(a, operation("delete-host", http.MethodDelete, "/v1/hosts/{host}", "hosts", "Forget a host", access.Rule), s.deleteHost)
 	huma.Register(a, answered(operation("adopt-host", http.MethodPost, "/v1/hosts/{host}/adopt", "hosts",
-		"Tell a host's agent that this store is the right one, and to take its ports into it")), s.sayWord(store.WordAdopt))
+		"Tell a host's agent that this store is the right one, and to take its ports into it", access.Rule)), s.sayWord(store.WordAdopt))
 	huma.Register(a, answered(operation("clean-host", http.MethodPost, "/v1/hosts/{host}/clean", "hosts",
-		"Tell a host's agent to remove what belongs to no port")), s.sayWord(store.WordClean))
+		"Tell a host's agent to remove what belongs to no port", access.Rule)), s.sayWord(store.WordClean))
 }
 
 func (s *server) listHosts(ctx context.Context, in *PageQuery) (*page[Host], error) {
@@ -75,7 +76,7 @@ func hostKeys(state *store.State, after store.Key) iter.Seq[store.Key] {
 // what this one knows, and each says so.
 func (s *server) hostShower(ctx context.Context) (func(*store.State, store.Key) (Host, bool), error) {
 	reports, away := s.reports(ctx)
-	if away != nil && !errors.Is(away, store.ErrUnavailable) {
+	if away != nil && !errors.Is(away, store.ErrUnavailable) && !errors.Is(away, store.ErrHeld) {
 		return nil, away
 	}
 	standing := map[string]HostStatus{}
@@ -89,7 +90,7 @@ func (s *server) hostShower(ctx context.Context) (func(*store.State, store.Key) 
 		}
 		shown := hostOf(state, h, standing[key.Host])
 		if away != nil && shown.Master != s.Controller.Name() {
-			shown.Problems = append(shown.Problems, store.ProblemOf(key, "etcd does not answer: this is what this controller knows of a host that it does not program"))
+			shown.Problems = append(shown.Problems, store.ProblemOf(key, "etcd cannot be asked: this is what this controller knows of a host that it does not program"))
 		}
 		return shown, true
 	}, nil
@@ -128,7 +129,7 @@ func (s *server) showHost(ctx context.Context, in *hostPath) (*body[Host], error
 }
 
 func (s *server) deleteHost(ctx context.Context, in *hostPath) (*body[Deleted], error) {
-	return s.remove(ctx, func(ctx context.Context) (store.Revision, error) { return s.Store.DeleteHost(ctx, in.Host) })
+	return s.remove(ctx, "host "+in.Host, func(ctx context.Context) (store.Revision, error) { return s.Store.DeleteHost(ctx, in.Host) })
 }
 
 // Word is what an operator said to a host's agent, and what it had asked for.
@@ -155,7 +156,7 @@ func (s *server) sayWord(word string) func(context.Context, *hostPath) (*body[Wo
 			return store.ProposeWord(state, in.Host, word)
 		}
 		var err error
-		said.Revision, err = s.write(ctx, func(ctx context.Context) (store.Revision, error) {
+		said.Revision, err = s.write(ctx, "host "+in.Host, func(ctx context.Context) (store.Revision, error) {
 			rev, err := s.Store.Decide(ctx, request, store.NeededToAnswer(in.Host)...)
 			if err != nil {
 				err = fmt.Errorf("%s host %s: %w", word, in.Host, err)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"sluice/controller/access"
 	"sluice/store"
 )
 
@@ -47,10 +48,10 @@ type networkPath struct {
 
 func (s *server) networks(a huma.API) {
 	const one = "/v1/networks/{tenant}/{network}"
-	huma.Register(a, operation("list-networks", http.MethodGet, "/v1/networks", "networks", "List networks"), s.listNetworks)
-	huma.Register(a, operation("create-network", http.MethodPost, "/v1/networks", "networks", "Create one more network of a tenant"), s.createNetwork)
-	huma.Register(a, operation("show-network", http.MethodGet, one, "networks", "Show a network"), s.showNetwork)
-	huma.Register(a, operation("delete-network", http.MethodDelete, one, "networks", "Delete a network that has no ports"), s.deleteNetwork)
+	huma.Register(a, operation("list-networks", http.MethodGet, "/v1/networks", "networks", "List networks", access.Read), s.listNetworks)
+	huma.Register(a, operation("create-network", http.MethodPost, "/v1/networks", "networks", "Create one more network of a tenant", access.Change), s.createNetwork)
+	huma.Register(a, operation("show-network", http.MethodGet, one, "networks", "Show a network", access.Read), s.showNetwork)
+	huma.Register(a, operation("delete-network", http.MethodDelete, one, "networks", "Delete a network that has no ports", access.Change), s.deleteNetwork)
 }
 
 type networkQuery struct {
@@ -58,7 +59,10 @@ type networkQuery struct {
 	Tenant string `query:"tenant" doc:"only this tenant's"`
 }
 
-func (s *server) listNetworks(_ context.Context, in *networkQuery) (*page[Network], error) {
+func (s *server) listNetworks(ctx context.Context, in *networkQuery) (_ *page[Network], err error) {
+	if in.Tenant, err = visibleTenant(ctx, in.Tenant); err != nil {
+		return nil, err
+	}
 	if err := s.checkNames(in.Tenant, "", ""); err != nil {
 		return nil, err
 	}
@@ -143,11 +147,14 @@ func networkOf(state *store.State, n *store.Item[store.Network]) Network {
 }
 
 func (s *server) createNetwork(ctx context.Context, in *struct{ Body NetworkSpec }) (*body[Network], error) {
+	if _, err := visibleTenant(ctx, in.Body.Tenant); err != nil {
+		return nil, err
+	}
 	spec, err := networkSpec(in.Body)
 	if err != nil {
 		return nil, malformed(fmt.Sprintf("network %s/%s: %v", in.Body.Tenant, in.Body.Name, err))
 	}
-	rev, err := s.write(ctx, func(ctx context.Context) (store.Revision, error) { return s.Store.CreateNetwork(ctx, spec) })
+	rev, err := s.write(ctx, "network "+spec.Tenant+"/"+spec.Name, func(ctx context.Context) (store.Revision, error) { return s.Store.CreateNetwork(ctx, spec) })
 	if err != nil {
 		return nil, err
 	}
@@ -177,7 +184,7 @@ func networkSpec(in NetworkSpec) (store.NetworkSpec, error) {
 
 func (s *server) deleteNetwork(ctx context.Context, in *networkPath) (*body[Deleted], error) {
 	name := store.NetworkName{Tenant: in.Tenant, Network: in.Network}
-	return s.remove(ctx, func(ctx context.Context) (store.Revision, error) { return s.Store.DeleteNetwork(ctx, name) })
+	return s.remove(ctx, "network "+name.String(), func(ctx context.Context) (store.Revision, error) { return s.Store.DeleteNetwork(ctx, name) })
 }
 
 // Networks lists the networks of a tenant, or of all.

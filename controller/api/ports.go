@@ -10,6 +10,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"sluice/controller/access"
 	"sluice/store"
 )
 
@@ -31,8 +32,8 @@ type portPath struct {
 }
 
 func (s *server) ports(a huma.API) {
-	huma.Register(a, operation("list-ports", http.MethodGet, "/v1/ports", "ports", "List ports"), s.listPorts)
-	huma.Register(a, operation("show-port", http.MethodGet, "/v1/ports/{tenant}/{network}/{port}", "ports", "Show a port"), s.showPort)
+	huma.Register(a, operation("list-ports", http.MethodGet, "/v1/ports", "ports", "List ports", access.Read), s.listPorts)
+	huma.Register(a, operation("show-port", http.MethodGet, "/v1/ports/{tenant}/{network}/{port}", "ports", "Show a port", access.Read), s.showPort)
 }
 
 type portQuery struct {
@@ -42,7 +43,10 @@ type portQuery struct {
 	Host    string `query:"host" doc:"only on this host"`
 }
 
-func (s *server) listPorts(_ context.Context, in *portQuery) (*page[Port], error) {
+func (s *server) listPorts(ctx context.Context, in *portQuery) (_ *page[Port], err error) {
+	if in.Tenant, err = visibleTenant(ctx, in.Tenant); err != nil {
+		return nil, err
+	}
 	if err := s.checkNames(in.Tenant, in.Network, in.Host); err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"sluice/controller/enrol"
 	"sluice/controller/host"
 	"sluice/store"
 	"sluice/store/httpstatus"
@@ -29,6 +30,8 @@ func statusOf(err error) int {
 	switch {
 	case errors.As(err, &away):
 		return http.StatusServiceUnavailable
+	case errors.Is(err, enrol.ErrNoKey):
+		return http.StatusServiceUnavailable
 	case errors.As(err, &unknown):
 		return http.StatusNotFound
 	}
@@ -37,7 +40,7 @@ func statusOf(err error) int {
 
 // checkNames refuses a path with a name that no object has, such as "h1/alice".
 func checkNames(ctx huma.Context) error {
-	for _, what := range []string{"tenant", "network", "host", "port"} {
+	for _, what := range []string{"tenant", "network", "host", "port", "token"} {
 		if !strings.Contains(ctx.Operation().Path, "{"+what+"}") {
 			continue
 		}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"sluice/controller/cluster"
@@ -33,8 +34,14 @@ type recorder struct {
 	found []etcd.Tombstone
 	more  bool
 
-	realized store.Revision  // everywhere
-	stamps   []time.Duration // when the chain was extended
+	realized  store.Revision // everywhere
+	farewells []store.Event
+	right     time.Time // since when the store is known to be right
+	doubted   bool      // it is not
+	allocs    []etcd.AllocKey
+	perPage   int
+	audited   []string        // what was asked about them
+	stamps    []time.Duration // when the chain was extended
 }
 
 // call notes one, and says with what it fails.
@@ -62,6 +69,17 @@ func (r *recorder) PutIf(ctx context.Context, key store.Key, o store.Object, mod
 
 func (r *recorder) RealizedEverywhere(ctx context.Context) (store.Revision, error) {
 	return r.realized, r.call(ctx, "realized")
+}
+
+func (r *recorder) List(ctx context.Context, kind store.Kind, _ ...string) ([]store.Event, store.Revision, error) {
+	err := r.call(ctx, "list-%v", kind)
+	return r.farewells, 0, err
+}
+
+func (r *recorder) Trusted() (since time.Time, right bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.right, !r.doubted
 }
 
 func (r *recorder) Tombstones(ctx context.Context, limit int) ([]etcd.Tombstone, bool, error) {
@@ -120,7 +138,8 @@ func run(t *testing.T) *led {
 	}}
 	picture := cluster.New()
 	l.leader = New(Options{Controller: "c1", Picture: picture, Store: l.recorder,
-		Log: slog.New(slog.NewTextHandler(l.log, nil)), Changed: func() { l.changed++ }})
+		Log: slog.New(slog.NewTextHandler(l.log, nil)), Changed: func() { l.changed++ },
+		Mended: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "mended"}, []string{"mended"})})
 	picture.Observe(l.leader.Observe)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
@@ -318,7 +337,10 @@ func TestTidyFails(t *testing.T) {
 		l.holds(etcd.TombstonesOf(store.TenantKey("x"), &store.Tenant{Number: 9}, 7), false)
 		l.elect(true)
 		l.asked()
-		all := []string{"search", "realized", "release", "clear"}
+		l.farewells = []store.Event{
+			{Key: store.FarewellKey("h8"), Object: &store.Farewell{}, Modified: 1}, {Key: store.FarewellKey("h9"), Object: &store.Farewell{}, Modified: 1},
+		}
+		all := []string{"search", "realized", "release", "list-farewells", "clear"}
 		for i, word := range all {
 			l.leader.begin(true)
 			l.log.Reset()
@@ -340,7 +362,7 @@ func TestTidyFails(t *testing.T) {
 			l.fails(word, nil)
 		}
 		l.until(time.Duration(len(all)+1) * tidyInterval)
-		l.wants("in the end", "2m30s: realized, within 30s", "2m30s: release 0, within 30s", "2m30s: clear h8 at 1, within 30s", "2m30s: clear h9 at 1, within 30s")
+		l.wants("in the end", "3m0s: realized, within 30s", "3m0s: release 0, within 30s", "3m0s: list-farewells, within 30s", "3m0s: clear h8 at 1, within 30s", "3m0s: clear h9 at 1, within 30s")
 		l.stop()
 	})
 }

@@ -3,8 +3,6 @@ package lead
 import (
 	"context"
 	"time"
-
-	"sluice/store"
 )
 
 const (
@@ -15,10 +13,14 @@ const (
 	tidyDelay = time.Second
 )
 
-// tidy removes what nobody needs any more, if this controller leads. Each step is safe to
-// repeat.
+// tidy removes what nobody needs any more, if this controller leads, and etcd holds the store that
+// it serves. Each step is safe to repeat.
 func (l *Leader) tidy(ctx context.Context) {
 	if !l.leads() {
+		return
+	}
+	if _, right := l.Store.Trusted(); !right {
+		l.hosts.see(nil) // what is absent there says nothing
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, tidyInterval)
@@ -82,18 +84,5 @@ func (l *Leader) releaseTombstones(ctx context.Context) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.tombstones.forget(passed)
-	return nil
-}
-
-// clearHosts removes the ports of hosts that are not registered: these were deleted.
-func (l *Leader) clearHosts(ctx context.Context) error {
-	var gone []string
-	var at store.Revision
-	l.Picture.View(func(s *store.State) { gone, at = s.HostsGone(), s.Revision() })
-	for _, host := range gone {
-		if _, err := l.Store.ClearHost(ctx, host, at); err != nil {
-			return err
-		}
-	}
 	return nil
 }

@@ -43,10 +43,22 @@ func denied(err error) bool {
 	return errors.Is(rpctypes.Error(err), rpctypes.ErrPermissionDenied) || errors.Is(rpctypes.Error(err), rpctypes.ErrUserNotFound)
 }
 
-// KeepUsers brings etcd's users and roles in line with the hosts that are enrolled: each of these has
-// a user that may do what store grants to hosts; others have none. It writes nothing where all is
-// right, and does nothing where etcd does not ask who somebody is.
+// KeepUsers brings etcd's users in line with the hosts that are enrolled: each of these has one, and
+// no other host has. It does nothing where etcd does not ask who somebody is.
 func (c *Client) KeepUsers(ctx context.Context, hosts []string) error {
+	return c.keepUsers(ctx, hosts, func(known bool) bool { return !known })
+}
+
+// AuditUsers does what KeepUsers does, and sees to it that each host's user may do what store grants
+// to hosts, neither more nor less. It writes nothing where all is right, and reads some things for each
+// host.
+func (c *Client) AuditUsers(ctx context.Context, hosts []string) error {
+	return c.keepUsers(ctx, hosts, func(bool) bool { return true })
+}
+
+// keepUsers looks whether there are users for the hosts and no others, and at what those may do for
+// whom look says so.
+func (c *Client) keepUsers(ctx context.Context, hosts []string, look func(known bool) bool) error {
 	if err := checkNames(hosts, store.Key{}); err != nil {
 		return fmt.Errorf("users of etcd: %w", err)
 	}
@@ -63,19 +75,21 @@ func (c *Client) KeepUsers(ctx context.Context, hosts []string) error {
 	var errs []error
 	for _, user := range users {
 		if host, ok := strings.CutPrefix(user, hostPrefix); ok && !slices.Contains(hosts, host) {
-			errs = append(errs, c.removeUser(ctx, host))
+			errs = append(errs, c.removeStranger(ctx, host))
 		}
 	}
 	if err := c.keepRole(ctx, roleHosts, store.GrantsToHosts()); err != nil {
 		return errors.Join(append(errs, err)...)
 	}
 	for _, host := range hosts {
-		errs = append(errs, c.keepHost(ctx, host))
+		if look(slices.Contains(users, pki.Host(host).String())) {
+			errs = append(errs, c.keepHost(ctx, host))
+		}
 	}
 	return errors.Join(errs...)
 }
 
-// AddUser lets etcd know one host more, as KeepUsers does all of them.
+// AddUser lets etcd know one host more, as AuditUsers does all of them.
 func (c *Client) AddUser(ctx context.Context, host string) error {
 	if err := checkNames([]string{host}, store.Key{}); err != nil {
 		return fmt.Errorf("users of etcd: %w", err)
@@ -83,18 +97,29 @@ func (c *Client) AddUser(ctx context.Context, host string) error {
 	if confines, err := c.Confines(ctx); err != nil || !confines {
 		return err
 	}
-	if err := c.keepRole(ctx, roleHosts, store.GrantsToHosts()); err != nil {
-		return err
+	for {
+		err := c.keepRole(ctx, roleHosts, store.GrantsToHosts())
+		if err == nil {
+			err = c.keepHost(ctx, host)
+		}
+		// Another controller may remove at the same time what an earlier host of the name left.
+		if !errors.Is(err, rpctypes.ErrRoleNotFound) && !errors.Is(err, rpctypes.ErrUserNotFound) || ctx.Err() != nil {
+			return err
+		}
 	}
-	return c.keepHost(ctx, host)
 }
 
-// RemoveUser makes etcd forget a host.
-func (c *Client) RemoveUser(ctx context.Context, host string) error {
-	if err := checkNames([]string{host}, store.Key{}); err != nil {
-		return fmt.Errorf("users of etcd: %w", err)
+// removeStranger removes the user of a host that etcd does not hold as enrolled at this moment: whoever
+// calls may not have seen the latest.
+func (c *Client) removeStranger(ctx context.Context, host string) error {
+	_, at, err := c.Get(ctx, store.EnrolmentKey(host))
+	if at > 0 && err == nil {
+		return nil
 	}
-	if confines, err := c.Confines(ctx); err != nil || !confines {
+	if errors.Is(err, store.ErrInvalid) { // no host has that name, and none is enrolled
+		err = nil
+	}
+	if err != nil {
 		return err
 	}
 	return c.removeUser(ctx, host)
@@ -226,6 +251,9 @@ func permissionOf(g store.Grant) (permission, authpb.Permission_Type) {
 func (c *Client) change(ctx context.Context, done error, f func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
+	if _, err := c.trust.proven(ctx); err != nil { // who is enrolled in one store is unknown to another
+		return err
+	}
 	err := f(ctx)
 	if err == nil || done != nil && errors.Is(rpctypes.Error(err), done) {
 		return nil

@@ -146,15 +146,16 @@ func (c *Client) countFreed(ctx context.Context, dir string) (int, error) {
 	return freed, err
 }
 
-// deleteUnchanged deletes keys that are as they were read; others are left alone.
-func (c *Client) deleteUnchanged(ctx context.Context, kvs []*mvccpb.KeyValue) error {
+// deleteUnchanged deletes keys that are as they were read, under more conditions; others are left
+// alone.
+func (c *Client) deleteUnchanged(ctx context.Context, kvs []*mvccpb.KeyValue, presumed ...clientv3.Cmp) error {
 	for len(kvs) > 0 {
 		n := min(len(kvs), maxOps)
 		var nested []clientv3.Op
 		for _, kv := range kvs[:n] {
 			key := string(kv.Key)
 			same := clientv3.Compare(clientv3.ModRevision(key), "=", kv.ModRevision)
-			nested = append(nested, clientv3.OpTxn([]clientv3.Cmp{same}, []clientv3.Op{clientv3.OpDelete(key)}, nil))
+			nested = append(nested, clientv3.OpTxn(append([]clientv3.Cmp{same}, presumed...), []clientv3.Op{clientv3.OpDelete(key)}, nil))
 		}
 		if _, err := c.txnAsRead(ctx, nil, nested, nil); err != nil {
 			return err

@@ -206,7 +206,7 @@ func TestUsersComeAndGoUnnoticed(t *testing.T) {
 	go func() {
 		defer close(done)
 		for i := range 20 {
-			if err := errors.Join(controller.AddUser(ctx, numbered(i)), controller.RemoveUser(ctx, numbered(i))); err != nil {
+			if err := errors.Join(controller.AddUser(ctx, numbered(i)), controller.KeepUsers(ctx, []string{"h1"})); err != nil {
 				coming <- err
 				return
 			}
@@ -235,8 +235,9 @@ func TestUsersComeAndGoUnnoticed(t *testing.T) {
 	}
 }
 
-// KeepUsers writes what differs: nothing where all is right, and what a role had too much or too little.
-func TestKeepUsers(t *testing.T) {
+// AuditUsers writes what differs: nothing where all is right, and what a role had too much or too little.
+// KeepUsers does so for users that are missing.
+func TestUsersAreKept(t *testing.T) {
 	s := serveSecured(t)
 	c, ctx := s.as(pki.Controller("c1")), testContext(t)
 	enrol(t, c, "h1", "h2")
@@ -256,7 +257,7 @@ func TestKeepUsers(t *testing.T) {
 		return b.String()
 	}
 	before, were := revision(), roles()
-	if err := c.KeepUsers(ctx, []string{"h1", "h2"}); err != nil {
+	if err := errors.Join(c.AuditUsers(ctx, []string{"h1", "h2"}), c.KeepUsers(ctx, []string{"h1", "h2"})); err != nil {
 		t.Fatal(err)
 	}
 	if after := revision(); after != before {
@@ -267,6 +268,7 @@ func TestKeepUsers(t *testing.T) {
 		second(c.etcd.RoleGrantPermission(ctx, "host:h1", store.HostKey("h1").String(), "", clientv3.PermissionType(clientv3.PermRead))),
 		second(c.etcd.RoleRevokePermission(ctx, "host:h2", store.HostKey("h2").String(), "")),
 		second(c.etcd.UserGrantRole(ctx, "host:h1", "root")),
+		c.AuditUsers(ctx, []string{"h1", "h2"}),
 		second(c.etcd.UserDelete(ctx, "host:h2")),
 		c.KeepUsers(ctx, []string{"h1", "h2"}),
 	} {
@@ -284,7 +286,7 @@ func TestKeepUsers(t *testing.T) {
 		}
 	}
 	open := start(t)
-	if err := errors.Join(open.KeepUsers(ctx, []string{"h1"}), open.AddUser(ctx, "h1"), open.RemoveUser(ctx, "h1")); err != nil {
+	if err := errors.Join(open.KeepUsers(ctx, []string{"h1"}), open.AddUser(ctx, "h1"), open.AuditUsers(ctx, nil)); err != nil {
 		t.Errorf("an etcd that asks nobody: %v", err)
 	}
 }

@@ -57,6 +57,14 @@ func valueOf[T any](i *store.Item[T]) (v T) {
 	return v
 }
 
+// modified is an item's mod revision, 0 where there is none.
+func modified[T any](i *store.Item[T]) store.Revision {
+	if i == nil {
+		return 0
+	}
+	return i.Modified
+}
+
 // proofOf are the conditions that hold in the store that was seen, and in no other.
 func (c *Client) proofOf(ctx context.Context, s store.Sight) ([]guard, error) {
 	identity := store.IdentityKey().String()

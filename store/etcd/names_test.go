@@ -23,7 +23,7 @@ func invalidNames() []string {
 // nameless are the methods of Client that are given no name.
 func nameless() []string {
 	return []string{"Close", "Problems", "GrantLease", "HostsChanged", "LiveChanged", "Watch", "Confines", "Tombstones", "ReleaseTombstones",
-		"ExtendChain", "Trust", "Trusted", "RealizedEverywhere", "Reports"}
+		"ExtendChain", "Trust", "Trusted", "RealizedEverywhere", "Reports", "Allocs", "RestoreTaken", "FreeStrays"}
 }
 
 // byName calls each method of Client that is given names with one that is not valid.
@@ -85,7 +85,7 @@ func byName(ctx context.Context, c *Client, name string) map[string][]func() err
 		},
 		"KeepUsers":  {func() error { return c.KeepUsers(ctx, []string{"h1", name}) }},
 		"AddUser":    {func() error { return c.AddUser(ctx, name) }},
-		"RemoveUser": {func() error { return c.RemoveUser(ctx, name) }},
+		"AuditUsers": {func() error { return c.AuditUsers(ctx, []string{"h1", name}) }},
 		"Elect":      {func() error { return c.term(ctx, name, "c1", func(bool) {}) }},
 	}
 }
