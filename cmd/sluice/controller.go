@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -169,8 +171,23 @@ func live(openflow, web net.Listener, secure bool) store.LiveController {
 		scheme = "https://"
 	}
 	return store.LiveController{
-		Machine: machine, OpenFlow: openflow.Addr().String(), API: scheme + web.Addr().String(), Since: time.Now().UTC(),
+		Machine: machine, Addresses: ownAddresses(), OpenFlow: openflow.Addr().String(), API: scheme + web.Addr().String(), Since: time.Now().UTC(),
 	}
+}
+
+// ownAddresses are those under which others reach this machine, and tenants must not. Where they
+// cannot be read none are told.
+func ownAddresses() []netip.Addr {
+	have, _ := net.InterfaceAddrs()
+	var all []netip.Addr
+	for _, a := range have {
+		if p, err := netip.ParsePrefix(a.String()); err == nil && p.Addr().IsGlobalUnicast() {
+			all = append(all, p.Addr().Unmap())
+		}
+	}
+	slices.SortFunc(all, netip.Addr.Compare)
+	all = slices.Compact(all)
+	return all[:min(len(all), store.MaxHostAddresses)]
 }
 
 // listen opens the addresses for switches and for API clients.

@@ -83,6 +83,20 @@ func unchanged(key string, rev store.Revision, otherwise error) guard {
 	}
 }
 
+// leased holds while the key is under a lease.
+func leased(key string, lease clientv3.LeaseID, otherwise error) guard {
+	return guard{
+		cmp: clientv3.Compare(clientv3.LeaseValue(key), "=", lease),
+		get: clientv3.OpGet(key, clientv3.WithKeysOnly()),
+		explain: func(r *clientv3.GetResponse) error {
+			if len(r.Kvs) == 1 && r.Kvs[0].Lease == int64(lease) {
+				return nil
+			}
+			return otherwise
+		},
+	}
+}
+
 // nothingNewUnder holds while no key with the prefix was written after rev.
 func nothingNewUnder(prefix string, rev store.Revision) guard {
 	return guard{
