@@ -14,7 +14,7 @@ type Draw struct {
 	// Value is the only one that will do; empty: any of Space, looked for from a hash of Seed,
 	// so that concurrent creators seldom meet.
 	Value string
-	// Retake says that Value may be taken, or freed, by Owner already: it stays Owner's then.
+	// Retake says that Value may be a tombstone of Owner's: the very object comes back that left it.
 	Retake bool
 	Space  Space
 	Seed   string

@@ -22,7 +22,9 @@ type allocation struct {
 	store.Draw
 	value  string // the candidate
 	misses int
-	mine   store.Revision // mod revision of the candidate's key, where it is the owner's already
+	// left is the mod revision of the candidate's key, where it names the owner that is about to be
+	// made: an earlier one of the name left it. 0: there is none.
+	left store.Revision
 }
 
 func newAllocation(d store.Draw) *allocation {
@@ -42,15 +44,33 @@ func putAlloc(path string, a store.Alloc) clientv3.Op {
 	return clientv3.OpPut(path, string(value))
 }
 
-// free holds while nobody has the candidate, or its owner does.
-func (a *allocation) free() guard {
-	if a.mine == 0 {
-		return absent(a.key(), a.missed)
+// guard holds while the candidate is to be had.
+func (a *allocation) guard() guard {
+	if a.left != 0 {
+		return unchanged(a.key(), a.left, errStale)
 	}
-	return unchanged(a.key(), a.mine, errStale)
+	return absent(a.key(), a.missed)
 }
 
-// missed is called with the key of the candidate, which somebody took.
+// ofOwner is the mod revision of the candidate's key where it names the owner that is about to be
+// made, and that is not there: whoever deleted an earlier one by hand left it. Else 0.
+func (a *allocation) ofOwner(kvs []*mvccpb.KeyValue) store.Revision {
+	if len(kvs) == 0 {
+		return 0
+	}
+	value := string(kvs[0].Value)
+	left := value == string(a.put().ValueBytes())
+	if a.Retake {
+		freed := putAlloc(a.key(), store.Alloc{Owner: a.Owner.Short(), Freed: true})
+		left = left || value == string(freed.ValueBytes())
+	}
+	if !left {
+		return 0
+	}
+	return store.Revision(kvs[0].ModRevision)
+}
+
+// missed is called with the key of the candidate, which another object took.
 func (a *allocation) missed(kv *mvccpb.KeyValue) error {
 	if a.Value == "" {
 		return nil
@@ -59,18 +79,11 @@ func (a *allocation) missed(kv *mvccpb.KeyValue) error {
 	if err := json.Unmarshal(kv.Value, &other); err != nil || other.Owner == "" {
 		other.Owner = string(kv.Key)
 	}
-	if a.Retake && other.Owner == a.Owner.Short() {
-		return nil
-	}
 	return a.Taken(other.Owner)
 }
 
-// next proposes another candidate, after the one before was found to be somebody's.
-func (a *allocation) next(ctx context.Context, c *Client, found *mvccpb.KeyValue) error {
-	if a.Retake {
-		a.mine = store.Revision(found.ModRevision)
-		return nil
-	}
+// next proposes another candidate.
+func (a *allocation) next(ctx context.Context, c *Client) error {
 	a.misses++
 	if a.misses < probes {
 		a.probe()
