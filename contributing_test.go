@@ -29,7 +29,7 @@ var served = map[store.Kind]struct{ one, many string }{
 
 // behind are the kinds that controllers and agents keep for each other.
 var behind = []store.Kind{
-	store.KindMaster, store.KindLiveHost, store.KindLiveController,
+	store.KindSettings, store.KindMaster, store.KindLiveHost, store.KindLiveController,
 	store.KindStatusHost, store.KindStatusController, store.KindStatusCounters, store.KindAlloc,
 }
 

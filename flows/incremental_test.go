@@ -195,6 +195,10 @@ func (w *world) event() store.Event {
 	e := store.Event{}
 	switch w.IntN(12) {
 	case 0:
+		if w.IntN(3) == 0 { // an edit by hand
+			e = store.Event{Key: store.SettingsKey(), Object: &store.Settings{Transit: netip.PrefixFrom(netip.AddrFrom4([4]byte{11, byte(w.IntN(2))}), 16)}}
+			break
+		}
 		e = store.Event{Key: store.TenantKey(tenant), Object: &store.Tenant{Number: w.tenantNumber(),
 			Hosts: w.allowed(), Labels: store.Labels{"n": fmt.Sprint(w.IntN(3))}}}
 	case 1, 2:

@@ -75,7 +75,7 @@ func TestPreflight(t *testing.T) {
 		{"a switch's database that is not there", func(o *Options) { o.OVSDB = "unix:" + h.path("other.sock") }, []string{"database", "datapath"}},
 		{"a switch that does not run", func(o *Options) { o.RunDir = h.path("other") }, []string{"Open vSwitch", "datapath"}},
 		{"a datapath that the switch has not", func(o *Options) { o.DatapathType = "system" }, []string{"datapath"}},
-		{"a tunnel address that is not the host's", func(o *Options) { o.VTEP = store.TransitKernel }, []string{"tunnel address", "MTU"}},
+		{"a tunnel address that is not the host's", func(o *Options) { o.VTEP = store.DefaultTransit.Kernel() }, []string{"tunnel address", "MTU"}},
 		{"a small underlay", func(*Options) { h.run("ip", "link", "set", "under0", "mtu", "629") }, []string{"MTU"}},
 		{"the least underlay", func(*Options) { h.run("ip", "link", "set", "under0", "mtu", "630") }, nil},
 	} {
@@ -106,7 +106,11 @@ func TestPreflightWithoutPrivileges(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		cmd := exec.Command("setpriv", "--bounding-set=-"+capability, "/proc/self/exe")
+		self, err := os.Executable()
+		if err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.Command("setpriv", "--bounding-set=-"+capability, self)
 		cmd.Env = append(os.Environ(), envCheck+"="+string(options))
 		out, err := cmd.CombinedOutput()
 		if err != nil {
@@ -150,8 +154,8 @@ func TestUnfitHost(t *testing.T) {
 		}
 	})
 	want := []string{
-		"preflight: MTU: the underlay's 600 leaves containers 546: IPv4 needs 576, so give the underlay 630 or more",
 		"preflight: this host lacks 1 of 7 things that it needs, and is not registered before it has them",
+		"preflight: MTU: the underlay's 600 leaves containers 546: IPv4 needs 576, so give the underlay 630 or more",
 	}
 	h.eventually("it says what it lacks, and all else is made", func() bool {
 		return slices.Equal(a.Status().Problems, want) && strings.Contains(h.vsctl("list-ports", store.BridgeName), store.GatewayInterface)

@@ -115,17 +115,21 @@ func ignoreEnd(ctx context.Context, err error) error {
 func (a *Agent) registerOnce(ctx context.Context, first bool) (*etcd.Registration, error) {
 	var r *etcd.Registration
 	err := a.problems.retry(ctx, nameRegistration, func() error {
-		addresses, err := hostAddresses()
+		host, err := a.hostRecord().should(ctx)
 		if err != nil {
 			return err
 		}
-		r, err = a.o.Store.RegisterHost(ctx, a.o.Host, hostFor(a.o, a.id, a.underlay.known(), addresses))
+		r, err = a.o.Store.RegisterHost(ctx, a.o.Host, host)
 		if errors.Is(err, store.ErrHostTaken) && first {
 			return backoff.Permanent(err)
 		}
 		return err
 	})
 	return r, err
+}
+
+func (a *Agent) hostRecord() hostRecord {
+	return hostRecord{a.o, a.id, a.underlay, a.infrastructure, a.registration, a.problems, a.log}
 }
 
 // hostFor is what the cluster knows of this host.

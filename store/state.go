@@ -34,7 +34,7 @@ type Change struct {
 // kinds lists what etcd holds, each kind once. Keys, objects, State, contested values,
 // tombstones and deletes all follow from the descriptions in this list.
 var kinds = []described{
-	tenantKind, networkKind, hostKind, portKind, gatewayKind, masterKind, liveHostKind, liveControllerKind,
+	settingsKind, tenantKind, networkKind, hostKind, portKind, gatewayKind, masterKind, liveHostKind, liveControllerKind,
 	statusHostKind, statusControllerKind, statusCountersKind, allocKind,
 }
 
@@ -43,6 +43,7 @@ var kinds = []described{
 type State struct {
 	revision Revision
 
+	settings    table[string, Settings]
 	tenants     tenants
 	networks    networks
 	hosts       hosts

@@ -163,13 +163,15 @@ func (g *generator) object() (Key, Object) {
 
 // other makes objects of the kinds without indexes.
 func (g *generator) other(tenant, host string) (Key, Object) {
-	switch g.IntN(4) {
+	switch g.IntN(5) {
 	case 0:
 		return MasterKey(host), &Master{Controller: tenant}
 	case 1:
 		return LiveHostKey(host), &LiveHost{Incarnation: tenant}
 	case 2:
 		return LiveControllerKey(host), &LiveController{API: tenant}
+	case 3:
+		return SettingsKey(), &Settings{Transit: netip.PrefixFrom(netip.AddrFrom4([4]byte{11, byte(g.IntN(3))}), 16)}
 	}
 	return StatusHostKey(host), &StatusHost{State: HostDown}
 }
@@ -231,6 +233,14 @@ func checkObjects(t *testing.T, s *State, w twin) {
 		if byHash := s.HostsByHash(HostHash(name)); !slices.Equal(byHash, slices.Collect(one(s.Host(name)))) {
 			t.Errorf("hosts by the hash of %s: %v", name, byHash)
 		}
+	}
+	if transit, set := w[SettingsKey()], s.Transit(); transit.Object != nil {
+		collect(got, one(s.settings.items["cluster"]))
+		if set.Prefix != transit.Object.(*Settings).Transit {
+			t.Errorf("the transit range is %s, want %s", set, transit.Object.(*Settings).Transit)
+		}
+	} else if set != DefaultTransit {
+		t.Errorf("the transit range is %s, and none is set", set)
 	}
 	want := maps.Clone(w)
 	maps.DeleteFunc(want, func(k Key, _ Event) bool { return k.Kind == KindStatusHost })
