@@ -29,12 +29,13 @@ const patience = 30 * time.Second
 
 // bench is one host's real switch, a real etcd, and what a test does with them.
 type bench struct {
-	t     *testing.T
-	ctx   context.Context
-	ovs   *ovstest.OVS
-	store *etcd.Client
-	reg   *etcd.Registration
-	log   *slog.Logger
+	t      *testing.T
+	ctx    context.Context
+	ovs    *ovstest.OVS
+	server *etcd.Embedded
+	store  *etcd.Client
+	reg    *etcd.Registration
+	log    *slog.Logger
 }
 
 const (
@@ -48,7 +49,8 @@ func newBench(t *testing.T) *bench {
 	ctx, cancel := context.WithTimeout(context.Background(), 4*patience)
 	t.Cleanup(cancel)
 	b := &bench{t: t, ctx: ctx, ovs: ovs, log: slog.New(slog.NewTextHandler(testWriter{t}, nil))}
-	b.store = etcdtest.Connect(t, etcdtest.Start(t))
+	b.server = etcdtest.Start(t)
+	b.store = etcdtest.Connect(t, b.server)
 	return b
 }
 

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -102,6 +103,19 @@ func (s *Switch) DatapathID() uint64 { return s.id }
 
 // RemoteAddr is the address that the switch dialled from.
 func (s *Switch) RemoteAddr() string { return s.conn.RemoteAddr().String() }
+
+// Certificate is what the switch showed when it dialled in, or nil where the session is plain TCP.
+// Options.TLS says who is believed.
+func (s *Switch) Certificate() *x509.Certificate {
+	t, ok := s.conn.(*tls.Conn)
+	if !ok {
+		return nil
+	}
+	if chain := t.ConnectionState().PeerCertificates; len(chain) > 0 {
+		return chain[0]
+	}
+	return nil
+}
 
 // Events is what the switch says unasked. It is closed when the session ends.
 func (s *Switch) Events() <-chan Event { return s.events.ch }

@@ -193,12 +193,12 @@ func (w *world) event() store.Event {
 	tenant, network, port := w.tenant(), w.network(), w.IntN(3)
 	host := w.names[w.IntN(len(w.names))]
 	e := store.Event{}
+	if w.IntN(40) == 0 { // an edit by hand
+		transit := netip.PrefixFrom(netip.AddrFrom4([4]byte{11, byte(w.IntN(2))}), 16)
+		return store.Event{Key: store.SettingsKey(), Object: &store.Settings{Transit: transit}}
+	}
 	switch w.IntN(12) {
 	case 0:
-		if w.IntN(3) == 0 { // an edit by hand
-			e = store.Event{Key: store.SettingsKey(), Object: &store.Settings{Transit: netip.PrefixFrom(netip.AddrFrom4([4]byte{11, byte(w.IntN(2))}), 16)}}
-			break
-		}
 		e = store.Event{Key: store.TenantKey(tenant), Object: &store.Tenant{Number: w.tenantNumber(),
 			Hosts: w.allowed(), Labels: store.Labels{"n": fmt.Sprint(w.IntN(3))}}}
 	case 1, 2:
@@ -241,7 +241,7 @@ func (w *world) edit(e *store.Event) {
 		if old := w.state.Host(e.Key.Host); old != nil {
 			v := *old.Value
 			w.one(func() { v.VTEPs = fresh.VTEPs }, func() { v.DatapathID = fresh.DatapathID },
-				func() { v.Infrastructure = fresh.Infrastructure }, func() { v.Labels = fresh.Labels })
+				func() { v.Encap = fresh.Encap }, func() { v.Infrastructure = fresh.Infrastructure }, func() { v.Labels = fresh.Labels })
 			e.Object = &v
 		}
 	case *store.Gateway:
@@ -338,10 +338,19 @@ func (w *world) subnet(network string) store.Subnet {
 func (w *world) host(name string) *store.Host {
 	v := &store.Host{DatapathID: store.DatapathID(w.IntN(4)), Labels: store.Labels{"n": fmt.Sprint(w.IntN(3))},
 		Infrastructure: []netip.Prefix{netip.PrefixFrom(netip.AddrFrom4([4]byte{172, byte(w.IntN(3))}), 16)}}
+	v.Encap = w.encap()
 	for range w.IntN(3) {
 		v.VTEPs = append(v.VTEPs, w.vtep(name))
 	}
 	return v
+}
+
+// encap is now and then another than most hosts have.
+func (w *world) encap() string {
+	if w.IntN(5) == 0 {
+		return "gre"
+	}
+	return "vxlan"
 }
 
 func (w *world) vtep(name string) netip.Addr {

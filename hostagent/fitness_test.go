@@ -15,7 +15,8 @@ func TestGatewayLacks(t *testing.T) {
 	requireOVS(t)
 	h := &host{t: t}
 	h.startUnderlay()
-	h.run("ip", "link", "add", "mesh0", "type", "dummy")
+	h.run("ip", "link", "add", "mesh0", "type", "veth", "peer", "name", "mesh1")
+	h.run("ip", "link", "set", "mesh1", "up")
 	t.Cleanup(func() { h.run("ip", "link", "del", "mesh0") })
 	h.run("ip", "link", "set", "mesh0", "up")
 	other := store.Transit{Prefix: netip.MustParsePrefix("198.18.0.0/15")}

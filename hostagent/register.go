@@ -120,12 +120,17 @@ func (a *Agent) registerOnce(ctx context.Context, first bool) (*etcd.Registratio
 			return err
 		}
 		r, err = a.o.Store.RegisterHost(ctx, a.o.Host, host)
-		if errors.Is(err, store.ErrHostTaken) && first {
+		if first && refusedForGood(err) {
 			return backoff.Permanent(err)
 		}
 		return err
 	})
 	return r, err
+}
+
+// refusedForGood reports whether the registration needs another word of the operator's.
+func refusedForGood(err error) bool {
+	return errors.Is(err, store.ErrHostTaken) || errors.Is(err, store.ErrTaken) || errors.Is(err, store.ErrInvalid)
 }
 
 func (a *Agent) hostRecord() hostRecord {

@@ -33,7 +33,7 @@ var (
 		"Flows that this controller keeps on a host's switch.",
 		[]string{"host", "table"}}
 	hosts = Description{"sluice_hosts", "gauge",
-		"Registered hosts that this controller programs, or none does, by state: realized, behind, missing, refused or down.",
+		"Registered hosts that this controller programs, or none does, by state: realized, behind, unreachable, missing, refused, last-known (programmed by what was known when etcd went away) or down.",
 		[]string{"state"}}
 	realize = Description{"sluice_realize_seconds", "histogram",
 		"Time from reading a revision to the barrier reply of the last switch that it touched.",
@@ -56,6 +56,12 @@ var (
 	sessions = Description{"sluice_openflow_sessions", "gauge",
 		"Switches connected to this controller, by role.",
 		[]string{"role"}}
+	held = Description{"sluice_store_held", "gauge",
+		"1 while this controller holds, since etcd does not hold the store that it serves; else 0.",
+		nil}
+	requests = Description{"sluice_host_requests", "gauge",
+		"Hosts whose agent waits for a word of the operator's; sluice status says what for.",
+		nil}
 	revision = Description{"sluice_revision", "gauge",
 		"Revision of the state: seen, the last one read; realized, what all healthy hosts hold.",
 		[]string{"what"}}
@@ -66,7 +72,7 @@ const realizeBuckets = 14
 
 // extents are how many values each label has at most; 0: as many as there are such objects.
 var extents = map[string]int{
-	"tenant": 0, "host": 0, "direction": 2, "scope": 2, "reason": 12, "table": 20, "state": 5,
+	"tenant": 0, "host": 0, "direction": 2, "scope": 2, "reason": 12, "table": 20, "state": 7,
 	"command": 3, "kind": 3, "how": 4, "role": 4, "what": 2,
 }
 
@@ -98,7 +104,7 @@ func (d Description) Series() string {
 // Descriptions lists every metric.
 func Descriptions() []Description {
 	return []Description{tenantBytes, tenantPackets, tenantDrops, flowCount, hosts, realize,
-		flowMods, refused, drift, audits, problems, sessions, revision}
+		flowMods, refused, drift, audits, problems, sessions, held, requests, revision}
 }
 
 // Set are the metrics that the controller counts as it goes.
@@ -161,6 +167,8 @@ type Snapshot struct {
 	Hosts    map[string]int // by state
 	Sessions map[string]int // by role
 	Problems int
+	Requests int   // hosts that wait for a word
+	Held     bool  // the controller holds
 	Seen     int64 // revision
 	Realized int64 // revision
 }
@@ -187,7 +195,7 @@ type collector Source
 
 // Describe implements prometheus.Collector.
 func (c collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []Description{tenantBytes, tenantPackets, tenantDrops, flowCount, hosts, problems, sessions, revision} {
+	for _, d := range []Description{tenantBytes, tenantPackets, tenantDrops, flowCount, hosts, problems, sessions, held, requests, revision} {
 		ch <- d.desc()
 	}
 }
@@ -223,6 +231,8 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		send(sessions, float64(n), role)
 	}
 	send(problems, float64(s.Problems))
+	send(requests, float64(s.Requests))
+	send(held, map[bool]float64{true: 1}[s.Held])
 	send(revision, float64(s.Seen), "seen")
 	send(revision, float64(s.Realized), "realized")
 }

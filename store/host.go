@@ -82,7 +82,7 @@ var hostKind = &description[string, Host, *Host]{
 }
 
 var hostDatapath = unique[DatapathID, Host]{
-	name: "datapath id",
+	name: "datapath id", dir: "datapath-ids",
 	value: func(h *Item[Host], _ int) (DatapathID, bool) {
 		return h.Value.DatapathID, h.Value.DatapathID != 0 // 0 is no switch's
 	},
@@ -90,7 +90,7 @@ var hostDatapath = unique[DatapathID, Host]{
 }
 
 var hostVTEP = unique[netip.Addr, Host]{
-	name: "VTEP",
+	name: "VTEP", dir: "vteps",
 	value: func(h *Item[Host], n int) (netip.Addr, bool) {
 		a := h.Value.VTEPs[n]
 		return a.Unmap(), a.IsValid() && !a.IsUnspecified() // else it is no tunnel address

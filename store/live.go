@@ -31,6 +31,7 @@ type LiveController struct {
 	Machine     string `json:"machine,omitempty"`
 	OpenFlow    string `json:"openflow"` // where switches dial in
 	API         string `json:"api"`
+	Signs       bool   `json:"signs,omitempty"` // it holds the authority's key
 	// Addresses are those of the controller's machine: every gateway host closes them to tenants.
 	Addresses []netip.Addr `json:"addresses,omitempty"`
 	Since     time.Time    `json:"since"`
@@ -57,7 +58,7 @@ var liveHostKind = &description[string, LiveHost, *LiveHost]{
 var liveControllerKind = &description[string, LiveController, *LiveController]{
 	facts: facts{
 		label:  "live controller",
-		parts:  []part{partName},
+		parts:  []part{partController},
 		writer: "the controller, under its lease", reader: "controllers, agents",
 		hostReads: allObjects,
 	},

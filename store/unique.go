@@ -120,7 +120,7 @@ func (u *unique[V, T]) contested(s *State, i *Item[T], problems []Problem) []Pro
 	}
 	for v := range u.all(i) {
 		if holder := u.holder(s, v); holder != nil && holder != i {
-			problems = append(problems, ProblemOf(i.Key, "%s %v belongs to the older %s: delete one of the two", u.name, v, holder.Key.Short()))
+			problems = append(problems, LeftOut(i.Key, "%s %v belongs to the older %s: delete one of the two", u.name, v, holder.Key.Short()))
 		}
 	}
 	return problems

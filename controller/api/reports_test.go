@@ -43,6 +43,7 @@ func TestEtcdIsAway(t *testing.T) {
 	if _, err := c.CreateTenant(t.Context(), api.TenantSpec{Name: "alice"}); err != nil {
 		t.Fatal(err)
 	}
+	c.register(t, "h1")
 	c.etcd.Close()
 	st, err := c.Status(t.Context())
 	if err != nil || st.Tenants != 1 {
@@ -53,6 +54,10 @@ func TestEtcdIsAway(t *testing.T) {
 	})
 	if !told {
 		t.Errorf("problems %v do not tell of etcd", st.Problems)
+	}
+	h, err := c.Host(t.Context(), "h1")
+	if err != nil || h.State != store.HostDown || len(h.Problems) != 1 || !strings.Contains(h.Problems[0].Text, "etcd does not answer") {
+		t.Errorf("the host is %+v, %v", h, err)
 	}
 }
 

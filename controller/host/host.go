@@ -23,10 +23,15 @@ type Host struct {
 	whole     bool  // the switch was programmed whole in this session
 	realized  store.Revision
 	missing   []Absence
+	orphans   []store.Problem
 	troubles  map[flows.Slice]Trouble
 	tables    map[uint8]int // flows that the switch holds, by table
 	drift     Drift
 	ports     map[string]uint32 // interface name -> OpenFlow port, as the switch last told; nil: it never did
+	own       uint64            // generation of this controller's last claim, as etcd confirmed it; 0: none
+	latest    uint64            // the highest generation that etcd showed
+	lastKnown bool              // programmed by its last known state
+	vouched   store.Revision    // what was realized before it was; nobody vouches for more
 }
 
 // New is a host that was just registered.
@@ -99,6 +104,7 @@ type Outcome struct {
 	Tables   map[uint8]int  // flows by table, where Slices is nil
 	Troubles map[flows.Slice]Trouble
 	Missing  []Absence
+	Orphans  []store.Problem // of ports that belong to no slice
 }
 
 // Confirm notes that the switch holds what was taken, but for its troubles.
@@ -113,7 +119,7 @@ func (h *Host) Confirm(o Outcome) {
 	h.whole = h.whole || h.underWay.All
 	h.underWay = Marks{}
 	h.realized = max(h.realized, o.Revision)
-	h.missing = awaited(h.missing, o.Missing, from)
+	h.missing, h.orphans = awaited(h.missing, o.Missing, from), o.Orphans
 }
 
 // Audited notes what an audit found of a switch that was compared whole.
@@ -175,5 +181,5 @@ func (h *Host) Connect() {
 func (h *Host) Disconnect() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.connected, h.whole = false, false
+	h.connected, h.whole, h.lastKnown = false, false, false
 }

@@ -10,9 +10,11 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"runtime"
 	"testing"
 
 	"github.com/digitalocean/go-openvswitch/ovs"
+	"github.com/vishvananda/netns"
 
 	"sluice/datapath/ovsrun"
 )
@@ -83,6 +85,29 @@ func (o *OVS) Listen(name string) (l net.Listener, target string) {
 	o.must(err)
 	o.t.Cleanup(func() { l.Close() })
 	return l, "unix:" + o.Path(name)
+}
+
+// ListenTCP opens a TCP port in the switch's network namespace, where switches that use TLS dial,
+// and gives the address.
+func (o *OVS) ListenTCP() (l net.Listener, address string) {
+	o.t.Helper()
+	o.Exec("ip", "link", "set", "lo", "up")
+	opened := make(chan error)
+	go func() {
+		runtime.LockOSThread() // never unlocked: the thread ends with its goroutine
+		ns, err := netns.GetFromPath(o.private.NetNS())
+		if err == nil {
+			defer ns.Close()
+			err = netns.Set(ns)
+		}
+		if err == nil {
+			l, err = net.Listen("tcp", "127.0.0.1:0")
+		}
+		opened <- err
+	}()
+	o.must(<-opened)
+	o.t.Cleanup(func() { l.Close() })
+	return l, l.Addr().String()
 }
 
 // Change makes one transaction of what say asks for, in go-openvswitch's words.

@@ -149,6 +149,8 @@ func (s *state) ensureControllers(ctx context.Context) error {
 			"--listen-openflow", address(m.address, openFlowPort),
 			"--listen-api", address(loopback, apiPort),
 			"--data-dir", filepath.Join(Dir, controllerProcess(m)),
+			"--local-token-file", tokenFile(), "--metrics-without-token", // it is reached from this machine's loopback only
+			"--audit-log", filepath.Join(Dir, "logs", "audit-"+m.name+".log"),
 		}
 		if i == 0 && s.EtcdMembers == 0 {
 			argv = append(argv,

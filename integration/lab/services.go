@@ -176,7 +176,7 @@ func listenLoopback(wanted string) (*net.TCPListener, error) {
 func (s *state) waitRealized(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
-	c, err := api.Dial("http://" + s.API)
+	c, err := api.Dial("http://"+s.API, api.WithTokenFile(tokenFile()))
 	if err != nil {
 		return err
 	}

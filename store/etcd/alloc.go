@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"strconv"
+	"strings"
 
 	"github.com/cespare/xxhash/v2"
 	"go.etcd.io/etcd/api/v3/mvccpb"
@@ -101,11 +102,16 @@ func (a *allocation) choose(taken map[string]bool) bool {
 	return false
 }
 
+// allocUnder is where the keys of a directory of alloc/ begin.
+func allocUnder(dir string) string {
+	return store.Under(store.KindAlloc, strings.Split(dir, "/")...)
+}
+
 // takenUnder lists the values taken under a directory of alloc/, keys only.
 func (c *Client) takenUnder(ctx context.Context, dir string) (map[string]bool, error) {
-	prefix := store.Under(store.KindAlloc, dir)
+	prefix := allocUnder(dir)
 	taken := map[string]bool{}
-	_, err := c.list(ctx, listing{ranges: []keyRange{prefixRange(prefix)}, keysOnly: true}, func(kv *mvccpb.KeyValue) error {
+	_, err := c.list(ctx, listing{under: []string{prefix}, keysOnly: true}, func(kv *mvccpb.KeyValue) error {
 		taken[string(kv.Key[len(prefix):])] = true
 		return nil
 	})
@@ -115,7 +121,7 @@ func (c *Client) takenUnder(ctx context.Context, dir string) (map[string]bool, e
 // countFreed counts the tombstones under a directory of alloc/.
 func (c *Client) countFreed(ctx context.Context, dir string) (int, error) {
 	freed := 0
-	_, err := c.list(ctx, listing{ranges: []keyRange{prefixRange(store.Under(store.KindAlloc, dir))}}, func(kv *mvccpb.KeyValue) error {
+	_, err := c.list(ctx, listing{under: []string{allocUnder(dir)}}, func(kv *mvccpb.KeyValue) error {
 		if isTombstone(kv) {
 			freed++
 		}
@@ -124,17 +130,18 @@ func (c *Client) countFreed(ctx context.Context, dir string) (int, error) {
 	return freed, err
 }
 
-// deleteUnchanged deletes keys that are as they were read; others are left alone.
-func (c *Client) deleteUnchanged(ctx context.Context, kvs []*mvccpb.KeyValue) error {
+// deleteUnchanged deletes keys that are as they were read, under more conditions; others are left
+// alone.
+func (c *Client) deleteUnchanged(ctx context.Context, kvs []*mvccpb.KeyValue, presumed ...clientv3.Cmp) error {
 	for len(kvs) > 0 {
 		n := min(len(kvs), maxOps)
 		var nested []clientv3.Op
 		for _, kv := range kvs[:n] {
 			key := string(kv.Key)
 			same := clientv3.Compare(clientv3.ModRevision(key), "=", kv.ModRevision)
-			nested = append(nested, clientv3.OpTxn([]clientv3.Cmp{same}, []clientv3.Op{clientv3.OpDelete(key)}, nil))
+			nested = append(nested, clientv3.OpTxn(append([]clientv3.Cmp{same}, presumed...), []clientv3.Op{clientv3.OpDelete(key)}, nil))
 		}
-		if _, err := c.txn(ctx, nil, nested, nil); err != nil {
+		if _, err := c.txnAsRead(ctx, nil, nested, nil); err != nil {
 			return err
 		}
 		kvs = kvs[n:]

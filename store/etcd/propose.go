@@ -87,12 +87,12 @@ func (c *Client) Remove(ctx context.Context, key store.Key, name string) (store.
 	return rev, nil
 }
 
-// write draws a proposal's values and commits it. The gets are read in the same transaction,
-// before its writes; their answers come first.
-func (c *Client) write(ctx context.Context, p store.Proposal, gets ...clientv3.Op) (*clientv3.TxnResponse, error) {
+// write draws a proposal's values and commits it. Other operations may go before its writes, in the
+// same transaction: gets, whose answers come first, or what is put under a lease.
+func (c *Client) write(ctx context.Context, p store.Proposal, before ...clientv3.Op) (*clientv3.TxnResponse, error) {
 	t := transaction{ops: func() ([]clientv3.Op, error) {
 		ops, err := writeOps(p)
-		return append(gets[:len(gets):len(gets)], ops...), err
+		return append(before[:len(before):len(before)], ops...), err
 	}}
 	for _, presumed := range p.Presumes {
 		t.guards = append(t.guards, guardOf(presumed))
@@ -135,7 +135,7 @@ func guardOf(p store.Presumption) guard {
 	case store.CreatedAt:
 		return createdAt(p.Path, p.Revision, refusal)
 	case store.Unchanged:
-		return unchanged(p.Path, p.Revision)
+		return unchanged(p.Path, p.Revision, refusal)
 	case store.NothingNewUnder:
 		return nothingNewUnder(p.Path, p.Revision)
 	case store.NoneUnder:

@@ -70,7 +70,7 @@ func createdAt(key string, rev store.Revision, otherwise error) guard {
 }
 
 // unchanged holds while the key is as it was read: rev is its mod revision, 0 for absent.
-func unchanged(key string, rev store.Revision) guard {
+func unchanged(key string, rev store.Revision, otherwise error) guard {
 	return guard{
 		cmp: clientv3.Compare(clientv3.ModRevision(key), "=", int64(rev)),
 		get: clientv3.OpGet(key, clientv3.WithKeysOnly()),
@@ -78,7 +78,7 @@ func unchanged(key string, rev store.Revision) guard {
 			if len(r.Kvs) == 0 && rev == 0 || len(r.Kvs) == 1 && r.Kvs[0].ModRevision == int64(rev) {
 				return nil
 			}
-			return errStale
+			return otherwise
 		},
 	}
 }
