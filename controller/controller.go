@@ -95,13 +95,14 @@ func New(o Options) (*Controller, error) {
 	if err != nil {
 		return nil, fmt.Errorf("controller %s: register metrics: %w", o.Name, err)
 	}
+	c.opts.Session.Crowded = set.Crowded.Inc
 	c.fleet = host.NewFleet(o.Name, set)
 	c.checkpoints = account.New(account.Checkpoints{Picture: c.picture, Store: o.Store, Log: o.Log, Mastered: c.ledgers})
 	c.reports = report.New(report.Options{
 		Controller: o.Name, Picture: c.picture, Fleet: c.fleet, Store: o.Store, Realize: set.Realize, Log: o.Log,
 		Problems: c.problems, Unknown: c.Unknown,
 	})
-	c.leader = lead.New(lead.Options{Controller: o.Name, Picture: c.picture, Store: o.Store, Log: o.Log, Changed: c.reports.Poke})
+	c.leader = lead.New(lead.Options{Controller: o.Name, Picture: c.picture, Store: o.Store, Log: o.Log, Changed: c.reports.Poke, Mended: set.Mended})
 	c.office = enrol.New(enrol.Options{Controller: o.Name, Authority: o.Authority, Etcd: o.Etcd, Picture: c.picture, Store: o.Store, Log: o.Log})
 	c.sessions = session.New(session.Options{
 		Controller: o.Name, Picture: c.picture, Fleet: c.fleet, Reports: c.reports, Checkpoints: c.checkpoints,
@@ -127,6 +128,7 @@ func (c *Controller) Run(ctx context.Context) error {
 		"lead":                c.leader.Run,
 		"keep etcd's users":   c.office.Keep,
 		"checkpoint counters": c.checkpoints.Keep,
+		"offer hosts":         c.sessions.Keep,
 		"serve OpenFlow": func(ctx context.Context) error {
 			return datapath.Serve(ctx, c.opts.OpenFlow, c.opts.Session, c.sessions.Serve)
 		},

@@ -48,12 +48,13 @@ func (c *Controller) Hosts() []host.Status {
 	return list
 }
 
-// Unknown are the datapath ids of switches that dialled in and belong to no host.
-func (c *Controller) Unknown() []store.DatapathID { return c.sessions.Unknown() }
+// Unknown are the datapath ids of switches that dialled in and belong to no host, and how many
+// there are besides.
+func (c *Controller) Unknown() (listed []store.DatapathID, more int) { return c.sessions.Unknown() }
 
 // Problems are what is wrong with single objects, sorted and each told once.
 func (c *Controller) Problems() []store.Problem {
-	list := c.leader.Problems()
+	list := append(c.leader.Problems(), c.sessions.Problems()...)
 	hosts := slices.Collect(c.fleet.All())
 	c.picture.Each(len(hosts), func(s *store.State, i int) {
 		if !cluster.IsAnothers(s, c.opts.Name, hosts[i].Name) {
@@ -65,7 +66,7 @@ func (c *Controller) Problems() []store.Problem {
 
 // problems are the same of one state, for who holds it.
 func (c *Controller) problems(s *store.State) store.Problems {
-	return append(c.leader.Problems(), c.fleet.Problems(s)...).Told()
+	return slices.Concat(c.leader.Problems(), c.sessions.Problems(), c.fleet.Problems(s)).Told()
 }
 
 // Installed reads the flows that a host's switch holds now.
@@ -107,6 +108,8 @@ func (c *Controller) ledgers() map[string]*account.Ledger {
 func (c *Controller) snapshot() metrics.Snapshot {
 	snap := metrics.Snapshot{Hosts: noHosts(), Sessions: c.sessions.Roles(), Seen: int64(c.picture.Revision())}
 	snap.Realized, snap.Problems = snap.Seen, len(c.Problems())
+	listed, more := c.Unknown()
+	snap.Unknown = len(listed) + more
 	snap.Held = c.Serving().Held()
 	c.picture.View(func(s *store.State) { snap.Requests = len(slices.Collect(s.Requests())) })
 	totals := map[flows.Class]account.Sum{}

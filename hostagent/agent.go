@@ -13,23 +13,25 @@ import (
 
 	"sluice/datapath/ovsdb"
 	"sluice/hostagent/api"
+	"sluice/pki"
 	"sluice/store"
 )
 
 // Options say what an agent serves. Host, VTEP, Encap, OVSDB, Socket, StateDir, Store and
 // Log are required.
 type Options struct {
-	Host         string     // this host's name, a DNS label
-	VTEP         netip.Addr // tunnel address; an interface of this host has it
-	Encap        string     // vxlan, geneve or gre
-	DatapathType string     // system or netdev; empty: the switch's default
-	OVSDB        string     // endpoint of the switch's database, such as unix:/run/openvswitch/db.sock
-	RunDir       string     // OVS_RUNDIR, for the tunnel neighbours of the netdev datapath
-	Controllers  []string   // OpenFlow targets, such as tcp:192.0.2.1:6653 or tcp:c1.example:6653
-	Socket       string     // unix socket that the agent serves
-	StateDir     string     // identity and journal; kept over restarts
-	Uplink       string     // interface by which tenants leave; empty: those of the default routes
-	Gateway      bool       // may be a gateway host
+	Host         string      // this host's name, a DNS label
+	VTEP         netip.Addr  // tunnel address; an interface of this host has it
+	Encap        string      // vxlan, geneve or gre
+	DatapathType string      // system or netdev; empty: the switch's default
+	OVSDB        string      // endpoint of the switch's database, such as unix:/run/openvswitch/db.sock
+	RunDir       string      // OVS_RUNDIR, for the tunnel neighbours of the netdev datapath
+	Controllers  []string    // OpenFlow targets, such as ssl:192.0.2.1:6653 or ssl:c1.example:6653
+	Socket       string      // unix socket that the agent serves
+	StateDir     string      // identity and journal; kept over restarts
+	Uplink       string      // interface by which tenants leave; empty: those of the default routes
+	Gateway      bool        // may be a gateway host
+	Identity     *pki.Source // this host's, which its switch shows to controllers; nil: none
 	// Infrastructure is closed to tenants, beside the VTEP's own prefix and the addresses of all
 	// hosts, controllers and Names.
 	Infrastructure []netip.Prefix

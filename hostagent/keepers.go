@@ -9,6 +9,7 @@ func (a *Agent) keepers() []keeper {
 			preflight: preflight{a.o, &underlay{vtep: a.o.VTEP, encap: a.o.Encap}}, problems: a.problems,
 		})},
 		{name: "underlay", try: keep(a.underlay)},
+		{name: "switch certificate", try: keep(switchCertificate{a.o.Identity, a.db, a.log})},
 		{name: "bridge", try: keep(bridge{a.o, a.id.datapath, a.db, a.log})},
 		{name: "tunnel port", needs: names{"bridge"}, try: keep(tunnelPort{a.o, a.db})},
 		{name: "gateway port", needs: names{"bridge"}, after: names{"underlay"},

@@ -183,6 +183,9 @@ func TestMendsWhatWasBroken(t *testing.T) {
 			done(h.ovs().Client(t.Context()).VSwitch.SetFailMode(store.BridgeName, ovs.FailModeStandalone))
 		},
 			vsctl([]string{"secure"}, "get-fail-mode", store.BridgeName)},
+		{"the switch's certificate", func() { h.vsctl("set-ssl", "/no.pem", "/no.pem", "/no.crt") },
+			vsctl([]string{"Private key: " + h.path("pki/host-h1.pem"), "Certificate: " + h.path("pki/host-h1.pem"),
+				"CA Certificate: " + h.path("pki/ca.crt"), "Bootstrap: false"}, "get-ssl")},
 		{"the tunnel port", func() { h.deletePort(store.TunnelInterface) },
 			vsctl([]string{store.TunnelInterface}, "list-ports", store.BridgeName)},
 		{"an option of the tunnel port", func() { h.vsctl("set", "interface", store.TunnelInterface, "options:key=5") },

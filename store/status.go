@@ -21,8 +21,10 @@ func StatusCountersKey(host string) Key { return Key{Kind: KindStatusCounters, H
 type StatusController struct {
 	Floor    Revision `json:"floor"`
 	Problems Problems `json:"problems,omitempty"`
-	// Unknown lists datapath ids that dialled in and belong to no host.
-	Unknown []DatapathID `json:"unknown,omitempty"`
+	// Unknown lists datapath ids that dialled in and belong to no host, those that came first;
+	// UnknownMore is how many are not listed.
+	Unknown     []DatapathID `json:"unknown,omitempty"`
+	UnknownMore int          `json:"unknownMore,omitempty"`
 }
 
 // HostState says why a host is not covered by its controller's floor.

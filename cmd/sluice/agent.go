@@ -27,6 +27,7 @@ type agentFlags struct {
 	infrastructure []string
 	check          bool
 	etcd           etcdFlags
+	pki            pkiFlags
 	pprof          pprofFlag
 	log            logFlags
 }
@@ -37,9 +38,12 @@ func agentCommand() *cobra.Command {
 		Use:   "agent",
 		Short: "Run a host's agent: it attaches containers",
 		Long: `Run the agent of this host. It registers the host, makes the bridge br-int with its tunnel port,
-attaches containers, and runs the kernel's side of gateways. What it made stays when it stops.`,
-		Example: `  sluice agent --host h1 --vtep 192.0.2.21 --etcd-endpoints http://192.0.2.1:2379 --controllers tcp:192.0.2.1:6653
-  sluice agent --host h2 --vtep 192.0.2.22 --etcd-endpoints http://192.0.2.1:2379 --controllers tcp:192.0.2.1:6653 --gateway --uplink eth0
+attaches containers, and runs the kernel's side of gateways. What it made stays when it stops.
+
+The agent and its switch prove with the certificate below --pki that they are this host. Without one they
+speak with this machine alone, or, with --insecure, in the clear with whoever is there.`,
+		Example: `  sluice agent --host h1 --vtep 192.0.2.21 --etcd-endpoints https://192.0.2.1:2379 --controllers ssl:192.0.2.1:6653
+  sluice agent --host h2 --vtep 192.0.2.22 --etcd-endpoints https://192.0.2.1:2379 --controllers ssl:192.0.2.1:6653 --gateway --uplink eth0
   sluice agent --check --vtep 192.0.2.21`,
 		Args: cobra.NoArgs,
 	}
@@ -73,13 +77,14 @@ func (o *agentFlags) register(cmd *cobra.Command) {
 	f.StringVar(&a.Encap, "encap", "vxlan", "how frames travel between hosts: `vxlan|geneve|gre`")
 	f.StringVar(&a.DatapathType, "datapath-type", "system", "the switch's datapath: `system|netdev`; netdev is OVS's own in userspace")
 	f.StringVar(&a.OVSDB, "ovsdb", "unix:/run/openvswitch/db.sock", "the switch's database: `unix:PATH`")
-	f.StringSliceVar(&a.Controllers, "controllers", nil, "where the switch dials: `tcp:HOST:PORT`s, with commas")
+	f.StringSliceVar(&a.Controllers, "controllers", nil, "where the switch dials: `ssl:HOST:PORT`s, with commas; tcp: is in the clear")
 	f.StringVar(&a.Socket, "socket", agentapi.DefaultSocket, "unix socket, a `PATH`, where containers are attached")
 	f.StringVar(&a.StateDir, "state-dir", "/var/lib/sluice/agent", "`DIRECTORY` of the host's identity; keep it over restarts")
 	f.StringVar(&a.Uplink, "uplink", "", "`INTERFACE` by which tenants leave (default that of the default route)")
 	f.BoolVar(&a.Gateway, "gateway", false, "tenants may leave through this host")
 	f.StringSliceVar(&o.infrastructure, "infrastructure", nil, "`CIDR`s that tenants must not reach, besides the tunnel address's own and the addresses of all hosts, of controllers and of etcd")
 	o.etcd.register(cmd, "`URL`s of etcd, with commas")
+	o.pki.register(cmd)
 	o.pprof.register(cmd)
 	o.log.register(cmd)
 	f.BoolVar(&o.check, "check", false, "say what this host has and lacks of what it needs, and end; only --vtep is needed")
@@ -128,7 +133,7 @@ func (o *agentFlags) parse() (err error) {
 	}
 	for _, target := range o.options.Controllers { // the switch would take any word, and never dial
 		if kind, at, _ := strings.Cut(target, ":"); at == "" || !slices.Contains([]string{"tcp", "ssl", "unix"}, kind) {
-			return usagef("--controllers %q: write it as tcp:192.0.2.1:6653", target)
+			return usagef("--controllers %q: write it as ssl:192.0.2.1:6653", target)
 		}
 	}
 	for _, text := range o.infrastructure {
@@ -156,10 +161,15 @@ func hostOf(endpoint string) string {
 
 // run wires an agent and serves until ctx ends.
 func (o *agentFlags) run(ctx context.Context, log *slog.Logger) error {
+	identity, err := o.secure(log)
+	if err != nil {
+		return err
+	}
 	reach, err := o.etcd.options(log)
 	if err != nil {
 		return err
 	}
+	reach.PKI, o.options.Identity = identity, identity
 	client, err := etcd.Connect(ctx, reach)
 	if err != nil {
 		return err

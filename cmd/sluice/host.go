@@ -13,7 +13,7 @@ import (
 func hostCommand() *cobra.Command {
 	return group("host", "Hosts: machines with a switch and an agent",
 		"  sluice host list\n  sluice host show h1",
-		hostList(), hostShow(), hostDelete(), hostAdopt(), hostClean())
+		hostList(), hostShow(), hostInvite(), hostEnrol(), hostDelete(), hostAdopt(), hostClean())
 }
 
 func hostList() *cobra.Command {

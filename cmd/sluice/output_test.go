@@ -101,7 +101,7 @@ var (
 		Controllers: []api.ControllerStatus{
 			{Name: "c1", OpenFlow: "172.30.0.100:6653", API: "http://127.0.0.1:8080", Since: time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC), Answers: true},
 		},
-		Unknown:  []store.DatapathID{0xbadc0ffee},
+		Unknown: []store.DatapathID{0xbadc0ffee}, UnknownMore: 980,
 		Problems: append(store.Problems{{Object: "tenants/bob", Text: "its gateway host h2 is away: start its agent, or choose another"}}, h2.Problems...),
 	}
 	someFlows = []api.Flow{

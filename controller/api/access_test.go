@@ -115,6 +115,7 @@ var allowed = map[string]string{
 	"GET /v1/gateways": "admin viewer tenant",
 	"GET /v1/hosts":    "admin viewer", "GET /v1/hosts/none": "admin viewer", "DELETE /v1/hosts/none": "admin",
 	"POST /v1/hosts/none/adopt": "admin", "POST /v1/hosts/none/clean": "admin",
+	"POST /v1/hosts/none/invitations": "admin", "POST /v1/hosts/none/enrolment": "admin",
 	"GET /v1/hosts/none/flows": "admin viewer", "GET /v1/status": "admin viewer",
 	"GET /v1/tokens": "admin", "POST /v1/tokens": "admin", "GET /v1/tokens/none": "admin", "DELETE /v1/tokens/none": "admin",
 	"GET /metrics": "admin viewer", "GET /": "admin viewer",

@@ -76,7 +76,7 @@ func hostKeys(state *store.State, after store.Key) iter.Seq[store.Key] {
 // what this one knows, and each says so.
 func (s *server) hostShower(ctx context.Context) (func(*store.State, store.Key) (Host, bool), error) {
 	reports, away := s.reports(ctx)
-	if away != nil && !errors.Is(away, store.ErrUnavailable) {
+	if away != nil && !errors.Is(away, store.ErrUnavailable) && !errors.Is(away, store.ErrHeld) {
 		return nil, away
 	}
 	standing := map[string]HostStatus{}
@@ -90,7 +90,7 @@ func (s *server) hostShower(ctx context.Context) (func(*store.State, store.Key) 
 		}
 		shown := hostOf(state, h, standing[key.Host])
 		if away != nil && shown.Master != s.Controller.Name() {
-			shown.Problems = append(shown.Problems, store.ProblemOf(key, "etcd does not answer: this is what this controller knows of a host that it does not program"))
+			shown.Problems = append(shown.Problems, store.ProblemOf(key, "etcd cannot be asked: this is what this controller knows of a host that it does not program"))
 		}
 		return shown, true
 	}, nil

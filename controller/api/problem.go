@@ -8,6 +8,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"sluice/controller/enrol"
 	"sluice/controller/host"
 	"sluice/store"
 	"sluice/store/httpstatus"
@@ -28,6 +29,8 @@ func statusOf(err error) int {
 	var unknown host.ErrUnknown
 	switch {
 	case errors.As(err, &away):
+		return http.StatusServiceUnavailable
+	case errors.Is(err, enrol.ErrNoKey):
 		return http.StatusServiceUnavailable
 	case errors.As(err, &unknown):
 		return http.StatusNotFound

@@ -12,8 +12,10 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"golang.org/x/sync/semaphore"
 
 	"sluice/controller/access"
+	"sluice/controller/enrol"
 	"sluice/controller/host"
 	"sluice/datapath/openflow"
 	"sluice/store"
@@ -28,9 +30,10 @@ type Controller interface {
 	Each(n int, f func(s *store.State, i int))
 	Await(ctx context.Context, rev store.Revision) error
 	Hosts() []host.Status
-	Unknown() []store.DatapathID
+	Unknown() (listed []store.DatapathID, more int)
 	Problems() []store.Problem
 	Serving() etcd.TrustState
+	Office() *enrol.Office
 	Installed(ctx context.Context, host string) ([]openflow.FlowStats, error)
 	Desired(host string) ([]openflow.Flow, []store.Problem, error)
 }
@@ -62,12 +65,18 @@ type Options struct {
 	Audit       *slog.Logger       // gets a line for every write and every refusal; nil: Log
 }
 
-// server answers requests. It holds nothing that a request changes.
-type server struct{ Options }
+// server answers requests. It holds nothing that a request changes, but for who waits.
+type server struct {
+	Options
+	dumps *semaphore.Weighted // of flows of a switch that are worked on: each may be many megabytes
+}
+
+// dumpsAtOnce bounds the memory that answers of flows take together.
+const dumpsAtOnce = 4
 
 // New is the whole HTTP face of a controller.
 func New(o Options) http.Handler {
-	s := &server{o}
+	s := &server{o, semaphore.NewWeighted(dumpsAtOnce)}
 	audit := o.Audit
 	if audit == nil {
 		audit = o.Log
@@ -75,13 +84,15 @@ func New(o Options) http.Handler {
 	guard := access.New(access.Options{
 		View: o.Controller.View, Loaded: o.Controller.Ready(), Local: o.Local, Hosts: o.Hosts, Audit: audit, Log: o.Log,
 	})
-	guarded := guard.Before(s.routes())
+	guarded, office := guard.Before(s.routes()), o.Controller.Office().Handler()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch read := r.Method == http.MethodGet || r.Method == http.MethodHead; { // what any load balancer may ask
 		case read && r.URL.Path == "/healthz":
 			s.healthy(w, r)
 		case read && r.URL.Path == "/readyz":
 			s.ready(w, r)
+		case enrol.Serves(r.URL.Path): // who asks proves it there, and has no token of the API's
+			office.ServeHTTP(w, r)
 		default:
 			guarded.ServeHTTP(w, r)
 		}
@@ -154,6 +165,7 @@ func (s *server) resources(a huma.API) {
 	s.tenants(a)
 	s.networks(a)
 	s.hosts(a)
+	s.enrolments(a)
 	s.ports(a)
 	s.gateways(a)
 	s.flows(a)

@@ -29,7 +29,9 @@ type Status struct {
 	Hosts       []HostStatus       `json:"hosts"`
 	Controllers []ControllerStatus `json:"controllers"`
 	Unknown     []store.DatapathID `json:"unknown"` // switches that dialled in and belong to no host
-	Problems    store.Problems     `json:"problems"`
+	// UnknownMore is how many are not listed, by every controller that they dialled.
+	UnknownMore int            `json:"unknownMore,omitempty"`
+	Problems    store.Problems `json:"problems"`
 	// Requests are what hosts' agents wait for a word about, by host.
 	Requests map[string]store.Request `json:"requests,omitempty"`
 }
@@ -64,8 +66,9 @@ func (s *server) clusterStatus(ctx context.Context) Status {
 	st := Status{
 		HostStates: map[string]int{}, Hosts: append([]HostStatus{}, s.standing(reports)...),
 		Requests:    map[string]store.Request{},
-		Controllers: []ControllerStatus{}, Unknown: s.unknown(reports), Problems: s.problems(reports),
+		Controllers: []ControllerStatus{}, Problems: s.problems(reports),
 	}
+	st.Unknown, st.UnknownMore = s.unknown(reports)
 	if err != nil && !errors.Is(err, store.ErrHeld) {
 		text := fmt.Sprintf("it does not answer, so no change is taken and other controllers' hosts are not shown; the switches keep their flows: %v", err)
 		st.Problems = append(st.Problems, store.Problem{Object: "etcd", Text: text})
@@ -105,14 +108,15 @@ func (s *server) served(problems store.Problems) (StoreStatus, store.Problems) {
 	return status, append(store.Problems{{Object: "store", Text: text}}, problems...)
 }
 
-// unknown are the switches that dialled in anywhere and belong to no host.
-func (s *server) unknown(r reports) []store.DatapathID {
-	list := append([]store.DatapathID{}, s.Controller.Unknown()...)
+// unknown are the switches that dialled in anywhere and belong to no host, and how many are not listed.
+func (s *server) unknown(r reports) (list []store.DatapathID, more int) {
+	listed, more := s.Controller.Unknown()
+	list = append([]store.DatapathID{}, listed...)
 	for _, other := range r.controllers {
-		list = append(list, other.Unknown...)
+		list, more = append(list, other.Unknown...), more+other.UnknownMore
 	}
 	slices.Sort(list)
-	return slices.Compact(list)
+	return slices.Compact(list), more
 }
 
 // problems are those of every controller, and the keys that nobody can read; each once.

@@ -14,3 +14,9 @@ func IsAnothers(s *store.State, controller, host string) bool {
 	m := s.Master(host)
 	return m != nil && m.Value.Controller != controller
 }
+
+// IsUnreached reports whether a host's master says that it has no session with its switch.
+func IsUnreached(s *store.State, host string) bool {
+	m := s.Master(host)
+	return m != nil && m.Value.Unreached
+}

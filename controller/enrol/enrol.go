@@ -14,9 +14,11 @@ import (
 	"context"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
+	"net/url"
 	"strings"
 	"time"
 
@@ -61,34 +63,67 @@ const (
 	maxLifetime     = 7 * 24 * time.Hour
 )
 
-// Invite makes a token that lets one machine enrol as a host within a time. api is the URL that
-// reaches this controller, by for whom it is made. anew says that a host that is enrolled may be
-// replaced.
-func (o *Office) Invite(ctx context.Context, host, api, by string, lifetime time.Duration, anew bool) (join.Token, store.Invitation, error) {
-	t, i, err := o.invite(ctx, host, api, by, lifetime, anew)
-	if err != nil {
-		return t, i, fmt.Errorf("invite host %s: %w", host, err)
-	}
-	o.Log.Info("host invited", "host", host, "by", by, "expires", i.Expires)
-	return t, i, nil
+// Invitation is whom to invite.
+type Invitation struct {
+	Host     string
+	API      string // the URL by which the host reaches a controller that signs; empty: this one's
+	By       string // who invites, for people
+	Lifetime time.Duration
+	Anew     bool // a host that is enrolled may be replaced
 }
 
-func (o *Office) invite(ctx context.Context, host, api, by string, lifetime time.Duration, anew bool) (t join.Token, i store.Invitation, err error) {
-	if lifetime <= 0 || lifetime > maxLifetime {
-		return t, i, fmt.Errorf("%w: it expires in %s: choose more than 0 and at most %s", store.ErrInvalid, lifetime, maxLifetime)
+// Invite makes a token that lets one machine join as a host within a time, and returns the revision
+// from which on it is good.
+func (o *Office) Invite(ctx context.Context, v Invitation) (join.Token, store.Invitation, store.Revision, error) {
+	t, i, err := o.draft(v)
+	if err == nil {
+		var rev store.Revision
+		rev, err = o.Store.Decide(ctx, func(s *store.State) (store.Proposal, error) { return store.ProposeInvitation(s, t.ID, i, v.Anew) },
+			store.EnrolmentKey(v.Host).String())
+		if err == nil {
+			o.Log.Info("host invited", "host", v.Host, "by", v.By, "expires", i.Expires)
+			return t, i, rev, nil
+		}
+	}
+	return join.Token{}, store.Invitation{}, 0, fmt.Errorf("invite host %s: %w", v.Host, err)
+}
+
+// draft makes a token and what etcd is to hold of it.
+func (o *Office) draft(v Invitation) (t join.Token, i store.Invitation, err error) {
+	if v.Lifetime <= 0 || v.Lifetime > maxLifetime {
+		return t, i, fmt.Errorf("%w: the token would expire in %s: choose more than 0 and at most %s", store.ErrInvalid, v.Lifetime.Round(time.Second), maxLifetime)
 	}
 	if err := o.signs(); err != nil {
 		return t, i, err
 	}
-	t = join.New(host, api, o.Authority.Certificate())
+	if v.API == "" {
+		if v.API, err = o.api(); err != nil {
+			return t, i, err
+		}
+	}
+	t = join.New(v.Host, v.API, o.Authority.Certificate())
 	if _, err := join.Parse(t.String()); err != nil {
 		return t, i, fmt.Errorf("%w: %w", store.ErrInvalid, err)
 	}
-	i = store.Invitation{Host: host, SecretHash: join.HashOfSecret(t.Secret), Expires: time.Now().Add(lifetime).UTC().Truncate(time.Second), By: by}
-	_, err = o.Store.Decide(ctx, func(s *store.State) (store.Proposal, error) { return store.ProposeInvitation(s, t.ID, i, anew) },
-		store.EnrolmentKey(host).String())
-	return t, i, err
+	return t, store.Invitation{Host: v.Host, SecretHash: join.HashOfSecret(t.Secret), Expires: time.Now().Add(v.Lifetime).UTC(), By: v.By}, nil
 }
+
+// api is where hosts reach this controller's API.
+func (o *Office) api() (api string, err error) {
+	o.Picture.View(func(s *store.State) {
+		if live := s.LiveController(o.Controller); live != nil {
+			api = live.Value.API
+		}
+	})
+	if u, bad := url.Parse(api); bad != nil || u.Scheme != "https" || !reachable(u.Host) {
+		return "", fmt.Errorf("%w: hosts cannot reach the API at %q: let the controller listen with --listen-api on an address of its network, "+
+			"or name the URL by which they do with --via", store.ErrInvalid, api)
+	}
+	return api, nil
+}
+
+// ErrNoKey says that this controller cannot sign; its text says which can.
+var ErrNoKey = errors.New("the authority's key is not here")
 
 // signs says who does, where this controller does not.
 func (o *Office) signs() error {
@@ -104,24 +139,31 @@ func (o *Office) signs() error {
 		}
 	})
 	if len(others) == 0 {
-		return fmt.Errorf("%w: no controller that runs holds the authority's key: give one its directory by --authority", store.ErrNotAllowed)
+		return fmt.Errorf("%w: no controller that runs has it: run one where `sluice pki init` made it", ErrNoKey)
 	}
-	return fmt.Errorf("%w: controller %s does not hold the authority's key: ask %s", store.ErrNotAllowed, o.Controller, strings.Join(others, " or "))
+	return fmt.Errorf("%w: ask controller %s", ErrNoKey, strings.Join(others, " or "))
 }
 
 // Admit enrols a host whose certificate was made by hand, with `sluice pki`.
 func (o *Office) Admit(ctx context.Context, host, by string) (store.Revision, error) {
-	if err := o.Store.AddUser(ctx, host); err != nil {
-		return 0, fmt.Errorf("enrol host %s: %w", host, err)
-	}
-	e := store.Enrolment{By: by, Since: time.Now().UTC().Truncate(time.Second)}
+	e := store.Enrolment{By: by, Since: time.Now().UTC()}
 	rev, err := o.Store.Decide(ctx, func(s *store.State) (store.Proposal, error) { return store.ProposeAdmission(s, host, e) },
 		store.EnrolmentKey(host).String())
 	if err != nil {
 		return 0, fmt.Errorf("enrol host %s: %w", host, err)
 	}
 	o.Log.Info("host enrolled", "host", host, "by", by)
+	o.addUser(ctx, host)
 	return rev, nil
+}
+
+// addUser lets etcd know a host that was enrolled. Where that fails Keep does it a moment later: the
+// host's agent tries until then.
+func (o *Office) addUser(ctx context.Context, host string) {
+	if err := o.Store.AddUser(ctx, host); err != nil {
+		o.Log.Warn("etcd does not know the host yet", "host", host, "err", err)
+		o.changed.Set()
+	}
 }
 
 // Join enrols the host that an invitation is for, and signs its first certificate. The invitation is
@@ -130,7 +172,7 @@ func (o *Office) Join(ctx context.Context, entry join.Entry) (join.Answer, error
 	if err := o.signs(); err != nil {
 		return join.Answer{}, err
 	}
-	hash, now := join.HashOfSecret(entry.Secret), time.Now().UTC().Truncate(time.Second)
+	hash, now := join.HashOfSecret(entry.Secret), time.Now().UTC()
 	invitation, err := o.invitation(ctx, entry.ID, hash, now)
 	if err != nil {
 		return join.Answer{}, err
@@ -139,11 +181,6 @@ func (o *Office) Join(ctx context.Context, entry join.Entry) (join.Answer, error
 	if err != nil {
 		return join.Answer{}, err
 	}
-	// The user first: it is of no use to anybody without the certificate, and without the user the
-	// certificate is of none.
-	if err := o.Store.AddUser(ctx, invitation.Host); err != nil {
-		return join.Answer{}, fmt.Errorf("enrol host %s: %w", invitation.Host, err)
-	}
 	e := store.Enrolment{NotBefore: leaf.NotBefore.UTC(), Since: now}
 	_, err = o.Store.Decide(ctx, func(s *store.State) (store.Proposal, error) { return store.ProposeEnrolment(s, entry.ID, hash, e) },
 		store.InvitationKey(entry.ID).String())
@@ -151,6 +188,7 @@ func (o *Office) Join(ctx context.Context, entry join.Entry) (join.Answer, error
 		return join.Answer{}, fmt.Errorf("enrol host %s: %w", invitation.Host, err)
 	}
 	o.Log.Info("host enrolled", "host", invitation.Host, "by", invitation.By, "until", leaf.NotAfter)
+	o.addUser(ctx, invitation.Host)
 	return o.answer(certificate, o.cluster(invitation.Host)), nil
 }
 
@@ -232,10 +270,9 @@ func (o *Office) cluster(host string) join.Cluster {
 	return c
 }
 
-// reachable reports whether a controller told an address, and not that it listens at all of its
-// machine's.
+// reachable reports whether HOST:PORT is an address, and not all of a machine's.
 func reachable(address string) bool {
 	host, _, err := net.SplitHostPort(address)
 	ip := net.ParseIP(host)
-	return err == nil && ip != nil && !ip.IsUnspecified()
+	return err == nil && host != "" && (ip == nil || !ip.IsUnspecified())
 }

@@ -129,7 +129,7 @@ func (w *world) connect(s *pki.Source) (*etcd.Client, error) {
 
 func (w *world) invite(host string) join.Token {
 	w.Helper()
-	t, _, err := w.office.Invite(w.Context(), host, w.api, "alice", time.Minute, false)
+	t, _, _, err := w.office.Invite(w.Context(), enrol.Invitation{Host: host, By: "alice", Lifetime: time.Minute})
 	w.must(err)
 	return t
 }
@@ -192,7 +192,7 @@ func TestSecretIsKeptByNobody(t *testing.T) {
 func TestJoinIsRefused(t *testing.T) {
 	w := newWorld(t)
 	token := w.invite("h1")
-	late, _, err := w.office.Invite(t.Context(), "h2", w.api, "alice", time.Nanosecond, false)
+	late, _, _, err := w.office.Invite(t.Context(), enrol.Invitation{Host: "h2", Lifetime: time.Nanosecond})
 	w.must(err)
 	guessed := token
 	guessed.Secret = "guessed"
@@ -249,9 +249,9 @@ func TestInviteIsRefused(t *testing.T) {
 		"too long":                  {w.office, "h2", w.api, 30 * 24 * time.Hour, "at most"},
 		"an API in the clear":       {w.office, "h2", "http://192.0.2.1:8080", time.Hour, "https://"},
 		"enrolled already":          {w.office, "h1", w.api, time.Hour, "--anew"},
-		"no key of the authority's": {keyless, "h2", w.api, time.Hour, "ask c1 at " + w.api},
+		"no key of the authority's": {keyless, "h2", w.api, time.Hour, "ask controller c1 at " + w.api},
 	} {
-		if _, _, err := tc.office.Invite(t.Context(), tc.host, tc.api, "alice", tc.life, false); err == nil || !strings.Contains(err.Error(), tc.says) {
+		if _, _, _, err := tc.office.Invite(t.Context(), enrol.Invitation{Host: tc.host, API: tc.api, Lifetime: tc.life}); err == nil || !strings.Contains(err.Error(), tc.says) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -326,7 +326,7 @@ func TestRenewIsRefused(t *testing.T) {
 // etcd's users follow those who are enrolled, and invitations go when their time is over.
 func TestKeep(t *testing.T) {
 	w := newWorld(t)
-	_, _, err := w.office.Invite(t.Context(), "h5", w.api, "alice", time.Nanosecond, false)
+	_, _, _, err := w.office.Invite(t.Context(), enrol.Invitation{Host: "h5", Lifetime: time.Nanosecond})
 	w.must(err)
 	rev, err := w.office.Admit(t.Context(), "h1", "alice")
 	w.must(err)

@@ -2,6 +2,7 @@ package enrol
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 
@@ -75,6 +76,9 @@ func serve[T any](w http.ResponseWriter, r *http.Request, f func(T) (join.Answer
 // refuse answers with a problem document (RFC 9457).
 func refuse(w http.ResponseWriter, err error) {
 	status := httpstatus.Of(err)
+	if errors.Is(err, ErrNoKey) {
+		status = http.StatusServiceUnavailable
+	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(status)
 	_ = json.NewEncoder(w).Encode(map[string]any{"title": http.StatusText(status), "status": status, "detail": err.Error()})

@@ -2,6 +2,7 @@ package host
 
 import (
 	"sync"
+	"time"
 
 	"sluice/controller/account"
 	"sluice/controller/signal"
@@ -18,9 +19,10 @@ type Host struct {
 
 	mu        sync.Mutex
 	marks     Marks
-	underWay  Marks // taken by the session, and neither confirmed nor put back; empty otherwise
-	connected bool  // its switch has a session
-	whole     bool  // the switch was programmed whole in this session
+	underWay  Marks     // taken by the session, and neither confirmed nor put back; empty otherwise
+	connected bool      // its switch has a session
+	gone      time.Time // since when it has none, where it has none
+	whole     bool      // the switch was programmed whole in this session
 	realized  store.Revision
 	missing   []Absence
 	orphans   []store.Problem
@@ -38,7 +40,7 @@ type Host struct {
 func New(name string) *Host {
 	return &Host{
 		Name: name, Wake: signal.NewFlag(), Ledger: account.NewLedger(),
-		troubles: map[flows.Slice]Trouble{}, tables: map[uint8]int{},
+		troubles: map[flows.Slice]Trouble{}, tables: map[uint8]int{}, gone: time.Now(),
 	}
 }
 
@@ -177,9 +179,19 @@ func (h *Host) Connect() {
 	h.connected = true
 }
 
+// Gone is how long the host's switch has had no session with this controller; 0: it has one.
+func (h *Host) Gone() time.Duration {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.connected {
+		return 0
+	}
+	return time.Since(h.gone)
+}
+
 // Disconnect notes that it has none any more.
 func (h *Host) Disconnect() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.connected, h.whole, h.lastKnown = false, false, false
+	h.connected, h.whole, h.lastKnown, h.gone = false, false, false, time.Now()
 }

@@ -126,10 +126,10 @@ func newWorld(t *testing.T) *world {
 			defer w.mu.Unlock()
 			return w.problems
 		},
-		Unknown: func() []store.DatapathID {
+		Unknown: func() ([]store.DatapathID, int) {
 			w.mu.Lock()
 			defer w.mu.Unlock()
-			return w.unknown
+			return w.unknown, 0
 		},
 	})
 	w.limit = rate.NewLimiter(writeRate, writeBurst)

@@ -24,17 +24,21 @@ func (s *session) isMaster() (is bool) {
 }
 
 // mayMaster decides from the picture whether this controller should claim the host: a live master
-// keeps it; without one, rendezvous hashing over the live controllers decides, or whoever
-// notices that the one chosen so does not come.
+// keeps it, unless it says that it does not reach the switch; without one, rendezvous hashing over
+// the live controllers decides, or whoever notices that the one chosen so does not come.
 func (s *session) mayMaster() bool {
 	if s.srv.Lease() == nil {
 		return false
 	}
 	var live, first string
-	s.srv.Picture.View(func(state *store.State) { live, first = contenders(state, s.host.Name) })
+	var unreached bool
+	s.srv.Picture.View(func(state *store.State) {
+		live, first = contenders(state, s.host.Name)
+		unreached = cluster.IsUnreached(state, s.host.Name)
+	})
 	if live != "" {
 		s.orphaned = time.Time{}
-		return live == s.srv.Controller
+		return live == s.srv.Controller || unreached
 	}
 	if s.orphaned.IsZero() {
 		s.orphaned = time.Now()
@@ -72,10 +76,11 @@ func rendezvous(controllers []string, host string) string {
 	return best
 }
 
-// claim makes the host this controller's. Where etcd does not answer it goes on by its last claim.
+// claim makes the host this controller's. Where etcd does not answer, or holds another store than
+// the one that is served, it goes on by its last claim.
 func (s *session) claim(ctx context.Context) error {
 	err := s.claimInEtcd(ctx)
-	if errors.Is(err, store.ErrUnavailable) && s.stands() {
+	if (errors.Is(err, store.ErrUnavailable) || errors.Is(err, store.ErrHeld)) && s.stands() {
 		return s.goOn(ctx, err)
 	}
 	return err
@@ -119,14 +124,14 @@ func (s *session) claimInEtcd(ctx context.Context) error {
 }
 
 // recorded reads the host's claim, linearizably, since the watch may lag behind. It fails where
-// another live controller has it.
+// another live controller has it, and reaches the switch.
 func (s *session) recorded(ctx context.Context) (recorded store.Master, modified store.Revision, err error) {
 	object, modified, err := s.read(ctx)
 	if err != nil || object == nil {
 		return recorded, modified, err
 	}
 	recorded = *object.(*store.Master)
-	if recorded.Controller == s.srv.Controller {
+	if recorded.Controller == s.srv.Controller || recorded.Unreached {
 		return recorded, modified, nil
 	}
 	if err := s.await(ctx, modified); err != nil { // who is live may be as new as the claim

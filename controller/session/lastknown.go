@@ -52,7 +52,7 @@ func (s *session) goOn(ctx context.Context, why error) error {
 		return fmt.Errorf("host %s: become master again with generation %d: %w", s.host.Name, own, err)
 	}
 	if !s.host.GoesOn() {
-		s.log.Warn("etcd does not answer: the host is programmed by its last known state", "generation", own, "err", why)
+		s.log.Warn("etcd cannot be asked: the host is programmed by its last known state", "generation", own, "err", why)
 	}
 	s.host.GoOn()
 	s.srv.Reports.Poke()

@@ -17,13 +17,14 @@ import (
 type awayStore struct {
 	Store
 	away  atomic.Bool
+	why   error
 	asked atomic.Int32
 }
 
 func (a *awayStore) Get(ctx context.Context, key store.Key) (store.Object, store.Revision, error) {
 	a.asked.Add(1)
 	if a.away.Load() {
-		return nil, 0, fmt.Errorf("%s: %w", key.Short(), store.ErrUnavailable)
+		return nil, 0, fmt.Errorf("%s: %w", key.Short(), a.why)
 	}
 	return a.Store.Get(ctx, key)
 }
@@ -31,7 +32,7 @@ func (a *awayStore) Get(ctx context.Context, key store.Key) (store.Object, store
 // Without etcd a claim goes on only by one that etcd confirmed to this controller, that nobody has
 // followed since, and that the switch takes.
 func TestGoOn(t *testing.T) {
-	away := &awayStore{}
+	away := &awayStore{why: store.ErrUnavailable}
 	b := newBench(t, false, func(o *Options) { away.Store, o.Store = o.Store, away })
 	b.register()
 	b.bridge()
@@ -99,7 +100,9 @@ func TestGoOn(t *testing.T) {
 	}
 
 	away.away.Store(true)
-	expect("once more", datapath.RoleMaster, "")
+	away.why = store.ErrHeld
+	expect("etcd holds another store", datapath.RoleMaster, "")
+	away.why = store.ErrUnavailable
 	own, _ = s.host.Generations()
 	b.must(s.sw.Become(ctx, datapath.RoleMaster, own+1)) // as another controller does
 	expect("somebody took the switch over", datapath.RoleSlave, fmt.Sprint("took its switch over with generation ", own+1))

@@ -75,7 +75,7 @@ func (c *Client) keepUsers(ctx context.Context, hosts []string, look func(known 
 	var errs []error
 	for _, user := range users {
 		if host, ok := strings.CutPrefix(user, hostPrefix); ok && !slices.Contains(hosts, host) {
-			errs = append(errs, c.removeUser(ctx, host))
+			errs = append(errs, c.removeStranger(ctx, host))
 		}
 	}
 	if err := c.keepRole(ctx, roleHosts, store.GrantsToHosts()); err != nil {
@@ -97,10 +97,32 @@ func (c *Client) AddUser(ctx context.Context, host string) error {
 	if confines, err := c.Confines(ctx); err != nil || !confines {
 		return err
 	}
-	if err := c.keepRole(ctx, roleHosts, store.GrantsToHosts()); err != nil {
+	for {
+		err := c.keepRole(ctx, roleHosts, store.GrantsToHosts())
+		if err == nil {
+			err = c.keepHost(ctx, host)
+		}
+		// Another controller may remove at the same time what an earlier host of the name left.
+		if !errors.Is(err, rpctypes.ErrRoleNotFound) && !errors.Is(err, rpctypes.ErrUserNotFound) || ctx.Err() != nil {
+			return err
+		}
+	}
+}
+
+// removeStranger removes the user of a host that etcd does not hold as enrolled at this moment: whoever
+// calls may not have seen the latest.
+func (c *Client) removeStranger(ctx context.Context, host string) error {
+	_, at, err := c.Get(ctx, store.EnrolmentKey(host))
+	if at > 0 && err == nil {
+		return nil
+	}
+	if errors.Is(err, store.ErrInvalid) { // no host has that name, and none is enrolled
+		err = nil
+	}
+	if err != nil {
 		return err
 	}
-	return c.keepHost(ctx, host)
+	return c.removeUser(ctx, host)
 }
 
 // removeUser removes the user first: a role without a user harms nobody.
