@@ -135,7 +135,7 @@ func (c *Client) commit(ctx context.Context, t transaction) (*clientv3.TxnRespon
 			cmps, otherwise = append(cmps, g.cmp), append(otherwise, g.get)
 		}
 		for _, a := range t.allocs {
-			g := absent(a.key(), a.missed)
+			g := a.guard()
 			cmps, otherwise = append(cmps, g.cmp), append(otherwise, g.get)
 			then = append(then, a.put())
 		}
@@ -158,7 +158,7 @@ func (t transaction) recover(ctx context.Context, c *Client, got []*clientv3.Get
 	}
 	for i, a := range t.allocs {
 		kvs := got[len(t.guards)+i].Kvs
-		if len(kvs) == 0 {
+		if a.left = a.ofOwner(kvs); a.left != 0 || len(kvs) == 0 {
 			continue
 		}
 		if err := a.missed(kvs[0]); err != nil {
