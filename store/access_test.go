@@ -15,12 +15,14 @@ func TestGrants(t *testing.T) {
 		want  string
 	}{
 		{"every host", GrantsToHosts(), `
+			r  settings/
 			r  tenants/
 			r  networks/
 			r  hosts/
 			r  gateways/
 			r  masters/
 			r  live/hosts/
+			r  live/controllers/
 			r  status/hosts/
 			r  status/controllers/
 			rw alloc/

@@ -26,16 +26,19 @@ var examples = []example{
 		Number: 7, Segmentation: SegmentationVLAN, Segment: 42, Flood: FloodAuto,
 		Subnets: []Subnet{{netip.MustParsePrefix("10.0.0.0/24"), netip.MustParseAddr("10.0.0.1")}},
 	}, `{"number":7,"segmentation":"vlan","segment":42,"subnets":[{"prefix":"10.0.0.0/24","gateway":"10.0.0.1"}],"flood":"auto"}`},
-	{HostKey("h1"), &Host{Incarnation: "x", DatapathID: 0xa, VTEPs: []netip.Addr{netip.MustParseAddr("172.30.0.1")}, Encap: "gre", UnderlayMTU: 1500},
-		`{"incarnation":"x","datapathID":"000000000000000a","vteps":["172.30.0.1"],"gateway":false,"encap":"gre","underlayMTU":1500}`},
+	{SettingsKey(), &Settings{Transit: netip.MustParsePrefix("198.18.0.0/15")}, `{"transit":"198.18.0.0/15"}`},
+	{HostKey("h1"), &Host{Incarnation: "x", DatapathID: 0xa, VTEPs: []netip.Addr{netip.MustParseAddr("172.30.0.1")},
+		Addresses: []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")}, Encap: "gre", UnderlayMTU: 1500},
+		`{"incarnation":"x","datapathID":"000000000000000a","vteps":["172.30.0.1"],"addresses":["192.0.2.1","2001:db8::1"],"gateway":false,"encap":"gre","underlayMTU":1500}`},
 	{PortKey("h1", "alice", "default", "a1"), &Port{UID: "u", Number: 3, MAC: MAC{2, 0, 0, 0, 0, 1}, Interface: "sl-u",
 		Addresses: []netip.Prefix{netip.MustParsePrefix("10.0.0.5/24")}, AllowedPairs: []AddressPair{{Prefix: netip.MustParsePrefix("10.0.0.9/32")}}},
 		`{"uid":"u","number":3,"mac":"02:00:00:00:00:01","addresses":["10.0.0.5/24"],"allowedPairs":[{"prefix":"10.0.0.9/32"}],"interface":"sl-u"}`},
 	{GatewayKey("alice"), &Gateway{Active: "h1", Draining: []string{"h2"}, Epoch: 4}, `{"active":"h1","draining":["h2"],"epoch":4}`},
 	{MasterKey("h1"), &Master{Controller: "c1", Generation: 5}, `{"controller":"c1","generation":5}`},
 	{LiveHostKey("h1"), &LiveHost{Incarnation: "x", Since: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}, `{"incarnation":"x","since":"2026-01-02T03:04:05Z"}`},
-	{LiveControllerKey("c1"), &LiveController{Incarnation: "x", OpenFlow: "192.0.2.1:6653", API: "http://192.0.2.1:8080", Since: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)},
-		`{"incarnation":"x","openflow":"192.0.2.1:6653","api":"http://192.0.2.1:8080","since":"2026-01-02T03:04:05Z"}`},
+	{LiveControllerKey("c1"), &LiveController{Incarnation: "x", OpenFlow: "192.0.2.1:6653", API: "http://192.0.2.1:8080",
+		Addresses: []netip.Addr{netip.MustParseAddr("192.0.2.1")}, Since: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)},
+		`{"incarnation":"x","openflow":"192.0.2.1:6653","api":"http://192.0.2.1:8080","addresses":["192.0.2.1"],"since":"2026-01-02T03:04:05Z"}`},
 	{TokenKey("ci"), &Token{Role: RoleTenant, Tenant: "alice", TenantCreated: 4, Hash: "00ff", Expires: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), By: "local"},
 		`{"role":"tenant","tenant":"alice","tenantCreated":4,"hash":"00ff","expires":"2026-01-02T03:04:05Z","by":"local"}`},
 	{TokenKey("root"), &Token{Role: RoleAdmin, Person: true}, `{"role":"admin","person":true}`},
@@ -157,8 +160,8 @@ func TestMAC(t *testing.T) {
 
 func TestTransitAddresses(t *testing.T) {
 	for number, want := range map[uint32]string{1: "100.64.0.1", 256: "100.64.1.0", MaxTenantNumber: "100.64.127.255"} {
-		got := TransitAddress(number)
-		if got != netip.MustParseAddr(want) || !TransitRange.Contains(got) || got == TransitKernel {
+		got := DefaultTransit.Address(number)
+		if got != netip.MustParseAddr(want) || !DefaultTransit.Contains(got) || got == DefaultTransit.Kernel() {
 			t.Errorf("tenant %d has %s, want %s", number, got, want)
 		}
 	}

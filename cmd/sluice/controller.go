@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -40,6 +42,7 @@ type controllerFlags struct {
 	pki                    pkiFlags
 	adopt                  bool
 	audit, counters        time.Duration
+	transit                transitFlag
 	pprof                  pprofFlag
 	log                    logFlags
 }
@@ -90,6 +93,7 @@ func (o *controllerFlags) register(cmd *cobra.Command) {
 	o.pki.register(cmd)
 	f.DurationVar(&o.audit, "audit-interval", time.Minute, "`TIME` between two audits of a switch: does it still hold what it should?")
 	f.DurationVar(&o.counters, "counter-interval", 2*time.Second, "`TIME` between two readings of a switch's counters; 0: never")
+	o.transit.register(cmd)
 	o.pprof.register(cmd)
 	o.log.register(cmd)
 }
@@ -101,6 +105,9 @@ func (o *controllerFlags) run(ctx context.Context, log *slog.Logger) error {
 	}
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(garbagePercent)
+	}
+	if err := o.transit.parse(); err != nil {
+		return err
 	}
 	name, err := o.controllerName()
 	if err != nil {
@@ -149,6 +156,7 @@ func (o *controllerFlags) run(ctx context.Context, log *slog.Logger) error {
 	log.Info("controller started", "name", name, "openflow", openflow.Addr(), "api", web.Addr())
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return c.Run(ctx) })
+	g.Go(func() error { return o.transit.set(ctx, client, log) })
 	g.Go(func() error { return o.keepRenewed(ctx, source, log) })
 	g.Go(func() error { return access.Serve(ctx, web, handler, secured, log) })
 	switch err := g.Wait(); {
@@ -169,8 +177,23 @@ func live(openflow, web net.Listener, secure bool) store.LiveController {
 		scheme = "https://"
 	}
 	return store.LiveController{
-		Machine: machine, OpenFlow: openflow.Addr().String(), API: scheme + web.Addr().String(), Since: time.Now().UTC(),
+		Machine: machine, Addresses: ownAddresses(), OpenFlow: openflow.Addr().String(), API: scheme + web.Addr().String(), Since: time.Now().UTC(),
 	}
+}
+
+// ownAddresses are those under which others reach this machine, and tenants must not. Where they
+// cannot be read none are told.
+func ownAddresses() []netip.Addr {
+	have, _ := net.InterfaceAddrs()
+	var all []netip.Addr
+	for _, a := range have {
+		if p, err := netip.ParsePrefix(a.String()); err == nil && p.Addr().IsGlobalUnicast() {
+			all = append(all, p.Addr().Unmap())
+		}
+	}
+	slices.SortFunc(all, netip.Addr.Compare)
+	all = slices.Compact(all)
+	return all[:min(len(all), store.MaxHostAddresses)]
 }
 
 // listen opens the addresses for switches and for API clients.
