@@ -118,11 +118,11 @@ func (a *Agent) registerOnce(ctx context.Context, first bool) (*etcd.Registratio
 		if err := a.hearFarewell(ctx); err != nil {
 			return err
 		}
-		addresses, err := hostAddresses()
+		host, err := a.hostRecord().should(ctx)
 		if err != nil {
 			return err
 		}
-		r, err = a.o.Store.RegisterHost(ctx, a.o.Host, hostFor(a.o, a.id, a.underlay.known(), addresses))
+		r, err = a.o.Store.RegisterHost(ctx, a.o.Host, host)
 		if first && refusedForGood(err) {
 			return backoff.Permanent(err)
 		}
@@ -134,6 +134,10 @@ func (a *Agent) registerOnce(ctx context.Context, first bool) (*etcd.Registratio
 // refusedForGood reports whether the registration needs another word of the operator's.
 func refusedForGood(err error) bool {
 	return errors.Is(err, store.ErrHostTaken) || errors.Is(err, store.ErrTaken) || errors.Is(err, store.ErrInvalid)
+}
+
+func (a *Agent) hostRecord() hostRecord {
+	return hostRecord{a.o, a.id, a.underlay, a.infrastructure, a.registration, a.problems, a.log}
 }
 
 // hostFor is what the cluster knows of this host.
