@@ -86,6 +86,11 @@ benchstat: ## the Go benchmarks beside those of a revision: make benchstat BASE=
 docs: ## write the generated pages and golden files anew
 	go test $$(grep -rl --include=*_test.go '"update"' . | xargs -n1 dirname | sort -u) -run 'Golden|Docs|Generated|Scenarios' -update
 
+# The tests hold the same rules without npm (controller/api/openapi_lint_test.go).
+.PHONY: openapi
+openapi: ## lint docs/openapi.json by redocly's recommended rules; needs npm
+	@npx --yes @redocly/cli@2 lint docs/openapi.json
+
 .PHONY: clean
 clean: ## remove what was built
 	rm -rf bin .cache

@@ -16,10 +16,10 @@ import (
 // arrows are the imports that the design allows inside the module: from a folder and all
 // below it, unless a longer entry speaks of them, to those folders and all below them.
 var arrows = map[string][]string{
-	"cmd":            {"controller", "hostagent", "integration", "datapath", "flows", "store", "metrics"},
+	"cmd":            {"controller", "hostagent", "integration", "datapath", "flows", "store", "metrics", "pki"},
 	"cmd/sluice-cni": {"hostagent/api"},
 	"controller": {"controller/signal", "controller/name", "controller/cluster", "controller/account", "controller/host",
-		"controller/report", "controller/session", "controller/lead", "datapath", "flows", "store", "metrics"},
+		"controller/report", "controller/session", "controller/lead", "controller/enrol", "datapath", "flows", "store", "metrics", "pki"},
 	"controller/signal":  {},
 	"controller/name":    {"store"},
 	"controller/cluster": {"store"},
@@ -27,19 +27,23 @@ var arrows = map[string][]string{
 	"controller/host":    {"controller/cluster", "controller/signal", "controller/account", "datapath/openflow", "flows", "store", "metrics"},
 	"controller/report":  {"controller/cluster", "controller/signal", "controller/host", "store"},
 	"controller/session": {"controller/cluster", "controller/signal", "controller/account", "controller/host", "controller/report",
-		"datapath", "flows", "store", "metrics"},
+		"datapath", "flows", "store", "metrics", "pki"},
 	"controller/lead":   {"controller/cluster", "controller/signal", "store"},
-	"controller/api":    {"controller/host", "datapath/openflow", "flows", "store"},
-	"hostagent":         {"hostagent", "datapath", "store", "metrics"},
+	"controller/enrol":  {"controller/cluster", "controller/signal", "store", "pki"},
+	"controller/access": {"store", "pki"},
+	"controller/api":    {"controller/access", "controller/host", "controller/enrol", "datapath/openflow", "flows", "store", "pki"},
+	"hostagent":         {"hostagent", "datapath", "store", "metrics", "pki"},
 	"hostagent/api":     {},
-	"integration":       {"integration", "controller/api", "hostagent/api", "datapath", "flows", "store", "metrics"},
+	"integration":       {"integration", "controller/api", "hostagent/api", "datapath", "flows", "store", "metrics", "pki"},
 	"datapath":          {"datapath"},
 	"datapath/openflow": {},
 	"flows":             {"flows", "datapath/openflow", "store"},
 	"store":             {},
-	"store/etcd":        {"store", "metrics"},
+	"store/etcd":        {"store", "metrics", "pki"},
 	"store/httpstatus":  {"store"},
 	"metrics":           {},
+	"pki":               {}, // whoever signs is a function
+	"pki/join":          {"pki"},
 	"scripts":           {},
 }
 
@@ -55,7 +59,10 @@ var impure = map[string][]string{
 	"store/httpstatus":    {"log", "log/slog", "net", "os", "os/exec", "syscall", "testing"},
 	"store/etcd/etcdtest": {},
 	"store/etcd/freeport": {},
+	"store/etcd/wire":     {},
 	"integration/lab":     {"testing"},
+
+	"store/etcd/backuptest": {},
 }
 
 const module = "sluice/"

@@ -13,6 +13,7 @@ import (
 
 	"sluice/controller/account"
 	"sluice/controller/cluster"
+	"sluice/controller/enrol"
 	"sluice/controller/host"
 	"sluice/controller/lead"
 	"sluice/controller/name"
@@ -20,7 +21,9 @@ import (
 	"sluice/controller/session"
 	"sluice/datapath"
 	"sluice/metrics"
+	"sluice/pki"
 	"sluice/store"
+	"sluice/store/etcd"
 )
 
 // ErrNameTaken ends a controller: a later one announced itself under the same name.
@@ -29,6 +32,7 @@ var ErrNameTaken = name.ErrTaken
 // Store is what a controller needs of etcd: what its rooms need, and the watch.
 type Store interface {
 	name.Store
+	enrol.Store
 	session.Store
 	account.Store
 	report.Store
@@ -40,11 +44,16 @@ type Store interface {
 type Options struct {
 	Name     string       // of live controllers of one name only the latest goes on
 	Store    Store        // where desired state lives
+	Trust    *etcd.Trust  // whether Store holds the store that is served; nil: it does
 	OpenFlow net.Listener // where switches dial in
 	Session  datapath.Options
 	Live     store.LiveController // what others may know of this controller; New chooses its incarnation
 	Registry prometheus.Registerer
-	Log      *slog.Logger
+	// Authority signs the certificates of hosts that join; nil: its key is elsewhere. Etcd is what they
+	// are told of where etcd is: URLs.
+	Authority *pki.Authority
+	Etcd      []string
+	Log       *slog.Logger
 
 	AuditInterval   time.Duration // between two audits of a switch; default 60 s
 	CounterInterval time.Duration // reading of the accounting tables; default 2 s, negative: never
@@ -75,6 +84,7 @@ type Controller struct {
 	reports     *report.Reporter
 	checkpoints *account.Checkpoints
 	leader      *lead.Leader
+	office      *enrol.Office
 }
 
 // New makes a controller; Run starts it.
@@ -85,32 +95,40 @@ func New(o Options) (*Controller, error) {
 	if err != nil {
 		return nil, fmt.Errorf("controller %s: register metrics: %w", o.Name, err)
 	}
+	c.opts.Session.Crowded = set.Crowded.Inc
 	c.fleet = host.NewFleet(o.Name, set)
 	c.checkpoints = account.New(account.Checkpoints{Picture: c.picture, Store: o.Store, Log: o.Log, Mastered: c.ledgers})
 	c.reports = report.New(report.Options{
 		Controller: o.Name, Picture: c.picture, Fleet: c.fleet, Store: o.Store, Realize: set.Realize, Log: o.Log,
 		Problems: c.problems, Unknown: c.Unknown,
 	})
-	c.leader = lead.New(lead.Options{Controller: o.Name, Picture: c.picture, Store: o.Store, Log: o.Log, Changed: c.reports.Poke})
+	c.leader = lead.New(lead.Options{Controller: o.Name, Picture: c.picture, Store: o.Store, Log: o.Log, Changed: c.reports.Poke, Mended: set.Mended})
+	c.office = enrol.New(enrol.Options{Controller: o.Name, Authority: o.Authority, Etcd: o.Etcd, Picture: c.picture, Store: o.Store, Log: o.Log})
 	c.sessions = session.New(session.Options{
 		Controller: o.Name, Picture: c.picture, Fleet: c.fleet, Reports: c.reports, Checkpoints: c.checkpoints,
 		Store: o.Store, Lease: c.name.Lease, Metrics: set, Log: o.Log,
 		AuditInterval: o.AuditInterval, CounterInterval: o.CounterInterval, Resyncs: o.Resyncs,
 	})
-	c.picture.Observe(c.fleet.Observe, c.sessions.Observe, c.leader.Observe, c.reports.Observe)
+	c.picture.Observe(c.fleet.Observe, c.sessions.Observe, c.leader.Observe, c.office.Observe, c.reports.Observe)
 	return c, nil
 }
+
+// Office enrols hosts and renews certificates.
+func (c *Controller) Office() *enrol.Office { return c.office }
 
 // Run works until ctx ends, or until a part fails for good; that error names the part. It
 // fails with ErrNameTaken once a later controller announced itself under the same name.
 func (c *Controller) Run(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	for what, run := range map[string]func(context.Context) error{
+		"know the store":      c.knowStore,
 		"watch etcd":          func(ctx context.Context) error { return c.opts.Store.Watch(ctx, c.take) },
 		"stay alive in etcd":  func(ctx context.Context) error { return c.name.Keep(ctx, c.fleet.WakeMasterships) },
 		"report to etcd":      c.reports.Keep,
 		"lead":                c.leader.Run,
+		"keep etcd's users":   c.office.Keep,
 		"checkpoint counters": c.checkpoints.Keep,
+		"offer hosts":         c.sessions.Keep,
 		"serve OpenFlow": func(ctx context.Context) error {
 			return datapath.Serve(ctx, c.opts.OpenFlow, c.opts.Session, c.sessions.Serve)
 		},
@@ -122,6 +140,16 @@ func (c *Controller) Run(ctx context.Context) error {
 		return nil
 	}
 	return err
+}
+
+// knowStore keeps judging which store etcd holds. While it is not the one that is served nothing
+// is read or written, so that no host is claimed and no switch touched but for what the picture
+// of the right one says.
+func (c *Controller) knowStore(ctx context.Context) error {
+	if c.opts.Trust == nil {
+		return nil
+	}
+	return c.opts.Trust.Run(ctx)
 }
 
 func part(what string, err error) error {

@@ -11,6 +11,7 @@ import (
 	"sluice/flows"
 	"sluice/metrics"
 	"sluice/store"
+	"sluice/store/etcd"
 )
 
 // Name is the controller's own.
@@ -18,6 +19,14 @@ func (c *Controller) Name() string { return c.opts.Name }
 
 // Ready is closed when the state was first read from etcd.
 func (c *Controller) Ready() <-chan struct{} { return c.picture.Loaded() }
+
+// Serving is which store this controller serves, and whether etcd holds it.
+func (c *Controller) Serving() etcd.TrustState {
+	if c.opts.Trust == nil {
+		return etcd.TrustState{Judgement: store.Judgement{Verdict: store.Right}, Believed: true}
+	}
+	return c.opts.Trust.State()
+}
 
 // View lets f read the state. f must not keep what it is given, nor call the controller.
 func (c *Controller) View(f func(*store.State)) { c.picture.View(f) }
@@ -39,12 +48,13 @@ func (c *Controller) Hosts() []host.Status {
 	return list
 }
 
-// Unknown are the datapath ids of switches that dialled in and belong to no host.
-func (c *Controller) Unknown() []store.DatapathID { return c.sessions.Unknown() }
+// Unknown are the datapath ids of switches that dialled in and belong to no host, and how many
+// there are besides.
+func (c *Controller) Unknown() (listed []store.DatapathID, more int) { return c.sessions.Unknown() }
 
 // Problems are what is wrong with single objects, sorted and each told once.
 func (c *Controller) Problems() []store.Problem {
-	list := c.leader.Problems()
+	list := append(c.leader.Problems(), c.sessions.Problems()...)
 	hosts := slices.Collect(c.fleet.All())
 	c.picture.Each(len(hosts), func(s *store.State, i int) {
 		if !cluster.IsAnothers(s, c.opts.Name, hosts[i].Name) {
@@ -56,7 +66,7 @@ func (c *Controller) Problems() []store.Problem {
 
 // problems are the same of one state, for who holds it.
 func (c *Controller) problems(s *store.State) store.Problems {
-	return append(c.leader.Problems(), c.fleet.Problems(s)...).Told()
+	return slices.Concat(c.leader.Problems(), c.sessions.Problems(), c.fleet.Problems(s)).Told()
 }
 
 // Installed reads the flows that a host's switch holds now.
@@ -98,6 +108,10 @@ func (c *Controller) ledgers() map[string]*account.Ledger {
 func (c *Controller) snapshot() metrics.Snapshot {
 	snap := metrics.Snapshot{Hosts: noHosts(), Sessions: c.sessions.Roles(), Seen: int64(c.picture.Revision())}
 	snap.Realized, snap.Problems = snap.Seen, len(c.Problems())
+	listed, more := c.Unknown()
+	snap.Unknown = len(listed) + more
+	snap.Held = c.Serving().Held()
+	c.picture.View(func(s *store.State) { snap.Requests = len(slices.Collect(s.Requests())) })
 	totals := map[flows.Class]account.Sum{}
 	for _, h := range c.countHosts(&snap) {
 		h.Ledger.AddTo(totals)
@@ -137,7 +151,8 @@ func (c *Controller) countHosts(snap *metrics.Snapshot) (mine []*host.Host) {
 func noHosts() map[string]int {
 	return map[string]int{
 		string(store.HostRealized): 0, string(store.HostBehind): 0, string(store.HostMissing): 0,
-		string(store.HostRefused): 0, string(store.HostDown): 0,
+		string(store.HostUnreachable): 0, string(store.HostRefused): 0,
+		string(store.HostLastKnown): 0, string(store.HostDown): 0,
 	}
 }
 

@@ -216,6 +216,38 @@ func TestSessionEnds(t *testing.T) {
 	}
 }
 
+// However many connect and never say who they are, or that nobody recognizes, a listener keeps so
+// many; one that was recognized stays, and the next one gets in.
+func TestStrangersAreBounded(t *testing.T) {
+	crowded := make(chan struct{}, 100)
+	o := patient(t)
+	o.Strangers, o.Crowded = 3, func() { crowded <- struct{}{} }
+	c, dial := listen(t, o)
+	ours := dial()
+	ours.handshake(0xa1)
+	known := c.next(t)
+	known.Recognized()
+	known.Recognized() // does no harm
+	unknown := dial()
+	unknown.handshake(0xa2)
+	first := c.next(t)
+	silent := dial()
+	silent.expect(openflow.TypeHello) // it is among the strangers
+	dial().expect(openflow.TypeHello)
+	last := dial()
+	last.handshake(0xa3)
+	c.next(t).Recognized()
+	ended(t, first, "made room for another")
+	unknown.expectClosed()
+	dial().expect(openflow.TypeHello) // takes the place of the one that was recognized
+	another := dial()
+	another.expect(openflow.TypeHello)
+	silent.expectClosed()
+	if len(crowded) != 2 || known.Err() != nil {
+		t.Errorf("%d made room, and the one that was recognized ended with %v", len(crowded), known.Err())
+	}
+}
+
 func TestEcho(t *testing.T) {
 	p, s := session(t, datapath.Options{Log: testLog(t), EchoInterval: 10 * time.Millisecond, Timeout: patience})
 	for range 3 { // as long as it answers, the session stays

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"runtime/debug"
 	"sync"
@@ -24,6 +25,7 @@ import (
 // logged.
 func Serve(ctx context.Context, l net.Listener, o Options, connected func(ctx context.Context, s *Switch)) error {
 	o = o.withDefaults()
+	strangers := newStrangers(o.Strangers, o.Crowded)
 	ctx, cancel := context.WithCancel(ctx)
 	context.AfterFunc(ctx, func() { _ = l.Close() })
 	var sessions sync.WaitGroup
@@ -33,7 +35,7 @@ func Serve(ctx context.Context, l net.Listener, o Options, connected func(ctx co
 		conn, err := accept(ctx, l, o)
 		switch {
 		case err == nil: // also where ctx has ended: serve closes it
-			sessions.Go(func() { serve(ctx, conn, o, connected) })
+			sessions.Go(func() { serve(ctx, conn, o, strangers, connected) })
 		case ctx.Err() != nil:
 			return nil
 		default:
@@ -60,17 +62,19 @@ func accept(ctx context.Context, l net.Listener, o Options) (net.Conn, error) {
 }
 
 // serve runs one session to its end.
-func serve(ctx context.Context, conn net.Conn, o Options, connected func(ctx context.Context, s *Switch)) {
+func serve(ctx context.Context, conn net.Conn, o Options, strangers *strangers, connected func(ctx context.Context, s *Switch)) {
 	if o.TLS != nil {
 		conn = tls.Server(conn, o.TLS)
 	}
 	s := newSwitch(ctx, conn, o)
 	unhook := context.AfterFunc(ctx, func() { s.Close(ErrClosed) })
 	defer unhook()
+	s.leave = strangers.enter(source(conn.RemoteAddr()), s.Close)
+	defer s.leave()
 	var loops sync.WaitGroup
 	s.guard("handshake", s.handshake)
 	if s.Err() == nil {
-		s.log.Info("switch connected")
+		s.log.Log(ctx, strangers.level(s, slog.LevelDebug), "switch connected")
 		loops.Go(func() { s.guard("writer", s.write) })
 		loops.Go(func() {
 			defer close(s.events.ch)
@@ -83,9 +87,9 @@ func serve(ctx context.Context, conn net.Conn, o Options, connected func(ctx con
 	}
 	loops.Wait()
 	if err := s.Err(); errors.Is(err, ErrClosed) {
-		s.log.Info("session closed")
+		s.log.Log(ctx, strangers.level(s, slog.LevelDebug), "session closed")
 	} else {
-		s.log.Warn("session ended", "err", err)
+		s.log.Log(ctx, strangers.level(s, slog.LevelWarn), "session ended", "err", err)
 	}
 }
 

@@ -4,11 +4,13 @@ import (
 	"bufio"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -25,6 +27,11 @@ type Options struct {
 	Timeout time.Duration
 	// QueueBytes bounds what waits to be written to one switch; 256 KiB by default.
 	QueueBytes int
+	// Strangers bounds the connections that were not Recognized yet, each of some 30 KiB; 2048 by
+	// default. Where there are more, the oldest ends of the address that has most.
+	Strangers int
+	// Crowded is told of each connection that ended so; nil: nobody is.
+	Crowded func()
 	// TLS is the configuration of the server side; nil: plain TCP.
 	TLS *tls.Config
 }
@@ -41,6 +48,12 @@ func (o Options) withDefaults() Options {
 	}
 	if o.QueueBytes <= 0 {
 		o.QueueBytes = 256 << 10
+	}
+	if o.Strangers <= 0 {
+		o.Strangers = 2048
+	}
+	if o.Crowded == nil {
+		o.Crowded = func() {}
 	}
 	return o
 }
@@ -67,8 +80,10 @@ type Switch struct {
 	life   context.Context // ends with the session, for the reason err
 	end    context.CancelCauseFunc
 
-	id    uint64
-	known bool // the handshake is done
+	id         uint64
+	known      bool        // the handshake is done
+	recognized atomic.Bool // it is one of ours
+	leave      func()      // the strangers
 
 	// The reader's own.
 	scratch []byte
@@ -92,6 +107,7 @@ func newSwitch(ctx context.Context, conn net.Conn, o Options) *Switch {
 		o: o, log: o.Log.With("remote", conn.RemoteAddr().String()),
 		conn: conn, in: bufio.NewReaderSize(conn, readAhead), out: newQueue(o.QueueBytes),
 		events: events{ch: make(chan Event, eventsAhead)}, edited: make(edits, 1), nextXID: 1,
+		leave: func() {},
 	}
 	s.life, s.end = context.WithCancelCause(context.WithoutCancel(ctx))
 	return s
@@ -100,8 +116,27 @@ func newSwitch(ctx context.Context, conn net.Conn, o Options) *Switch {
 // DatapathID is the switch's 64-bit id.
 func (s *Switch) DatapathID() uint64 { return s.id }
 
+// Recognized says that the switch is one of ours: it makes room for no other any more.
+func (s *Switch) Recognized() {
+	s.recognized.Store(true)
+	s.leave()
+}
+
 // RemoteAddr is the address that the switch dialled from.
 func (s *Switch) RemoteAddr() string { return s.conn.RemoteAddr().String() }
+
+// Certificate is what the switch showed when it dialled in, or nil where the session is plain TCP.
+// Options.TLS says who is believed.
+func (s *Switch) Certificate() *x509.Certificate {
+	t, ok := s.conn.(*tls.Conn)
+	if !ok {
+		return nil
+	}
+	if chain := t.ConnectionState().PeerCertificates; len(chain) > 0 {
+		return chain[0]
+	}
+	return nil
+}
 
 // Events is what the switch says unasked. It is closed when the session ends.
 func (s *Switch) Events() <-chan Event { return s.events.ch }

@@ -42,7 +42,7 @@ func (m marker) comings(c store.Change) {
 	tenant := c.Key.Tenant
 	switch c.Key.Kind {
 	case store.KindHost:
-		if c.Before == nil {
+		if !same(c, sameEncap) { // which decides what it reaches at all
 			Slices(m.state, c.Key.Host, func(sl Slice) { m.mark(c.Key.Host, sl) })
 		}
 	case store.KindTenant:

@@ -22,9 +22,10 @@ var baseSection = section{
 	changed: baseChanged,
 }
 
-// baseChanged: a host's infrastructure and its VTEPs are closed on its own bridge.
+// baseChanged: a host's infrastructure and its VTEPs are closed on its own bridge, which tells too
+// what another host has of its.
 func baseChanged(m marker, c store.Change) {
-	if c.Key.Kind == store.KindHost && !(same(c, sameVTEPs) && same(c, sameInfrastructure)) {
+	if c.Key.Kind == store.KindHost && !(same(c, sameVTEPs) && same(c, sameDatapath) && same(c, sameInfrastructure)) {
 		m.mark(c.Key.Host, baseSlice())
 	}
 }
@@ -35,6 +36,9 @@ func sameInfrastructure(a, b *store.Host) bool {
 
 // base emits what every bridge holds, whoever's frames cross it.
 func (c *compiler) base() {
+	if own := c.state.Host(c.host); own != nil {
+		c.problems = append(c.problems, c.state.ContestedHost(own)...)
+	}
 	c.baseEntry()
 	c.baseAdmit()
 	c.baseResolve()

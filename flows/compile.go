@@ -61,8 +61,14 @@ func (c *compiler) refuse(at step, m of.Match, why reason) {
 	c.flow(at, m, load(regReason, uint64(why)), goTo(tableDrop))
 }
 
+// problem tells what an object lacks that works in all else.
 func (c *compiler) problem(key store.Key, format string, args ...any) {
 	c.problems = append(c.problems, store.ProblemOf(key, format, args...))
+}
+
+// leaveOut tells why an object is not programmed, so that no port that needs it works.
+func (c *compiler) leaveOut(key store.Key, format string, args ...any) {
+	c.problems = append(c.problems, store.LeftOut(key, format, args...))
 }
 
 // tenantAt is a tenant as one host sees it.
@@ -98,6 +104,20 @@ func (c *compiler) tenantAt(name string) (t tenantAt, ok bool) {
 	}
 	t.present = c.state.TenantPresent(c.host, name)
 	return t, t.here() && len(c.tenantProblems(t.Item)) == 0
+}
+
+// Orphans are the host's ports whose tenant or network is gone, which only a hand edit makes:
+// no slice is theirs, and each is a problem.
+func Orphans(s *store.State, host string) (problems []store.Problem) {
+	for _, n := range s.NetworksOn(host) {
+		if s.Tenant(n.Tenant) != nil && s.Network(n) != nil {
+			continue
+		}
+		for _, p := range s.PortsAt(host, n) {
+			problems = append(problems, store.LeftOut(p.Key, "its network %s is not there: detach the port, or create the network anew", n))
+		}
+	}
+	return problems
 }
 
 // Missing lists the host's ports whose interface the switch lacks.

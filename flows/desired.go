@@ -25,10 +25,15 @@ func Desired(s *store.State, sw Switch) ([]of.Flow, []store.Problem) {
 }
 
 // Doubled says that the table, priority and match of a host's desired flow f are those of a
-// flow of another slice, which stands in its place: a problem of the owner of either.
+// flow of another slice, which stands in its place: a problem of the owner of either, and the
+// owner of f is left out.
 func Doubled(s *store.State, host string, f *of.Flow, first Slice) []store.Problem {
 	left := Slice(f.Cookie)
-	return append(doubled(s, host, left, first, f.Table), doubled(s, host, first, left, f.Table)...)
+	problems := doubled(s, host, left, first, f.Table)
+	for i := range problems {
+		problems[i].LeftOut = true
+	}
+	return append(problems, doubled(s, host, first, left, f.Table)...)
 }
 
 // doubled tells each object that a slice serves of the other slice's flow.

@@ -100,7 +100,7 @@ func (d *document) text(shown map[string]bool) string {
 			fmt.Fprintf(&b, ", %d of them base's and shown before", all-len(flows))
 		}
 		b.WriteString("\n")
-		for _, p := range problems {
+		for _, p := range store.Problems(problems).Told() {
 			fmt.Fprintf(&b, "# problem: %s: %s\n", p.Object, p.Text)
 		}
 		writeTables(&b, d.state, flows)

@@ -237,7 +237,7 @@ func (w *world) edit(e *store.Event) {
 		if old := w.state.Host(e.Key.Host); old != nil {
 			v := *old.Value
 			w.one(func() { v.VTEPs = fresh.VTEPs }, func() { v.DatapathID = fresh.DatapathID },
-				func() { v.Infrastructure = fresh.Infrastructure }, func() { v.Labels = fresh.Labels })
+				func() { v.Encap = fresh.Encap }, func() { v.Infrastructure = fresh.Infrastructure }, func() { v.Labels = fresh.Labels })
 			e.Object = &v
 		}
 	case *store.Gateway:
@@ -334,10 +334,19 @@ func (w *world) subnet(network string) store.Subnet {
 func (w *world) host(name string) *store.Host {
 	v := &store.Host{DatapathID: store.DatapathID(w.IntN(4)), Labels: store.Labels{"n": fmt.Sprint(w.IntN(3))},
 		Infrastructure: []netip.Prefix{netip.PrefixFrom(netip.AddrFrom4([4]byte{172, byte(w.IntN(3))}), 16)}}
+	v.Encap = w.encap()
 	for range w.IntN(3) {
 		v.VTEPs = append(v.VTEPs, w.vtep(name))
 	}
 	return v
+}
+
+// encap is now and then another than most hosts have.
+func (w *world) encap() string {
+	if w.IntN(5) == 0 {
+		return "gre"
+	}
+	return "vxlan"
 }
 
 func (w *world) vtep(name string) netip.Addr {

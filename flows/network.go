@@ -57,7 +57,7 @@ func networkChanged(m marker, c store.Change) {
 	case store.KindPresence:
 		m.network(name, m.state.HostsOf(name)...)
 	case store.KindHost:
-		if !same(c, sameVTEPs) {
+		if !same(c, sameTunnel) {
 			for _, n := range m.state.NetworksOn(c.Key.Host) {
 				m.network(n, hostsOf(m.state, n.Tenant)...)
 			}

@@ -38,21 +38,27 @@ var peerSection = section{
 	changed: peerChanged,
 }
 
-// peerChanged: a host's VTEPs are everybody's who takes frames from there, and they may change
+// peerChanged: a host's tunnel is everybody's who takes frames from there, and its VTEPs may change
 // without the host itself, by what another claims. Its datapath id, if another has it, is a
 // problem that its peers tell.
 func peerChanged(m marker, c store.Change) {
-	if c.Key.Kind != store.KindHost || same(c, sameVTEPs) && same(c, sameDatapath) {
+	tunnel := c.Key.Kind == store.KindHost && !same(c, sameTunnel)
+	if c.Key.Kind != store.KindHost || !tunnel && same(c, sameDatapath) {
 		return
 	}
 	for other := range m.state.Hosts() {
 		if other.Key.Host != c.Key.Host {
 			m.mark(other.Key.Host, peerSlice(c.Key.Host))
+			if tunnel {
+				m.mark(c.Key.Host, peerSlice(other.Key.Host))
+			}
 		}
 	}
 }
 
 func sameVTEPs(a, b *store.Host) bool    { return slices.Equal(a.VTEPs, b.VTEPs) }
+func sameTunnel(a, b *store.Host) bool   { return sameVTEPs(a, b) && sameEncap(a, b) }
+func sameEncap(a, b *store.Host) bool    { return a.Encap == b.Encap }
 func sameDatapath(a, b *store.Host) bool { return a.DatapathID == b.DatapathID }
 
 // peer emits what this switch knows of another host: frames from its VTEP are taken, and
@@ -62,13 +68,43 @@ func (c *compiler) peer(h *store.Item[store.Host]) {
 		return
 	}
 	c.problems = append(c.problems, c.state.ContestedHost(h)...) // its own switch, if any, is taken for another's
-	if c.tunnel != 0 {
+	c.apart(h)
+	if c.tunnel != 0 && c.sameEncap(h) {
 		for vtep := range c.vteps(h) {
 			c.flow(stepClassifyKnown, match(inPort(c.tunnel), tunnelFrom(vtep)),
 				load(regOrigin, originTunnel), goTo(tableDecap))
 		}
 	}
 	c.closedVTEPs(h)
+}
+
+// apart tells what keeps this host's frames from another host, and that host's from here: a port
+// here would reach its neighbours on this host alone. Of two hosts with different encapsulations
+// the younger is left out, as of two that claim one value: one that joins wrong stops no other.
+func (c *compiler) apart(h *store.Item[store.Host]) {
+	own := c.state.Host(c.host)
+	switch {
+	case own == nil:
+	case c.tunnel == 0:
+		c.leaveOut(own.Key, "its bridge has no interface %s, so that no frame passes between it and other hosts: "+
+			"start its agent, which makes the interface", store.TunnelInterface)
+	case !validVTEP(own.Value.VTEP()):
+		c.leaveOut(own.Key, "it has no tunnel address, so that no frame passes between it and other hosts: "+
+			"start its agent with --vtep")
+	case c.sameEncap(h):
+	case h.Older(own):
+		c.leaveOut(own.Key, "its encapsulation is %s and that of older hosts %s, so that no frame passes between them: "+
+			"start its agent with --encap %s", own.Value.Encap, h.Value.Encap, h.Value.Encap)
+	default:
+		c.problem(own.Key, "its encapsulation is %s and that of younger hosts %s, so that no frame passes between them: "+
+			"start their agents with --encap %s", own.Value.Encap, h.Value.Encap, own.Value.Encap)
+	}
+}
+
+// sameEncap reports whether a host's tunnel port takes the frames of this host's.
+func (c *compiler) sameEncap(h *store.Item[store.Host]) bool {
+	own := c.state.Host(c.host)
+	return own == nil || own.Value.Encap == h.Value.Encap
 }
 
 // vteps are the tunnel addresses that a host holds, each once. What another host holds is
@@ -90,7 +126,7 @@ func (c *compiler) holds(h *store.Item[store.Host], vtep netip.Addr) bool {
 
 // vtep is the tunnel address under which a host is reached; the zero address: it is not.
 func (c *compiler) vtep(host string) netip.Addr {
-	if h := c.state.Host(host); h != nil && c.holds(h, h.Value.VTEP()) {
+	if h := c.state.Host(host); h != nil && c.holds(h, h.Value.VTEP()) && c.sameEncap(h) {
 		return h.Value.VTEP()
 	}
 	return netip.Addr{}

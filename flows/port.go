@@ -57,7 +57,7 @@ func portChanged(m marker, c store.Change) {
 			sides(c, func(p *store.Port) { m.port(c.Key.Tenant, p.Number, hosts) })
 		}
 	case store.KindHost:
-		if !same(c, sameVTEPs) {
+		if !same(c, sameTunnel) {
 			m.portsAt(c.Key.Host)
 		}
 	}

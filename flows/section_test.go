@@ -151,10 +151,15 @@ func TestAffected(t *testing.T) {
 			return change(s, store.GatewayKey("alice"), &store.Gateway{Active: "h1", Epoch: 7})
 		}, nil},
 		{"a host's label", editHost(func(h *store.Host) { h.Labels = store.Labels{"a": "b"} }), nil},
-		{"a host's datapath id", editHost(func(h *store.Host) { h.DatapathID = 77 }), map[string]string{"peer h2": "h1 h3"}},
+		{"a host's datapath id", editHost(func(h *store.Host) { h.DatapathID = 77 }), map[string]string{"base": "h2", "peer h2": "h1 h3"}},
 		{"a host's infrastructure", editHost(func(h *store.Host) { h.Infrastructure = nil }), map[string]string{"base": "h2"}},
 		{"a host's VTEPs", editHost(func(h *store.Host) { h.VTEPs = nil }), map[string]string{
-			"base": "h2", "peer h2": "h1 h3", "network alice/default": "h1 h2", "port alice/default/a2": "h1 h2", "tenant bob": all}},
+			"base": "h2", "peer h1": "h2", "peer h2": "h1 h3", "peer h3": "h2", "network alice/default": "h1 h2",
+			"port alice/default/a2": "h1 h2", "tenant bob": all}},
+		{"a host's encapsulation", editHost(func(h *store.Host) { h.Encap = "gre" }), map[string]string{
+			"base": "h2", "peer h1": "h2", "peer h2": "h1 h3", "peer h3": "h2", "network alice/default": "h1 h2",
+			"port alice/default/a1": "h2", "port alice/default/a2": "h1 h2", "tenant alice": "h2", "tenant bob": all,
+			"network bob/default": "h2", "port bob/default/b1": "h2", "port bob/default/b3": "h2"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.about, func(t *testing.T) {

@@ -57,7 +57,7 @@ func tenantChanged(m marker, c store.Change) {
 			m.tenant(c.Key.Tenant, hostsOf(m.state, c.Key.Tenant))
 		}
 	case store.KindHost:
-		if !same(c, sameVTEPs) {
+		if !same(c, sameTunnel) {
 			for _, tenant := range m.state.TenantsVia(c.Key.Host) {
 				m.tenant(tenant, hostsOf(m.state, tenant))
 			}
@@ -164,11 +164,14 @@ func (c *compiler) steer(t *tenantAt) {
 // unreachable tells a tenant that no tunnel leads to its gateway host.
 func (c *compiler) unreachable(t *tenantAt) {
 	host := t.chain[0]
-	if c.state.Host(host) == nil {
+	switch h := c.state.Host(host); {
+	case h == nil:
 		c.problem(t.Key, "its gateway host %s is not registered: start its agent, or move the gateway", host)
-		return
+	case !c.sameEncap(h):
+		c.problem(t.Key, "its gateway host %s has another encapsulation than host %s: see the hosts' problems, or move the gateway", host, c.host)
+	default:
+		c.problem(t.Key, "its gateway host %s has no VTEP of its own: see the host's problems, or move the gateway", host)
 	}
-	c.problem(t.Key, "its gateway host %s has no VTEP of its own: see the host's problems, or move the gateway", host)
 }
 
 // gatewayHost emits the tenant's own part of NAT: its transit address and its zone.

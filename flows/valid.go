@@ -38,7 +38,7 @@ func (c *compiler) portProblems(p *store.Item[store.Port]) []store.Problem {
 		return invalid(p.Key, "interface %s is the host's own", i)
 	}
 	if t := c.state.Tenant(p.Key.Tenant); t != nil && !t.Value.MayUse(p.Key.Host) {
-		return []store.Problem{store.ProblemOf(p.Key, "tenant %s may not use host %s: delete the port, or let the tenant use the host",
+		return []store.Problem{store.LeftOut(p.Key, "tenant %s may not use host %s: delete the port, or let the tenant use the host",
 			p.Key.Tenant, p.Key.Host)}
 	}
 	if err := store.ValidateMAC(p.Value.MAC); err != nil {
@@ -73,7 +73,7 @@ func (c *compiler) mayHave(p *store.Item[store.Port], a netip.Addr) bool {
 }
 
 func invalid(key store.Key, format string, args ...any) []store.Problem {
-	return []store.Problem{store.ProblemOf(key, format+": delete it and create it anew", args...)}
+	return []store.Problem{store.LeftOut(key, format+": delete it and create it anew", args...)}
 }
 
 // validVTEP reports whether a tunnel address is one: the zero address would match every

@@ -21,9 +21,11 @@ type keeper struct {
 
 	try func(context.Context) error // its three steps, see keep
 
-	// wait returns when the next try is due. Nil: the keeper is tried in the mend loop, in
-	// the order of the list.
+	// wait returns when the next try is due, after one that succeeded. Nil: the keeper is tried
+	// in the mend loop, in the order of the list.
 	wait func(context.Context)
+	// limit is what one try may take; 0: stepTimeout.
+	limit time.Duration
 }
 
 // steps are the three steps of every keeper. S says what should be, I what is.
@@ -55,17 +57,8 @@ func keep[S, I any](k steps[S, I]) func(context.Context) error {
 }
 
 const (
-	// stepTimeout bounds one try in the mend loop, so that a hung switch blocks no other
-	// keeper for good.
+	// stepTimeout bounds one try, so that a hung switch blocks no other keeper for good.
 	stepTimeout = 30 * time.Second
-	// apartTimeout bounds one try of a keeper with a rhythm of its own.
-	apartTimeout = 5 * time.Minute
+	// peersTimeout bounds one try of the tunnel peers: there may be many, and some are down.
+	peersTimeout = 5 * time.Minute
 )
-
-// limit is what one try may take.
-func (k keeper) limit() time.Duration {
-	if k.wait != nil {
-		return apartTimeout
-	}
-	return stepTimeout
-}

@@ -1,22 +1,27 @@
 package hostagent
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"sync"
 	"time"
 )
 
-// mendInterval is how often the agent compares the host with what it should be.
-const mendInterval = 10 * time.Second
+const (
+	// mendInterval is how often the agent compares the host with what it should be.
+	mendInterval = 10 * time.Second
+	// retryInterval is the pause after a failed try of a keeper with a rhythm of its own.
+	retryInterval = time.Second
+)
 
 // mender gives the keepers their turns.
 type mender struct {
 	keepers    []keeper // set before run
 	problems   *problems
 	registered func() bool   // reports whether the host is registered
-	nudge      chan struct{} // asks the mend loop to run at once
-	made       chan struct{} // closed once a whole round has succeeded: the host may register
+	nudge      bell          // asks the mend loop to run at once
+	made       chan struct{} // closed once all is right that must be before the host registers
 
 	mu    sync.Mutex
 	right map[string]bool // by keeper: its last try succeeded
@@ -25,7 +30,7 @@ type mender struct {
 
 func newMender(p *problems, registered func() bool) *mender {
 	return &mender{
-		problems: p, registered: registered, nudge: make(chan struct{}, 1), made: make(chan struct{}),
+		problems: p, registered: registered, nudge: newBell(), made: make(chan struct{}),
 		right: make(map[string]bool), once: make(map[string]bool),
 	}
 }
@@ -63,17 +68,15 @@ func (m *mender) loop(ctx context.Context) {
 }
 
 // wake lets the mend loop run at once.
-func (m *mender) wake() {
-	select {
-	case m.nudge <- struct{}{}:
-	default:
-	}
-}
+func (m *mender) wake() { m.nudge.ring() }
 
 func (m *mender) keepApart(ctx context.Context, k keeper) {
 	for ctx.Err() == nil {
-		m.turn(ctx, k)
-		k.wait(ctx)
+		if m.turn(ctx, k) {
+			k.wait(ctx)
+		} else {
+			pause(ctx, retryInterval)
+		}
 	}
 }
 
@@ -86,9 +89,6 @@ func (m *mender) round(ctx context.Context) bool {
 			ok = m.turn(ctx, k) && ok
 		}
 	}
-	if ok {
-		m.noteMade()
-	}
 	return ok
 }
 
@@ -99,7 +99,7 @@ func (m *mender) turn(ctx context.Context, k keeper) bool {
 		m.note(k.name, false)
 		return true
 	}
-	bounded, cancel := context.WithTimeout(ctx, k.limit())
+	bounded, cancel := context.WithTimeout(ctx, cmp.Or(k.limit, stepTimeout))
 	defer cancel()
 	err := k.try(bounded)
 	if ctx.Err() != nil {
@@ -130,15 +130,19 @@ func (m *mender) note(name string, right bool) {
 	defer m.mu.Unlock()
 	m.right[name] = right
 	m.once[name] = m.once[name] || right
-}
-
-// noteMade lets the host register, from the first success on.
-func (m *mender) noteMade() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
 	select {
 	case <-m.made:
 	default:
-		close(m.made)
+		if m.allMade() {
+			close(m.made)
+		}
 	}
+}
+
+// allMade reports whether each keeper that may touch the host before it is registered is
+// right: then it may register. The caller has locked m.mu.
+func (m *mender) allMade() bool {
+	return !slices.ContainsFunc(m.keepers, func(k keeper) bool {
+		return !slices.Contains(k.needs, nameRegistration) && !m.right[k.name]
+	})
 }

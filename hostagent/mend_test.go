@@ -130,7 +130,7 @@ func TestRhythms(t *testing.T) {
 	}
 	m.keepers = []keeper{
 		{name: "loop", try: try(inLoop)},
-		{name: "apart", try: try(apart), wait: func(ctx context.Context) {
+		{name: "apart", limit: peersTimeout, try: try(apart), wait: func(ctx context.Context) {
 			select {
 			case <-due:
 			case <-ctx.Done():
@@ -143,7 +143,7 @@ func TestRhythms(t *testing.T) {
 		t.Errorf("a try in the loop may take %s, want at most %s", limit, stepTimeout)
 	}
 	if limit := <-apart; limit <= stepTimeout {
-		t.Errorf("a try of its own rhythm may take %s, want more than %s", limit, stepTimeout)
+		t.Errorf("a try with a limit of its own may take %s, want more than %s", limit, stepTimeout)
 	}
 	due <- struct{}{}
 	<-apart // though the loop was not woken

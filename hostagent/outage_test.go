@@ -23,13 +23,15 @@ func TestStoreAway(t *testing.T) {
 	h.server.Close()
 	var reads errgroup.Group // beside all the rest: each gives up after seconds only
 	for what, read := range map[string]func() error{
-		"the agent's list":     func() error { _, err := c.List(t.Context()); return err },
-		"the agent's port":     func() error { _, err := a.Get(t.Context(), api.DetachRequest{Tenant: "alice", Name: "a1"}); return err },
-		"ports":                func() error { _, err := a.ports.should(t.Context()); return err },
-		"tunnel peers":         func() error { _, err := a.peers.should(t.Context()); return err },
-		"the hosts that live":  func() error { _, err := a.alive.look(t.Context()); return err },
-		"the hosts concerned":  func() error { _, err := a.concerned(t.Context(), "alice"); return err },
-		"an attach's own port": func() error { return a.ports.deleteOwn(t.Context(), intent{Tenant: "alice"}, 1) },
+		"the agent's list":    func() error { _, err := c.List(t.Context()); return err },
+		"the agent's port":    func() error { _, err := a.Get(t.Context(), api.DetachRequest{Tenant: "alice", Name: "a1"}); return err },
+		"ports":               func() error { _, err := a.ports.should(t.Context()); return err },
+		"tunnel peers":        func() error { _, err := a.peers.should(t.Context()); return err },
+		"the hosts that live": func() error { _, err := a.alive.look(t.Context()); return err },
+		"the hosts concerned": func() error { _, err := a.concerned(t.Context(), "alice"); return err },
+		"an attach's own port": func() error {
+			return a.ports.deleteOwn(t.Context(), intent{Tenant: "alice", Network: "default", Name: "a1"}, 1)
+		},
 	} {
 		reads.Go(func() error {
 			if err := read(); err == nil || !strings.Contains(err.Error(), "etcd") {

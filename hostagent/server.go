@@ -16,8 +16,13 @@ import (
 	"sluice/store/httpstatus"
 )
 
-// maxRequest bounds a request's body, in bytes.
-const maxRequest = 1 << 20
+// Bounds of a request: bytes of its body and header, and how long each of them may take to come.
+const (
+	maxRequest  = 1 << 20
+	maxHeader   = 16 << 10
+	requestTime = 5 * time.Second
+	idleTime    = time.Minute // between two requests of one connection
+)
 
 // drainTimeout is how long attaches under way may take when the agent stops.
 const drainTimeout = ownTimeout + undoTimeout
@@ -38,7 +43,7 @@ func listen(path string) (net.Listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("listen on the agent's socket: %w", err)
 	}
-	if err := os.Chmod(path, 0o660); err != nil {
+	if err := os.Chmod(path, 0o600); err != nil {
 		l.Close()
 		return nil, fmt.Errorf("protect the agent's socket: %w", err)
 	}
@@ -47,7 +52,9 @@ func listen(path string) (net.Listener, error) {
 
 // serve answers until ctx ends, and then lets what is under way finish.
 func (a *Agent) serve(ctx context.Context, l net.Listener) error {
-	server := &http.Server{Handler: a.handler(), ReadHeaderTimeout: 5 * time.Second}
+	server := &http.Server{
+		Handler: a.handler(), ReadHeaderTimeout: requestTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeader,
+	}
 	stopped := make(chan error, 1)
 	go func() { stopped <- server.Serve(l) }()
 	select {
@@ -66,9 +73,9 @@ func (a *Agent) serve(ctx context.Context, l net.Listener) error {
 func (a *Agent) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST "+api.PathPorts, func(w http.ResponseWriter, r *http.Request) {
-		var req api.AttachRequest
-		if err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest)).Decode(&req); err != nil {
-			answer(w, nil, api.NewProblem(http.StatusBadRequest, "the request is not valid JSON: %v", err))
+		req, err := decode(w, r)
+		if err != nil {
+			answer(w, nil, err)
 			return
 		}
 		attached, err := a.Attach(r.Context(), req)
@@ -90,6 +97,23 @@ func (a *Agent) handler() http.Handler {
 		answer(w, a.Status(), nil)
 	})
 	return mux
+}
+
+// decode reads an attach request within its bounds. The deadline goes when the request is there: one that
+// passed during the attach would look as if its client had gone.
+func decode(w http.ResponseWriter, r *http.Request) (req api.AttachRequest, err error) {
+	connection := http.NewResponseController(w)
+	_ = connection.SetReadDeadline(time.Now().Add(requestTime)) // a test's writer has none
+	defer func() { _ = connection.SetReadDeadline(time.Time{}) }()
+	err = json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest)).Decode(&req)
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return req, api.NewProblem(http.StatusRequestEntityTooLarge, "the request has more than %d bytes", maxRequest)
+	case err != nil:
+		return req, api.NewProblem(http.StatusBadRequest, "the request is not valid JSON: %v", err)
+	}
+	return req, nil
 }
 
 func named(r *http.Request) api.DetachRequest {

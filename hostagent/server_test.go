@@ -49,14 +49,23 @@ func TestRequestThatIsNoJSON(t *testing.T) {
 	}
 }
 
+func TestRequestThatIsTooLarge(t *testing.T) {
+	w := httptest.NewRecorder()
+	body := `{"name":"` + strings.Repeat("x", maxRequest) + `"}`
+	newAgent(testOptions()).handler().ServeHTTP(w, httptest.NewRequest("POST", api.PathPorts, strings.NewReader(body)))
+	if w.Code != 413 || !strings.Contains(w.Body.String(), "more than") {
+		t.Errorf("status %d, %s; want 413 and why", w.Code, w.Body)
+	}
+}
+
 func TestListen(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "new", "agent.sock")
 	stale, err := listen(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o660 {
-		t.Errorf("socket: %v, error %v; want mode 0660", info, err)
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("socket: %v, error %v; want mode 0600", info, err)
 	}
 	if _, err := listen(path); err == nil || !strings.Contains(err.Error(), "in use by another agent") {
 		t.Errorf("a second agent on the socket: %v", err)

@@ -33,7 +33,7 @@ var (
 		"Flows that this controller keeps on a host's switch.",
 		[]string{"host", "table"}}
 	hosts = Description{"sluice_hosts", "gauge",
-		"Registered hosts that this controller programs, or none does, by state: realized, behind, missing, refused or down.",
+		"Registered hosts that this controller programs, or none does, by state: realized, behind, unreachable, missing, refused, last-known (programmed by what was known when etcd went away) or down.",
 		[]string{"state"}}
 	realize = Description{"sluice_realize_seconds", "histogram",
 		"Time from reading a revision to the barrier reply of the last switch that it touched.",
@@ -50,12 +50,30 @@ var (
 	audits = Description{"sluice_audits_total", "counter",
 		"Audits of switches: counted, nobody else changed its flows and their number is right; quick, its flows were read and are right; differs, they are not, and each was compared; whole, each was compared anyway.",
 		[]string{"how"}}
+	mended = Description{"sluice_taken_values_mended_total", "counter",
+		"Numbers, names, MACs and addresses under alloc/ in etcd that the leader put right: restored to the object that has them, or freed since no object has.",
+		[]string{"mended"}}
 	problems = Description{"sluice_problems", "gauge",
 		"Objects that could not be programmed as they stand; sluice status names them.",
 		nil}
 	sessions = Description{"sluice_openflow_sessions", "gauge",
 		"Switches connected to this controller, by role.",
 		[]string{"role"}}
+	impostors = Description{"sluice_impostors_total", "counter",
+		"Switches that were refused: they said that they are this host's and showed another certificate than the host's.",
+		[]string{"host"}}
+	held = Description{"sluice_store_held", "gauge",
+		"1 while this controller holds, since etcd does not hold the store that it serves; else 0.",
+		nil}
+	requests = Description{"sluice_host_requests", "gauge",
+		"Hosts whose agent waits for a word of the operator's; sluice status says what for.",
+		nil}
+	unknown = Description{"sluice_unknown_switches", "gauge",
+		"Switches connected to this controller that belong to no host; sluice status names the first.",
+		nil}
+	crowded = Description{"sluice_strangers_dropped_total", "counter",
+		"Connections to the OpenFlow port that ended to make room: too many were of no known switch, and most of them from one address.",
+		nil}
 	revision = Description{"sluice_revision", "gauge",
 		"Revision of the state: seen, the last one read; realized, what all healthy hosts hold.",
 		[]string{"what"}}
@@ -66,8 +84,8 @@ const realizeBuckets = 14
 
 // extents are how many values each label has at most; 0: as many as there are such objects.
 var extents = map[string]int{
-	"tenant": 0, "host": 0, "direction": 2, "scope": 2, "reason": 12, "table": 20, "state": 5,
-	"command": 3, "kind": 3, "how": 4, "role": 4, "what": 2,
+	"tenant": 0, "host": 0, "direction": 2, "scope": 2, "reason": 12, "table": 20, "state": 7,
+	"command": 3, "kind": 3, "how": 4, "mended": 2, "role": 4, "what": 2,
 }
 
 // Series says how many time series the metric has at most: "hosts x 22". A series of a tenant or a
@@ -98,7 +116,7 @@ func (d Description) Series() string {
 // Descriptions lists every metric.
 func Descriptions() []Description {
 	return []Description{tenantBytes, tenantPackets, tenantDrops, flowCount, hosts, realize,
-		flowMods, refused, drift, audits, problems, sessions, revision}
+		flowMods, refused, drift, audits, mended, problems, sessions, impostors, unknown, crowded, held, requests, revision}
 }
 
 // Set are the metrics that the controller counts as it goes.
@@ -108,6 +126,10 @@ type Set struct {
 	Refused  *prometheus.CounterVec // by host
 	Drift    *prometheus.CounterVec // by host and kind: missing, extra, changed
 	Audits   *prometheus.CounterVec // by how: counted, quick, differs, whole
+	Mended   *prometheus.CounterVec // by what was done: restored, freed
+	Crowded  prometheus.Counter
+
+	Impostors *prometheus.CounterVec // by the host that they said to be
 }
 
 // New registers the Set and a collector that asks source at each scrape.
@@ -121,8 +143,15 @@ func New(reg prometheus.Registerer, source Source) (*Set, error) {
 		Refused:  counterVec(refused),
 		Drift:    counterVec(drift),
 		Audits:   counterVec(audits),
+		Mended:   counterVec(mended),
+		Crowded:  prometheus.NewCounter(prometheus.CounterOpts{Name: crowded.Name, Help: crowded.Help}),
+
+		Impostors: counterVec(impostors),
 	}
-	for _, c := range []prometheus.Collector{s.Realize, s.FlowMods, s.Refused, s.Drift, s.Audits, collector(source)} {
+	for _, how := range []string{"restored", "freed"} {
+		s.Mended.WithLabelValues(how)
+	}
+	for _, c := range []prometheus.Collector{s.Realize, s.FlowMods, s.Refused, s.Drift, s.Audits, s.Mended, s.Impostors, s.Crowded, collector(source)} {
 		if err := reg.Register(c); err != nil {
 			return nil, err
 		}
@@ -134,6 +163,7 @@ func New(reg prometheus.Registerer, source Source) (*Set, error) {
 // sees no increase. Those that the host has stay as they are.
 func (s *Set) AddHost(host string) {
 	s.Refused.WithLabelValues(host)
+	s.Impostors.WithLabelValues(host)
 	for _, kind := range []string{"missing", "extra", "changed"} {
 		s.Drift.WithLabelValues(host, kind)
 	}
@@ -141,7 +171,7 @@ func (s *Set) AddHost(host string) {
 
 // RemoveHost ends the series of a host.
 func (s *Set) RemoveHost(host string) {
-	for _, of := range []*prometheus.CounterVec{s.Refused, s.Drift} {
+	for _, of := range []*prometheus.CounterVec{s.Refused, s.Drift, s.Impostors} {
 		of.DeletePartialMatch(prometheus.Labels{"host": host})
 	}
 }
@@ -161,6 +191,9 @@ type Snapshot struct {
 	Hosts    map[string]int // by state
 	Sessions map[string]int // by role
 	Problems int
+	Unknown  int   // switches that belong to no host
+	Requests int   // hosts that wait for a word
+	Held     bool  // the controller holds
 	Seen     int64 // revision
 	Realized int64 // revision
 }
@@ -187,7 +220,7 @@ type collector Source
 
 // Describe implements prometheus.Collector.
 func (c collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []Description{tenantBytes, tenantPackets, tenantDrops, flowCount, hosts, problems, sessions, revision} {
+	for _, d := range []Description{tenantBytes, tenantPackets, tenantDrops, flowCount, hosts, problems, sessions, unknown, held, requests, revision} {
 		ch <- d.desc()
 	}
 }
@@ -223,6 +256,9 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 		send(sessions, float64(n), role)
 	}
 	send(problems, float64(s.Problems))
+	send(unknown, float64(s.Unknown))
+	send(requests, float64(s.Requests))
+	send(held, map[bool]float64{true: 1}[s.Held])
 	send(revision, float64(s.Seen), "seen")
 	send(revision, float64(s.Realized), "realized")
 }

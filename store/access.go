@@ -1,5 +1,7 @@
 package store
 
+import "strings"
+
 // scope says of which objects of a kind a host's agent may do something.
 type scope string
 
@@ -26,10 +28,6 @@ func GrantsToHost(host string) []Grant {
 	return grants(ownObjects, func(kind Kind) string { return ownPath(kind, host) })
 }
 
-// GrantsToControllers are what controllers may do. They are the masters of all keys, those of
-// kinds too that an older one does not know.
-func GrantsToControllers() []Grant { return []Grant{{Path: Prefix, Read: true, Write: true}} }
-
 // grants are those of the kinds that have a scope.
 func grants(s scope, path func(Kind) string) (list []Grant) {
 	for _, d := range kinds {
@@ -49,4 +47,14 @@ func ownPath(kind Kind, host string) string {
 		return Key{Kind: kind, Host: host}.String()
 	}
 	return Under(kind, host)
+}
+
+// HostMayWrite reports whether the agent of a host may write a key.
+func HostMayWrite(host, key string) bool {
+	for _, g := range append(GrantsToHosts(), GrantsToHost(host)...) {
+		if g.Write && (key == g.Path || strings.HasSuffix(g.Path, "/") && strings.HasPrefix(key, g.Path)) {
+			return true
+		}
+	}
+	return false
 }

@@ -21,15 +21,20 @@ func TestGrants(t *testing.T) {
 			r  gateways/
 			r  masters/
 			r  live/hosts/
+			r  live/controllers/
 			r  status/hosts/
 			r  status/controllers/
-			rw alloc/`},
+			rw alloc/
+			r  identity/
+			r  chain/
+			r  stamps/`},
 		{"h1", GrantsToHost("h1"), `
 			w  hosts/h1
 			rw ports/h1/
-			w  live/hosts/h1`},
-		{"controllers", GrantsToControllers(), `
-			rw `},
+			w  live/hosts/h1
+			rw requests/h1
+			rw words/h1
+			rw farewells/h1`},
 	} {
 		if diff := cmp.Diff(strings.ReplaceAll(tc.want, "\n\t\t\t", "\n")[1:], written(tc.list)); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", tc.whose, diff)
@@ -80,6 +85,18 @@ func TestGrantsToOneHostAlone(t *testing.T) {
 			if strings.HasSuffix(g.Path, "/") && strings.HasPrefix(other.Path, g.Path) || g.Path == other.Path {
 				t.Errorf("%s of h1 holds %s of h10", g.Path, other.Path)
 			}
+		}
+	}
+}
+
+func TestHostMayWrite(t *testing.T) {
+	for path, want := range map[string]bool{
+		"hosts/h1": true, "ports/h1/alice/default/a1": true, "live/hosts/h1": true, "alloc/addresses/alice/default/10.0.0.5": true,
+		"hosts/h10": false, "hosts/h1/x": false, "ports/h10/alice/default/a1": false, "ports/h1": false, "live/hosts/h2": false,
+		"tenants/alice": false, "masters/h1": false, "status/hosts/h1": false, "enrolled/h1": false, "elections/leader/1": false, "": false,
+	} {
+		if got := HostMayWrite("h1", Prefix+path); got != want {
+			t.Errorf("h1 may write %s: %v", path, got)
 		}
 	}
 }

@@ -10,7 +10,7 @@ var (
 	ErrNotFound = errors.New("not found")
 	// ErrExists: an object of that name exists.
 	ErrExists = errors.New("exists already")
-	// ErrTaken: an address or a MAC that was asked for belongs to another port.
+	// ErrTaken: an address, MAC, VTEP or datapath id that was asked for belongs to another object.
 	ErrTaken = errors.New("taken")
 	// ErrExhausted: no number, VLAN id or address is left.
 	ErrExhausted = errors.New("exhausted")
@@ -32,4 +32,6 @@ var (
 	ErrUnavailable = errors.New("etcd unavailable")
 	// ErrLeaseLost: a lease expired before it could be renewed.
 	ErrLeaseLost = errors.New("lease lost")
+	// ErrHeld: etcd does not hold the store that is served; nothing is read from it or written to it.
+	ErrHeld = errors.New("held")
 )

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -19,6 +20,7 @@ func TestKeys(t *testing.T) {
 		{MasterKey("h1"), "/sluice/v1/masters/h1"},
 		{LiveHostKey("h1"), "/sluice/v1/live/hosts/h1"},
 		{LiveControllerKey("c1"), "/sluice/v1/live/controllers/c1"},
+		{TokenKey("ci"), "/sluice/v1/tokens/ci"},
 		{StatusHostKey("h1"), "/sluice/v1/status/hosts/h1"},
 		{StatusControllerKey("c1"), "/sluice/v1/status/controllers/c1"},
 		{StatusCountersKey("h1"), "/sluice/v1/status/counters/h1"},
@@ -36,10 +38,63 @@ func TestKeys(t *testing.T) {
 	}
 	for _, path := range []string{
 		"", "/", "tenants/alice", "/sluice/v2/tenants/alice", "/sluice/v1/", "/sluice/v1/tenants", "/sluice/v1/tenants/", "/sluice/v1/tenants/a/b",
-		"/sluice/v1/networks/alice", "/sluice/v1/ports/h1/alice//a1", "/sluice/v1/unknown/x", "/sluice/v1/alloc/", "/sluice/v1/presence/h1/alice/web",
+		"/sluice/v1/networks/alice", "/sluice/v1/ports/h1/alice//a1", "/sluice/v1/tenants/Alice", "/sluice/v1/hosts/..",
+		"/sluice/v1/hosts/h1%2Falice", "/sluice/v1/live/controllers/a b", "/sluice/v1/alloc/vlans//7", "/sluice/v1/unknown/x", "/sluice/v1/alloc/", "/sluice/v1/presence/h1/alice/web",
 	} {
 		if key, err := ParseKey(path); err == nil {
 			t.Errorf("%q is read %+v", path, key)
+		}
+	}
+}
+
+// A name that is not valid makes a path that is refused, and never that of another key, or of
+// several: "h1/alice" is no host, though ports/h1/alice/ is where h1 has the ports of alice.
+func TestPathsOfInvalidNames(t *testing.T) {
+	invalid := []string{"", "h1/alice", "..", ".", "a/", "/a", "/", "A", "a b", "%", "a%2Fb", "\x00", strings.Repeat("a", 64)}
+	for _, d := range kinds {
+		parts := d.about().parts
+		for i, p := range parts {
+			for _, name := range invalid {
+				if p == partController && name != "" && !strings.ContainsAny(name, "/ %\x00") && name != "." && name != ".." || p == partRest {
+					continue
+				}
+				values := slices.Repeat([]string{"a"}, len(parts))
+				values[i] = name
+				key := Key{Kind: d.kind()}
+				for j, q := range parts {
+					*key.place(q) = values[j]
+				}
+				for _, path := range []string{key.String(), Under(d.kind(), values[:i+1]...)} {
+					if err := CheckPath(path); !errors.Is(err, ErrInvalid) {
+						t.Errorf("%s of %q: path %s: %v", d.kind(), values, path, err)
+					}
+				}
+			}
+		}
+	}
+	for path, says := range map[string]string{
+		HostKey("h1/alice").String():              `"h1/alice" is not a DNS label`,
+		HostKey("").String():                      `"" is not a DNS label`,
+		Under(KindPort, "h1/alice"):               `"h1/alice" is not a DNS label`,
+		PortNamesUnder("alice/web"):               `"alice/web" is not a DNS label`,
+		Under(KindHost, "h1"):                     "has 1 parts after hosts, which has 1",
+		Under(KindPort, "h1", "a", "b", "c", "d"): "has 5 parts",
+		Prefix + "ports/h1/alice":                 "has 2 parts after ports, which has 4",
+		Prefix + "hosts/h1/alice":                 "has 2 parts after hosts, which has 1",
+		Prefix + "unknown/x":                      "no known kind",
+		LiveControllerKey("a b").String():         `controller name "a b"`,
+		AllocKey("vlans", "").String():            `"" is not a DNS label`,
+	} {
+		if err := CheckPath(path); !errors.Is(err, ErrInvalid) || !strings.Contains(err.Error(), says) {
+			t.Errorf("path %s: %v; want %q", path, err, says)
+		}
+	}
+	for _, path := range []string{
+		Under(KindHost), Under(KindPort, "h1"), Under(KindPort, "h1", "alice"), HostKey("h1").String(), PortNamesUnder("alice"),
+		LiveControllerKey("Host_1.example").String(), Under(KindAlloc, "macs"), AllocKey("addresses", "alice/web/fd00::5").String(), Under(KindAlloc),
+	} {
+		if err := CheckPath(path); err != nil {
+			t.Errorf("path %s: %v", path, err)
 		}
 	}
 }

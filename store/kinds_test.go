@@ -99,7 +99,8 @@ func TestEveryKindSaysWhatItIs(t *testing.T) {
 }
 
 // unkept are the kinds that State does not keep.
-var unkept = []Kind{KindStatusHost, KindStatusController, KindStatusCounters, KindAlloc}
+var unkept = []Kind{KindStatusHost, KindStatusController, KindStatusCounters, KindAlloc,
+	KindIdentity, KindChain, KindStamp, KindWord, KindFarewell}
 
 // State shows each object of the other kinds while it is there, and tells of it: on
 // one that it does not keep no flow and no task depends.
@@ -161,8 +162,9 @@ func promises() []promise {
 		{kind: KindNetwork, what: "VLAN id 42", dir: "vlans", path: "42", tombstone: true,
 			a: network("web", Network{Number: 7, Segmentation: SegmentationVLAN, Segment: 42}),
 			b: network("db", Network{Number: 8, Segmentation: SegmentationVLAN, Segment: 42})},
-		{kind: KindHost, what: "datapath id 000000000000000a", a: host("h1", Host{DatapathID: 10}), b: host("h2", Host{DatapathID: 10})},
-		{kind: KindHost, what: "VTEP 192.0.2.9",
+		{kind: KindHost, what: "datapath id 000000000000000a", dir: "datapath-ids", path: "000000000000000a",
+			a: host("h1", Host{DatapathID: 10}), b: host("h2", Host{DatapathID: 10})},
+		{kind: KindHost, what: "VTEP 192.0.2.9", dir: "vteps", path: "192.0.2.9",
 			a: host("h1", Host{DatapathID: 1, VTEPs: []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.9")}}),
 			b: host("h2", Host{DatapathID: 2, VTEPs: []netip.Addr{netip.MustParseAddr("::ffff:192.0.2.9")}})},
 		{kind: KindPort, what: "name a1", dir: "ports", path: "alice/web/a1", unseen: true,
@@ -233,7 +235,7 @@ func TestNoValueIsNobodys(t *testing.T) {
 	if len(tunnel) != 1 || tunnel[0].Dir != "network-numbers" {
 		t.Errorf("a tunnel network took %+v", tunnel)
 	}
-	for _, o := range []Object{nil, &Presence{Ports: 1}, &Gateway{}, &Host{DatapathID: 1}} {
+	for _, o := range []Object{nil, &Presence{Ports: 1}, &Gateway{}, &Host{VTEPs: []netip.Addr{{}}}} {
 		if got := TakenBy(TenantKey("alice"), o); got != nil {
 			t.Errorf("%+v took %+v", o, got)
 		}
@@ -329,7 +331,7 @@ func (c contest) lacks(loser, holder Event) {
 	if loser.Object == nil {
 		return
 	}
-	want := []Problem{{Key: loser.Key, Object: loser.Key.Short(),
+	want := []Problem{{Key: loser.Key, Object: loser.Key.Short(), LeftOut: true,
 		Text: c.p.what + " belongs to the older " + holder.Key.Short() + ": delete one of the two"}}
 	if diff := cmp.Diff(want, contestedBy(c.s, loser.Key)); diff != "" {
 		c.t.Errorf("%s (-want +told):\n%s", c.p.name(), diff)
@@ -361,6 +363,7 @@ func referenceCases() []struct {
 		{Event{Key: LiveHostKey("h1"), Object: &LiveHost{}}, host, follows, ""},
 		{Event{Key: StatusHostKey("h1"), Object: &StatusHost{}}, host, follows, ""},
 		{Event{Key: StatusCountersKey("h1"), Object: &StatusCounters{}}, host, follows, ""},
+		{Event{Key: EnrolmentKey("h1"), Object: &Enrolment{}}, host, follows, ""},
 	}
 }
 

@@ -10,6 +10,9 @@ func MasterKey(host string) Key { return Key{Kind: KindMaster, Host: host} }
 type Master struct {
 	Controller string `json:"controller"`
 	Generation uint64 `json:"generation"` // OpenFlow generation id (OpenFlow 1.3, 6.3.6)
+	// Unreached says that this controller has had no session with the host's switch for some
+	// seconds: another one that has a session may claim the host.
+	Unreached bool `json:"unreached,omitempty"`
 }
 
 // Kind is KindMaster.

@@ -12,6 +12,7 @@ import (
 type members struct {
 	hosts []string
 	ports map[string][]*Item[Port]
+	count int
 }
 
 func comparePorts(a, b *Item[Port]) int {
@@ -28,13 +29,16 @@ func (m *members) add(p *Item[Port]) int {
 	}
 	at, _ := slices.BinarySearchFunc(ports, p, comparePorts)
 	m.ports[host] = slices.Insert(ports, at, p)
+	m.count++
 	return len(m.ports[host])
 }
 
 // remove returns how many ports the host has left.
 func (m *members) remove(p *Item[Port]) int {
 	host := p.Key.Host
+	before := len(m.ports[host])
 	ports := slices.DeleteFunc(m.ports[host], func(q *Item[Port]) bool { return q == p })
+	m.count -= before - len(ports)
 	if len(ports) > 0 {
 		m.ports[host] = ports
 		return len(ports)

@@ -189,6 +189,14 @@ func (s *State) PortAt(n NetworkName, address netip.Addr) *Item[Port] {
 // PortsOf walks a network's ports, sorted by host and name.
 func (s *State) PortsOf(n NetworkName) iter.Seq[*Item[Port]] { return s.ports.members[n].all() }
 
+// PortCount is how many ports a network has.
+func (s *State) PortCount(n NetworkName) int {
+	if m := s.ports.members[n]; m != nil {
+		return m.count
+	}
+	return 0
+}
+
 // PortsAt are a network's ports on one host, sorted by name. The caller must not change
 // the slice.
 func (s *State) PortsAt(host string, n NetworkName) []*Item[Port] {

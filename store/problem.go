@@ -12,11 +12,21 @@ type Problem struct {
 	Key    Key    `json:"-"`      // of the object; zero where it is none of the store's, and in what was read from etcd
 	Object string `json:"object"` // the object as the CLI shows it: its key without Prefix, or words
 	Text   string `json:"text"`   // what is wrong and what to do
+	// LeftOut says that the object is not programmed, or not whole, so that no port that needs it
+	// works: whoever waits for such a port is told.
+	LeftOut bool `json:"-"`
 }
 
-// ProblemOf is a problem of the object under a key.
+// ProblemOf is a problem of the object under a key, which works in all else.
 func ProblemOf(key Key, format string, args ...any) Problem {
 	return Problem{Key: key, Object: key.Short(), Text: fmt.Sprintf(format, args...)}
+}
+
+// LeftOut is a problem of the object under a key, which is left out for it.
+func LeftOut(key Key, format string, args ...any) Problem {
+	p := ProblemOf(key, format, args...)
+	p.LeftOut = true
+	return p
 }
 
 // Problems are the problems of several objects.

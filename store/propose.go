@@ -170,12 +170,23 @@ func ProposeDeletePort(s *State, key Key, hostCreated Revision) (Proposal, error
 
 // ProposeDeleteHost deletes a host, of which the state may lack the ports: they are counted
 // here, and cleared afterwards. A host that is deleted already and has ports left asks for
-// nothing: they are to be cleared.
+// nothing: they are to be cleared. A farewell tells the host's agent, and the leader, that the host
+// is absent by the operator's word. A host that was enrolled and never registered is not any more.
 func ProposeDeleteHost(s *State, name string, ports int64) (Proposal, error) {
-	if s.Host(name) == nil && ports > 0 {
+	h := s.Host(name)
+	switch {
+	case h != nil:
+	case s.Enrolment(name) != nil:
+		return ProposeDelete(s, EnrolmentKey(name))
+	case ports > 0:
 		return Proposal{}, nil
 	}
-	return ProposeDelete(s, HostKey(name))
+	p, err := ProposeDelete(s, HostKey(name))
+	if err != nil {
+		return Proposal{}, err
+	}
+	p.Writes = append(p.Writes, Event{Key: FarewellKey(name), Object: &Farewell{Incarnation: h.Value.Incarnation, Created: h.Created}})
+	return p, nil
 }
 
 // HostGone says that a host's registration is not the one that its agent made.

@@ -26,7 +26,7 @@ func cluster() *State {
 		return Event{Key: key, Object: o, Created: created, Modified: modified}
 	}
 	s.Apply(Batch{Revision: 20, Events: []Event{
-		put(HostKey("h1"), &Host{Gateway: true, Infrastructure: prefixes("172.30.0.0/24")}, 3, 4),
+		put(HostKey("h1"), &Host{Incarnation: "x", Gateway: true, Infrastructure: prefixes("172.30.0.0/24")}, 3, 4),
 		put(HostKey("h2"), &Host{}, 5, 5),
 		put(TenantKey("alice"), &Tenant{Number: 1, Hosts: []string{"h1", "h9"}, Limits: Limits{Ports: 2}}, 6, 7),
 		put(NetworkKey("alice", "default"), &Network{Number: 1, Segment: 9, Segmentation: SegmentationVLAN, Subnets: []Subnet{
@@ -460,7 +460,8 @@ func TestProposeDeletes(t *testing.T) {
 	host := func(key func(string) Key) Event { return Event{Key: key("h1")} }
 	p, err = ProposeDeleteHost(s, "h1", 5)
 	proposed(t, "host", p, err, Proposal{
-		Writes:   []Event{host(HostKey), host(MasterKey), host(LiveHostKey), host(StatusHostKey), host(StatusCountersKey)},
+		Writes: []Event{host(HostKey), host(MasterKey), host(LiveHostKey), host(EnrolmentKey), host(StatusHostKey), host(StatusCountersKey),
+			{Key: FarewellKey("h1"), Object: &Farewell{Incarnation: "x", Created: 3}}},
 		Presumes: []Presumption{{Condition: Unchanged, Path: "/sluice/v1/hosts/h1", Revision: 4}},
 	})
 	if p, err := ProposeDeleteHost(s, "h9", 1); err != nil || p.Writes != nil {

@@ -34,8 +34,9 @@ type Change struct {
 // kinds lists what etcd holds, each kind once. Keys, objects, State, contested values,
 // tombstones and deletes all follow from the descriptions in this list.
 var kinds = []described{
-	tenantKind, networkKind, hostKind, portKind, gatewayKind, masterKind, liveHostKind, liveControllerKind,
-	statusHostKind, statusControllerKind, statusCountersKind, allocKind,
+	tenantKind, networkKind, hostKind, portKind, gatewayKind, masterKind, liveHostKind, liveControllerKind, tokenKind,
+	enrolmentKind, invitationKind, statusHostKind, statusControllerKind, statusCountersKind, allocKind,
+	identityKind, chainKind, stampKind, requestKind, wordKind, farewellKind,
 }
 
 // State is the picture of the store at one revision, with the indexes that the compiler
@@ -51,6 +52,10 @@ type State struct {
 	masters     table[string, Master]
 	liveHosts   table[string, LiveHost]
 	controllers table[string, LiveController]
+	tokens      table[string, Token]
+	enrolled    table[string, Enrolment]
+	invited     table[string, Invitation]
+	requests    table[string, Request]
 
 	former former // what the last batch took away
 }

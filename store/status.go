@@ -21,8 +21,10 @@ func StatusCountersKey(host string) Key { return Key{Kind: KindStatusCounters, H
 type StatusController struct {
 	Floor    Revision `json:"floor"`
 	Problems Problems `json:"problems,omitempty"`
-	// Unknown lists datapath ids that dialled in and belong to no host.
-	Unknown []DatapathID `json:"unknown,omitempty"`
+	// Unknown lists datapath ids that dialled in and belong to no host, those that came first;
+	// UnknownMore is how many are not listed.
+	Unknown     []DatapathID `json:"unknown,omitempty"`
+	UnknownMore int          `json:"unknownMore,omitempty"`
 }
 
 // HostState says why a host is not covered by its controller's floor.
@@ -31,10 +33,16 @@ type HostState string
 // States of a host. A host without exception is HostRealized.
 const (
 	HostRealized HostState = "realized"
-	HostBehind   HostState = "behind"  // connected, catching up
-	HostDown     HostState = "down"    // its switch is not connected
-	HostMissing  HostState = "missing" // realized but for ports whose interface is not there
-	HostRefused  HostState = "refused" // realized but for what its switch refused, or ports that cannot be programmed
+	HostBehind   HostState = "behind" // connected, catching up
+	HostDown     HostState = "down"   // its switch is not connected
+	// HostUnreachable is realized, but no frame passes between it and the other hosts: its tunnel port
+	// is not there, its VTEP is another's, or its encapsulation differs.
+	HostUnreachable HostState = "unreachable"
+
+	HostMissing HostState = "missing" // realized but for ports whose interface is not there
+	HostRefused HostState = "refused" // realized but for what its switch refused, or what is left out: a port, its network, its tenant
+	// HostLastKnown: programmed by what its controller knew when etcd went away; nobody vouches for it.
+	HostLastKnown HostState = "last-known"
 )
 
 // StatusHost is the exception of one host; it is absent when all is well.
@@ -73,6 +81,32 @@ func (*StatusController) Kind() Kind { return KindStatusController }
 // Kind is KindStatusCounters.
 func (*StatusCounters) Kind() Kind { return KindStatusCounters }
 
+// FenceHost is what a write to status/ about a host presumes: the registration and the claim that the
+// state has. Where it has neither, that there is neither, so that whoever registers or claims the
+// host meanwhile is not harmed.
+func (s *State) FenceHost(host string) []Presumption {
+	fence := []Presumption{
+		{Condition: Absent, Path: HostKey(host).String(), Refusal: ErrConflict},
+		{Condition: Absent, Path: MasterKey(host).String(), Refusal: ErrConflict},
+	}
+	if h := s.Host(host); h != nil {
+		fence[0].Condition, fence[0].Revision = CreatedAt, h.Created
+	}
+	if m := s.Master(host); m != nil {
+		fence[1].Condition, fence[1].Revision = Unchanged, m.Modified
+	}
+	return fence
+}
+
+// FenceController is what a write to status/ of a controller presumes: that its name is its own.
+func (s *State) FenceController(name string) []Presumption {
+	fence := Presumption{Condition: Absent, Path: LiveControllerKey(name).String(), Refusal: ErrConflict}
+	if c := s.LiveController(name); c != nil {
+		fence.Condition, fence.Revision = Unchanged, c.Modified
+	}
+	return []Presumption{fence}
+}
+
 var statusHostKind = &description[string, StatusHost, *StatusHost]{facts: facts{
 	label:  "exception of a host",
 	parts:  []part{partHost},
@@ -83,7 +117,7 @@ var statusHostKind = &description[string, StatusHost, *StatusHost]{facts: facts{
 
 var statusControllerKind = &description[string, StatusController, *StatusController]{facts: facts{
 	label:  "floor of a controller",
-	parts:  []part{partName},
+	parts:  []part{partController},
 	writer: "the controller", reader: "controllers, agents that wait for a revision",
 	hostReads: allObjects,
 }}

@@ -163,13 +163,21 @@ func (g *generator) object() (Key, Object) {
 
 // other makes objects of the kinds without indexes.
 func (g *generator) other(tenant, host string) (Key, Object) {
-	switch g.IntN(4) {
+	switch g.IntN(8) {
 	case 0:
 		return MasterKey(host), &Master{Controller: tenant}
 	case 1:
 		return LiveHostKey(host), &LiveHost{Incarnation: tenant}
 	case 2:
 		return LiveControllerKey(host), &LiveController{API: tenant}
+	case 3:
+		return TokenKey(host), &Token{Role: RoleTenant, Tenant: tenant, TenantCreated: g.revision - Revision(g.IntN(5))}
+	case 4:
+		return RequestKey(host), &Request{ID: tenant}
+	case 5:
+		return EnrolmentKey(host), &Enrolment{By: tenant}
+	case 6:
+		return InvitationKey(host), &Invitation{By: tenant}
 	}
 	return StatusHostKey(host), &StatusHost{State: HostDown}
 }
@@ -212,6 +220,19 @@ func checkObjects(t *testing.T, s *State, w twin) {
 	collect(got, s.Hosts())
 	collect(got, s.Gateways())
 	collect(got, s.LiveControllers())
+	collect(got, s.Invitations())
+	collect(got, s.Tokens())
+	for token := range s.Tokens() {
+		tenant, there := w[TenantKey(token.Value.Tenant)]
+		if want := there && tenant.Created == token.Value.TenantCreated; s.HasTenant(token.Value) != want {
+			t.Errorf("token of %s as of %d has a tenant: %v", token.Value.Tenant, token.Value.TenantCreated, !want)
+		}
+	}
+	enrolled := twin{}
+	collect(enrolled, s.Enrolments())
+	if want := w.of(KindEnrolment); !slices.Equal(want, enrolled.of(KindEnrolment)) {
+		t.Errorf("enrolments:\n%v, want\n%v", enrolled, want)
+	}
 	for _, e := range w.of(KindTenant) {
 		if s.Tenant(e.Key.Tenant) == nil {
 			t.Errorf("Tenant lacks %s", e.Key)
@@ -221,13 +242,19 @@ func checkObjects(t *testing.T, s *State, w twin) {
 		name := fmt.Sprint("t", tenant)
 		collect(got, s.NetworksOf(name))
 		for network := range 2 {
-			collect(got, s.PortsOf(NetworkName{name, fmt.Sprint("n", network)}))
+			n := NetworkName{name, fmt.Sprint("n", network)}
+			collect(got, s.PortsOf(n))
+			if count := len(slices.Collect(s.PortsOf(n))); count != s.PortCount(n) {
+				t.Errorf("%d ports of %s are counted as %d", count, n, s.PortCount(n))
+			}
 		}
 	}
 	for host := range 3 {
 		name := fmt.Sprint("h", host)
 		collect(got, one(s.Master(name)))
 		collect(got, one(s.LiveHost(name)))
+		collect(got, one(s.Enrolment(name)))
+		collect(got, one(s.Request(name)))
 		if byHash := s.HostsByHash(HostHash(name)); !slices.Equal(byHash, slices.Collect(one(s.Host(name)))) {
 			t.Errorf("hosts by the hash of %s: %v", name, byHash)
 		}

@@ -27,6 +27,7 @@ type uniqueOf[T any] interface {
 	index(s *State, i *Item[T], add bool, affected func(*Item[T]))
 	contested(s *State, i *Item[T], problems []Problem) []Problem
 	takes(i *Item[T], list []Taken) []Taken
+	taken(i *Item[T]) int
 	facts() uniqueFacts
 }
 
@@ -120,7 +121,7 @@ func (u *unique[V, T]) contested(s *State, i *Item[T], problems []Problem) []Pro
 	}
 	for v := range u.all(i) {
 		if holder := u.holder(s, v); holder != nil && holder != i {
-			problems = append(problems, ProblemOf(i.Key, "%s %v belongs to the older %s: delete one of the two", u.name, v, holder.Key.Short()))
+			problems = append(problems, LeftOut(i.Key, "%s %v belongs to the older %s: delete one of the two", u.name, v, holder.Key.Short()))
 		}
 	}
 	return problems

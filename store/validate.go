@@ -19,8 +19,9 @@ const (
 )
 
 var (
-	label = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
-	uid   = regexp.MustCompile(fmt.Sprintf(`^[a-z2-7]{%d}$`, UIDLength))
+	label          = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+	controllerName = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?$`)
+	uid            = regexp.MustCompile(fmt.Sprintf(`^[a-z2-7]{%d}$`, UIDLength))
 )
 
 // ValidateName refuses what is not a DNS label (RFC 1123): 1 to 63 lower-case letters,
@@ -28,6 +29,15 @@ var (
 func ValidateName(name string) error {
 	if !label.MatchString(name) {
 		return fmt.Errorf("name %q is not a DNS label: use 1 to 63 lower-case letters, digits and hyphens, with a letter or digit at both ends", name)
+	}
+	return nil
+}
+
+// ValidateControllerName refuses what is not a controller's name: 1 to 253 letters, digits, dots,
+// underscores and hyphens, with a letter or digit at both ends. A machine's name is one.
+func ValidateControllerName(name string) error {
+	if !controllerName.MatchString(name) {
+		return fmt.Errorf("controller name %q: use letters, digits, dots and hyphens, such as c1", name)
 	}
 	return nil
 }

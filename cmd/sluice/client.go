@@ -16,11 +16,13 @@ import (
 const (
 	defaultAPI = "http://127.0.0.1:8080"
 	apiEnv     = "SLUICE_API"
+	tokenEnv   = "SLUICE_TOKEN"
 )
 
 // apiFlag makes a command a client of the API.
 func apiFlag(cmd *cobra.Command) {
 	cmd.Flags().String("api", "", "`URL` of the API (default $"+apiEnv+", the running lab's, or "+defaultAPI+")")
+	cmd.Flags().String("token", "", "`TOKEN`, or @FILE with one, that says who asks (default $"+tokenEnv+", or the one that root of the API's own machine can read)")
 }
 
 // dial is a client of the API that the command line, the environment or the lab names.
@@ -29,20 +31,35 @@ func dial(cmd *cobra.Command) (*api.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := api.Dial(cmp.Or(flag, os.Getenv(apiEnv), labAPI(cmd.Context()), defaultAPI))
+	token, err := cmd.Flags().GetString("token")
+	if err != nil {
+		return nil, err
+	}
+	running, err := lab.Load(cmd.Context())
+	if err != nil {
+		running = lab.Status{} // without a lab there is none to ask
+	}
+	url := cmp.Or(flag, os.Getenv(apiEnv), running.API, defaultAPI)
+	c, err := api.Dial(url, credentials(url, cmp.Or(token, os.Getenv(tokenEnv)), running))
 	if err != nil {
 		return nil, usageError{err}
 	}
 	return c, nil
 }
 
-// labAPI is where the running lab's API is, or nothing: without a lab there is none to ask.
-func labAPI(ctx context.Context) string {
-	st, err := lab.Load(ctx)
-	if err != nil {
-		return ""
+// credentials are what says who asks at a URL: the token that the user gave, be it in a file, else
+// the one that only root of the API's machine can read.
+func credentials(url, given string, running lab.Status) api.Option {
+	file, isFile := strings.CutPrefix(given, "@")
+	switch {
+	case isFile:
+		return api.WithTokenFile(file)
+	case given != "":
+		return api.WithToken(given)
+	case url == running.API:
+		return api.WithTokenFile(running.TokenFile)
 	}
-	return st.API
+	return api.WithTokenFile(api.LocalTokenFile(url))
 }
 
 // clientCommand is a command that asks the API and prints what it answers.
@@ -123,6 +140,11 @@ func hostNames(ctx context.Context, c *api.Client) ([]string, error) {
 func portNames(ctx context.Context, c *api.Client) ([]string, error) {
 	list, err := c.Ports(ctx, api.PortFilter{})
 	return namesOf(list, portName), err
+}
+
+func tokenNames(ctx context.Context, c *api.Client) ([]string, error) {
+	list, err := c.Tokens(ctx)
+	return namesOf(list, func(t api.Token) string { return t.Name }), err
 }
 
 func namesOf[T any](list []T, name func(T) string) []string {

@@ -7,11 +7,11 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
-	"regexp"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -20,7 +20,9 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"sluice/controller"
+	"sluice/controller/access"
 	"sluice/controller/api"
+	"sluice/pki"
 	"sluice/store"
 	"sluice/store/etcd"
 )
@@ -32,10 +34,13 @@ const garbagePercent = 50
 // controllerFlags are the command line of sluice controller.
 type controllerFlags struct {
 	name                   string
-	openflow, api          string
+	openflow               string
+	api                    apiFlags
 	dataDir                string
 	etcd                   etcdFlags
 	embedClient, embedPeer string
+	pki                    pkiFlags
+	adopt                  bool
 	audit, counters        time.Duration
 	pprof                  pprofFlag
 	log                    logFlags
@@ -46,13 +51,20 @@ func controllerCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "controller",
 		Short: "Run a controller: it programs every switch",
-		Long: `Run a controller. Switches dial in at --listen-openflow, clients at --listen-api. Without
+		Long: `Run a controller. Switches dial in at --listen-openflow, clients at --listen-api. With
+a certificate below --pki all of them speak TLS, but for an API that listens on loopback; without one
+everything listens on loopback, or --insecure says that whoever comes is believed. Without
 --etcd-endpoints it runs an etcd of its own, which keeps its data below --data-dir.
 
 Several controllers share one etcd under different names. One that starts under the name of
-another takes its place at once, and the other ends with exit status 2.`,
+another takes its place at once, and the other ends with exit status 2.
+
+A controller remembers in --data-dir which store it serves. Where etcd holds another one, or one that
+went back as after a restore, it touches nothing until the right one is back, or until it is started
+with --adopt.`,
 		Example: `  sluice controller
-  sluice controller --name c1 --listen-openflow 192.0.2.1:6653 --embedded-etcd-client-url http://192.0.2.1:2379
+  sluice controller --name c1 --listen-openflow 192.0.2.1:6653 --embedded-etcd-client-url https://192.0.2.1:2379 --embedded-etcd-peer-url https://192.0.2.1:2380
+  sluice controller --name c1 --etcd-endpoints https://192.0.2.11:2379,https://192.0.2.12:2379
   sluice controller --etcd-endpoints https://192.0.2.11:2379,https://192.0.2.12:2379 --etcd-ca ca.pem --etcd-cert c1.pem --etcd-key c1.key`,
 		Args: cobra.NoArgs,
 	}
@@ -70,12 +82,14 @@ another takes its place at once, and the other ends with exit status 2.`,
 func (o *controllerFlags) register(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&o.name, "name", "", "`NAME` that no other controller of this etcd has (default the machine's name)")
-	f.StringVar(&o.openflow, "listen-openflow", ":6653", "`ADDRESS` where switches dial in")
-	f.StringVar(&o.api, "listen-api", "127.0.0.1:8080", "`ADDRESS` of the HTTP API; it asks for no password")
-	f.StringVar(&o.dataDir, "data-dir", "/var/lib/sluice", "`DIRECTORY` of the embedded etcd")
+	f.StringVar(&o.openflow, "listen-openflow", "", "`ADDRESS` where switches dial in (default :6653, without a certificate 127.0.0.1:6653)")
+	o.api.register(cmd)
+	f.StringVar(&o.dataDir, "data-dir", "/var/lib/sluice", "`DIRECTORY` of the embedded etcd, and of what this controller knows of its store")
+	f.BoolVar(&o.adopt, "adopt", false, "serve the store that etcd holds now, though another is remembered: after a restore, once")
 	o.etcd.register(cmd, "`URL`s of etcd, with commas (default an embedded one)")
-	f.StringVar(&o.embedClient, "embedded-etcd-client-url", "http://127.0.0.1:2379", "`URL` where the embedded etcd serves agents and other controllers")
-	f.StringVar(&o.embedPeer, "embedded-etcd-peer-url", "http://127.0.0.1:2380", "`URL` where the embedded etcd would meet other members")
+	f.StringVar(&o.embedClient, "embedded-etcd-client-url", "", "`URL` where the embedded etcd serves agents and other controllers (default https://127.0.0.1:2379, without a certificate http)")
+	f.StringVar(&o.embedPeer, "embedded-etcd-peer-url", "", "`URL` where the embedded etcd would meet other members (default https://127.0.0.1:2380, without a certificate http)")
+	o.pki.register(cmd)
 	f.DurationVar(&o.audit, "audit-interval", time.Minute, "`TIME` between two audits of a switch: does it still hold what it should?")
 	f.DurationVar(&o.counters, "counter-interval", 2*time.Second, "`TIME` between two readings of a switch's counters; 0: never")
 	o.pprof.register(cmd)
@@ -94,38 +108,51 @@ func (o *controllerFlags) run(ctx context.Context, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	source, err := o.secure(name, log)
+	if err != nil {
+		return err
+	}
 	openflow, web, err := o.listen() // first: a taken address must fail before anything else starts
 	if err != nil {
 		return err
 	}
 	defer openflow.Close()
 	defer web.Close()
+	secured := webSecurity(source, o.api.listen)
 	if err := o.pprof.serve(ctx, log); err != nil {
 		return err
 	}
 
-	client, closeStore, err := o.openStore(ctx, name, log)
+	client, closeStore, err := o.openStore(ctx, name, source, log)
 	if err != nil {
 		return err
 	}
 	defer closeStore()
-
+	trust, err := o.trust(client)
+	if err != nil {
+		return err
+	}
 	registry := newRegistry()
 	c, err := controller.New(controller.Options{
-		Name: name, Store: client, OpenFlow: openflow, Registry: registry, Log: log,
-		AuditInterval: o.audit, CounterInterval: cmp.Or(o.counters, -1),
-		Live: live(openflow, web),
+		Name: name, Store: client, Trust: trust, OpenFlow: openflow, Session: sessions(source, log),
+		Registry: registry, Log: log, AuditInterval: o.audit, CounterInterval: cmp.Or(o.counters, -1),
+		Live: live(openflow, web, secured != nil),
 	})
 	if err != nil {
 		return err
 	}
-	handler := api.New(api.Options{
+	handler, closeAPI, err := o.api.handler(api.Options{
 		Version: version(), Controller: c, Store: client, Registry: registry, Log: log,
-	})
+	}, web)
+	if err != nil {
+		return err
+	}
+	defer closeAPI()
 	log.Info("controller started", "name", name, "openflow", openflow.Addr(), "api", web.Addr())
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return c.Run(ctx) })
-	g.Go(func() error { return serve(ctx, web, handler) })
+	g.Go(func() error { return o.keepRenewed(ctx, source, log) })
+	g.Go(func() error { return access.Serve(ctx, web, handler, secured, log) })
 	switch err := g.Wait(); {
 	case errors.Is(err, controller.ErrNameTaken):
 		return usageError{err} // so that a supervisor can tell: starting again would end the other one
@@ -137,11 +164,30 @@ func (o *controllerFlags) run(ctx context.Context, log *slog.Logger) error {
 }
 
 // live is what the controller tells of itself in etcd.
-func live(openflow, web net.Listener) store.LiveController {
+func live(openflow, web net.Listener, secure bool) store.LiveController {
 	machine, _ := os.Hostname() // not known: then it is not told
-	return store.LiveController{
-		Machine: machine, OpenFlow: openflow.Addr().String(), API: "http://" + web.Addr().String(), Since: time.Now().UTC(),
+	scheme := "http://"
+	if secure {
+		scheme = "https://"
 	}
+	return store.LiveController{
+		Machine: machine, Addresses: ownAddresses(), OpenFlow: openflow.Addr().String(), API: scheme + web.Addr().String(), Since: time.Now().UTC(),
+	}
+}
+
+// ownAddresses are those under which others reach this machine, and tenants must not. Where they
+// cannot be read none are told.
+func ownAddresses() []netip.Addr {
+	have, _ := net.InterfaceAddrs()
+	var all []netip.Addr
+	for _, a := range have {
+		if p, err := netip.ParsePrefix(a.String()); err == nil && p.Addr().IsGlobalUnicast() {
+			all = append(all, p.Addr().Unmap())
+		}
+	}
+	slices.SortFunc(all, netip.Addr.Compare)
+	all = slices.Compact(all)
+	return all[:min(len(all), store.MaxHostAddresses)]
 }
 
 // listen opens the addresses for switches and for API clients.
@@ -149,15 +195,12 @@ func (o *controllerFlags) listen() (openflow, web net.Listener, err error) {
 	if openflow, err = net.Listen("tcp", o.openflow); err != nil {
 		return nil, nil, fmt.Errorf("listen for switches at %s: %w", o.openflow, err)
 	}
-	if web, err = net.Listen("tcp", o.api); err != nil {
+	if web, err = net.Listen("tcp", o.api.listen); err != nil {
 		openflow.Close()
-		return nil, nil, fmt.Errorf("listen for API clients at %s: %w", o.api, err)
+		return nil, nil, fmt.Errorf("listen for API clients at %s: %w", o.api.listen, err)
 	}
 	return openflow, web, nil
 }
-
-// controllerNames are those that stand in a key of etcd and in a line of text.
-var controllerNames = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?$`)
 
 func (o *controllerFlags) controllerName() (string, error) {
 	hostname, err := os.Hostname()
@@ -165,22 +208,24 @@ func (o *controllerFlags) controllerName() (string, error) {
 		return "", fmt.Errorf("name of this controller: %w: give it with --name", err)
 	}
 	name := cmp.Or(o.name, hostname)
-	if !controllerNames.MatchString(name) {
-		return "", usagef("--name %q: use letters, digits, dots and hyphens, such as c1", name)
+	if err := store.ValidateControllerName(name); err != nil {
+		return "", usagef("--name: %w", err)
 	}
 	return name, nil
 }
 
 // openStore connects to etcd, after it has started an embedded one where none was named.
-func (o *controllerFlags) openStore(ctx context.Context, name string, log *slog.Logger) (*etcd.Client, func(), error) {
+func (o *controllerFlags) openStore(ctx context.Context, name string, source *pki.Source, log *slog.Logger) (*etcd.Client, func(), error) {
 	options, err := o.etcd.options(log)
 	if err != nil {
 		return nil, nil, err
 	}
+	options.PKI = source
 	stop := func() {}
 	if len(options.Endpoints) == 0 {
 		embedded, err := etcd.StartEmbedded(ctx, etcd.EmbedOptions{
 			Name: name, Dir: filepath.Join(o.dataDir, "etcd"), ClientURL: o.embedClient, PeerURL: o.embedPeer, Log: log,
+			PKI: o.etcdIdentity(source), Open: o.pki.insecure,
 		})
 		if err != nil {
 			return nil, nil, err
@@ -200,33 +245,23 @@ func (o *controllerFlags) openStore(ctx context.Context, name string, log *slog.
 	}, nil
 }
 
+// trust has the client judge which store etcd holds. A controller that remembers none believes
+// it; --adopt leaves the one that it remembers, once.
+func (o *controllerFlags) trust(client *etcd.Client) (*etcd.Trust, error) {
+	if err := os.MkdirAll(o.dataDir, 0o700); err != nil {
+		return nil, fmt.Errorf("--data-dir, for what this controller knows of its store: %w", err)
+	}
+	return client.Trust(etcd.TrustOptions{
+		File: filepath.Join(o.dataDir, "store.json"), Founds: true, Adopt: o.adopt,
+		Help: "bring the right store back, or start this controller with --adopt if this is the one to serve from now on",
+		Decide: func(_ context.Context, _ *etcd.Client, _ store.Sight, j store.Judgement) (bool, error) {
+			return !j.Held(), nil
+		},
+	})
+}
+
 func newRegistry() *prometheus.Registry {
 	r := prometheus.NewRegistry()
 	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return r
-}
-
-// Bounds of the API's server.
-const (
-	headerTime   = 10 * time.Second // a client that sends no request is cut off
-	shutdownTime = 3 * time.Second  // requests in flight may end
-)
-
-// serve answers HTTP until ctx ends, then lets running requests end.
-func serve(ctx context.Context, l net.Listener, h http.Handler) error {
-	server := &http.Server{Handler: h, ReadHeaderTimeout: headerTime}
-	stopped := make(chan error, 1)
-	go func() {
-		<-ctx.Done()
-		bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTime)
-		defer cancel()
-		stopped <- server.Shutdown(bounded)
-	}()
-	if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-		return fmt.Errorf("API at %s: %w", l.Addr(), err)
-	}
-	if err := <-stopped; err != nil && !errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("API at %s: stop: %w", l.Addr(), err)
-	}
-	return nil
 }

@@ -13,7 +13,7 @@ import (
 func hostCommand() *cobra.Command {
 	return group("host", "Hosts: machines with a switch and an agent",
 		"  sluice host list\n  sluice host show h1",
-		hostList(), hostShow(), hostDelete())
+		hostList(), hostShow(), hostInvite(), hostEnrol(), hostDelete(), hostAdopt(), hostClean())
 }
 
 func hostList() *cobra.Command {
@@ -83,7 +83,13 @@ func writeHost(w io.Writer, h api.Host) {
 		"Incarnation", h.Incarnation,
 		"Created", fmt.Sprintf("revision %d", h.Created),
 	)
+	if h.State == store.HostLastKnown {
+		fmt.Fprintf(w, "\n%s %s: %s\n", p.bad("Host"), h.Name, byLastKnown)
+	}
 	writeProblems(w, h.Problems)
+	if h.Request != nil {
+		writeRequest(w, h.Name, *h.Request)
+	}
 }
 
 // positive writes a number, and nothing for zero.

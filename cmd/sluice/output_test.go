@@ -90,17 +90,18 @@ var (
 	}
 	fullStatus = api.Status{
 		Revision: 42, Tenants: 2, Networks: 3, Ports: 3,
-		HostStates: map[string]int{"realized": 1, "missing": 1, "down": 1},
+		HostStates: map[string]int{"realized": 1, "missing": 1, "last-known": 1, "down": 1},
 		Hosts: []api.HostStatus{
 			{Name: "h1", State: store.HostRealized, Realized: 42, Master: "c1", Connected: true, Live: true, DatapathID: 0x51c1ce0000000001, Flows: 65,
 				Drift: &host.Drift{Missing: 2, Extra: 1, Last: time.Date(2026, 11, 22, 10, 5, 0, 0, time.UTC)}},
 			{Name: "h2", State: store.HostMissing, Realized: 42, Master: "c1", Connected: true, Live: true, DatapathID: 0x51c1ce0000000002, Flows: 60, Missing: h2.Missing, Problems: h2.Problems},
 			{Name: "h3", State: store.HostDown, Realized: 40, DatapathID: 0x51c1ce0000000003},
+			{Name: "h4", State: store.HostLastKnown, Realized: 41, Master: "c1", Connected: true, Live: true, DatapathID: 0x51c1ce0000000004, Flows: 60},
 		},
 		Controllers: []api.ControllerStatus{
 			{Name: "c1", OpenFlow: "172.30.0.100:6653", API: "http://127.0.0.1:8080", Since: time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC), Answers: true},
 		},
-		Unknown:  []store.DatapathID{0xbadc0ffee},
+		Unknown: []store.DatapathID{0xbadc0ffee}, UnknownMore: 980,
 		Problems: append(store.Problems{{Object: "tenants/bob", Text: "its gateway host h2 is away: start its agent, or choose another"}}, h2.Problems...),
 	}
 	someFlows = []api.Flow{
@@ -117,8 +118,16 @@ var (
 		{Host: "h2", Table: 99, TableName: "99", Priority: 1, Cookie: "0x0000000000000000", Owner: "unknown 0x0", Change: "delete",
 			Text: "cookie=0x0,table=99,priority=1 actions=NORMAL"},
 	}
+	expiry     = time.Date(2027, 1, 2, 3, 4, 5, 0, time.UTC)
+	someTokens = []api.Token{
+		{Name: "bobs", Role: store.RoleTenant, Tenant: "bob", Valid: true, Expires: &expiry, By: "token ci", Created: 40},
+		{Name: "ci", Role: store.RoleAdmin, Valid: true, By: "local", Created: 31},
+		{Name: "old", Role: store.RoleTenant, Tenant: "gone", By: "local", Created: 12},
+		{Name: "ops", Role: store.RoleViewer, Person: true, Valid: true, By: "person root", Created: 50},
+	}
 	labRuns = lab.Status{
-		API: "http://127.0.0.1:40123", Etcd: "http://127.0.0.1:40124", Encap: "vxlan",
+		TokenFile: "/run/sluice-lab/api.token",
+		API:       "http://127.0.0.1:40123", Etcd: "http://127.0.0.1:40124", Encap: "vxlan",
 		Hosts: []lab.Host{{Name: "h1", NetNS: "sluice-h1", RunDir: "/run/sluice-lab/h1", VTEP: netip.MustParseAddr("172.30.0.1")}},
 		Containers: []lab.Container{{
 			Name: "a1", Tenant: "alice", Network: "default", Host: "h1", NetNS: "sluice-c-a1", Iface: "eth0",
@@ -142,6 +151,9 @@ func TestOutput(t *testing.T) {
 		{"network-show", func(w io.Writer) { writeNetwork(w, aliceDefault) }},
 		{"host-list", func(w io.Writer) { writeHosts(w, []api.Host{h1, h2}) }},
 		{"host-show", func(w io.Writer) { writeHost(w, h2) }},
+		{"host-show-last-known", func(w io.Writer) {
+			writeHost(w, api.Host{Name: "h4", State: store.HostLastKnown, Realized: 41, Master: "c1", Connected: true})
+		}},
 		{"port-list", func(w io.Writer) { writePorts(w, []api.Port{a1}) }},
 		{"port-show", func(w io.Writer) { writePort(w, a1) }},
 		{"gateway-list", func(w io.Writer) {
@@ -151,6 +163,11 @@ func TestOutput(t *testing.T) {
 			})
 		}},
 		{"status", func(w io.Writer) { writeStatus(w, fullStatus) }},
+		{"token-new", func(w io.Writer) {
+			writeNewToken(w, w, api.NewToken{Token: someTokens[0], Text: "sluice_bobs_00ff"})
+			writeNewToken(w, w, api.NewToken{Token: someTokens[3]})
+		}},
+		{"token-list", func(w io.Writer) { writeTokens(w, someTokens) }},
 		{"status-empty", func(w io.Writer) { writeStatus(w, api.Status{}) }},
 		{"flows", func(w io.Writer) { writeFlows(w, someFlows, false, false) }},
 		{"flows-diff", func(w io.Writer) { writeFlows(w, drift, true, true) }},
@@ -179,6 +196,7 @@ func TestFormats(t *testing.T) {
 		{"port-list.json", formatJSON, []api.Port{a1}},
 		{"status.json", formatJSON, fullStatus},
 		{"flows.json", formatJSON, someFlows},
+		{"token-list.json", formatJSON, someTokens},
 		{"lab-status.json", formatJSON, labRuns},
 		{"empty-list.json", formatJSON, []api.Tenant{}},
 	}

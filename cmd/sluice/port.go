@@ -29,9 +29,9 @@ func tenantNetworkPort(arg string) (tenant, network, name string, err error) {
 	}
 	switch len(parts) {
 	case 2:
-		return parts[0], agentapi.DefaultNetwork, parts[1], nil
+		return parts[0], agentapi.DefaultNetwork, parts[1], checkParts(parts...)
 	case 3:
-		return parts[0], parts[1], parts[2], nil
+		return parts[0], parts[1], parts[2], checkParts(parts...)
 	}
 	return "", "", "", usagef("port %q: write it as TENANT/NETWORK/NAME, or TENANT/NAME in the network default", arg)
 }

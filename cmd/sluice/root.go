@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"sluice/controller/api"
+	"sluice/store"
 )
 
 // Exit statuses that scripts may rely on.
@@ -47,7 +49,8 @@ func newRoot() *cobra.Command {
 explicit OpenFlow flows that name the tenant and the object that they serve.
 
 Client commands talk to the API at --api, else $SLUICE_API, else that of the running lab,
-else ` + defaultAPI + `.
+else ` + defaultAPI + `. Who asks is said by --token, else $SLUICE_TOKEN; root of the API's own
+machine needs neither.
 
 Exit status: 0 done; 1 it failed, with one line that says what and which object; 2 wrong
 usage. sluice flows --diff exits 1 when it finds something.`,
@@ -65,9 +68,9 @@ usage. sluice flows --diff exits 1 when it finds something.`,
 		&cobra.Group{ID: groupLook, Title: "What the cluster does:"},
 		&cobra.Group{ID: groupRun, Title: "Parts:"},
 	)
-	add(root, groupObjects, tenantCommand(), networkCommand(), hostCommand(), portCommand(), gatewayCommand())
+	add(root, groupObjects, tenantCommand(), networkCommand(), hostCommand(), portCommand(), gatewayCommand(), tokenCommand())
 	add(root, groupLook, statusCommand(), flowsCommand())
-	add(root, groupRun, controllerCommand(), agentCommand(), labCommand(), benchCommand())
+	add(root, groupRun, controllerCommand(), agentCommand(), pkiCommand(), labCommand(), benchCommand())
 	root.AddCommand(versionCommand(), benchPartCommand())
 	describeCompletion(root)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
@@ -134,8 +137,31 @@ func named(names ...string) cobra.PositionalArgs {
 		if len(args) > len(names) {
 			return fmt.Errorf("%q is one argument too many", args[len(names)])
 		}
+		for i, name := range names {
+			if err := checkNamed(name, args[i]); err != nil {
+				return err
+			}
+		}
 		return nil
 	}
+}
+
+// checkNamed refuses a name that no object has, where the argument is one by itself.
+func checkNamed(argument, value string) error {
+	if argument != "NAME" && argument != "HOST" && argument != "TENANT" {
+		return nil
+	}
+	return store.ValidateName(value)
+}
+
+// checkParts refuses names that no object has, where an argument is made of several.
+func checkParts(parts ...string) error {
+	for _, part := range parts {
+		if err := store.ValidateName(part); err != nil {
+			return usageError{err}
+		}
+	}
+	return nil
 }
 
 // execute runs the command line and says on stderr, in one line, what went wrong. It
@@ -168,7 +194,10 @@ func isCobraUsage(err error) bool {
 // explain adds what to do to errors of our own libraries that cannot know.
 func explain(err error) string {
 	var away *api.UnreachableError
+	var refused *api.Problem
 	switch {
+	case errors.As(err, &refused) && refused.Status == http.StatusUnauthorized:
+		return err.Error() + " (sluice: --token, $" + tokenEnv + ", or run it as root on the API's own machine)"
 	case errors.As(err, &away):
 		return away.Error() + ": is it running? start sluice lab up or sluice controller, or name another with --api"
 	case errors.Is(err, context.Canceled):

@@ -66,6 +66,7 @@ func startController(t *testing.T, name string, flags ...string) *running {
 	t.Helper()
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
 	address := freeAddress(t)
+	t.Setenv("XDG_RUNTIME_DIR", t.TempDir()) // where the API's own token is, unless root runs this
 	r := &running{api: "http://" + address, stop: stop, status: make(chan int, 1), log: &lockedBuffer{}}
 	root := newRoot()
 	root.SetErr(r.log)
@@ -150,6 +151,18 @@ func TestSession(t *testing.T) {
 		"network delete alice/db",
 		"tenant delete alice",
 		"tenant delete alice",
+		"token create eyes --role viewer --person",
+		"token create bobs --tenant bob --person",
+		"token create bobs --role admin",
+		"token create late --role admin --for -1h",
+		"token create king --role king",
+		"token create eve --tenant eve",
+		"token create nobody",
+		"token list",
+		"token revoke bobs",
+		"token revoke bobs",
+		"token list",
+		"tenant list --token wrong",
 		"host list",
 		"host show h9",
 		"gateway list",

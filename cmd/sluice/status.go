@@ -34,6 +34,9 @@ get no tenant's flows.`,
 
 func writeStatus(w io.Writer, st api.Status) {
 	p := painterFor(w)
+	if st.Store.Held {
+		fmt.Fprintf(w, "%s: etcd does not hold the store that this controller serves: %s\n", p.bad("Held"), st.Store.Why)
+	}
 	fmt.Fprintf(w, "Revision %d: %s, %s, %s, %s\n", st.Revision, counted(st.Tenants, "tenant"),
 		counted(st.Networks, "network"), counted(st.Ports, "port"), hostCounts(st))
 	if len(st.Hosts) > 0 {
@@ -51,6 +54,9 @@ func writeStatus(w io.Writer, st api.Status) {
 	}
 	g.write(w)
 	for _, h := range st.Hosts {
+		if h.State == store.HostLastKnown {
+			fmt.Fprintf(w, "\n%s %s: %s\n", p.bad("Host"), h.Name, byLastKnown)
+		}
 		for _, key := range h.Missing {
 			fmt.Fprintf(w, "\n%s %s: its switch lacks the interface of %s: attach it again, or detach it\n", p.bad("Host"), h.Name, strings.TrimPrefix(key, store.Prefix))
 		}
@@ -64,14 +70,20 @@ func writeStatus(w io.Writer, st api.Status) {
 	for _, id := range st.Unknown {
 		fmt.Fprintf(w, "\n%s %s: it dialled in and belongs to no host: start sluice agent beside it\n", p.bad("Unknown switch"), id)
 	}
+	if st.UnknownMore > 0 {
+		fmt.Fprintf(w, "\n%s and %d more, which came later: does somebody flood the OpenFlow port?\n", p.bad("Unknown switches"), st.UnknownMore)
+	}
 	writeProblems(w, allProblems(st))
 }
+
+// byLastKnown explains store.HostLastKnown.
+const byLastKnown = "its switch dialled in while etcd was away, and is programmed by its last known state: nothing new is attached there until etcd answers"
 
 // hostCounts is how many hosts there are, and how many of them in which state.
 func hostCounts(st api.Status) string {
 	text := counted(len(st.Hosts), "host")
 	var states []string
-	for _, s := range []store.HostState{store.HostRealized, store.HostBehind, store.HostMissing, store.HostRefused, store.HostDown} {
+	for _, s := range []store.HostState{store.HostRealized, store.HostBehind, store.HostUnreachable, store.HostMissing, store.HostRefused, store.HostLastKnown, store.HostDown} {
 		if n := st.HostStates[string(s)]; n > 0 {
 			states = append(states, fmt.Sprintf("%d %s", n, s))
 		}

@@ -146,5 +146,5 @@ func tenantAndNetwork(arg string) (tenant, network string, err error) {
 	if len(parts) != 2 || parts[0] == "" || parts[1] == "" {
 		return "", "", usagef("network %q: write it as TENANT/NAME", arg)
 	}
-	return parts[0], parts[1], nil
+	return parts[0], parts[1], checkParts(parts...)
 }

@@ -12,7 +12,6 @@ import (
 	"sluice/controller/cluster"
 	"sluice/controller/signal"
 	"sluice/store"
-	"sluice/store/etcd"
 )
 
 const (
@@ -27,7 +26,7 @@ const (
 // Store is what the checkpoints need of etcd.
 type Store interface {
 	Get(ctx context.Context, key store.Key) (store.Object, store.Revision, error)
-	PutStatus(ctx context.Context, events []store.Event, held ...etcd.Held) error
+	PutStatus(ctx context.Context, events []store.Event, presumed ...store.Presumption) error
 }
 
 // Checkpoints carries ledgers over restarts of controllers, by status/counters/{host} in etcd.
@@ -101,20 +100,20 @@ func (c *Checkpoints) writeAll(ctx context.Context, due func(*Ledger) bool) {
 	}
 }
 
-// write writes one checkpoint, unless the host has another claim by now.
+// write writes one checkpoint, unless the host is another by now, or has another claim.
 func (c *Checkpoints) write(ctx context.Context, host string, l *Ledger) error {
 	var saved *store.StatusCounters
-	held := etcd.Held{Host: host}
+	var fence []store.Presumption
 	c.Picture.View(func(s *store.State) {
 		saved = l.save(func(number uint32) bool { return number == 0 || s.TenantByNumber(number) != nil })
-		held.Claimed = cluster.ClaimedAt(s, host)
+		fence = s.FenceHost(host)
 	})
 	if saved == nil {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, writeTime)
 	defer cancel()
-	err := c.Store.PutStatus(ctx, []store.Event{{Key: store.StatusCountersKey(host), Object: saved}}, held)
+	err := c.Store.PutStatus(ctx, []store.Event{{Key: store.StatusCountersKey(host), Object: saved}}, fence...)
 	if err != nil {
 		l.unsaved()
 	}

@@ -20,7 +20,6 @@ import (
 	"sluice/datapath/openflow"
 	"sluice/flows"
 	"sluice/store"
-	"sluice/store/etcd"
 )
 
 // recorder stands for an etcd by a clock that only the test moves: it notes when which checkpoint
@@ -43,7 +42,7 @@ func (r *recorder) Get(_ context.Context, key store.Key) (store.Object, store.Re
 	return r.saved, 1, r.getErr
 }
 
-func (r *recorder) PutStatus(ctx context.Context, events []store.Event, held ...etcd.Held) error {
+func (r *recorder) PutStatus(ctx context.Context, events []store.Event, presumed ...store.Presumption) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	end, _ := ctx.Deadline()
@@ -52,7 +51,7 @@ func (r *recorder) PutStatus(ctx context.Context, events []store.Event, held ...
 		packets += c.Packets + c.LastPackets
 	}
 	r.writes = append(r.writes, fmt.Sprintf("%v: %s claimed at %d: %d packets, within %v", time.Since(r.start),
-		events[0].Key.Short(), held[0].Claimed, packets, time.Until(end)))
+		events[0].Key.Short(), presumed[1].Revision, packets, time.Until(end)))
 	if r.hangs {
 		<-ctx.Done()
 		return ctx.Err()

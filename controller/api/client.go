@@ -3,6 +3,7 @@ package api
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,20 +11,62 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
+
+	"sluice/controller/access"
 )
 
 // Client speaks to one controller's API. It is safe for concurrent use.
 type Client struct {
-	url  string // as the user gave it
-	base string
-	http *http.Client
+	url   string // as the user gave it
+	base  string
+	http  *http.Client
+	token func() string // what proves who asks; empty: nothing
 }
+
+// Option is how a client differs from one that has no token.
+type Option func(*Client)
+
+// WithToken proves by a token who asks.
+func WithToken(text string) Option {
+	return func(c *Client) { c.token = func() string { return text } }
+}
+
+// WithTLS says whom the client believes to be the API, and which certificate it shows.
+func WithTLS(config *tls.Config) Option {
+	return func(c *Client) {
+		transport := http.DefaultTransport.(*http.Transport).Clone()
+		transport.TLSClientConfig = config
+		c.http.Transport = transport
+	}
+}
+
+// WithTokenFile does so by the token in a file, which is read anew for each request: a controller
+// makes its own one anew at each start. Without the file the client goes on without a token.
+func WithTokenFile(path string) Option {
+	return func(c *Client) {
+		c.token = func() string {
+			b, err := os.ReadFile(path)
+			if err != nil {
+				return "" // who has no token is told so by the answer
+			}
+			return strings.TrimSpace(string(b))
+		}
+	}
+}
+
+// LocalTokenFile is where a controller of this machine has its own token, if its API is at that URL
+// and nobody told it another place; empty: there is none for this URL or this user.
+func LocalTokenFile(url string) string { return access.LocalTokenFileOf(url) }
 
 // Dial makes a client of the API at http://HOST:PORT, https://HOST:PORT or unix:PATH. It
 // connects only when it is used.
-func Dial(address string) (*Client, error) {
-	c := &Client{url: address, base: strings.TrimRight(address, "/"), http: &http.Client{}}
+func Dial(address string, options ...Option) (*Client, error) {
+	c := &Client{url: address, base: strings.TrimRight(address, "/"), http: &http.Client{}, token: func() string { return "" }}
+	for _, set := range options {
+		set(c)
+	}
 	if path, ok := strings.CutPrefix(address, "unix:"); ok {
 		c.base = "http://sluice"
 		c.http.Transport = &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -135,6 +178,9 @@ func exchange[T any](ctx context.Context, c *Client, method, path string, body a
 	}
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
+	}
+	if token := c.token(); token != "" {
+		req.Header.Set("Authorization", "Bearer "+token)
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"sluice/controller/access"
 	"sluice/datapath/openflow"
 	"sluice/flows"
 	"sluice/store"
@@ -41,7 +42,7 @@ type Flow struct {
 }
 
 func (s *server) flows(a huma.API) {
-	op := operation("list-flows", http.MethodGet, "/v1/hosts/{host}/flows", "flows", "List the flows of a host's switch")
+	op := operation("list-flows", http.MethodGet, "/v1/hosts/{host}/flows", "flows", "List the flows of a host's switch", access.Look)
 	op.Description = "Every flow names its owner. The view installed was read from the switch for this request; " +
 		"desired is compiled; diff is what programming would change now, empty when the switch is right. " +
 		"What compiles to less than it asks for is told in headers " + problemHeader + ", one for each object."
@@ -70,6 +71,10 @@ func (s *server) listFlows(ctx context.Context, in *flowQuery) (*flowList, error
 	if err != nil {
 		return nil, err
 	}
+	if err := s.dumps.Acquire(ctx, 1); err != nil {
+		return nil, s.refuse(fmt.Errorf("flows of host %s: wait for others that are read: %w", in.Host, err))
+	}
+	defer s.dumps.Release(1)
 	list, problems, err := s.view(ctx, in.Host, in.View)
 	if err != nil {
 		return nil, s.refuse(err)
@@ -209,15 +214,14 @@ func (s *server) describe(host string, list []shown) []Flow {
 	slices.SortStableFunc(list, func(a, b shown) int {
 		return cmp.Or(cmp.Compare(a.Table, b.Table), cmp.Compare(b.Priority, a.Priority), cmp.Compare(a.Cookie, b.Cookie))
 	})
-	out := make([]Flow, 0, len(list))
-	s.Controller.View(func(state *store.State) {
-		for _, f := range list {
-			line := flows.Annotate(state, &f.Flow)
-			out = append(out, Flow{
-				Host: host, tenant: flows.Slice(f.Cookie).Tenant(), Table: f.Table, TableName: line.Table, Priority: f.Priority,
-				Cookie: fmt.Sprintf("0x%016x", f.Cookie), Owner: line.Owner, Note: line.Note,
-				Packets: f.Packets, Bytes: f.Bytes, Text: line.Text, Change: f.change,
-			})
+	out := make([]Flow, len(list))
+	s.Controller.Each(len(list), func(state *store.State, i int) {
+		f := &list[i]
+		line := flows.Annotate(state, &f.Flow)
+		out[i] = Flow{
+			Host: host, tenant: flows.Slice(f.Cookie).Tenant(), Table: f.Table, TableName: line.Table, Priority: f.Priority,
+			Cookie: fmt.Sprintf("0x%016x", f.Cookie), Owner: line.Owner, Note: line.Note,
+			Packets: f.Packets, Bytes: f.Bytes, Text: line.Text, Change: f.change,
 		}
 	})
 	return out

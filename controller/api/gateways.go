@@ -6,6 +6,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"sluice/controller/access"
 	"sluice/store"
 )
 
@@ -17,25 +18,25 @@ type Gateway struct {
 }
 
 func (s *server) gateways(a huma.API) {
-	huma.Register(a, operation("list-gateways", http.MethodGet, "/v1/gateways", "gateways", "List through which host each tenant's egress leaves"), s.listGateways)
+	huma.Register(a, operation("list-gateways", http.MethodGet, "/v1/gateways", "gateways", "List through which host each tenant's egress leaves", access.Read), s.listGateways)
 }
 
 // listGateways shows every tenant: one without a gateway host is what an operator looks for.
-func (s *server) listGateways(context.Context, *struct{}) (*body[[]Gateway], error) {
-	list := []Gateway{}
-	s.Controller.View(func(state *store.State) {
-		for t := range state.Tenants() {
-			g := Gateway{Tenant: t.Key.Tenant, Policy: t.Value.Gateway}
-			if placed := state.Gateway(t.Key.Tenant); placed != nil {
-				g.Gateway = *placed.Value
-			}
-			list = append(list, g)
+func (s *server) listGateways(ctx context.Context, in *PageQuery) (*page[Gateway], error) {
+	return listing(s, store.KindTenant, *in, tenantKeys(ctx), func(state *store.State, key store.Key) (Gateway, bool) {
+		t := state.Tenant(key.Tenant)
+		if t == nil {
+			return Gateway{}, false
 		}
+		g := Gateway{Tenant: key.Tenant, Policy: t.Value.Gateway}
+		if placed := state.Gateway(key.Tenant); placed != nil {
+			g.Gateway = *placed.Value
+		}
+		return g, true
 	})
-	return &body[[]Gateway]{list}, nil
 }
 
 // Gateways lists through which host each tenant's egress leaves.
 func (c *Client) Gateways(ctx context.Context) ([]Gateway, error) {
-	return get[[]Gateway](ctx, c, "/v1/gateways", nil)
+	return getAll[Gateway](ctx, c, "/v1/gateways", nil)
 }

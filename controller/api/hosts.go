@@ -2,16 +2,21 @@ package api
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"iter"
 	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"sluice/controller/access"
 	"sluice/store"
 )
 
 // hostStore removes hosts; their agents write them.
 type hostStore interface {
 	DeleteHost(ctx context.Context, name string) (store.Revision, error)
+	Decide(ctx context.Context, request func(*store.State) (store.Proposal, error), needs ...string) (store.Revision, error)
 }
 
 // Host is a registered host and how it stands.
@@ -28,6 +33,8 @@ type Host struct {
 	Missing   []string        `json:"missing,omitempty"` // ports whose interface the switch lacks
 	Problems  store.Problems  `json:"problems,omitempty"`
 	Created   store.Revision  `json:"created"`
+	// Request is what its agent waits for a word about.
+	Request *store.Request `json:"request,omitempty"`
 }
 
 // hostPath is the host that a route names.
@@ -36,36 +43,57 @@ type hostPath struct {
 }
 
 func (s *server) hosts(a huma.API) {
-	huma.Register(a, operation("list-hosts", http.MethodGet, "/v1/hosts", "hosts", "List hosts"), s.listHosts)
-	huma.Register(a, operation("show-host", http.MethodGet, "/v1/hosts/{host}", "hosts", "Show a host"), s.showHost)
-	huma.Register(a, operation("delete-host", http.MethodDelete, "/v1/hosts/{host}", "hosts", "Forget a host"), s.deleteHost)
+	huma.Register(a, operation("list-hosts", http.MethodGet, "/v1/hosts", "hosts", "List hosts", access.Look), s.listHosts)
+	huma.Register(a, operation("show-host", http.MethodGet, "/v1/hosts/{host}", "hosts", "Show a host", access.Look), s.showHost)
+	huma.Register(a, operation("delete-host", http.MethodDelete, "/v1/hosts/{host}", "hosts", "Forget a host", access.Rule), s.deleteHost)
+	huma.Register(a, answered(operation("adopt-host", http.MethodPost, "/v1/hosts/{host}/adopt", "hosts",
+		"Tell a host's agent that this store is the right one, and to take its ports into it", access.Rule)), s.sayWord(store.WordAdopt))
+	huma.Register(a, answered(operation("clean-host", http.MethodPost, "/v1/hosts/{host}/clean", "hosts",
+		"Tell a host's agent to remove what belongs to no port", access.Rule)), s.sayWord(store.WordClean))
 }
 
-func (s *server) listHosts(ctx context.Context, _ *struct{}) (*body[[]Host], error) {
-	list, err := s.allHosts(ctx)
+func (s *server) listHosts(ctx context.Context, in *PageQuery) (*page[Host], error) {
+	show, err := s.hostShower(ctx)
 	if err != nil {
 		return nil, s.refuse(err)
 	}
-	return &body[[]Host]{list}, nil
+	return listing(s, store.KindHost, *in, hostKeys, show)
 }
 
-// allHosts joins what the store holds of each host with how it stands.
-func (s *server) allHosts(ctx context.Context) ([]Host, error) {
-	reports, err := s.reports(ctx)
-	if err != nil {
-		return nil, err
+// hostKeys walks hosts by name.
+func hostKeys(state *store.State, after store.Key) iter.Seq[store.Key] {
+	return func(yield func(store.Key) bool) {
+		for h := range state.Hosts() {
+			if h.Key.Host > after.Host && !yield(h.Key) {
+				return
+			}
+		}
+	}
+}
+
+// hostShower joins what the store holds of a host with how it stands now. While etcd is away it
+// answers too, since a host's state is asked for exactly then: of other controllers' hosts it is
+// what this one knows, and each says so.
+func (s *server) hostShower(ctx context.Context) (func(*store.State, store.Key) (Host, bool), error) {
+	reports, away := s.reports(ctx)
+	if away != nil && !errors.Is(away, store.ErrUnavailable) && !errors.Is(away, store.ErrHeld) {
+		return nil, away
 	}
 	standing := map[string]HostStatus{}
 	for _, h := range s.standing(reports) {
 		standing[h.Name] = h
 	}
-	list := []Host{}
-	s.Controller.View(func(state *store.State) {
-		for h := range state.Hosts() {
-			list = append(list, hostOf(state, h, standing[h.Key.Host]))
+	return func(state *store.State, key store.Key) (Host, bool) {
+		h := state.Host(key.Host)
+		if h == nil {
+			return Host{}, false
 		}
-	})
-	return list, nil
+		shown := hostOf(state, h, standing[key.Host])
+		if away != nil && shown.Master != s.Controller.Name() {
+			shown.Problems = append(shown.Problems, store.ProblemOf(key, "etcd cannot be asked: this is what this controller knows of a host that it does not program"))
+		}
+		return shown, true
+	}, nil
 }
 
 func hostOf(state *store.State, h *store.Item[store.Host], at HostStatus) Host {
@@ -74,6 +102,9 @@ func hostOf(state *store.State, h *store.Item[store.Host], at HostStatus) Host {
 		State: at.State, Realized: at.Realized, Master: at.Master, Connected: at.Connected,
 		Live: at.Live, Flows: at.Flows, Missing: at.Missing, Problems: at.Problems,
 	}
+	if request := state.Request(h.Key.Host); request != nil {
+		shown.Request = request.Value
+	}
 	for _, n := range state.NetworksOn(h.Key.Host) {
 		shown.Ports += len(state.PortsAt(h.Key.Host, n))
 	}
@@ -81,25 +112,67 @@ func hostOf(state *store.State, h *store.Item[store.Host], at HostStatus) Host {
 }
 
 func (s *server) showHost(ctx context.Context, in *hostPath) (*body[Host], error) {
-	list, err := s.allHosts(ctx)
+	show, err := s.hostShower(ctx)
 	if err != nil {
 		return nil, s.refuse(err)
 	}
-	for _, h := range list {
-		if h.Name == in.Host {
-			return &body[Host]{h}, nil
+	var shown *body[Host]
+	s.Controller.View(func(state *store.State) {
+		if h, exists := show(state, store.HostKey(in.Host)); exists {
+			shown = &body[Host]{h}
 		}
+	})
+	if shown == nil {
+		return nil, absent("host", in.Host, "host list")
 	}
-	return nil, absent("host", in.Host, "host list")
+	return shown, nil
 }
 
 func (s *server) deleteHost(ctx context.Context, in *hostPath) (*body[Deleted], error) {
-	return s.remove(ctx, func(ctx context.Context) (store.Revision, error) { return s.Store.DeleteHost(ctx, in.Host) })
+	return s.remove(ctx, "host "+in.Host, func(ctx context.Context) (store.Revision, error) { return s.Store.DeleteHost(ctx, in.Host) })
+}
+
+// Word is what an operator said to a host's agent, and what it had asked for.
+type Word struct {
+	Revision store.Revision `json:"revision"`
+	// Request is what the word answers; none: the agent asked for nothing, and needs no word.
+	Request *store.Request `json:"request,omitempty"`
+}
+
+// answered makes a route's success a 200: it makes nothing that a client could name.
+func answered(op huma.Operation) huma.Operation {
+	op.DefaultStatus = http.StatusOK
+	return op
+}
+
+func (s *server) sayWord(word string) func(context.Context, *hostPath) (*body[Word], error) {
+	return func(ctx context.Context, in *hostPath) (*body[Word], error) {
+		said := Word{}
+		request := func(state *store.State) (store.Proposal, error) {
+			said.Request = nil
+			if asked := state.Request(in.Host); asked != nil {
+				said.Request = asked.Value
+			}
+			return store.ProposeWord(state, in.Host, word)
+		}
+		var err error
+		said.Revision, err = s.write(ctx, "host "+in.Host, func(ctx context.Context) (store.Revision, error) {
+			rev, err := s.Store.Decide(ctx, request, store.NeededToAnswer(in.Host)...)
+			if err != nil {
+				err = fmt.Errorf("%s host %s: %w", word, in.Host, err)
+			}
+			return rev, err
+		})
+		if err != nil {
+			return nil, err
+		}
+		return &body[Word]{said}, nil
+	}
 }
 
 // Hosts lists all hosts, sorted by name.
 func (c *Client) Hosts(ctx context.Context) ([]Host, error) {
-	return get[[]Host](ctx, c, "/v1/hosts", nil)
+	return getAll[Host](ctx, c, "/v1/hosts", nil)
 }
 
 // Host shows one host.
@@ -110,4 +183,15 @@ func (c *Client) Host(ctx context.Context, name string) (Host, error) {
 // DeleteHost forgets a host; its agent finds its writes refused until it registers anew.
 func (c *Client) DeleteHost(ctx context.Context, name string) (Deleted, error) {
 	return do[Deleted](ctx, c, http.MethodDelete, path("hosts", name), nil)
+}
+
+// AdoptHost tells a host's agent that this store is the one to serve from now on, and to take the
+// ports into it that the host has and the store lacks.
+func (c *Client) AdoptHost(ctx context.Context, name string) (Word, error) {
+	return do[Word](ctx, c, http.MethodPost, path("hosts", name, "adopt"), nil)
+}
+
+// CleanHost tells a host's agent to remove the interfaces that belong to no port of this store.
+func (c *Client) CleanHost(ctx context.Context, name string) (Word, error) {
+	return do[Word](ctx, c, http.MethodPost, path("hosts", name, "clean"), nil)
 }

@@ -3,11 +3,13 @@ package api
 import (
 	"context"
 	"fmt"
+	"iter"
 	"net/http"
 	"net/netip"
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"sluice/controller/access"
 	"sluice/store"
 )
 
@@ -46,36 +48,79 @@ type networkPath struct {
 
 func (s *server) networks(a huma.API) {
 	const one = "/v1/networks/{tenant}/{network}"
-	huma.Register(a, operation("list-networks", http.MethodGet, "/v1/networks", "networks", "List networks"), s.listNetworks)
-	huma.Register(a, operation("create-network", http.MethodPost, "/v1/networks", "networks", "Create one more network of a tenant"), s.createNetwork)
-	huma.Register(a, operation("show-network", http.MethodGet, one, "networks", "Show a network"), s.showNetwork)
-	huma.Register(a, operation("delete-network", http.MethodDelete, one, "networks", "Delete a network that has no ports"), s.deleteNetwork)
+	huma.Register(a, operation("list-networks", http.MethodGet, "/v1/networks", "networks", "List networks", access.Read), s.listNetworks)
+	huma.Register(a, operation("create-network", http.MethodPost, "/v1/networks", "networks", "Create one more network of a tenant", access.Change), s.createNetwork)
+	huma.Register(a, operation("show-network", http.MethodGet, one, "networks", "Show a network", access.Read), s.showNetwork)
+	huma.Register(a, operation("delete-network", http.MethodDelete, one, "networks", "Delete a network that has no ports", access.Change), s.deleteNetwork)
 }
 
 type networkQuery struct {
+	PageQuery
 	Tenant string `query:"tenant" doc:"only this tenant's"`
 }
 
-func (s *server) listNetworks(_ context.Context, in *networkQuery) (*body[[]Network], error) {
-	list, err := []Network{}, error(nil)
-	s.Controller.View(func(state *store.State) {
-		if in.Tenant != "" && state.Tenant(in.Tenant) == nil {
-			err = absent("tenant", in.Tenant, "tenant list")
-			return
-		}
-		for t := range state.Tenants() {
-			if in.Tenant != "" && t.Key.Tenant != in.Tenant {
-				continue
-			}
-			for n := range state.NetworksOf(t.Key.Tenant) {
-				list = append(list, networkOf(state, n))
-			}
-		}
-	})
-	if err != nil {
+func (s *server) listNetworks(ctx context.Context, in *networkQuery) (_ *page[Network], err error) {
+	if in.Tenant, err = visibleTenant(ctx, in.Tenant); err != nil {
 		return nil, err
 	}
-	return &body[[]Network]{list}, nil
+	if err := s.checkNames(in.Tenant, "", ""); err != nil {
+		return nil, err
+	}
+	keys := func(state *store.State, after store.Key) iter.Seq[store.Key] {
+		return networkKeys(state, in.Tenant, after)
+	}
+	return listing(s, store.KindNetwork, in.PageQuery, keys, func(state *store.State, key store.Key) (Network, bool) {
+		n := state.Network(key.NetworkName())
+		if n == nil {
+			return Network{}, false
+		}
+		return networkOf(state, n), true
+	})
+}
+
+// networkKeys walks the networks of a tenant, or of all where it is empty, by tenant and name.
+func networkKeys(state *store.State, tenant string, after store.Key) iter.Seq[store.Key] {
+	return func(yield func(store.Key) bool) {
+		for n := range networksFrom(state, tenant, after.NetworkName()) {
+			if n.Key.NetworkName() != after.NetworkName() && !yield(n.Key) {
+				return
+			}
+		}
+	}
+}
+
+// networksFrom walks networks by tenant and name, from the one named on.
+func networksFrom(state *store.State, tenant string, from store.NetworkName) iter.Seq[*store.Item[store.Network]] {
+	return func(yield func(*store.Item[store.Network]) bool) {
+		for t := range state.Tenants() {
+			name := t.Key.Tenant
+			if name < from.Tenant || tenant != "" && tenant != name {
+				continue
+			}
+			for n := range state.NetworksOf(name) {
+				if (name > from.Tenant || n.Key.Network >= from.Network) && !yield(n) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// checkNames refuses names of nothing, where a list is asked for by them: an empty list would look
+// like an answer. An empty name asks for nothing.
+func (s *server) checkNames(tenant, network, host string) (err error) {
+	name := store.NetworkName{Tenant: tenant, Network: network}
+	s.Controller.View(func(state *store.State) {
+		switch {
+		case tenant != "" && state.Tenant(tenant) == nil:
+			err = absent("tenant", tenant, "tenant list")
+		case tenant != "" && network != "" && state.Network(name) == nil:
+			err = absent("network", name.String(), "network list")
+		case host != "" && state.Host(host) == nil:
+			err = absent("host", host, "host list")
+		}
+	})
+	return err
 }
 
 func (s *server) showNetwork(_ context.Context, in *networkPath) (*body[Network], error) {
@@ -97,16 +142,19 @@ func networkOf(state *store.State, n *store.Item[store.Network]) Network {
 	name := n.Key.NetworkName()
 	return Network{
 		Tenant: name.Tenant, Name: name.Network, Network: *n.Value, Created: n.Created,
-		Hosts: append([]string{}, state.HostsOf(name)...), Ports: portsOf(state, name),
+		Hosts: append([]string{}, state.HostsOf(name)...), Ports: state.PortCount(name),
 	}
 }
 
 func (s *server) createNetwork(ctx context.Context, in *struct{ Body NetworkSpec }) (*body[Network], error) {
+	if _, err := visibleTenant(ctx, in.Body.Tenant); err != nil {
+		return nil, err
+	}
 	spec, err := networkSpec(in.Body)
 	if err != nil {
 		return nil, malformed(fmt.Sprintf("network %s/%s: %v", in.Body.Tenant, in.Body.Name, err))
 	}
-	rev, err := s.write(ctx, func(ctx context.Context) (store.Revision, error) { return s.Store.CreateNetwork(ctx, spec) })
+	rev, err := s.write(ctx, "network "+spec.Tenant+"/"+spec.Name, func(ctx context.Context) (store.Revision, error) { return s.Store.CreateNetwork(ctx, spec) })
 	if err != nil {
 		return nil, err
 	}
@@ -136,12 +184,12 @@ func networkSpec(in NetworkSpec) (store.NetworkSpec, error) {
 
 func (s *server) deleteNetwork(ctx context.Context, in *networkPath) (*body[Deleted], error) {
 	name := store.NetworkName{Tenant: in.Tenant, Network: in.Network}
-	return s.remove(ctx, func(ctx context.Context) (store.Revision, error) { return s.Store.DeleteNetwork(ctx, name) })
+	return s.remove(ctx, "network "+name.String(), func(ctx context.Context) (store.Revision, error) { return s.Store.DeleteNetwork(ctx, name) })
 }
 
 // Networks lists the networks of a tenant, or of all.
 func (c *Client) Networks(ctx context.Context, tenant string) ([]Network, error) {
-	return get[[]Network](ctx, c, "/v1/networks", query("tenant", tenant))
+	return getAll[Network](ctx, c, "/v1/networks", query("tenant", tenant))
 }
 
 // Network shows one network.

@@ -46,8 +46,9 @@ func TestOpenAPI(t *testing.T) {
 	}
 	slices.Sort(ids)
 	want := []string{
-		"create-network", "create-tenant", "delete-host", "delete-network", "delete-tenant", "list-flows", "list-gateways",
-		"list-hosts", "list-networks", "list-ports", "list-tenants", "show-host", "show-network", "show-port", "show-status", "show-tenant",
+		"adopt-host", "clean-host", "create-network", "create-tenant", "create-token", "delete-host", "delete-network", "delete-tenant", "enrol-host", "invite-host", "list-flows", "list-gateways",
+		"list-hosts", "list-networks", "list-ports", "list-tenants", "list-tokens", "revoke-token",
+		"show-host", "show-network", "show-port", "show-status", "show-tenant", "show-token",
 	}
 	if !slices.Equal(ids, want) {
 		t.Errorf("operations are\n%q, not\n%q", ids, want)

@@ -1,11 +1,16 @@
 package api
 
 import (
+	"cmp"
 	"context"
+	"iter"
 	"net/http"
+	"slices"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"sluice/controller/access"
 	"sluice/store"
 )
 
@@ -27,66 +32,61 @@ type portPath struct {
 }
 
 func (s *server) ports(a huma.API) {
-	huma.Register(a, operation("list-ports", http.MethodGet, "/v1/ports", "ports", "List ports"), s.listPorts)
-	huma.Register(a, operation("show-port", http.MethodGet, "/v1/ports/{tenant}/{network}/{port}", "ports", "Show a port"), s.showPort)
+	huma.Register(a, operation("list-ports", http.MethodGet, "/v1/ports", "ports", "List ports", access.Read), s.listPorts)
+	huma.Register(a, operation("show-port", http.MethodGet, "/v1/ports/{tenant}/{network}/{port}", "ports", "Show a port", access.Read), s.showPort)
 }
 
 type portQuery struct {
+	PageQuery
 	Tenant  string `query:"tenant" doc:"only this tenant's"`
 	Network string `query:"network" doc:"only networks of this name"`
 	Host    string `query:"host" doc:"only on this host"`
 }
 
-func (s *server) listPorts(_ context.Context, in *portQuery) (*body[[]Port], error) {
-	list, err := []Port{}, error(nil)
-	s.Controller.View(func(state *store.State) {
-		if err = in.check(state); err == nil {
-			list = in.choose(state)
-		}
-	})
-	if err != nil {
+func (s *server) listPorts(ctx context.Context, in *portQuery) (_ *page[Port], err error) {
+	if in.Tenant, err = visibleTenant(ctx, in.Tenant); err != nil {
 		return nil, err
 	}
-	return &body[[]Port]{list}, nil
-}
-
-// check refuses names of nothing: an empty list would look like an answer.
-func (in *portQuery) check(state *store.State) error {
-	network := store.NetworkName{Tenant: in.Tenant, Network: in.Network}
-	switch {
-	case in.Tenant != "" && state.Tenant(in.Tenant) == nil:
-		return absent("tenant", in.Tenant, "tenant list")
-	case in.Tenant != "" && in.Network != "" && state.Network(network) == nil:
-		return absent("network", network.String(), "network list")
-	case in.Host != "" && state.Host(in.Host) == nil:
-		return absent("host", in.Host, "host list")
+	if err := s.checkNames(in.Tenant, in.Network, in.Host); err != nil {
+		return nil, err
 	}
-	return nil
+	return listing(s, store.KindPort, in.PageQuery, in.keys, func(state *store.State, key store.Key) (Port, bool) {
+		p := state.Port(key)
+		if p == nil {
+			return Port{}, false
+		}
+		return portOf(p), true
+	})
 }
 
-func (in *portQuery) choose(state *store.State) []Port {
-	list := []Port{}
-	for t := range state.Tenants() {
-		if in.Tenant != "" && t.Key.Tenant != in.Tenant {
-			continue
-		}
-		for n := range state.NetworksOf(t.Key.Tenant) {
-			if in.Network == "" || n.Key.Network == in.Network {
-				list = append(list, portsIn(state, n.Key.NetworkName(), in.Host)...)
+// keys walks the ports that are asked for, by tenant, network, host and name.
+func (in *portQuery) keys(state *store.State, after store.Key) iter.Seq[store.Key] {
+	return func(yield func(store.Key) bool) {
+		for n := range networksFrom(state, in.Tenant, after.NetworkName()) {
+			name := n.Key.NetworkName()
+			if in.Network != "" && in.Network != name.Network {
+				continue
+			}
+			for p := range in.on(state, name) {
+				if (name != after.NetworkName() || isLater(p.Key, after)) && !yield(p.Key) {
+					return
+				}
 			}
 		}
 	}
-	return list
 }
 
-// portsIn are a network's ports on one host, or on all where host is empty.
-func portsIn(state *store.State, n store.NetworkName, host string) (list []Port) {
-	for p := range state.PortsOf(n) {
-		if host == "" || p.Key.Host == host {
-			list = append(list, portOf(p))
-		}
+// on walks a network's ports on the host that is asked for, or on all.
+func (in *portQuery) on(state *store.State, n store.NetworkName) iter.Seq[*store.Item[store.Port]] {
+	if in.Host == "" {
+		return state.PortsOf(n)
 	}
-	return list
+	return slices.Values(state.PortsAt(in.Host, n))
+}
+
+// isLater orders ports of one network by host and name.
+func isLater(key, than store.Key) bool {
+	return cmp.Or(strings.Compare(key.Host, than.Host), strings.Compare(key.Name, than.Name)) > 0
 }
 
 func portOf(p *store.Item[store.Port]) Port {
@@ -123,9 +123,9 @@ func portNamed(state *store.State, n store.NetworkName, name string) *store.Item
 // PortFilter chooses ports; an empty field chooses all.
 type PortFilter struct{ Tenant, Network, Host string }
 
-// Ports lists ports, sorted by tenant, network and name.
+// Ports lists ports, sorted by tenant, network, host and name.
 func (c *Client) Ports(ctx context.Context, f PortFilter) ([]Port, error) {
-	return get[[]Port](ctx, c, "/v1/ports", query("tenant", f.Tenant, "network", f.Network, "host", f.Host))
+	return getAll[Port](ctx, c, "/v1/ports", query("tenant", f.Tenant, "network", f.Network, "host", f.Host))
 }
 
 // Port shows one port.

@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"sluice/controller/enrol"
 	"sluice/controller/host"
 	"sluice/store"
 	"sluice/store/httpstatus"
@@ -28,10 +30,25 @@ func statusOf(err error) int {
 	switch {
 	case errors.As(err, &away):
 		return http.StatusServiceUnavailable
+	case errors.Is(err, enrol.ErrNoKey):
+		return http.StatusServiceUnavailable
 	case errors.As(err, &unknown):
 		return http.StatusNotFound
 	}
 	return httpstatus.Of(err)
+}
+
+// checkNames refuses a path with a name that no object has, such as "h1/alice".
+func checkNames(ctx huma.Context) error {
+	for _, what := range []string{"tenant", "network", "host", "port", "token"} {
+		if !strings.Contains(ctx.Operation().Path, "{"+what+"}") {
+			continue
+		}
+		if err := store.ValidateName(ctx.Param(what)); err != nil {
+			return fmt.Errorf("%s: %w", what, err)
+		}
+	}
+	return nil
 }
 
 // absent is the answer about an object that does not exist.

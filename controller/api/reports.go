@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"maps"
 	"time"
 
 	"sluice/store"
@@ -28,23 +29,12 @@ func (s *server) reports(ctx context.Context) (reports, error) {
 		_, _, err := s.Store.Get(ctx, store.LiveControllerKey(s.Controller.Name()))
 		return r, err
 	}
-	hosts, _, err := s.Store.List(ctx, store.KindStatusHost)
+	hosts, controllers, err := s.Store.Reports(ctx)
 	if err != nil {
 		return r, err
 	}
-	controllers, _, err := s.Store.List(ctx, store.KindStatusController)
-	if err != nil {
-		return r, err
-	}
-	for _, e := range hosts {
-		r.hosts[e.Key.Host] = e.Object.(*store.StatusHost)
-	}
-	for _, e := range controllers {
-		if others[e.Key.Name] {
-			r.controllers[e.Key.Name] = e.Object.(*store.StatusController)
-		}
-	}
-	return r, nil
+	maps.DeleteFunc(controllers, func(name string, _ *store.StatusController) bool { return !others[name] })
+	return reports{hosts, controllers}, nil
 }
 
 // others are the names of the other controllers that hold a lease.

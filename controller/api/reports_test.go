@@ -43,6 +43,7 @@ func TestEtcdIsAway(t *testing.T) {
 	if _, err := c.CreateTenant(t.Context(), api.TenantSpec{Name: "alice"}); err != nil {
 		t.Fatal(err)
 	}
+	c.register(t, "h1")
 	c.etcd.Close()
 	st, err := c.Status(t.Context())
 	if err != nil || st.Tenants != 1 {
@@ -54,6 +55,10 @@ func TestEtcdIsAway(t *testing.T) {
 	if !told {
 		t.Errorf("problems %v do not tell of etcd", st.Problems)
 	}
+	h, err := c.Host(t.Context(), "h1")
+	if err != nil || h.State != store.HostDown || len(h.Problems) != 1 || !strings.Contains(h.Problems[0].Text, "etcd cannot be asked") {
+		t.Errorf("the host is %+v, %v", h, err)
+	}
 }
 
 // TestOtherControllers asks one controller about a host that another one programs.
@@ -62,7 +67,7 @@ func TestOtherControllers(t *testing.T) {
 	c.colleague(t)
 	c.register(t, "h1")
 	c.report(t, store.StatusControllerKey("c2"), &store.StatusController{
-		Floor: 5, Unknown: []store.DatapathID{0xabc}, Problems: store.Problems{{Object: "tenants/bob", Text: "no gateway host"}},
+		Floor: 5, Unknown: []store.DatapathID{0xabc}, UnknownMore: 7, Problems: store.Problems{{Object: "tenants/bob", Text: "no gateway host"}},
 	})
 	check := func(want api.HostStatus) {
 		t.Helper()
@@ -74,7 +79,7 @@ func TestOtherControllers(t *testing.T) {
 			if got := st.Hosts[0]; got.Master != "c2" || got.State != want.State || got.Realized != want.Realized || !slices.Equal(got.Missing, want.Missing) {
 				return fmt.Errorf("host is %+v", got)
 			}
-			if !slices.Contains(st.Unknown, 0xabc) || !slices.Contains(st.Problems, store.Problem{Object: "tenants/bob", Text: "no gateway host"}) {
+			if !slices.Contains(st.Unknown, 0xabc) || st.UnknownMore != 7 || !slices.Contains(st.Problems, store.Problem{Object: "tenants/bob", Text: "no gateway host"}) {
 				return fmt.Errorf("unknown %v, problems %v", st.Unknown, st.Problems)
 			}
 			return nil

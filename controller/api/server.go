@@ -2,6 +2,8 @@ package api
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"time"
@@ -10,10 +12,14 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"golang.org/x/sync/semaphore"
 
+	"sluice/controller/access"
+	"sluice/controller/enrol"
 	"sluice/controller/host"
 	"sluice/datapath/openflow"
 	"sluice/store"
+	"sluice/store/etcd"
 )
 
 // Controller is what the API shows of a controller.
@@ -21,10 +27,13 @@ type Controller interface {
 	Name() string
 	Ready() <-chan struct{}
 	View(f func(*store.State))
+	Each(n int, f func(s *store.State, i int))
 	Await(ctx context.Context, rev store.Revision) error
 	Hosts() []host.Status
-	Unknown() []store.DatapathID
+	Unknown() (listed []store.DatapathID, more int)
 	Problems() []store.Problem
+	Serving() etcd.TrustState
+	Office() *enrol.Office
 	Installed(ctx context.Context, host string) ([]openflow.FlowStats, error)
 	Desired(host string) ([]openflow.Flow, []store.Problem, error)
 }
@@ -35,9 +44,11 @@ type Store interface {
 	Get(ctx context.Context, key store.Key) (store.Object, store.Revision, error)
 	List(ctx context.Context, kind store.Kind, prefix ...string) ([]store.Event, store.Revision, error)
 	Problems() []store.Problem
+	Reports(ctx context.Context) (hosts map[string]*store.StatusHost, controllers map[string]*store.StatusController, err error)
 	tenantStore
 	networkStore
 	hostStore
+	tokenStore
 }
 
 // Options are what the API serves from.
@@ -47,23 +58,87 @@ type Options struct {
 	Store      Store
 	Registry   prometheus.Gatherer
 	Log        *slog.Logger
+
+	Local       *access.LocalToken // the controller's own token; nil: there is none
+	Hosts       []string           // names under which clients know the controller, besides its addresses
+	OpenMetrics bool               // /metrics asks for no token
+	Audit       *slog.Logger       // gets a line for every write and every refusal; nil: Log
 }
 
-// server answers requests. It holds nothing that a request changes.
-type server struct{ Options }
+// server answers requests. It holds nothing that a request changes, but for who waits.
+type server struct {
+	Options
+	dumps *semaphore.Weighted // of flows of a switch that are worked on: each may be many megabytes
+}
+
+// dumpsAtOnce bounds the memory that answers of flows take together.
+const dumpsAtOnce = 4
 
 // New is the whole HTTP face of a controller.
 func New(o Options) http.Handler {
-	s := &server{o}
-	mux := http.NewServeMux()
-	s.resources(humago.New(mux, config(o.Version)))
-	mux.Handle("GET /metrics", promhttp.HandlerFor(o.Registry, promhttp.HandlerOpts{}))
-	mux.HandleFunc("GET /healthz", s.healthy)
-	mux.HandleFunc("GET /readyz", s.ready)
-	s.pages(mux)
-	// Browsers on other sites must not write through a page that an operator opens.
-	return http.NewCrossOriginProtection().Handler(mux)
+	s := &server{o, semaphore.NewWeighted(dumpsAtOnce)}
+	audit := o.Audit
+	if audit == nil {
+		audit = o.Log
+	}
+	guard := access.New(access.Options{
+		View: o.Controller.View, Loaded: o.Controller.Ready(), Local: o.Local, Hosts: o.Hosts, Audit: audit, Log: o.Log,
+	})
+	guarded, office := guard.Before(s.routes()), o.Controller.Office().Handler()
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch read := r.Method == http.MethodGet || r.Method == http.MethodHead; { // what any load balancer may ask
+		case read && r.URL.Path == "/healthz":
+			s.healthy(w, r)
+		case read && r.URL.Path == "/readyz":
+			s.ready(w, r)
+		case enrol.Serves(r.URL.Path): // who asks proves it there, and has no token of the API's
+			office.ServeHTTP(w, r)
+		default:
+			guarded.ServeHTTP(w, r)
+		}
+	})
 }
+
+// routes are those that the guard stands before.
+func (s *server) routes() http.Handler {
+	mux := http.NewServeMux()
+	s.resources(humago.New(mux, config(s.Version)))
+	metrics := promhttp.HandlerFor(s.Registry, promhttp.HandlerOpts{MaxRequestsInFlight: scrapesAtOnce})
+	if !s.OpenMetrics {
+		metrics = access.Require(access.Look, metrics)
+	}
+	mux.Handle("GET /metrics", metrics)
+	s.pages(mux)
+	return problems(mux)
+}
+
+// scrapesAtOnce bounds the work of scrapes; Prometheus sends one at a time.
+const scrapesAtOnce = 4
+
+// problems answers with a problem document where a mux has no route, and says why not.
+func problems(mux *http.ServeMux) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, pattern := mux.Handler(r); pattern != "" {
+			mux.ServeHTTP(w, r)
+			return
+		}
+		answer := &statusOnly{header: http.Header{}}
+		mux.ServeHTTP(answer, r)
+		if allow := answer.header.Get("Allow"); allow != "" {
+			w.Header().Set("Allow", allow)
+			access.Refuse(w, http.StatusMethodNotAllowed, fmt.Errorf("%s is for %s", r.URL.Path, allow))
+			return
+		}
+		access.Refuse(w, http.StatusNotFound, fmt.Errorf("nothing is at %s: see /openapi.json", r.URL.Path))
+	})
+}
+
+// statusOnly takes an answer of which only the header matters.
+type statusOnly struct{ header http.Header }
+
+func (s *statusOnly) Header() http.Header         { return s.header }
+func (s *statusOnly) Write(b []byte) (int, error) { return len(b), nil }
+func (s *statusOnly) WriteHeader(int)             {}
 
 func config(version string) huma.Config {
 	c := huma.DefaultConfig("Sluice", version)
@@ -72,33 +147,34 @@ func config(version string) huma.Config {
 	c.SchemasPath = ""  // they are in /openapi.json
 	c.CreateHooks = nil // no $schema in answers: they are the store's fields
 	c.RejectUnknownQueryParameters = true
+	describe(c.OpenAPI)
 	return c
 }
 
 func (s *server) resources(a huma.API) {
+	a.UseMiddleware(func(ctx huma.Context, next func(huma.Context)) {
+		if status, err := admit(ctx); err != nil {
+			if status == http.StatusUnauthorized {
+				ctx.SetHeader("WWW-Authenticate", access.Challenge)
+			}
+			_ = huma.WriteErr(a, ctx, status, err.Error())
+			return
+		}
+		next(ctx)
+	})
 	s.tenants(a)
 	s.networks(a)
 	s.hosts(a)
+	s.enrolments(a)
 	s.ports(a)
 	s.gateways(a)
 	s.flows(a)
 	s.status(a)
+	s.tokens(a)
 }
 
 // body is an answer of one JSON value.
 type body[T any] struct{ Body T }
-
-// operation describes one route. The summary is shown in /openapi.json.
-func operation(id, method, path, tag, summary string) huma.Operation {
-	op := huma.Operation{
-		OperationID: id, Method: method, Path: path, Summary: summary, Tags: []string{tag},
-		DefaultStatus: http.StatusOK,
-	}
-	if method == http.MethodPost {
-		op.DefaultStatus = http.StatusCreated
-	}
-	return op
-}
 
 func (s *server) healthy(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
@@ -113,22 +189,33 @@ func (s *server) ready(w http.ResponseWriter, r *http.Request) {
 		return
 	default:
 	}
+	why := "etcd has not answered"
+	if serving := s.Controller.Serving(); serving.Held() {
+		why = serving.Why
+	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(http.StatusServiceUnavailable)
-	_, _ = w.Write([]byte(`{"title":"Service Unavailable","status":503,"detail":"the state is not loaded yet: etcd has not answered"}` + "\n"))
+	_ = json.NewEncoder(w).Encode(map[string]any{
+		"title": http.StatusText(http.StatusServiceUnavailable), "status": http.StatusServiceUnavailable,
+		"detail": "the state is not loaded yet: " + why,
+	}) // a client that went away hears nothing
 }
 
 // writeTime bounds how long a write waits for an etcd that is away.
 const writeTime = 10 * time.Second
 
-// write runs one write and returns the revision at which it happened, seen by reads.
-func (s *server) write(ctx context.Context, f func(context.Context) (store.Revision, error)) (store.Revision, error) {
+// write runs one write of an object, which the audit log names, and returns the revision at which
+// it happened, seen by reads.
+func (s *server) write(ctx context.Context, object string, f func(context.Context) (store.Revision, error)) (store.Revision, error) {
+	entry := access.EntryOf(ctx)
+	entry.Object = object
 	bounded, cancel := context.WithTimeout(ctx, writeTime)
 	defer cancel()
 	rev, err := f(bounded)
 	if err != nil {
 		return 0, s.refuse(err)
 	}
+	entry.Revision = rev
 	s.settle(ctx, rev)
 	return rev, nil
 }
@@ -139,8 +226,8 @@ type Deleted struct {
 }
 
 // remove is a write that leaves nothing to show but its revision.
-func (s *server) remove(ctx context.Context, f func(context.Context) (store.Revision, error)) (*body[Deleted], error) {
-	rev, err := s.write(ctx, f)
+func (s *server) remove(ctx context.Context, object string, f func(context.Context) (store.Revision, error)) (*body[Deleted], error) {
+	rev, err := s.write(ctx, object, f)
 	if err != nil {
 		return nil, err
 	}

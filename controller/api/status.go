@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"sluice/controller/access"
 	"sluice/controller/host"
 	"sluice/store"
 )
@@ -18,6 +20,7 @@ type HostStatus host.Status
 
 // Status is the whole cluster at a glance.
 type Status struct {
+	Store       StoreStatus        `json:"store"`
 	Revision    store.Revision     `json:"revision"`
 	Tenants     int                `json:"tenants"`
 	Networks    int                `json:"networks"`
@@ -26,7 +29,18 @@ type Status struct {
 	Hosts       []HostStatus       `json:"hosts"`
 	Controllers []ControllerStatus `json:"controllers"`
 	Unknown     []store.DatapathID `json:"unknown"` // switches that dialled in and belong to no host
-	Problems    store.Problems     `json:"problems"`
+	// UnknownMore is how many are not listed, by every controller that they dialled.
+	UnknownMore int            `json:"unknownMore,omitempty"`
+	Problems    store.Problems `json:"problems"`
+	// Requests are what hosts' agents wait for a word about, by host.
+	Requests map[string]store.Request `json:"requests,omitempty"`
+}
+
+// StoreStatus is which store the controller serves.
+type StoreStatus struct {
+	ID   string `json:"id,omitempty"` // empty: it remembers none yet
+	Held bool   `json:"held"`         // etcd holds another, or one that went back: the controller touches nothing
+	Why  string `json:"why,omitempty"`
 }
 
 // ControllerStatus is one live controller.
@@ -39,7 +53,7 @@ type ControllerStatus struct {
 }
 
 func (s *server) status(a huma.API) {
-	huma.Register(a, operation("show-status", http.MethodGet, "/v1/status", "status", "Show the cluster at a glance"), s.showStatus)
+	huma.Register(a, operation("show-status", http.MethodGet, "/v1/status", "status", "Show the cluster at a glance", access.Look), s.showStatus)
 }
 
 func (s *server) showStatus(ctx context.Context, _ *struct{}) (*body[Status], error) {
@@ -51,18 +65,27 @@ func (s *server) clusterStatus(ctx context.Context) Status {
 	reports, err := s.reports(ctx)
 	st := Status{
 		HostStates: map[string]int{}, Hosts: append([]HostStatus{}, s.standing(reports)...),
-		Controllers: []ControllerStatus{}, Unknown: s.unknown(reports), Problems: s.problems(reports),
+		Requests:    map[string]store.Request{},
+		Controllers: []ControllerStatus{}, Problems: s.problems(reports),
 	}
-	if err != nil {
+	st.Unknown, st.UnknownMore = s.unknown(reports)
+	if err != nil && !errors.Is(err, store.ErrHeld) {
 		text := fmt.Sprintf("it does not answer, so no change is taken and other controllers' hosts are not shown; the switches keep their flows: %v", err)
 		st.Problems = append(st.Problems, store.Problem{Object: "etcd", Text: text})
 	}
+	st.Store, st.Problems = s.served(st.Problems)
 	for _, h := range st.Hosts {
 		st.HostStates[string(h.State)]++
 	}
 	s.Controller.View(func(state *store.State) {
 		st.Revision = state.Revision()
 		st.Tenants, st.Networks, _, st.Ports = state.Counts()
+		for r := range state.Requests() {
+			st.Requests[r.Key.Host] = *r.Value
+			for _, line := range r.Value.Asks(r.Key.Host) {
+				st.Problems = append(st.Problems, store.ProblemOf(store.HostKey(r.Key.Host), "%s", line))
+			}
+		}
 		for c := range state.LiveControllers() {
 			st.Controllers = append(st.Controllers, ControllerStatus{
 				Name: c.Key.Name, OpenFlow: c.Value.OpenFlow, API: c.Value.API, Since: c.Value.Since,
@@ -73,14 +96,27 @@ func (s *server) clusterStatus(ctx context.Context) Status {
 	return st
 }
 
-// unknown are the switches that dialled in anywhere and belong to no host.
-func (s *server) unknown(r reports) []store.DatapathID {
-	list := append([]store.DatapathID{}, s.Controller.Unknown()...)
+// served is which store this controller serves. That it holds is a problem before all others.
+func (s *server) served(problems store.Problems) (StoreStatus, store.Problems) {
+	serving := s.Controller.Serving()
+	status := StoreStatus{ID: serving.Memory.Store, Held: serving.Held(), Why: serving.Why}
+	if !status.Held {
+		return status, problems
+	}
+	text := "this controller holds: it reads nothing from this etcd, writes nothing to it, and the switches keep their flows: " + serving.Why +
+		": bring the right store back, or start the controller with --adopt if this is the one to serve from now on"
+	return status, append(store.Problems{{Object: "store", Text: text}}, problems...)
+}
+
+// unknown are the switches that dialled in anywhere and belong to no host, and how many are not listed.
+func (s *server) unknown(r reports) (list []store.DatapathID, more int) {
+	listed, more := s.Controller.Unknown()
+	list = append([]store.DatapathID{}, listed...)
 	for _, other := range r.controllers {
-		list = append(list, other.Unknown...)
+		list, more = append(list, other.Unknown...), more+other.UnknownMore
 	}
 	slices.Sort(list)
-	return slices.Compact(list)
+	return slices.Compact(list), more
 }
 
 // problems are those of every controller, and the keys that nobody can read; each once.

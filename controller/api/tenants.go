@@ -3,11 +3,13 @@ package api
 import (
 	"context"
 	"fmt"
+	"iter"
 	"net/http"
 	"net/netip"
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"sluice/controller/access"
 	"sluice/store"
 )
 
@@ -45,20 +47,34 @@ type tenantPath struct {
 }
 
 func (s *server) tenants(a huma.API) {
-	huma.Register(a, operation("list-tenants", http.MethodGet, "/v1/tenants", "tenants", "List tenants"), s.listTenants)
-	huma.Register(a, operation("create-tenant", http.MethodPost, "/v1/tenants", "tenants", "Create a tenant and its network default"), s.createTenant)
-	huma.Register(a, operation("show-tenant", http.MethodGet, "/v1/tenants/{tenant}", "tenants", "Show a tenant"), s.showTenant)
-	huma.Register(a, operation("delete-tenant", http.MethodDelete, "/v1/tenants/{tenant}", "tenants", "Delete a tenant that has no ports"), s.deleteTenant)
+	huma.Register(a, operation("list-tenants", http.MethodGet, "/v1/tenants", "tenants", "List tenants", access.Read), s.listTenants)
+	huma.Register(a, operation("create-tenant", http.MethodPost, "/v1/tenants", "tenants", "Create a tenant and its network default", access.Rule), s.createTenant)
+	huma.Register(a, operation("show-tenant", http.MethodGet, "/v1/tenants/{tenant}", "tenants", "Show a tenant", access.Read), s.showTenant)
+	huma.Register(a, operation("delete-tenant", http.MethodDelete, "/v1/tenants/{tenant}", "tenants", "Delete a tenant that has no ports", access.Rule), s.deleteTenant)
 }
 
-func (s *server) listTenants(context.Context, *struct{}) (*body[[]Tenant], error) {
-	list := []Tenant{}
-	s.Controller.View(func(state *store.State) {
-		for t := range state.Tenants() {
-			list = append(list, tenantOf(state, t))
+func (s *server) listTenants(ctx context.Context, in *PageQuery) (*page[Tenant], error) {
+	return listing(s, store.KindTenant, *in, tenantKeys(ctx), func(state *store.State, key store.Key) (Tenant, bool) {
+		t := state.Tenant(key.Tenant)
+		if t == nil {
+			return Tenant{}, false
 		}
+		return tenantOf(state, t), true
 	})
-	return &body[[]Tenant]{list}, nil
+}
+
+// tenantKeys walks the tenants that a caller sees, by name.
+func tenantKeys(ctx context.Context) keysAfter {
+	caller := access.From(ctx)
+	return func(state *store.State, after store.Key) iter.Seq[store.Key] {
+		return func(yield func(store.Key) bool) {
+			for t := range state.Tenants() {
+				if t.Key.Tenant > after.Tenant && caller.Sees(t.Key.Tenant) && !yield(t.Key) {
+					return
+				}
+			}
+		}
+	}
 }
 
 func (s *server) showTenant(_ context.Context, in *tenantPath) (*body[Tenant], error) {
@@ -86,17 +102,9 @@ func tenantOf(state *store.State, t *store.Item[store.Tenant]) Tenant {
 	}
 	for n := range state.NetworksOf(name) {
 		shown.Networks = append(shown.Networks, n.Key.Network)
-		shown.Ports += portsOf(state, n.Key.NetworkName())
+		shown.Ports += state.PortCount(n.Key.NetworkName())
 	}
 	return shown
-}
-
-// portsOf counts a network's ports.
-func portsOf(state *store.State, n store.NetworkName) (count int) {
-	for _, host := range state.HostsOf(n) {
-		count += len(state.PortsAt(host, n))
-	}
-	return count
 }
 
 func (s *server) createTenant(ctx context.Context, in *struct{ Body TenantSpec }) (*body[Tenant], error) {
@@ -108,7 +116,7 @@ func (s *server) createTenant(ctx context.Context, in *struct{ Body TenantSpec }
 		Name: in.Body.Name, Gateway: in.Body.Gateway, Segmentation: store.Segmentation(in.Body.Segmentation),
 		Subnets: subnets, Hosts: in.Body.Hosts, Limits: in.Body.Limits, Labels: in.Body.Labels,
 	}
-	rev, err := s.write(ctx, func(ctx context.Context) (store.Revision, error) { return s.Store.CreateTenant(ctx, spec) })
+	rev, err := s.write(ctx, "tenant "+spec.Name, func(ctx context.Context) (store.Revision, error) { return s.Store.CreateTenant(ctx, spec) })
 	if err != nil {
 		return nil, err
 	}
@@ -117,7 +125,7 @@ func (s *server) createTenant(ctx context.Context, in *struct{ Body TenantSpec }
 }
 
 func (s *server) deleteTenant(ctx context.Context, in *tenantPath) (*body[Deleted], error) {
-	return s.remove(ctx, func(ctx context.Context) (store.Revision, error) { return s.Store.DeleteTenant(ctx, in.Tenant) })
+	return s.remove(ctx, "tenant "+in.Tenant, func(ctx context.Context) (store.Revision, error) { return s.Store.DeleteTenant(ctx, in.Tenant) })
 }
 
 // prefixes reads subnets such as 10.0.0.0/24. What a subnet may be is the store's to say.
@@ -135,7 +143,7 @@ func prefixes(texts []string) ([]netip.Prefix, error) {
 
 // Tenants lists all tenants, sorted by name.
 func (c *Client) Tenants(ctx context.Context) ([]Tenant, error) {
-	return get[[]Tenant](ctx, c, "/v1/tenants", nil)
+	return getAll[Tenant](ctx, c, "/v1/tenants", nil)
 }
 
 // Tenant shows one tenant.

@@ -141,9 +141,6 @@ func TestMasters(t *testing.T) {
 		if IsAnothers(s, "c1", "h1") || !IsAnothers(s, "c2", "h1") || IsAnothers(s, "c1", "h2") {
 			t.Error("IsAnothers is wrong")
 		}
-		if ClaimedAt(s, "h1") != 3 || ClaimedAt(s, "h2") != 0 {
-			t.Error("ClaimedAt is wrong")
-		}
 	})
 }
 

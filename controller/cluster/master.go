@@ -15,10 +15,8 @@ func IsAnothers(s *store.State, controller, host string) bool {
 	return m != nil && m.Value.Controller != controller
 }
 
-// ClaimedAt is the mod revision of a host's claim; 0: nobody programs it.
-func ClaimedAt(s *store.State, host string) store.Revision {
-	if m := s.Master(host); m != nil {
-		return m.Modified
-	}
-	return 0
+// IsUnreached reports whether a host's master says that it has no session with its switch.
+func IsUnreached(s *store.State, host string) bool {
+	m := s.Master(host)
+	return m != nil && m.Value.Unreached
 }

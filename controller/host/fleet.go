@@ -45,6 +45,7 @@ func (f *Fleet) Observe(u cluster.Update) {
 		case store.KindMaster:
 			// What a change costs must not grow with the cluster: a claim wakes its host's session alone.
 			if h := f.hosts[change.Key.Host]; h != nil {
+				h.sawClaim(generation(u.State, h.Name))
 				h.Mastership.Send()
 			}
 		case store.KindLiveController:
@@ -66,6 +67,7 @@ func (f *Fleet) sync(name string, s *store.State) {
 	switch {
 	case registered && h == nil:
 		h = New(name)
+		h.sawClaim(generation(s, name))
 		f.hosts[name] = h
 		f.sorted = slices.Insert(slices.Clone(f.sorted), f.place(name), h)
 	case !registered && h != nil:
@@ -74,6 +76,14 @@ func (f *Fleet) sync(name string, s *store.State) {
 		f.sorted = slices.Delete(slices.Clone(f.sorted), at, at+1)
 		f.metrics.RemoveHost(name)
 	}
+}
+
+// generation is that of the claim to a host; 0: there is none.
+func generation(s *store.State, host string) uint64 {
+	if m := s.Master(host); m != nil {
+		return m.Value.Generation
+	}
+	return 0
 }
 
 // place is where a host of that name stands among the sorted ones, or would.

@@ -292,3 +292,22 @@ func TestSeriesEndWithTheHost(t *testing.T) {
 		t.Errorf("%d series are left", n)
 	}
 }
+
+// A host keeps the highest generation that any claim to it had, also one made before it was known.
+func TestFleetSeesGenerations(t *testing.T) {
+	w := newWorld(t)
+	latest := func(name string) uint64 {
+		_, latest := w.fleet.Get(name).Generations()
+		return latest
+	}
+	w.put(store.MasterKey("h1"), &store.Master{Controller: "c2", Generation: 4})
+	w.host("h1", 1)
+	if got := latest("h1"); got != 4 {
+		t.Errorf("of a host that registers after its claim: %d", got)
+	}
+	w.put(store.MasterKey("h1"), &store.Master{Controller: "c3", Generation: 6})
+	w.put(store.MasterKey("h1"), nil)
+	if got := latest("h1"); got != 6 {
+		t.Errorf("when its claim is gone: %d", got)
+	}
+}

@@ -2,6 +2,7 @@ package host
 
 import (
 	"sync"
+	"time"
 
 	"sluice/controller/account"
 	"sluice/controller/signal"
@@ -18,22 +19,28 @@ type Host struct {
 
 	mu        sync.Mutex
 	marks     Marks
-	underWay  Marks // taken by the session, and neither confirmed nor put back; empty otherwise
-	connected bool  // its switch has a session
-	whole     bool  // the switch was programmed whole in this session
+	underWay  Marks     // taken by the session, and neither confirmed nor put back; empty otherwise
+	connected bool      // its switch has a session
+	gone      time.Time // since when it has none, where it has none
+	whole     bool      // the switch was programmed whole in this session
 	realized  store.Revision
 	missing   []Absence
+	orphans   []store.Problem
 	troubles  map[flows.Slice]Trouble
 	tables    map[uint8]int // flows that the switch holds, by table
 	drift     Drift
 	ports     map[string]uint32 // interface name -> OpenFlow port, as the switch last told; nil: it never did
+	own       uint64            // generation of this controller's last claim, as etcd confirmed it; 0: none
+	latest    uint64            // the highest generation that etcd showed
+	lastKnown bool              // programmed by its last known state
+	vouched   store.Revision    // what was realized before it was; nobody vouches for more
 }
 
 // New is a host that was just registered.
 func New(name string) *Host {
 	return &Host{
 		Name: name, Wake: signal.NewFlag(), Ledger: account.NewLedger(),
-		troubles: map[flows.Slice]Trouble{}, tables: map[uint8]int{},
+		troubles: map[flows.Slice]Trouble{}, tables: map[uint8]int{}, gone: time.Now(),
 	}
 }
 
@@ -99,6 +106,7 @@ type Outcome struct {
 	Tables   map[uint8]int  // flows by table, where Slices is nil
 	Troubles map[flows.Slice]Trouble
 	Missing  []Absence
+	Orphans  []store.Problem // of ports that belong to no slice
 }
 
 // Confirm notes that the switch holds what was taken, but for its troubles.
@@ -113,7 +121,7 @@ func (h *Host) Confirm(o Outcome) {
 	h.whole = h.whole || h.underWay.All
 	h.underWay = Marks{}
 	h.realized = max(h.realized, o.Revision)
-	h.missing = awaited(h.missing, o.Missing, from)
+	h.missing, h.orphans = awaited(h.missing, o.Missing, from), o.Orphans
 }
 
 // Audited notes what an audit found of a switch that was compared whole.
@@ -171,9 +179,19 @@ func (h *Host) Connect() {
 	h.connected = true
 }
 
+// Gone is how long the host's switch has had no session with this controller; 0: it has one.
+func (h *Host) Gone() time.Duration {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.connected {
+		return 0
+	}
+	return time.Since(h.gone)
+}
+
 // Disconnect notes that it has none any more.
 func (h *Host) Disconnect() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.connected, h.whole = false, false
+	h.connected, h.whole, h.lastKnown, h.gone = false, false, false, time.Now()
 }

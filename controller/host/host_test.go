@@ -332,6 +332,51 @@ func TestUnservedObjectsAreTold(t *testing.T) {
 	}
 }
 
+// A host that reaches no other says so before it speaks of single ports, but not before it is
+// whole; a port without a network is told whatever is wrong with slices.
+func TestUnreachableHost(t *testing.T) {
+	h := whole()
+	apart := trouble("no tunnel", store.HostKey("h1"))
+	apart.Unreachable = true
+	lost := store.PortKey("h1", "alice", "default", "lost")
+	orphan := store.LeftOut(lost, "no network")
+	confirm := func(o Outcome) store.HostState {
+		h.MarkAll(5)
+		h.Take()
+		h.Confirm(o)
+		if _, exception := h.Standing(5); exception != nil {
+			return exception.State
+		}
+		return store.HostRealized
+	}
+	for _, step := range []struct {
+		what string
+		o    Outcome
+		want store.HostState
+	}{
+		{"nothing", Outcome{Revision: 5}, store.HostRealized},
+		{"a port without a network", Outcome{Revision: 5, Orphans: []store.Problem{orphan}}, store.HostRefused},
+		{"no tunnel", Outcome{Revision: 5, Troubles: map[flows.Slice]Trouble{1: apart}}, store.HostUnreachable},
+		{"no tunnel, and a missing port", Outcome{Revision: 5, Troubles: map[flows.Slice]Trouble{1: apart}, Missing: []Absence{{Key: lost}}}, store.HostUnreachable},
+		{"all of it", Outcome{Revision: 5, Troubles: map[flows.Slice]Trouble{1: apart}, Orphans: []store.Problem{orphan}}, store.HostUnreachable},
+	} {
+		if got := confirm(step.o); got != step.want {
+			t.Errorf("%s: it is %s, want %s", step.what, got, step.want)
+		}
+	}
+	want := store.Problems{{Object: "hosts/h1", Text: "no tunnel"}, {Object: lost.Short(), Text: "no network"}}
+	if _, exception := h.Standing(5); !slices.Equal(exception.Problems, want) {
+		t.Errorf("the exception tells %v, want %v", exception.Problems, want)
+	}
+	if got := h.Problems(); len(got) != 2 {
+		t.Errorf("people are told %v", got)
+	}
+	h.Disconnect()
+	if _, exception := h.Standing(5); exception.State != store.HostDown {
+		t.Errorf("without its switch it is %s", exception.State)
+	}
+}
+
 // What the switch refused explains that it lacks just that, whatever was to be done with it.
 func TestRefusedIsNoDrift(t *testing.T) {
 	flow := func(slice, register uint64) openflow.Flow {
@@ -413,5 +458,68 @@ func TestPortsAsToldByTheSwitch(t *testing.T) {
 	}
 	if fresh := New("h2"); !fresh.PortIs("x", 1) {
 		t.Error("the first port of all is no news")
+	}
+}
+
+// A host that is programmed by its last known state is an exception until a claim is confirmed,
+// its controller gives it up, or its switch goes.
+func TestLastKnownState(t *testing.T) {
+	state := func(h *Host) store.HostState {
+		if _, exception := h.Standing(5); exception != nil {
+			return exception.State
+		}
+		return store.HostRealized
+	}
+	for _, c := range []struct {
+		what string
+		do   func(*Host)
+		want store.HostState
+	}{
+		{"nothing", func(*Host) {}, store.HostLastKnown},
+		{"it is compared whole", func(h *Host) { h.MarkAll(5); h.Take(); h.Confirm(Outcome{Revision: 5}) }, store.HostLastKnown},
+		{"a claim is confirmed", func(h *Host) { h.Claimed(8) }, store.HostRealized},
+		{"it is given up", func(h *Host) { h.GiveUp() }, store.HostRealized},
+		{"its switch goes", func(h *Host) { h.Disconnect() }, store.HostDown},
+	} {
+		h := whole()
+		h.GoOn()
+		c.do(h)
+		if got := state(h); got != c.want || h.GoesOn() != (c.want == store.HostLastKnown) {
+			t.Errorf("%s: the host is %s, and goes on %v; want %s", c.what, got, h.GoesOn(), c.want)
+		}
+	}
+	h := whole()
+	h.GoOn()
+	h.confirm(7)
+	h.GoOn()
+	if rev, exception := h.Standing(7); rev != 7 || exception.Realized != 5 {
+		t.Errorf("it is realized at %d, and vouched for %+v; want 7 and 5", rev, exception)
+	}
+	h.Disconnect()
+	h.Connect()
+	if h.GoesOn() {
+		t.Error("a new session begins with what an earlier one knew")
+	}
+}
+
+// The latest generation is the highest that etcd showed or confirmed.
+func TestGenerations(t *testing.T) {
+	h := New("h1")
+	for _, step := range []struct {
+		do          func()
+		own, latest uint64
+	}{
+		{func() {}, 0, 0},
+		{func() { h.sawClaim(7) }, 0, 7},
+		{func() { h.sawClaim(5) }, 0, 7},
+		{func() { h.sawClaim(0) }, 0, 7},
+		{func() { h.Claimed(8) }, 8, 8},
+		{func() { h.sawClaim(7) }, 8, 8},
+		{func() { h.sawClaim(9) }, 8, 9},
+	} {
+		step.do()
+		if own, latest := h.Generations(); own != step.own || latest != step.latest {
+			t.Errorf("own %d, latest %d; want %d, %d", own, latest, step.own, step.latest)
+		}
 	}
 }

@@ -50,8 +50,12 @@ func (h *Host) standing(now store.Revision) (store.Revision, *store.StatusHost) 
 	switch {
 	case !h.connected:
 		return realized, h.exception(store.HostDown, realized)
+	case h.lastKnown:
+		return realized, h.exception(store.HostLastKnown, h.vouched)
 	case !h.whole, !lagging.IsZero() && time.Since(lagging) > Patience:
 		return realized, h.exception(store.HostBehind, realized)
+	case h.unreachable():
+		return realized, h.exception(store.HostUnreachable, realized)
 	case h.lacks():
 		return realized, h.exception(store.HostMissing, realized)
 	case h.unserves():

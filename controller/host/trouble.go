@@ -16,6 +16,8 @@ type Trouble struct {
 	Problems []store.Problem
 	Unserved []store.Key     // what is not programmed whole for it
 	Refused  []openflow.Flow // by the switch
+	// Unreachable says that the host does not reach its peers, nor they it.
+	Unreachable bool
 }
 
 // Drift is what audits of a host's switch found and mended since this controller started:
@@ -38,13 +40,23 @@ func (h *Host) problems() (list store.Problems) {
 	for _, slice := range slices.Sorted(maps.Keys(h.troubles)) {
 		list = append(list, h.troubles[slice].Problems...)
 	}
-	return list
+	return append(list, h.orphans...)
 }
 
 // unserves reports whether something is not programmed whole, be it for another host's port.
 func (h *Host) unserves() bool {
 	for _, t := range h.troubles {
 		if len(t.Refused) > 0 || len(t.Unserved) > 0 {
+			return true
+		}
+	}
+	return len(h.orphans) > 0
+}
+
+// unreachable reports whether the host does not reach its peers.
+func (h *Host) unreachable() bool {
+	for _, t := range h.troubles {
+		if t.Unreachable {
 			return true
 		}
 	}
@@ -62,6 +74,9 @@ func (h *Host) unserved() store.Problems {
 				reasons[key] = t.Problems[0].Text
 			}
 		}
+	}
+	for _, problem := range h.orphans {
+		reasons[problem.Key] = problem.Text
 	}
 	var list store.Problems
 	for key, text := range reasons {

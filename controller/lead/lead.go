@@ -17,6 +17,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"sluice/controller/cluster"
@@ -29,10 +30,16 @@ import (
 type Store interface {
 	Elect(ctx context.Context, name, id string) <-chan bool
 	PutIf(ctx context.Context, key store.Key, o store.Object, modified store.Revision, lease clientv3.LeaseID) (store.Revision, error)
-	List(ctx context.Context, kind store.Kind, prefix ...string) ([]store.Event, store.Revision, error)
+	RealizedEverywhere(ctx context.Context) (store.Revision, error)
 	Tombstones(ctx context.Context, limit int) (list []etcd.Tombstone, more bool, err error)
 	ReleaseTombstones(ctx context.Context, list []etcd.Tombstone) (released int, err error)
 	ClearHost(ctx context.Context, name string, at store.Revision) (store.Revision, error)
+	ExtendChain(ctx context.Context) error
+	List(ctx context.Context, kind store.Kind, prefix ...string) ([]store.Event, store.Revision, error)
+	Trusted() (since time.Time, right bool)
+	Allocs(ctx context.Context, after string) (page []etcd.AllocKey, next string, err error)
+	RestoreTaken(ctx context.Context, objects []store.Event) (restored []etcd.Mended, err error)
+	FreeStrays(ctx context.Context, strays []etcd.AllocKey) (freed []etcd.Mended, err error)
 }
 
 // Options are what leading stands on. All are required.
@@ -41,7 +48,8 @@ type Options struct {
 	Picture    *cluster.Picture
 	Store      Store
 	Log        *slog.Logger
-	Changed    func() // called when Problems may be others
+	Changed    func()                 // called when Problems may be others
+	Mended     *prometheus.CounterVec // taken values that were put right, by how
 }
 
 // Leader stands for election and does the leader's work while it leads.
@@ -54,6 +62,13 @@ type Leader struct {
 	doubts     doubts                   // tenants whose gateway is to be looked at
 	unplaced   map[string]store.Problem // by tenant: no gateway host fits
 	tombstones tombstones               // of what is gone, while this controller leads
+
+	hostProblems  store.Problems // hosts that are absent
+	strayProblems store.Problems // values that no object has
+
+	// hosts are those that are absent. It is Run's alone, as is allocs.
+	hosts  absences
+	allocs allocs
 }
 
 // New makes a leader that Run runs.
@@ -81,11 +96,11 @@ func (l *Leader) Observe(u cluster.Update) {
 	}
 }
 
-// Problems are those of the tenants for which no gateway host fits.
+// Problems are those of the tenants for which no gateway host fits, and of what is absent.
 func (l *Leader) Problems() store.Problems {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return slices.Collect(maps.Values(l.unplaced))
+	return slices.Concat(slices.Collect(maps.Values(l.unplaced)), l.hostProblems, l.strayProblems)
 }
 
 // Run leads whenever this controller is elected, until ctx ends.
@@ -99,6 +114,10 @@ func (l *Leader) Run(ctx context.Context) error {
 	elected := l.Store.Elect(ctx, "leader", l.Controller)
 	tidy := time.NewTicker(tidyInterval)
 	defer tidy.Stop()
+	stamps := time.NewTicker(stampInterval)
+	defer stamps.Stop()
+	audits := time.NewTicker(auditInterval)
+	defer audits.Stop()
 	var soon <-chan time.Time
 	for {
 		changed := l.placing.Wait()
@@ -114,6 +133,7 @@ func (l *Leader) Run(ctx context.Context) error {
 			}
 			leads = now
 			l.begin(leads)
+			l.stamp(ctx)
 		case <-changed:
 		case <-l.deleted:
 			soon = time.After(tidyDelay)
@@ -123,6 +143,10 @@ func (l *Leader) Run(ctx context.Context) error {
 			l.tidy(ctx)
 		case <-tidy.C:
 			l.tidy(ctx)
+		case <-audits.C:
+			l.audit(ctx)
+		case <-stamps.C:
+			l.stamp(ctx)
 		}
 	}
 }
@@ -133,6 +157,8 @@ func (l *Leader) begin(leads bool) {
 	defer l.mu.Unlock()
 	l.doubts.noteAll()
 	l.tombstones = newTombstones(leads)
+	l.hosts, l.hostProblems = absences{}, nil
+	l.allocs, l.strayProblems = allocs{}, nil
 	l.Log.Info("leadership", "leading", leads)
 }
 

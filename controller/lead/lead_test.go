@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"sluice/controller/cluster"
@@ -30,9 +31,17 @@ type recorder struct {
 	mu    sync.Mutex
 	calls []string
 	errs  map[string]error // of calls, by their first word
-	lists map[store.Kind][]store.Event
 	found []etcd.Tombstone
 	more  bool
+
+	realized  store.Revision // everywhere
+	farewells []store.Event
+	right     time.Time // since when the store is known to be right
+	doubted   bool      // it is not
+	allocs    []etcd.AllocKey
+	perPage   int
+	audited   []string        // what was asked about them
+	stamps    []time.Duration // when the chain was extended
 }
 
 // call notes one, and says with what it fails.
@@ -58,9 +67,19 @@ func (r *recorder) PutIf(ctx context.Context, key store.Key, o store.Object, mod
 	return 0, r.call(ctx, "put %s %s if at %d, lease %d", key.Short(), o.(*store.Gateway).Active, modified, lease)
 }
 
+func (r *recorder) RealizedEverywhere(ctx context.Context) (store.Revision, error) {
+	return r.realized, r.call(ctx, "realized")
+}
+
 func (r *recorder) List(ctx context.Context, kind store.Kind, _ ...string) ([]store.Event, store.Revision, error) {
 	err := r.call(ctx, "list-%v", kind)
-	return r.lists[kind], 0, err
+	return r.farewells, 0, err
+}
+
+func (r *recorder) Trusted() (since time.Time, right bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.right, !r.doubted
 }
 
 func (r *recorder) Tombstones(ctx context.Context, limit int) ([]etcd.Tombstone, bool, error) {
@@ -115,12 +134,12 @@ type led struct {
 func run(t *testing.T) *led {
 	t.Helper()
 	l := &led{t: t, log: &bytes.Buffer{}, recorder: &recorder{
-		start: time.Now(), elected: make(chan bool), errs: map[string]error{},
-		lists: map[store.Kind][]store.Event{store.KindStatusController: {{Key: store.StatusControllerKey("c1"), Object: &store.StatusController{Floor: 1000}}}},
+		start: time.Now(), elected: make(chan bool), errs: map[string]error{}, realized: 1000,
 	}}
 	picture := cluster.New()
 	l.leader = New(Options{Controller: "c1", Picture: picture, Store: l.recorder,
-		Log: slog.New(slog.NewTextHandler(l.log, nil)), Changed: func() { l.changed++ }})
+		Log: slog.New(slog.NewTextHandler(l.log, nil)), Changed: func() { l.changed++ },
+		Mended: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "mended"}, []string{"mended"})})
 	picture.Observe(l.leader.Observe)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
@@ -282,14 +301,13 @@ func TestTidyAfterADeletion(t *testing.T) {
 		l.until(11*time.Second - 1)
 		l.wants("within a second")
 		l.until(11 * time.Second)
-		l.wants("a second later", "11s: search for 9999, within 30s", "11s: list-status/controllers, within 30s",
-			"11s: list-status/hosts, within 30s", "11s: release 1, within 30s")
+		l.wants("a second later", "11s: search for 9999, within 30s", "11s: realized, within 30s", "11s: release 1, within 30s")
 		late := etcd.TombstonesOf(store.TenantKey("x"), &store.Tenant{Number: 9}, 2000)
 		l.holds(late, true)
 		l.until(time.Hour + 10*time.Second)
 		l.wants("within an hour")
 		l.until(time.Hour + 30*time.Second)
-		list := []string{"list-status/controllers", "list-status/hosts", "release 0"}
+		list := []string{"realized", "release 0"}
 		var want []string
 		for _, call := range append([]string{"search for 10000"}, list...) {
 			want = append(want, "1h0m30s: "+call+", within 30s")
@@ -313,12 +331,16 @@ func TestTidyAfterADeletion(t *testing.T) {
 func TestTidyFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := run(t)
+		l.realized = 1
 		l.apply(append(hosts(), tenant("alice", "h1", 1), put(store.GatewayKey("alice"), &store.Gateway{Active: "h1"}),
 			put(store.PortKey("h8", "alice", "default", "p"), &store.Port{Number: 1}), put(store.PortKey("h9", "alice", "default", "p"), &store.Port{Number: 2}))...)
 		l.holds(etcd.TombstonesOf(store.TenantKey("x"), &store.Tenant{Number: 9}, 7), false)
 		l.elect(true)
 		l.asked()
-		all := []string{"search", "list-status/controllers", "list-status/hosts", "release", "clear"}
+		l.farewells = []store.Event{
+			{Key: store.FarewellKey("h8"), Object: &store.Farewell{}, Modified: 1}, {Key: store.FarewellKey("h9"), Object: &store.Farewell{}, Modified: 1},
+		}
+		all := []string{"search", "realized", "release", "list-farewells", "clear"}
 		for i, word := range all {
 			l.leader.begin(true)
 			l.log.Reset()
@@ -339,8 +361,8 @@ func TestTidyFails(t *testing.T) {
 			}
 			l.fails(word, nil)
 		}
-		l.until(6 * tidyInterval)
-		l.wants("in the end", "3m0s: list-status/controllers, within 30s", "3m0s: list-status/hosts, within 30s", "3m0s: release 0, within 30s", "3m0s: clear h8 at 1, within 30s", "3m0s: clear h9 at 1, within 30s")
+		l.until(time.Duration(len(all)+1) * tidyInterval)
+		l.wants("in the end", "3m0s: realized, within 30s", "3m0s: release 0, within 30s", "3m0s: list-farewells, within 30s", "3m0s: clear h8 at 1, within 30s", "3m0s: clear h9 at 1, within 30s")
 		l.stop()
 	})
 }
@@ -361,38 +383,4 @@ func TestTidyEnds(t *testing.T) {
 		}
 		l.stop()
 	})
-}
-
-// A tombstone goes when every registered host is past it, by floors and exceptions.
-func TestLowest(t *testing.T) {
-	floor := func(controller string, at store.Revision) store.Event {
-		return put(store.StatusControllerKey(controller), &store.StatusController{Floor: at})
-	}
-	exception := func(host string, at store.Revision) store.Event {
-		return put(store.StatusHostKey(host), &store.StatusHost{Realized: at})
-	}
-	two := []store.Event{put(store.HostKey("h1"), &store.Host{}), put(store.HostKey("h2"), &store.Host{}), put(store.MasterKey("h1"), &store.Master{Controller: "c1"})}
-	mastered := append(slices.Clone(two), put(store.MasterKey("h2"), &store.Master{Controller: "c2"}))
-	for _, c := range []struct {
-		name               string
-		state              []store.Event
-		floors, exceptions []store.Event
-		want               store.Revision
-	}{
-		{"no hosts", nil, nil, nil, 50},
-		{"a host without master", two, []store.Event{floor("c1", 40)}, nil, 0},
-		{"the lower floor", mastered, []store.Event{floor("c1", 40), floor("c2", 30)}, nil, 30},
-		{"a master that says nothing", mastered, []store.Event{floor("c1", 40)}, nil, 0},
-		{"a floor of nobody's master", mastered, []store.Event{floor("c1", 40), floor("c2", 30), floor("c3", 1)}, nil, 30},
-		{"an exception below the floors", mastered, []store.Event{floor("c1", 40), floor("c2", 30)}, []store.Event{exception("h1", 20)}, 20},
-		{"an exception above them", mastered, []store.Event{floor("c1", 40), floor("c2", 30)}, []store.Event{exception("h1", 45)}, 30},
-		{"an exception of a host that is gone", mastered, []store.Event{floor("c1", 40), floor("c2", 30)}, []store.Event{exception("h9", 5)}, 30},
-		{"floors ahead of the picture", mastered, []store.Event{floor("c1", 60), floor("c2", 70)}, nil, 50},
-	} {
-		s := store.NewState()
-		s.Apply(store.Batch{Revision: 50, Events: c.state})
-		if got := lowest(s, c.floors, c.exceptions); got != c.want {
-			t.Errorf("%s: %d, want %d", c.name, got, c.want)
-		}
-	}
 }

@@ -3,8 +3,6 @@ package lead
 import (
 	"context"
 	"time"
-
-	"sluice/store"
 )
 
 const (
@@ -15,10 +13,14 @@ const (
 	tidyDelay = time.Second
 )
 
-// tidy removes what nobody needs any more, if this controller leads. Each step is safe to
-// repeat.
+// tidy removes what nobody needs any more, if this controller leads, and etcd holds the store that
+// it serves. Each step is safe to repeat.
 func (l *Leader) tidy(ctx context.Context) {
 	if !l.leads() {
+		return
+	}
+	if _, right := l.Store.Trusted(); !right {
+		l.hosts.see(nil) // what is absent there says nothing
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, tidyInterval)
@@ -69,7 +71,7 @@ func (l *Leader) releaseTombstones(ctx context.Context) error {
 	if none {
 		return nil
 	}
-	realized, err := l.realizedEverywhere(ctx)
+	realized, err := l.Store.RealizedEverywhere(ctx)
 	if err != nil {
 		return err
 	}
@@ -82,57 +84,5 @@ func (l *Leader) releaseTombstones(ctx context.Context) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.tombstones.forget(passed)
-	return nil
-}
-
-// realizedEverywhere is the revision that every registered host is past: the smallest
-// floor and exception. It is 0 while a host has no master.
-func (l *Leader) realizedEverywhere(ctx context.Context) (rev store.Revision, err error) {
-	floors, _, err := l.Store.List(ctx, store.KindStatusController)
-	if err != nil {
-		return rev, err
-	}
-	exceptions, _, err := l.Store.List(ctx, store.KindStatusHost)
-	if err != nil {
-		return rev, err
-	}
-	l.Picture.View(func(s *store.State) { rev = lowest(s, floors, exceptions) })
-	return rev, nil
-}
-
-// lowest is the revision that every registered host is past, by what was reported of them.
-func lowest(s *store.State, floors, exceptions []store.Event) store.Revision {
-	floor := map[string]store.Revision{}
-	for _, e := range floors {
-		if status, ok := e.Object.(*store.StatusController); ok {
-			floor[e.Key.Name] = status.Floor
-		}
-	}
-	least := s.Revision()
-	for h := range s.Hosts() {
-		m := s.Master(h.Key.Host)
-		if m == nil {
-			return 0
-		}
-		least = min(least, floor[m.Value.Controller])
-	}
-	for _, e := range exceptions {
-		if status, ok := e.Object.(*store.StatusHost); ok && s.Host(e.Key.Host) != nil {
-			least = min(least, status.Realized)
-		}
-	}
-	return least
-}
-
-// clearHosts removes the ports of hosts that are not registered: these were deleted.
-func (l *Leader) clearHosts(ctx context.Context) error {
-	var gone []string
-	var at store.Revision
-	l.Picture.View(func(s *store.State) { gone, at = s.HostsGone(), s.Revision() })
-	for _, host := range gone {
-		if _, err := l.Store.ClearHost(ctx, host, at); err != nil {
-			return err
-		}
-	}
 	return nil
 }

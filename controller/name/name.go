@@ -104,7 +104,9 @@ func (n *Name) announceAtLast(ctx context.Context) (*etcd.Lease, error) {
 		}
 		return lease, err
 	}
-	return backoff.Retry(ctx, announce, backoff.WithMaxElapsedTime(0), backoff.WithNotify(func(err error, _ time.Duration) {
+	retry := backoff.NewExponentialBackOff()
+	retry.MaxInterval = 5 * time.Second // without a lease no host is claimed
+	return backoff.Retry(ctx, announce, backoff.WithBackOff(retry), backoff.WithMaxElapsedTime(0), backoff.WithNotify(func(err error, _ time.Duration) {
 		n.log.Warn("cannot announce this controller in etcd, trying again", "err", err)
 	}))
 }

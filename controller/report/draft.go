@@ -5,7 +5,6 @@ import (
 	"reflect"
 	"slices"
 
-	"sluice/controller/cluster"
 	"sluice/store"
 )
 
@@ -16,10 +15,11 @@ const maxProblems = 50
 type standing struct {
 	floor       *store.StatusController
 	excepted    map[string]*store.StatusHost
-	claimed     map[string]store.Revision // mod revisions of the claims to all those hosts
-	gone        map[string]bool           // hosts with an exception in etcd that are not registered any more
-	behind      bool                      // some host is not at the state's revision, and may come to lag too long
-	first, last store.Revision            // that are waited for; 0: none
+	mine        map[string]bool                   // hosts that this controller programs
+	gone        map[string]bool                   // hosts with an exception in etcd that are not registered any more, and that nobody claims
+	fences      map[store.Key][]store.Presumption // what a write of each key presumes
+	behind      bool                              // some host is not at the state's revision, and may come to lag too long
+	first, last store.Revision                    // that are waited for; 0: none
 }
 
 func (r *Reporter) standing(written map[string]*store.StatusHost) (s standing) {
@@ -27,10 +27,11 @@ func (r *Reporter) standing(written map[string]*store.StatusHost) (s standing) {
 		now := state.Revision()
 		s = standing{
 			floor:    &store.StatusController{Floor: now},
-			excepted: map[string]*store.StatusHost{}, claimed: map[string]store.Revision{}, gone: map[string]bool{},
+			excepted: map[string]*store.StatusHost{}, mine: map[string]bool{}, gone: map[string]bool{},
+			fences: map[store.Key][]store.Presumption{store.StatusControllerKey(r.Controller): state.FenceController(r.Controller)},
 		}
 		for h := range r.Fleet.Mastered(state) {
-			s.claimed[h.Name] = cluster.ClaimedAt(state, h.Name)
+			s.mine[h.Name], s.fences[store.StatusHostKey(h.Name)] = true, state.FenceHost(h.Name)
 			realized, exception := h.Standing(now)
 			if exception != nil {
 				s.excepted[h.Name] = exception
@@ -39,13 +40,15 @@ func (r *Reporter) standing(written map[string]*store.StatusHost) (s standing) {
 			s.floor.Floor = min(s.floor.Floor, realized)
 		}
 		for host := range written {
-			s.gone[host] = state.Host(host) == nil
+			if state.Host(host) == nil && state.Master(host) == nil {
+				s.gone[host], s.fences[store.StatusHostKey(host)] = true, state.FenceHost(host)
+			}
 		}
 		s.behind = s.floor.Floor < now
 		s.floor.Problems = r.Problems(state)
 	})
 	s.floor.Problems = s.floor.Problems[:min(len(s.floor.Problems), maxProblems)]
-	s.floor.Unknown = r.Unknown()
+	s.floor.Unknown, s.floor.UnknownMore = r.Unknown()
 	s.first, s.last = r.waiting()
 	return s
 }
@@ -75,7 +78,7 @@ func (r *Reporter) draft() draft {
 		d.events = append(d.events, store.Event{Key: store.StatusControllerKey(r.Controller), Object: d.floor})
 	}
 	for _, host := range slices.Sorted(maps.Keys(written)) {
-		if _, mine := d.claimed[host]; d.excepted[host] == nil && (mine || d.gone[host]) {
+		if d.excepted[host] == nil && (d.mine[host] || d.gone[host]) {
 			d.events = append(d.events, store.Event{Key: store.StatusHostKey(host)})
 			d.news = true
 		}

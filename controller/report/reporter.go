@@ -5,8 +5,8 @@
 // written, draft.go for what there is to tell, and pace.go for how often it may be told.
 //
 // It must never vouch for a host whose switch did not confirm the revision: an exception is
-// written before the floor that would vouch for its host, and nothing is written of a host
-// whose claim is another by then.
+// written before the floor that would vouch for its host, and each write is fenced by what it
+// presumes: the host, its claim, and the controller's name, as the picture had them.
 package report
 
 import (
@@ -26,13 +26,12 @@ import (
 	"sluice/controller/host"
 	"sluice/controller/signal"
 	"sluice/store"
-	"sluice/store/etcd"
 )
 
 // Store is what reports need of etcd.
 type Store interface {
 	List(ctx context.Context, kind store.Kind, prefix ...string) ([]store.Event, store.Revision, error)
-	PutStatus(ctx context.Context, events []store.Event, held ...etcd.Held) error
+	PutStatus(ctx context.Context, events []store.Event, presumed ...store.Presumption) error
 }
 
 // Options are what a Reporter stands on. All are required.
@@ -44,8 +43,8 @@ type Options struct {
 	Realize    prometheus.Observer // seconds from reading a revision until all healthy hosts hold it
 	Log        *slog.Logger
 
-	Problems func(*store.State) store.Problems // of single objects, to be shown
-	Unknown  func() []store.DatapathID         // switches that dialled in and belong to no host
+	Problems func(*store.State) store.Problems            // of single objects, to be shown
+	Unknown  func() (listed []store.DatapathID, more int) // switches that dialled in and belong to no host
 }
 
 // Reporter writes the reports of one controller.
@@ -223,30 +222,30 @@ func (r *Reporter) observe(floor store.Revision) {
 }
 
 const (
-	// partSize is how many status keys one transaction writes.
+	// partSize is how many status keys one transaction writes. Each presumes two things of its
+	// host at most, and etcd takes 128 conditions.
 	partSize = 60
 	// writeTime bounds one transaction.
 	writeTime = 5 * time.Second
 )
 
-// put writes the draft in txns of a bounded size and remembers what was written. Of a host
-// whose claim is another by then nothing is written.
+// put writes the draft in txns of a bounded size and remembers what was written. A part that
+// presumes what does not hold by then, such as the claim to a host, is not written, nor is what
+// follows it: the next draft decides anew.
 func (r *Reporter) put(ctx context.Context, d draft) error {
 	for part := range slices.Chunk(d.events, partSize) {
-		var claims []etcd.Held
+		var fence []store.Presumption
 		for _, e := range part {
-			if at, mine := d.claimed[e.Key.Host]; mine {
-				claims = append(claims, etcd.Held{Host: e.Key.Host, Claimed: at})
-			}
+			fence = append(fence, d.fences[e.Key]...)
 		}
-		if err := r.putPart(ctx, part, claims); err != nil {
+		if err := r.putPart(ctx, part, fence); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (r *Reporter) putPart(ctx context.Context, part []store.Event, claims []etcd.Held) error {
+func (r *Reporter) putPart(ctx context.Context, part []store.Event, fence []store.Presumption) error {
 	if err := r.limit.Wait(ctx); err != nil {
 		return err
 	}
@@ -254,7 +253,7 @@ func (r *Reporter) putPart(ctx context.Context, part []store.Event, claims []etc
 	defer cancel()
 	r.order.Lock()
 	defer r.order.Unlock()
-	if err := r.Store.PutStatus(ctx, part, claims...); err != nil {
+	if err := r.Store.PutStatus(ctx, part, fence...); err != nil {
 		return err
 	}
 	for _, e := range part {

@@ -21,7 +21,6 @@ import (
 	"sluice/flows"
 	"sluice/metrics"
 	"sluice/store"
-	"sluice/store/etcd"
 )
 
 // recorder stands for an etcd by a clock that only the test moves: it notes what was written
@@ -46,7 +45,7 @@ func (r *recorder) List(_ context.Context, kind store.Kind, _ ...string) ([]stor
 	return r.listed, 1, r.listErr
 }
 
-func (r *recorder) PutStatus(ctx context.Context, events []store.Event, held ...etcd.Held) error {
+func (r *recorder) PutStatus(ctx context.Context, events []store.Event, presumed ...store.Presumption) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.check != nil {
@@ -64,8 +63,12 @@ func (r *recorder) PutStatus(ctx context.Context, events []store.Event, held ...
 		}
 		words = append(words, text)
 	}
-	for _, h := range held {
-		words = append(words, fmt.Sprintf("if %s is claimed at %d", h.Host, h.Claimed))
+	for _, p := range presumed {
+		at := ""
+		if p.Revision != 0 {
+			at = fmt.Sprint(" ", p.Revision)
+		}
+		words = append(words, fmt.Sprintf("if %s is %s%s", strings.TrimPrefix(p.Path, store.Prefix), p.Condition, at))
 	}
 	r.writes = append(r.writes, fmt.Sprintf("%v: %s", time.Since(r.start), strings.Join(words, "; ")))
 	return r.err
@@ -123,10 +126,10 @@ func newWorld(t *testing.T) *world {
 			defer w.mu.Unlock()
 			return w.problems
 		},
-		Unknown: func() []store.DatapathID {
+		Unknown: func() ([]store.DatapathID, int) {
 			w.mu.Lock()
 			defer w.mu.Unlock()
-			return w.unknown
+			return w.unknown, 0
 		},
 	})
 	w.limit = rate.NewLimiter(writeRate, writeBurst)
@@ -167,7 +170,8 @@ func put(key store.Key, o store.Object) store.Event { return store.Event{Key: ke
 func (w *world) cluster() {
 	w.t.Helper()
 	w.apply(put(store.HostKey("h1"), &store.Host{DatapathID: 1}), put(store.HostKey("h2"), &store.Host{DatapathID: 2}), put(store.HostKey("h3"), &store.Host{DatapathID: 3}))
-	w.apply(put(store.MasterKey("h1"), &store.Master{Controller: "c1"}), put(store.MasterKey("h2"), &store.Master{Controller: "c1"}), put(store.MasterKey("h3"), &store.Master{Controller: "c2"}))
+	w.apply(put(store.MasterKey("h1"), &store.Master{Controller: "c1"}), put(store.MasterKey("h2"), &store.Master{Controller: "c1"}), put(store.MasterKey("h3"), &store.Master{Controller: "c2"}),
+		put(store.LiveControllerKey("c1"), &store.LiveController{}))
 }
 
 // program has the switches hold what they should at the last revision, but for troubles.
@@ -225,10 +229,10 @@ func TestReports(t *testing.T) {
 		w.cluster()
 		w.until(2 * time.Second)
 		w.wants("with no switch connected",
-			`1s: status/hosts/h1 {"state":"down","realized":0}; status/hosts/h2 {"state":"down","realized":0}; status/controllers/c1 {"floor":2}; delete status/hosts/h9; if h1 is claimed at 2; if h2 is claimed at 2`)
+			`1s: status/hosts/h1 {"state":"down","realized":0}; status/hosts/h2 {"state":"down","realized":0}; status/controllers/c1 {"floor":2}; delete status/hosts/h9; if hosts/h1 is created at 1; if masters/h1 is unchanged 2; if hosts/h2 is created at 1; if masters/h2 is unchanged 2; if live/controllers/c1 is unchanged 2; if hosts/h9 is absent; if masters/h9 is absent`)
 		w.program(nil, "h1", "h2")
 		synctest.Wait()
-		w.wants("programmed", `2s: delete status/hosts/h1; delete status/hosts/h2; if h1 is claimed at 2; if h2 is claimed at 2`)
+		w.wants("programmed", `2s: delete status/hosts/h1; delete status/hosts/h2; if hosts/h1 is created at 1; if masters/h1 is unchanged 2; if hosts/h2 is created at 1; if masters/h2 is unchanged 2`)
 
 		w.until(10 * time.Second)
 		w.apply(attached(port))
@@ -237,16 +241,16 @@ func TestReports(t *testing.T) {
 		w.wants("while the switch lags a little")
 		w.program(nil, "h1")
 		synctest.Wait()
-		w.wants("as soon as the port is programmed", `10.3s: status/controllers/c1 {"floor":3}`)
+		w.wants("as soon as the port is programmed", `10.3s: status/controllers/c1 {"floor":3}; if live/controllers/c1 is unchanged 2`)
 
 		w.until(20 * time.Second)
 		w.apply(attached("a2"))
 		w.lag("h1")
 		w.until(25 * time.Second)
-		w.wants("of a switch that lags", `21s: status/hosts/h1 {"state":"behind","realized":3}; status/controllers/c1 {"floor":4}; if h1 is claimed at 2`)
+		w.wants("of a switch that lags", `21s: status/hosts/h1 {"state":"behind","realized":3}; status/controllers/c1 {"floor":4}; if hosts/h1 is created at 1; if masters/h1 is unchanged 2; if live/controllers/c1 is unchanged 2`)
 		w.program(nil, "h1")
 		synctest.Wait()
-		w.wants("of one that caught up", `25s: delete status/hosts/h1; if h1 is claimed at 2`)
+		w.wants("of one that caught up", `25s: delete status/hosts/h1; if hosts/h1 is created at 1; if masters/h1 is unchanged 2`)
 		w.until(time.Hour)
 		w.wants("while nothing happens")
 		stop()
@@ -497,16 +501,16 @@ func TestDraftOfAHostThatMovesBelowTheFloor(t *testing.T) {
 	}
 }
 
-// A transaction carries a bounded number of keys, each part under the claims of its own hosts;
+// A transaction carries a bounded number of keys, each part under the fences of its own hosts;
 // what was written is remembered, and no more.
 func TestPutInParts(t *testing.T) {
 	w := newWorld(t)
-	d := draft{standing: standing{claimed: map[string]store.Revision{}}}
+	d := draft{standing: standing{fences: map[store.Key][]store.Presumption{}}}
 	for n := range 130 {
 		name := fmt.Sprintf("h%03d", n)
 		d.events = append(d.events, put(store.StatusHostKey(name), &store.StatusHost{State: store.HostDown}))
 		if n%2 == 0 {
-			d.claimed[name] = store.Revision(n + 1)
+			d.fences[store.StatusHostKey(name)] = store.NewState().FenceHost(name)
 		}
 	}
 	if err := w.put(t.Context(), d); err != nil {
@@ -517,7 +521,7 @@ func TestPutInParts(t *testing.T) {
 		if len(writes) != 3 {
 			t.Fatalf("%d transactions", len(writes))
 		}
-		if keys, claims := strings.Count(writes[i], "status/hosts/"), strings.Count(writes[i], "is claimed"); keys != want.keys || claims != want.claims {
+		if keys, claims := strings.Count(writes[i], "status/hosts/"), strings.Count(writes[i], "if masters/"); keys != want.keys || claims != want.claims {
 			t.Errorf("transaction %d carries %d keys under %d claims, want %+v", i, keys, claims, want)
 		}
 	}

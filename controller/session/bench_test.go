@@ -81,7 +81,7 @@ func newBench(t *testing.T, served bool, adapt ...func(*Options)) *bench {
 	picture, fleet := cluster.New(), host.NewFleet("c1", set)
 	reports := report.New(report.Options{
 		Controller: "c1", Picture: picture, Fleet: fleet, Store: b.store, Realize: set.Realize, Log: log,
-		Problems: fleet.Problems, Unknown: func() []store.DatapathID { return b.srv.Unknown() },
+		Problems: fleet.Problems, Unknown: func() ([]store.DatapathID, int) { return b.srv.Unknown() },
 	})
 	o := Options{
 		Controller: "c1", Picture: picture, Fleet: fleet, Reports: reports, Store: b.store, Metrics: set, Log: log,
@@ -206,6 +206,12 @@ func (b *bench) session() *session {
 		b.t.Fatal("no switch dialled in")
 		return nil
 	}
+}
+
+// unknown are the switches that are listed as such.
+func (b *bench) unknown() []store.DatapathID {
+	list, _ := b.srv.Unknown()
+	return list
 }
 
 func (b *bench) must(err error) {

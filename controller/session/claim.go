@@ -24,17 +24,21 @@ func (s *session) isMaster() (is bool) {
 }
 
 // mayMaster decides from the picture whether this controller should claim the host: a live master
-// keeps it; without one, rendezvous hashing over the live controllers decides, or whoever
-// notices that the one chosen so does not come.
+// keeps it, unless it says that it does not reach the switch; without one, rendezvous hashing over
+// the live controllers decides, or whoever notices that the one chosen so does not come.
 func (s *session) mayMaster() bool {
 	if s.srv.Lease() == nil {
 		return false
 	}
 	var live, first string
-	s.srv.Picture.View(func(state *store.State) { live, first = contenders(state, s.host.Name) })
+	var unreached bool
+	s.srv.Picture.View(func(state *store.State) {
+		live, first = contenders(state, s.host.Name)
+		unreached = cluster.IsUnreached(state, s.host.Name)
+	})
 	if live != "" {
 		s.orphaned = time.Time{}
-		return live == s.srv.Controller
+		return live == s.srv.Controller || unreached
 	}
 	if s.orphaned.IsZero() {
 		s.orphaned = time.Now()
@@ -72,9 +76,33 @@ func rendezvous(controllers []string, host string) string {
 	return best
 }
 
-// claim takes the host in etcd, then on the switch: nothing is written before the switch
-// accepted this controller as its master (OpenFlow 1.3, 6.3.6).
+// claim makes the host this controller's. Where etcd does not answer, or holds another store than
+// the one that is served, it goes on by its last claim.
 func (s *session) claim(ctx context.Context) error {
+	err := s.claimInEtcd(ctx)
+	if (errors.Is(err, store.ErrUnavailable) || errors.Is(err, store.ErrHeld)) && s.stands() {
+		return s.goOn(ctx, err)
+	}
+	return err
+}
+
+// settle claims a host anew that was programmed by its last known state, now that etcd answers: no
+// floor vouches for it before.
+func (s *session) settle(ctx context.Context) error {
+	err := s.claim(ctx)
+	if errors.Is(err, store.ErrConflict) && s.mayProgram() {
+		s.log.Info("the claim waits for a new lease", "err", err)
+		err = nil
+	}
+	if err != nil {
+		return err
+	}
+	return s.startOver(ctx)
+}
+
+// claimInEtcd takes the host in etcd, then on the switch: nothing is written before the switch
+// accepted this controller as its master (OpenFlow 1.3, 6.3.6).
+func (s *session) claimInEtcd(ctx context.Context) error {
 	recorded, modified, err := s.recorded(ctx)
 	if err != nil {
 		return err
@@ -83,7 +111,8 @@ func (s *session) claim(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("host %s: ask the switch for its role: %w", s.host.Name, err)
 	}
-	generation = max(recorded.Generation, generation) + 1
+	_, latest := s.host.Generations()
+	generation = max(recorded.Generation, generation, latest) + 1
 	if err := s.record(ctx, generation, modified); err != nil {
 		return err
 	}
@@ -95,14 +124,14 @@ func (s *session) claim(ctx context.Context) error {
 }
 
 // recorded reads the host's claim, linearizably, since the watch may lag behind. It fails where
-// another live controller has it.
+// another live controller has it, and reaches the switch.
 func (s *session) recorded(ctx context.Context) (recorded store.Master, modified store.Revision, err error) {
-	object, modified, err := s.srv.Store.Get(ctx, store.MasterKey(s.host.Name))
+	object, modified, err := s.read(ctx)
 	if err != nil || object == nil {
 		return recorded, modified, err
 	}
 	recorded = *object.(*store.Master)
-	if recorded.Controller == s.srv.Controller {
+	if recorded.Controller == s.srv.Controller || recorded.Unreached {
 		return recorded, modified, nil
 	}
 	if err := s.await(ctx, modified); err != nil { // who is live may be as new as the claim
@@ -114,6 +143,16 @@ func (s *session) recorded(ctx context.Context) (recorded store.Master, modified
 		return recorded, modified, fmt.Errorf("host %s: %w: controller %s programs it", s.host.Name, store.ErrConflict, recorded.Controller)
 	}
 	return recorded, modified, nil
+}
+
+// read reads the host's claim. It does not wait for long where there is one to go on by.
+func (s *session) read(ctx context.Context) (store.Object, store.Revision, error) {
+	if s.stands() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, answerTime)
+		defer cancel()
+	}
+	return s.srv.Store.Get(ctx, store.MasterKey(s.host.Name))
 }
 
 // record writes the claim and waits until this controller's own picture shows it, so that
@@ -131,6 +170,7 @@ func (s *session) record(ctx context.Context, generation uint64, modified store.
 	if err != nil {
 		return err
 	}
+	s.host.Claimed(generation)
 	return s.await(ctx, rev)
 }
 

@@ -5,7 +5,10 @@
 //
 //   - server.go  accepts a switch, finds its host, and lets one session a host run
 //   - session.go alternates between following another master and being the master
-//   - claim.go   decides mastership, in etcd by compare-and-swap and on the switch by role
+//   - claim.go   decides mastership, in etcd by compare-and-swap and on the switch by role;
+//     lastknown.go goes on by the last claim while etcd cannot be asked, and unreached.go gives up
+//     hosts that this controller does not reach
+//   - unknown.go lists switches that belong to no host
 //   - plan.go    is what a round of programming wants: pure, from the state and the marks
 //   - program.go reads what the switch holds, and commits the difference as one bundle
 //   - audit.go   looks now and then whether a switch still holds what it was brought to;

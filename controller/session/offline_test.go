@@ -289,8 +289,45 @@ func TestCountUnknown(t *testing.T) {
 		{7, -1, []store.DatapathID{5, 7}}, {5, -1, []store.DatapathID{7}}, {7, -1, nil},
 	} {
 		s.srv.countUnknown(step.id, step.by)
-		if diff := cmp.Diff(step.want, s.srv.Unknown()); diff != "" {
-			t.Errorf("after %d of %d (-want +got):\n%s", step.by, step.id, diff)
+		list, more := s.srv.Unknown()
+		if diff := cmp.Diff(step.want, list); diff != "" || more != 0 {
+			t.Errorf("after %d of %d, and %d more (-want +got):\n%s", step.by, step.id, more, diff)
 		}
 	}
 }
+
+// Of many the first twenty are listed, and when one of these leaves, the next.
+func TestUnknownIsBounded(t *testing.T) {
+	s := offline(t)
+	s.srv.Reports = report.New(report.Options{})
+	const many = 1000
+	told := 0
+	for n := range store.DatapathID(many) {
+		if s.srv.countUnknown(many-n, 1) { // the last come first in the order of ids
+			told++
+		}
+	}
+	expect := func(first, last store.DatapathID, wantMore int) {
+		t.Helper()
+		list, more := s.srv.Unknown()
+		if len(list) != 20 || list[0] != first || list[19] != last || more != wantMore {
+			t.Errorf("listed are %v and %d more; want 20 from %d to %d, and %d more", list, more, first, last, wantMore)
+		}
+	}
+	expect(981, 1000, 980)
+	if told != 20 {
+		t.Errorf("%d were told to be listed", told)
+	}
+	s.srv.countUnknown(990, 1)
+	s.srv.countUnknown(990, -1)
+	expect(981, 1000, 980)
+	s.srv.countUnknown(990, -1)
+	s.srv.countUnknown(990, 1) // it comes last now
+	expect(980, 1000, 980)
+	value, err := store.Encode(&store.StatusController{Unknown: listed(s.srv.Unknown()), UnknownMore: 980})
+	if err != nil || len(value) > 1000 {
+		t.Errorf("a thousand unknown switches make a status key of %d bytes, %v", len(value), err)
+	}
+}
+
+func listed(list []store.DatapathID, _ int) []store.DatapathID { return list }

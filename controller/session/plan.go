@@ -32,6 +32,7 @@ func newPlan(s *store.State, sw flows.Switch, marks host.Marks, about int) *plan
 			p.compile(s, sw, slice)
 		}
 	}
+	p.Orphans = flows.Orphans(s, sw.Host)
 	for _, key := range flows.Missing(s, sw) {
 		p.Missing = append(p.Missing, host.Absence{Key: key, Created: s.Port(key).Created})
 	}
@@ -52,8 +53,8 @@ func (p *plan) compile(s *store.State, sw flows.Switch, slice flows.Slice) {
 	p.trouble(slice, flows.Compile(s, sw, slice, want))
 }
 
-// trouble adds problems to a slice's trouble. Those of the host's own ports keep these from being
-// realized: they have no flows.
+// trouble adds problems to a slice's trouble. What is left out here keeps the ports that need it
+// from being realized; another host's port, or another host, is for its own controller to tell.
 func (p *plan) trouble(slice flows.Slice, problems []store.Problem) {
 	if len(problems) == 0 {
 		return
@@ -61,8 +62,9 @@ func (p *plan) trouble(slice flows.Slice, problems []store.Problem) {
 	t := p.Troubles[slice]
 	t.Problems = append(t.Problems, problems...)
 	for _, problem := range problems {
-		if key := problem.Key; key.Kind == store.KindPort && key.Host == p.host {
+		if key := problem.Key; problem.LeftOut && (key.Host == "" || key.Host == p.host) {
 			t.Unserved = append(t.Unserved, key)
+			t.Unreachable = t.Unreachable || key == store.HostKey(p.host)
 		}
 	}
 	p.Troubles[slice] = t

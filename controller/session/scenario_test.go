@@ -30,7 +30,6 @@ import (
 	"sluice/flows"
 	"sluice/metrics"
 	"sluice/store"
-	"sluice/store/etcd"
 )
 
 var update = flag.Bool("update", false, "write the scenarios anew")
@@ -44,6 +43,8 @@ var update = flag.Bool("update", false, "write the scenarios anew")
 //	connect HOST IFACE=N .. the host's switch dials in with these interfaces; marks all
 //	ports HOST IFACE=N ..   the switch tells its interfaces anew
 //	disconnect HOST         the switch is gone
+//	goon HOST               the host is programmed by its last known state, since etcd is away
+//	claim HOST              etcd is back, and confirms a new claim; marks all
 //	refuse HOST TABLE       its switch refuses flows of a table from now on; no table: none
 //	program HOST [flows]    a round of programming: the mods sent, with their flows if asked for
 //	audit HOST              what a switch holds that it should not, or lacks
@@ -145,7 +146,7 @@ func newWorld(t *testing.T) *scenario {
 	w.reports = report.New(report.Options{
 		Controller: "c1", Picture: w.picture, Fleet: w.fleet, Store: written{w}, Realize: set.Realize, Log: slog.New(slog.DiscardHandler),
 		Problems: func(s *store.State) store.Problems { return w.fleet.Problems(s).Told() },
-		Unknown:  func() []store.DatapathID { return nil },
+		Unknown:  func() ([]store.DatapathID, int) { return nil, 0 },
 	})
 	w.picture.Observe(w.fleet.Observe, w.reports.Observe)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -165,7 +166,7 @@ func (e written) List(context.Context, store.Kind, ...string) ([]store.Event, st
 	return nil, 0, nil
 }
 
-func (e written) PutStatus(_ context.Context, events []store.Event, _ ...etcd.Held) error {
+func (e written) PutStatus(_ context.Context, events []store.Event, _ ...store.Presumption) error {
 	e.w.mu.Lock()
 	defer e.w.mu.Unlock()
 	for _, event := range events {
@@ -234,6 +235,10 @@ func (w *scenario) onHost(name string, h *host.Host, args []string, rest string)
 		w.marked(h)
 	case "disconnect":
 		h.Disconnect()
+	case "goon":
+		h.GoOn()
+	case "claim":
+		return w.claim(h)
 	case "refuse":
 		sw.refuses = strings.Join(args, "")
 	case "edit":
@@ -249,6 +254,22 @@ func (w *scenario) onHost(name string, h *host.Host, args []string, rest string)
 	default:
 		return fmt.Errorf("there is no command %s", name)
 	}
+	return nil
+}
+
+// claim claims a host as a session does, without what etcd keeps of it but the exception.
+func (w *scenario) claim(h *host.Host) error {
+	exception := h.Disclaim()
+	write := func() (store.Revision, error) {
+		event := store.Event{Key: store.StatusHostKey(h.Name), Object: exception}
+		return w.revision, written{w}.PutStatus(context.Background(), []store.Event{event})
+	}
+	if _, err := w.reports.Claim(h.Name, exception, write); err != nil {
+		return err
+	}
+	_, latest := h.Generations()
+	h.Claimed(latest + 1)
+	h.MarkAll(w.revision)
 	return nil
 }
 

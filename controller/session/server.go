@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -29,6 +28,7 @@ var (
 // Store is what sessions need of etcd.
 type Store interface {
 	Get(ctx context.Context, key store.Key) (store.Object, store.Revision, error)
+	PutIf(ctx context.Context, key store.Key, o store.Object, modified store.Revision, lease clientv3.LeaseID) (store.Revision, error)
 	Claim(ctx context.Context, host string, claim *store.Master, modified store.Revision, lease clientv3.LeaseID, status *store.StatusHost) (store.Revision, error)
 }
 
@@ -52,18 +52,21 @@ type Options struct {
 // Server runs the sessions of all switches that dial in.
 type Server struct {
 	Options
-	turns turns
+	turns     turns
+	impostors impostors
 
 	mu       sync.Mutex
 	sessions map[*host.Host]*session
-	unknown  map[store.DatapathID]int // sessions by datapath id that no host has
+	unknown  map[store.DatapathID]unknown
+
+	nextUnknown int // order of the next one
 }
 
 // New makes a server without sessions.
 func New(o Options) *Server {
 	return &Server{
 		Options: o, turns: newTurns(o.Resyncs, turnTime),
-		sessions: map[*host.Host]*session{}, unknown: map[store.DatapathID]int{},
+		sessions: map[*host.Host]*session{}, unknown: map[store.DatapathID]unknown{},
 	}
 }
 
@@ -72,7 +75,7 @@ func (srv *Server) Serve(ctx context.Context, sw *datapath.Switch) {
 	id := store.DatapathID(sw.DatapathID())
 	log := srv.Log.With("dpid", id.String())
 	h := srv.identify(ctx, id, log)
-	if h == nil {
+	if h == nil || !srv.believes(sw, h, log) {
 		return
 	}
 	s := newSession(srv, h, sw, log.With("host", h.Name))
@@ -81,6 +84,7 @@ func (srv *Server) Serve(ctx context.Context, sw *datapath.Switch) {
 		s.log.Info("switch turned away", "err", err)
 		return
 	}
+	sw.Recognized()
 	defer srv.Reports.Poke()
 	defer srv.end(s)
 	s.log.Info("switch connected", "remote", sw.RemoteAddr())
@@ -107,8 +111,11 @@ func (srv *Server) identify(ctx context.Context, id store.DatapathID, log *slog.
 			return h
 		}
 		if first {
-			srv.countUnknown(id, 1)
-			log.Warn("a switch with an unknown datapath id dialled in; it gets no flows until its host registers")
+			level := slog.LevelDebug
+			if srv.countUnknown(id, 1) {
+				level = slog.LevelWarn
+			}
+			log.Log(ctx, level, "a switch with an unknown datapath id dialled in; it gets no flows until its host registers")
 		}
 		select {
 		case <-changed:
@@ -126,22 +133,6 @@ func (srv *Server) hostByDatapath(id store.DatapathID) (h *host.Host) {
 		}
 	})
 	return h
-}
-
-func (srv *Server) countUnknown(id store.DatapathID, by int) {
-	srv.mu.Lock()
-	defer srv.mu.Unlock()
-	if srv.unknown[id] += by; srv.unknown[id] <= 0 {
-		delete(srv.unknown, id)
-	}
-	srv.Reports.Poke()
-}
-
-// Unknown are the datapath ids of switches that dialled in and belong to no host, sorted.
-func (srv *Server) Unknown() []store.DatapathID {
-	srv.mu.Lock()
-	defer srv.mu.Unlock()
-	return slices.Sorted(maps.Keys(srv.unknown))
 }
 
 // admit makes s its host's session. A switch that dials in twice has lost the first

@@ -37,29 +37,29 @@ func TestServe(t *testing.T) {
 	b := newBench(t, true, func(o *Options) { o.AuditInterval, o.CounterInterval = 20*time.Millisecond, 20*time.Millisecond })
 	ctx := t.Context()
 	b.bridge()
-	b.eventually("the switch is unknown", func() bool { return slices.Equal(b.srv.Unknown(), []store.DatapathID{switchID}) })
+	b.eventually("the switch is unknown", func() bool { return slices.Equal(b.unknown(), []store.DatapathID{switchID}) })
 	b.roles("an unknown switch has no session", map[string]int{})
 	dialled := func() int {
 		b.srv.mu.Lock()
 		defer b.srv.mu.Unlock()
-		return b.srv.unknown[switchID]
+		return b.srv.unknown[switchID].sessions
 	}
 	b.ovs.VSCtl("set-controller", store.BridgeName, b.target, b.alias())
 	b.eventually("it dialled in twice", func() bool { return dialled() == 2 })
 	b.ovs.VSCtl("set-controller", store.BridgeName, b.target)
 	b.eventually("one of the two left", func() bool { return dialled() == 1 })
 	b.ovs.VSCtl("del-controller", store.BridgeName)
-	b.eventually("an unknown switch that left is forgotten", func() bool { return len(b.srv.Unknown()) == 0 })
+	b.eventually("an unknown switch that left is forgotten", func() bool { return len(b.unknown()) == 0 })
 	b.ovs.VSCtl("set-controller", store.BridgeName, b.target)
-	b.eventually("it dialled in again", func() bool { return len(b.srv.Unknown()) == 1 })
+	b.eventually("it dialled in again", func() bool { return len(b.unknown()) == 1 })
 
 	if _, err := b.srv.Installed(ctx, "h1"); !errors.As(err, &host.ErrUnknown{}) {
 		t.Errorf("flows of a host that is not registered: %v", err)
 	}
 	b.register()
 	b.roles("the switch is mastered", map[string]int{"master": 1})
-	if len(b.srv.Unknown()) > 0 {
-		t.Errorf("unknown are %v", b.srv.Unknown())
+	if len(b.unknown()) > 0 {
+		t.Errorf("unknown are %v", b.unknown())
 	}
 	b.tenant("alice")
 	a1 := b.port("a1")
@@ -102,7 +102,7 @@ func TestServe(t *testing.T) {
 	if err := third.sw.Err(); !errors.Is(err, errForgotten) {
 		t.Errorf("the session of a host that was deleted ended with %v", err)
 	}
-	b.eventually("its switch is unknown when it dials in again", func() bool { return len(b.srv.Unknown()) == 1 })
+	b.eventually("its switch is unknown when it dials in again", func() bool { return len(b.unknown()) == 1 })
 }
 
 // state is what etcd holds of h1; empty: no exception.

@@ -41,7 +41,6 @@ func newSession(srv *Server, h *host.Host, sw *datapath.Switch, log *slog.Logger
 
 // run alternates between being the switch's master and watching another master.
 func (s *session) run(ctx context.Context) error {
-	retry := backoff.NewExponentialBackOff()
 	for ctx.Err() == nil {
 		changed := s.host.Mastership.Wait()
 		if !s.mayMaster() {
@@ -50,26 +49,63 @@ func (s *session) run(ctx context.Context) error {
 			}
 			continue
 		}
-		err := s.master(ctx)
-		switch {
-		case err == nil:
-			retry.Reset()
-			continue
-		case errors.Is(err, datapath.ErrStale):
-			return err // an equal may write: the session must end
-		case s.sw.Err() != nil:
-			return s.sw.Err()
-		case ctx.Err() != nil:
-			return ctx.Err()
+		claimed, err := s.claimAtLast(ctx)
+		if claimed {
+			if err = s.master(ctx); err != nil {
+				err = s.pause(ctx, err, s.host.Mastership.Wait(), newRetry().NextBackOff())
+			}
 		}
-		s.log.Warn("not the switch's master", "err", err)
-		select {
-		case <-changed:
-		case <-time.After(retry.NextBackOff()):
-		case <-ctx.Done():
+		if err != nil {
+			return err
 		}
 	}
 	return ctx.Err()
+}
+
+// claimAtLast claims the host, again and again, until it is this controller's or is not to be any more.
+func (s *session) claimAtLast(ctx context.Context) (claimed bool, err error) {
+	retry := newRetry()
+	for {
+		changed := s.host.Mastership.Wait()
+		if !s.mayMaster() {
+			return false, nil
+		}
+		err := s.claim(ctx)
+		if err == nil {
+			return true, nil
+		}
+		if err := s.pause(ctx, err, changed, retry.NextBackOff()); err != nil {
+			return false, err
+		}
+	}
+}
+
+// newRetry is how long a session pauses between claims that fail: short enough that a switch does
+// not wait for long once etcd is back.
+func newRetry() *backoff.ExponentialBackOff {
+	retry := backoff.NewExponentialBackOff()
+	retry.MaxInterval = 5 * time.Second
+	return retry
+}
+
+// pause waits after this controller did not become, or stay, the switch's master. It returns an
+// error where the session ends with that.
+func (s *session) pause(ctx context.Context, why error, changed <-chan struct{}, long time.Duration) error {
+	switch {
+	case errors.Is(why, datapath.ErrStale):
+		return why // an equal may write: the session must end
+	case s.sw.Err() != nil:
+		return s.sw.Err()
+	case ctx.Err() != nil:
+		return ctx.Err()
+	}
+	s.log.Warn("not the switch's master", "err", why)
+	select {
+	case <-changed:
+	case <-time.After(long):
+	case <-ctx.Done():
+	}
+	return nil
 }
 
 // follow stays a slave until something about the mastership changes. A slave reads: it knows
@@ -103,25 +139,28 @@ func (s *session) follow(ctx context.Context, changed <-chan struct{}) error {
 	}
 }
 
+// becomeSlave also tells the switch the highest generation that this controller knows: one that
+// was restarted has forgotten it, and would take a master that was replaced long ago.
 func (s *session) becomeSlave(ctx context.Context) error {
 	_, generation, err := s.sw.Role(ctx)
 	if err != nil {
 		return err
 	}
-	if err := s.sw.Become(ctx, datapath.RoleSlave, generation); err != nil {
+	_, latest := s.host.Generations()
+	if err := s.sw.Become(ctx, datapath.RoleSlave, max(generation, latest)); err != nil {
 		return err
 	}
 	s.setRole(datapath.RoleSlave)
+	s.host.GiveUp()
 	_, err = s.readPorts(ctx)
 	return err
 }
 
-// master claims the host, becomes the switch's master and programs it until it is no
-// longer the master (nil: look again) or an error.
+// master programs the switch, whose master it has become, until it is that no longer (nil: look
+// again) or an error.
 func (s *session) master(ctx context.Context) error {
-	if err := s.claim(ctx); err != nil {
-		return err
-	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	s.setRole(datapath.RoleMaster)
 	defer s.setRole(datapath.RoleEqual)
 	s.log.Info("programming the switch")
@@ -165,9 +204,10 @@ func (s *session) program(ctx context.Context) error {
 	if s.srv.CounterInterval < 0 {
 		counters.Stop() // a timer that was stopped is never received from
 	}
+	answers := s.etcdAnswers(ctx)
 	for {
 		changed := s.host.Mastership.Wait()
-		if !s.isMaster() {
+		if !s.mayProgram() {
 			return nil
 		}
 		var err error
@@ -194,6 +234,9 @@ func (s *session) program(ctx context.Context) error {
 		case <-counters.C:
 			counters.Reset(s.srv.CounterInterval)
 			err = s.readCounters(ctx)
+		case <-answers:
+			err = s.settle(ctx)
+			answers = s.etcdAnswers(ctx)
 		}
 		if err != nil {
 			return err

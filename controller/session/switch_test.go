@@ -99,6 +99,7 @@ func TestClaim(t *testing.T) {
 		"switch":            func() error { return s.becomeSlave(ctx) },
 		"closed":            func() error { _, err := s.readPorts(ctx); return err },
 		"session closed":    func() error { return s.watch(ctx) },
+		"watch flows":       func() error { return s.master(ctx) },
 	} {
 		if err := do(); err == nil || !strings.Contains(err.Error(), what) {
 			t.Errorf("with the switch gone, %q: %v", what, err)

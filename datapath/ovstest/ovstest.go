@@ -10,9 +10,11 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"runtime"
 	"testing"
 
 	"github.com/digitalocean/go-openvswitch/ovs"
+	"github.com/vishvananda/netns"
 
 	"sluice/datapath/ovsrun"
 )
@@ -83,6 +85,48 @@ func (o *OVS) Listen(name string) (l net.Listener, target string) {
 	o.must(err)
 	o.t.Cleanup(func() { l.Close() })
 	return l, "unix:" + o.Path(name)
+}
+
+// ListenTCP opens a TCP port in the switch's network namespace, where switches that use TLS dial,
+// and gives the address.
+func (o *OVS) ListenTCP() (l net.Listener, address string) {
+	o.t.Helper()
+	o.Exec("ip", "link", "set", "lo", "up")
+	o.must(o.inside(func() (err error) {
+		l, err = net.Listen("tcp", "127.0.0.1:0")
+		return err
+	}))
+	o.t.Cleanup(func() { l.Close() })
+	return l, l.Addr().String()
+}
+
+// Dial connects to a TCP port in the switch's network namespace.
+func (o *OVS) Dial(address string) (c net.Conn) {
+	o.t.Helper()
+	o.must(o.inside(func() (err error) {
+		c, err = net.Dial("tcp", address)
+		return err
+	}))
+	o.t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// inside runs f on a thread in the switch's network namespace: sockets that it opens belong there.
+func (o *OVS) inside(f func() error) error {
+	done := make(chan error)
+	go func() {
+		runtime.LockOSThread() // never unlocked: the thread ends with its goroutine
+		ns, err := netns.GetFromPath(o.private.NetNS())
+		if err == nil {
+			defer ns.Close()
+			err = netns.Set(ns)
+		}
+		if err == nil {
+			err = f()
+		}
+		done <- err
+	}()
+	return <-done
 }
 
 // Change makes one transaction of what say asks for, in go-openvswitch's words.

@@ -88,7 +88,7 @@ func (l *labRun) connect(ctx context.Context) (err error) {
 	if l.Status, err = lab.Load(ctx); err != nil {
 		return err
 	}
-	if l.api, err = api.Dial(l.API); err != nil {
+	if l.api, err = api.Dial(l.API, api.WithTokenFile(l.TokenFile)); err != nil {
 		return err
 	}
 	if l.client, err = clientv3.New(clientv3.Config{Endpoints: []string{l.Etcd}, DialTimeout: labPatience}); err != nil {

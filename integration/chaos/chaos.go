@@ -62,7 +62,7 @@ type run struct {
 func newRun(ctx context.Context, o Options) (*run, error) {
 	r := &run{Options: o, history: newHistory(o.Out), ledger: newLedger()}
 	var err error
-	if r.world, err = makeWorld(ctx, sluice{o.Binary}); err != nil {
+	if r.world, err = makeWorld(ctx, o.Binary); err != nil {
 		return nil, fmt.Errorf("make the containers that talk: %w", errors.Join(err, r.close(context.WithoutCancel(ctx))))
 	}
 	return r, nil

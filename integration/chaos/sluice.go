@@ -10,7 +10,10 @@ import (
 )
 
 // sluice runs the command line, as whoever owns the lab would.
-type sluice struct{ binary string }
+type sluice struct {
+	binary    string
+	tokenFile string // the lab's, for a controller that is asked in its own machine
+}
 
 // controllersAPI is where a controller of the lab listens inside its machine.
 const controllersAPI = "http://127.0.0.1:8080"
@@ -24,7 +27,7 @@ func (s sluice) run(ctx context.Context, args ...string) ([]byte, error) {
 func (s sluice) in(ctx context.Context, ns string, args ...string) ([]byte, error) {
 	argv := append([]string{s.binary}, args...)
 	if ns != "" {
-		argv = append([]string{"ip", "netns", "exec", ns, "env", "SLUICE_API=" + controllersAPI}, argv...)
+		argv = append([]string{"ip", "netns", "exec", ns, "env", "SLUICE_API=" + controllersAPI, "SLUICE_TOKEN=@" + s.tokenFile}, argv...)
 	}
 	out, err := exec.CommandContext(ctx, argv[0], argv[1:]...).Output()
 	var exit *exec.ExitError

@@ -43,17 +43,17 @@ var tenants = []struct {
 
 const subnet = "10.66.0.0/24"
 
-func makeWorld(ctx context.Context, s sluice) (*world, error) {
+func makeWorld(ctx context.Context, binary string) (*world, error) {
 	st, err := lab.Load(ctx)
 	if err != nil {
 		return nil, err
 	}
-	w := &world{sluice: s, lab: st}
+	w := &world{sluice: sluice{binary, st.TokenFile}, lab: st}
 	if err := w.remove(ctx); err != nil { // of a run that was killed
 		return nil, err
 	}
 	for n, t := range tenants {
-		if _, err := s.run(ctx, "tenant", "create", t.name, "--subnet", subnet, "--segmentation", t.segmentation); err != nil {
+		if _, err := w.run(ctx, "tenant", "create", t.name, "--subnet", subnet, "--segmentation", t.segmentation); err != nil {
 			return w, err
 		}
 		if err := w.populate(ctx, uint16(n)); err != nil {

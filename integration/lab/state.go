@@ -31,6 +31,7 @@ type Status struct {
 	EtcdMembers []Machine   `json:"etcdMembers"`
 	Containers  []Container `json:"containers"`
 	Internet    Internet    `json:"internet"`
+	TokenFile   string      `json:"tokenFile"` // what the API takes as Authorization: Bearer
 
 	// Processes says what of the lab runs, for people.
 	Processes []Process `json:"-"`
@@ -103,6 +104,9 @@ type state struct {
 	Etcd        string `json:"etcd"`
 }
 
+// tokenFile has the token that all controllers of the lab take.
+func tokenFile() string { return filepath.Join(Dir, "api.token") }
+
 func statePath() string { return filepath.Join(Dir, "state.json") }
 
 func loadState() (*state, error) {
@@ -154,6 +158,7 @@ func Load(_ context.Context) (Status, error) {
 		Etcd:       "http://" + s.Etcd,
 		Containers: containers,
 		Internet:   Internet{NetNS: InternetNS, IP: InternetAddress},
+		TokenFile:  tokenFile(),
 		Encap:      s.Encap,
 
 		Controllers: shown(s.controllers()),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"strconv"
+	"strings"
 
 	"github.com/cespare/xxhash/v2"
 	"go.etcd.io/etcd/api/v3/mvccpb"
@@ -21,6 +22,9 @@ type allocation struct {
 	store.Draw
 	value  string // the candidate
 	misses int
+	// left is the mod revision of the candidate's key, where it names the owner that is about to be
+	// made: an earlier one of the name left it. 0: there is none.
+	left store.Revision
 }
 
 func newAllocation(d store.Draw) *allocation {
@@ -38,6 +42,23 @@ func (a *allocation) put() clientv3.Op { return putAlloc(a.key(), store.Alloc{Ow
 func putAlloc(path string, a store.Alloc) clientv3.Op {
 	value, _ := json.Marshal(a) // two plain fields: cannot fail
 	return clientv3.OpPut(path, string(value))
+}
+
+// guard holds while the candidate is to be had.
+func (a *allocation) guard() guard {
+	if a.left != 0 {
+		return unchanged(a.key(), a.left, errStale)
+	}
+	return absent(a.key(), a.missed)
+}
+
+// ofOwner is the mod revision of the candidate's key where it names the owner that is about to be
+// made, and that is not there: whoever deleted an earlier one by hand left it. Else 0.
+func (a *allocation) ofOwner(kvs []*mvccpb.KeyValue) store.Revision {
+	if len(kvs) == 0 || string(a.put().ValueBytes()) != string(kvs[0].Value) {
+		return 0
+	}
+	return store.Revision(kvs[0].ModRevision)
 }
 
 // missed is called with the key of the candidate, which another object took.
@@ -101,11 +122,16 @@ func (a *allocation) choose(taken map[string]bool) bool {
 	return false
 }
 
+// allocUnder is where the keys of a directory of alloc/ begin.
+func allocUnder(dir string) string {
+	return store.Under(store.KindAlloc, strings.Split(dir, "/")...)
+}
+
 // takenUnder lists the values taken under a directory of alloc/, keys only.
 func (c *Client) takenUnder(ctx context.Context, dir string) (map[string]bool, error) {
-	prefix := store.Under(store.KindAlloc, dir)
+	prefix := allocUnder(dir)
 	taken := map[string]bool{}
-	_, err := c.list(ctx, listing{ranges: []keyRange{prefixRange(prefix)}, keysOnly: true}, func(kv *mvccpb.KeyValue) error {
+	_, err := c.list(ctx, listing{under: []string{prefix}, keysOnly: true}, func(kv *mvccpb.KeyValue) error {
 		taken[string(kv.Key[len(prefix):])] = true
 		return nil
 	})
@@ -115,7 +141,7 @@ func (c *Client) takenUnder(ctx context.Context, dir string) (map[string]bool, e
 // countFreed counts the tombstones under a directory of alloc/.
 func (c *Client) countFreed(ctx context.Context, dir string) (int, error) {
 	freed := 0
-	_, err := c.list(ctx, listing{ranges: []keyRange{prefixRange(store.Under(store.KindAlloc, dir))}}, func(kv *mvccpb.KeyValue) error {
+	_, err := c.list(ctx, listing{under: []string{allocUnder(dir)}}, func(kv *mvccpb.KeyValue) error {
 		if isTombstone(kv) {
 			freed++
 		}
@@ -124,17 +150,18 @@ func (c *Client) countFreed(ctx context.Context, dir string) (int, error) {
 	return freed, err
 }
 
-// deleteUnchanged deletes keys that are as they were read; others are left alone.
-func (c *Client) deleteUnchanged(ctx context.Context, kvs []*mvccpb.KeyValue) error {
+// deleteUnchanged deletes keys that are as they were read, under more conditions; others are left
+// alone.
+func (c *Client) deleteUnchanged(ctx context.Context, kvs []*mvccpb.KeyValue, presumed ...clientv3.Cmp) error {
 	for len(kvs) > 0 {
 		n := min(len(kvs), maxOps)
 		var nested []clientv3.Op
 		for _, kv := range kvs[:n] {
 			key := string(kv.Key)
 			same := clientv3.Compare(clientv3.ModRevision(key), "=", kv.ModRevision)
-			nested = append(nested, clientv3.OpTxn([]clientv3.Cmp{same}, []clientv3.Op{clientv3.OpDelete(key)}, nil))
+			nested = append(nested, clientv3.OpTxn(append([]clientv3.Cmp{same}, presumed...), []clientv3.Op{clientv3.OpDelete(key)}, nil))
 		}
-		if _, err := c.txn(ctx, nil, nested, nil); err != nil {
+		if _, err := c.txnAsRead(ctx, nil, nested, nil); err != nil {
 			return err
 		}
 		kvs = kvs[n:]

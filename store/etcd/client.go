@@ -21,6 +21,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"sluice/pki"
 	"sluice/store"
 )
 
@@ -45,7 +46,9 @@ type Options struct {
 	// CertFile and KeyFile are the client's own, both or neither. PEM.
 	CAFile, CertFile, KeyFile string
 	User, Password            string
-	Log                       *slog.Logger // nil: silent
+	// PKI is the client's certificate and the authority of the servers', instead of these files.
+	PKI *pki.Source
+	Log *slog.Logger // nil: silent
 	// CompareInterval is how often Watch looks for events that the watch lost; 0: 10 minutes.
 	CompareInterval time.Duration
 }
@@ -57,6 +60,8 @@ type Client struct {
 	endpoints string // for messages
 	compare   time.Duration
 	settle    time.Duration // how long Watch lets events arrive before it calls them lost
+	links     *links        // that lead to etcd
+	trust     *Trust        // nil: whatever etcd holds is believed
 
 	mu       sync.Mutex
 	problems map[string]store.Problem // path -> why its value cannot be read
@@ -67,7 +72,8 @@ func Connect(ctx context.Context, o Options) (*Client, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	config, err := o.config()
+	links := newLinks()
+	config, err := o.config(links)
 	if err != nil {
 		return nil, err
 	}
@@ -94,7 +100,7 @@ func Connect(ctx context.Context, o Options) (*Client, error) {
 		return nil, fmt.Errorf("connect to etcd at %s: %w", endpoints, err)
 	}
 	return &Client{
-		etcd: client, log: o.Log, endpoints: endpoints, problems: map[string]store.Problem{},
+		etcd: client, log: o.Log, endpoints: endpoints, links: links, problems: map[string]store.Problem{},
 		compare: cmp.Or(o.CompareInterval, defaultCompare), settle: 5 * time.Second,
 	}, nil
 }
@@ -123,10 +129,10 @@ func refused(err error) bool {
 			return true
 		}
 	}
-	return false
+	return codeOf(err) == codes.PermissionDenied // by an embedded server's door, which says why
 }
 
-func (o Options) config() (clientv3.Config, error) {
+func (o Options) config(links *links) (clientv3.Config, error) {
 	if len(o.Endpoints) == 0 {
 		return clientv3.Config{}, fmt.Errorf("no etcd endpoint given: %w", store.ErrInvalid)
 	}
@@ -140,7 +146,7 @@ func (o Options) config() (clientv3.Config, error) {
 		DialOptions: []grpc.DialOption{grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff:           grpcbackoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: maxRedial},
 			MinConnectTimeout: dialTimeout,
-		})},
+		}), grpc.WithStatsHandler(links)},
 		// The client's own warnings repeat the errors that its calls return.
 		Logger: zap.NewNop(),
 	}, nil
@@ -157,6 +163,8 @@ func (o Options) tls() (*tls.Config, error) {
 		return nil, fmt.Errorf("etcd certificates are given but no endpoint begins with https://: %w", store.ErrInvalid)
 	case !secure:
 		return nil, nil
+	case o.PKI != nil && !given:
+		return o.PKI.Client(), nil
 	}
 	info := transport.TLSInfo{TrustedCAFile: o.CAFile, CertFile: o.CertFile, KeyFile: o.KeyFile, Logger: zap.NewNop()}
 	config, err := info.ClientConfig()
@@ -207,20 +215,92 @@ func codeOf(err error) codes.Code {
 	return status.Code(err)
 }
 
-// txn commits one transaction.
+// txn commits one transaction. It refuses names that are not valid: every request by name comes
+// through here or through list.
 func (c *Client) txn(ctx context.Context, cmps []clientv3.Cmp, then, otherwise []clientv3.Op) (*clientv3.TxnResponse, error) {
+	for _, ops := range [][]clientv3.Op{then, otherwise} {
+		if err := checkOps(ops); err != nil {
+			return nil, err
+		}
+	}
+	return c.txnAsRead(ctx, cmps, then, otherwise)
+}
+
+// checkOps refuses operations on paths that were made of names which are not valid.
+func checkOps(ops []clientv3.Op) error {
+	for _, op := range ops {
+		if op.IsTxn() {
+			_, then, otherwise := op.Txn()
+			if err := errors.Join(checkOps(then), checkOps(otherwise)); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := store.CheckPath(string(op.KeyBytes())); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// txnAsRead commits one transaction, on paths that etcd itself told, whatever they look like, if
+// it meets the store that this client believes.
+func (c *Client) txnAsRead(ctx context.Context, cmps []clientv3.Cmp, then, otherwise []clientv3.Op) (*clientv3.TxnResponse, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
+	for again := true; ; again = false {
+		proof, err := c.trust.proven(ctx)
+		if err != nil {
+			return nil, err
+		}
+		resp, err := c.tryTxn(ctx, proof, cmps, then, otherwise)
+		if err == nil || !errors.Is(err, errStale) {
+			return resp, err
+		}
+		if err := c.trust.Judge(ctx); err != nil {
+			return nil, err
+		}
+		if !again {
+			return nil, fmt.Errorf("%w: etcd holds now one store and now another: do its endpoints (%s) belong together?", store.ErrHeld, c.endpoints)
+		}
+	}
+}
+
+// tryTxn fails with errStale where etcd's store is not the one that the proof is of: nothing was
+// read or written then.
+func (c *Client) tryTxn(ctx context.Context, proof []guard, cmps []clientv3.Cmp, then, otherwise []clientv3.Op) (*clientv3.TxnResponse, error) {
+	own := len(otherwise)
+	for _, g := range proof {
+		cmps, otherwise = append(cmps[:len(cmps):len(cmps)], g.cmp), append(otherwise[:len(otherwise):len(otherwise)], g.get)
+	}
 	resp, err := c.etcd.Txn(ctx).If(cmps...).Then(then...).Else(otherwise...).Commit()
 	if err != nil {
 		return nil, c.failed(err)
 	}
+	if resp.Succeeded {
+		return resp, nil
+	}
+	got := ranges(resp)
+	for i, g := range proof {
+		if err := g.explain(got[own+i]); err != nil {
+			return nil, err
+		}
+	}
+	resp.Responses = resp.Responses[:own]
 	return resp, nil
 }
 
 // read gets several keys or ranges at one revision.
 func (c *Client) read(ctx context.Context, gets ...clientv3.Op) ([]*clientv3.GetResponse, store.Revision, error) {
-	resp, err := c.txn(ctx, nil, gets, nil)
+	if err := checkOps(gets); err != nil {
+		return nil, 0, err
+	}
+	return c.readAsRead(ctx, gets...)
+}
+
+// readAsRead gets keys or ranges that etcd itself told, or that hold several kinds.
+func (c *Client) readAsRead(ctx context.Context, gets ...clientv3.Op) ([]*clientv3.GetResponse, store.Revision, error) {
+	resp, err := c.txnAsRead(ctx, nil, gets, nil)
 	if err != nil {
 		return nil, 0, err
 	}

@@ -16,6 +16,8 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/sys/unix"
 	"google.golang.org/grpc"
+
+	"sluice/pki"
 )
 
 const (
@@ -31,8 +33,13 @@ const (
 // EmbedOptions say where the embedded server keeps its data and listens.
 type EmbedOptions struct {
 	Name, Dir          string // Name empty: "sluice"
-	ClientURL, PeerURL string // such as http://127.0.0.1:2379; nothing dials PeerURL
-	Log                *slog.Logger
+	ClientURL, PeerURL string // such as https://127.0.0.1:2379; nothing dials PeerURL
+	// PKI is this controller's certificate. With it the server asks clients for theirs, and lets each
+	// do what it may; the URLs are https. Without it the server serves everybody who reaches it.
+	PKI *pki.Source
+	// Open serves everybody although the server asked for certificates before.
+	Open bool
+	Log  *slog.Logger
 }
 
 // Embedded is a running etcd server of one node.
@@ -57,23 +64,44 @@ func StartEmbedded(ctx context.Context, o EmbedOptions) (*Embedded, error) {
 		return nil, fmt.Errorf("embedded etcd: %w", err)
 	}
 	serving, end := context.WithCancel(context.WithoutCancel(ctx))
+	door := &door{}
 	config.GRPCAdditionalServerOptions = []grpc.ServerOption{grpc.ChainStreamInterceptor(endWith(serving))}
+	if o.PKI != nil {
+		config.GRPCAdditionalServerOptions = append(config.GRPCAdditionalServerOptions, door.options()...)
+	}
 	server, err := embed.StartEtcd(config)
 	if err != nil {
 		end()
 		return nil, fmt.Errorf("embedded etcd: %w", explain(err, o))
 	}
+	if err := o.ready(ctx, server); err != nil {
+		end()
+		server.Close()
+		return nil, fmt.Errorf("embedded etcd: %w", err)
+	}
+	door.server.Store(server.Server)
+	log.open.Store(true)
+	return &Embedded{server: server, log: log, end: end}, nil
+}
+
+// ready waits until the server answers, and settles whom it serves.
+func (o EmbedOptions) ready(ctx context.Context, server *embed.Etcd) error {
 	select {
 	case <-server.Server.ReadyNotify():
-		log.open.Store(true)
-		return &Embedded{server: server, log: log, end: end}, nil
-	case err = <-server.Err():
+	case err := <-server.Err():
+		return err
 	case <-ctx.Done():
-		err = fmt.Errorf("not ready in time: %w", ctx.Err())
+		return fmt.Errorf("not ready in time: %w", ctx.Err())
 	}
-	end()
-	server.Close()
-	return nil, fmt.Errorf("embedded etcd: %w", err)
+	switch asks := server.Server.AuthStore().IsAuthEnabled(); {
+	case o.PKI != nil:
+		return learnUsers(ctx, server.Server, o.PKI.Identity())
+	case asks && !o.Open:
+		return errors.New("it asked for certificates until now, and has none itself: give the controller its own, or, to serve everybody again, --insecure")
+	case asks:
+		return forgetUsers(ctx, server.Server)
+	}
+	return nil
 }
 
 func explain(err error, o EmbedOptions) error {
@@ -92,6 +120,9 @@ func (o EmbedOptions) config(log *gate) (*embed.Config, error) {
 	if err != nil {
 		return nil, fmt.Errorf("peer URL: %w", err)
 	}
+	if o.PKI != nil && (client.Scheme == "http" || peer.Scheme == "http") {
+		return nil, fmt.Errorf("URLs %s and %s: with certificates both begin with https://", o.ClientURL, o.PeerURL)
+	}
 	c := embed.NewConfig()
 	c.Name, c.Dir = o.Name, o.Dir
 	if c.Name == "" {
@@ -107,6 +138,9 @@ func (o EmbedOptions) config(log *gate) (*embed.Config, error) {
 	// second that they would take by default.
 	c.TickMs, c.ElectionMs = 20, 200
 	c.ZapLoggerBuilder = embed.NewZapLoggerBuilder(zap.New(forward(o.Log, log)))
+	if o.PKI != nil {
+		secure(c, o.PKI)
+	}
 	return c, nil
 }
 

@@ -91,9 +91,15 @@ func register(t testing.TB, c *Client, name string) store.Revision {
 	return r.Created
 }
 
+// vtepOf is another address for each name.
+func vtepOf(name string) netip.Addr {
+	hash := store.HostHash(name)
+	return netip.AddrFrom4([4]byte{172, 30, byte(hash >> 8), byte(hash)})
+}
+
 func hostObject(name string) store.Host {
 	return store.Host{
-		Incarnation: "incarnation of " + name, DatapathID: 1, VTEPs: []netip.Addr{netip.MustParseAddr("172.30.0.1")},
+		Incarnation: "incarnation of " + name, DatapathID: store.DatapathID(store.HostHash(name)) + 1, VTEPs: []netip.Addr{vtepOf(name)},
 		Gateway: true, Encap: "vxlan", UnderlayMTU: 1500, Infrastructure: prefixes("172.30.0.0/24"),
 	}
 }

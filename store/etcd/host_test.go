@@ -3,8 +3,11 @@ package etcd
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"sluice/store"
 )
@@ -145,6 +148,9 @@ func TestDeleteHost(t *testing.T) {
 			t.Errorf("%d keys under %s, want %d: %v", len(got), prefix, want, got)
 		}
 	}
+	if said := get[store.Farewell](t, c, store.FarewellKey("h1")); said.Created != first || said.Incarnation != "incarnation of h1" {
+		t.Errorf("the farewell is %+v", said)
+	}
 	if n := releasePassed(t, c, gone); n != 100 {
 		t.Errorf("released %d", n)
 	}
@@ -171,6 +177,53 @@ func TestDeleteHost(t *testing.T) {
 	}
 }
 
+// An absence is no word: the ports of a host are cleared because it is not registered only while it
+// is not.
+func TestClearHostOnlyWhileItIsGone(t *testing.T) {
+	c := start(t)
+	register(t, c, "h1")
+	createTenant(t, c, store.TenantSpec{Name: "alice"})
+	createPort(t, c, portSpec("h1", "alice", "a1"))
+	unreadable := store.PortKey("h1", "alice", "default", "a2").String()
+	made, err := c.etcd.Put(testContext(t), unreadable, "rubbish")
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := dumped(t, c)
+	if _, err := c.ClearHost(testContext(t), "h1", store.Revision(made.Header.Revision)); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(before, dumped(t, c)); diff != "" {
+		t.Errorf("while it is registered (-before +after):\n%s", diff)
+	}
+	put(store.HostKey("h1"), nil)(t, c)
+	if _, err := c.ClearHost(testContext(t), "h1", store.Revision(made.Header.Revision)); err != nil {
+		t.Fatal(err)
+	}
+	if left := keysUnder(t, c, "ports/"); len(left) > 0 {
+		t.Errorf("once it is not, %v are left", left)
+	}
+}
+
+// Of two ports that claim one address the one that is removed frees what is its own, and no more.
+func TestRemovalFreesOnlyItsOwn(t *testing.T) {
+	c := start(t)
+	host := register(t, c, "h1")
+	createTenant(t, c, store.TenantSpec{Name: "alice"})
+	older, younger := createPort(t, c, portSpec("h1", "alice", "a1")), createPort(t, c, portSpec("h1", "alice", "a2"))
+	edited := *younger.Value
+	edited.Addresses, edited.Number = older.Value.Addresses, older.Value.Number
+	put(younger.Key, &edited)(t, c)
+	if _, err := c.DeletePort(testContext(t), younger.Key, host); err != nil {
+		t.Fatal(err)
+	}
+	for _, taken := range store.TakenBy(older.Key, older.Value) {
+		if a := get[store.Alloc](t, c, taken.Key()); a.Owner != older.Key.Short() || a.Freed {
+			t.Errorf("%s is %+v", taken.Key().Short(), a)
+		}
+	}
+}
+
 // Ports made while their host is deleted: none is left, and none of what they took.
 func TestDeleteHostAgainstCreatePort(t *testing.T) {
 	c := start(t)
@@ -194,5 +247,153 @@ func TestDeleteHostAgainstCreatePort(t *testing.T) {
 		if got := append(keysUnder(t, c, "ports/"), keysUnder(t, c, "alloc/ports/")...); len(got) > 0 {
 			t.Errorf("round %d: left: %v", round, got)
 		}
+	}
+}
+
+// TestUpdateHost tells of a host's new addresses: the registration stays, and one that was lost
+// writes nothing.
+func TestUpdateHost(t *testing.T) {
+	c := start(t)
+	r, err := c.RegisterHost(testContext(t), "h1", hostObject("h1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := hostObject("h1")
+	update := func(r *Registration, mtu int) error {
+		h.UnderlayMTU = mtu
+		return r.Update(testContext(t), h)
+	}
+	_, at, err := c.Get(testContext(t), store.HostKey("h1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	heard := c.AddressesChanged(testContext(t), at)
+	if err := update(r, 1400); err != nil {
+		t.Fatal(err)
+	}
+	<-heard
+	if got := get[store.Host](t, c, store.HostKey("h1")); got.UnderlayMTU != 1400 || r.Err() != nil {
+		t.Errorf("after the update the host is %+v, the registration lost by %v", got, r.Err())
+	}
+
+	second, err := c.RegisterHost(testContext(t), "h1", h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	expect(t, update(r, 1300), store.ErrHostTaken, "host h1")
+	if _, err := c.DeleteHost(testContext(t), "h1"); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, update(second, 1200), store.ErrHostGone, "host h1")
+	if _, err := c.RegisterHost(testContext(t), "h1", h); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, update(second, 1100), store.ErrHostGone, "host h1")
+}
+
+// A VTEP is one host's: a second is refused while the first is registered, whichever way it has its
+// own, and a delete or another address gives it free.
+func TestVTEPIsOneHosts(t *testing.T) {
+	c := start(t)
+	ctx := testContext(t)
+	second := hostObject("new")
+	second.VTEPs = hostObject("old").VTEPs
+	says := []string{"VTEP " + second.VTEPs[0].String(), "host old", "sluice host delete old", "--vtep"}
+	refused := func() {
+		t.Helper()
+		_, err := c.RegisterHost(ctx, "new", second)
+		expect(t, err, store.ErrTaken, says...)
+	}
+	register(t, c, "old")
+	refused()
+	taken := store.AllocKey("vteps", second.VTEPs[0].String())
+	if _, err := c.etcd.Delete(ctx, taken.String()); err != nil { // as of a host that registered before there were such keys
+		t.Fatal(err)
+	}
+	refused()
+	if _, err := c.DeleteHost(ctx, "old"); err != nil {
+		t.Fatal(err)
+	}
+	r, err := c.RegisterHost(ctx, "new", second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Close(); err != nil {
+		t.Error(err)
+	}
+	second.VTEPs = []netip.Addr{vtepOf("elsewhere")}
+	if r, err = c.RegisterHost(ctx, "new", second); err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	register(t, c, "old")
+	if got, want := keysUnder(t, c, "alloc/vteps/"), 2; len(got) != want {
+		t.Errorf("VTEPs taken: %v, want %d", got, want)
+	}
+	for _, name := range []string{"new", "old"} {
+		if _, err := c.DeleteHost(ctx, name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := append(keysUnder(t, c, "alloc/vteps/"), keysUnder(t, c, "alloc/datapath-ids/")...); len(got) > 0 {
+		t.Errorf("left of deleted hosts: %v", got)
+	}
+}
+
+// A host whose own key somebody deleted by hand takes what it left.
+func TestHostDeletedByHandRegistersAgain(t *testing.T) {
+	c := start(t)
+	register(t, c, "h1")
+	if _, err := c.etcd.Delete(testContext(t), store.HostKey("h1").String()); err != nil {
+		t.Fatal(err)
+	}
+	register(t, c, "h1")
+	second := hostObject("h2")
+	second.VTEPs = hostObject("h1").VTEPs
+	_, err := c.RegisterHost(testContext(t), "h2", second)
+	expect(t, err, store.ErrTaken, "host h1")
+}
+
+// Of hosts that register with one VTEP at one time one does.
+func TestConcurrentHostsWithOneVTEP(t *testing.T) {
+	c := start(t)
+	ctx := testContext(t)
+	made := 0
+	for i, err := range together(10, func(i int) error {
+		h := hostObject(numbered(i))
+		h.VTEPs = []netip.Addr{vtepOf("h")}
+		r, err := c.RegisterHost(ctx, numbered(i), h)
+		if err == nil {
+			t.Cleanup(func() { r.Close() })
+		}
+		return err
+	}) {
+		if err == nil {
+			made++
+		} else if !errors.Is(err, store.ErrTaken) && !errors.Is(err, store.ErrConflict) {
+			t.Errorf("agent %d: %v", i, err)
+		}
+	}
+	if made != 1 {
+		t.Errorf("%d hosts have the VTEP", made)
+	}
+}
+
+// A host that cannot be read is deleted nevertheless.
+func TestDeleteUnreadableHost(t *testing.T) {
+	c := start(t)
+	ctx := testContext(t)
+	register(t, c, "h1")
+	if _, err := c.etcd.Put(ctx, store.HostKey("h1").String(), "{"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.RegisterHost(ctx, "h1", hostObject("h1")); err == nil {
+		t.Error("it was registered over what nobody can read")
+	}
+	if _, err := c.DeleteHost(ctx, "h1"); err != nil {
+		t.Fatal(err)
+	}
+	if got := keysUnder(t, c, "hosts/"); len(got) > 0 {
+		t.Errorf("left: %v", got)
 	}
 }

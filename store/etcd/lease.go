@@ -30,8 +30,12 @@ type Lease struct {
 	etcd *clientv3.Client
 }
 
-// GrantLease makes a lease and keeps it alive, also after ctx ends.
+// GrantLease makes a lease and keeps it alive, also after ctx ends. While the client holds (see
+// Trust) it waits.
 func (c *Client) GrantLease(ctx context.Context, ttlSeconds int) (*Lease, error) {
+	if _, err := c.trust.settled(ctx); err != nil {
+		return nil, fmt.Errorf("grant a lease: %w", err)
+	}
 	request, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	granted, err := c.etcd.Grant(request, int64(ttlSeconds))
@@ -95,6 +99,9 @@ func (c *Client) Elect(ctx context.Context, name, id string) (leader <-chan bool
 
 // term campaigns once and returns when leadership ended.
 func (c *Client) term(ctx context.Context, name, id string, say func(bool)) error {
+	if err := store.ValidateName(name); err != nil {
+		return fmt.Errorf("%w: %w", store.ErrInvalid, err)
+	}
 	lease, err := c.GrantLease(ctx, electionTTL)
 	if err != nil {
 		return err

@@ -15,12 +15,15 @@ const pageSize = 2000
 // keyRange is [from, to).
 type keyRange struct{ from, to string }
 
+func (r keyRange) has(key string) bool { return key >= r.from && key < r.to }
+
 func prefixRange(prefix string) keyRange {
 	return keyRange{prefix, clientv3.GetPrefixRangeEnd(prefix)}
 }
 
-// listing says what to list.
+// listing says what to list: all keys under some paths, and ranges.
 type listing struct {
+	under      []string
 	ranges     []keyRange
 	keysOnly   bool
 	revision   store.Revision // 0: now
@@ -29,14 +32,20 @@ type listing struct {
 
 // list reads ranges page by page, all at one revision, which it returns.
 func (c *Client) list(ctx context.Context, l listing, each func(*mvccpb.KeyValue) error) (store.Revision, error) {
+	for _, path := range l.under {
+		if err := store.CheckPath(path); err != nil {
+			return 0, err
+		}
+		l.ranges = append(l.ranges[:len(l.ranges):len(l.ranges)], prefixRange(path))
+	}
 	for _, r := range l.ranges {
 		for from := r.from; from != ""; {
-			resp, err := c.page(ctx, l, keyRange{from, r.to})
+			resp, at, err := c.page(ctx, l, keyRange{from, r.to})
 			if err != nil {
 				return 0, err
 			}
 			if l.revision == 0 {
-				l.revision = store.Revision(resp.Header.Revision)
+				l.revision = at
 			}
 			for _, kv := range resp.Kvs {
 				if err := each(kv); err != nil {
@@ -52,9 +61,8 @@ func (c *Client) list(ctx context.Context, l listing, each func(*mvccpb.KeyValue
 	return l.revision, nil
 }
 
-func (c *Client) page(ctx context.Context, l listing, r keyRange) (*clientv3.GetResponse, error) {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
+// page is one request's part of a list, and the revision that etcd was at.
+func (c *Client) page(ctx context.Context, l listing, r keyRange) (*clientv3.GetResponse, store.Revision, error) {
 	options := []clientv3.OpOption{
 		clientv3.WithRange(r.to), clientv3.WithLimit(pageSize), clientv3.WithRev(int64(l.revision)),
 	}
@@ -64,9 +72,9 @@ func (c *Client) page(ctx context.Context, l listing, r keyRange) (*clientv3.Get
 	if l.maxCreated > 0 {
 		options = append(options, clientv3.WithMaxCreateRev(int64(l.maxCreated)))
 	}
-	resp, err := c.etcd.Get(ctx, r.from, options...)
+	got, at, err := c.readAsRead(ctx, clientv3.OpGet(r.from, options...))
 	if err != nil {
-		return nil, c.failed(err)
+		return nil, 0, err
 	}
-	return resp, nil
+	return got[0], at, nil
 }

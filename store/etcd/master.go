@@ -9,12 +9,6 @@ import (
 	"sluice/store"
 )
 
-// Held is a host and the mod revision of its claim, as its master knows it.
-type Held struct {
-	Host    string
-	Claimed store.Revision
-}
-
 // Claim makes claim the host's master, under the lease of its controller's live key, if the
 // key's mod revision is still the given one; 0: if there is none. It fails with store.ErrConflict
 // otherwise, and where the controller's name belongs to another incarnation by now; with
@@ -32,24 +26,11 @@ func (c *Client) Claim(ctx context.Context, host string, claim *store.Master, mo
 		return 0, err
 	}
 	rev, err := c.commitOps(ctx, []clientv3.Op{claimOp, statusOp},
-		present(store.HostKey(host)), underLease(store.LiveControllerKey(claim.Controller), lease), asRead(key, modified))
+		present(store.HostKey(host)), underLease(store.LiveControllerKey(claim.Controller), lease), unchanged(key.String(), modified, store.ErrConflict))
 	if err != nil {
 		return 0, fmt.Errorf("claim host %s: %w", host, err)
 	}
 	return rev, nil
-}
-
-// asRead is unchanged for callers that decide themselves what to do: it fails with store.ErrConflict.
-func asRead(key store.Key, modified store.Revision) guard {
-	g := unchanged(key.String(), modified)
-	stale := g.explain
-	g.explain = func(r *clientv3.GetResponse) error {
-		if stale(r) != nil {
-			return store.ErrConflict
-		}
-		return nil
-	}
-	return g
 }
 
 // underLease holds while the key is under the lease.

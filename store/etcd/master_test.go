@@ -35,13 +35,16 @@ func TestClaim(t *testing.T) {
 		t.Errorf("the status is %+v of revision %d; want %+v of the claim's own, %d", got, at, behind, rev)
 	}
 	takeBack := []store.Event{{Key: store.StatusHostKey("h1")}}
-	if err := c.PutStatus(ctx, takeBack, Held{"h1", rev - 1}); !errors.Is(err, store.ErrConflict) {
+	held := func(claimed store.Revision) store.Presumption {
+		return store.Presumption{Condition: store.Unchanged, Path: store.MasterKey("h1").String(), Revision: claimed, Refusal: store.ErrConflict}
+	}
+	if err := c.PutStatus(ctx, takeBack, held(rev-1)); !errors.Is(err, store.ErrConflict) {
 		t.Errorf("a master of before took the status back: %v", err)
 	}
 	if _, at, _ := c.Get(ctx, store.StatusHostKey("h1")); at != rev {
 		t.Errorf("the status changed at revision %d", at)
 	}
-	if err := c.PutStatus(ctx, takeBack, Held{"h1", rev}); err != nil {
+	if err := c.PutStatus(ctx, takeBack, held(rev)); err != nil {
 		t.Fatal(err)
 	}
 

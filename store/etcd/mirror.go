@@ -143,14 +143,14 @@ func (s *stream) mend(ctx context.Context, a *snapshot) error {
 	s.log.Error("the watch lost events: yielding them now", "count", len(lost), "first", lost[0], "rev", a.revision)
 	batch := store.Batch{Revision: max(a.revision, s.mirror.revision)}
 	for _, path := range lost {
-		got, err := s.etcd.Get(ctx, path, clientv3.WithRev(int64(a.revision)))
+		got, _, err := s.readAsRead(ctx, clientv3.OpGet(path, clientv3.WithRev(int64(a.revision))))
 		if err != nil {
 			s.mirror.stale = true // a full list finds the same
-			return s.failed(err)
+			return err
 		}
 		kv, deleted := &mvccpb.KeyValue{Key: []byte(path), ModRevision: int64(a.revision)}, true
-		if len(got.Kvs) > 0 {
-			kv, deleted = got.Kvs[0], false
+		if len(got[0].Kvs) > 0 {
+			kv, deleted = got[0].Kvs[0], false
 		}
 		if event, ok := s.take(kv, deleted); ok {
 			batch.Events = append(batch.Events, event)

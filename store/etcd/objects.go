@@ -32,7 +32,7 @@ func (c *Client) Get(ctx context.Context, key store.Key) (store.Object, store.Re
 // logged and left out.
 func (c *Client) List(ctx context.Context, kind store.Kind, prefix ...string) ([]store.Event, store.Revision, error) {
 	var events []store.Event
-	l := listing{ranges: []keyRange{prefixRange(store.Under(kind, prefix...))}}
+	l := listing{under: []string{store.Under(kind, prefix...)}}
 	rev, err := c.list(ctx, l, func(kv *mvccpb.KeyValue) error {
 		e, err := eventOf(kv)
 		if err != nil {
@@ -57,7 +57,7 @@ func (c *Client) PutIf(ctx context.Context, key store.Key, o store.Object, modif
 	if err != nil {
 		return 0, err
 	}
-	guards := []guard{asRead(key, modified)}
+	guards := []guard{unchanged(key.String(), modified, store.ErrConflict)}
 	for _, parent := range store.NeededToPut(key) {
 		guards = append(guards, present(parent))
 	}
@@ -97,11 +97,11 @@ func (c *Client) Delete(ctx context.Context, key store.Key) (store.Revision, err
 
 // PutStatus writes status objects, and deletes those whose Object is nil, in one
 // transaction. More than 120 of them, or than 1 MiB, take several, in the given order. It
-// writes nothing, and fails with store.ErrConflict, where a host has another claim than one given.
-func (c *Client) PutStatus(ctx context.Context, events []store.Event, held ...Held) error {
+// writes nothing where something that is presumed does not hold, and fails with the refusal of that.
+func (c *Client) PutStatus(ctx context.Context, events []store.Event, presumed ...store.Presumption) error {
 	var guards []guard
-	for _, h := range held {
-		guards = append(guards, asRead(store.MasterKey(h.Host), h.Claimed))
+	for _, p := range presumed {
+		guards = append(guards, guardOf(p))
 	}
 	var ops []clientv3.Op
 	size := 0

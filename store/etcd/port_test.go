@@ -233,8 +233,6 @@ func cleanup(t *testing.T, c *Client) {
 	}
 }
 
-func second[T any](_ T, err error) error { return err }
-
 func TestTenantHosts(t *testing.T) {
 	c, ctx := start(t), testContext(t)
 	hosts := map[string]store.Revision{}

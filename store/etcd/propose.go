@@ -2,6 +2,7 @@ package etcd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
@@ -77,22 +78,32 @@ func (c *Client) Decide(ctx context.Context, request func(*store.State) (store.P
 }
 
 // Remove deletes an object with what follows it and all that they took. It is refused while
-// others refer to the object. name is the object's for people.
+// others refer to the object. name is the object's for people. What is taken in it by objects that
+// are not there refuses nothing: who wants the object gone wants that gone too.
 func (c *Client) Remove(ctx context.Context, key store.Key, name string) (store.Revision, error) {
-	request := func(s *store.State) (store.Proposal, error) { return store.ProposeDelete(s, key) }
+	var decided error
+	request := func(s *store.State) (p store.Proposal, err error) {
+		p, decided = store.ProposeDelete(s, key)
+		return p, decided
+	}
 	rev, err := c.Decide(ctx, request, store.NeededToDelete(key)...)
+	if decided == nil && errors.Is(err, store.ErrInUse) { // by what is taken in it, which was not looked at
+		if err = c.freeUses(ctx, key, err); err == nil {
+			rev, err = c.Decide(ctx, request, store.NeededToDelete(key)...)
+		}
+	}
 	if err != nil {
 		return 0, fmt.Errorf("delete %s %s: %w", key.Kind.Label(), name, err)
 	}
 	return rev, nil
 }
 
-// write draws a proposal's values and commits it. The gets are read in the same transaction,
-// before its writes; their answers come first.
-func (c *Client) write(ctx context.Context, p store.Proposal, gets ...clientv3.Op) (*clientv3.TxnResponse, error) {
+// write draws a proposal's values and commits it. Other operations may go before its writes, in the
+// same transaction: gets, whose answers come first, or what is put under a lease.
+func (c *Client) write(ctx context.Context, p store.Proposal, before ...clientv3.Op) (*clientv3.TxnResponse, error) {
 	t := transaction{ops: func() ([]clientv3.Op, error) {
 		ops, err := writeOps(p)
-		return append(gets[:len(gets):len(gets)], ops...), err
+		return append(before[:len(before):len(before)], ops...), err
 	}}
 	for _, presumed := range p.Presumes {
 		t.guards = append(t.guards, guardOf(presumed))
@@ -135,7 +146,7 @@ func guardOf(p store.Presumption) guard {
 	case store.CreatedAt:
 		return createdAt(p.Path, p.Revision, refusal)
 	case store.Unchanged:
-		return unchanged(p.Path, p.Revision)
+		return unchanged(p.Path, p.Revision, refusal)
 	case store.NothingNewUnder:
 		return nothingNewUnder(p.Path, p.Revision)
 	case store.NoneUnder:

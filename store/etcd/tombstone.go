@@ -27,15 +27,22 @@ func TombstonesOf(key store.Key, deleted store.Object, at store.Revision) []Tomb
 	var list []Tombstone
 	for _, t := range store.TakenBy(key, deleted) {
 		if t.Tombstone {
-			op := freeOp(t)
+			op := freed(t)
 			list = append(list, Tombstone{Freed: at, path: string(op.KeyBytes()), value: string(op.ValueBytes())})
 		}
 	}
 	return list
 }
 
-// freeOp frees a value: its key goes, or becomes a tombstone.
+// freeOp frees a value, if it is the object's: where two claim one value its key names the other.
 func freeOp(t store.Taken) clientv3.Op {
+	taken := putAlloc(t.Key().String(), store.Alloc{Owner: t.Owner.Short()})
+	own := clientv3.Compare(clientv3.Value(string(taken.KeyBytes())), "=", string(taken.ValueBytes()))
+	return clientv3.OpTxn([]clientv3.Cmp{own}, []clientv3.Op{freed(t)}, nil)
+}
+
+// freed is what becomes of the key of a value: it goes, or becomes a tombstone.
+func freed(t store.Taken) clientv3.Op {
 	if t.Tombstone {
 		return putAlloc(t.Key().String(), store.Alloc{Owner: t.Owner.Short(), Freed: true})
 	}
@@ -52,7 +59,7 @@ func isTombstone(kv *mvccpb.KeyValue) bool {
 func (c *Client) Tombstones(ctx context.Context, limit int) (list []Tombstone, more bool, err error) {
 	var l listing
 	for _, dir := range store.TombstoneDirs() {
-		l.ranges = append(l.ranges, prefixRange(store.Under(store.KindAlloc, dir)))
+		l.under = append(l.under, allocUnder(dir))
 	}
 	enough := errors.New("enough")
 	_, err = c.list(ctx, l, func(kv *mvccpb.KeyValue) error {
@@ -84,7 +91,7 @@ func (c *Client) ReleaseTombstones(ctx context.Context, list []Tombstone) (relea
 		for _, t := range list[:n] {
 			nested = append(nested, t.release())
 		}
-		resp, err := c.txn(ctx, nil, nested, nil)
+		resp, err := c.txnAsRead(ctx, nil, nested, nil)
 		if err != nil {
 			return released, fmt.Errorf("release tombstones: %w", err)
 		}

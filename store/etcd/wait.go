@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 
 // realization is what etcd says at one revision about how far hosts are.
 type realization struct {
+	revision   store.Revision
 	masters    map[string]*store.Master           // by host
 	floors     map[string]*store.StatusController // by controller
 	exceptions map[string]*store.StatusHost       // by host
@@ -61,9 +63,56 @@ func unprogrammed(exception *store.StatusHost, host string, port store.Key) erro
 	return nil
 }
 
+// RealizedEverywhere is the revision that every registered host is past: the smallest floor and
+// exception, all read at one revision. It is 0 while a host has no master.
+func (c *Client) RealizedEverywhere(ctx context.Context) (store.Revision, error) {
+	hosts := clientv3.OpGet(store.Under(store.KindHost), clientv3.WithPrefix(), clientv3.WithKeysOnly())
+	r, got, err := c.realization(ctx, realizationKeys(nil), hosts)
+	if err != nil {
+		return 0, fmt.Errorf("read how far hosts are: %w", err)
+	}
+	registered := paths(got[0]) // also those that cannot be read: their switches hold flows all the same
+	for i, path := range registered {
+		registered[i] = strings.TrimPrefix(path, store.Under(store.KindHost))
+	}
+	return r.lowest(registered), nil
+}
+
+// lowest is the revision that all of the hosts are past.
+func (r realization) lowest(hosts []string) store.Revision {
+	least := r.revision
+	for _, host := range hosts {
+		master := r.masters[host]
+		if master == nil {
+			return 0
+		}
+		floor := store.Revision(0)
+		if said := r.floors[master.Controller]; said != nil {
+			floor = said.Floor
+		}
+		if exception := r.exceptions[host]; exception != nil {
+			floor = min(floor, exception.Realized)
+		}
+		least = min(least, floor)
+	}
+	return least
+}
+
+// Reports are the exceptions of hosts and the floors of controllers, by name, at one revision.
+func (c *Client) Reports(ctx context.Context) (hosts map[string]*store.StatusHost, controllers map[string]*store.StatusController, err error) {
+	r, _, err := c.realization(ctx, []string{store.Under(store.KindStatusHost), store.Under(store.KindStatusController)})
+	if err != nil {
+		return nil, nil, fmt.Errorf("read reports: %w", err)
+	}
+	return r.exceptions, r.floors, nil
+}
+
 // WaitHost waits until a host's switch holds a revision and, unless port is the zero key,
 // the flows of that port. When ctx ends first, the error says what is missing.
 func (c *Client) WaitHost(ctx context.Context, host string, rev store.Revision, port store.Key) error {
+	if err := checkNames([]string{host}, port); err != nil {
+		return fmt.Errorf("wait for host %s: %w", host, err)
+	}
 	return c.wait(ctx, []string{host}, func(r realization) error { return r.missing(host, rev, port) })
 }
 
@@ -71,6 +120,9 @@ func (c *Client) WaitHost(ctx context.Context, host string, rev store.Revision, 
 // of them unless it is the zero key. When ctx's deadline passes first, it returns those that
 // are not, and no error.
 func (c *Client) WaitAll(ctx context.Context, hosts []string, rev store.Revision, port store.Key) (behind []string, err error) {
+	if err := checkNames(hosts, port); err != nil {
+		return nil, fmt.Errorf("wait for hosts: %w", err)
+	}
 	behind = hosts
 	err = c.wait(ctx, hosts, func(r realization) error {
 		behind = nil
@@ -97,7 +149,7 @@ func (c *Client) wait(ctx context.Context, hosts []string, missing func(realizat
 	keys := realizationKeys(hosts)
 	var changed <-chan struct{}
 	for {
-		r, err := c.realization(ctx, keys)
+		r, _, err := c.realization(ctx, keys)
 		if err == nil {
 			if last = missing(r); last == nil {
 				return nil
@@ -117,6 +169,19 @@ func (c *Client) wait(ctx context.Context, hosts []string, missing func(realizat
 			}
 		}
 	}
+}
+
+// checkNames refuses names that are not valid. A port's key may be the zero key.
+func checkNames(hosts []string, port store.Key) error {
+	for _, h := range hosts {
+		if err := store.CheckPath(store.HostKey(h).String()); err != nil {
+			return err
+		}
+	}
+	if port == (store.Key{}) {
+		return nil
+	}
+	return store.CheckPath(port.String())
 }
 
 // writes returns once etcd watches the keys, and those under a key that ends in "/": what is
@@ -162,25 +227,28 @@ func realizationKeys(hosts []string) []string {
 	return keys
 }
 
-// realization reads what the keys tell about hosts, at one revision.
-func (c *Client) realization(ctx context.Context, keys []string) (realization, error) {
+// realization reads what the keys tell about hosts, at one revision: of two, a floor could vouch
+// for a host whose exception was written, or taken back, between them.
+// others are read with them.
+func (c *Client) realization(ctx context.Context, keys []string, others ...clientv3.Op) (realization, []*clientv3.GetResponse, error) {
 	r := realization{masters: map[string]*store.Master{}, floors: map[string]*store.StatusController{}, exceptions: map[string]*store.StatusHost{}}
 	var gets []clientv3.Op
 	for _, key := range keys {
 		gets = append(gets, clientv3.OpGet(key, prefixed(key)...))
 	}
-	got, _, err := c.read(ctx, gets...)
+	got, at, err := c.read(ctx, append(gets, others...)...)
 	if err != nil {
-		return r, err
+		return r, nil, err
 	}
-	for _, g := range got {
+	r.revision = at
+	for _, g := range got[:len(keys)] {
 		for _, kv := range g.Kvs {
 			if e, err := eventOf(kv); err == nil { // an unreadable one counts as absent
 				r.add(e)
 			}
 		}
 	}
-	return r, nil
+	return r, got[len(keys):], nil
 }
 
 // prefixed makes an operation on a key that ends in "/" one on all keys under it.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"sluice/store"
+	"sluice/store/etcd/wire"
 )
 
 // refusing is a host's exception whose switch refused flows of an object.
@@ -144,16 +145,68 @@ func TestWaitMissesNoWrite(t *testing.T) {
 // A wait outlives a connection, and finds what was written meanwhile.
 func TestWaitGoesOnAfterACut(t *testing.T) {
 	c := start(t)
-	p := startProxy(t, c.endpoints)
-	through := connect(t, p.url())
+	p := wire.To(t, c.endpoints)
+	through := connect(t, p.URL())
 	putStatus(t, c, store.MasterKey("h1"), &store.Master{Controller: "c1"})
 	done := make(chan error)
 	go func() { done <- through.WaitHost(testContext(t), "h1", 5, store.Key{}) }()
 	putStatus(t, c, store.StatusControllerKey("c1"), &store.StatusController{Floor: 4})
-	p.setCut(true)
+	p.Cut()
 	putStatus(t, c, store.StatusControllerKey("c1"), &store.StatusController{Floor: 5})
-	p.setCut(false)
+	p.Join()
 	if err := <-done; err != nil {
 		t.Error(err)
+	}
+}
+
+// A tombstone goes when every registered host is past it, by floors and exceptions of one revision.
+func TestRealizedEverywhere(t *testing.T) {
+	c := start(t)
+	ctx := testContext(t)
+	lease, err := c.GrantLease(ctx, 60)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lease.Close()
+	floor := func(name string, at store.Revision) func() {
+		return func() { putStatus(t, c, store.StatusControllerKey(name), &store.StatusController{Floor: at}) }
+	}
+	exception := func(host string, at store.Revision) func() {
+		return func() { putStatus(t, c, store.StatusHostKey(host), &store.StatusHost{Realized: at}) }
+	}
+	master := func(host, controller string) func() {
+		return func() { putStatus(t, c, store.MasterKey(host), &store.Master{Controller: controller}) }
+	}
+	for _, step := range []struct {
+		name string
+		do   func()
+		want store.Revision // 0, or -1: the store's own
+	}{
+		{"no hosts", floor("c1", 40), -1},
+		{"a host without master", func() { register(t, c, "h1"); register(t, c, "h2"); master("h1", "c1")() }, 0},
+		{"a master that says nothing", master("h2", "c2"), 0},
+		{"floors ahead of the store", func() { floor("c1", 1000)(); floor("c2", 2000)() }, -1},
+		{"the lower floor", func() { floor("c1", 4)(); floor("c2", 3)() }, 3},
+		{"a floor of nobody's master", floor("c3", 1), 3},
+		{"an exception below the floors", exception("h1", 2), 2},
+		{"an exception above them", exception("h1", 5), 3},
+		{"an exception of a host that is gone", exception("h9", 1), 3},
+		{"a host that cannot be read", func() {
+			if _, err := c.etcd.Put(ctx, store.HostKey("h8").String(), "rubbish"); err != nil {
+				t.Fatal(err)
+			}
+		}, 0},
+	} {
+		step.do()
+		now, err := c.etcd.Get(ctx, store.Prefix)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if step.want < 0 {
+			step.want = store.Revision(now.Header.Revision)
+		}
+		if got, err := c.RealizedEverywhere(ctx); got != step.want || err != nil {
+			t.Errorf("%s: %d, %v; want %d", step.name, got, err, step.want)
+		}
 	}
 }

@@ -15,13 +15,14 @@ import (
 	"sluice/store"
 )
 
-// What Watch reads. alloc/ comes first of all kinds, so one watch passes it by; status/
-// lies in the middle of the range, and its events are dropped here, since two watches
+// What Watch reads. alloc/ comes first of all kinds, so one watch passes it by; stamps/ and status/
+// lie in the middle of the range, and their events are dropped here, since two watches
 // would not see one transaction at one time.
 var (
 	watched     = keyRange{store.Under(store.KindAlloc)[:len(store.Under(store.KindAlloc))-1] + "0", clientv3.GetPrefixRangeEnd(store.Prefix)}
+	stampRange  = prefixRange(store.Under(store.KindStamp))
 	statusRange = prefixRange(store.Prefix + "status/")
-	listed      = []keyRange{{watched.from, statusRange.from}, {statusRange.to, watched.to}}
+	listed      = []keyRange{{watched.from, stampRange.from}, {stampRange.to, statusRange.from}, {statusRange.to, watched.to}}
 )
 
 // stream is one run of Watch.
@@ -32,7 +33,11 @@ type stream struct {
 	watched keyRange
 	listed  []keyRange
 	audit   *snapshot // what a fresh list showed, until it is compared
+	link    int64     // the connection that the watch began on, to a store that was believed
 }
+
+// errReconnected says that what a watch tells may come from another store.
+var errReconnected = errors.New("the connection to etcd is new: looking which store it holds")
 
 // errBack says that etcd is at an older revision than it was.
 var errBack = errors.New("etcd went back in time: it was restored from a backup, or wiped")
@@ -45,6 +50,8 @@ type handlerError struct{ error }
 // compaction it lists again and yields the difference, deletions included. From time to
 // time it compares what it yielded with a fresh list; events that the watch lost are
 // logged and yielded then.
+//
+// Where the client judges its store (see Trust), nothing is yielded of another one.
 //
 // A value that cannot be read counts as absent: it is logged once, shown by Problems, and
 // stops nothing else. Watch returns when ctx ends or handle returns an error; when etcd is
@@ -69,6 +76,8 @@ func (s *stream) run(ctx context.Context) error {
 		case errors.Is(err, rpctypes.ErrCompacted):
 			s.log.Info("etcd compacted what this watch had not read yet: listing again", "rev", s.mirror.revision)
 			s.mirror.stale = true
+		case errors.Is(err, errReconnected):
+			s.log.Info("watch of etcd begins again", "why", err)
 		default:
 			s.log.Warn("watch of etcd ended: trying again", "err", err)
 		}
@@ -81,6 +90,10 @@ func (s *stream) run(ctx context.Context) error {
 
 // follow lists if it must, then watches until an error.
 func (s *stream) follow(ctx context.Context) error {
+	var err error
+	if s.link, err = s.trust.settled(ctx); err != nil {
+		return err
+	}
 	if s.mirror.stale {
 		if err := s.relist(ctx); err != nil {
 			return err
@@ -114,6 +127,9 @@ func (s *stream) follow(ctx context.Context) error {
 func (s *stream) response(ctx context.Context, r clientv3.WatchResponse, open bool) error {
 	if !open {
 		return errors.Join(ctx.Err(), errors.New("the watch was closed"))
+	}
+	if s.trust.changedSince(s.link) {
+		return errReconnected
 	}
 	if err := r.Err(); err != nil {
 		return rpctypes.Error(err)
@@ -154,7 +170,8 @@ func (s *stream) revision(events []*clientv3.Event) error {
 
 // excluded reports whether Watch passes a key by.
 func excluded(key string) bool {
-	return key >= statusRange.from && key < statusRange.to || strings.HasPrefix(key, electionPrefix)
+	return statusRange.has(key) || stampRange.has(key) || strings.HasPrefix(key, electionPrefix) ||
+		key == store.ChainKey().String() || key == store.IdentityKey().String()
 }
 
 func (s *stream) yield(b store.Batch) error {

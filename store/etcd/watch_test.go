@@ -14,6 +14,7 @@ import (
 
 	"sluice/store"
 	"sluice/store/etcd/freeport"
+	"sluice/store/etcd/wire"
 )
 
 // follower runs a watch and keeps what its batches add up to.
@@ -86,7 +87,7 @@ func (f *follower) until(rev store.Revision) {
 func (f *follower) agrees(c *Client) {
 	f.t.Helper()
 	want := map[store.Key]store.Event{}
-	for _, kind := range []store.Kind{store.KindTenant, store.KindNetwork, store.KindHost, store.KindPort, store.KindLiveHost, store.KindGateway} {
+	for _, kind := range []store.Kind{store.KindTenant, store.KindNetwork, store.KindHost, store.KindPort, store.KindLiveHost, store.KindGateway, store.KindEnrolment} {
 		events, _, err := c.List(testContext(f.t), kind)
 		if err != nil {
 			f.t.Fatal(err)
@@ -162,8 +163,8 @@ func TestWatchListsPages(t *testing.T) {
 func TestWatchAcrossCompaction(t *testing.T) {
 	server := serve(t)
 	c := connect(t, server.Endpoints()...)
-	between := startProxy(t, server.Endpoints()[0])
-	far := connect(t, between.url())
+	between := wire.To(t, server.Endpoints()[0])
+	far := connect(t, between.URL())
 
 	register(t, c, "h1")
 	for _, name := range []string{"stays", "goes", "changes"} {
@@ -171,7 +172,7 @@ func TestWatchAcrossCompaction(t *testing.T) {
 	}
 	f := follow(t, far.Watch)
 	f.next()
-	between.setCut(true)
+	between.Cut()
 
 	if _, err := c.DeleteTenant(testContext(t), "goes"); err != nil {
 		t.Fatal(err)
@@ -182,7 +183,7 @@ func TestWatchAcrossCompaction(t *testing.T) {
 	if _, err := c.etcd.Compact(testContext(t), int64(last)); err != nil {
 		t.Fatal(err)
 	}
-	between.setCut(false)
+	between.Join()
 
 	b := f.next()
 	if b.Revision < last || len(b.Events) != 6 { // 2 deleted, 1 changed, 3 made
@@ -300,8 +301,8 @@ func TestWatchOfUnreadableValues(t *testing.T) {
 func TestWatchAddsUp(t *testing.T) {
 	server := serve(t)
 	c := connect(t, server.Endpoints()...)
-	between := startProxy(t, server.Endpoints()[0])
-	far := connect(t, between.url())
+	between := wire.To(t, server.Endpoints()[0])
+	far := connect(t, between.URL())
 	register(t, c, "h1")
 	f := follow(t, far.Watch)
 	f.next()
@@ -309,7 +310,7 @@ func TestWatchAddsUp(t *testing.T) {
 	var last store.Revision
 	for step := range 120 {
 		if step%20 == 10 {
-			between.setCut(true)
+			between.Cut()
 		}
 		if rev := randomOperation(t, c, r); rev > 0 {
 			last = rev
@@ -318,7 +319,7 @@ func TestWatchAddsUp(t *testing.T) {
 			if _, err := c.etcd.Compact(testContext(t), int64(last)); err != nil && step > 20 {
 				t.Logf("compact: %v", err)
 			}
-			between.setCut(false)
+			between.Join()
 			f.until(last)
 			f.agrees(c)
 		}

@@ -36,6 +36,7 @@ func table() []entry {
 		{store.ErrUnavailable, http.StatusServiceUnavailable},
 		{store.ErrHostGone, http.StatusServiceUnavailable},
 		{store.ErrLeaseLost, http.StatusServiceUnavailable},
+		{store.ErrHeld, http.StatusServiceUnavailable},
 		{store.ErrNotRealized, http.StatusGatewayTimeout},
 		{context.DeadlineExceeded, http.StatusServiceUnavailable},
 		{context.Canceled, http.StatusServiceUnavailable},

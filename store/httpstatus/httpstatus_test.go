@@ -34,6 +34,7 @@ var statuses = map[string]entry{
 	"ErrNotRealized": {store.ErrNotRealized, http.StatusGatewayTimeout},
 	"ErrUnavailable": {store.ErrUnavailable, http.StatusServiceUnavailable},
 	"ErrLeaseLost":   {store.ErrLeaseLost, http.StatusServiceUnavailable},
+	"ErrHeld":        {store.ErrHeld, http.StatusServiceUnavailable},
 }
 
 // Every error variable of store's errors.go is in the list above, and has its status.

@@ -1,0 +1,79 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"sluice/controller/access"
+	"sluice/controller/api"
+)
+
+// apiFlags say how a controller's API is served, and to whom.
+type apiFlags struct {
+	listen      string
+	hosts       []string
+	tokenFile   string
+	auditLog    string
+	openMetrics bool
+}
+
+func (o *apiFlags) register(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&o.listen, "listen-api", "127.0.0.1:8080", "`ADDRESS` of the HTTP API")
+	f.StringSliceVar(&o.hosts, "api-hosts", nil, "`NAME`s under which clients know the API, with commas, besides its addresses and localhost: requests for others are refused")
+	f.StringVar(&o.tokenFile, "local-token-file", "", "`FILE` with the token of this machine's root, shared by the controllers that name it (default one of its own in /run/sluice, made anew at each start)")
+	f.StringVar(&o.auditLog, "audit-log", "", "`FILE` to which a line of JSON is added for every write to the API and every refusal (default the controller's log)")
+	f.BoolVar(&o.openMetrics, "metrics-without-token", false, "answer /metrics to whoever reaches it")
+}
+
+// handler is the API, of which web is the listener. end ends what it began.
+func (o *apiFlags) handler(options api.Options, web net.Listener) (h http.Handler, end func(), err error) {
+	audit, closeAudit, err := o.audit(options.Log)
+	if err != nil {
+		return nil, nil, err
+	}
+	local, err := o.localToken(web, options.Log)
+	if err != nil {
+		closeAudit()
+		return nil, nil, err
+	}
+	options.Local, options.Hosts, options.Audit, options.OpenMetrics = local, o.hosts, audit, o.openMetrics
+	return api.New(options), func() {
+		local.Remove()
+		closeAudit()
+	}, nil
+}
+
+// localToken makes the token of this machine's root, for an API that listens there.
+func (o *apiFlags) localToken(web net.Listener, log *slog.Logger) (*access.LocalToken, error) {
+	if o.tokenFile != "" {
+		return access.ShareLocalToken(o.tokenFile)
+	}
+	_, port, err := net.SplitHostPort(web.Addr().String())
+	if err != nil {
+		return nil, fmt.Errorf("port of the API: %w", err)
+	}
+	path := access.LocalTokenFile(port)
+	if path == "" {
+		log.Warn("this user has no directory for the API's own token: only tokens that etcd holds are good; name a file with --local-token-file")
+		return nil, nil
+	}
+	return access.WriteLocalToken(path)
+}
+
+// audit is where lines about writes and refusals go.
+func (o *apiFlags) audit(log *slog.Logger) (*slog.Logger, func(), error) {
+	if o.auditLog == "" {
+		return log, func() {}, nil
+	}
+	f, err := os.OpenFile(o.auditLog, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, nil, fmt.Errorf("--audit-log: %w", err)
+	}
+	return slog.New(slog.NewJSONHandler(f, nil)), func() { f.Close() }, nil
+}

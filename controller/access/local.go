@@ -1,0 +1,121 @@
+package access
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// localName is the name in the text of the controller's own token; no token in etcd can have it.
+const localName = "_local"
+
+// LocalToken is the controller's own token, in a file that only its user reads: whoever reads it may
+// everything. It is made anew at each start, so that what a dead controller left behind opens nothing.
+type LocalToken struct {
+	path, text string
+	shared     bool // others may use the file
+}
+
+// WriteLocalToken makes the controller's own token and writes it to a file.
+func WriteLocalToken(path string) (*LocalToken, error) {
+	t := &LocalToken{path: path, text: tokenPrefix + localName + "_" + newSecret()}
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return nil, fmt.Errorf("make the directory of the controller's own token: %w", err)
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), ".token-*") // with mode 0600
+	if err != nil {
+		return nil, fmt.Errorf("write the controller's own token: %w", err)
+	}
+	_, err = f.WriteString(t.text + "\n")
+	if closed := f.Close(); err == nil {
+		err = closed
+	}
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		os.Remove(f.Name())
+		return nil, fmt.Errorf("write the controller's own token: %w", err)
+	}
+	return t, nil
+}
+
+// ShareLocalToken takes the token that a file holds already, so that several controllers of one
+// machine have one, or makes it. Who may read a file that is there is for its owner to say: it is
+// refused where that is anybody else.
+func ShareLocalToken(path string) (*LocalToken, error) {
+	b, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		t, err := WriteLocalToken(path)
+		if err != nil {
+			return nil, err
+		}
+		t.shared = true
+		return t, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the controller's own token: %w", err)
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("read the controller's own token: %w", err)
+	}
+	text := strings.TrimSpace(string(b))
+	switch {
+	case info.Mode().Perm()&0o077 != 0:
+		return nil, fmt.Errorf("the controller's own token: %s has mode %#o: let only its owner read it (chmod 600)", path, info.Mode().Perm())
+	case len(text) != len(tokenPrefix+localName+"_")+2*secretBytes || !strings.HasPrefix(text, tokenPrefix+localName+"_"):
+		return nil, fmt.Errorf("the controller's own token: %s holds something else: remove it, or name another file", path)
+	}
+	return &LocalToken{path: path, text: text, shared: true}, nil
+}
+
+// Remove removes the file, unless it is shared or another controller has written its own there since.
+func (t *LocalToken) Remove() {
+	if t == nil || t.shared {
+		return
+	}
+	if b, err := os.ReadFile(t.path); err == nil && strings.TrimSpace(string(b)) == t.text {
+		os.Remove(t.path)
+	}
+}
+
+// is reports whether a text is the token.
+func (t *LocalToken) is(text string) bool { return t != nil && same(text, t.text) }
+
+// LocalTokenFile is where the controller whose API listens at that port of this machine has its own
+// token, unless it was told otherwise. It is empty where this user has no directory for it.
+func LocalTokenFile(port string) string {
+	dir := "/run/sluice"
+	if os.Getuid() != 0 {
+		runtime := os.Getenv("XDG_RUNTIME_DIR")
+		if runtime == "" {
+			return ""
+		}
+		dir = filepath.Join(runtime, "sluice")
+	}
+	return filepath.Join(dir, "api-"+port+".token")
+}
+
+// LocalTokenFileOf is that file for an API at a URL, or empty where the URL is not of this machine's
+// loopback: the token is sent to nobody else.
+func LocalTokenFileOf(api string) string {
+	u, err := url.Parse(api)
+	if err != nil {
+		return ""
+	}
+	host := u.Hostname()
+	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		return ""
+	}
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
+	}
+	return LocalTokenFile(port)
+}

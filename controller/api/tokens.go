@@ -1,0 +1,160 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"sluice/controller/access"
+	"sluice/store"
+)
+
+// tokenStore writes tokens, which need no requests of their own.
+type tokenStore interface {
+	Decide(ctx context.Context, request func(*store.State) (store.Proposal, error), needs ...string) (store.Revision, error)
+	Remove(ctx context.Context, key store.Key, name string) (store.Revision, error)
+}
+
+// Token is who may use the API, as the API shows it: without what proves it.
+type Token struct {
+	Name    string         `json:"name"`
+	Role    store.Role     `json:"role"`
+	Tenant  string         `json:"tenant,omitempty"` // the only one that it is for
+	Person  bool           `json:"person"`           // a person's certificate, and no secret, stands for it
+	Expires *time.Time     `json:"expires,omitempty"`
+	By      string         `json:"by,omitempty"` // who made it
+	Valid   bool           `json:"valid"`        // it has not expired, and its tenant is there
+	Created store.Revision `json:"created"`
+}
+
+// TokenSpec is what a client says to create a token.
+type TokenSpec struct {
+	Name    string     `json:"name" doc:"a DNS label; of a person's, the name in the certificate" example:"ci"`
+	Role    string     `json:"role" doc:"admin, viewer or tenant" example:"viewer"`
+	Tenant  string     `json:"tenant,omitempty" doc:"of role tenant: the only one that it sees and changes"`
+	Person  bool       `json:"person,omitempty" doc:"the certificate person:NAME stands for it, and no secret"`
+	Expires *time.Time `json:"expires,omitempty" doc:"none: never"`
+}
+
+// NewToken is a token with its text, which nobody can see again.
+type NewToken struct {
+	Token
+	Text string `json:"token,omitempty" doc:"send it as Authorization: Bearer TOKEN. It is shown this once; a person's has none"`
+}
+
+// tokenPath is the token that a route names.
+type tokenPath struct {
+	Token string `path:"token" example:"ci"`
+}
+
+func (s *server) tokens(a huma.API) {
+	const tag, one = "tokens", "/v1/tokens/{token}"
+	huma.Register(a, operation("list-tokens", http.MethodGet, "/v1/tokens", tag, "List who may use the API", access.Rule), s.listTokens)
+	huma.Register(a, operation("create-token", http.MethodPost, "/v1/tokens", tag, "Let somebody use the API", access.Rule), s.createToken)
+	huma.Register(a, operation("show-token", http.MethodGet, one, tag, "Show a token, without its secret", access.Rule), s.showToken)
+	huma.Register(a, operation("revoke-token", http.MethodDelete, one, tag, "Revoke a token, at once", access.Rule), s.revokeToken)
+}
+
+func (s *server) listTokens(_ context.Context, in *PageQuery) (*page[Token], error) {
+	return listing(s, store.KindToken, *in, tokenKeys, func(state *store.State, key store.Key) (Token, bool) {
+		t := state.Token(key.Name)
+		if t == nil {
+			return Token{}, false
+		}
+		return tokenOf(state, t), true
+	})
+}
+
+// tokenKeys walks tokens by name.
+func tokenKeys(state *store.State, after store.Key) iter.Seq[store.Key] {
+	return func(yield func(store.Key) bool) {
+		for t := range state.Tokens() {
+			if t.Key.Name > after.Name && !yield(t.Key) {
+				return
+			}
+		}
+	}
+}
+
+func (s *server) showToken(_ context.Context, in *tokenPath) (*body[Token], error) {
+	var shown *body[Token]
+	s.Controller.View(func(state *store.State) {
+		if t := state.Token(in.Token); t != nil {
+			shown = &body[Token]{tokenOf(state, t)}
+		}
+	})
+	if shown == nil {
+		return nil, absent("token", in.Token, "token list")
+	}
+	return shown, nil
+}
+
+// tokenOf is what the API shows of a token.
+func tokenOf(state *store.State, t *store.Item[store.Token]) Token {
+	shown := Token{
+		Name: t.Key.Name, Role: t.Value.Role, Tenant: t.Value.Tenant, Person: t.Value.Person, By: t.Value.By, Created: t.Created,
+		Valid: access.IsValid(state, t.Value, time.Now()),
+	}
+	if !t.Value.Expires.IsZero() {
+		shown.Expires = &t.Value.Expires
+	}
+	return shown
+}
+
+func (s *server) createToken(ctx context.Context, in *struct{ Body TokenSpec }) (*body[NewToken], error) {
+	spec := store.TokenSpec{Name: in.Body.Name, Role: store.Role(in.Body.Role), Tenant: in.Body.Tenant, By: access.From(ctx).Name}
+	if at := in.Body.Expires; at != nil {
+		if !at.After(time.Now()) {
+			return nil, malformed(fmt.Sprintf("token %s: it expires at %s, which is over", spec.Name, at.Format(time.RFC3339)))
+		}
+		spec.Expires = at.UTC()
+	}
+	made := &body[NewToken]{}
+	if !in.Body.Person {
+		made.Body.Text, spec.Hash = access.NewToken(spec.Name)
+	}
+	if err := spec.Validate(); err != nil { // before its names become keys
+		return nil, s.refuse(err)
+	}
+	rev, err := s.write(ctx, "token "+spec.Name, func(ctx context.Context) (store.Revision, error) {
+		rev, err := s.Store.Decide(ctx, spec.Propose, spec.Needs()...)
+		if err != nil {
+			return 0, fmt.Errorf("create token %s: %w", spec.Name, err)
+		}
+		return rev, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	shown, err := s.showToken(ctx, &tokenPath{spec.Name})
+	if err != nil {
+		return nil, unseen(err, "token", spec.Name, rev)
+	}
+	made.Body.Token = shown.Body
+	return made, nil
+}
+
+func (s *server) revokeToken(ctx context.Context, in *tokenPath) (*body[Deleted], error) {
+	return s.remove(ctx, "token "+in.Token, func(ctx context.Context) (store.Revision, error) {
+		return s.Store.Remove(ctx, store.TokenKey(in.Token), in.Token)
+	})
+}
+
+// Tokens lists who may use the API, sorted by name.
+func (c *Client) Tokens(ctx context.Context) ([]Token, error) {
+	return getAll[Token](ctx, c, "/v1/tokens", nil)
+}
+
+// CreateToken lets somebody use the API.
+func (c *Client) CreateToken(ctx context.Context, spec TokenSpec) (NewToken, error) {
+	return do[NewToken](ctx, c, http.MethodPost, "/v1/tokens", spec)
+}
+
+// RevokeToken ends a token.
+func (c *Client) RevokeToken(ctx context.Context, name string) (Deleted, error) {
+	return do[Deleted](ctx, c, http.MethodDelete, path("tokens", name), nil)
+}

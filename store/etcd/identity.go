@@ -1,0 +1,183 @@
+package etcd
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"go.etcd.io/etcd/api/v3/mvccpb"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"sluice/store"
+)
+
+// sight is what etcd shows of its store, at one revision, beside what is remembered of it.
+func (c *Client) sight(ctx context.Context, m store.Memory) (s store.Sight, err error) {
+	resp, err := c.txn(ctx, nil, []clientv3.Op{
+		clientv3.OpGet(store.IdentityKey().String()), clientv3.OpGet(store.ChainKey().String()),
+		clientv3.OpGet(store.StampKey(m.Last.Number).String()), clientv3.OpGet(store.StampKey(m.Lasting.Number).String()),
+		countOp(store.Under(store.KindHost)),
+	}, nil)
+	if err != nil {
+		return s, fmt.Errorf("look which store etcd holds: %w", err)
+	}
+	got := ranges(resp)
+	identity, err1 := item[store.Identity](got[0])
+	chain, err2 := item[store.Chain](got[1])
+	last, err3 := item[store.Stamp](got[2])
+	lasting, err4 := item[store.Stamp](got[3])
+	if err := errors.Join(err1, err2, err3, err4); err != nil {
+		return s, fmt.Errorf("look which store etcd holds: %w", err)
+	}
+	s = store.Sight{
+		Cluster: resp.Header.ClusterId, Revision: store.Revision(resp.Header.Revision), Chain: valueOf(chain),
+		StampedAt: modified(chain), Last: valueOf(last), Lasting: valueOf(lasting), Store: valueOf(identity).ID, Hosts: got[4].Count,
+	}
+	return s, nil
+}
+
+// valueOf is an item's value; the zero value where there is none.
+func valueOf[T any](i *store.Item[T]) (v T) {
+	if i != nil {
+		v = *i.Value
+	}
+	return v
+}
+
+// modified is an item's mod revision, 0 where there is none.
+func modified[T any](i *store.Item[T]) store.Revision {
+	if i == nil {
+		return 0
+	}
+	return i.Modified
+}
+
+// proofOf are the conditions that hold in the store that was seen, and in no other.
+func (c *Client) proofOf(ctx context.Context, s store.Sight) ([]guard, error) {
+	identity := store.IdentityKey().String()
+	if s.Store == "" {
+		return []guard{absent(identity, func(*mvccpb.KeyValue) error { return errStale })}, nil
+	}
+	paths := []string{identity}
+	if s.Chain.Newest.Number > 0 {
+		paths = append(paths, store.StampKey(s.Chain.Newest.Number).String())
+	}
+	var gets []clientv3.Op
+	for _, path := range paths {
+		gets = append(gets, clientv3.OpGet(path))
+	}
+	got, _, err := c.read(ctx, gets...)
+	if err != nil {
+		return nil, err
+	}
+	var proof []guard
+	for i, path := range paths {
+		if len(got[i].Kvs) == 0 {
+			return nil, fmt.Errorf("%s was there a moment ago: %w", path, store.ErrConflict)
+		}
+		proof = append(proof, valueIs(path, string(got[i].Kvs[0].Value)))
+	}
+	return proof, nil
+}
+
+// valueIs holds while the key has that value.
+func valueIs(path, value string) guard {
+	return guard{
+		cmp: clientv3.Compare(clientv3.Value(path), "=", value),
+		get: clientv3.OpGet(path),
+		explain: func(r *clientv3.GetResponse) error {
+			if len(r.Kvs) == 1 && string(r.Kvs[0].Value) == value {
+				return nil
+			}
+			return errStale
+		},
+	}
+}
+
+// found gives the store its identity, unless another controller was faster.
+func (c *Client) found(ctx context.Context) error {
+	key := store.IdentityKey()
+	_, err := c.PutIf(ctx, key, &store.Identity{ID: rand.Text(), Since: time.Now().UTC()}, 0, 0)
+	if errors.Is(err, store.ErrConflict) {
+		return nil
+	}
+	return err
+}
+
+// ExtendChain adds a stamp to the store's chain, and prunes those that it keeps no more. Of two
+// who do at once one fails with store.ErrConflict.
+func (c *Client) ExtendChain(ctx context.Context) error {
+	key := store.ChainKey()
+	object, modified, err := c.Get(ctx, key)
+	if err != nil {
+		return err
+	}
+	var chain store.Chain
+	if object != nil {
+		chain = *object.(*store.Chain)
+	}
+	chain = chain.Next(rand.Text())
+	head, err1 := putOp(key, &chain)
+	stamp, err2 := putOp(store.StampKey(chain.Newest.Number), &chain.Newest)
+	if err := errors.Join(err1, err2); err != nil {
+		return err
+	}
+	ops := []clientv3.Op{head, stamp}
+	for _, old := range store.PrunedBy(chain.Newest.Number) {
+		ops = append(ops, deleteOp(store.StampKey(old.Number)))
+	}
+	if _, err := c.commitOps(ctx, ops, unchanged(key.String(), modified, store.ErrConflict)); err != nil {
+		return fmt.Errorf("extend the store's chain: %w", err)
+	}
+	return nil
+}
+
+// readMemory reads what is remembered of a store; the zero Memory where there is no file.
+func readMemory(path string) (m store.Memory, err error) {
+	b, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return m, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(b, &m)
+	}
+	if err != nil {
+		return m, fmt.Errorf("read which store was served, from %s: %w: mend or remove the file", path, err)
+	}
+	return m, nil
+}
+
+// writeMemory replaces the file as a whole: after a crash it is the old one or the new one.
+func writeMemory(path string, m store.Memory) error {
+	b, err := json.Marshal(m)
+	if err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	defer f.Close()
+	if _, err = f.Write(append(b, '\n')); err == nil {
+		err = f.Sync()
+	}
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return err
+	}
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	return dir.Sync()
+}

@@ -1,0 +1,325 @@
+package etcd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"google.golang.org/grpc/stats"
+
+	"sluice/store"
+)
+
+const (
+	// judgeInterval is how often the store is judged while nothing points to a change: as often
+	// as its chain gets a stamp.
+	judgeInterval = time.Minute
+	// heldInterval is how often it is while the client holds.
+	heldInterval = time.Second
+)
+
+// TrustOptions say how a client knows its store again.
+type TrustOptions struct {
+	File string // where its memory of the store is kept, in a directory that exists
+	// Founds is for controllers: the first one gives a store its identity. A store without hosts
+	// is not kept in File: nothing is lost with it.
+	Founds bool
+	// Decide is asked about a store that is not known to be right: of which nothing is remembered
+	// (store.Unknown), or which is another than the one remembered. True: believe it, and remember
+	// it from now on. An error is why it is not believed. unguarded reads and writes it as it is.
+	Decide func(ctx context.Context, unguarded *Client, s store.Sight, j store.Judgement) (bool, error)
+	// Adopt is the operator's word at the start: believe the store that is found first, whatever
+	// is remembered. It says nothing about a later one.
+	Adopt bool
+	// Help says what an operator can do, after the reason for which the client holds.
+	Help string
+}
+
+// Trust is whether a client believes what etcd holds. While it does not the client holds: all
+// its requests fail with store.ErrHeld, and Watch yields nothing. While it does, each transaction
+// compares the store's identity and its newest stamp that was seen, so that not one is answered
+// by, or written to, another store.
+type Trust struct {
+	TrustOptions
+	unguarded *Client
+	log       *slog.Logger
+	links     *links
+	doubts    chan struct{} // asks Run to judge now
+
+	judging sync.Mutex // one judgement at a time; it guards memory
+	memory  store.Memory
+
+	mu      sync.Mutex
+	state   TrustState
+	link    int64 // the newest connection when the state was found
+	proof   []guard
+	changed chan struct{} // closed when the state changes
+}
+
+// TrustState is the last judgement and what it was about.
+type TrustState struct {
+	store.Judgement           // its Verdict is empty before the first
+	Believed        bool      // false: the client holds, or has not judged yet
+	Since           time.Time // when the store was found right, and has been since; zero: it is not known to be right
+	Memory          store.Memory
+	Sight           store.Sight
+}
+
+// Held reports whether the store was judged and is not believed.
+func (s TrustState) Held() bool { return s.Verdict != "" && !s.Believed }
+
+// Trust makes the client judge which store it talks to. It is called once, before any request
+// that is to be judged; Run keeps judging.
+func (c *Client) Trust(o TrustOptions) (*Trust, error) {
+	memory, err := readMemory(o.File)
+	if err != nil {
+		return nil, err
+	}
+	t := &Trust{
+		TrustOptions: o, log: c.log, links: c.links, memory: memory,
+		unguarded: &Client{etcd: c.etcd, log: c.log, endpoints: c.endpoints, compare: c.compare, settle: c.settle,
+			links: c.links, problems: map[string]store.Problem{}},
+		doubts: make(chan struct{}, 1), changed: make(chan struct{}),
+	}
+	t.state.Memory = memory
+	c.trust = t
+	return t, nil
+}
+
+// Trusted is since when the store is known to be the right one, and whether it is. Whoever
+// removes something because it is absent asks. A client without Trust believes everything.
+func (c *Client) Trusted() (since time.Time, right bool) {
+	if c.trust == nil {
+		return time.Time{}, true
+	}
+	s := c.trust.State()
+	return s.Since, !s.Since.IsZero()
+}
+
+// State is the last judgement.
+func (t *Trust) State() TrustState {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.state
+}
+
+// Changed is closed when State is about to say something else.
+func (t *Trust) Changed() <-chan struct{} {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.changed
+}
+
+// Run judges the store when a connection to etcd is new, when an answer casts doubt on it, and
+// now and then, until ctx ends.
+func (t *Trust) Run(ctx context.Context) error {
+	for ctx.Err() == nil {
+		wait := judgeInterval
+		if err := t.Judge(ctx); err != nil || !t.State().Believed {
+			wait = heldInterval // an etcd that is away is said by those who need it
+		}
+		select {
+		case <-ctx.Done():
+		case <-t.doubts:
+		case <-t.links.news:
+		case <-time.After(wait):
+		}
+	}
+	return nil
+}
+
+// Doubt has Run judge the store now.
+func (t *Trust) Doubt() {
+	select {
+	case t.doubts <- struct{}{}:
+	default:
+	}
+}
+
+// Judge looks at the store and decides whether to believe it. It fails where etcd does not
+// answer; the last judgement stands then.
+func (t *Trust) Judge(ctx context.Context) error {
+	t.judging.Lock()
+	defer t.judging.Unlock()
+	link := t.links.count.Load()
+	s, err := t.unguarded.sight(ctx, t.memory)
+	if err != nil {
+		return err
+	}
+	j := t.memory.Judge(s)
+	believed := j.Verdict == store.Right
+	if !believed {
+		if s, believed, err = t.decide(ctx, s, &j); err != nil {
+			return err
+		}
+	}
+	var proof []guard
+	if believed {
+		if proof, err = t.unguarded.proofOf(ctx, s); err != nil {
+			return err
+		}
+		t.remember(s)
+	}
+	t.note(TrustState{Judgement: j, Believed: believed, Memory: t.memory, Sight: s}, link, proof)
+	return nil
+}
+
+// decide asks about a store that is not known to be right. One that is believed has its
+// identity afterwards, if this client is to give it one.
+func (t *Trust) decide(ctx context.Context, s store.Sight, j *store.Judgement) (store.Sight, bool, error) {
+	believed, err := t.Adopt && t.State().Verdict == "", error(nil)
+	if !believed {
+		believed, err = t.Decide(ctx, t.unguarded, s, *j)
+	}
+	switch {
+	case errors.Is(err, store.ErrUnavailable) || ctx.Err() != nil:
+		return s, false, err
+	case err != nil:
+		j.Why = err.Error()
+		return s, false, nil
+	case !believed:
+		return s, false, nil
+	}
+	if j.Held() {
+		t.log.Warn("adopted a store that is not the one that was served", "left", t.memory.Store, "store", s.Store, "why", j.Why)
+		t.memory = store.Memory{}
+	}
+	if s.Store == "" && t.Founds {
+		if err := t.unguarded.found(ctx); err != nil {
+			return s, false, err
+		}
+		if s, err = t.unguarded.sight(ctx, t.memory); err != nil {
+			return s, false, err
+		}
+	}
+	*j = store.Judgement{Verdict: store.Right}
+	if s.Store == "" {
+		*j = store.Judgement{Verdict: store.Unknown, Why: "etcd holds no identity of a store yet: no controller of this version has started with it"}
+	}
+	return s, true, nil
+}
+
+// remember keeps what was seen of a store that is believed.
+func (t *Trust) remember(s store.Sight) {
+	before := t.memory
+	t.memory = before.After(s)
+	if t.memory == before || t.Founds && s.Hosts == 0 {
+		return
+	}
+	if err := writeMemory(t.File, t.memory); err != nil {
+		t.log.Error("cannot keep which store is served: after a restart it would not be known again", "err", err)
+	}
+}
+
+// note keeps a judgement, and says once when the client begins to hold, and when it ends.
+func (t *Trust) note(s TrustState, link int64, proof []guard) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	was := t.state
+	if s.Believed && s.Verdict == store.Right {
+		if s.Since = was.Since; s.Since.IsZero() {
+			s.Since = time.Now()
+		}
+	}
+	switch {
+	case !s.Believed && (was.Believed || was.Why != s.Why):
+		t.log.Error("holding: nothing is read from this etcd, written to it or removed because of it", "why", s.Why, "help", t.Help)
+	case s.Believed && !was.Believed && was.Why != "":
+		t.log.Info("this is the right store: going on", "store", s.Memory.Store)
+	}
+	t.state, t.link, t.proof = s, link, proof
+	close(t.changed)
+	t.changed = make(chan struct{})
+}
+
+// held is the error of all requests while the client holds.
+func (t *Trust) held() error {
+	return fmt.Errorf("%w: %s: %s", store.ErrHeld, t.State().Why, t.Help)
+}
+
+// proven are the conditions that every transaction has while the store is believed.
+func (t *Trust) proven(ctx context.Context) ([]guard, error) {
+	if t == nil {
+		return nil, nil
+	}
+	for first := true; ; first = false {
+		t.mu.Lock()
+		proof, believed, judged := t.proof, t.state.Believed, t.state.Verdict != ""
+		t.mu.Unlock()
+		if believed {
+			return proof, nil
+		}
+		if judged || !first {
+			return nil, t.held()
+		}
+		if err := t.Judge(ctx); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// settled returns once the store is believed that the newest connection leads to, and the
+// number of that connection. What came over it is as good until changedSince says otherwise.
+func (t *Trust) settled(ctx context.Context) (link int64, err error) {
+	if t == nil {
+		return 0, nil
+	}
+	for {
+		changed := t.Changed()
+		t.mu.Lock()
+		link, believed, judged := t.link, t.state.Believed, t.state.Verdict != ""
+		t.mu.Unlock()
+		switch fresh := judged && link == t.links.count.Load(); {
+		case believed && fresh:
+			return link, nil
+		case !fresh:
+			if err := t.Judge(ctx); err != nil {
+				return 0, err
+			}
+			continue
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return 0, ctx.Err()
+		}
+	}
+}
+
+// changedSince reports whether a connection was made since settled told its number: what
+// arrives may come from elsewhere.
+func (t *Trust) changedSince(link int64) bool { return t != nil && t.links.count.Load() != link }
+
+// links counts the connections to etcd that were made. Another store can only be behind a new
+// one.
+type links struct {
+	count atomic.Int64
+	news  chan struct{}
+}
+
+func newLinks() *links { return &links{news: make(chan struct{}, 1)} }
+
+// HandleConn implements stats.Handler.
+func (l *links) HandleConn(_ context.Context, s stats.ConnStats) {
+	if _, begins := s.(*stats.ConnBegin); !begins {
+		return
+	}
+	l.count.Add(1)
+	select {
+	case l.news <- struct{}{}:
+	default:
+	}
+}
+
+// TagConn implements stats.Handler.
+func (l *links) TagConn(ctx context.Context, _ *stats.ConnTagInfo) context.Context { return ctx }
+
+// TagRPC implements stats.Handler.
+func (l *links) TagRPC(ctx context.Context, _ *stats.RPCTagInfo) context.Context { return ctx }
+
+// HandleRPC implements stats.Handler.
+func (l *links) HandleRPC(context.Context, stats.RPCStats) {}
