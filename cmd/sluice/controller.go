@@ -142,7 +142,7 @@ func (o *controllerFlags) run(ctx context.Context, log *slog.Logger) error {
 		return err
 	}
 	handler, closeAPI, err := o.api.handler(api.Options{
-		Version: version(), Controller: c, Store: client, Registry: registry, Log: log,
+		Version: version(), Controller: c, Store: client, Registry: registry, Log: log, Hosts: certifiedNames(source),
 	}, web)
 	if err != nil {
 		return err
