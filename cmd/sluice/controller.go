@@ -132,7 +132,7 @@ func (o *controllerFlags) run(ctx context.Context, log *slog.Logger) error {
 	}
 	registry := newRegistry()
 	c, err := controller.New(controller.Options{
-		Name: name, Store: client, Trust: trust, OpenFlow: openflow, Session: sessions(source, log),
+		Name: name, Store: client, Trust: trust, OpenFlow: openflow, Session: sessions(source, log), Identity: source,
 		Registry: registry, Log: log, AuditInterval: o.audit, CounterInterval: cmp.Or(o.counters, -1),
 		Live: live(openflow, web, secured != nil),
 	})
