@@ -51,6 +51,9 @@ var (
 	audits = Description{"sluice_audits_total", "counter",
 		"Audits of switches: counted, nobody else changed its flows and their number is right; quick, its flows were read and are right; differs, they are not, and each was compared; whole, each was compared anyway.",
 		[]string{"how"}}
+	mended = Description{"sluice_taken_values_mended_total", "counter",
+		"Numbers, names, MACs and addresses under alloc/ in etcd that the leader put right: restored to the object that has them, or freed since no object has.",
+		[]string{"mended"}}
 	problems = Description{"sluice_problems", "gauge",
 		"Objects that could not be programmed as they stand; sluice status names them.",
 		nil}
@@ -86,7 +89,7 @@ const realizeBuckets = 14
 // extents are how many values each label has at most; 0: as many as there are such objects.
 var extents = map[string]int{
 	"tenant": 0, "host": 0, "direction": 2, "scope": 2, "reason": 12, "table": 20, "state": 7,
-	"command": 3, "kind": 3, "how": 4, "role": 4, "what": 2,
+	"command": 3, "kind": 3, "how": 4, "mended": 2, "role": 4, "what": 2,
 }
 
 // Series says how many time series the metric has at most: "hosts x 22". A series of a tenant or a
@@ -117,7 +120,7 @@ func (d Description) Series() string {
 // Descriptions lists every metric.
 func Descriptions() []Description {
 	return []Description{tenantBytes, tenantPackets, tenantDrops, flowCount, hosts, realize,
-		flowMods, refused, drift, audits, problems, sessions, impostors, unknown, crowded, held, requests, certificate, revision}
+		flowMods, refused, drift, audits, mended, problems, sessions, impostors, unknown, crowded, held, requests, certificate, revision}
 }
 
 // Set are the metrics that the controller counts as it goes.
@@ -127,6 +130,7 @@ type Set struct {
 	Refused  *prometheus.CounterVec // by host
 	Drift    *prometheus.CounterVec // by host and kind: missing, extra, changed
 	Audits   *prometheus.CounterVec // by how: counted, quick, differs, whole
+	Mended   *prometheus.CounterVec // by what was done: restored, freed
 	Crowded  prometheus.Counter
 
 	Impostors *prometheus.CounterVec // by the host that they said to be
@@ -143,11 +147,15 @@ func New(reg prometheus.Registerer, source Source) (*Set, error) {
 		Refused:  counterVec(refused),
 		Drift:    counterVec(drift),
 		Audits:   counterVec(audits),
+		Mended:   counterVec(mended),
 		Crowded:  prometheus.NewCounter(prometheus.CounterOpts{Name: crowded.Name, Help: crowded.Help}),
 
 		Impostors: counterVec(impostors),
 	}
-	for _, c := range []prometheus.Collector{s.Realize, s.FlowMods, s.Refused, s.Drift, s.Audits, s.Impostors, s.Crowded, collector(source)} {
+	for _, how := range []string{"restored", "freed"} {
+		s.Mended.WithLabelValues(how)
+	}
+	for _, c := range []prometheus.Collector{s.Realize, s.FlowMods, s.Refused, s.Drift, s.Audits, s.Mended, s.Impostors, s.Crowded, collector(source)} {
 		if err := reg.Register(c); err != nil {
 			return nil, err
 		}
