@@ -110,6 +110,10 @@ func (o *controllerFlags) run(ctx context.Context, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	authority, err := o.pki.authority()
+	if err != nil {
+		return err
+	}
 	openflow, web, err := o.listen() // first: a taken address must fail before anything else starts
 	if err != nil {
 		return err
@@ -134,7 +138,7 @@ func (o *controllerFlags) run(ctx context.Context, log *slog.Logger) error {
 	c, err := controller.New(controller.Options{
 		Name: name, Store: client, Trust: trust, OpenFlow: openflow, Session: sessions(source, log), Identity: source,
 		Registry: registry, Log: log, AuditInterval: o.audit, CounterInterval: cmp.Or(o.counters, -1),
-		Live: live(openflow, web, secured != nil),
+		Live: live(openflow, web, secured, authority), Authority: authority, Etcd: o.etcdURLs(),
 	})
 	if err != nil {
 		return err
@@ -149,7 +153,7 @@ func (o *controllerFlags) run(ctx context.Context, log *slog.Logger) error {
 	log.Info("controller started", "name", name, "openflow", openflow.Addr(), "api", web.Addr())
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return c.Run(ctx) })
-	g.Go(func() error { return o.keepRenewed(ctx, source, log) })
+	g.Go(func() error { return keepRenewed(ctx, source, authority, log) })
 	g.Go(func() error { return access.Serve(ctx, web, handler, secured, log) })
 	switch err := g.Wait(); {
 	case errors.Is(err, controller.ErrNameTaken):
@@ -159,18 +163,6 @@ func (o *controllerFlags) run(ctx context.Context, log *slog.Logger) error {
 	}
 	log.Info("controller stopped", "name", name)
 	return nil
-}
-
-// live is what the controller tells of itself in etcd.
-func live(openflow, web net.Listener, secure bool) store.LiveController {
-	machine, _ := os.Hostname() // not known: then it is not told
-	scheme := "http://"
-	if secure {
-		scheme = "https://"
-	}
-	return store.LiveController{
-		Machine: machine, OpenFlow: openflow.Addr().String(), API: scheme + web.Addr().String(), Since: time.Now().UTC(),
-	}
 }
 
 // listen opens the addresses for switches and for API clients.
