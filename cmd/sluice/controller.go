@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -163,6 +165,21 @@ func (o *controllerFlags) run(ctx context.Context, log *slog.Logger) error {
 	}
 	log.Info("controller stopped", "name", name)
 	return nil
+}
+
+// ownAddresses are those under which others reach this machine, and tenants must not. Where they
+// cannot be read none are told.
+func ownAddresses() []netip.Addr {
+	have, _ := net.InterfaceAddrs()
+	var all []netip.Addr
+	for _, a := range have {
+		if p, err := netip.ParsePrefix(a.String()); err == nil && p.Addr().IsGlobalUnicast() {
+			all = append(all, p.Addr().Unmap())
+		}
+	}
+	slices.SortFunc(all, netip.Addr.Compare)
+	all = slices.Compact(all)
+	return all[:min(len(all), store.MaxHostAddresses)]
 }
 
 // listen opens the addresses for switches and for API clients.

@@ -87,7 +87,7 @@ func live(openflow, web net.Listener, security *tls.Config, authority *pki.Autho
 		scheme = "https://"
 	}
 	return store.LiveController{
-		Machine: machine, OpenFlow: openflow.Addr().String(), API: scheme + web.Addr().String(), Since: time.Now().UTC(),
+		Machine: machine, Addresses: ownAddresses(), OpenFlow: openflow.Addr().String(), API: scheme + web.Addr().String(), Since: time.Now().UTC(),
 		Signs: authority != nil,
 	}
 }

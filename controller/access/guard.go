@@ -94,7 +94,7 @@ func (g *Guard) recover(answer *recorder, r *http.Request) {
 	if mistake == nil {
 		return
 	}
-	if mistake == http.ErrAbortHandler { // says that the connection is to be closed
+	if err, ok := mistake.(error); ok && errors.Is(err, http.ErrAbortHandler) { // says that the connection is to be closed
 		panic(mistake)
 	}
 	g.log.Error("request failed", "method", r.Method, "path", r.URL.Path, "err", fmt.Sprint(mistake))

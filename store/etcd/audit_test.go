@@ -269,3 +269,69 @@ func TestAllocsComeInPages(t *testing.T) {
 		t.Errorf("%d keys were seen", len(seen))
 	}
 }
+
+// A network, or tenant, is deleted by a user's word whatever objects that are not there have taken in
+// it; while others are there, the refusal names these, and nothing is freed.
+func TestStraysStandAgainstNoDelete(t *testing.T) {
+	c, host, ports := audited(t)
+	ctx := testContext(t)
+	network := store.NetworkName{Tenant: "alice", Network: "web"}
+	spec := store.NetworkSpec{Tenant: network.Tenant, Name: network.Network, Subnets: prefixes("10.1.0.0/24")}
+	if _, err := c.CreateNetwork(ctx, spec); err != nil {
+		t.Fatal(err)
+	}
+	var made []store.Item[store.Port]
+	for _, name := range []string{"w1", "w2", "w3", "w4", "w5"} {
+		p := portSpec("h1", "alice", name)
+		p.Network = "web"
+		made = append(made, createPort(t, c, p))
+	}
+	for _, p := range made[:3] {
+		raw(t, c, p.Key.String(), nil)
+	}
+	raw(t, c, made[3].Key.String(), text("rubbish"))
+	before := allocsOf(t, c)
+	_, err := c.DeleteNetwork(ctx, network)
+	expect(t, err, store.ErrInUse, "delete network alice/web", "it has ports alice/web/w5: detach them first")
+	if diff := cmp.Diff(before, allocsOf(t, c)); diff != "" {
+		t.Errorf("what was refused changed (-before +after):\n%s", diff)
+	}
+	if _, err := c.DeletePort(ctx, made[4].Key, host); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.DeleteNetwork(ctx, network); err != nil {
+		t.Fatal(err)
+	}
+	for path := range allocsOf(t, c) {
+		if strings.Contains(path, "alice/web") {
+			t.Errorf("%s is left", path)
+		}
+	}
+	if _, err := c.DeletePort(ctx, ports[0].Key, host); err != nil {
+		t.Fatal(err)
+	}
+	raw(t, c, ports[1].Key.String(), nil)
+	if _, err := c.DeleteTenant(ctx, "alice"); err != nil {
+		t.Errorf("the tenant: %v", err)
+	}
+}
+
+// A port that was deleted by hand is made again under its name with the address that it had, though
+// its keys under alloc/ are there still.
+func TestPortTakesWhatItsEarlierLifeLeft(t *testing.T) {
+	c, host, ports := audited(t)
+	raw(t, c, ports[0].Key.String(), nil)
+	other := portSpec("h1", "alice", "a3")
+	other.Address = ports[0].Value.Addresses[0].Addr()
+	_, err := c.CreatePort(testContext(t), other)
+	expect(t, err, store.ErrTaken, ports[0].Key.Short())
+	spec := portSpec("h1", "alice", "a1")
+	spec.HostCreated, spec.Address, spec.MAC = host, ports[0].Value.Addresses[0].Addr(), ports[0].Value.MAC
+	again := createPort(t, c, spec)
+	if again.Value.Addresses[0] != ports[0].Value.Addresses[0] || again.Value.MAC != ports[0].Value.MAC {
+		t.Errorf("it has %+v, and had %+v", again.Value, ports[0].Value)
+	}
+	if restored, freed := pass(t, c); len(restored) > 0 || len(freed) != 1 || !strings.HasPrefix(freed[0], "alloc/port-numbers/") {
+		t.Errorf("then it restored %v and freed %v, want its former number freed", restored, freed)
+	}
+}
