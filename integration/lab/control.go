@@ -181,6 +181,12 @@ func (s *state) ensureController(ctx context.Context, m machine) error {
 	} else {
 		argv = append(argv, "--etcd-endpoints", s.etcdEndpoints())
 	}
+	if s.adopt {
+		if _, err := kill(controllerProcess(m)); err != nil {
+			return err
+		}
+		argv = append(argv, "--adopt")
+	}
 	return ensureProcess(ctx, controllerProcess(m), controllerReady(m), argv...)
 }
 
