@@ -186,6 +186,12 @@ func (s *state) raise(ctx context.Context, p *progress) error {
 	if err := s.raiseHosts(ctx, p); err != nil {
 		return err
 	}
+	if s.adopt {
+		// After the hosts: what these took into the store keeps its flows so.
+		if err := p.step("controllers adopt", func() error { return s.adoptControllers(ctx) }); err != nil {
+			return err
+		}
+	}
 	return p.step("every host programmed", func() error { return s.waitRealized(ctx) })
 }
 
