@@ -125,8 +125,9 @@ func TestRestoredEtcdIsAdopted(t *testing.T) {
 				}
 				return nil
 			})
-			for _, h := range st.Hosts {
-				if out := sluice(t, "host", "adopt", h.Name); !strings.Contains(out, "host "+h.Name+" serves this store now") {
+			for _, h := range st.Hosts { // those that saw nothing newer than the backup serve it already
+				out := sluice(t, "host", "adopt", h.Name)
+				if !strings.Contains(out, "host "+h.Name+" serves this store now") && (h.Name == "h3" || !strings.Contains(out, "asks for nothing")) {
 					t.Errorf("adopt says %s", out)
 				}
 			}
