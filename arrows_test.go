@@ -30,7 +30,7 @@ var arrows = map[string][]string{
 		"datapath", "flows", "store", "metrics", "pki"},
 	"controller/lead":   {"controller/cluster", "controller/signal", "store"},
 	"controller/enrol":  {"controller/cluster", "controller/signal", "store", "pki"},
-	"controller/access": {"store"},
+	"controller/access": {"store", "pki"},
 	"controller/api":    {"controller/access", "controller/host", "controller/enrol", "datapath/openflow", "flows", "store", "pki"},
 	"hostagent":         {"hostagent", "datapath", "store", "metrics", "pki"},
 	"hostagent/api":     {},

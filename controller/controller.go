@@ -102,7 +102,7 @@ func New(o Options) (*Controller, error) {
 		Controller: o.Name, Picture: c.picture, Fleet: c.fleet, Store: o.Store, Realize: set.Realize, Log: o.Log,
 		Problems: c.problems, Unknown: c.Unknown,
 	})
-	c.leader = lead.New(lead.Options{Controller: o.Name, Picture: c.picture, Store: o.Store, Log: o.Log, Changed: c.reports.Poke})
+	c.leader = lead.New(lead.Options{Controller: o.Name, Picture: c.picture, Store: o.Store, Log: o.Log, Changed: c.reports.Poke, Mended: set.Mended})
 	c.office = enrol.New(enrol.Options{Controller: o.Name, Authority: o.Authority, Etcd: o.Etcd, Picture: c.picture, Store: o.Store, Log: o.Log})
 	c.sessions = session.New(session.Options{
 		Controller: o.Name, Picture: c.picture, Fleet: c.fleet, Reports: c.reports, Checkpoints: c.checkpoints,

@@ -54,7 +54,7 @@ func (c *Controller) Unknown() (listed []store.DatapathID, more int) { return c.
 
 // Problems are what is wrong with single objects, sorted and each told once.
 func (c *Controller) Problems() []store.Problem {
-	list := c.leader.Problems()
+	list := append(c.leader.Problems(), c.sessions.Problems()...)
 	hosts := slices.Collect(c.fleet.All())
 	c.picture.Each(len(hosts), func(s *store.State, i int) {
 		if !cluster.IsAnothers(s, c.opts.Name, hosts[i].Name) {
@@ -66,7 +66,7 @@ func (c *Controller) Problems() []store.Problem {
 
 // problems are the same of one state, for who holds it.
 func (c *Controller) problems(s *store.State) store.Problems {
-	return append(c.leader.Problems(), c.fleet.Problems(s)...).Told()
+	return slices.Concat(c.leader.Problems(), c.sessions.Problems(), c.fleet.Problems(s)).Told()
 }
 
 // Installed reads the flows that a host's switch holds now.

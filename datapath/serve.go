@@ -74,7 +74,7 @@ func serve(ctx context.Context, conn net.Conn, o Options, strangers *strangers, 
 	var loops sync.WaitGroup
 	s.guard("handshake", s.handshake)
 	if s.Err() == nil {
-		s.log.Log(ctx, strangers.level(s, slog.LevelInfo), "switch connected")
+		s.log.Log(ctx, strangers.level(s, slog.LevelDebug), "switch connected")
 		loops.Go(func() { s.guard("writer", s.write) })
 		loops.Go(func() {
 			defer close(s.events.ch)
@@ -87,7 +87,7 @@ func serve(ctx context.Context, conn net.Conn, o Options, strangers *strangers, 
 	}
 	loops.Wait()
 	if err := s.Err(); errors.Is(err, ErrClosed) {
-		s.log.Log(ctx, strangers.level(s, slog.LevelInfo), "session closed")
+		s.log.Log(ctx, strangers.level(s, slog.LevelDebug), "session closed")
 	} else {
 		s.log.Log(ctx, strangers.level(s, slog.LevelWarn), "session ended", "err", err)
 	}

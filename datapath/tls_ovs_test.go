@@ -1,9 +1,12 @@
 package datapath_test
 
 import (
+	"bytes"
 	"crypto/tls"
+	"log/slog"
 	"net"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -92,6 +95,60 @@ func TestSwitchRefusesFalseController(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestRefusesFalseSwitch: a switch without a certificate of the authority, or without TLS, becomes no
+// session, and the log says why.
+func TestRefusesFalseSwitch(t *testing.T) {
+	ovs := ovstest.Start(t)
+	_, issue := authority(t)
+	_, foreign := authority(t)
+	own, stranger := issue(pki.Host("h1")), foreign(pki.Host("h1"))
+	for _, c := range []struct {
+		name, kind string
+		shows      *pki.Source
+		why        string
+	}{
+		{"of another authority", "ssl:", stranger, "certificate signed by unknown authority"},
+		{"without TLS", "tcp:", own, "first record does not look like a TLS handshake"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			l, target := ovs.ListenTCP()
+			said := &logged{}
+			server := issue(pki.Controller("c1")).Server(tls.RequireAndVerifyClientCert)
+			sessions := serve(t, l, datapath.Options{Log: slog.New(slog.NewTextHandler(said, nil)), TLS: server})
+			ovs.VSCtl("set-ssl", c.shows.File(), c.shows.File(), own.AuthorityFile())
+			ovs.AddBridge("br-test", c.kind+target)
+			defer ovs.VSCtl("del-br", "br-test")
+			for ctx := deadline(t); !strings.Contains(said.String(), c.why); {
+				if ctx.Err() != nil {
+					t.Fatalf("the log does not say %q: %s", c.why, said)
+				}
+				time.Sleep(5 * time.Millisecond)
+			}
+			if len(sessions.sessions) > 0 {
+				t.Error("it became a session")
+			}
+		})
+	}
+}
+
+// logged is a log that a test reads.
+type logged struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *logged) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *logged) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
 }
 
 // poseAsController takes one session, and returns why the switch refused it; nil: it did not.

@@ -13,25 +13,29 @@ import (
 
 	"sluice/datapath/ovsdb"
 	"sluice/hostagent/api"
+	"sluice/pki"
 	"sluice/store"
 )
 
 // Options say what an agent serves. Host, VTEP, Encap, OVSDB, Socket, StateDir, Store and
 // Log are required.
 type Options struct {
-	Host         string     // this host's name, a DNS label
-	VTEP         netip.Addr // tunnel address; an interface of this host has it
-	Encap        string     // vxlan, geneve or gre
-	DatapathType string     // system or netdev; empty: the switch's default
-	OVSDB        string     // endpoint of the switch's database, such as unix:/run/openvswitch/db.sock
-	RunDir       string     // OVS_RUNDIR, for the tunnel neighbours of the netdev datapath
-	Controllers  []string   // OpenFlow targets, such as tcp:192.0.2.1:6653
-	Socket       string     // unix socket that the agent serves
-	StateDir     string     // identity and journal; kept over restarts
-	Uplink       string     // interface to the outside, for people; the kernel routes
-	Gateway      bool       // may be a gateway host
-	// Infrastructure is closed to tenants, beside the VTEP's own prefix.
+	Host         string      // this host's name, a DNS label
+	VTEP         netip.Addr  // tunnel address; an interface of this host has it
+	Encap        string      // vxlan, geneve or gre
+	DatapathType string      // system or netdev; empty: the switch's default
+	OVSDB        string      // endpoint of the switch's database, such as unix:/run/openvswitch/db.sock
+	RunDir       string      // OVS_RUNDIR, for the tunnel neighbours of the netdev datapath
+	Controllers  []string    // OpenFlow targets, such as ssl:192.0.2.1:6653 or ssl:c1.example:6653
+	Socket       string      // unix socket that the agent serves
+	StateDir     string      // identity and journal; kept over restarts
+	Uplink       string      // interface by which tenants leave; empty: those of the default routes
+	Gateway      bool        // may be a gateway host
+	Identity     *pki.Source // this host's, which its switch shows to controllers; nil: none
+	// Infrastructure is closed to tenants, beside the VTEP's own prefix and the addresses of all
+	// hosts, controllers and Names.
 	Infrastructure []netip.Prefix
+	Names          []string       // etcd's members, by name or address
 	Tables         map[int]string // names of the OpenFlow tables
 	Store          Store
 	Log            *slog.Logger
@@ -43,14 +47,15 @@ type Agent struct {
 	log      *slog.Logger
 	patience time.Duration // how long an attach waits for this host's flows
 
-	problems     *problems
-	registration *registration
-	mender       *mender
-	alive        *alive
-	underlay     *underlay
-	ports        *ports
-	peers        *tunnelPeers
-	tableDue     bell // the nftables table is to be looked at
+	problems       *problems
+	registration   *registration
+	mender         *mender
+	alive          *alive
+	underlay       *underlay
+	ports          *ports
+	infrastructure *infrastructure
+	peers          *tunnelPeers
+	tableDue       bell // the nftables table is to be looked at
 
 	id      identity // this and what follows is set by Run, before anything runs
 	journal *journal
@@ -82,6 +87,7 @@ func newAgent(o Options) *Agent {
 	}
 	a.underlay.changed = a.tableDue
 	a.mender = newMender(a.problems, a.registration.registered)
+	a.infrastructure = newInfrastructure(o, a.problems, a.tableDue)
 	a.alive = &alive{store: o.Store, problems: a.problems}
 	a.ports = &ports{
 		host: o.Host, store: o.Store, registration: a.registration, log: log, gone: make(map[string]bool),
@@ -99,6 +105,9 @@ func (a *Agent) Run(ctx context.Context) error {
 	}
 	defer unlock()
 	if a.id, err = loadIdentity(a.o.StateDir, a.o.Host); err != nil {
+		return err
+	}
+	if err := a.infrastructure.load(); err != nil {
 		return err
 	}
 	if a.journal, err = openJournal(a.o.StateDir); err != nil {
@@ -123,6 +132,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	g.Go(func() error { a.mender.run(ctx); return nil })
 	g.Go(func() error { a.alive.run(ctx); return nil })
 	g.Go(func() error { nftablesNotifications.listen(ctx, a.tableDue); return nil })
+	g.Go(func() error { addressNotifications.listen(ctx, a.mender.nudge); return nil })
 	return g.Wait()
 }
 

@@ -169,6 +169,16 @@ func TestFailedAttachLeavesNothing(t *testing.T) {
 		_, err := a.Attach(t.Context(), valid)
 		expectFailure(t, h, before, err, http.StatusGatewayTimeout, "lacks its interface")
 	})
+	for what, object := range map[string]store.Key{ // all that the port needs
+		"network left out": store.NetworkKey("alice", "default"), "tenant left out": store.TenantKey("alice"), "host unreachable": store.HostKey("h1"),
+	} {
+		t.Run(what, func(t *testing.T) {
+			h.put(store.StatusHostKey("h1"), &store.StatusHost{State: store.HostUnreachable, Realized: 1 << 40,
+				Problems: store.Problems{{Object: object.Short(), Text: "it is " + what}}})
+			_, err := a.Attach(t.Context(), valid)
+			expectFailure(t, h, before, err, http.StatusGatewayTimeout, "it is "+what)
+		})
+	}
 	t.Run("host down", func(t *testing.T) {
 		h.put(store.StatusHostKey("h1"), &store.StatusHost{State: store.HostDown})
 		_, err := a.Attach(t.Context(), valid)

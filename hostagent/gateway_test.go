@@ -27,6 +27,7 @@ const silence = 500 * time.Millisecond
 type gatewayHost struct {
 	t                *testing.T
 	state            string // the agent's state directory
+	cluster          *infrastructure
 	tenants, outside *container
 }
 
@@ -35,19 +36,21 @@ var tenantAddr = store.TransitAddress(7)
 func newGatewayHost(t *testing.T) *gatewayHost {
 	t.Helper()
 	requireOVS(t)
-	g := &gatewayHost{t, t.TempDir(), newContainer(t), newContainer(t)}
+	g := &gatewayHost{t, t.TempDir(), &infrastructure{}, newContainer(t), newContainer(t)}
 	g.wire(store.GatewayInterface, g.tenants)
 	g.wire("under0", g.outside)
 	g.run("ip", "addr", "add", "172.30.0.1/24", "dev", "under0")
 	g.run("ip", "link", "set", "under0", "up")
 	g.run("ip", "route", "replace", "default", "via", "172.30.0.254")
 	g.outside.run("ip", "link", "set", "lo", "up")
-	for _, addr := range []string{"172.30.0.254/24", "203.0.113.1/32", "192.0.2.9/32"} {
+	for _, addr := range []string{"172.30.0.254/24", "203.0.113.1/32", "192.0.2.9/32", "198.51.100.9/32"} {
 		g.outside.run("ip", "addr", "add", addr, "dev", "peer")
 	}
 	g.outside.run("ip", "route", "add", store.TransitRange.String(), "via", "172.30.0.1")
 	g.tenants.run("ip", "addr", "add", tenantAddr.String()+"/10", "dev", "peer")
 	g.tenants.run("ip", "link", "set", "peer", "mtu", "1450")
+	g.run("sysctl", "-w", "net.ipv4.ip_forward=0") // no router, whatever the machine is
+	g.cluster.now = members{Told: true, Closed: addrs("198.51.100.9"), Peers: addrs("172.30.0.253")}
 	g.setUp()
 	g.tenants.run("ip", "route", "add", "default", "via", store.TransitKernel.String())
 	t.Cleanup(func() { g.run("nft", "delete", "table", "inet", tableName) })
@@ -76,12 +79,14 @@ func (g *gatewayHost) setUp() {
 	g.t.Helper()
 	known := &underlay{
 		vtep: netip.MustParseAddr("172.30.0.1"), encap: "geneve",
-		found: vtepInterface{mtu: 1500, prefix: netip.MustParsePrefix("172.30.0.1/24")},
+		found: vtepInterface{name: "under0", mtu: 1500, prefix: netip.MustParsePrefix("172.30.0.1/24")},
 	}
-	options := Options{Gateway: true, StateDir: g.state, Infrastructure: prefixes("192.0.2.0/24")}
+	options := Options{
+		Gateway: true, StateDir: g.state, Infrastructure: prefixes("192.0.2.0/24"), Encap: "geneve", VTEP: known.vtep,
+	}
 	ctx := g.t.Context()
 	err := errors.Join(
-		keep(nftables{o: options, underlay: known, log: slog.New(slog.DiscardHandler)})(ctx), keep(transit{known})(ctx), keep(forwarding{})(ctx),
+		keep(nftables{o: options, underlay: known, infrastructure: g.cluster, log: slog.New(slog.DiscardHandler)})(ctx), keep(transit{known})(ctx), keep(forwarding{options.Uplink})(ctx),
 	)
 	if err != nil {
 		g.t.Fatal(err)
@@ -210,6 +215,7 @@ func TestGatewayKernelSide(t *testing.T) {
 		{"not as a tunnel: VXLAN", tenants, "udp4", "203.0.113.1:4789", nothing},
 		{"not as a tunnel: Geneve", tenants, "udp4", "203.0.113.1:6081", nothing},
 		{"not the infrastructure", tenants, "tcp4", "192.0.2.9:80", nothing},
+		{"not another host by its management address", tenants, "tcp4", "198.51.100.9:80", nothing},
 		{"not the underlay", tenants, "tcp4", "172.30.0.254:80", nothing},
 		{"not this host by its tunnel address", tenants, "tcp4", "172.30.0.1:80", nothing},
 		{"not this host by its transit address", tenants, "tcp4", "100.127.255.254:80", nothing},
@@ -268,4 +274,89 @@ func segmentSize(t *testing.T, c *net.TCPConn) (size uint32) {
 		t.Fatal(err)
 	}
 	return size
+}
+
+// TestNoRouter puts a neighbour on a second interface of the gateway host. Nothing passes between
+// it and the outside, or from tenants to it, until the operator makes the host a router.
+func TestNoRouter(t *testing.T) {
+	g := newGatewayHost(t)
+	neighbour := newContainer(t)
+	g.wire("other0", neighbour)
+	g.run("ip", "addr", "add", "10.99.0.1/24", "dev", "other0")
+	g.run("ip", "link", "set", "other0", "up")
+	neighbour.run("ip", "addr", "add", "10.99.0.2/24", "dev", "peer")
+	neighbour.run("ip", "route", "add", "default", "via", "10.99.0.1")
+	g.outside.run("ip", "route", "add", "10.99.0.0/24", "via", "172.30.0.1")
+	serve(t, g.outside.netns(), []string{"80"}, nil)
+	serve(t, neighbour.netns(), []string{"80"}, nil)
+	g.setUp()
+	eventually(t, "the neighbour is reached from this host", func() bool {
+		return probe(t, "", "tcp4", "10.99.0.2:80") == "10.99.0.1"
+	})
+	for _, step := range []struct{ name, router, want string }{
+		{"as it is", "0", ""},
+		{"the operator makes it a router", "1", "forwarded"},
+		{"and no router any more", "0", ""},
+	} {
+		g.run("sysctl", "-w", "net.ipv4.ip_forward="+step.router)
+		g.setUp()
+		for _, c := range []struct{ way, from, to, passed, want string }{
+			{"outside to neighbour", g.outside.netns(), "10.99.0.2:80", "172.30.0.254", step.want},
+			{"neighbour to outside", neighbour.netns(), "172.30.0.254:80", "10.99.0.2", step.want},
+			{"tenant to neighbour", g.tenants.netns(), "10.99.0.2:80", "10.99.0.1", ""},
+			{"tenant to the internet", g.tenants.netns(), "203.0.113.1:80", "172.30.0.1", "forwarded"},
+		} {
+			got := ""
+			if probe(t, c.from, "tcp4", c.to) == c.passed {
+				got = "forwarded"
+			}
+			if got != c.want {
+				t.Errorf("%s: %s: %q, want %q", step.name, c.way, got, c.want)
+			}
+		}
+	}
+}
+
+// TestTunnelsComeFromPeersAlone sends to the port of tunnels, where the kernel would take them
+// apart: from a host of the cluster and from others, to the tunnel address and to another one.
+func TestTunnelsComeFromPeersAlone(t *testing.T) {
+	g := newGatewayHost(t)
+	g.outside.run("ip", "addr", "add", "172.30.0.253/24", "dev", "peer")
+	g.run("ip", "addr", "add", "172.30.0.9/24", "dev", "under0")
+	for _, port := range []string{"6081", "5000"} {
+		c, err := net.ListenPacket("udp4", ":"+port)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		go answerAll(c)
+	}
+	for _, c := range []struct {
+		name, from, to string
+		want           bool
+	}{
+		{"a host of the cluster", "172.30.0.253", "172.30.0.1:6081", true},
+		{"to an address that is not the tunnel's", "172.30.0.253", "172.30.0.9:6081", false},
+		{"another machine", "172.30.0.254", "172.30.0.1:6081", false},
+		{"another machine, to another service", "172.30.0.254", "172.30.0.1:5000", true},
+	} {
+		got := make(chan string, 1)
+		err := within(t, g.outside.netns(), func() error {
+			d := net.Dialer{LocalAddr: &net.UDPAddr{IP: net.ParseIP(c.from)}}
+			conn, err := d.Dial("udp4", c.to)
+			if err != nil {
+				return err
+			}
+			defer conn.Close()
+			conn.Write([]byte("hello"))
+			got <- read(conn)
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if answer := <-got; (answer == c.from) != c.want {
+			t.Errorf("%s: answered %q, want an answer %v", c.name, answer, c.want)
+		}
+	}
 }

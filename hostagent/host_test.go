@@ -19,6 +19,7 @@ import (
 
 	"sluice/datapath/ovsrun"
 	"sluice/hostagent/api"
+	"sluice/pki"
 	"sluice/store"
 	"sluice/store/etcd"
 )
@@ -54,9 +55,26 @@ func newHost(t *testing.T) *host {
 		OVSDB: "unix:" + h.path("db.sock"), RunDir: dir, Controllers: []string{"tcp:127.0.0.1:6653"},
 		Socket: h.path("agent.sock"), StateDir: h.path("state"), Uplink: "under0", Gateway: true,
 		Infrastructure: prefixes("192.0.2.0/24"), Tables: map[int]string{0: "classify"},
-		Store: h.client, Log: h.log(),
+		Store: h.client, Log: h.log(), Identity: h.identity(),
 	}
 	return h
+}
+
+// identity makes an authority, and the host's certificate from it.
+func (h *host) identity() *pki.Source {
+	h.t.Helper()
+	authority, err := pki.CreateAuthority(h.path("pki"))
+	if err == nil {
+		err = authority.Issue(h.path("pki"), pki.Host("h1"), nil, pki.Lifetime)
+	}
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	s, err := pki.Open(h.path("pki"), pki.Host("h1"), h.log())
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return s
 }
 
 func requireOVS(t *testing.T) {

@@ -11,8 +11,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"slices"
-	"strings"
 	"time"
 
 	"sigs.k8s.io/knftables"
@@ -21,10 +21,11 @@ import (
 // nftables keeps our own table, all of it: ruleset.go says what is in it. Without it tenants
 // reach this host, so it has a rhythm of its own: no other keeper that hangs holds it up.
 type nftables struct {
-	o        Options
-	underlay *underlay
-	due      bell // rings when the table was changed, or what it depends on
-	log      *slog.Logger
+	o              Options
+	underlay       *underlay
+	infrastructure *infrastructure
+	due            bell // rings when the table was changed, or what it depends on
+	log            *slog.Logger
 }
 
 // tableRest is the least time between two looks at the table, so that a program that edits it
@@ -45,64 +46,91 @@ func (n nftables) wait(ctx context.Context) {
 // written is what the agent remembers of the table: what it wanted, and how nft listed it
 // then. Any difference, ours or somebody else's, makes it write the table anew.
 type written struct {
-	Wanted string `json:"wanted"`
-	Listed string `json:"listed"`
+	Frame    string              `json:"frame"`    // the table without its Elements
+	Elements map[string][]string `json:"elements"` // of the sets that follow the cluster
+	Listed   string              `json:"listed"`
+}
+
+// writtenOf is what is remembered of a ruleset, but for how nft lists it.
+func writtenOf(r ruleset) written {
+	w := written{Frame: ruleset{frame: r.frame}.text(), Elements: make(map[string][]string)}
+	for _, m := range r.elements() {
+		w.Elements[m.set] = append(w.Elements[m.set], m.address.String())
+	}
+	return w
 }
 
 func (n nftables) memory() string { return filepath.Join(n.o.StateDir, "nftables.json") }
 
 // is gives back what was wanted when the table was written, where nft still lists the table
 // as it did then, and nothing where it does not.
-func (n nftables) is(ctx context.Context) (wanted string, err error) {
+func (n nftables) is(ctx context.Context) (written, error) {
 	var last written
 	if b, err := os.ReadFile(n.memory()); err == nil {
 		_ = json.Unmarshal(b, &last) // unreadable: written anew
 	} else if !errors.Is(err, fs.ErrNotExist) {
-		return "", fmt.Errorf("read what the agent wrote last: %w", err)
+		return written{}, fmt.Errorf("read what the agent wrote last: %w", err)
 	}
 	if listed, err := listRuleset(ctx); err != nil || listed != last.Listed {
-		return "", nil
+		return written{}, nil
 	}
-	return last.Wanted, nil
+	return last, nil
 }
 
 func (n nftables) should(context.Context) (ruleset, error) {
-	return ruleset{n.o.Gateway, infrastructure(n.o, n.underlay.known().prefix)}, nil
+	under, members := n.underlay.known(), n.infrastructure.known()
+	f := frame{
+		gateway: n.o.Gateway, closed: closedPrefixes(n.o, under.prefix),
+		encap: n.o.Encap, vtep: n.o.VTEP, underlay: under.name, peers: members.Told,
+	}
+	if under.spread {
+		f.underlay = ""
+	}
+	var err error
+	if f.gateway {
+		if f.uplinks, err = uplinks(n.o.Uplink); err == nil {
+			f.router, err = sysctlIs(routerSetting, "1")
+		}
+	}
+	return ruleset{f, members}, err
 }
 
-// infrastructure is what tenants must not open connections to: what was configured, the
-// controllers, and the underlay, where it is known.
-func infrastructure(o Options, underlay netip.Prefix) []netip.Prefix {
-	all := append(slices.Clone(o.Infrastructure), controllerPrefixes(o.Controllers)...)
+// closedPrefixes are what tenants must not open connections to beside the cluster's machines: what
+// was configured, the controllers given by address, and the underlay, where it is known.
+func closedPrefixes(o Options, underlay netip.Prefix) []netip.Prefix {
+	all := slices.Clone(o.Infrastructure)
+	for _, host := range slices.Concat(controllerHosts(o.Controllers), o.Names) {
+		if a, err := netip.ParseAddr(host); err == nil && !a.IsLoopback() {
+			all = append(all, netip.PrefixFrom(a, a.BitLen()))
+		}
+	}
 	if underlay.IsValid() {
 		all = append(all, underlay)
 	}
 	return outermost(all)
 }
 
-// controllerPrefixes are the addresses of OpenFlow targets such as tcp:192.0.2.1:6653 or
-// ssl:[2001:db8::1]:6653. Targets of other kinds have none.
-func controllerPrefixes(targets []string) []netip.Prefix {
-	var all []netip.Prefix
-	for _, target := range targets {
-		_, at, _ := strings.Cut(target, ":")
-		if addrPort, err := netip.ParseAddrPort(at); err == nil && !addrPort.Addr().IsLoopback() {
-			all = append(all, netip.PrefixFrom(addrPort.Addr(), addrPort.Addr().BitLen()))
-		}
-	}
-	return all
-}
-
-// makeSo writes the whole table. Connections live on: conntrack is not part of a table.
-func (n nftables) makeSo(ctx context.Context, should ruleset, wanted string) error {
-	want := written{Wanted: should.text()}
-	if want.Wanted == wanted {
+// makeSo writes the table: all of it, or the elements that differ where the rest stands.
+// Connections live on: conntrack is not part of a table.
+func (n nftables) makeSo(ctx context.Context, should ruleset, is written) error {
+	want := writtenOf(should)
+	if reflect.DeepEqual(want.Elements, is.Elements) && want.Frame == is.Frame {
 		return nil
 	}
-	if err := should.apply(ctx); err != nil {
+	nft, err := knftables.New(knftables.InetFamily, tableName)
+	if err != nil {
+		return err
+	}
+	tx := nft.NewTransaction()
+	whole := want.Frame != is.Frame
+	if whole {
+		should.write(tx)
+	} else {
+		writeDifference(tx, want.Elements, is.Elements)
+	}
+	if err := nft.Run(ctx, tx); err != nil {
 		return fmt.Errorf("nftables table %s: %w", tableName, err)
 	}
-	var err error
 	if want.Listed, err = listRuleset(ctx); err != nil {
 		return err
 	}
@@ -110,18 +138,29 @@ func (n nftables) makeSo(ctx context.Context, should ruleset, wanted string) err
 	if err != nil {
 		return fmt.Errorf("encode what was written: %w", err)
 	}
-	n.log.Info("nftables table written", "table", tableName)
+	n.log.Info("nftables table written", "table", tableName, "whole", whole)
 	return writeFile(n.memory(), b)
 }
 
-func (r ruleset) apply(ctx context.Context) error {
-	nft, err := knftables.New(knftables.InetFamily, tableName)
-	if err != nil {
-		return err
+// writeDifference brings the elements of sets from those that are to those that should be.
+func writeDifference(tx *knftables.Transaction, should, is map[string][]string) {
+	for _, set := range []string{machinesSet, peersSet} {
+		for _, key := range without(is[set], should[set]) {
+			tx.Delete(&knftables.Element{Set: set, Key: []string{key}})
+		}
+		for _, key := range without(should[set], is[set]) {
+			tx.Add(&knftables.Element{Set: set, Key: []string{key}})
+		}
 	}
-	tx := nft.NewTransaction()
-	r.write(tx)
-	return nft.Run(ctx, tx)
+}
+
+// without are those of some words that are not among others.
+func without(some, others []string) []string {
+	other := make(map[string]bool, len(others))
+	for _, w := range others {
+		other[w] = true
+	}
+	return slices.DeleteFunc(slices.Clone(some), func(w string) bool { return other[w] })
 }
 
 // listRuleset is our table as nft shows it. An error also where there is no such table.

@@ -3,6 +3,7 @@ package hostagent
 import (
 	"context"
 	"fmt"
+	"net"
 	"net/netip"
 	"sync"
 
@@ -23,6 +24,8 @@ type underlay struct {
 
 // vtepInterface is the interface that has the tunnel address. The zero value is none.
 type vtepInterface struct {
+	name   string
+	spread bool         // it is no wire: what is sent to the address may come in by any interface
 	mtu    int          // bytes
 	prefix netip.Prefix // the tunnel address with its prefix length
 }
@@ -43,7 +46,10 @@ func (u *underlay) is(context.Context) (vtepInterface, error) {
 			return vtepInterface{}, fmt.Errorf("interface of tunnel address %s: %w", u.vtep, err)
 		}
 		ones, _ := addr.Mask.Size()
-		return vtepInterface{mtu: link.Attrs().MTU, prefix: netip.PrefixFrom(u.vtep, ones)}, nil
+		return vtepInterface{
+			name: link.Attrs().Name, mtu: link.Attrs().MTU, prefix: netip.PrefixFrom(u.vtep, ones),
+			spread: link.Attrs().Flags&net.FlagLoopback != 0 || link.Type() == "dummy",
+		}, nil
 	}
 	return vtepInterface{}, nil
 }

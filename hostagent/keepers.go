@@ -3,23 +3,30 @@ package hostagent
 // keepers are all that this host keeps as it should be, in the order in which the mend loop
 // tries them. docs/operations.md says what each name means in Status.
 func (a *Agent) keepers() []keeper {
-	table := nftables{a.o, a.underlay, a.tableDue, a.log}
+	table := nftables{a.o, a.underlay, a.infrastructure, a.tableDue, a.log}
 	all := []keeper{
+		{name: "preflight", try: keep(&fitness{
+			preflight: preflight{a.o, &underlay{vtep: a.o.VTEP, encap: a.o.Encap}}, problems: a.problems,
+		})},
 		{name: "underlay", try: keep(a.underlay)},
+		{name: "switch certificate", try: keep(switchCertificate{a.o.Identity, a.db, a.log})},
 		{name: "bridge", try: keep(bridge{a.o, a.id.datapath, a.db, a.log})},
 		{name: "tunnel port", needs: names{"bridge"}, try: keep(tunnelPort{a.o, a.db})},
 		{name: "gateway port", needs: names{"bridge"}, after: names{"underlay"},
 			try: keep(gatewayPort{a.o, a.underlay, a.db})},
 		{name: "table names", needs: names{"bridge"}, try: keep(tableNames{a.o, a.db})},
+		{name: "infrastructure", try: keep(a.infrastructure), wait: a.infrastructure.wait},
 		{name: "nftables", after: names{"underlay"}, try: keep(table), wait: table.wait},
 	}
 	if a.o.Gateway {
 		all = append(all,
 			keeper{name: "transit interface", after: names{"underlay", "gateway port"},
 				try: keep(transit{a.underlay})},
-			keeper{name: "forwarding", try: keep(forwarding{})})
+			keeper{name: "forwarding", try: keep(forwarding{a.o.Uplink})})
 	}
 	return append(all,
+		keeper{name: "host", needs: names{nameRegistration},
+			try: keep(hostRecord{a.o, a.id, a.underlay, a.registration, a.log})},
 		keeper{name: "ports", needs: names{nameRegistration}, try: keep(a.ports)},
 		keeper{name: "veths", needs: names{nameRegistration}, try: keep(veths{a.journal, a.log})},
 		keeper{name: "tunnel peers", needs: names{nameRegistration}, try: keep(a.peers), wait: a.peers.wait, limit: peersTimeout})

@@ -29,10 +29,10 @@ func TestKeepers(t *testing.T) {
 		t.Fatal(err)
 	}
 	for gateway, want := range map[bool][]string{
-		true: {"underlay", "bridge", "tunnel port", "gateway port", "table names", "nftables",
-			"transit interface", "forwarding", "ports", "veths", "tunnel peers"},
-		false: {"underlay", "bridge", "tunnel port", "gateway port", "table names", "nftables",
-			"ports", "veths", "tunnel peers"},
+		true: {"preflight", "underlay", "switch certificate", "bridge", "tunnel port", "gateway port", "table names", "infrastructure", "nftables",
+			"transit interface", "forwarding", "host", "ports", "veths", "tunnel peers"},
+		false: {"preflight", "underlay", "switch certificate", "bridge", "tunnel port", "gateway port", "table names", "infrastructure", "nftables",
+			"host", "ports", "veths", "tunnel peers"},
 	} {
 		o := testOptions()
 		o.Gateway = gateway
@@ -102,7 +102,7 @@ func TestGatewayPortFor(t *testing.T) {
 	}
 }
 
-func TestInfrastructure(t *testing.T) {
+func TestClosedPrefixes(t *testing.T) {
 	for _, c := range []struct {
 		name     string
 		underlay netip.Prefix
@@ -112,7 +112,7 @@ func TestInfrastructure(t *testing.T) {
 		{"controller on the underlay", netip.MustParsePrefix("192.0.2.21/24"), prefixes("192.0.2.0/24", "198.51.100.0/24")},
 	} {
 		o := testOptions()
-		if diff := cmp.Diff(texts(c.want), texts(infrastructure(o, c.underlay))); diff != "" {
+		if diff := cmp.Diff(texts(c.want), texts(closedPrefixes(o, c.underlay))); diff != "" {
 			t.Errorf("%s: -want +got\n%s", c.name, diff)
 		}
 		if diff := cmp.Diff(testOptions().Infrastructure[0], o.Infrastructure[0], cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })); diff != "" {
@@ -130,9 +130,11 @@ func texts(all []netip.Prefix) []string {
 }
 
 func TestHostFor(t *testing.T) {
-	got := hostFor(testOptions(), identity{"x", 7}, vtepInterface{1500, netip.MustParsePrefix("192.0.2.21/24")})
+	got := hostFor(testOptions(), identity{"x", 7}, vtepInterface{mtu: 1500, prefix: netip.MustParsePrefix("192.0.2.21/24")},
+		addrs("192.0.2.21", "203.0.113.4"))
 	want := store.Host{
-		Incarnation: "x", DatapathID: 7, VTEPs: []netip.Addr{netip.MustParseAddr("192.0.2.21")}, Uplink: "eth0",
+		Incarnation: "x", DatapathID: 7, VTEPs: addrs("192.0.2.21"),
+		Addresses: addrs("192.0.2.21", "203.0.113.4"), Uplink: "eth0",
 		Gateway: true, Encap: "geneve", UnderlayMTU: 1500, Infrastructure: prefixes("192.0.2.0/24", "198.51.100.0/24"),
 	}
 	compare := cmp.Options{

@@ -20,6 +20,7 @@ import (
 
 const (
 	envNamespace = "SLUICE_TEST_NAMESPACE" // set in the child that has a namespace of its own
+	envCheck     = "SLUICE_TEST_CHECK"     // set in a child that looks what it lacks: its options
 	envAgent     = "SLUICE_TEST_AGENT"     // set in a child that is an agent: its options
 )
 
@@ -29,6 +30,8 @@ func TestMain(m *testing.M) {
 	switch {
 	case os.Getenv(envAgent) != "":
 		os.Exit(agentMain(os.Getenv(envAgent)))
+	case os.Getenv(envCheck) != "":
+		os.Exit(checkMain(os.Getenv(envCheck)))
 	case os.Getuid() != 0:
 		os.Exit(m.Run())
 	case os.Getenv(envNamespace) != "":

@@ -20,7 +20,7 @@ type mender struct {
 	keepers    []keeper // set before run
 	problems   *problems
 	registered func() bool   // reports whether the host is registered
-	nudge      chan struct{} // asks the mend loop to run at once
+	nudge      bell          // asks the mend loop to run at once
 	made       chan struct{} // closed once all is right that must be before the host registers
 
 	mu    sync.Mutex
@@ -30,7 +30,7 @@ type mender struct {
 
 func newMender(p *problems, registered func() bool) *mender {
 	return &mender{
-		problems: p, registered: registered, nudge: make(chan struct{}, 1), made: make(chan struct{}),
+		problems: p, registered: registered, nudge: newBell(), made: make(chan struct{}),
 		right: make(map[string]bool), once: make(map[string]bool),
 	}
 }
@@ -68,12 +68,7 @@ func (m *mender) loop(ctx context.Context) {
 }
 
 // wake lets the mend loop run at once.
-func (m *mender) wake() {
-	select {
-	case m.nudge <- struct{}{}:
-	default:
-	}
-}
+func (m *mender) wake() { m.nudge.ring() }
 
 func (m *mender) keepApart(ctx context.Context, k keeper) {
 	for ctx.Err() == nil {

@@ -20,6 +20,7 @@ const nameRegistration = "registration"
 type registration struct {
 	mu    sync.Mutex
 	now   *etcd.Registration // nil while not registered
+	host  store.Host         // what the cluster was told of this host under now
 	clean bool               // leftovers were removed since
 }
 
@@ -27,6 +28,25 @@ func (r *registration) set(now *etcd.Registration) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.now, r.clean = now, false
+	if now != nil {
+		r.host = now.Host
+	}
+}
+
+// told is what the cluster was told of this host.
+func (r *registration) told() store.Host {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.host
+}
+
+// note keeps what the cluster was told under a registration, if it is still the one.
+func (r *registration) note(under *etcd.Registration, told store.Host) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.now == under {
+		r.host = told
+	}
 }
 
 // current is the registration, or nil.
@@ -95,8 +115,11 @@ func ignoreEnd(ctx context.Context, err error) error {
 func (a *Agent) registerOnce(ctx context.Context, first bool) (*etcd.Registration, error) {
 	var r *etcd.Registration
 	err := a.problems.retry(ctx, nameRegistration, func() error {
-		var err error
-		r, err = a.o.Store.RegisterHost(ctx, a.o.Host, hostFor(a.o, a.id, a.underlay.known()))
+		addresses, err := hostAddresses()
+		if err != nil {
+			return err
+		}
+		r, err = a.o.Store.RegisterHost(ctx, a.o.Host, hostFor(a.o, a.id, a.underlay.known(), addresses))
 		if first && refusedForGood(err) {
 			return backoff.Permanent(err)
 		}
@@ -111,10 +134,10 @@ func refusedForGood(err error) bool {
 }
 
 // hostFor is what the cluster knows of this host.
-func hostFor(o Options, id identity, underlay vtepInterface) store.Host {
+func hostFor(o Options, id identity, underlay vtepInterface, addresses []netip.Addr) store.Host {
 	return store.Host{
-		Incarnation: id.incarnation, DatapathID: id.datapath, VTEPs: []netip.Addr{o.VTEP},
+		Incarnation: id.incarnation, DatapathID: id.datapath, VTEPs: []netip.Addr{o.VTEP}, Addresses: addresses,
 		Uplink: o.Uplink, Gateway: o.Gateway, Encap: o.Encap, UnderlayMTU: underlay.mtu,
-		Infrastructure: infrastructure(o, underlay.prefix),
+		Infrastructure: closedPrefixes(o, underlay.prefix),
 	}
 }

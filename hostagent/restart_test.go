@@ -24,7 +24,8 @@ func (h *host) picture() string {
 		h.vsctl("--columns=_uuid,target,connection_mode,max_backoff", "list", "controller") +
 		h.vsctl("list", "flow_table") + h.run("nft", "-a", "list", "ruleset") +
 		h.run("ip", "-d", "addr") + h.run("ip", "route") +
-		h.run("sysctl", "net.ipv4.ip_forward", "net.ipv4.conf.sluice-gw.rp_filter")
+		h.run("sysctl", "net.ipv4.ip_forward", "net.ipv4.conf.sluice-gw.rp_filter", "net.ipv4.conf.sluice-gw.forwarding",
+			"net.ipv4.conf.under0.forwarding")
 	return volatile.ReplaceAllString(text, "")
 }
 
@@ -126,7 +127,7 @@ func TestNameTakenOver(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- a.Run(t.Context()) }()
 	h.eventually("the agent is ready", func() bool { return a.registration.ready() != nil })
-	other, err := h.client.RegisterHost(t.Context(), "h1", hostFor(a.o, a.id, a.underlay.known()))
+	other, err := h.client.RegisterHost(t.Context(), "h1", hostFor(a.o, a.id, a.underlay.known(), nil))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -182,6 +183,9 @@ func TestMendsWhatWasBroken(t *testing.T) {
 			done(h.ovs().Client(t.Context()).VSwitch.SetFailMode(store.BridgeName, ovs.FailModeStandalone))
 		},
 			vsctl([]string{"secure"}, "get-fail-mode", store.BridgeName)},
+		{"the switch's certificate", func() { h.vsctl("set-ssl", "/no.pem", "/no.pem", "/no.crt") },
+			vsctl([]string{"Private key: " + h.path("pki/host-h1.pem"), "Certificate: " + h.path("pki/host-h1.pem"),
+				"CA Certificate: " + h.path("pki/ca.crt"), "Bootstrap: false"}, "get-ssl")},
 		{"the tunnel port", func() { h.deletePort(store.TunnelInterface) },
 			vsctl([]string{store.TunnelInterface}, "list-ports", store.BridgeName)},
 		{"an option of the tunnel port", func() { h.vsctl("set", "interface", store.TunnelInterface, "options:key=5") },
@@ -209,7 +213,18 @@ func TestMendsWhatWasBroken(t *testing.T) {
 			sysctl("net.ipv4.conf.sluice-gw.rp_filter", "2")},
 		{"the transit interface without IPv6", func() { h.run("sysctl", "-w", "net.ipv6.conf.sluice-gw.disable_ipv6=0") },
 			sysctl("net.ipv6.conf.sluice-gw.disable_ipv6", "1")},
-		{"forwarding", func() { h.run("sysctl", "-w", "net.ipv4.ip_forward=0") }, sysctl("net.ipv4.ip_forward", "1")},
+		{"forwarding", func() { h.run("sysctl", "-w", "net.ipv4.ip_forward=0") }, func() bool {
+			return sysctl("net.ipv4.conf.under0.forwarding", "1")() && sysctl("net.ipv4.conf.sluice-gw.forwarding", "1")() &&
+				sysctl("net.ipv4.ip_forward", "0")()
+		}},
+		{"what the agent knows of other hosts", func() {
+			h.run("rm", h.path("state/infrastructure.json"))
+			h.register("h2", "172.30.0.2")
+		}, func() bool {
+			known, err := os.ReadFile(h.path("state/infrastructure.json"))
+			listed, listErr := listRuleset(t.Context())
+			return err == nil && listErr == nil && strings.Contains(string(known), "172.30.0.2") && strings.Count(listed, "172.30.0.2") == 2
+		}},
 		{"a container's interface down", func() { h.run("ip", "link", "set", port.Interface, "down") }, silent},
 		{"a container's interface with ARP", func() { h.run("ip", "link", "set", port.Interface, "arp", "on") }, silent},
 		{"a container's interface with IPv6", func() { h.run("sysctl", "-w", "net.ipv6.conf."+port.Interface+".disable_ipv6=0") },

@@ -14,12 +14,29 @@ import (
 // tableName is our own nftables table, of family inet. Nothing outside it is touched.
 const tableName = "sluice"
 
-const infrastructureSet = "infrastructure"
+// Sets of the table.
+const (
+	infrastructureSet = "infrastructure" // prefixes that tenants must not reach
+	machinesSet       = "machines"       // addresses of hosts, controllers and etcd: the same
+	peersSet          = "peers"          // tunnel addresses of the other hosts
+)
 
 // ruleset is what our table depends on.
 type ruleset struct {
-	gateway bool           // this is a gateway host
-	closed  []netip.Prefix // what tenants must not open connections to
+	frame
+	members members
+}
+
+// frame is all of it but the elements of the sets that follow the cluster. It is written whole.
+type frame struct {
+	gateway  bool           // this is a gateway host
+	router   bool           // the host routes between its own interfaces too, as its operator wants
+	uplinks  []string       // interfaces by which tenants leave
+	closed   []netip.Prefix // what tenants must not open connections to, beside machines
+	encap    string
+	vtep     netip.Addr
+	underlay string // the only interface by which tunnels come in; empty: any
+	peers    bool   // the other hosts are known: their tunnels are let in, and no others
 }
 
 // write replaces the whole table in one transaction.
@@ -29,13 +46,49 @@ func (r ruleset) write(tx *knftables.Transaction) {
 	tx.Delete(table)
 	tx.Add(table)
 	writeContainers(tx)
-	if !r.gateway {
-		return
+	if r.peers {
+		r.writeTunnels(tx)
 	}
-	writeInfrastructure(tx, r.closed)
-	writeInput(tx)
-	writeForward(tx)
-	writeMasquerade(tx)
+	if r.gateway {
+		writeInfrastructure(tx, r.closed)
+		tx.Add(&knftables.Set{Name: machinesSet, Type: "ipv4_addr"})
+		writeInput(tx)
+		r.writeForward(tx)
+		writeMasquerade(tx)
+	}
+	for _, e := range r.elements() {
+		tx.Add(e.element())
+	}
+}
+
+// member is one element of a set that follows the cluster.
+type member struct {
+	set     string
+	address netip.Addr
+}
+
+func (m member) element() *knftables.Element {
+	return &knftables.Element{Set: m.set, Key: []string{m.address.String()}}
+}
+
+// elements are those of the sets that follow the cluster.
+func (r ruleset) elements() []member {
+	var all []member
+	if r.peers {
+		for _, a := range r.members.Peers {
+			if a.Is4() == r.vtep.Is4() {
+				all = append(all, member{peersSet, a})
+			}
+		}
+	}
+	if r.gateway {
+		for _, a := range r.members.Closed {
+			if a.Is4() {
+				all = append(all, member{machinesSet, a})
+			}
+		}
+	}
+	return all
 }
 
 // chain adds a base chain and returns how to add a rule with its reason.
@@ -78,19 +131,69 @@ func writeInput(tx *knftables.Transaction) {
 	rule("tenants do not reach the host", fromTenants, "drop")
 }
 
-// writeForward lets tenants out, and in only what they asked for.
-func writeForward(tx *knftables.Transaction) {
+// writeForward lets tenants out by the uplinks, and in only what they asked for. It does not make
+// the host a router between its own interfaces: forwarding was turned on at the uplinks for
+// tenants' answers alone, unless the host is a router by its operator's will.
+func (r ruleset) writeForward(tx *knftables.Transaction) {
 	rule := chain(tx, "forward", knftables.FilterType, knftables.ForwardHook, knftables.FilterPriority)
+	if !r.router && len(r.uplinks) > 0 {
+		rule("this host is no router", "meta nfproto ipv4", "iifname", names(r.uplinks).set(), `oifname != "`+store.GatewayInterface+`"`,
+			"ct state != { established, related }", "drop")
+	}
 	rule("not ours", `iifname != "`+store.GatewayInterface+`"`, `oifname != "`+store.GatewayInterface+`"`, "accept")
 	rule("tenants do not meet in the kernel", fromTenants, toTenants, "drop")
 	rule("TCP fits the tunnels", "tcp flags syn / syn,rst", "tcp option maxseg size set rt mtu")
 	rule("answers", toTenants, known, "accept")
 	rule("nothing from outside reaches tenants", toTenants, "drop")
+	if len(r.uplinks) > 0 {
+		rule("tenants leave by an uplink", "oifname !=", names(r.uplinks).set(), "drop")
+	} else {
+		rule("no uplink is known", "drop")
+	}
 	rule("egress is IPv4", "meta nfproto != ipv4", "drop")
 	rule("tenants speak as their transit addresses", "ip saddr !=", store.TransitRange, "drop")
 	rule("infrastructure is closed", "ip daddr", "@"+infrastructureSet, "ct state != { established, related }", "drop")
+	rule("hosts, controllers and etcd are closed", "ip daddr", "@"+machinesSet, "ct state != { established, related }", "drop")
 	rule("tunnels are the hosts' own", "udp dport", fmt.Sprintf("{ %d, %d }", vxlanPort, genevePort), "drop")
 	rule("tunnels are the hosts' own", "meta l4proto gre", "drop")
+}
+
+// set is an anonymous set of interface names.
+func (n names) set() string {
+	quoted := make([]string, len(n))
+	for i, name := range n {
+		quoted[i] = quote(name)
+	}
+	return "{ " + strings.Join(quoted, ", ") + " }"
+}
+
+// writeTunnels lets frames in from the other hosts alone, where the kernel takes tunnels apart: in
+// the userspace datapath the switch does, before the kernel sees anything. Ports of encapsulations
+// that this host does not use are not ours to close.
+func (r ruleset) writeTunnels(tx *knftables.Transaction) {
+	family, kind := "ip", "ipv4_addr"
+	if r.vtep.Is6() {
+		family, kind = "ip6", "ipv6_addr"
+	}
+	tx.Add(&knftables.Set{Name: peersSet, Type: kind})
+	rule := chain(tx, "tunnels", knftables.FilterType, knftables.InputHook, knftables.FilterPriority)
+	ours, inbound := r.tunnelMatch(), ""
+	if r.underlay != "" {
+		inbound = "iifname " + quote(r.underlay)
+	}
+	rule("frames come from hosts of the cluster", ours, inbound, family, "daddr", r.vtep, family, "saddr", "@"+peersSet, "accept")
+	rule("and from nobody else", ours, "drop")
+}
+
+// tunnelMatch matches the packets of this host's encapsulation.
+func (r ruleset) tunnelMatch() string {
+	switch r.encap {
+	case "vxlan":
+		return fmt.Sprint("udp dport ", vxlanPort)
+	case "geneve":
+		return fmt.Sprint("udp dport ", genevePort)
+	}
+	return "meta l4proto gre"
 }
 
 // writeMasquerade gives tenants' egress the host's address.
@@ -123,8 +226,7 @@ func outermost(prefixes []netip.Prefix) []netip.Prefix {
 	return kept
 }
 
-// text is the table as one readable text: what the golden file shows, and what the agent
-// remembers of the table that it wrote.
+// text is the table as one readable text, as the golden file shows it.
 func (r ruleset) text() string {
 	tx := knftables.NewFake(knftables.InetFamily, tableName).NewTransaction()
 	r.write(tx)

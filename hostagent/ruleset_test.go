@@ -20,17 +20,36 @@ func prefixes(texts ...string) []netip.Prefix {
 	return all
 }
 
+func addrs(texts ...string) []netip.Addr {
+	var all []netip.Addr
+	for _, s := range texts {
+		all = append(all, netip.MustParseAddr(s))
+	}
+	return all
+}
+
 func TestRuleset(t *testing.T) {
-	closed := prefixes("172.30.0.0/24", "10.255.0.0/16", "10.255.3.0/24", "192.0.2.7/32", "fd00::/8", "172.30.0.1/24")
-	for _, c := range []struct {
-		name    string
-		gateway bool
-	}{
-		{"gateway", true},
-		{"host", false},
+	host := ruleset{
+		frame: frame{
+			closed: prefixes("172.30.0.0/24", "10.255.0.0/16", "10.255.3.0/24", "192.0.2.7/32", "fd00::/8", "172.30.0.1/24"),
+			encap:  "vxlan", vtep: netip.MustParseAddr("172.30.0.1"), underlay: "eth0", peers: true,
+		},
+		members: members{
+			Told: true, Closed: addrs("192.0.2.8", "172.30.0.2", "2001:db8::2"), Peers: addrs("172.30.0.2", "172.30.0.3", "2001:db8::3"),
+		},
+	}
+	for name, change := range map[string]func(r *ruleset){
+		"host":             func(*ruleset) {},
+		"gateway":          func(r *ruleset) { r.gateway, r.uplinks = true, []string{"eth0", "eth1"} },
+		"router":           func(r *ruleset) { r.gateway, r.router, r.uplinks = true, true, []string{"eth1"} },
+		"no-uplink":        func(r *ruleset) { r.gateway, r.underlay, r.encap = true, "", "gre" },
+		"peers-not-known":  func(r *ruleset) { r.peers = false },
+		"tunnels-over-ip6": func(r *ruleset) { r.vtep, r.encap = netip.MustParseAddr("2001:db8::1"), "geneve" },
 	} {
-		t.Run(c.name, func(t *testing.T) {
-			golden(t, "ruleset-"+c.name+".nft", ruleset{c.gateway, closed}.text())
+		t.Run(name, func(t *testing.T) {
+			r := host
+			change(&r)
+			golden(t, "ruleset-"+name+".nft", r.text())
 		})
 	}
 }
@@ -60,10 +79,9 @@ func TestOutermost(t *testing.T) {
 	}
 }
 
-func TestControllersAreInfrastructure(t *testing.T) {
-	got := controllerPrefixes([]string{"tcp:192.0.2.1:6653", "ssl:[2001:db8::1]:6653", "tcp:127.0.0.1:6653", "unix:/run/x.sock", "ptcp:6653"})
-	want := prefixes("192.0.2.1/32", "2001:db8::1/128")
-	if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })); diff != "" {
+func TestControllerHosts(t *testing.T) {
+	got := controllerHosts([]string{"tcp:192.0.2.1:6653", "ssl:[2001:db8::1]:6653", "tcp:c1.example:6653", "unix:/run/x.sock", "ptcp:6653"})
+	if diff := cmp.Diff([]string{"192.0.2.1", "2001:db8::1", "c1.example"}, got); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
 	}
 }

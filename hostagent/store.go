@@ -19,5 +19,6 @@ type Store interface {
 	WaitHost(ctx context.Context, host string, rev store.Revision, port store.Key) error
 	WaitAll(ctx context.Context, hosts []string, rev store.Revision, port store.Key) (behind []string, err error)
 	HostsChanged(ctx context.Context, after store.Revision) <-chan struct{}
+	AddressesChanged(ctx context.Context, after store.Revision) <-chan struct{}
 	LiveChanged(ctx context.Context, after store.Revision) <-chan struct{}
 }

@@ -56,23 +56,34 @@ func (c *control) close() { c.conn.Close() }
 
 // call runs one command.
 func (c *control) call(method string, params ...string) error {
+	_, err := c.ask(method, params...)
+	return err
+}
+
+// ask runs one command and gives back what it says.
+func (c *control) ask(method string, params ...string) (string, error) {
 	c.id++
+	if params == nil {
+		params = []string{}
+	}
 	request := struct {
 		ID     int      `json:"id"`
 		Method string   `json:"method"`
 		Params []string `json:"params"`
 	}{c.id, method, params}
 	if err := c.out.Encode(request); err != nil {
-		return fmt.Errorf("%s: %w", method, err)
+		return "", fmt.Errorf("%s: %w", method, err)
 	}
 	var reply struct {
-		Error any `json:"error"`
+		Result any `json:"result"`
+		Error  any `json:"error"`
 	}
 	if err := c.in.Decode(&reply); err != nil {
-		return fmt.Errorf("%s: %w", method, err)
+		return "", fmt.Errorf("%s: %w", method, err)
 	}
 	if reply.Error != nil {
-		return fmt.Errorf("%s: %w", method, errors.New(strings.TrimSpace(fmt.Sprint(reply.Error))))
+		return "", fmt.Errorf("%s: %w", method, errors.New(strings.TrimSpace(fmt.Sprint(reply.Error))))
 	}
-	return nil
+	text, _ := reply.Result.(string)
+	return text, nil
 }

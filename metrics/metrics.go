@@ -50,12 +50,18 @@ var (
 	audits = Description{"sluice_audits_total", "counter",
 		"Audits of switches: counted, nobody else changed its flows and their number is right; quick, its flows were read and are right; differs, they are not, and each was compared; whole, each was compared anyway.",
 		[]string{"how"}}
+	mended = Description{"sluice_taken_values_mended_total", "counter",
+		"Numbers, names, MACs and addresses under alloc/ in etcd that the leader put right: restored to the object that has them, or freed since no object has.",
+		[]string{"mended"}}
 	problems = Description{"sluice_problems", "gauge",
 		"Objects that could not be programmed as they stand; sluice status names them.",
 		nil}
 	sessions = Description{"sluice_openflow_sessions", "gauge",
 		"Switches connected to this controller, by role.",
 		[]string{"role"}}
+	impostors = Description{"sluice_impostors_total", "counter",
+		"Switches that were refused: they said that they are this host's and showed another certificate than the host's.",
+		[]string{"host"}}
 	held = Description{"sluice_store_held", "gauge",
 		"1 while this controller holds, since etcd does not hold the store that it serves; else 0.",
 		nil}
@@ -79,7 +85,7 @@ const realizeBuckets = 14
 // extents are how many values each label has at most; 0: as many as there are such objects.
 var extents = map[string]int{
 	"tenant": 0, "host": 0, "direction": 2, "scope": 2, "reason": 12, "table": 20, "state": 7,
-	"command": 3, "kind": 3, "how": 4, "role": 4, "what": 2,
+	"command": 3, "kind": 3, "how": 4, "mended": 2, "role": 4, "what": 2,
 }
 
 // Series says how many time series the metric has at most: "hosts x 22". A series of a tenant or a
@@ -110,7 +116,7 @@ func (d Description) Series() string {
 // Descriptions lists every metric.
 func Descriptions() []Description {
 	return []Description{tenantBytes, tenantPackets, tenantDrops, flowCount, hosts, realize,
-		flowMods, refused, drift, audits, problems, sessions, unknown, crowded, held, requests, revision}
+		flowMods, refused, drift, audits, mended, problems, sessions, impostors, unknown, crowded, held, requests, revision}
 }
 
 // Set are the metrics that the controller counts as it goes.
@@ -120,7 +126,10 @@ type Set struct {
 	Refused  *prometheus.CounterVec // by host
 	Drift    *prometheus.CounterVec // by host and kind: missing, extra, changed
 	Audits   *prometheus.CounterVec // by how: counted, quick, differs, whole
+	Mended   *prometheus.CounterVec // by what was done: restored, freed
 	Crowded  prometheus.Counter
+
+	Impostors *prometheus.CounterVec // by the host that they said to be
 }
 
 // New registers the Set and a collector that asks source at each scrape.
@@ -134,9 +143,15 @@ func New(reg prometheus.Registerer, source Source) (*Set, error) {
 		Refused:  counterVec(refused),
 		Drift:    counterVec(drift),
 		Audits:   counterVec(audits),
+		Mended:   counterVec(mended),
 		Crowded:  prometheus.NewCounter(prometheus.CounterOpts{Name: crowded.Name, Help: crowded.Help}),
+
+		Impostors: counterVec(impostors),
 	}
-	for _, c := range []prometheus.Collector{s.Realize, s.FlowMods, s.Refused, s.Drift, s.Audits, s.Crowded, collector(source)} {
+	for _, how := range []string{"restored", "freed"} {
+		s.Mended.WithLabelValues(how)
+	}
+	for _, c := range []prometheus.Collector{s.Realize, s.FlowMods, s.Refused, s.Drift, s.Audits, s.Mended, s.Impostors, s.Crowded, collector(source)} {
 		if err := reg.Register(c); err != nil {
 			return nil, err
 		}
@@ -148,6 +163,7 @@ func New(reg prometheus.Registerer, source Source) (*Set, error) {
 // sees no increase. Those that the host has stay as they are.
 func (s *Set) AddHost(host string) {
 	s.Refused.WithLabelValues(host)
+	s.Impostors.WithLabelValues(host)
 	for _, kind := range []string{"missing", "extra", "changed"} {
 		s.Drift.WithLabelValues(host, kind)
 	}
@@ -155,7 +171,7 @@ func (s *Set) AddHost(host string) {
 
 // RemoveHost ends the series of a host.
 func (s *Set) RemoveHost(host string) {
-	for _, of := range []*prometheus.CounterVec{s.Refused, s.Drift} {
+	for _, of := range []*prometheus.CounterVec{s.Refused, s.Drift, s.Impostors} {
 		of.DeletePartialMatch(prometheus.Labels{"host": host})
 	}
 }

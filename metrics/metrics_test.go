@@ -36,6 +36,7 @@ func registry(t *testing.T) *prometheus.Registry {
 	set.FlowMods.WithLabelValues("add").Inc()
 	set.Refused.WithLabelValues("h1").Inc()
 	set.Drift.WithLabelValues("h1", "missing").Inc()
+	set.Impostors.WithLabelValues("h1").Inc()
 	set.Audits.WithLabelValues("quick").Inc()
 	return reg
 }

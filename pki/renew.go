@@ -3,7 +3,6 @@ package pki
 import (
 	"context"
 	"crypto/x509"
-	"fmt"
 	"path/filepath"
 	"time"
 
@@ -19,18 +18,9 @@ func RenewAt(c *x509.Certificate) time.Time {
 	return c.NotBefore.Add(c.NotAfter.Sub(c.NotBefore) / 3 * 2)
 }
 
-// Renew makes a new key and replaces the certificate with one for it. Whoever has the Source uses
-// the new one from the next connection on.
+// Renew replaces the certificate; see the function.
 func (s *Source) Renew(ctx context.Context, sign Signer) error {
-	r, err := NewRequest(s.who)
-	if err != nil {
-		return err
-	}
-	certificate, err := sign(ctx, r.PEM)
-	if err != nil {
-		return fmt.Errorf("renew the certificate of %s: %w", s.who, err)
-	}
-	return r.Install(filepath.Dir(s.file), certificate, nil)
+	return Renew(ctx, filepath.Dir(s.file), s.who, sign)
 }
 
 // Bounds of KeepRenewed.

@@ -33,6 +33,10 @@ func Open(dir string, who Identity, log *slog.Logger) (*Source, error) {
 	if err := who.Validate(); err != nil {
 		return nil, err
 	}
+	dir, err := filepath.Abs(dir) // Open vSwitch would look elsewhere
+	if err != nil {
+		return nil, fmt.Errorf("certificate of %s: %w", who, err)
+	}
 	s := &Source{who: who, file: filepath.Join(dir, who.File()), ca: filepath.Join(dir, AuthorityFile), log: log}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -21,6 +21,7 @@ func TestGrants(t *testing.T) {
 			r  gateways/
 			r  masters/
 			r  live/hosts/
+			r  live/controllers/
 			r  status/hosts/
 			r  status/controllers/
 			rw alloc/

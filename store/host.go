@@ -20,16 +20,24 @@ type Host struct {
 	Incarnation string       `json:"incarnation"` // random for each agent's first start
 	DatapathID  DatapathID   `json:"datapathID"`
 	VTEPs       []netip.Addr `json:"vteps"`
+	// Addresses are all that the host's kernel answers to from outside, MaxHostAddresses at
+	// most: every gateway host closes them to tenants.
+	Addresses   []netip.Addr `json:"addresses,omitempty"`
 	Uplink      string       `json:"uplink,omitempty"` // interface to the outside
 	Gateway     bool         `json:"gateway"`          // may be a gateway host
 	Weight      int          `json:"weight,omitempty"` // share of tenants by `auto`; 0 counts as 1
 	Encap       string       `json:"encap"`            // vxlan, geneve or gre
 	UnderlayMTU int          `json:"underlayMTU"`
-	// Infrastructure is what this host keeps closed to tenants' egress: its underlay,
-	// its own addresses, etcd and the controllers.
+	// Infrastructure is what this host keeps closed to tenants' egress besides the addresses of
+	// all hosts and controllers: its underlay, the controllers that its switch dials, and what
+	// its operator named.
 	Infrastructure []netip.Prefix `json:"infrastructure,omitempty"`
 	Labels         Labels         `json:"labels,omitempty"`
 }
+
+// MaxHostAddresses bounds the addresses that one host tells of itself, so that it cannot fill
+// the other hosts' tables.
+const MaxHostAddresses = 256
 
 // VTEP is the tunnel address that flows use, or the zero address.
 func (h *Host) VTEP() netip.Addr {

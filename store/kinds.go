@@ -55,6 +55,7 @@ type described interface {
 	unique() []uniqueFacts
 	find(s *State, key Key) (Event, bool)
 	all(s *State) []Event
+	lacking(s *State, right map[Key]int, until Revision, found func(Event))
 }
 
 // table is what State keeps of one kind. The zero table is empty.

@@ -2,6 +2,7 @@ package store
 
 import (
 	"iter"
+	"net/netip"
 	"time"
 )
 
@@ -26,12 +27,14 @@ type LiveHost struct {
 // LiveController exists while a controller holds its lease. Whoever writes it last has the
 // name: an older incarnation that still runs ends.
 type LiveController struct {
-	Incarnation string    `json:"incarnation"` // random for each start
-	Machine     string    `json:"machine,omitempty"`
-	OpenFlow    string    `json:"openflow"` // where switches dial in
-	API         string    `json:"api"`
-	Signs       bool      `json:"signs,omitempty"` // it holds the authority's key
-	Since       time.Time `json:"since"`
+	Incarnation string `json:"incarnation"` // random for each start
+	Machine     string `json:"machine,omitempty"`
+	OpenFlow    string `json:"openflow"` // where switches dial in
+	API         string `json:"api"`
+	Signs       bool   `json:"signs,omitempty"` // it holds the authority's key
+	// Addresses are those of the controller's machine: every gateway host closes them to tenants.
+	Addresses []netip.Addr `json:"addresses,omitempty"`
+	Since     time.Time    `json:"since"`
 }
 
 // Kind is KindLiveHost.
@@ -56,7 +59,8 @@ var liveControllerKind = &description[string, LiveController, *LiveController]{
 	facts: facts{
 		label:  "live controller",
 		parts:  []part{partController},
-		writer: "the controller, under its lease", reader: "controllers",
+		writer: "the controller, under its lease", reader: "controllers, agents",
+		hostReads: allObjects,
 	},
 	table: func(s *State) *table[string, LiveController] { return &s.controllers },
 	id:    func(k Key) string { return k.Name },

@@ -46,6 +46,30 @@ func (r reference) under(kind Kind, parent Key) string {
 	return Under(kind, parent.values()...)
 }
 
+// Use is how objects of a kind use another by names that they take.
+type Use struct {
+	Names   string   // where the names are under alloc/
+	Taken   []string // where all is that they take in it, the names too
+	Refusal func(names []string, more int64) error
+}
+
+// UsesOf are the ways in which an object may be used so, and its delete refused therefore.
+func UsesOf(key Key) (uses []Use) {
+	for _, r := range referring(key.Kind) {
+		if r.onDelete != refuses || r.dir == "" {
+			continue
+		}
+		u := Use{Names: r.under(r.kind(), key), Refusal: r.inUse}
+		for _, taken := range r.unique() {
+			if taken.dir != "" && !taken.tombstone { // a number is unique in the cluster
+				u.Taken = append(u.Taken, Under(KindAlloc, append([]string{taken.dir}, key.values()...)...))
+			}
+		}
+		uses = append(uses, u)
+	}
+	return uses
+}
+
 // NeededToPut are the keys of the objects without which one under a key is not put.
 func NeededToPut(key Key) (parents []Key) {
 	for _, r := range key.Kind.facts().refers {

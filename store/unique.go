@@ -27,6 +27,7 @@ type uniqueOf[T any] interface {
 	index(s *State, i *Item[T], add bool, affected func(*Item[T]))
 	contested(s *State, i *Item[T], problems []Problem) []Problem
 	takes(i *Item[T], list []Taken) []Taken
+	taken(i *Item[T]) int
 	facts() uniqueFacts
 }
 

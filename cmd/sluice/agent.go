@@ -9,8 +9,8 @@ import (
 	"net/netip"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -25,7 +25,9 @@ type agentFlags struct {
 	options        hostagent.Options
 	vtep           string
 	infrastructure []string
+	check          bool
 	etcd           etcdFlags
+	pki            pkiFlags
 	pprof          pprofFlag
 	log            logFlags
 }
@@ -36,9 +38,13 @@ func agentCommand() *cobra.Command {
 		Use:   "agent",
 		Short: "Run a host's agent: it attaches containers",
 		Long: `Run the agent of this host. It registers the host, makes the bridge br-int with its tunnel port,
-attaches containers, and runs the kernel's side of gateways. What it made stays when it stops.`,
-		Example: `  sluice agent --host h1 --vtep 192.0.2.21 --etcd-endpoints http://192.0.2.1:2379 --controllers tcp:192.0.2.1:6653
-  sluice agent --host h2 --vtep 192.0.2.22 --etcd-endpoints http://192.0.2.1:2379 --controllers tcp:192.0.2.1:6653 --gateway --uplink eth0`,
+attaches containers, and runs the kernel's side of gateways. What it made stays when it stops.
+
+The agent and its switch prove with the certificate below --pki that they are this host. Without one they
+speak with this machine alone, or, with --insecure, in the clear with whoever is there.`,
+		Example: `  sluice agent --host h1 --vtep 192.0.2.21 --etcd-endpoints https://192.0.2.1:2379 --controllers ssl:192.0.2.1:6653
+  sluice agent --host h2 --vtep 192.0.2.22 --etcd-endpoints https://192.0.2.1:2379 --controllers ssl:192.0.2.1:6653 --gateway --uplink eth0
+  sluice agent --check --vtep 192.0.2.21`,
 		Args: cobra.NoArgs,
 	}
 	o.register(cmd)
@@ -47,8 +53,14 @@ attaches containers, and runs the kernel's side of gateways. What it made stays 
 		if err != nil {
 			return err
 		}
+		if err := o.complete(cmd); err != nil {
+			return err
+		}
 		if err := o.parse(); err != nil {
 			return err
+		}
+		if o.check {
+			return o.preflight(cmd)
 		}
 		if err := o.pprof.serve(cmd.Context(), log); err != nil {
 			return err
@@ -65,20 +77,53 @@ func (o *agentFlags) register(cmd *cobra.Command) {
 	f.StringVar(&a.Encap, "encap", "vxlan", "how frames travel between hosts: `vxlan|geneve|gre`")
 	f.StringVar(&a.DatapathType, "datapath-type", "system", "the switch's datapath: `system|netdev`; netdev is OVS's own in userspace")
 	f.StringVar(&a.OVSDB, "ovsdb", "unix:/run/openvswitch/db.sock", "the switch's database: `unix:PATH`")
-	f.StringSliceVar(&a.Controllers, "controllers", nil, "where the switch dials: `tcp:IP:PORT`s, with commas")
+	f.StringSliceVar(&a.Controllers, "controllers", nil, "where the switch dials: `ssl:HOST:PORT`s, with commas; tcp: is in the clear")
 	f.StringVar(&a.Socket, "socket", agentapi.DefaultSocket, "unix socket, a `PATH`, where containers are attached")
 	f.StringVar(&a.StateDir, "state-dir", "/var/lib/sluice/agent", "`DIRECTORY` of the host's identity; keep it over restarts")
-	f.StringVar(&a.Uplink, "uplink", "", "`INTERFACE` to the outside")
+	f.StringVar(&a.Uplink, "uplink", "", "`INTERFACE` by which tenants leave (default that of the default route)")
 	f.BoolVar(&a.Gateway, "gateway", false, "tenants may leave through this host")
-	f.StringSliceVar(&o.infrastructure, "infrastructure", nil, "`CIDR`s that tenants must not reach, besides the tunnel address's own, etcd's and the controllers'")
+	f.StringSliceVar(&o.infrastructure, "infrastructure", nil, "`CIDR`s that tenants must not reach, besides the tunnel address's own and the addresses of all hosts, of controllers and of etcd")
 	o.etcd.register(cmd, "`URL`s of etcd, with commas")
+	o.pki.register(cmd)
 	o.pprof.register(cmd)
 	o.log.register(cmd)
-	for _, name := range []string{"host", "vtep", "controllers", "etcd-endpoints"} {
-		must(cmd.MarkFlagRequired(name))
-	}
+	f.BoolVar(&o.check, "check", false, "say what this host has and lacks of what it needs, and end; only --vtep is needed")
 	completeWords(cmd, "encap", "vxlan", "geneve", "gre")
 	completeWords(cmd, "datapath-type", "system", "netdev")
+}
+
+// complete refuses a command line that lacks a flag.
+func (o *agentFlags) complete(cmd *cobra.Command) error {
+	needed := []string{"controllers", "etcd-endpoints", "host", "vtep"}
+	if o.check {
+		needed = []string{"vtep"}
+	}
+	var missing []string
+	for _, name := range needed {
+		if !cmd.Flags().Changed(name) {
+			missing = append(missing, strconv.Quote(name))
+		}
+	}
+	if len(missing) > 0 {
+		return usagef("required flag(s) %s not set", strings.Join(missing, ", "))
+	}
+	return nil
+}
+
+// preflight prints a line for each thing that this host needs. It fails where one lacks.
+func (o *agentFlags) preflight(cmd *cobra.Command) error {
+	o.options.RunDir = os.Getenv("OVS_RUNDIR")
+	var lacking []string
+	for _, finding := range hostagent.Check(cmd.Context(), o.options) {
+		fmt.Fprintln(cmd.OutOrStdout(), finding)
+		if finding.Err != nil {
+			lacking = append(lacking, finding.Name)
+		}
+	}
+	if len(lacking) > 0 {
+		return fmt.Errorf("this host lacks what the agent needs: %s", strings.Join(lacking, ", "))
+	}
+	return nil
 }
 
 // parse reads the flags that are addresses.
@@ -88,7 +133,7 @@ func (o *agentFlags) parse() (err error) {
 	}
 	for _, target := range o.options.Controllers { // the switch would take any word, and never dial
 		if kind, at, _ := strings.Cut(target, ":"); at == "" || !slices.Contains([]string{"tcp", "ssl", "unix"}, kind) {
-			return usagef("--controllers %q: write it as tcp:192.0.2.1:6653", target)
+			return usagef("--controllers %q: write it as ssl:192.0.2.1:6653", target)
 		}
 	}
 	for _, text := range o.infrastructure {
@@ -100,30 +145,6 @@ func (o *agentFlags) parse() (err error) {
 	}
 	return nil
 }
-
-// etcdAddresses are those of etcd's endpoints, which tenants must not reach. A name that does
-// not resolve is logged: an operator can still close its addresses with --infrastructure.
-func etcdAddresses(ctx context.Context, endpoints []string, log *slog.Logger) []netip.Prefix {
-	ctx, cancel := context.WithTimeout(ctx, lookupTime)
-	defer cancel()
-	var all []netip.Prefix
-	for _, endpoint := range endpoints {
-		host := hostOf(endpoint)
-		addresses, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
-		if err != nil {
-			log.Warn("etcd's address is not closed to tenants: give it with --infrastructure", "endpoint", endpoint, "err", err)
-		}
-		for _, a := range addresses {
-			if a = a.Unmap(); !a.IsLoopback() {
-				all = append(all, netip.PrefixFrom(a, a.BitLen()))
-			}
-		}
-	}
-	return all
-}
-
-// lookupTime bounds the wait for the names of etcd's endpoints.
-const lookupTime = 5 * time.Second
 
 // hostOf is the host of an endpoint: a URL, or HOST:PORT.
 func hostOf(endpoint string) string {
@@ -140,17 +161,24 @@ func hostOf(endpoint string) string {
 
 // run wires an agent and serves until ctx ends.
 func (o *agentFlags) run(ctx context.Context, log *slog.Logger) error {
+	identity, err := o.secure(log)
+	if err != nil {
+		return err
+	}
 	reach, err := o.etcd.options(log)
 	if err != nil {
 		return err
 	}
+	reach.PKI, o.options.Identity = identity, identity
 	client, err := etcd.Connect(ctx, reach)
 	if err != nil {
 		return err
 	}
 	defer client.Close()
 	o.options.Store, o.options.Log = client, log
-	o.options.Infrastructure = append(o.options.Infrastructure, etcdAddresses(ctx, o.etcd.endpoints, log)...)
+	for _, endpoint := range o.etcd.endpoints {
+		o.options.Names = append(o.options.Names, hostOf(endpoint))
+	}
 	o.options.RunDir = os.Getenv("OVS_RUNDIR")
 	o.options.Tables = map[int]string{}
 	for _, t := range flows.Tables() {

@@ -31,8 +31,8 @@ func (o *apiFlags) register(cmd *cobra.Command) {
 	f.BoolVar(&o.openMetrics, "metrics-without-token", false, "answer /metrics to whoever reaches it")
 }
 
-// handler is the API, of which web is the listener. close ends what it began.
-func (o *apiFlags) handler(options api.Options, web net.Listener) (h http.Handler, close func(), err error) {
+// handler is the API, of which web is the listener. end ends what it began.
+func (o *apiFlags) handler(options api.Options, web net.Listener) (h http.Handler, end func(), err error) {
 	audit, closeAudit, err := o.audit(options.Log)
 	if err != nil {
 		return nil, nil, err

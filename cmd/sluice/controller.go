@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -20,6 +22,7 @@ import (
 	"sluice/controller"
 	"sluice/controller/access"
 	"sluice/controller/api"
+	"sluice/pki"
 	"sluice/store"
 	"sluice/store/etcd"
 )
@@ -36,6 +39,7 @@ type controllerFlags struct {
 	dataDir                string
 	etcd                   etcdFlags
 	embedClient, embedPeer string
+	pki                    pkiFlags
 	adopt                  bool
 	audit, counters        time.Duration
 	pprof                  pprofFlag
@@ -47,7 +51,9 @@ func controllerCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "controller",
 		Short: "Run a controller: it programs every switch",
-		Long: `Run a controller. Switches dial in at --listen-openflow, clients at --listen-api. Without
+		Long: `Run a controller. Switches dial in at --listen-openflow, clients at --listen-api. With
+a certificate below --pki all of them speak TLS, but for an API that listens on loopback; without one
+everything listens on loopback, or --insecure says that whoever comes is believed. Without
 --etcd-endpoints it runs an etcd of its own, which keeps its data below --data-dir.
 
 Several controllers share one etcd under different names. One that starts under the name of
@@ -57,7 +63,8 @@ A controller remembers in --data-dir which store it serves. Where etcd holds ano
 went back as after a restore, it touches nothing until the right one is back, or until it is started
 with --adopt.`,
 		Example: `  sluice controller
-  sluice controller --name c1 --listen-openflow 192.0.2.1:6653 --embedded-etcd-client-url http://192.0.2.1:2379
+  sluice controller --name c1 --listen-openflow 192.0.2.1:6653 --embedded-etcd-client-url https://192.0.2.1:2379 --embedded-etcd-peer-url https://192.0.2.1:2380
+  sluice controller --name c1 --etcd-endpoints https://192.0.2.11:2379,https://192.0.2.12:2379
   sluice controller --etcd-endpoints https://192.0.2.11:2379,https://192.0.2.12:2379 --etcd-ca ca.pem --etcd-cert c1.pem --etcd-key c1.key`,
 		Args: cobra.NoArgs,
 	}
@@ -75,13 +82,14 @@ with --adopt.`,
 func (o *controllerFlags) register(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&o.name, "name", "", "`NAME` that no other controller of this etcd has (default the machine's name)")
-	f.StringVar(&o.openflow, "listen-openflow", ":6653", "`ADDRESS` where switches dial in")
+	f.StringVar(&o.openflow, "listen-openflow", "", "`ADDRESS` where switches dial in (default :6653, without a certificate 127.0.0.1:6653)")
 	o.api.register(cmd)
 	f.StringVar(&o.dataDir, "data-dir", "/var/lib/sluice", "`DIRECTORY` of the embedded etcd, and of what this controller knows of its store")
 	f.BoolVar(&o.adopt, "adopt", false, "serve the store that etcd holds now, though another is remembered: after a restore, once")
 	o.etcd.register(cmd, "`URL`s of etcd, with commas (default an embedded one)")
-	f.StringVar(&o.embedClient, "embedded-etcd-client-url", "http://127.0.0.1:2379", "`URL` where the embedded etcd serves agents and other controllers")
-	f.StringVar(&o.embedPeer, "embedded-etcd-peer-url", "http://127.0.0.1:2380", "`URL` where the embedded etcd would meet other members")
+	f.StringVar(&o.embedClient, "embedded-etcd-client-url", "", "`URL` where the embedded etcd serves agents and other controllers (default https://127.0.0.1:2379, without a certificate http)")
+	f.StringVar(&o.embedPeer, "embedded-etcd-peer-url", "", "`URL` where the embedded etcd would meet other members (default https://127.0.0.1:2380, without a certificate http)")
+	o.pki.register(cmd)
 	f.DurationVar(&o.audit, "audit-interval", time.Minute, "`TIME` between two audits of a switch: does it still hold what it should?")
 	f.DurationVar(&o.counters, "counter-interval", 2*time.Second, "`TIME` between two readings of a switch's counters; 0: never")
 	o.pprof.register(cmd)
@@ -100,17 +108,22 @@ func (o *controllerFlags) run(ctx context.Context, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	source, err := o.secure(name, log)
+	if err != nil {
+		return err
+	}
 	openflow, web, err := o.listen() // first: a taken address must fail before anything else starts
 	if err != nil {
 		return err
 	}
 	defer openflow.Close()
 	defer web.Close()
+	secured := webSecurity(source, o.api.listen)
 	if err := o.pprof.serve(ctx, log); err != nil {
 		return err
 	}
 
-	client, closeStore, err := o.openStore(ctx, name, log)
+	client, closeStore, err := o.openStore(ctx, name, source, log)
 	if err != nil {
 		return err
 	}
@@ -121,9 +134,9 @@ func (o *controllerFlags) run(ctx context.Context, log *slog.Logger) error {
 	}
 	registry := newRegistry()
 	c, err := controller.New(controller.Options{
-		Name: name, Store: client, Trust: trust, OpenFlow: openflow, Registry: registry, Log: log,
-		AuditInterval: o.audit, CounterInterval: cmp.Or(o.counters, -1),
-		Live: live(openflow, web),
+		Name: name, Store: client, Trust: trust, OpenFlow: openflow, Session: sessions(source, log),
+		Registry: registry, Log: log, AuditInterval: o.audit, CounterInterval: cmp.Or(o.counters, -1),
+		Live: live(openflow, web, secured != nil),
 	})
 	if err != nil {
 		return err
@@ -138,7 +151,8 @@ func (o *controllerFlags) run(ctx context.Context, log *slog.Logger) error {
 	log.Info("controller started", "name", name, "openflow", openflow.Addr(), "api", web.Addr())
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return c.Run(ctx) })
-	g.Go(func() error { return access.Serve(ctx, web, handler, nil, log) })
+	g.Go(func() error { return o.keepRenewed(ctx, source, log) })
+	g.Go(func() error { return access.Serve(ctx, web, handler, secured, log) })
 	switch err := g.Wait(); {
 	case errors.Is(err, controller.ErrNameTaken):
 		return usageError{err} // so that a supervisor can tell: starting again would end the other one
@@ -150,11 +164,30 @@ func (o *controllerFlags) run(ctx context.Context, log *slog.Logger) error {
 }
 
 // live is what the controller tells of itself in etcd.
-func live(openflow, web net.Listener) store.LiveController {
+func live(openflow, web net.Listener, secure bool) store.LiveController {
 	machine, _ := os.Hostname() // not known: then it is not told
-	return store.LiveController{
-		Machine: machine, OpenFlow: openflow.Addr().String(), API: "http://" + web.Addr().String(), Since: time.Now().UTC(),
+	scheme := "http://"
+	if secure {
+		scheme = "https://"
 	}
+	return store.LiveController{
+		Machine: machine, Addresses: ownAddresses(), OpenFlow: openflow.Addr().String(), API: scheme + web.Addr().String(), Since: time.Now().UTC(),
+	}
+}
+
+// ownAddresses are those under which others reach this machine, and tenants must not. Where they
+// cannot be read none are told.
+func ownAddresses() []netip.Addr {
+	have, _ := net.InterfaceAddrs()
+	var all []netip.Addr
+	for _, a := range have {
+		if p, err := netip.ParsePrefix(a.String()); err == nil && p.Addr().IsGlobalUnicast() {
+			all = append(all, p.Addr().Unmap())
+		}
+	}
+	slices.SortFunc(all, netip.Addr.Compare)
+	all = slices.Compact(all)
+	return all[:min(len(all), store.MaxHostAddresses)]
 }
 
 // listen opens the addresses for switches and for API clients.
@@ -182,15 +215,17 @@ func (o *controllerFlags) controllerName() (string, error) {
 }
 
 // openStore connects to etcd, after it has started an embedded one where none was named.
-func (o *controllerFlags) openStore(ctx context.Context, name string, log *slog.Logger) (*etcd.Client, func(), error) {
+func (o *controllerFlags) openStore(ctx context.Context, name string, source *pki.Source, log *slog.Logger) (*etcd.Client, func(), error) {
 	options, err := o.etcd.options(log)
 	if err != nil {
 		return nil, nil, err
 	}
+	options.PKI = source
 	stop := func() {}
 	if len(options.Endpoints) == 0 {
 		embedded, err := etcd.StartEmbedded(ctx, etcd.EmbedOptions{
 			Name: name, Dir: filepath.Join(o.dataDir, "etcd"), ClientURL: o.embedClient, PeerURL: o.embedPeer, Log: log,
+			PKI: o.etcdIdentity(source), Open: o.pki.insecure,
 		})
 		if err != nil {
 			return nil, nil, err

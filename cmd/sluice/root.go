@@ -70,7 +70,7 @@ usage. sluice flows --diff exits 1 when it finds something.`,
 	)
 	add(root, groupObjects, tenantCommand(), networkCommand(), hostCommand(), portCommand(), gatewayCommand(), tokenCommand())
 	add(root, groupLook, statusCommand(), flowsCommand())
-	add(root, groupRun, controllerCommand(), agentCommand(), labCommand(), benchCommand())
+	add(root, groupRun, controllerCommand(), agentCommand(), pkiCommand(), labCommand(), benchCommand())
 	root.AddCommand(versionCommand(), benchPartCommand())
 	describeCompletion(root)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })

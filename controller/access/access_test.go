@@ -157,6 +157,9 @@ func TestNobodyMeetsNoNeed(t *testing.T) {
 			t.Errorf("an admin does not meet need %s", need)
 		}
 	}
+	if !(Caller{Role: store.RoleAdmin}).Sees("alice") || !(Caller{Role: store.RoleViewer}).Sees("alice") || !(Caller{Role: store.RoleTenant, Tenant: "alice"}).Sees("alice") {
+		t.Error("who sees alice does not")
+	}
 	if (Caller{}).Sees("alice") || (Caller{Role: store.RoleTenant}).Sees("alice") || (Caller{Tenant: "alice"}).Sees("alice") {
 		t.Error("who is nobody's sees alice")
 	}
@@ -287,6 +290,31 @@ func TestAddressesAreNames(t *testing.T) {
 		if got := names(nil).check(r) == nil; got != want {
 			t.Errorf("host %q: %v", host, got)
 		}
+	}
+}
+
+// Where nobody knows at which address a request came in, only loopback is a name.
+func TestNamesWithoutAnAddress(t *testing.T) {
+	for host, want := range map[string]bool{"evil.example": false, "0.0.0.0": false, "[::]": false, "127.0.0.1": true} {
+		r := httptest.NewRequest("GET", "http://x/", nil)
+		r.Host = host
+		if got := names(nil).check(r) == nil; got != want {
+			t.Errorf("host %q: %v", host, got)
+		}
+	}
+}
+
+// Who asks for too much at once is told to come back, and that is told in the audit log.
+func TestTooManyAtOnce(t *testing.T) {
+	var log bytes.Buffer
+	g, local := quiet(t, &log)
+	g.crowd = newCrowd(1, 1)
+	w := httptest.NewRecorder()
+	g.Before(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		g.Before(http.NotFoundHandler()).ServeHTTP(w, ask("GET", "/v1/x", local, "")) // a second one meanwhile
+	})).ServeHTTP(httptest.NewRecorder(), ask("GET", "/v1/x", local, ""))
+	if w.Code != http.StatusTooManyRequests || w.Header().Get("Retry-After") == "" || !strings.Contains(log.String(), "429") {
+		t.Errorf("%d %v: %s", w.Code, w.Header(), log.String())
 	}
 }
 

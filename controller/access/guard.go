@@ -3,7 +3,6 @@ package access
 import (
 	"bytes"
 	"context"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -25,9 +24,7 @@ type Options struct {
 	Loaded <-chan struct{}          // closed once the state is there
 	Local  *LocalToken              // the controller's own; nil: there is none
 	Hosts  []string                 // names of this controller, besides its addresses
-	// Person is whose certificate a client showed; nil: nobody shows one.
-	Person func(*x509.Certificate) (name string, ok bool)
-	Audit  *slog.Logger // gets a line for every write and every refusal
+	Audit  *slog.Logger             // gets a line for every write and every refusal
 	Log    *slog.Logger
 }
 
@@ -43,7 +40,7 @@ type Guard struct {
 // New makes a guard.
 func New(o Options) *Guard {
 	g := &Guard{
-		authority: authority{view: o.View, loaded: o.Loaded, local: o.Local, person: o.Person},
+		authority: authority{view: o.View, loaded: o.Loaded, local: o.Local},
 		audit:     newAudit(o.Audit), crowd: newCrowd(atOnce, atOnceEach), log: o.Log,
 	}
 	for _, name := range o.Hosts {
@@ -97,7 +94,7 @@ func (g *Guard) recover(answer *recorder, r *http.Request) {
 	if mistake == nil {
 		return
 	}
-	if mistake == http.ErrAbortHandler { // says that the connection is to be closed
+	if err, ok := mistake.(error); ok && errors.Is(err, http.ErrAbortHandler) { // says that the connection is to be closed
 		panic(mistake)
 	}
 	g.log.Error("request failed", "method", r.Method, "path", r.URL.Path, "err", fmt.Sprint(mistake))

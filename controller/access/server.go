@@ -61,14 +61,14 @@ func serve(server *http.Server, l net.Listener) error {
 // whole request for longest: who sends requests is served, however many others only hold a
 // connection or send one byte a second.
 type connections struct {
-	max int
+	most int
 
 	mu    sync.Mutex
 	all   int
 	quiet []net.Conn // none of whose requests is being answered, longest first
 }
 
-func newConnections(max int) *connections { return &connections{max: max} }
+func newConnections(most int) *connections { return &connections{most: most} }
 
 type connKey struct{}
 
@@ -120,7 +120,7 @@ func (c *connections) come(conn net.Conn) (oldest net.Conn) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.all++
-	if c.all > c.max && len(c.quiet) > 0 {
+	if c.all > c.most && len(c.quiet) > 0 {
 		oldest, c.quiet = c.quiet[0], c.quiet[1:]
 	}
 	c.quiet = append(c.quiet, conn)

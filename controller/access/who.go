@@ -1,13 +1,13 @@
 package access
 
 import (
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"net/http"
 	"strings"
 	"time"
 
+	"sluice/pki"
 	"sluice/store"
 )
 
@@ -24,7 +24,6 @@ type authority struct {
 	view   func(func(*store.State)) // the state, which holds the tokens
 	loaded <-chan struct{}          // closed once the state is there
 	local  *LocalToken              // nil: there is none
-	person func(*x509.Certificate) (name string, ok bool)
 }
 
 // who is the caller of a request, or an error that says why there is none.
@@ -39,12 +38,31 @@ func (a *authority) who(r *http.Request) (Caller, error) {
 	if cookie, err := r.Cookie(Cookie); err == nil && isSafe(r.Method) {
 		return a.byToken(cookie.Value)
 	}
-	if r.TLS != nil && len(r.TLS.PeerCertificates) > 0 && a.person != nil {
-		if name, ok := a.person(r.TLS.PeerCertificates[0]); ok {
-			return a.byName(name, "person", func(t *store.Token) bool { return t.Person })
-		}
+	if who, ok := certified(r); ok {
+		return a.byCertificate(who)
 	}
 	return Caller{}, errors.New("say who you are: send a token as Authorization: Bearer TOKEN")
+}
+
+// certified is whose certificate came with a request, of those that the authority signed.
+func certified(r *http.Request) (pki.Identity, bool) {
+	if r.TLS == nil || len(r.TLS.VerifiedChains) == 0 {
+		return pki.Identity{}, false
+	}
+	who, err := pki.Of(r.TLS.VerifiedChains[0][0])
+	return who, err == nil
+}
+
+// byCertificate is the caller that a certificate stands for: a person of whom a token says so.
+func (a *authority) byCertificate(who pki.Identity) (Caller, error) {
+	if who.Role != pki.RolePerson {
+		return Caller{}, fmt.Errorf("the certificate of %s is for other things: send a token, or use a person's certificate", who)
+	}
+	c, err := a.byName(who.Name, "person", func(t *store.Token) bool { return t.Person })
+	if errors.Is(err, errUnknown) {
+		err = fmt.Errorf("person %s has no role here: say sluice token create %s --person --role viewer, or another role", who.Name, who.Name)
+	}
+	return c, err
 }
 
 // bearer is the token of an Authorization header (RFC 6750, 2.1).

@@ -3,6 +3,7 @@ package api_test
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -31,9 +32,10 @@ import (
 // cluster is an API before a real controller and a real etcd.
 type cluster struct {
 	*api.Client
-	store *etcd.Client
-	token string        // the controller's own
-	audit *bytes.Buffer // read it while nothing is written
+	store   *etcd.Client
+	handler http.Handler
+	token   string        // the controller's own
+	audit   *bytes.Buffer // read it while nothing is written
 }
 
 // start runs etcd, a controller and its API until the test ends.
@@ -88,11 +90,11 @@ func prepare(t *testing.T) prepared {
 	if err != nil {
 		t.Fatal(err)
 	}
-	url := serve(t, api.New(api.Options{
+	handler := api.New(api.Options{
 		Version: "test", Controller: c, Store: client, Registry: registry, Log: log,
 		Local: local, Hosts: []string{"sluice.example"}, Audit: slog.New(slog.NewJSONHandler(audit, nil)),
-	}))
-	dialled, err := api.Dial(url, api.WithTokenFile(file))
+	})
+	dialled, err := api.Dial("http://"+serve(t, handler, nil), api.WithTokenFile(file))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,11 +102,11 @@ func prepare(t *testing.T) prepared {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return prepared{cluster{dialled, client, strings.TrimSpace(string(token)), audit}, embedded, c, make(chan error, 1)}
+	return prepared{cluster{dialled, client, handler, strings.TrimSpace(string(token)), audit}, embedded, c, make(chan error, 1)}
 }
 
-// serve answers at an address of this machine until the test ends, and returns its URL.
-func serve(t *testing.T, h http.Handler) string {
+// serve answers at an address of this machine until the test ends, and returns it.
+func serve(t *testing.T, h http.Handler, secure *tls.Config) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -112,14 +114,14 @@ func serve(t *testing.T, h http.Handler) string {
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	ended := make(chan error, 1)
-	go func() { ended <- access.Serve(ctx, l, h, nil, slog.New(slog.DiscardHandler)) }()
+	go func() { ended <- access.Serve(ctx, l, h, secure, slog.New(slog.DiscardHandler)) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-ended; err != nil {
 			t.Errorf("serve: %v", err)
 		}
 	})
-	return "http://" + l.Addr().String()
+	return l.Addr().String()
 }
 
 // await repeats f until it returns no error.

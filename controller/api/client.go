@@ -3,6 +3,7 @@ package api
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -30,6 +31,15 @@ type Option func(*Client)
 // WithToken proves by a token who asks.
 func WithToken(text string) Option {
 	return func(c *Client) { c.token = func() string { return text } }
+}
+
+// WithTLS says whom the client believes to be the API, and which certificate it shows.
+func WithTLS(config *tls.Config) Option {
+	return func(c *Client) {
+		transport := http.DefaultTransport.(*http.Transport).Clone()
+		transport.TLSClientConfig = config
+		c.http.Transport = transport
+	}
 }
 
 // WithTokenFile does so by the token in a file, which is read anew for each request: a controller

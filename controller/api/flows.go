@@ -71,6 +71,10 @@ func (s *server) listFlows(ctx context.Context, in *flowQuery) (*flowList, error
 	if err != nil {
 		return nil, err
 	}
+	if err := s.dumps.Acquire(ctx, 1); err != nil {
+		return nil, s.refuse(fmt.Errorf("flows of host %s: wait for others that are read: %w", in.Host, err))
+	}
+	defer s.dumps.Release(1)
 	list, problems, err := s.view(ctx, in.Host, in.View)
 	if err != nil {
 		return nil, s.refuse(err)

@@ -12,6 +12,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"golang.org/x/sync/semaphore"
 
 	"sluice/controller/access"
 	"sluice/controller/enrol"
@@ -64,12 +65,18 @@ type Options struct {
 	Audit       *slog.Logger       // gets a line for every write and every refusal; nil: Log
 }
 
-// server answers requests. It holds nothing that a request changes.
-type server struct{ Options }
+// server answers requests. It holds nothing that a request changes, but for who waits.
+type server struct {
+	Options
+	dumps *semaphore.Weighted // of flows of a switch that are worked on: each may be many megabytes
+}
+
+// dumpsAtOnce bounds the memory that answers of flows take together.
+const dumpsAtOnce = 4
 
 // New is the whole HTTP face of a controller.
 func New(o Options) http.Handler {
-	s := &server{o}
+	s := &server{o, semaphore.NewWeighted(dumpsAtOnce)}
 	audit := o.Audit
 	if audit == nil {
 		audit = o.Log

@@ -15,7 +15,7 @@ import (
 func portsOf(host string, n int) (list []store.Event) {
 	for i := range n {
 		number := uint32(host[len(host)-1])*1000 + uint32(i)
-		list = append(list, put(store.PortKey(host, "alice", "default", fmt.Sprint("p", host, i)), &store.Port{Number: number}))
+		list = append(list, put(store.PortKey(host, "alice", "default", fmt.Sprint("p", host, i)), &store.Port{Number: number, MAC: store.MACFromUint64(uint64(number))}))
 	}
 	return list
 }

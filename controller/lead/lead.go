@@ -17,6 +17,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"sluice/controller/cluster"
@@ -36,6 +37,9 @@ type Store interface {
 	ExtendChain(ctx context.Context) error
 	List(ctx context.Context, kind store.Kind, prefix ...string) ([]store.Event, store.Revision, error)
 	Trusted() (since time.Time, right bool)
+	Allocs(ctx context.Context, after string) (page []etcd.AllocKey, next string, err error)
+	RestoreTaken(ctx context.Context, objects []store.Event) (restored []etcd.Mended, err error)
+	FreeStrays(ctx context.Context, strays []etcd.AllocKey) (freed []etcd.Mended, err error)
 }
 
 // Options are what leading stands on. All are required.
@@ -44,7 +48,8 @@ type Options struct {
 	Picture    *cluster.Picture
 	Store      Store
 	Log        *slog.Logger
-	Changed    func() // called when Problems may be others
+	Changed    func()                 // called when Problems may be others
+	Mended     *prometheus.CounterVec // taken values that were put right, by how
 }
 
 // Leader stands for election and does the leader's work while it leads.
@@ -58,10 +63,12 @@ type Leader struct {
 	unplaced   map[string]store.Problem // by tenant: no gateway host fits
 	tombstones tombstones               // of what is gone, while this controller leads
 
-	hostProblems store.Problems // hosts that are absent
+	hostProblems  store.Problems // hosts that are absent
+	strayProblems store.Problems // values that no object has
 
-	// hosts are those that are absent. It is Run's alone.
-	hosts absences
+	// hosts are those that are absent. It is Run's alone, as is allocs.
+	hosts  absences
+	allocs allocs
 }
 
 // New makes a leader that Run runs.
@@ -93,7 +100,7 @@ func (l *Leader) Observe(u cluster.Update) {
 func (l *Leader) Problems() store.Problems {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return slices.Concat(slices.Collect(maps.Values(l.unplaced)), l.hostProblems)
+	return slices.Concat(slices.Collect(maps.Values(l.unplaced)), l.hostProblems, l.strayProblems)
 }
 
 // Run leads whenever this controller is elected, until ctx ends.
@@ -109,6 +116,8 @@ func (l *Leader) Run(ctx context.Context) error {
 	defer tidy.Stop()
 	stamps := time.NewTicker(stampInterval)
 	defer stamps.Stop()
+	audits := time.NewTicker(auditInterval)
+	defer audits.Stop()
 	var soon <-chan time.Time
 	for {
 		changed := l.placing.Wait()
@@ -134,6 +143,8 @@ func (l *Leader) Run(ctx context.Context) error {
 			l.tidy(ctx)
 		case <-tidy.C:
 			l.tidy(ctx)
+		case <-audits.C:
+			l.audit(ctx)
 		case <-stamps.C:
 			l.stamp(ctx)
 		}
@@ -147,6 +158,7 @@ func (l *Leader) begin(leads bool) {
 	l.doubts.noteAll()
 	l.tombstones = newTombstones(leads)
 	l.hosts, l.hostProblems = absences{}, nil
+	l.allocs, l.strayProblems = allocs{}, nil
 	l.Log.Info("leadership", "leading", leads)
 }
 

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"sluice/controller/cluster"
@@ -35,8 +36,11 @@ type recorder struct {
 
 	realized  store.Revision // everywhere
 	farewells []store.Event
-	right     time.Time       // since when the store is known to be right
-	doubted   bool            // it is not
+	right     time.Time // since when the store is known to be right
+	doubted   bool      // it is not
+	allocs    []etcd.AllocKey
+	perPage   int
+	audited   []string        // what was asked about them
 	stamps    []time.Duration // when the chain was extended
 }
 
@@ -134,7 +138,8 @@ func run(t *testing.T) *led {
 	}}
 	picture := cluster.New()
 	l.leader = New(Options{Controller: "c1", Picture: picture, Store: l.recorder,
-		Log: slog.New(slog.NewTextHandler(l.log, nil)), Changed: func() { l.changed++ }})
+		Log: slog.New(slog.NewTextHandler(l.log, nil)), Changed: func() { l.changed++ },
+		Mended: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "mended"}, []string{"mended"})})
 	picture.Observe(l.leader.Observe)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)

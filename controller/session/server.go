@@ -52,7 +52,8 @@ type Options struct {
 // Server runs the sessions of all switches that dial in.
 type Server struct {
 	Options
-	turns turns
+	turns     turns
+	impostors impostors
 
 	mu       sync.Mutex
 	sessions map[*host.Host]*session
@@ -74,7 +75,7 @@ func (srv *Server) Serve(ctx context.Context, sw *datapath.Switch) {
 	id := store.DatapathID(sw.DatapathID())
 	log := srv.Log.With("dpid", id.String())
 	h := srv.identify(ctx, id, log)
-	if h == nil {
+	if h == nil || !srv.believes(sw, h, log) {
 		return
 	}
 	s := newSession(srv, h, sw, log.With("host", h.Name))

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"time"
 
 	"github.com/ovn-kubernetes/libovsdb/model"
 	"github.com/ovn-kubernetes/libovsdb/ovsdb"
@@ -18,20 +17,12 @@ type Bridge struct {
 	DatapathID   string // 16 hexadecimal digits
 	FailMode     string // empty: "secure"
 	// Controllers are targets such as tcp:192.0.2.1:6653. None leaves those that the bridge
-	// has: to delete the last one flushes all flows.
+	// has: to delete the last one flushes all flows. Others than these are dropped once one
+	// of these is connected, so that a switch is never left without its controller.
 	Controllers []string
 	Protocols   []string          // empty: OpenFlow13 alone
 	OtherConfig map[string]string // these keys are set; others are left
 }
-
-// InactivityProbe is how long a switch waits for a word of its controller before it asks for
-// one, and again before it gives the connection up. A controller whose process ends is noticed
-// at once; this is for one whose machine vanished, which a switch can do without for a while.
-const InactivityProbe = 15 * time.Second
-
-// maxBackoff is how fast a switch comes back to a controller that returned, in milliseconds:
-// the least that the schema allows.
-const maxBackoff = 1000
 
 // EnsureBridge creates or corrects a bridge, with its local port, and returns when
 // ovs-vswitchd has it. Controllers that are right are not touched; all of them are out of
@@ -127,69 +118,6 @@ func (t *tx) correctBridge(row *bridgeRow, b Bridge) error {
 	return t.add(t.Where(row).Update(&want, fields...))
 }
 
-// correctController keeps the rows of targets that stay, so that their connections and the
-// flows do too.
-func (t *tx) correctController(row *bridgeRow, targets []string) error {
-	if len(targets) == 0 {
-		return nil
-	}
-	missing := slices.Clone(targets)
-	var wrong []string
-	for _, uuid := range row.Controllers {
-		c := &controllerRow{UUID: uuid}
-		if err := t.refer(c); err != nil {
-			return err
-		}
-		at := slices.Index(missing, c.Target)
-		if at < 0 {
-			wrong = append(wrong, uuid)
-			continue
-		}
-		missing = slices.Delete(missing, at, at+1)
-		if err := t.tuneController(c); err != nil {
-			return err
-		}
-	}
-	return t.replaceControllers(row, wrong, missing)
-}
-
-// tuned reports whether a controller is connected as newController says.
-func (c *controllerRow) tuned() bool {
-	want := newController(c.UUID, c.Target)
-	return equal(c.ConnectionMode, want.ConnectionMode) && equal(c.MaxBackoff, want.MaxBackoff) &&
-		equal(c.InactivityProbe, want.InactivityProbe)
-}
-
-func (t *tx) tuneController(c *controllerRow) error {
-	if c.tuned() {
-		return nil
-	}
-	want := newController(c.UUID, c.Target)
-	return t.add(t.Where(c).Update(want, &want.ConnectionMode, &want.MaxBackoff, &want.InactivityProbe))
-}
-
-func (t *tx) replaceControllers(row *bridgeRow, wrong, missing []string) error {
-	var added []string
-	for n, target := range missing {
-		c := newController(fmt.Sprintf("controller%d", n), target)
-		added = append(added, c.UUID)
-		if err := t.create(c); err != nil {
-			return err
-		}
-	}
-	var mutations []model.Mutation
-	if added != nil {
-		mutations = append(mutations, insert(&row.Controllers, added))
-	}
-	if wrong != nil {
-		mutations = append(mutations, remove(&row.Controllers, wrong))
-	}
-	if mutations == nil {
-		return nil
-	}
-	return t.add(t.Where(row).Mutate(row, mutations...))
-}
-
 // correctOtherConfig mutates single keys: other programs keep theirs in the same column.
 func (t *tx) correctOtherConfig(row *bridgeRow, want map[string]string) error {
 	wrong := map[string]string{}
@@ -204,13 +132,6 @@ func (t *tx) correctOtherConfig(row *bridgeRow, want map[string]string) error {
 		return nil
 	}
 	return t.add(t.Where(row).Mutate(row, remove(&row.OtherConfig, keys), insert(&row.OtherConfig, wrong)))
-}
-
-func newController(uuid, target string) *controllerRow {
-	mode, back, probe := "out-of-band", maxBackoff, int(InactivityProbe.Milliseconds())
-	return &controllerRow{
-		UUID: uuid, Target: target, ConnectionMode: &mode, MaxBackoff: &back, InactivityProbe: &probe,
-	}
 }
 
 func insert(field, value any) model.Mutation {

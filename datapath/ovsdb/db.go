@@ -113,16 +113,17 @@ func watchLoss(life context.Context, c client.Client, failed <-chan struct{}) <-
 
 func monitor(c client.Client) *client.Monitor {
 	r, b, p := &rootRow{}, &bridgeRow{}, &portRow{}
-	i, o, t := &interfaceRow{}, &controllerRow{}, &tableRow{}
+	i, o, t, s := &interfaceRow{}, &controllerRow{}, &tableRow{}, &sslRow{}
 	return c.NewMonitor(
-		client.WithTable(r, &r.Bridges, &r.NextCfg, &r.CurCfg),
+		client.WithTable(r, &r.Bridges, &r.NextCfg, &r.CurCfg, &r.SSL),
 		client.WithTable(b, &b.Name, &b.DatapathType, &b.FailMode, &b.Protocols, &b.Controllers,
 			&b.Ports, &b.FlowTables, &b.OtherConfig),
 		client.WithTable(p, &p.Name, &p.Interfaces),
 		client.WithTable(i, &i.Name, &i.Type, &i.Options, &i.ExternalIDs, &i.MAC, &i.MTURequest,
 			&i.OFPortRequest, &i.OFPort, &i.Error),
-		client.WithTable(o, &o.Target, &o.ConnectionMode, &o.MaxBackoff, &o.InactivityProbe),
+		client.WithTable(o, &o.Target, &o.ConnectionMode, &o.MaxBackoff, &o.InactivityProbe, &o.IsConnected),
 		client.WithTable(t, &t.Name),
+		client.WithTable(s, &s.PrivateKey, &s.Certificate, &s.CACert, &s.Bootstrap),
 	)
 }
 

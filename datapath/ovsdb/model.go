@@ -11,6 +11,14 @@ type (
 		Bridges []string `ovsdb:"bridges"`
 		NextCfg int      `ovsdb:"next_cfg"`
 		CurCfg  int      `ovsdb:"cur_cfg"`
+		SSL     *string  `ovsdb:"ssl"`
+	}
+	sslRow struct {
+		UUID        string `ovsdb:"_uuid"`
+		PrivateKey  string `ovsdb:"private_key"`
+		Certificate string `ovsdb:"certificate"`
+		CACert      string `ovsdb:"ca_cert"`
+		Bootstrap   bool   `ovsdb:"bootstrap_ca_cert"`
 	}
 	bridgeRow struct {
 		UUID         string            `ovsdb:"_uuid"`
@@ -46,6 +54,7 @@ type (
 		ConnectionMode  *string `ovsdb:"connection_mode"`
 		MaxBackoff      *int    `ovsdb:"max_backoff"`
 		InactivityProbe *int    `ovsdb:"inactivity_probe"`
+		IsConnected     bool    `ovsdb:"is_connected"`
 	}
 	tableRow struct {
 		UUID string  `ovsdb:"_uuid"`
@@ -61,5 +70,6 @@ func databaseModel() (model.ClientDBModel, error) {
 		"Interface":    &interfaceRow{},
 		"Controller":   &controllerRow{},
 		"Flow_Table":   &tableRow{},
+		"SSL":          &sslRow{},
 	})
 }

@@ -145,9 +145,11 @@ func TestEnsureBridgeCorrectsWithoutFlushing(t *testing.T) {
 	if got := ovs.VSCtl("get", "bridge", "br-test", "fail_mode", "other_config:mine"); got != "secure\nkept\n" {
 		t.Errorf("fail_mode and other_config:mine are %q", got)
 	}
-	targets := ovs.VSCtl("get-controller", "br-test")
-	if strings.Contains(targets, "127.0.0.2") || !strings.Contains(targets, "127.0.0.3") {
-		t.Errorf("controllers are %q", targets)
+	targets := ovs.VSCtl("get-controller", "br-test") // no new one is connected: the old ones stay
+	for _, at := range []string{"127.0.0.1", "127.0.0.2", "127.0.0.3"} {
+		if !strings.Contains(targets, at) {
+			t.Errorf("controllers are %q, without %s", targets, at)
+		}
 	}
 }
 
@@ -316,5 +318,42 @@ func TestConcurrentEnsurePort(t *testing.T) {
 	}
 	if ports, err := db.Ports(ctx, "br-test"); err != nil || len(ports) != 11 {
 		t.Errorf("ports %v, %v", ports, err)
+	}
+}
+
+// TestEnsureSSL: whoever looked at another's certificate, or took an authority from the net, is
+// corrected, and what is right is left alone.
+func TestEnsureSSL(t *testing.T) {
+	ovs, db, ctx := dial(t)
+	want := ovsdb.SSL{PrivateKey: "/pki/host-h1.pem", Certificate: "/pki/host-h1.pem", Authority: "/pki/ca.crt"}
+	for name, spoil := range map[string][]string{
+		"none":               {"del-ssl"},
+		"right":              nil,
+		"another's":          {"set-ssl", "/a.pem", "/pki/host-h1.pem", "/pki/ca.crt"},
+		"another authority":  {"set-ssl", "/pki/host-h1.pem", "/pki/host-h1.pem", "/b.crt"},
+		"one taken from net": {"--bootstrap", "set-ssl", "/pki/host-h1.pem", "/pki/host-h1.pem", "/pki/ca.crt"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := db.EnsureSSL(ctx, want); err != nil {
+				t.Fatal(err)
+			}
+			if spoil != nil {
+				ovs.VSCtl(append([]string{"--no-wait"}, spoil...)...)
+			}
+			awaitRead(t, "certificate", spoil == nil, func() (bool, error) {
+				is, err := db.SSL(ctx)
+				return is != nil && *is == want, err
+			})
+			if changed, err := db.EnsureSSL(ctx, want); err != nil || changed != (spoil != nil) {
+				t.Errorf("EnsureSSL: changed %v, %v", changed, err)
+			}
+			is, err := db.SSL(ctx)
+			if err != nil || is == nil || *is != want {
+				t.Errorf("the certificate is %+v, %v", is, err)
+			}
+			if bootstrap := strings.TrimSpace(ovs.VSCtl("get", "ssl", ".", "bootstrap_ca_cert")); bootstrap != "false" {
+				t.Errorf("bootstrap_ca_cert is %s", bootstrap)
+			}
+		})
 	}
 }

@@ -36,8 +36,9 @@ func (d *DB) Port(ctx context.Context, bridge, name string) (*Port, error) {
 // BridgeState is a bridge as the database holds it.
 type BridgeState struct {
 	Bridge
-	open    bool // the switch has its local port
-	untuned bool // a controller is connected in another way than EnsureBridge says
+	open      bool     // the switch has its local port
+	untuned   bool     // a controller is connected in another way than EnsureBridge says
+	connected []string // the controllers' targets that answer
 }
 
 // Is reports whether EnsureBridge has nothing to do to make this bridge what want asks for. A
@@ -52,9 +53,25 @@ func (b *BridgeState) Is(want Bridge) bool {
 			return false
 		}
 	}
-	controllers := len(want.Controllers) == 0 || sameSet(b.Controllers, want.Controllers) && !b.untuned
-	return controllers && b.DatapathType == want.DatapathType && b.FailMode == want.FailMode &&
+	return b.controlledBy(want.Controllers) && b.DatapathType == want.DatapathType && b.FailMode == want.FailMode &&
 		sameSet(b.Protocols, want.Protocols)
+}
+
+// controlledBy reports whether the switch dials these targets, and no others but those that wait
+// to be dropped.
+func (b *BridgeState) controlledBy(targets []string) bool {
+	among := func(list []string) func(string) bool {
+		return func(target string) bool { return slices.Contains(list, target) }
+	}
+	switch {
+	case len(targets) == 0:
+		return true
+	case b.untuned:
+		return false
+	case slices.ContainsFunc(targets, among(b.connected)):
+		return sameSet(b.Controllers, targets)
+	}
+	return !slices.ContainsFunc(targets, func(target string) bool { return !among(b.Controllers)(target) })
 }
 
 // Bridge reads a bridge; nil where there is none of that name.
@@ -127,6 +144,9 @@ func (t *tx) bridgeState(name string) (*BridgeState, error) {
 		}
 		b.Controllers = append(b.Controllers, c.Target)
 		b.untuned = b.untuned || !c.tuned()
+		if c.IsConnected {
+			b.connected = append(b.connected, c.Target)
+		}
 	}
 	return b, nil
 }

@@ -92,7 +92,28 @@ func (o *OVS) Listen(name string) (l net.Listener, target string) {
 func (o *OVS) ListenTCP() (l net.Listener, address string) {
 	o.t.Helper()
 	o.Exec("ip", "link", "set", "lo", "up")
-	opened := make(chan error)
+	o.must(o.inside(func() (err error) {
+		l, err = net.Listen("tcp", "127.0.0.1:0")
+		return err
+	}))
+	o.t.Cleanup(func() { l.Close() })
+	return l, l.Addr().String()
+}
+
+// Dial connects to a TCP port in the switch's network namespace.
+func (o *OVS) Dial(address string) (c net.Conn) {
+	o.t.Helper()
+	o.must(o.inside(func() (err error) {
+		c, err = net.Dial("tcp", address)
+		return err
+	}))
+	o.t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// inside runs f on a thread in the switch's network namespace: sockets that it opens belong there.
+func (o *OVS) inside(f func() error) error {
+	done := make(chan error)
 	go func() {
 		runtime.LockOSThread() // never unlocked: the thread ends with its goroutine
 		ns, err := netns.GetFromPath(o.private.NetNS())
@@ -101,13 +122,11 @@ func (o *OVS) ListenTCP() (l net.Listener, address string) {
 			err = netns.Set(ns)
 		}
 		if err == nil {
-			l, err = net.Listen("tcp", "127.0.0.1:0")
+			err = f()
 		}
-		opened <- err
+		done <- err
 	}()
-	o.must(<-opened)
-	o.t.Cleanup(func() { l.Close() })
-	return l, l.Addr().String()
+	return <-done
 }
 
 // Change makes one transaction of what say asks for, in go-openvswitch's words.

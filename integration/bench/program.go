@@ -26,9 +26,10 @@ const (
 func programCase() Case {
 	return Case{
 		Name:  "program",
-		About: "100,000 flows into one switch, beside ready-made bytes on plain TCP, ovs-ofctl, and ofctrl of contiv/ofnet",
+		About: "100,000 flows into one switch, beside ready-made bytes on plain TCP, ovs-ofctl, ofctrl of contiv/ofnet, and the same over TLS",
 		Ratio: "The sides take turns, each once a round. The ratio is the median of the rounds' ratios. ofctrl cannot say our flows: " +
-			"beside it, both sides send flows of ports, MACs, IPv4 prefixes, goto and output, and must leave the same in the switch.",
+			"beside it, both sides send flows of ports, MACs, IPv4 prefixes, goto and output, and must leave the same in the switch. " +
+			"Over TLS the same flows go to the same bridge in a session of its own, in turns with the one in the clear.",
 		Needs: ovsPrograms,
 		Run:   program,
 	}
@@ -83,6 +84,9 @@ func program(ctx context.Context, r *Run) error {
 		{"that peak, of the bytes sent", growth / sent, "", AtMost(programHeld)},
 	}
 	if err := r.Done(res); err != nil {
+		return err
+	}
+	if err := p.besideTLS(ctx, r); err != nil {
 		return err
 	}
 	return besideOfctrl(ctx, r, p.testbed, p.session)

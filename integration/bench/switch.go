@@ -3,6 +3,7 @@ package bench
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -33,6 +34,7 @@ type testbed struct {
 	sessions chan session
 	stop     context.CancelFunc
 	served   chan error
+	tls      *tls.Config // of the sessions; nil: in the clear
 }
 
 // session is one connection of the switch, kept until done is closed.
@@ -68,7 +70,7 @@ func passivePort() string {
 }
 
 func (b *testbed) serve(ctx context.Context, l net.Listener, log *slog.Logger) {
-	b.served <- datapath.Serve(ctx, l, datapath.Options{Log: log}, func(ctx context.Context, s *datapath.Switch) {
+	b.served <- datapath.Serve(ctx, l, datapath.Options{Log: log, TLS: b.tls}, func(ctx context.Context, s *datapath.Switch) {
 		kept := session{Switch: s, done: make(chan struct{})}
 		select {
 		case b.sessions <- kept:

@@ -35,11 +35,15 @@ func fact(t *testing.T, r Result, name string) Fact {
 
 // Beside ofctrl the same flows are left in the switch.
 func checkProgram(t *testing.T, got []Result) {
-	checkTurns(t, got, 2)
+	checkTurns(t, got, 3)
 	if also := got[0].Also; len(also) != 1 || also[0].Ratio <= 0 {
 		t.Errorf("also %+v", also)
 	}
-	beside := got[1]
+	secure := got[1]
+	if secure.Against != "Sluice in the clear" || secure.Unit != "flows/s" || !secure.Bound.Holds(0.8) || secure.Bound.Holds(0.79) {
+		t.Errorf("over TLS: %+v", secure)
+	}
+	beside := got[2]
 	if beside.Against != "contiv ofctrl" || beside.Unit != "s" || !beside.Bound.Holds(1) || beside.Bound.Holds(1.01) {
 		t.Errorf("beside ofctrl: %+v", beside)
 	}

@@ -135,7 +135,7 @@ func (s *state) etcdEndpoints() string {
 func (s *state) openFlowTargets() string {
 	var all []string
 	for _, m := range s.controllers() {
-		all = append(all, "tcp:"+address(m.address, openFlowPort))
+		all = append(all, "ssl:"+address(m.address, openFlowPort))
 	}
 	return strings.Join(all, ",")
 }
@@ -149,6 +149,7 @@ func (s *state) ensureControllers(ctx context.Context) error {
 			"--listen-openflow", address(m.address, openFlowPort),
 			"--listen-api", address(loopback, apiPort),
 			"--data-dir", filepath.Join(Dir, controllerProcess(m)),
+			"--pki", pkiDir(m.name), "--insecure", // etcd is in the clear
 			"--local-token-file", tokenFile(), "--metrics-without-token", // it is reached from this machine's loopback only
 			"--audit-log", filepath.Join(Dir, "logs", "audit-"+m.name+".log"),
 		}

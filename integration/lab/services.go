@@ -14,6 +14,7 @@ import (
 
 	"sluice/controller/api"
 	agentapi "sluice/hostagent/api"
+	"sluice/pki"
 	"sluice/store"
 )
 
@@ -79,6 +80,9 @@ func controllerReady(m machine) func(context.Context) error {
 // ensureAgent starts a host's agent.
 func (s *state) ensureAgent(ctx context.Context, n int) error {
 	host := hostName(n)
+	if err := ensureCertificate(host, pki.Host(host)); err != nil {
+		return err
+	}
 	argv := []string{
 		"env", "OVS_RUNDIR=" + hostDir(host),
 		s.Binary, "agent", "--host", host,
@@ -86,6 +90,7 @@ func (s *state) ensureAgent(ctx context.Context, n int) error {
 		"--etcd-endpoints", s.etcdEndpoints(),
 		"--ovsdb", switchOf(host).Endpoint(),
 		"--controllers", s.openFlowTargets(),
+		"--pki", pkiDir(host), "--insecure", // etcd is in the clear
 		"--socket", agentSocket(host),
 		"--state-dir", filepath.Join(hostDir(host), "agent"),
 		"--encap", s.Encap,

@@ -167,6 +167,7 @@ func (s *state) raise(ctx context.Context, p *progress) error {
 		{"internet's server", s.ensureInternetServer},
 		{"controllers' machines, the first " + ControlAddress.String() + " in " + ControlNS, s.ensureMachines},
 		{"way in from 127.0.0.1", s.ensureForward},
+		{"authority of the certificates", func(context.Context) error { return s.ensureAuthority() }},
 	}
 	if s.EtcdMembers == 0 {
 		steps = append(steps, step{"controller with etcd", s.ensureControllers})

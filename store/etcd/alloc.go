@@ -22,6 +22,9 @@ type allocation struct {
 	store.Draw
 	value  string // the candidate
 	misses int
+	// left is the mod revision of the candidate's key, where it names the owner that is about to be
+	// made: an earlier one of the name left it. 0: there is none.
+	left store.Revision
 }
 
 func newAllocation(d store.Draw) *allocation {
@@ -39,6 +42,23 @@ func (a *allocation) put() clientv3.Op { return putAlloc(a.key(), store.Alloc{Ow
 func putAlloc(path string, a store.Alloc) clientv3.Op {
 	value, _ := json.Marshal(a) // two plain fields: cannot fail
 	return clientv3.OpPut(path, string(value))
+}
+
+// guard holds while the candidate is to be had.
+func (a *allocation) guard() guard {
+	if a.left != 0 {
+		return unchanged(a.key(), a.left, errStale)
+	}
+	return absent(a.key(), a.missed)
+}
+
+// ofOwner is the mod revision of the candidate's key where it names the owner that is about to be
+// made, and that is not there: whoever deleted an earlier one by hand left it. Else 0.
+func (a *allocation) ofOwner(kvs []*mvccpb.KeyValue) store.Revision {
+	if len(kvs) == 0 || string(a.put().ValueBytes()) != string(kvs[0].Value) {
+		return 0
+	}
+	return store.Revision(kvs[0].ModRevision)
 }
 
 // missed is called with the key of the candidate, which another object took.

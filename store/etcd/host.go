@@ -14,14 +14,15 @@ import (
 // Registration is an agent's hold on its host's name.
 type Registration struct {
 	Created store.Revision // create revision of the host's key: what port writes compare
-	Host    store.Host
+	Host    store.Host     // as it registered
 	Lease   *Lease
 
-	name string
-	lost chan struct{}
-	stop context.CancelFunc
-	mu   sync.Mutex
-	err  error
+	name   string
+	client *Client
+	lost   chan struct{}
+	stop   context.CancelFunc
+	mu     sync.Mutex
+	err    error
 }
 
 // RegisterHost writes the host and its lease key, under the rules of store.Registrant. A lease key
@@ -43,7 +44,7 @@ func (c *Client) RegisterHost(ctx context.Context, name string, h store.Host) (*
 		return nil, fmt.Errorf("register host %s: %w", name, err)
 	}
 	watch, stop := context.WithCancel(context.WithoutCancel(ctx))
-	r := &Registration{Created: created, Host: h, Lease: lease, name: name, lost: make(chan struct{}), stop: stop}
+	r := &Registration{Created: created, Host: h, Lease: lease, name: name, client: c, lost: make(chan struct{}), stop: stop}
 	go r.hold(watch, c)
 	return r, nil
 }
@@ -92,6 +93,21 @@ func (c *Client) heldBy(ctx context.Context, spec store.Registrant) (map[string]
 		}
 	}
 	return held, nil
+}
+
+// Update tells the cluster what became of the host since it registered, such as other addresses.
+// It fails with store.ErrHostGone or store.ErrHostTaken where the registration is lost.
+func (r *Registration) Update(ctx context.Context, h store.Host) error {
+	op, err := putOp(store.HostKey(r.name), &h)
+	if err == nil {
+		_, err = r.client.commitOps(ctx, []clientv3.Op{op},
+			createdAt(store.HostKey(r.name).String(), r.Created, store.HostGone(r.name)),
+			leased(store.LiveHostKey(r.name).String(), r.Lease.ID, fmt.Errorf("host %s: %w", r.name, store.ErrHostTaken)))
+	}
+	if err != nil {
+		return fmt.Errorf("update host %s: %w", r.name, err)
+	}
+	return nil
 }
 
 // Lost is closed when the lease expired, another agent took the name over, or the host was
@@ -192,6 +208,12 @@ func (c *Client) changed(ctx context.Context, after store.Revision, keys ...stri
 // a revision, and when ctx ends.
 func (c *Client) HostsChanged(ctx context.Context, after store.Revision) <-chan struct{} {
 	return c.changed(ctx, after, store.Under(store.KindHost))
+}
+
+// AddressesChanged returns a channel that is closed when a host or a controller comes, changes or
+// goes after a revision, and when ctx ends.
+func (c *Client) AddressesChanged(ctx context.Context, after store.Revision) <-chan struct{} {
+	return c.changed(ctx, after, store.Under(store.KindHost), store.Under(store.KindLiveController))
 }
 
 // LiveChanged returns a channel that is closed when a host's agent comes or goes after a

@@ -250,6 +250,47 @@ func TestDeleteHostAgainstCreatePort(t *testing.T) {
 	}
 }
 
+// TestUpdateHost tells of a host's new addresses: the registration stays, and one that was lost
+// writes nothing.
+func TestUpdateHost(t *testing.T) {
+	c := start(t)
+	r, err := c.RegisterHost(testContext(t), "h1", hostObject("h1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := hostObject("h1")
+	update := func(r *Registration, mtu int) error {
+		h.UnderlayMTU = mtu
+		return r.Update(testContext(t), h)
+	}
+	_, at, err := c.Get(testContext(t), store.HostKey("h1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	heard := c.AddressesChanged(testContext(t), at)
+	if err := update(r, 1400); err != nil {
+		t.Fatal(err)
+	}
+	<-heard
+	if got := get[store.Host](t, c, store.HostKey("h1")); got.UnderlayMTU != 1400 || r.Err() != nil {
+		t.Errorf("after the update the host is %+v, the registration lost by %v", got, r.Err())
+	}
+
+	second, err := c.RegisterHost(testContext(t), "h1", h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	expect(t, update(r, 1300), store.ErrHostTaken, "host h1")
+	if _, err := c.DeleteHost(testContext(t), "h1"); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, update(second, 1200), store.ErrHostGone, "host h1")
+	if _, err := c.RegisterHost(testContext(t), "h1", h); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, update(second, 1100), store.ErrHostGone, "host h1")
+}
+
 // A VTEP is one host's: a second is refused while the first is registered, whichever way it has its
 // own, and a delete or another address gives it free.
 func TestVTEPIsOneHosts(t *testing.T) {

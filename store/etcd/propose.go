@@ -2,6 +2,7 @@ package etcd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
@@ -77,10 +78,20 @@ func (c *Client) Decide(ctx context.Context, request func(*store.State) (store.P
 }
 
 // Remove deletes an object with what follows it and all that they took. It is refused while
-// others refer to the object. name is the object's for people.
+// others refer to the object. name is the object's for people. What is taken in it by objects that
+// are not there refuses nothing: who wants the object gone wants that gone too.
 func (c *Client) Remove(ctx context.Context, key store.Key, name string) (store.Revision, error) {
-	request := func(s *store.State) (store.Proposal, error) { return store.ProposeDelete(s, key) }
+	var decided error
+	request := func(s *store.State) (p store.Proposal, err error) {
+		p, decided = store.ProposeDelete(s, key)
+		return p, decided
+	}
 	rev, err := c.Decide(ctx, request, store.NeededToDelete(key)...)
+	if decided == nil && errors.Is(err, store.ErrInUse) { // by what is taken in it, which was not looked at
+		if err = c.freeUses(ctx, key, err); err == nil {
+			rev, err = c.Decide(ctx, request, store.NeededToDelete(key)...)
+		}
+	}
 	if err != nil {
 		return 0, fmt.Errorf("delete %s %s: %w", key.Kind.Label(), name, err)
 	}

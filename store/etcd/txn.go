@@ -83,6 +83,20 @@ func unchanged(key string, rev store.Revision, otherwise error) guard {
 	}
 }
 
+// leased holds while the key is under a lease.
+func leased(key string, lease clientv3.LeaseID, otherwise error) guard {
+	return guard{
+		cmp: clientv3.Compare(clientv3.LeaseValue(key), "=", lease),
+		get: clientv3.OpGet(key, clientv3.WithKeysOnly()),
+		explain: func(r *clientv3.GetResponse) error {
+			if len(r.Kvs) == 1 && r.Kvs[0].Lease == int64(lease) {
+				return nil
+			}
+			return otherwise
+		},
+	}
+}
+
 // nothingNewUnder holds while no key with the prefix was written after rev.
 func nothingNewUnder(prefix string, rev store.Revision) guard {
 	return guard{
@@ -121,7 +135,7 @@ func (c *Client) commit(ctx context.Context, t transaction) (*clientv3.TxnRespon
 			cmps, otherwise = append(cmps, g.cmp), append(otherwise, g.get)
 		}
 		for _, a := range t.allocs {
-			g := absent(a.key(), a.missed)
+			g := a.guard()
 			cmps, otherwise = append(cmps, g.cmp), append(otherwise, g.get)
 			then = append(then, a.put())
 		}
@@ -144,7 +158,7 @@ func (t transaction) recover(ctx context.Context, c *Client, got []*clientv3.Get
 	}
 	for i, a := range t.allocs {
 		kvs := got[len(t.guards)+i].Kvs
-		if len(kvs) == 0 {
+		if a.left = a.ofOwner(kvs); a.left != 0 || len(kvs) == 0 {
 			continue
 		}
 		if err := a.missed(kvs[0]); err != nil {

@@ -1,0 +1,98 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"strings"
+
+	"sluice/datapath"
+	"sluice/pki"
+)
+
+// secure reads the controller's certificate (nil: it has none), settles the addresses that were not
+// given, and refuses those where it would believe everybody.
+func (o *controllerFlags) secure(name string, log *slog.Logger) (*pki.Source, error) {
+	who := pki.Controller(name)
+	s, err := o.pki.open(who, log)
+	if err != nil {
+		return nil, err
+	}
+	scheme, openflow := "http://", "127.0.0.1:6653"
+	if s != nil {
+		scheme, openflow = "https://", ":6653"
+	}
+	o.openflow = cmp.Or(o.openflow, openflow)
+	o.embedClient = cmp.Or(o.embedClient, scheme+"127.0.0.1:2379")
+	o.embedPeer = cmp.Or(o.embedPeer, scheme+"127.0.0.1:2380")
+	for _, at := range o.served() {
+		proof := s
+		if strings.HasPrefix(at.address, "http://") {
+			proof = nil
+		}
+		if err := o.pki.clear(proof, who, at.flag, at.address); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// served are the addresses where a controller serves, and the flags that name them.
+func (o *controllerFlags) served() []served {
+	all := []served{{"--listen-openflow", o.openflow}, {"--listen-api", o.api.listen}}
+	if len(o.etcd.endpoints) == 0 {
+		all = append(all, served{"--embedded-etcd-client-url", o.embedClient}, served{"--embedded-etcd-peer-url", o.embedPeer})
+	}
+	return all
+}
+
+type served struct{ flag, address string }
+
+// etcdIdentity is the certificate of the embedded etcd; nil: its URLs say http.
+func (o *controllerFlags) etcdIdentity(s *pki.Source) *pki.Source {
+	if strings.HasPrefix(o.embedClient, "https://") {
+		return s
+	}
+	return nil
+}
+
+// sessions are the options of sessions with switches: each must show a certificate of the authority.
+func sessions(s *pki.Source, log *slog.Logger) datapath.Options {
+	o := datapath.Options{Log: log}
+	if s != nil {
+		o.TLS = s.Server(tls.RequireAndVerifyClientCert)
+	}
+	return o
+}
+
+// webSecurity is how the API is served; nil: in the clear, which is for loopback. Who has no
+// certificate may have a token.
+func webSecurity(s *pki.Source, address string) *tls.Config {
+	if s == nil || isLoopback(address) {
+		return nil
+	}
+	return s.Server(tls.VerifyClientCertIfGiven)
+}
+
+// keepRenewed renews the controller's certificate until ctx ends, where the authority is here too.
+func (o *controllerFlags) keepRenewed(ctx context.Context, s *pki.Source, log *slog.Logger) error {
+	if s == nil {
+		return nil
+	}
+	a, err := pki.OpenAuthority(o.pki.dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		log.Info("the authority is on another machine", "until", s.Certificate().NotAfter)
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("renew this controller's certificate: %w", err)
+	}
+	s.KeepRenewed(ctx, func(ctx context.Context, request []byte) ([]byte, error) {
+		return a.RenewalOf(s.Certificate())(ctx, request)
+	})
+	return nil
+}

@@ -1,0 +1,76 @@
+package controller_test
+
+import (
+	"crypto/tls"
+	"errors"
+	"net"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"sluice/controller"
+	"sluice/datapath/fake"
+	"sluice/pki"
+)
+
+// TestImpostor: whoever has another host's certificate and says h1's datapath id gets none of h1's
+// flows and does not end its session; people are told, and it is counted.
+func TestImpostor(t *testing.T) {
+	b := newBench(t)
+	dir := t.TempDir()
+	authority, err := pki.CreateAuthority(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	issue := func(who pki.Identity) *pki.Source {
+		t.Helper()
+		if err := authority.Issue(dir, who, nil, pki.Lifetime); err != nil {
+			t.Fatal(err)
+		}
+		s, err := pki.Open(dir, who, b.log)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	own := issue(pki.Host(h1))
+	l, at := b.ovs.ListenTCP()
+	c := b.startWith("c1", "c1.sock", func(o *controller.Options) {
+		o.OpenFlow, o.Session.TLS = l, issue(pki.Controller("c1")).Server(tls.RequireAndVerifyClientCert)
+	})
+	b.ovs.VSCtl("set-ssl", own.File(), own.File(), own.AuthorityFile())
+	b.bridge("ssl:" + at)
+	b.register()
+	b.tenant("alice")
+	b.realized(b.port("alice", "a1", "aaaaaaaaaaaa", true))
+	before := b.dump()
+
+	n := 0.0
+	for _, thief := range []*pki.Source{issue(pki.Host("h2")), issue(pki.Person("eve")), issue(pki.Controller("c2"))} {
+		n++
+		sw := fake.New(uint64(datapathID))
+		if err := sw.Serve(b.ctx, tls.Client(b.ovs.Dial(at), thief.Client())); err != nil && !errors.Is(err, net.ErrClosed) {
+			t.Logf("%s: %v", thief.Identity(), err) // how it ends does not matter
+		}
+		if sw.Counts().Mods() > 0 {
+			t.Errorf("%s got %d of h1's flows", thief.Identity(), sw.Counts().Mods())
+		}
+		if got := c.count(t, "sluice_impostors_total", "host=h1"); got != n {
+			t.Errorf("%s: %v impostors are counted, want %v", thief.Identity(), got, n)
+		}
+		told := c.Problems()
+		if len(told) != 1 || told[0].Object != "hosts/h1" || !strings.Contains(told[0].Text, thief.Identity().String()) {
+			t.Errorf("%s: problems are %v", thief.Identity(), told)
+		}
+	}
+	b.realized(b.port("alice", "a2", "bbbbbbbbbbbb", true)) // h1's own switch has it
+	if c.count(t, "sluice_openflow_sessions") != 1 {
+		t.Error("not one session")
+	}
+	for _, flow := range before {
+		if !strings.Contains(strings.Join(b.dump(), "\n"), flow) {
+			t.Errorf("h1 lost %s", cmp.Diff(flow, ""))
+		}
+	}
+}

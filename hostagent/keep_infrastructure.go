@@ -1,0 +1,258 @@
+package hostagent
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"sluice/store"
+)
+
+const (
+	// infrastructureInterval is how often the hosts and controllers are read where no change is
+	// told, and names are resolved again.
+	infrastructureInterval = time.Minute
+	// absenceTime is how long an address that nobody tells any more is kept. An absence may be a
+	// controller's restart; and a tunnel address that goes stops packets.
+	absenceTime = time.Hour
+)
+
+// infrastructure keeps the knowledge of what the cluster consists of: the addresses of all hosts,
+// controllers and etcd's members. It outlives the agent, so that a restart while etcd is away
+// changes nothing.
+type infrastructure struct {
+	o        Options
+	store    Store
+	problems *problems
+	changed  bell // rings when an address came or went
+	resolver resolver
+
+	mu     sync.Mutex
+	now    members
+	at     store.Revision // of the hosts that the last try read
+	hosts  int
+	absent map[netip.Addr]time.Time // since when nobody tells of an address
+}
+
+// members are the addresses of the cluster's machines, sorted. Told says that they were read from
+// etcd, once: without that, there may be any.
+type members struct {
+	Told   bool         `json:"told"`
+	Closed []netip.Addr `json:"closed"` // tenants must not reach them
+	Peers  []netip.Addr `json:"peers"`  // tunnel addresses of the other hosts
+}
+
+func newInfrastructure(o Options, p *problems, changed bell) *infrastructure {
+	return &infrastructure{
+		o: o, store: o.Store, problems: p, changed: changed, absent: make(map[netip.Addr]time.Time),
+		resolver: resolver{lookup: net.DefaultResolver.LookupNetIP, found: make(map[string][]netip.Addr)},
+	}
+}
+
+func (i *infrastructure) memory() string { return filepath.Join(i.o.StateDir, "infrastructure.json") }
+
+// is what was known before.
+func (i *infrastructure) is(context.Context) (members, error) { return i.known(), nil }
+
+// load reads what an earlier agent knew. What cannot be decoded is as good as none.
+func (i *infrastructure) load() error {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	b, err := os.ReadFile(i.memory())
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("read what the agent knew of other hosts: %w", err)
+	}
+	if json.Unmarshal(b, &i.now) != nil {
+		i.now = members{}
+	}
+	return nil
+}
+
+// should be what hosts and controllers tell now, and what the names of controllers and etcd mean.
+func (i *infrastructure) should(ctx context.Context) (members, error) {
+	hosts, at, err := i.store.List(ctx, store.KindHost)
+	if err != nil {
+		return members{}, fmt.Errorf("list hosts: %w", err)
+	}
+	controllers, _, err := i.store.List(ctx, store.KindLiveController)
+	if err != nil {
+		return members{}, fmt.Errorf("list controllers: %w", err)
+	}
+	named, err := i.resolver.resolve(ctx, slices.Concat(controllerHosts(i.o.Controllers), i.o.Names))
+	i.problems.report("names", err)
+	i.mu.Lock()
+	i.at, i.hosts = at, len(hosts)
+	i.mu.Unlock()
+	others := slices.DeleteFunc(hosts, func(e store.Event) bool { return e.Key.Host == i.o.Host })
+	return membersOf(others, controllers, named, i.o.VTEP), nil
+}
+
+// membersOf are the addresses that the other hosts and controllers tell, and those of names. This
+// host's own need no closing: its kernel takes them for itself. One that claims this host's tunnel
+// address is no peer.
+func membersOf(hosts, controllers []store.Event, named []netip.Addr, own netip.Addr) members {
+	m := members{Told: true, Closed: named}
+	for _, e := range hosts {
+		h := e.Object.(*store.Host)
+		m.Closed = append(m.Closed, h.VTEPs...)
+		m.Closed = append(m.Closed, h.Addresses[:min(len(h.Addresses), store.MaxHostAddresses)]...)
+	}
+	for _, e := range controllers {
+		c := e.Object.(*store.LiveController)
+		m.Closed = append(m.Closed, c.Addresses[:min(len(c.Addresses), store.MaxHostAddresses)]...)
+	}
+	m.Closed = ordered(m.Closed)
+	m.Peers = ordered(peersOf(hosts, own))
+	return m
+}
+
+// ordered are addresses that others can have, sorted, each once.
+func ordered(all []netip.Addr) []netip.Addr {
+	list := make([]netip.Addr, 0, len(all))
+	for _, a := range all {
+		if a = a.Unmap().WithZone(""); a.IsGlobalUnicast() {
+			list = append(list, a)
+		}
+	}
+	slices.SortFunc(list, netip.Addr.Compare)
+	return slices.Compact(list)
+}
+
+// makeSo remembers what came at once, and forgets what went only after absenceTime.
+func (i *infrastructure) makeSo(_ context.Context, should, is members) error {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	now := time.Now()
+	for _, a := range slices.Concat(should.Closed, should.Peers) {
+		delete(i.absent, a)
+	}
+	should.Closed = i.withAbsent(should.Closed, is.Closed, now)
+	should.Peers = i.withAbsent(should.Peers, is.Peers, now)
+	if should.equal(is) {
+		return nil
+	}
+	b, err := json.Marshal(should)
+	if err == nil {
+		err = writeFile(i.memory(), b)
+	}
+	if err != nil {
+		return fmt.Errorf("remember the addresses of other hosts: %w", err)
+	}
+	i.now = should
+	i.changed.ring()
+	return nil
+}
+
+func (m members) equal(o members) bool {
+	return m.Told == o.Told && slices.Equal(m.Closed, o.Closed) && slices.Equal(m.Peers, o.Peers)
+}
+
+// withAbsent is what there is, with those that were there until less than absenceTime ago. The
+// caller has locked i.mu.
+func (i *infrastructure) withAbsent(there, before []netip.Addr, now time.Time) []netip.Addr {
+	all := slices.Clone(there)
+	for _, a := range before {
+		if _, found := slices.BinarySearchFunc(there, a, netip.Addr.Compare); found {
+			continue
+		}
+		if _, noted := i.absent[a]; !noted {
+			i.absent[a] = now
+		}
+		if now.Sub(i.absent[a]) < absenceTime {
+			all = append(all, a)
+		}
+	}
+	slices.SortFunc(all, netip.Addr.Compare)
+	return all
+}
+
+// known is what was last known, also by an earlier agent.
+func (i *infrastructure) known() members {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.now
+}
+
+// wait is the keeper's rhythm: it returns when a host or controller came, changed or went.
+func (i *infrastructure) wait(ctx context.Context) {
+	i.mu.Lock()
+	at, rest := i.at, max(restInterval, restPerHost*time.Duration(i.hosts))
+	i.mu.Unlock()
+	rested := time.After(rest)
+	await(ctx, infrastructureInterval, at, i.store.AddressesChanged)
+	select {
+	case <-rested:
+	case <-ctx.Done():
+	}
+}
+
+// resolver knows what names mean. One that does not resolve now means what it meant before.
+type resolver struct {
+	lookup func(ctx context.Context, network, host string) ([]netip.Addr, error)
+	next   time.Time // when names are looked up again
+	found  map[string][]netip.Addr
+	failed error // which names meant nothing at the last look
+}
+
+// lookupTime bounds the wait for all names.
+const lookupTime = 5 * time.Second
+
+// resolve gives all addresses of names, some of which may be addresses themselves. An error names
+// those that mean nothing yet.
+func (r *resolver) resolve(ctx context.Context, names []string) ([]netip.Addr, error) {
+	if !time.Now().Before(r.next) {
+		r.next = time.Now().Add(infrastructureInterval)
+		r.failed = r.lookUp(ctx, names)
+	}
+	var all []netip.Addr
+	for _, name := range names {
+		if a, err := netip.ParseAddr(name); err == nil {
+			all = append(all, a)
+		} else {
+			all = append(all, r.found[name]...)
+		}
+	}
+	return all, r.failed
+}
+
+func (r *resolver) lookUp(ctx context.Context, names []string) error {
+	ctx, cancel := context.WithTimeout(ctx, lookupTime)
+	defer cancel()
+	var errs []error
+	for _, name := range names {
+		if _, err := netip.ParseAddr(name); err == nil {
+			continue
+		}
+		addresses, err := r.lookup(ctx, "ip", name)
+		switch {
+		case err == nil:
+			r.found[name] = addresses
+		case r.found[name] == nil:
+			errs = append(errs, fmt.Errorf("%s is not closed to tenants, give its addresses with --infrastructure: %w", name, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// controllerHosts are the names or addresses in OpenFlow targets such as tcp:192.0.2.1:6653 or
+// ssl:[2001:db8::1]:6653. Targets of other kinds have none.
+func controllerHosts(targets []string) []string {
+	var all []string
+	for _, target := range targets {
+		kind, at, _ := strings.Cut(target, ":")
+		if host, _, err := net.SplitHostPort(at); err == nil && (kind == "tcp" || kind == "ssl") {
+			all = append(all, host)
+		}
+	}
+	return all
+}

@@ -1,0 +1,273 @@
+package hostagent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os/exec"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"sluice/datapath/ovsdb"
+	"sluice/store"
+)
+
+// Finding is one line of the preflight: one thing that a host needs.
+type Finding struct {
+	Name string // what was looked at, such as "nftables"
+	Says string // what was found
+	Err  error  // nil: the host has it
+}
+
+func (f Finding) String() string {
+	if f.Err != nil {
+		return fmt.Sprintf("%s: lacking: %v", f.Name, f.Err)
+	}
+	return fmt.Sprintf("%s: %s", f.Name, f.Says)
+}
+
+// preflight looks whether a host has what the agent and the flows need. It makes things where
+// that is the only way to know, and removes them again: a bridge without ports, and an nftables
+// table that takes no packet.
+type preflight struct {
+	o        Options
+	underlay *underlay
+}
+
+// checks are all that the preflight looks at, in the order in which it tells of it.
+func (p preflight) checks() []check {
+	all := []check{
+		{"privileges", p.privileges},
+		{"nftables", p.nftables},
+		{"tunnel address", p.tunnelAddress},
+		{"MTU", p.mtu},
+		{"Open vSwitch", p.version},
+		{"database", p.database},
+		{"datapath", p.datapath},
+	}
+	return all
+}
+
+type check struct {
+	name string
+	look func(context.Context) (says string, err error)
+}
+
+// checkTimeout bounds one check.
+const checkTimeout = 5 * time.Second
+
+// Check says what this host has and lacks of what an agent with these options needs. It needs no
+// etcd, and changes nothing that lasts.
+func Check(ctx context.Context, o Options) []Finding {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	return preflight{o, &underlay{vtep: o.VTEP, encap: o.Encap}}.findings(ctx)
+}
+
+func (p preflight) findings(ctx context.Context) []Finding {
+	var all []Finding
+	for _, c := range p.checks() {
+		ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+		says, err := c.look(ctx)
+		cancel()
+		all = append(all, Finding{Name: c.name, Says: says, Err: err})
+	}
+	return all
+}
+
+// capabilities are what the agent needs of capabilities(7).
+var capabilities = []struct {
+	bit  int
+	name string
+	why  string
+}{
+	{unix.CAP_NET_ADMIN, "CAP_NET_ADMIN", "interfaces, routes and nftables"},
+	{unix.CAP_NET_RAW, "CAP_NET_RAW", "asking for the MAC addresses of other hosts"},
+	{unix.CAP_SYS_ADMIN, "CAP_SYS_ADMIN", "entering the network namespaces of containers"},
+}
+
+func (p preflight) privileges(context.Context) (string, error) {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	if err := unix.Capget(&header, &data[0]); err != nil {
+		return "", fmt.Errorf("read capabilities: %w", err)
+	}
+	var lacking, has []string
+	for _, c := range capabilities {
+		if data[0].Effective&(1<<c.bit) == 0 {
+			lacking = append(lacking, c.name+" ("+c.why+")")
+		}
+		has = append(has, c.name)
+	}
+	if len(lacking) > 0 {
+		return "", fmt.Errorf("%s: run the agent as root, or give it these", strings.Join(lacking, ", "))
+	}
+	return strings.Join(has, ", "), nil
+}
+
+// probeTable is the table of the preflight. A dormant one takes no packet.
+const probeTable = tableName + "-check"
+
+// nftables gives the kernel all that our own table may hold.
+func (p preflight) nftables(ctx context.Context) (string, error) {
+	r := ruleset{frame: frame{
+		gateway: p.o.Gateway, uplinks: []string{"lo"}, encap: p.o.Encap, vtep: p.o.VTEP, underlay: "lo", peers: true,
+	}}
+	text := strings.ReplaceAll(r.text(), "inet "+tableName+" ", "inet "+probeTable+" ")
+	_, rules, _ := strings.Cut(text, "\nadd table inet "+tableName+"\n") // without the three lines that empty it
+	script := "add table inet " + probeTable + "\ndelete table inet " + probeTable +
+		"\nadd table inet " + probeTable + " { flags dormant ; }\n" + rules
+	nft := func(script string) error {
+		cmd := exec.CommandContext(ctx, "nft", "-f", "-")
+		cmd.Stdin = strings.NewReader(script)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			first, _, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
+			return errors.Join(err, errors.New(first))
+		}
+		return nil
+	}
+	if err := nft(script); err != nil {
+		return "", fmt.Errorf("the kernel or nft refuses the agent's rules: %w", err)
+	}
+	return "takes the agent's rules", nft("delete table inet " + probeTable)
+}
+
+func (p preflight) tunnelAddress(ctx context.Context) (string, error) {
+	found, err := p.underlay.is(ctx)
+	if err == nil {
+		err = p.underlay.makeSo(ctx, p.o.VTEP, found)
+	}
+	return fmt.Sprintf("%s on %s", p.o.VTEP, found.name), err
+}
+
+// mtu looks whether containers can have an address in every network.
+func (p preflight) mtu(context.Context) (string, error) {
+	under := p.underlay.known().mtu
+	if under == 0 {
+		return "", errors.New("not known without the interface of the tunnel address")
+	}
+	mtu := p.underlay.containerMTU(store.SegmentationVLAN)
+	switch {
+	case mtu < store.MinMTU:
+		return "", fmt.Errorf("the underlay's %d leaves containers %d: IPv4 needs %d, so give the underlay %d or more",
+			under, mtu, store.MinMTU, under+store.MinMTU-mtu)
+	case mtu < store.MinMTUv6:
+		return fmt.Sprintf("the underlay's %d leaves containers %d: too small for IPv6, which needs %d", under, mtu, store.MinMTUv6), nil
+	}
+	return fmt.Sprintf("the underlay's %d leaves containers %d or more", under, mtu), nil
+}
+
+// leastVersion is the oldest Open vSwitch that is tested.
+var leastVersion = []int{3, 1}
+
+var versionText = regexp.MustCompile(`(\d+)\.(\d+)(\.\d+)*`)
+
+func (p preflight) version(ctx context.Context) (string, error) {
+	text, err := p.ask(ctx, "version")
+	if err != nil {
+		return "", err
+	}
+	return supported(text)
+}
+
+// supported reads the version of Open vSwitch as ovs-vswitchd tells it.
+func supported(text string) (string, error) {
+	found := versionText.FindStringSubmatch(text)
+	if found == nil {
+		return "", fmt.Errorf("its version %q is no version", text)
+	}
+	major, _ := strconv.Atoi(found[1])
+	minor, _ := strconv.Atoi(found[2])
+	if slices.Compare([]int{major, minor}, leastVersion) < 0 {
+		return "", fmt.Errorf("version %s runs, and %d.%d is needed", found[0], leastVersion[0], leastVersion[1])
+	}
+	return "version " + found[0], nil
+}
+
+// ask runs one command of ovs-vswitchd and gives back what it says.
+func (p preflight) ask(ctx context.Context, method string, params ...string) (string, error) {
+	c, err := dialSwitch(ctx, p.o.RunDir)
+	if err != nil {
+		return "", err
+	}
+	defer c.close()
+	return c.ask(method, params...)
+}
+
+func (p preflight) database(ctx context.Context) (string, error) {
+	db, err := ovsdb.Dial(ctx, p.o.OVSDB, p.o.Log)
+	if err != nil {
+		return "", err
+	}
+	db.Close()
+	return "answers at " + p.o.OVSDB, nil
+}
+
+// datapathNeeds are features of the datapath, by the names that ovs-vswitchd gives them, without
+// which it refuses flows of ours or handles each of their packets in its slow path.
+var datapathNeeds = []struct{ feature, why string }{
+	{"Recirc", "packets come back from conntrack"},
+	{"CT state", "egress"},
+	{"CT zone", "tenants' addresses may overlap"},
+	{"CT mark", "a connection is its tenant's"},
+	{"CT state NAT", "egress"},
+	{"Masked set action", "flows change parts of headers"},
+	{"Clone action", "copies of broadcasts"},
+	{"Ufid", "counters"},
+}
+
+// probeBridge is the bridge of the preflight.
+const probeBridge = "sluice-check"
+
+// datapath asks what the datapath can do, of our bridge where it is there and else of one that is
+// made for the question.
+func (p preflight) datapath(ctx context.Context) (says string, err error) {
+	db, err := ovsdb.Dial(ctx, p.o.OVSDB, p.o.Log)
+	if err != nil {
+		return "", errors.New("not known without the database")
+	}
+	defer db.Close()
+	name := store.BridgeName
+	if b, err := db.Bridge(ctx, name); err != nil || b == nil {
+		name = probeBridge
+		defer func() {
+			bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), checkTimeout)
+			defer cancel()
+			err = errors.Join(err, db.DeleteBridge(bounded, probeBridge))
+		}()
+		if _, err := db.EnsureBridge(ctx, ovsdb.Bridge{Name: probeBridge, DatapathType: p.o.DatapathType}); err != nil {
+			return "", fmt.Errorf("datapath type %q: %w", p.o.DatapathType, err)
+		}
+	}
+	features, err := p.ask(ctx, "dpif/show-dp-features", name)
+	if err != nil {
+		return "", err
+	}
+	return capable(features)
+}
+
+// capable reads what ovs-vswitchd says of a datapath, a line "feature: value" each.
+func capable(features string) (string, error) {
+	has := make(map[string]string)
+	for line := range strings.Lines(features) {
+		name, value, _ := strings.Cut(line, ":")
+		has[strings.TrimSpace(name)] = strings.TrimSpace(value)
+	}
+	var lacking []string
+	for _, need := range datapathNeeds {
+		if has[need.feature] != "Yes" {
+			lacking = append(lacking, need.feature+" ("+need.why+")")
+		}
+	}
+	if len(lacking) > 0 {
+		return "", fmt.Errorf("it cannot do: %s: use a newer kernel, or --datapath-type netdev", strings.Join(lacking, ", "))
+	}
+	return "can do all that flows need", nil
+}

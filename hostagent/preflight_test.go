@@ -1,0 +1,171 @@
+package hostagent
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"sluice/store"
+)
+
+func TestSupported(t *testing.T) {
+	for _, c := range []struct{ text, says, lacks string }{
+		{"ovs-vswitchd (Open vSwitch) 3.1.0\n", "version 3.1.0", ""},
+		{"ovs-vswitchd (Open vSwitch) 3.5.1", "version 3.5.1", ""},
+		{"ovs-vswitchd (Open vSwitch) 10.0.0", "version 10.0.0", ""},
+		{"ovs-vswitchd (Open vSwitch) 2.17.9", "", "2.17.9 runs, and 3.1 is needed"},
+		{"ovs-vswitchd (Open vSwitch) 3.0.4", "", "3.0.4 runs"},
+		{"ovs-vswitchd", "", "no version"},
+	} {
+		says, err := supported(c.text)
+		if says != c.says || !strings.Contains(fmt.Sprint(err), c.lacks) || (err != nil) != (c.lacks != "") {
+			t.Errorf("%q: %q, %v; want %q, %q", c.text, says, err, c.says, c.lacks)
+		}
+	}
+}
+
+func TestCapable(t *testing.T) {
+	const all = "Masked set action: Yes\nTunnel push pop: No\nUfid: Yes\nClone action: Yes\nRecirc: Yes\nCT state: Yes\nCT zone: Yes\nCT mark: Yes\nCT state NAT: Yes\n"
+	if says, err := capable(all); err != nil || says == "" {
+		t.Errorf("a datapath that can do all: %q, %v", says, err)
+	}
+	for _, need := range datapathNeeds {
+		for _, text := range []string{
+			strings.Replace(all, need.feature+": Yes", need.feature+": No", 1),
+			strings.Replace(all, need.feature+": Yes\n", "", 1),
+		} {
+			if _, err := capable(text); err == nil || !strings.Contains(err.Error(), need.feature+" (") {
+				t.Errorf("without %s: %v", need.feature, err)
+			}
+		}
+	}
+}
+
+// lacks are the names of what a host lacks.
+func lacks(findings []Finding) (names []string) {
+	for _, f := range findings {
+		if f.Err != nil {
+			names = append(names, f.Name)
+		}
+	}
+	return names
+}
+
+// TestPreflight takes things away from a host that has all, one at a time. The looking leaves
+// nothing behind.
+func TestPreflight(t *testing.T) {
+	h := newHost(t)
+	traces := func() string {
+		return h.vsctl("list-br") + h.run("nft", "list", "ruleset") + h.run("ip", "-br", "link")
+	}
+	before := traces()
+	for _, c := range []struct {
+		name string
+		take func(o *Options)
+		want []string
+	}{
+		{"nothing lacks", func(*Options) {}, nil},
+		{"a switch's database that is not there", func(o *Options) { o.OVSDB = "unix:" + h.path("other.sock") }, []string{"database", "datapath"}},
+		{"a switch that does not run", func(o *Options) { o.RunDir = h.path("other") }, []string{"Open vSwitch", "datapath"}},
+		{"a datapath that the switch has not", func(o *Options) { o.DatapathType = "system" }, []string{"datapath"}},
+		{"a tunnel address that is not the host's", func(o *Options) { o.VTEP = store.TransitKernel }, []string{"tunnel address", "MTU"}},
+		{"a small underlay", func(*Options) { h.run("ip", "link", "set", "under0", "mtu", "629") }, []string{"MTU"}},
+		{"the least underlay", func(*Options) { h.run("ip", "link", "set", "under0", "mtu", "630") }, nil},
+	} {
+		o := h.options
+		c.take(&o)
+		findings := Check(t.Context(), o)
+		if diff := cmp.Diff(c.want, lacks(findings)); diff != "" {
+			t.Errorf("%s: lacking: -want +got\n%s\n%v", c.name, diff, findings)
+		}
+	}
+	h.run("ip", "link", "set", "under0", "mtu", "1500")
+	if diff := cmp.Diff(before, traces()); diff != "" {
+		t.Errorf("the preflight left: -before +after\n%s", diff)
+	}
+}
+
+// TestPreflightWithoutPrivileges runs the checks as root that lost one capability.
+func TestPreflightWithoutPrivileges(t *testing.T) {
+	h := newHost(t)
+	for capability, want := range map[string][]string{
+		"net_admin": {"privileges", "nftables"},
+		"net_raw":   {"privileges"},
+		"sys_admin": {"privileges"},
+	} {
+		o := h.options
+		o.Store, o.Log = nil, nil
+		options, err := json.Marshal(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		self, err := os.Executable()
+		if err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.Command("setpriv", "--bounding-set=-"+capability, self)
+		cmd.Env = append(os.Environ(), envCheck+"="+string(options))
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		if diff := cmp.Diff(want, strings.Fields(string(out))); diff != "" {
+			t.Errorf("without %s: lacking: -want +got\n%s", capability, diff)
+		}
+	}
+}
+
+// checkMain prints the names of what this process lacks, for a test that takes it privileges.
+func checkMain(text string) int {
+	var o Options
+	if err := json.Unmarshal([]byte(text), &o); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	for _, name := range lacks(Check(context.Background(), o)) {
+		fmt.Println(name)
+	}
+	return 0
+}
+
+// TestUnfitHost starts an agent on a host that lacks something: it says so and is not registered,
+// until the host has it.
+func TestUnfitHost(t *testing.T) {
+	h := newHost(t)
+	h.run("ip", "link", "set", "under0", "mtu", "600")
+	a, err := New(h.options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- a.Run(ctx) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	want := []string{
+		"preflight: this host lacks 1 of 7 things that it needs, and is not registered before it has them",
+		"preflight: MTU: the underlay's 600 leaves containers 546: IPv4 needs 576, so give the underlay 630 or more",
+	}
+	h.eventually("it says what it lacks, and all else is made", func() bool {
+		return slices.Equal(a.Status().Problems, want) && strings.Contains(h.vsctl("list-ports", store.BridgeName), store.GatewayInterface)
+	})
+	if hosts, _, err := h.client.List(t.Context(), store.KindHost); err != nil || len(hosts) > 0 {
+		t.Errorf("hosts %v, %v; want none", hosts, err)
+	}
+	h.run("ip", "link", "set", "under0", "mtu", "1500")
+	h.eventually("it is registered", func() bool { return a.registration.ready() != nil })
+	if problems := a.Status().Problems; len(problems) > 0 {
+		t.Errorf("problems %v", problems)
+	}
+}
