@@ -11,11 +11,13 @@ import (
 // hostRecord keeps what the cluster knows of this host: other hosts close its addresses to their
 // tenants.
 type hostRecord struct {
-	o            Options
-	id           identity
-	underlay     *underlay
-	registration *registration
-	log          *slog.Logger
+	o              Options
+	id             identity
+	underlay       *underlay
+	infrastructure *infrastructure
+	registration   *registration
+	problems       *problems
+	log            *slog.Logger
 }
 
 // is what this agent told last: nobody else writes it.
@@ -23,7 +25,13 @@ func (r hostRecord) is(context.Context) (store.Host, error) { return r.registrat
 
 func (r hostRecord) should(context.Context) (store.Host, error) {
 	addresses, err := hostAddresses()
-	return hostFor(r.o, r.id, r.underlay.known(), addresses), err
+	o := r.o
+	if o.Gateway {
+		lacks := gatewayLacks(o.Uplink, r.infrastructure.known().transit())
+		r.problems.report("gateway", lacks)
+		o.Gateway = lacks == nil
+	}
+	return hostFor(o, r.id, r.underlay.known(), addresses), err
 }
 
 func (r hostRecord) makeSo(ctx context.Context, should, is store.Host) error {

@@ -21,12 +21,12 @@ func (a *Agent) keepers() []keeper {
 	if a.o.Gateway {
 		all = append(all,
 			keeper{name: "transit interface", after: names{"underlay", "gateway port"},
-				try: keep(transit{a.underlay})},
+				try: keep(transit{a.underlay, a.infrastructure})},
 			keeper{name: "forwarding", try: keep(forwarding{a.o.Uplink})})
 	}
 	return append(all,
 		keeper{name: "host", needs: names{nameRegistration},
-			try: keep(hostRecord{a.o, a.id, a.underlay, a.registration, a.log})},
+			try: keep(a.hostRecord())},
 		keeper{name: "ports", needs: names{nameRegistration}, try: keep(a.ports)},
 		keeper{name: "veths", needs: names{nameRegistration}, try: keep(veths{a.journal, a.log})},
 		keeper{name: "tunnel peers", needs: names{nameRegistration}, try: keep(a.peers), wait: a.peers.wait, limit: peersTimeout})

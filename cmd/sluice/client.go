@@ -31,7 +31,7 @@ func dial(cmd *cobra.Command) (*api.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	token, err := cmd.Flags().GetString("token")
+	token, err := givenToken(cmd)
 	if err != nil {
 		return nil, err
 	}
@@ -40,18 +40,32 @@ func dial(cmd *cobra.Command) (*api.Client, error) {
 		running = lab.Status{} // without a lab there is none to ask
 	}
 	url := cmp.Or(flag, os.Getenv(apiEnv), running.API, defaultAPI)
-	c, err := api.Dial(url, credentials(url, cmp.Or(token, os.Getenv(tokenEnv)), running))
+	c, err := api.Dial(url, credentials(url, token, running))
 	if err != nil {
 		return nil, usageError{err}
 	}
 	return c, nil
 }
 
+// givenToken is the token that the command line or the environment says, or @ and a file that has it.
+func givenToken(cmd *cobra.Command) (string, error) {
+	token, err := cmd.Flags().GetString("token")
+	if err != nil {
+		return "", err
+	}
+	token = cmp.Or(token, os.Getenv(tokenEnv))
+	if file, isFile := strings.CutPrefix(token, "@"); isFile {
+		if _, err := os.ReadFile(file); err != nil {
+			return "", usagef("--token %s: %v", token, err)
+		}
+	}
+	return token, nil
+}
+
 // credentials are what says who asks at a URL: the token that the user gave, be it in a file, else
 // the one that only root of the API's machine can read.
 func credentials(url, given string, running lab.Status) api.Option {
-	file, isFile := strings.CutPrefix(given, "@")
-	switch {
+	switch file, isFile := strings.CutPrefix(given, "@"); {
 	case isFile:
 		return api.WithTokenFile(file)
 	case given != "":

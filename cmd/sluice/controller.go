@@ -42,6 +42,7 @@ type controllerFlags struct {
 	pki                    pkiFlags
 	adopt                  bool
 	audit, counters        time.Duration
+	transit                transitFlag
 	pprof                  pprofFlag
 	log                    logFlags
 }
@@ -92,6 +93,7 @@ func (o *controllerFlags) register(cmd *cobra.Command) {
 	o.pki.register(cmd)
 	f.DurationVar(&o.audit, "audit-interval", time.Minute, "`TIME` between two audits of a switch: does it still hold what it should?")
 	f.DurationVar(&o.counters, "counter-interval", 2*time.Second, "`TIME` between two readings of a switch's counters; 0: never")
+	o.transit.register(cmd)
 	o.pprof.register(cmd)
 	o.log.register(cmd)
 }
@@ -103,6 +105,9 @@ func (o *controllerFlags) run(ctx context.Context, log *slog.Logger) error {
 	}
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(garbagePercent)
+	}
+	if err := o.transit.parse(); err != nil {
+		return err
 	}
 	name, err := o.controllerName()
 	if err != nil {
@@ -151,6 +156,7 @@ func (o *controllerFlags) run(ctx context.Context, log *slog.Logger) error {
 	log.Info("controller started", "name", name, "openflow", openflow.Addr(), "api", web.Addr())
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return c.Run(ctx) })
+	g.Go(func() error { return o.transit.set(ctx, client, log) })
 	g.Go(func() error { return o.keepRenewed(ctx, source, log) })
 	g.Go(func() error { return access.Serve(ctx, web, handler, secured, log) })
 	switch err := g.Wait(); {

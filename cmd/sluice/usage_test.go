@@ -42,6 +42,7 @@ func TestWrongUsage(t *testing.T) {
 		{"tenant list extra", `unknown command "extra" for "sluice tenant list"`},
 		{"tenant list --frobnicate", "unknown flag: --frobnicate"},
 		{"tenant list -o xml", "it is table, json or yaml"},
+		{"tenant list --token @/nowhere/at/all", "/nowhere/at/all: no such file"},
 		{"tenant list --api gopher://x", "write it as http://HOST:PORT"},
 		{"network create alice --subnet 10.0.0.0/24", "write it as TENANT/NAME"},
 		{"network create alice/db", `required flag(s) "subnet" not set`},
