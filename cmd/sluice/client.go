@@ -21,7 +21,7 @@ const (
 
 // apiFlag makes a command a client of the API.
 func apiFlag(cmd *cobra.Command) {
-	cmd.Flags().String("api", "", "`URL` of the API (default $"+apiEnv+", the running lab's, or "+defaultAPI+")")
+	cmd.Flags().String("api", "", "`URL` of the API (default $"+apiEnv+", the running lab's, or "+defaultAPI+"); https is believed by the ca.crt of $"+pkiEnv+" or "+defaultPKI)
 	cmd.Flags().String("token", "", "`TOKEN`, or @FILE with one, that says who asks (default $"+tokenEnv+", or the one that root of the API's own machine can read)")
 }
 
@@ -40,7 +40,11 @@ func dial(cmd *cobra.Command) (*api.Client, error) {
 		running = lab.Status{} // without a lab there is none to ask
 	}
 	url := cmp.Or(flag, os.Getenv(apiEnv), running.API, defaultAPI)
-	c, err := api.Dial(url, credentials(url, token, running))
+	options, err := security(url)
+	if err != nil {
+		return nil, err
+	}
+	c, err := api.Dial(url, append(options, credentials(url, token, running))...)
 	if err != nil {
 		return nil, usageError{err}
 	}

@@ -117,6 +117,10 @@ func (o *controllerFlags) run(ctx context.Context, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	authority, err := o.pki.authority()
+	if err != nil {
+		return err
+	}
 	openflow, web, err := o.listen() // first: a taken address must fail before anything else starts
 	if err != nil {
 		return err
@@ -139,15 +143,15 @@ func (o *controllerFlags) run(ctx context.Context, log *slog.Logger) error {
 	}
 	registry := newRegistry()
 	c, err := controller.New(controller.Options{
-		Name: name, Store: client, Trust: trust, OpenFlow: openflow, Session: sessions(source, log),
+		Name: name, Store: client, Trust: trust, OpenFlow: openflow, Session: sessions(source, log), Identity: source,
 		Registry: registry, Log: log, AuditInterval: o.audit, CounterInterval: cmp.Or(o.counters, -1),
-		Live: live(openflow, web, secured != nil),
+		Live: live(openflow, web, secured, authority), Authority: authority, Etcd: o.etcdURLs(),
 	})
 	if err != nil {
 		return err
 	}
 	handler, closeAPI, err := o.api.handler(api.Options{
-		Version: version(), Controller: c, Store: client, Registry: registry, Log: log,
+		Version: version(), Controller: c, Store: client, Registry: registry, Log: log, Hosts: certifiedNames(source),
 	}, web)
 	if err != nil {
 		return err
@@ -156,8 +160,8 @@ func (o *controllerFlags) run(ctx context.Context, log *slog.Logger) error {
 	log.Info("controller started", "name", name, "openflow", openflow.Addr(), "api", web.Addr())
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return c.Run(ctx) })
+	g.Go(func() error { return keepRenewed(ctx, source, authority, log) })
 	g.Go(func() error { return o.transit.set(ctx, client, log) })
-	g.Go(func() error { return o.keepRenewed(ctx, source, log) })
 	g.Go(func() error { return access.Serve(ctx, web, handler, secured, log) })
 	switch err := g.Wait(); {
 	case errors.Is(err, controller.ErrNameTaken):
@@ -167,18 +171,6 @@ func (o *controllerFlags) run(ctx context.Context, log *slog.Logger) error {
 	}
 	log.Info("controller stopped", "name", name)
 	return nil
-}
-
-// live is what the controller tells of itself in etcd.
-func live(openflow, web net.Listener, secure bool) store.LiveController {
-	machine, _ := os.Hostname() // not known: then it is not told
-	scheme := "http://"
-	if secure {
-		scheme = "https://"
-	}
-	return store.LiveController{
-		Machine: machine, Addresses: ownAddresses(), OpenFlow: openflow.Addr().String(), API: scheme + web.Addr().String(), Since: time.Now().UTC(),
-	}
 }
 
 // ownAddresses are those under which others reach this machine, and tenants must not. Where they

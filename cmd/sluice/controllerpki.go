@@ -4,14 +4,15 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
-	"errors"
-	"fmt"
-	"io/fs"
 	"log/slog"
+	"net"
+	"os"
 	"strings"
+	"time"
 
 	"sluice/datapath"
 	"sluice/pki"
+	"sluice/store"
 )
 
 // secure reads the controller's certificate (nil: it has none), settles the addresses that were not
@@ -78,18 +79,35 @@ func webSecurity(s *pki.Source, address string) *tls.Config {
 	return s.Server(tls.VerifyClientCertIfGiven)
 }
 
+// live is what the controller tells of itself in etcd.
+func live(openflow, web net.Listener, security *tls.Config, authority *pki.Authority) store.LiveController {
+	machine, _ := os.Hostname() // not known: then it is not told
+	scheme := "http://"
+	if security != nil {
+		scheme = "https://"
+	}
+	return store.LiveController{
+		Machine: machine, Addresses: ownAddresses(), OpenFlow: openflow.Addr().String(), API: scheme + web.Addr().String(), Since: time.Now().UTC(),
+		Signs: authority != nil,
+	}
+}
+
+// etcdURLs are where hosts that join find etcd.
+func (o *controllerFlags) etcdURLs() []string {
+	if len(o.etcd.endpoints) > 0 {
+		return o.etcd.endpoints
+	}
+	return []string{o.embedClient}
+}
+
 // keepRenewed renews the controller's certificate until ctx ends, where the authority is here too.
-func (o *controllerFlags) keepRenewed(ctx context.Context, s *pki.Source, log *slog.Logger) error {
-	if s == nil {
+func keepRenewed(ctx context.Context, s *pki.Source, a *pki.Authority, log *slog.Logger) error {
+	switch {
+	case s == nil:
 		return nil
-	}
-	a, err := pki.OpenAuthority(o.pki.dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		log.Info("the authority is on another machine", "until", s.Certificate().NotAfter)
+	case a == nil:
+		log.Info("the authority is on another machine: renew this controller's certificate in time", "until", s.Certificate().NotAfter)
 		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("renew this controller's certificate: %w", err)
 	}
 	s.KeepRenewed(ctx, func(ctx context.Context, request []byte) ([]byte, error) {
 		return a.RenewalOf(s.Certificate())(ctx, request)

@@ -85,7 +85,7 @@ func labStatus() *cobra.Command {
 }
 
 func writeLab(w io.Writer, st lab.Status) {
-	facts(w, "API", st.API, "etcd", st.Etcd, "Tunnels", st.Encap,
+	facts(w, "API", st.API, "Token in", st.TokenFile, "etcd", st.Etcd, "Tunnels", st.Encap,
 		"Internet", fmt.Sprintf("%s in %s", st.Internet.IP, st.Internet.NetNS))
 	fmt.Fprintln(w)
 	hosts := columns("host", "namespace", "vtep", "OVS_RUNDIR")
