@@ -248,13 +248,13 @@ func TestInviteIsRefused(t *testing.T) {
 		life      time.Duration
 		says      string
 	}{
-		"no name":                   {w.office, "h1/alice", w.api, time.Hour, "h1/alice"},
-		"no time":                   {w.office, "h2", w.api, 0, "at most"},
-		"too long":                  {w.office, "h2", w.api, 30 * 24 * time.Hour, "at most"},
-		"an API in the clear":       {w.office, "h2", "http://192.0.2.1:8080", time.Hour, "https://"},
+		"no name":                          {w.office, "h1/alice", w.api, time.Hour, "h1/alice"},
+		"no time":                          {w.office, "h2", w.api, 0, "at most"},
+		"too long":                         {w.office, "h2", w.api, 30 * 24 * time.Hour, "at most"},
+		"an API in the clear":              {w.office, "h2", "http://192.0.2.1:8080", time.Hour, "https://"},
 		"an etcd that others do not reach": {w.office, "h2", "https://192.0.2.1:8080", time.Hour, "--embedded-etcd-client-url"},
-		"enrolled already":          {w.office, "h1", w.api, time.Hour, "--anew"},
-		"no key of the authority's": {keyless, "h2", w.api, time.Hour, "ask controller c1 at " + w.api},
+		"enrolled already":                 {w.office, "h1", w.api, time.Hour, "--anew"},
+		"no key of the authority's":        {keyless, "h2", w.api, time.Hour, "ask controller c1 at " + w.api},
 	} {
 		if _, _, _, err := tc.office.Invite(w.ctx, enrol.Invitation{Host: tc.host, API: tc.api, Lifetime: tc.life}); err == nil || !strings.Contains(err.Error(), tc.says) {
 			t.Errorf("%s: %v", name, err)
