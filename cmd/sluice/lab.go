@@ -18,7 +18,7 @@ import (
 func labCommand() *cobra.Command {
 	return group("lab", "Run a whole cluster on this machine, from real parts",
 		"  sluice lab up --hosts 3\n  sluice lab run h1 alice a1\n  sluice lab exec a1 -- ping -c 3 10.0.0.3\n  sluice lab down",
-		labUp(), labDown(), labStatus(), labRun(), labExec(), labRemove(), labKill(), labPause(), labResume(), labCut(), labHeal(), labDemo(), labForward(), labServeInternet())
+		labUp(), labDown(), labStatus(), labRun(), labExec(), labRemove(), labKill(), labPause(), labResume(), labCut(), labHeal(), labChaos(), labDemo(), labForward(), labServeInternet())
 }
 
 func labUp() *cobra.Command {
