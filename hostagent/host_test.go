@@ -273,10 +273,17 @@ func (h *host) put(key store.Key, o store.Object) {
 // agent runs an agent in this process until stop is called or the test ends.
 func (h *host) agent() (a *Agent, c *api.Client, stop func()) {
 	h.t.Helper()
+	return h.agentWith(func(*Agent) {})
+}
+
+// agentWith runs one that was changed before it ran.
+func (h *host) agentWith(change func(*Agent)) (a *Agent, c *api.Client, stop func()) {
+	h.t.Helper()
 	a, err := New(h.options)
 	if err != nil {
 		h.t.Fatal(err)
 	}
+	change(a)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- a.Run(ctx) }()
