@@ -25,13 +25,15 @@ func (r hostRecord) is(context.Context) (store.Host, error) { return r.registrat
 
 func (r hostRecord) should(context.Context) (store.Host, error) {
 	addresses, err := hostAddresses()
-	o := r.o
-	if o.Gateway {
-		lacks := gatewayLacks(o.Uplink, r.infrastructure.known().transit())
+	h := hostFor(r.o, r.id, r.underlay.known(), addresses)
+	if h.Gateway {
+		lacks := gatewayLacks(r.o.Uplink, r.infrastructure.known().transit())
 		r.problems.report("gateway", lacks)
-		o.Gateway = lacks == nil
+		if lacks != nil {
+			h.Gateway, h.NoGateway = false, lacks.Error()
+		}
 	}
-	return hostFor(o, r.id, r.underlay.known(), addresses), err
+	return h, err
 }
 
 func (r hostRecord) makeSo(ctx context.Context, should, is store.Host) error {

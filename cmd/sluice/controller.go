@@ -137,7 +137,7 @@ func (o *controllerFlags) run(ctx context.Context, log *slog.Logger) error {
 		return err
 	}
 	defer closeStore()
-	trust, err := o.trust(client)
+	trust, err := o.trust(client, name)
 	if err != nil {
 		return err
 	}
@@ -151,7 +151,7 @@ func (o *controllerFlags) run(ctx context.Context, log *slog.Logger) error {
 		return err
 	}
 	handler, closeAPI, err := o.api.handler(api.Options{
-		Version: version(), Controller: c, Store: client, Registry: registry, Log: log,
+		Version: version(), Controller: c, Store: client, Registry: registry, Log: log, Hosts: certifiedNames(source),
 	}, web)
 	if err != nil {
 		return err
@@ -245,12 +245,12 @@ func (o *controllerFlags) openStore(ctx context.Context, name string, source *pk
 
 // trust has the client judge which store etcd holds. A controller that remembers none believes
 // it; --adopt leaves the one that it remembers, once.
-func (o *controllerFlags) trust(client *etcd.Client) (*etcd.Trust, error) {
+func (o *controllerFlags) trust(client *etcd.Client, name string) (*etcd.Trust, error) {
 	if err := os.MkdirAll(o.dataDir, 0o700); err != nil {
 		return nil, fmt.Errorf("--data-dir, for what this controller knows of its store: %w", err)
 	}
 	return client.Trust(etcd.TrustOptions{
-		File: filepath.Join(o.dataDir, "store.json"), Founds: true, Adopt: o.adopt,
+		File: filepath.Join(o.dataDir, "store.json"), Witness: store.WitnessControllerKey(name), Founds: true, Adopt: o.adopt,
 		Help: "bring the right store back, or start this controller with --adopt if this is the one to serve from now on",
 		Decide: func(_ context.Context, _ *etcd.Client, _ store.Sight, j store.Judgement) (bool, error) {
 			return !j.Held(), nil

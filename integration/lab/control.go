@@ -87,7 +87,7 @@ func controllerProcess(m machine) string { return "controller-" + m.name }
 func (s *state) ensureEtcd(ctx context.Context) error {
 	var waits []func() error
 	for _, m := range s.etcdMembers() {
-		wait, err := startProcess(ctx, etcdProcess(m), answers(m.ns, address(m.address, etcdPort)), s.etcdArguments(m)...)
+		wait, err := s.startMember(ctx, m)
 		if err != nil {
 			return err
 		}
@@ -99,6 +99,19 @@ func (s *state) ensureEtcd(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+func (s *state) startMember(ctx context.Context, m machine) (wait func() error, err error) {
+	return startProcess(ctx, etcdProcess(m), answers(m.ns, address(m.address, etcdPort)), s.etcdArguments(m)...)
+}
+
+// ensureMember starts one member of a cluster that was there before.
+func (s *state) ensureMember(ctx context.Context, m machine) error {
+	wait, err := s.startMember(ctx, m)
+	if err != nil {
+		return err
+	}
+	return wait()
 }
 
 // etcdArguments are those of one member. The lab's clusters are new: a member that comes back
@@ -148,28 +161,38 @@ func (s *state) openFlowTargets() string {
 // ensureControllers starts the controllers; the first of them runs etcd where there are no
 // members of their own, so it is waited for before the next one.
 func (s *state) ensureControllers(ctx context.Context) error {
-	for i, m := range s.controllers() {
-		argv := []string{
-			s.Binary, "controller", "--name", m.name,
-			"--listen-openflow", address(m.address, openFlowPort),
-			"--listen-api", address(loopback, apiPort),
-			"--data-dir", filepath.Join(Dir, controllerProcess(m)),
-			"--pki", pkiDir(m.name),
-			"--local-token-file", tokenFile(), "--metrics-without-token", // it is reached from this machine's loopback only
-			"--audit-log", filepath.Join(Dir, "logs", "audit-"+m.name+".log"),
-		}
-		if i == 0 && s.EtcdMembers == 0 {
-			argv = append(argv,
-				"--embedded-etcd-client-url", "https://"+address(m.address, etcdPort),
-				"--embedded-etcd-peer-url", "https://"+address(m.address, etcdPeerPort))
-		} else {
-			argv = append(argv, "--etcd-endpoints", s.etcdEndpoints())
-		}
-		if err := ensureProcess(ctx, controllerProcess(m), controllerReady(m), argv...); err != nil {
+	for _, m := range s.controllers() {
+		if err := s.ensureController(ctx, m); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (s *state) ensureController(ctx context.Context, m machine) error {
+	argv := []string{
+		s.Binary, "controller", "--name", m.name,
+		"--listen-openflow", address(m.address, openFlowPort),
+		"--listen-api", address(loopback, apiPort),
+		"--data-dir", filepath.Join(Dir, controllerProcess(m)),
+		"--pki", pkiDir(m.name),
+		"--local-token-file", tokenFile(), "--metrics-without-token", // it is reached from this machine's loopback only
+		"--audit-log", filepath.Join(Dir, "logs", "audit-"+m.name+".log"),
+	}
+	if m == controllerMachine(1) && s.EtcdMembers == 0 {
+		argv = append(argv,
+			"--embedded-etcd-client-url", "https://"+address(m.address, etcdPort),
+			"--embedded-etcd-peer-url", "https://"+address(m.address, etcdPeerPort))
+	} else {
+		argv = append(argv, "--etcd-endpoints", s.etcdEndpoints())
+	}
+	return ensureProcess(ctx, controllerProcess(m), controllerReady(m), argv...)
+}
+
+// machineOf is a machine of the control plane by its name.
+func (s *state) machineOf(name string) machine {
+	all := append(s.controllers(), s.etcdMembers()...)
+	return all[slices.IndexFunc(all, func(m machine) bool { return m.name == name })]
 }
 
 // machineNS is the namespace of a machine of the control plane; empty: there is no such machine.
