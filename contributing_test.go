@@ -35,7 +35,7 @@ var flowless = []store.Kind{store.KindToken}
 var behind = []store.Kind{
 	store.KindSettings, store.KindMaster, store.KindLiveHost, store.KindLiveController,
 	store.KindEnrolment, store.KindInvitation, store.KindStatusHost, store.KindStatusController, store.KindStatusCounters, store.KindAlloc,
-	store.KindIdentity, store.KindChain, store.KindStamp, store.KindRequest, store.KindWord, store.KindFarewell,
+	store.KindIdentity, store.KindWitnessHost, store.KindWitnessController, store.KindChain, store.KindStamp, store.KindRequest, store.KindWord, store.KindFarewell,
 }
 
 func TestEachKindHasWhatContributingAsksFor(t *testing.T) {

@@ -115,6 +115,9 @@ func ignoreEnd(ctx context.Context, err error) error {
 func (a *Agent) registerOnce(ctx context.Context, first bool) (*etcd.Registration, error) {
 	var r *etcd.Registration
 	err := a.problems.retry(ctx, nameRegistration, func() error {
+		if err := a.hearFarewell(ctx); err != nil {
+			return err
+		}
 		host, err := a.hostRecord().should(ctx)
 		if err != nil {
 			return err

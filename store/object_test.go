@@ -55,6 +55,8 @@ var examples = []example{
 	{IdentityKey(), &Identity{ID: "x", Since: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}, `{"id":"x","since":"2026-01-02T03:04:05Z"}`},
 	{ChainKey(), &Chain{Newest: Stamp{Number: 65, Value: "y"}, Lasting: Stamp{Number: 64, Value: "x"}},
 		`{"newest":{"number":65,"value":"y"},"lasting":{"number":64,"value":"x"}}`},
+	{WitnessHostKey("h1"), &WitnessHost{Witness{Seen: 7}}, `{"seen":7}`},
+	{WitnessControllerKey("c1"), &WitnessController{Witness{Seen: 7}}, `{"seen":7}`},
 	{StampKey(64), &Stamp{Number: 64, Value: "x"}, `{"number":64,"value":"x"}`},
 	{RequestKey("h1"), &Request{ID: "r", Held: "why", Leaves: "x", Strays: []string{"sl-u"},
 		Offered: []Offer{{Tenant: "alice", Network: "default", Name: "a1", Interface: "sl-v", Addresses: []string{"10.0.0.5/24"}, Problem: "taken"}}},

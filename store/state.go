@@ -36,7 +36,7 @@ type Change struct {
 var kinds = []described{
 	settingsKind, tenantKind, networkKind, hostKind, portKind, gatewayKind, masterKind, liveHostKind, liveControllerKind, tokenKind,
 	enrolmentKind, invitationKind, statusHostKind, statusControllerKind, statusCountersKind, allocKind,
-	identityKind, chainKind, stampKind, requestKind, wordKind, farewellKind,
+	identityKind, chainKind, stampKind, witnessHostKind, witnessControllerKind, requestKind, wordKind, farewellKind,
 }
 
 // State is the picture of the store at one revision, with the indexes that the compiler

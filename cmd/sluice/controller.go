@@ -137,7 +137,7 @@ func (o *controllerFlags) run(ctx context.Context, log *slog.Logger) error {
 		return err
 	}
 	defer closeStore()
-	trust, err := o.trust(client)
+	trust, err := o.trust(client, name)
 	if err != nil {
 		return err
 	}
@@ -145,7 +145,7 @@ func (o *controllerFlags) run(ctx context.Context, log *slog.Logger) error {
 	c, err := controller.New(controller.Options{
 		Name: name, Store: client, Trust: trust, OpenFlow: openflow, Session: sessions(source, log), Identity: source,
 		Registry: registry, Log: log, AuditInterval: o.audit, CounterInterval: cmp.Or(o.counters, -1),
-		Live: live(openflow, web, secured, authority), Authority: authority, Etcd: o.etcdURLs(),
+		Live: live(openflow, web, secured, source, authority), Authority: authority, Etcd: o.etcdURLs(),
 	})
 	if err != nil {
 		return err
@@ -160,7 +160,7 @@ func (o *controllerFlags) run(ctx context.Context, log *slog.Logger) error {
 	log.Info("controller started", "name", name, "openflow", openflow.Addr(), "api", web.Addr())
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return c.Run(ctx) })
-	g.Go(func() error { return keepRenewed(ctx, source, authority, log) })
+	g.Go(func() error { return keepRenewed(ctx, source, c.Office()) })
 	g.Go(func() error { return o.transit.set(ctx, client, log) })
 	g.Go(func() error { return access.Serve(ctx, web, handler, secured, log) })
 	switch err := g.Wait(); {
@@ -245,12 +245,12 @@ func (o *controllerFlags) openStore(ctx context.Context, name string, source *pk
 
 // trust has the client judge which store etcd holds. A controller that remembers none believes
 // it; --adopt leaves the one that it remembers, once.
-func (o *controllerFlags) trust(client *etcd.Client) (*etcd.Trust, error) {
+func (o *controllerFlags) trust(client *etcd.Client, name string) (*etcd.Trust, error) {
 	if err := os.MkdirAll(o.dataDir, 0o700); err != nil {
 		return nil, fmt.Errorf("--data-dir, for what this controller knows of its store: %w", err)
 	}
 	return client.Trust(etcd.TrustOptions{
-		File: filepath.Join(o.dataDir, "store.json"), Founds: true, Adopt: o.adopt,
+		File: filepath.Join(o.dataDir, "store.json"), Witness: store.WitnessControllerKey(name), Founds: true, Adopt: o.adopt,
 		Help: "bring the right store back, or start this controller with --adopt if this is the one to serve from now on",
 		Decide: func(_ context.Context, _ *etcd.Client, _ store.Sight, j store.Judgement) (bool, error) {
 			return !j.Held(), nil

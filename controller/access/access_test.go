@@ -113,10 +113,19 @@ func TestSharedLocalToken(t *testing.T) {
 
 func TestLocalTokenFiles(t *testing.T) {
 	own := LocalTokenFile("8080")
+	addresses, err := net.InterfaceAddrs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range addresses {
+		if ip := a.(*net.IPNet).IP.String(); LocalTokenFileOf("https://"+net.JoinHostPort(ip, "8080")) != own {
+			t.Errorf("%s is this machine's own address", ip)
+		}
+	}
 	for url, want := range map[string]string{
 		"http://127.0.0.1:8080": own, "http://localhost:8080/": own, "https://[::1]:8080": own, "http://127.9.9.9:8080": own,
 		"http://127.0.0.1": LocalTokenFile("80"), "https://localhost": LocalTokenFile("443"),
-		"http://192.0.2.1:8080": "", "http://sluice.example:8080": "", "http://localhost.evil.example:8080": "", "%": "",
+		"http://198.51.100.77:8080": "", "http://sluice.example:8080": "", "http://localhost.evil.example:8080": "", "%": "",
 	} {
 		if got := LocalTokenFileOf(url); got != want {
 			t.Errorf("%s: the token is sought in %q, not %q", url, got, want)
