@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"log/slog"
+	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -48,6 +50,36 @@ func TestAgentKnowsWhatItJoined(t *testing.T) {
 	} {
 		if _, err := agent(tc.change); err == nil || !strings.Contains(err.Error(), tc.says) {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// What a controller tells of itself is what others can dial.
+func TestReachedAt(t *testing.T) {
+	all, err := net.Listen("tcp", ":0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer all.Close()
+	one, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer one.Close()
+	port := strconv.Itoa(all.Addr().(*net.TCPAddr).Port)
+	for name, tc := range map[string]struct {
+		at   net.Listener
+		own  []string
+		want string
+	}{
+		"one address":            {one, []string{"192.0.2.1"}, one.Addr().String()},
+		"all, the first":         {all, []string{"192.0.2.1", "192.0.2.2"}, "192.0.2.1:" + port},
+		"all, the first address": {all, []string{"c1.example", "2001:db8::1"}, "[2001:db8::1]:" + port},
+		"all, names alone":       {all, []string{"c1.example"}, "c1.example:" + port},
+		"all, nothing known":     {all, nil, all.Addr().String()},
+	} {
+		if got := reachedAt(tc.at, tc.own); got != tc.want {
+			t.Errorf("%s: %s, want %s", name, got, tc.want)
 		}
 	}
 }
