@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"sluice/pki"
 )
 
 // machine is one of the control plane: it runs a controller or a member of etcd, in a
@@ -118,15 +120,18 @@ func (s *state) ensureMember(ctx context.Context, m machine) error {
 func (s *state) etcdArguments(m machine) []string {
 	var members []string
 	for _, other := range s.etcdMembers() {
-		members = append(members, other.name+"=http://"+address(other.address, etcdPeerPort))
+		members = append(members, other.name+"=https://"+address(other.address, etcdPeerPort))
 	}
-	client, peer := "http://"+address(m.address, etcdPort), "http://"+address(m.address, etcdPeerPort)
+	client, peer := "https://"+address(m.address, etcdPort), "https://"+address(m.address, etcdPeerPort)
+	own, authority := filepath.Join(pkiDir(m.name), etcdIdentity(m).File()), filepath.Join(pkiDir(m.name), pki.AuthorityFile)
 	return []string{
 		"etcd", "--name", m.name, "--data-dir", filepath.Join(Dir, "etcd", m.name),
 		"--listen-client-urls", client, "--advertise-client-urls", client,
 		"--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer,
 		"--initial-cluster", strings.Join(members, ","), "--initial-cluster-state", "new",
 		"--initial-cluster-token", "sluice-lab",
+		"--cert-file", own, "--key-file", own, "--trusted-ca-file", authority, "--client-cert-auth",
+		"--peer-cert-file", own, "--peer-key-file", own, "--peer-trusted-ca-file", authority, "--peer-client-cert-auth",
 		"--quota-backend-bytes", strconv.Itoa(2 << 30),
 		"--auto-compaction-mode", "periodic", "--auto-compaction-retention", "10m",
 	}
@@ -140,7 +145,7 @@ func (s *state) etcdEndpoints() string {
 	}
 	var all []string
 	for _, m := range servers {
-		all = append(all, "http://"+address(m.address, etcdPort))
+		all = append(all, "https://"+address(m.address, etcdPort))
 	}
 	return strings.Join(all, ",")
 }
@@ -185,14 +190,14 @@ func (s *state) ensureController(ctx context.Context, m machine, more ...string)
 		"--listen-openflow", address(m.address, openFlowPort),
 		"--listen-api", address(loopback, apiPort),
 		"--data-dir", filepath.Join(Dir, controllerProcess(m)),
-		"--pki", pkiDir(m.name), "--insecure", // etcd is in the clear
+		"--pki", pkiDir(m.name),
 		"--local-token-file", tokenFile(), "--metrics-without-token", // it is reached from this machine's loopback only
 		"--audit-log", filepath.Join(Dir, "logs", "audit-"+m.name+".log"),
 	}
 	if m == controllerMachine(1) && s.EtcdMembers == 0 {
 		argv = append(argv,
-			"--embedded-etcd-client-url", "http://"+address(m.address, etcdPort),
-			"--embedded-etcd-peer-url", "http://"+address(m.address, etcdPeerPort))
+			"--embedded-etcd-client-url", "https://"+address(m.address, etcdPort),
+			"--embedded-etcd-peer-url", "https://"+address(m.address, etcdPeerPort))
 	} else {
 		argv = append(argv, "--etcd-endpoints", s.etcdEndpoints())
 	}
