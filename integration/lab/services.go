@@ -94,7 +94,7 @@ var errHeld = errors.New("it holds")
 func (s *state) ensureAgent(ctx context.Context, n int) error {
 	host := hostName(n)
 	name := "agent-" + host
-	if _, alive := lookup(name); alive {
+	if _, alive := lookup(name); alive && !s.adopt {
 		return nil
 	}
 	if err := ensureCertificate(host, pki.Host(host)); err != nil {
