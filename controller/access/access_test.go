@@ -35,8 +35,8 @@ func quiet(t *testing.T, log io.Writer) (*Guard, *LocalToken) {
 }
 
 // ask is a request with the controller's own token.
-func ask(method, path string, local *LocalToken, body string) *http.Request {
-	r := httptest.NewRequest(method, "http://localhost"+path, strings.NewReader(body))
+func ask(method string, local *LocalToken, body string) *http.Request {
+	r := httptest.NewRequest(method, "http://localhost/v1/x", strings.NewReader(body))
 	r.Header.Set("Authorization", "Bearer "+local.text)
 	r.Header.Set("Content-Type", "application/json")
 	return r
@@ -243,7 +243,7 @@ func TestAMistakeEndsOneRequest(t *testing.T) {
 	g, local := quiet(t, &log)
 	h := g.Before(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("never") }))
 	w := httptest.NewRecorder()
-	h.ServeHTTP(w, ask("POST", "/v1/x", local, "{}"))
+	h.ServeHTTP(w, ask("POST", local, "{}"))
 	if w.Code != http.StatusInternalServerError || g.crowd.in != 0 {
 		t.Errorf("status %d, %d are in", w.Code, g.crowd.in)
 	}
@@ -266,7 +266,7 @@ func (d *deadlines) SetReadDeadline(at time.Time) error {
 // A deadline for the body must not end what the request asks for.
 func TestNoDeadlineIsLeftFromTheBody(t *testing.T) {
 	g, local := quiet(t, io.Discard)
-	for _, r := range []*http.Request{ask("POST", "/v1/x", local, "{}"), ask("GET", "/v1/x", local, "")} {
+	for _, r := range []*http.Request{ask("POST", local, "{}"), ask("GET", local, "")} {
 		w, body := &deadlines{ResponseRecorder: httptest.NewRecorder()}, ""
 		g.Before(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 			b, err := io.ReadAll(r.Body)
@@ -320,8 +320,8 @@ func TestTooManyAtOnce(t *testing.T) {
 	g.crowd = newCrowd(1, 1)
 	w := httptest.NewRecorder()
 	g.Before(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
-		g.Before(http.NotFoundHandler()).ServeHTTP(w, ask("GET", "/v1/x", local, "")) // a second one meanwhile
-	})).ServeHTTP(httptest.NewRecorder(), ask("GET", "/v1/x", local, ""))
+		g.Before(http.NotFoundHandler()).ServeHTTP(w, ask("GET", local, "")) // a second one meanwhile
+	})).ServeHTTP(httptest.NewRecorder(), ask("GET", local, ""))
 	if w.Code != http.StatusTooManyRequests || w.Header().Get("Retry-After") == "" || !strings.Contains(log.String(), "429") {
 		t.Errorf("%d %v: %s", w.Code, w.Header(), log.String())
 	}
