@@ -33,9 +33,9 @@ var flowless = []store.Kind{store.KindToken}
 
 // behind are the kinds that controllers and agents keep for each other.
 var behind = []store.Kind{
-	store.KindMaster, store.KindLiveHost, store.KindLiveController,
+	store.KindSettings, store.KindMaster, store.KindLiveHost, store.KindLiveController,
 	store.KindEnrolment, store.KindInvitation, store.KindStatusHost, store.KindStatusController, store.KindStatusCounters, store.KindAlloc,
-	store.KindIdentity, store.KindChain, store.KindStamp, store.KindRequest, store.KindWord, store.KindFarewell,
+	store.KindIdentity, store.KindWitnessHost, store.KindWitnessController, store.KindChain, store.KindStamp, store.KindRequest, store.KindWord, store.KindFarewell,
 }
 
 func TestEachKindHasWhatContributingAsksFor(t *testing.T) {

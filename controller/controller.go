@@ -49,6 +49,7 @@ type Options struct {
 	Session  datapath.Options
 	Live     store.LiveController // what others may know of this controller; New chooses its incarnation
 	Registry prometheus.Registerer
+	Identity *pki.Source // its certificate, of which metrics tell the end; nil: it has none
 	// Authority signs the certificates of hosts that join; nil: its key is elsewhere. Etcd is what they
 	// are told of where etcd is: URLs.
 	Authority *pki.Authority

@@ -34,11 +34,14 @@ func TestImpostor(t *testing.T) {
 		}
 		return s
 	}
-	own := issue(pki.Host(h1))
+	own, c1 := issue(pki.Host(h1)), issue(pki.Controller("c1"))
 	l, at := b.ovs.ListenTCP()
 	c := b.startWith("c1", "c1.sock", func(o *controller.Options) {
-		o.OpenFlow, o.Session.TLS = l, issue(pki.Controller("c1")).Server(tls.RequireAndVerifyClientCert)
+		o.OpenFlow, o.Session.TLS, o.Identity = l, c1.Server(tls.RequireAndVerifyClientCert), c1
 	})
+	if got, want := c.count(t, "sluice_certificate_expires_timestamp_seconds"), float64(c1.Certificate().NotAfter.Unix()); got != want {
+		t.Errorf("the certificate ends at %f, want %f", got, want)
+	}
 	b.ovs.VSCtl("set-ssl", own.File(), own.File(), own.AuthorityFile())
 	b.bridge("ssl:" + at)
 	b.register()

@@ -21,9 +21,7 @@ func stranger(t *testing.T, target string, id store.DatapathID) {
 	t.Cleanup(func() { conn.Close() })
 	said := openflow.AppendHello(nil, 1)
 	said = openflow.AppendFeaturesReply(said, 2, openflow.Features{DatapathID: uint64(id)})
-	if _, err := conn.Write(said); err != nil {
-		t.Fatal(err)
-	}
+	_, _ = conn.Write(said) // fails where the connection has made room for another by then
 	go func() { _, _ = io.Copy(io.Discard, conn) }()
 }
 

@@ -111,6 +111,9 @@ func (c *Controller) snapshot() metrics.Snapshot {
 	listed, more := c.Unknown()
 	snap.Unknown = len(listed) + more
 	snap.Held = c.Serving().Held()
+	if c.opts.Identity != nil {
+		snap.Certificate = c.opts.Identity.Certificate().NotAfter
+	}
 	c.picture.View(func(s *store.State) { snap.Requests = len(slices.Collect(s.Requests())) })
 	totals := map[flows.Class]account.Sum{}
 	for _, h := range c.countHosts(&snap) {

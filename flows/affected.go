@@ -45,6 +45,10 @@ func (m marker) comings(c store.Change) {
 		if !same(c, sameEncap) { // which decides what it reaches at all
 			Slices(m.state, c.Key.Host, func(sl Slice) { m.mark(c.Key.Host, sl) })
 		}
+	case store.KindSettings: // only edits by hand change them while there are tenants
+		for h := range m.state.Hosts() {
+			Slices(m.state, h.Key.Host, func(sl Slice) { m.mark(h.Key.Host, sl) })
+		}
 	case store.KindTenant:
 		if !same(c, sameTenant) {
 			m.whole(tenant, hostsOf(m.state, tenant)...)

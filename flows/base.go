@@ -123,7 +123,7 @@ func hidingFragments() []of.Match {
 // baseResolve: the kernel finds every transit address behind one MAC; what nobody
 // answers for goes no further.
 func (c *compiler) baseResolve() {
-	c.flow(stepResolveTransit, arp(arpRequest, store.TransitRange, origin(originGateway)), arpAnswer(store.RouterMAC)...)
+	c.flow(stepResolveTransit, arp(arpRequest, c.state.Transit().Prefix, origin(originGateway)), arpAnswer(store.RouterMAC)...)
 	c.refuse(stepResolveNobody, match(etherType(typeARP)), reasonUnanswered)
 	for _, t := range []uint64{mldQuery, mldReport, mldDone, routerSolicitation, neighbourSolicitation, mld2Report} {
 		c.refuse(stepResolveNobody, match(etherType(typeIPv6), ipProto(protoICMPv6), icmp6Type(t)), reasonUnanswered)
@@ -136,9 +136,8 @@ func arpAnswer(mac store.MAC) []of.Action {
 	return []of.Action{move(of.FieldEthSrc, of.FieldEthDst), setMAC(of.FieldEthSrc, mac), goTo(tableAnswer)}
 }
 
-// closedRanges are destinations that no tenant may route to.
+// closedRanges are destinations that no tenant may route to, beside the transit range.
 var closedRanges = []netip.Prefix{
-	store.TransitRange,
 	netip.MustParsePrefix("0.0.0.0/8"),
 	netip.MustParsePrefix("127.0.0.0/8"),
 	netip.MustParsePrefix("169.254.0.0/16"),
@@ -147,7 +146,7 @@ var closedRanges = []netip.Prefix{
 }
 
 func (c *compiler) baseRoute() {
-	for _, closed := range closedRanges {
+	for _, closed := range append([]netip.Prefix{c.state.Transit().Prefix}, closedRanges...) {
 		c.refuse(stepRouteClosed, match(ethDst(store.RouterMAC), etherType(typeIPv4), ipDst(closed)), reasonNoRoute)
 	}
 	for _, mac := range []store.MAC{store.RouterMAC, store.HandOverMAC, store.BounceMAC} {
@@ -226,7 +225,7 @@ func (c *compiler) baseNATNew() {
 	c.refuse(stepNATNewNone, nil, reasonNoRoute)
 	// Where the tenant's zone is full, or conntrack finds no free tuple (two echoes with one identifier to one host),
 	// Open vSwitch passes the packet on, new and untranslated.
-	c.flow(stepNATOutTranslated, match(etherType(typeIPv4), ipSrc(store.TransitRange)),
+	c.flow(stepNATOutTranslated, match(etherType(typeIPv4), ipSrc(c.state.Transit().Prefix)),
 		setMAC(of.FieldEthSrc, store.RouterMAC), setMAC(of.FieldEthDst, store.KernelMAC),
 		load(regDestination, gatewayPort), load(regScope, scopeEgress), goTo(tableAccountOut))
 	c.refuse(stepNATOutNone, nil, reasonConnectionLimit)

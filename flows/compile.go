@@ -1,7 +1,6 @@
 package flows
 
 import (
-	"net/netip"
 	"slices"
 
 	of "sluice/datapath/openflow"
@@ -88,9 +87,6 @@ func (t *tenantAt) mark() uint64 { return uint64(uint32(t.Created)) }
 
 // natZone is the conntrack zone in which the tenant's egress is translated.
 func (t *tenantAt) natZone() uint16 { return store.NATZone(t.number()) }
-
-// transit is the address under which the tenant's egress reaches its gateway host's kernel.
-func (t *tenantAt) transit() netip.Addr { return store.TransitAddress(t.number()) }
 
 // tenantAt looks a tenant up; ok is false where the host holds nothing of it.
 func (c *compiler) tenantAt(name string) (t tenantAt, ok bool) {

@@ -24,7 +24,7 @@ func TestOVSFragments(t *testing.T) {
 		met         string // what both fragments meet
 	}{
 		{"out", "p1", datagram{store.MAC{2, 0, 0, 0, 0, 0x11}, container, internet, 1000, 53}, `table=100,.*actions=output:200`},
-		{"and back", "p200", datagram{store.KernelMAC, internet, store.TransitAddress(7), 53, 1000}, `table=100,.*actions=output:1\n`},
+		{"and back", "p200", datagram{store.KernelMAC, internet, store.DefaultTransit.Address(7), 53, 1000}, `table=100,.*actions=output:1\n`},
 		{"to another host", "p1", datagram{store.MAC{2, 0, 0, 0, 0, 0x11}, container, netip.MustParseAddr("172.30.0.3"), 1000, 53},
 			fmt.Sprintf(`table=250,.*reg3=%#x,metadata=0x7`, uint64(reasonInfrastructure))},
 	} {

@@ -193,6 +193,10 @@ func (w *world) event() store.Event {
 	tenant, network, port := w.tenant(), w.network(), w.IntN(3)
 	host := w.names[w.IntN(len(w.names))]
 	e := store.Event{}
+	if w.IntN(40) == 0 { // an edit by hand
+		transit := netip.PrefixFrom(netip.AddrFrom4([4]byte{11, byte(w.IntN(2))}), 16)
+		return store.Event{Key: store.SettingsKey(), Object: &store.Settings{Transit: transit}}
+	}
 	switch w.IntN(12) {
 	case 0:
 		e = store.Event{Key: store.TenantKey(tenant), Object: &store.Tenant{Number: w.tenantNumber(),

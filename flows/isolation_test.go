@@ -70,7 +70,7 @@ func (w *world) wrong(tenant string, d simulate.Delivery) string {
 	case to != nil:
 		return ""
 	}
-	transit := of.Address(store.TransitAddress(w.number(tenant)))
+	transit := of.Address(store.DefaultTransit.Address(w.number(tenant)))
 	switch g := w.state.Gateway(tenant); {
 	case g == nil || g.Value.Active != d.Host && (len(g.Value.Draining) == 0 || g.Value.Draining[0] != d.Host):
 		return "left at a host that is no gateway of its tenant: " + d.Host
@@ -327,7 +327,7 @@ func (w *world) spoofed(a *port) map[string]simulate.Packet {
 		"spoofed MAC to outside":  simulate.UDP(notMyMAC, router),
 		"spoofed IP":              simulate.UDP(notMyIP, victim),
 		"spoofed IP to outside":   simulate.TCP(notMyIP, router, simulate.TCPSyn),
-		"spoofed transit address": simulate.UDP(simulate.Endpoint{MAC: me.MAC, IP: store.TransitAddress(1)}, router),
+		"spoofed transit address": simulate.UDP(simulate.Endpoint{MAC: me.MAC, IP: store.DefaultTransit.Address(1)}, router),
 		"the router's MAC":        simulate.UDP(simulate.Endpoint{MAC: store.RouterMAC, IP: me.IP}, victim),
 		"the kernel's MAC":        simulate.UDP(simulate.Endpoint{MAC: store.KernelMAC, IP: me.IP}, victim),
 		"ARP for another":         simulate.ARPReply(notMyIP, victim),
@@ -351,7 +351,7 @@ func (w *world) spoofed(a *port) map[string]simulate.Packet {
 		"hand-over MAC":                                simulate.UDP(me, simulate.Endpoint{MAC: store.HandOverMAC, IP: outside.IP}),
 		"bounce MAC":                                   simulate.UDP(me, simulate.Endpoint{MAC: store.BounceMAC, IP: outside.IP}),
 		"ARP for nobody":                               simulate.ARPRequest(me, stranger.IP),
-		"ARP for a transit address":                    simulate.ARPRequest(me, store.TransitAddress(1)),
+		"ARP for a transit address":                    simulate.ARPRequest(me, store.DefaultTransit.Address(1)),
 	}
 }
 
@@ -384,8 +384,8 @@ func (w *world) misdirected(a *port) map[string]simulate.Packet {
 		"a VTEP":               simulate.TCP(me, via(vtep), simulate.TCPSyn),
 		"a VTEP, midstream":    simulate.TCP(me, via(vtep), simulate.TCPAck),
 		"infrastructure":       simulate.TCP(me, via("192.0.2.3"), simulate.TCPSyn),
-		"a transit address":    simulate.UDP(me, via(store.TransitAddress(uint32(1+w.IntN(4))).String())),
-		"the kernel's address": simulate.ICMPEcho(me, via(store.TransitKernel.String()), 1),
+		"a transit address":    simulate.UDP(me, via(store.DefaultTransit.Address(uint32(1+w.IntN(4))).String())),
+		"the kernel's address": simulate.ICMPEcho(me, via(store.DefaultTransit.Kernel().String()), 1),
 		"loopback":             simulate.UDP(me, via("127.0.0.1")),
 		"link-local":           simulate.UDP(me, via("169.254.169.254")),
 		"multicast, routed":    simulate.UDP(me, via("224.0.0.5")),
@@ -417,7 +417,7 @@ func (w *world) intrude() {
 	for _, h := range w.switches {
 		for _, a := range w.ports {
 			inner := simulate.UDP(simulate.Endpoint{MAC: store.MAC{2, 9, 9, 9, 9, 9}, IP: outside.IP, Port: 1}, a.end4())
-			transit := simulate.Endpoint{MAC: store.RouterMAC, IP: store.TransitAddress(w.number(a.Key.Tenant)), Port: 7}
+			transit := simulate.Endpoint{MAC: store.RouterMAC, IP: store.DefaultTransit.Address(w.number(a.Key.Tenant)), Port: 7}
 			for what, p := range map[string]simulate.Packet{
 				"unasked, to a transit address": simulate.TCP(outside, transit, simulate.TCPSyn),
 				"unasked, to a container":       inner,

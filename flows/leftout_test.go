@@ -290,7 +290,7 @@ func literal(e ast.Expr) string {
 // ever left out in silence.
 func TestNoPortIsLeftOutInSilence(t *testing.T) {
 	left, programmed := 0, 0
-	for seed := range uint64(12) {
+	for seed := range uint64(16) {
 		w := newWorld(seed)
 		for step := range 150 {
 			did := w.step()

@@ -177,7 +177,7 @@ func (c *compiler) unreachable(t *tenantAt) {
 // gatewayHost emits the tenant's own part of NAT: its transit address and its zone.
 func (c *compiler) gatewayHost(t *tenantAt) {
 	n := t.number()
-	zone, transit := t.natZone(), t.transit()
+	zone, transit := t.natZone(), c.state.Transit().Address(n)
 	ipv4, mine := etherType(typeIPv4), tenantMetadata(n)
 
 	c.flow(stepClassifyKnown, match(inPort(c.gateway), ipv4, ipDst(single(transit))),
@@ -191,7 +191,7 @@ func (c *compiler) gatewayHost(t *tenantAt) {
 		// The kernel's own errors, such as "time exceeded", come from the tenant's router: the transit range is
 		// not theirs to see.
 		c.flow(stepNATStateError, match(mine, origin(originGateway), ctState(ctTracked|ctRelated|ctReply, ctInvalid),
-			ipv4, ipProto(protoICMP), ipSrc(single(store.TransitKernel))),
+			ipv4, ipProto(protoICMP), ipSrc(single(c.state.Transit().Kernel()))),
 			setAddress(of.FieldIPSrc, router), setMAC(of.FieldEthSrc, store.KernelMAC), goTo(tableL3Resolve))
 	}
 }

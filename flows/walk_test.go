@@ -125,7 +125,7 @@ func TestFromOutside(t *testing.T) {
 		counts map[flows.Class]uint64
 	}{
 		{"the kernel asks for a transit address", gatewayPort, simulate.ARPRequest(
-			simulate.Endpoint{MAC: store.KernelMAC, IP: store.TransitKernel}, transit(7).IP), []string{"h1"}, nil},
+			simulate.Endpoint{MAC: store.KernelMAC, IP: store.DefaultTransit.Kernel()}, transit(7).IP), []string{"h1"}, nil},
 		{"a connection from outside", gatewayPort, simulate.TCP(kernel, transit(7), simulate.TCPSyn), nil,
 			map[flows.Class]uint64{drop(7, "no-connection"): 1}},
 		{"for a tenant whose gateway is elsewhere", gatewayPort, simulate.TCP(kernel, transit(9), simulate.TCPSyn), nil,
@@ -160,7 +160,7 @@ func TestEgressConversation(t *testing.T) {
 				t.Fatalf("the request reached %v\n%s", got, walk)
 			}
 			out := walk.Deliveries[0].Packet
-			if src := out.Get(of.FieldIPSrc); src != of.Address(store.TransitAddress(7)) {
+			if src := out.Get(of.FieldIPSrc); src != of.Address(store.DefaultTransit.Address(7)) {
 				t.Errorf("its source is %x outside", src.Lo)
 			}
 			if dst := out.Uint(of.FieldEthDst); dst != store.KernelMAC.Uint64() {
@@ -182,7 +182,7 @@ func TestTimeExceeded(t *testing.T) {
 	to := simulate.Endpoint{MAC: store.RouterMAC, IP: internet, Port: 80}
 	walk, _ := l.send("a2", simulate.UDP(l.end("a2"), to))
 	sent := walk.Deliveries[0].Packet
-	kernel := simulate.Endpoint{MAC: store.KernelMAC, IP: store.TransitKernel}
+	kernel := simulate.Endpoint{MAC: store.KernelMAC, IP: store.DefaultTransit.Kernel()}
 	walk, got := l.enter("h1", gatewayPort, simulate.ICMPError(kernel, &sent))
 	if !slices.Equal(got, []string{"a2"}) {
 		t.Fatalf("it reached %v\n%s", got, walk)
@@ -202,7 +202,7 @@ func TestICMPErrorOut(t *testing.T) {
 	about := simulate.ICMPError(a1, &walk.Deliveries[0].Packet)
 	about.SetUint(of.FieldEthDst, store.RouterMAC.Uint64())
 	if walk, got := l.send("a1", about); !slices.Equal(got, []string{"h1"}) ||
-		walk.Deliveries[0].Packet.Get(of.FieldIPSrc) != of.Address(store.TransitAddress(7)) {
+		walk.Deliveries[0].Packet.Get(of.FieldIPSrc) != of.Address(store.DefaultTransit.Address(7)) {
 		t.Errorf("it reached %v\n%s", got, walk)
 	}
 	for _, ip := range []string{"172.30.0.1", "172.30.0.3"} {

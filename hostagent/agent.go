@@ -1,6 +1,7 @@
 package hostagent
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -20,18 +21,24 @@ import (
 // Options say what an agent serves. Host, VTEP, Encap, OVSDB, Socket, StateDir, Store and
 // Log are required.
 type Options struct {
-	Host         string      // this host's name, a DNS label
-	VTEP         netip.Addr  // tunnel address; an interface of this host has it
-	Encap        string      // vxlan, geneve or gre
-	DatapathType string      // system or netdev; empty: the switch's default
-	OVSDB        string      // endpoint of the switch's database, such as unix:/run/openvswitch/db.sock
-	RunDir       string      // OVS_RUNDIR, for the tunnel neighbours of the netdev datapath
-	Controllers  []string    // OpenFlow targets, such as ssl:192.0.2.1:6653 or ssl:c1.example:6653
-	Socket       string      // unix socket that the agent serves
-	StateDir     string      // identity and journal; kept over restarts
-	Uplink       string      // interface by which tenants leave; empty: those of the default routes
-	Gateway      bool        // may be a gateway host
-	Identity     *pki.Source // this host's, which its switch shows to controllers; nil: none
+	Host         string     // this host's name, a DNS label
+	VTEP         netip.Addr // tunnel address; an interface of this host has it
+	Encap        string     // vxlan, geneve or gre
+	DatapathType string     // system or netdev; empty: the switch's default
+	OVSDB        string     // endpoint of the switch's database, such as unix:/run/openvswitch/db.sock
+	RunDir       string     // OVS_RUNDIR, for the tunnel neighbours of the netdev datapath
+	Controllers  []string   // OpenFlow targets, such as ssl:192.0.2.1:6653 or ssl:c1.example:6653
+	Socket       string     // unix socket that the agent serves
+	StateDir     string     // identity, journal, records of ports, and which store is served; kept over restarts
+	// Adopt is the operator's word at the start: serve the store that etcd holds, whatever was
+	// served before, and take this host's ports into it.
+	Adopt bool
+	// Quarantine is how long an interface must have belonged to no port before it is removed, in a
+	// store known to be right; 0: 10 minutes.
+	Quarantine time.Duration
+	Uplink     string      // interface by which tenants leave; empty: those of the default routes
+	Gateway    bool        // may be a gateway host
+	Identity   *pki.Source // this host's, which its switch shows to controllers; nil: none
 	// Infrastructure is closed to tenants, beside the VTEP's own prefix and the addresses of all
 	// hosts, controllers and Names.
 	Infrastructure []netip.Prefix
@@ -61,6 +68,8 @@ type Agent struct {
 
 	id      identity // this and what follows is set by Run, before anything runs
 	journal *journal
+	records *records
+	serving *serving
 	db      *ovsdb.DB
 }
 
@@ -95,6 +104,7 @@ func newAgent(o Options) *Agent {
 	a.alive = &alive{store: o.Store, problems: a.problems}
 	a.ports = &ports{
 		host: o.Host, store: o.Store, registration: a.registration, log: log, gone: make(map[string]bool),
+		failed: make(map[string]error), quarantine: cmp.Or(o.Quarantine, defaultQuarantine),
 	}
 	return a
 }
@@ -117,6 +127,12 @@ func (a *Agent) Run(ctx context.Context) error {
 	if a.journal, err = openJournal(a.o.StateDir); err != nil {
 		return err
 	}
+	if a.records, err = openRecords(a.o.StateDir); err != nil {
+		return err
+	}
+	if err := a.serveStore(); err != nil {
+		return err
+	}
 	listener, err := listen(a.o.Socket)
 	if err != nil {
 		return err
@@ -127,11 +143,13 @@ func (a *Agent) Run(ctx context.Context) error {
 	}
 	defer a.db.Close()
 
-	a.ports.db, a.ports.journal = a.db, a.journal
+	a.ports.db, a.ports.journal, a.ports.records, a.ports.serving = a.db, a.journal, a.records, a.serving
 	a.mender.keepers = a.keepers()
 
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return a.serve(ctx, listener) })
+	g.Go(func() error { return a.serving.run(ctx, a.problems) })
+	g.Go(func() error { a.serving.asker.run(ctx, a.mender.wake); return nil })
 	g.Go(func() error { return a.register(ctx) })
 	g.Go(func() error { a.mender.run(ctx); return nil })
 	g.Go(func() error { a.alive.run(ctx); return nil })
@@ -157,5 +175,6 @@ func (a *Agent) Status() api.Status {
 		MTU:        a.underlay.containerMTU(store.SegmentationTunnel),
 		Registered: a.registration.registered(), Ports: a.ports.counted(), Peers: a.peers.counted(),
 		Problems: a.problems.list(),
+		Store:    a.serving.status(),
 	}
 }

@@ -154,6 +154,9 @@ func (a *Agent) awaitTurn(ctx context.Context, tenant string) error {
 
 // notReady says why no port can be made now.
 func (a *Agent) notReady() error {
+	if held := a.serving.held(); held != "" {
+		return api.NewProblem(http.StatusServiceUnavailable, "host %s is not ready: %s", a.o.Host, held)
+	}
 	why := "the agent is still starting"
 	if problems := a.problems.list(); len(problems) > 0 {
 		why = strings.Join(problems, "; ")
@@ -182,6 +185,7 @@ func (a *Agent) make(ctx context.Context, at *attachment) error {
 	g, stage := errgroup.WithContext(ctx)
 	g.Go(func() error { return a.ports.plugIn(stage, at.key, at.port.Value) })
 	g.Go(func() error { return a.furnish(at) })
+	g.Go(func() error { return a.records.keep(recordOf(at.key, at.port.Value, at.port.Created)) })
 	if err := g.Wait(); err != nil {
 		return err
 	}

@@ -22,6 +22,9 @@ func (a *Agent) Detach(ctx context.Context, r api.DetachRequest) error {
 	}
 	defer a.journal.hold(p.UID)()
 	name := key.NetworkName().String() + "/" + key.Name
+	if err := a.records.leaving(p.Interface); err != nil { // so that what is left after a crash is known to go
+		return fmt.Errorf("detach %s: %w", name, err)
+	}
 	if _, err := a.o.Store.DeletePort(ctx, key, registration.Created); err != nil && !errors.Is(err, store.ErrNotFound) {
 		return fmt.Errorf("detach %s: %w", name, err)
 	}

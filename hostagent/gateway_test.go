@@ -31,7 +31,7 @@ type gatewayHost struct {
 	tenants, outside *container
 }
 
-var tenantAddr = store.TransitAddress(7)
+var tenantAddr = store.DefaultTransit.Address(7)
 
 func newGatewayHost(t *testing.T) *gatewayHost {
 	t.Helper()
@@ -46,13 +46,13 @@ func newGatewayHost(t *testing.T) *gatewayHost {
 	for _, addr := range []string{"172.30.0.254/24", "203.0.113.1/32", "192.0.2.9/32", "198.51.100.9/32"} {
 		g.outside.run("ip", "addr", "add", addr, "dev", "peer")
 	}
-	g.outside.run("ip", "route", "add", store.TransitRange.String(), "via", "172.30.0.1")
+	g.outside.run("ip", "route", "add", store.DefaultTransit.String(), "via", "172.30.0.1")
 	g.tenants.run("ip", "addr", "add", tenantAddr.String()+"/10", "dev", "peer")
 	g.tenants.run("ip", "link", "set", "peer", "mtu", "1450")
 	g.run("sysctl", "-w", "net.ipv4.ip_forward=0") // no router, whatever the machine is
 	g.cluster.now = members{Told: true, Closed: addrs("198.51.100.9"), Peers: addrs("172.30.0.253")}
 	g.setUp()
-	g.tenants.run("ip", "route", "add", "default", "via", store.TransitKernel.String())
+	g.tenants.run("ip", "route", "add", "default", "via", store.DefaultTransit.Kernel().String())
 	t.Cleanup(func() { g.run("nft", "delete", "table", "inet", tableName) })
 	eventually(t, "the links carry packets", func() bool { // the kernel raises them in its own time
 		return exec.Command("nsenter", "--net="+g.tenants.netns(), "--", "ping", "-c1", "-W1", "203.0.113.1").Run() == nil
@@ -86,7 +86,7 @@ func (g *gatewayHost) setUp() {
 	}
 	ctx := g.t.Context()
 	err := errors.Join(
-		keep(nftables{o: options, underlay: known, infrastructure: g.cluster, log: slog.New(slog.DiscardHandler)})(ctx), keep(transit{known})(ctx), keep(forwarding{options.Uplink})(ctx),
+		keep(nftables{o: options, underlay: known, infrastructure: g.cluster, log: slog.New(slog.DiscardHandler)})(ctx), keep(transit{known, g.cluster})(ctx), keep(forwarding{options.Uplink})(ctx),
 	)
 	if err != nil {
 		g.t.Fatal(err)

@@ -17,6 +17,9 @@ import (
 	"testing"
 	"time"
 
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
+
 	"sluice/datapath/ovsrun"
 	"sluice/hostagent/api"
 	"sluice/pki"
@@ -123,6 +126,7 @@ func (h *host) startStore() {
 		h.t.Fatal(err)
 	}
 	h.t.Cleanup(func() { h.client.Close() })
+	h.put(store.IdentityKey(), &store.Identity{ID: "the-right-one"})
 	for _, spec := range []store.TenantSpec{
 		{Name: "alice", Gateway: store.GatewayAuto, Segmentation: store.SegmentationTunnel, Subnets: prefixes("10.0.0.0/24", "fd00:a::/64")},
 		{Name: "bob", Gateway: store.GatewayAuto, Segmentation: store.SegmentationVLAN, Subnets: prefixes("10.0.0.0/24")},
@@ -133,12 +137,17 @@ func (h *host) startStore() {
 	}
 }
 
+// peerURL is the embedded etcd's.
+const peerURL = "http://127.0.0.1:2380"
+
 // serveStore starts etcd, also again on what an earlier one wrote.
-func (h *host) serveStore(ctx context.Context) {
+func (h *host) serveStore(ctx context.Context) { h.serveStoreOf(ctx, "etcd") }
+
+// serveStoreOf starts the etcd of one of the host's directories, after the one before has ended.
+func (h *host) serveStoreOf(ctx context.Context, dir string) {
 	var err error
 	h.server, err = etcd.StartEmbedded(ctx, etcd.EmbedOptions{
-		Name: "test", Dir: h.path("etcd"),
-		ClientURL: "http://127.0.0.1:2379", PeerURL: "http://127.0.0.1:2380",
+		Name: "test", Dir: h.path(dir), ClientURL: "http://127.0.0.1:2379", PeerURL: peerURL,
 	})
 	if err != nil {
 		h.t.Fatal(err)
@@ -282,7 +291,23 @@ func (h *host) put(key store.Key, o store.Object) {
 // agent runs an agent in this process until stop is called or the test ends.
 func (h *host) agent() (a *Agent, c *api.Client, stop func()) {
 	h.t.Helper()
-	a, err := New(h.options)
+	a, c, stop = h.start()
+	h.eventually("the agent is ready", func() bool { return a.registration.ready() != nil })
+	return a, c, stop
+}
+
+// start runs an agent that need not become ready. It has a client of its own, as the test's must
+// see also what the agent does not believe.
+func (h *host) start() (a *Agent, c *api.Client, stop func()) {
+	h.t.Helper()
+	client, err := etcd.Connect(h.t.Context(), etcd.Options{Endpoints: h.endpoints})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.t.Cleanup(func() { client.Close() })
+	o := h.options
+	o.Store = client
+	a, err = New(o)
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -301,8 +326,9 @@ func (h *host) agent() (a *Agent, c *api.Client, stop func()) {
 		}
 	}
 	h.t.Cleanup(stop)
-	h.eventually("the agent is ready", func() bool { return a.registration.ready() != nil })
-	return a, h.dial(), stop
+	c = h.dial()
+	h.eventually("the agent answers", func() bool { _, err := c.Status(h.t.Context()); return err == nil })
+	return a, c, stop
 }
 
 // process runs an agent as a process of its own, to be killed.
@@ -382,4 +408,33 @@ func (h *host) traces() []string {
 	}
 	slices.Sort(all)
 	return all
+}
+
+// deleteKey deletes a key behind everybody's back, as an operator does with etcdctl.
+func (h *host) deleteKey(key store.Key) {
+	h.t.Helper()
+	client, err := clientv3.New(clientv3.Config{Endpoints: h.endpoints, Logger: zap.NewNop()})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	defer client.Close()
+	if _, err := client.Delete(h.t.Context(), key.String()); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// deletePortKey deletes a port of alice's so.
+func (h *host) deletePortKey(name string) {
+	h.t.Helper()
+	h.deleteKey(store.PortKey("h1", "alice", store.DefaultNetwork, name))
+}
+
+// port is one of alice's ports in etcd.
+func (h *host) port(name string) *store.Port {
+	h.t.Helper()
+	o, _, err := h.client.Get(h.t.Context(), store.PortKey("h1", "alice", store.DefaultNetwork, name))
+	if err != nil || o == nil {
+		h.t.Fatalf("port %s: %v, %v", name, o, err)
+	}
+	return o.(*store.Port)
 }

@@ -11,11 +11,13 @@ import (
 // hostRecord keeps what the cluster knows of this host: other hosts close its addresses to their
 // tenants.
 type hostRecord struct {
-	o            Options
-	id           identity
-	underlay     *underlay
-	registration *registration
-	log          *slog.Logger
+	o              Options
+	id             identity
+	underlay       *underlay
+	infrastructure *infrastructure
+	registration   *registration
+	problems       *problems
+	log            *slog.Logger
 }
 
 // is what this agent told last: nobody else writes it.
@@ -23,7 +25,15 @@ func (r hostRecord) is(context.Context) (store.Host, error) { return r.registrat
 
 func (r hostRecord) should(context.Context) (store.Host, error) {
 	addresses, err := hostAddresses()
-	return hostFor(r.o, r.id, r.underlay.known(), addresses), err
+	h := hostFor(r.o, r.id, r.underlay.known(), addresses)
+	if h.Gateway {
+		lacks := gatewayLacks(r.o.Uplink, r.infrastructure.known().transit())
+		r.problems.report("gateway", lacks)
+		if lacks != nil {
+			h.Gateway, h.NoGateway = false, lacks.Error()
+		}
+	}
+	return h, err
 }
 
 func (r hostRecord) makeSo(ctx context.Context, should, is store.Host) error {

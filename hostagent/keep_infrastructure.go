@@ -50,7 +50,12 @@ type members struct {
 	Told   bool         `json:"told"`
 	Closed []netip.Addr `json:"closed"` // tenants must not reach them
 	Peers  []netip.Addr `json:"peers"`  // tunnel addresses of the other hosts
+	// Settings are the cluster's.
+	Settings store.Settings `json:"settings,omitzero"`
 }
+
+// transit is the cluster's range of transit addresses.
+func (m members) transit() store.Transit { return m.Settings.TransitOr(store.DefaultTransit) }
 
 func newInfrastructure(o Options, p *problems, changed bell) *infrastructure {
 	return &infrastructure{
@@ -88,13 +93,21 @@ func (i *infrastructure) should(ctx context.Context) (members, error) {
 	if err != nil {
 		return members{}, fmt.Errorf("list controllers: %w", err)
 	}
+	settings, _, err := i.store.Get(ctx, store.SettingsKey())
+	if err != nil {
+		return members{}, fmt.Errorf("read the cluster's settings: %w", err)
+	}
 	named, err := i.resolver.resolve(ctx, slices.Concat(controllerHosts(i.o.Controllers), i.o.Names))
 	i.problems.report("names", err)
 	i.mu.Lock()
 	i.at, i.hosts = at, len(hosts)
 	i.mu.Unlock()
 	others := slices.DeleteFunc(hosts, func(e store.Event) bool { return e.Key.Host == i.o.Host })
-	return membersOf(others, controllers, named, i.o.VTEP), nil
+	m := membersOf(others, controllers, named, i.o.VTEP)
+	if s, set := settings.(*store.Settings); set {
+		m.Settings = *s
+	}
+	return m, nil
 }
 
 // membersOf are the addresses that the other hosts and controllers tell, and those of names. This
@@ -154,7 +167,7 @@ func (i *infrastructure) makeSo(_ context.Context, should, is members) error {
 }
 
 func (m members) equal(o members) bool {
-	return m.Told == o.Told && slices.Equal(m.Closed, o.Closed) && slices.Equal(m.Peers, o.Peers)
+	return m.Told == o.Told && m.Settings == o.Settings && slices.Equal(m.Closed, o.Closed) && slices.Equal(m.Peers, o.Peers)
 }
 
 // withAbsent is what there is, with those that were there until less than absenceTime ago. The

@@ -13,7 +13,9 @@ import (
 	"sluice/store"
 )
 
-var compareAddrs = cmp.Comparer(func(a, b netip.Addr) bool { return a == b })
+var compareAddrs = cmp.Options{
+	cmp.Comparer(func(a, b netip.Addr) bool { return a == b }), cmp.Comparer(func(a, b netip.Prefix) bool { return a == b }),
+}
 
 func hostEvent(name string, vtep string, more ...string) store.Event {
 	return store.Event{Key: store.HostKey(name), Object: &store.Host{VTEPs: addrs(vtep), Addresses: addrs(more...)}}
@@ -70,10 +72,10 @@ func TestAbsentAddresses(t *testing.T) {
 			i.absent[a] = since.Add(-c.later)
 		}
 		told, want := addrs(c.told...), addrs(c.want...)
-		if err := i.makeSo(t.Context(), members{true, told, told}, i.known()); err != nil {
+		if err := i.makeSo(t.Context(), members{Told: true, Closed: told, Peers: told}, i.known()); err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(members{true, want, want}, i.known(), compareAddrs); diff != "" {
+		if diff := cmp.Diff(members{Told: true, Closed: want, Peers: want}, i.known(), compareAddrs); diff != "" {
 			t.Errorf("%s: -want +got\n%s", c.name, diff)
 		}
 		if rang := len(changed) > 0; rang != c.rings {

@@ -23,8 +23,9 @@ const limitsTable = "sluice-limits"
 
 // kernelLimits keeps that table. What it counts starts anew when it is written.
 type kernelLimits struct {
-	o       Options
-	tenants *tenants
+	o              Options
+	tenants        *tenants
+	infrastructure *infrastructure
 }
 
 // limitsWritten is what the agent remembers of the table: what it wanted, and how nft listed it then.
@@ -48,7 +49,7 @@ func (k kernelLimits) is(ctx context.Context) (string, error) {
 }
 
 func (k kernelLimits) should(context.Context) (limitRules, error) {
-	return limitRulesOf(k.tenants.known(), kernelRoom()), nil
+	return limitRulesOf(k.infrastructure.known().transit(), k.tenants.known(), kernelRoom()), nil
 }
 
 func (k kernelLimits) makeSo(ctx context.Context, should limitRules, is string) error {
@@ -87,8 +88,9 @@ func listLimits(ctx context.Context) (string, error) {
 
 // limitRules are the limits of connections that the table keeps tenants to.
 type limitRules struct {
-	all connectionLimit            // of tenants that have none of their own
-	own map[uint32]connectionLimit // by tenant
+	transit store.Transit
+	all     connectionLimit            // of tenants that have none of their own
+	own     map[uint32]connectionLimit // by tenant
 }
 
 // connectionLimit is how many connections a tenant may have in all, and to one destination.
@@ -102,8 +104,8 @@ const kernelShare = 8
 
 // limitRulesOf are the rules for tenants on a host whose kernel has room for so many connections;
 // 0: nobody knows how many.
-func limitRulesOf(tenants leavers, room int) limitRules {
-	r := limitRules{all: connectionsHere(store.Limits{}, room), own: make(map[uint32]connectionLimit)}
+func limitRulesOf(transit store.Transit, tenants leavers, room int) limitRules {
+	r := limitRules{transit: transit, all: connectionsHere(store.Limits{}, room), own: make(map[uint32]connectionLimit)}
 	for number, l := range tenants {
 		if limit := connectionsHere(l, room); limit != r.all {
 			r.own[number] = limit
@@ -162,7 +164,7 @@ func (r limitRules) write(tx *knftables.Transaction) {
 	rule("not a tenant's new connection", `iifname != "`+store.GatewayInterface+`"`, "accept")
 	rule("not a tenant's new connection", "ct state != new", "accept")
 	for _, number := range sortedNumbers(r.own) {
-		rule("a tenant with a limit of its own", "ip saddr", store.TransitAddress(number), "goto", r.own[number].name())
+		rule("a tenant with a limit of its own", "ip saddr", r.transit.Address(number), "goto", r.own[number].name())
 	}
 	rule("any other tenant", "goto", r.all.name())
 }

@@ -15,7 +15,7 @@ import (
 )
 
 func TestLimitRules(t *testing.T) {
-	r := limitRulesOf(leavers{
+	r := limitRulesOf(store.DefaultTransit, leavers{
 		7: {}, 8: {Connections: 100}, 9: {Connections: 64000}, 10: {Connections: 100}, 11: {Connections: store.DefaultConnections},
 	}, 262144)
 	golden(t, "limits.nft", r.text())
@@ -90,8 +90,8 @@ func TestKernelLimits(t *testing.T) {
 		ports = append(ports, fmt.Sprint(port))
 	}
 	serve(t, g.outside.netns(), nil, ports)
-	g.tenants.run("ip", "addr", "add", store.TransitAddress(bob).String()+"/10", "dev", "peer")
-	limits := kernelLimits{Options{StateDir: g.state}, &tenants{now: leavers{alice: {Connections: most}, bob: {}}}}
+	g.tenants.run("ip", "addr", "add", store.DefaultTransit.Address(bob).String()+"/10", "dev", "peer")
+	limits := kernelLimits{Options{StateDir: g.state}, &tenants{now: leavers{alice: {Connections: most}, bob: {}}}, g.cluster}
 	keepLimits := func() {
 		t.Helper()
 		if err := keep(limits)(t.Context()); err != nil {
@@ -103,7 +103,7 @@ func TestKernelLimits(t *testing.T) {
 
 	opened := func(tenant uint32, ports ...string) (answered int) {
 		for _, port := range ports {
-			if probeAs(t, g.tenants.netns(), store.TransitAddress(tenant), "203.0.113.1:"+port) {
+			if probeAs(t, g.tenants.netns(), store.DefaultTransit.Address(tenant), "203.0.113.1:"+port) {
 				answered++
 			}
 		}
@@ -124,7 +124,7 @@ func TestKernelLimits(t *testing.T) {
 		t.Errorf("bob opened %d of %d connections beside alice's", got, len(ports))
 	}
 	listed := g.output("nft", "list", "set", "inet", limitsTable, refusedSet)
-	if want := fmt.Sprintf(`%s counter packets %d `, store.TransitAddress(alice), 2+len(ports[1:])-(most-2)); !regexp.MustCompile(want).MatchString(listed) {
+	if want := fmt.Sprintf(`%s counter packets %d `, store.DefaultTransit.Address(alice), 2+len(ports[1:])-(most-2)); !regexp.MustCompile(want).MatchString(listed) {
 		t.Errorf("nft does not count what was refused, %s:\n%s", want, listed)
 	}
 	limits.tenants.now = leavers{}

@@ -80,7 +80,7 @@ func (n nftables) is(ctx context.Context) (written, error) {
 func (n nftables) should(context.Context) (ruleset, error) {
 	under, members := n.underlay.known(), n.infrastructure.known()
 	f := frame{
-		gateway: n.o.Gateway, closed: closedPrefixes(n.o, under.prefix),
+		gateway: n.o.Gateway, transit: members.transit(), closed: closedPrefixes(n.o, under.prefix),
 		encap: n.o.Encap, vtep: n.o.VTEP, underlay: under.name, peers: members.Told,
 	}
 	if under.spread {

@@ -9,25 +9,33 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"sluice/datapath/ovsdb"
 	"sluice/store"
 	"sluice/store/etcd"
 )
 
-// ports keeps the interfaces of this host's ports: it removes what no port accounts for,
-// undoes attaches that did not finish, and gives the switch back the interfaces that it lacks.
+// ports keeps the interfaces of this host's ports: it undoes attaches that did not finish, gives the
+// switch back the interfaces that it lacks, keeps the records of ports, and settles what is to become
+// of interfaces that no port accounts for.
 type ports struct {
 	host         string
 	store        Store
 	registration *registration
 	log          *slog.Logger
-	db           *ovsdb.DB // this and the journal are set before anything runs
+	quarantine   time.Duration // how long an interface without port stays
+	db           *ovsdb.DB     // this and what follows is set before anything runs
 	journal      *journal
+	records      *records
+	serving      *serving
+	absent       absences         // this and failed are the mend loop's alone
+	failed       map[string]error // by interface: why a port could not be taken back
 
 	mu    sync.Mutex
 	count int
 	gone  map[string]bool // ports whose interface vanished, by interface: said once
+	told  map[string]bool // interfaces in quarantine: said once
 }
 
 // inventory is what the host has of its ports in the kernel and in the switch, and who works
@@ -66,23 +74,33 @@ func (p *ports) is(ctx context.Context) (inventory, error) {
 type assigned struct {
 	registration *etcd.Registration // nil: the host is not registered, and nobody knows its ports
 	ports        map[string]store.Event
+	// stampedAt is the revision of a stamp that stood in the store when the ports were read; 0:
+	// none is known to have.
+	stampedAt store.Revision
 }
 
 // should reads this host's ports by interface. Those older than its registration belong to a
-// host that was deleted.
+// host that was deleted, unless the host has kept them: nobody asked for them to go.
 func (p *ports) should(ctx context.Context) (assigned, error) {
 	s := assigned{registration: p.registration.current(), ports: make(map[string]store.Event)}
 	if s.registration == nil {
 		return s, nil
 	}
+	before := p.serving.trust.State()
 	all, _, err := p.store.List(ctx, store.KindPort, p.host)
 	if err != nil {
 		return s, fmt.Errorf("list ports of host %s: %w", p.host, err)
 	}
+	known := p.records.known()
 	for _, e := range all {
-		if e.Created >= s.registration.Created {
-			s.ports[e.Object.(*store.Port).Interface] = e
+		port := e.Object.(*store.Port)
+		one, kept := known[port.Interface]
+		if e.Created >= s.registration.Created || kept && one.Port.UID == port.UID && !one.Leaving {
+			s.ports[port.Interface] = e
 		}
+	}
+	if after := p.serving.trust.State(); !before.Since.IsZero() && after.Since.Equal(before.Since) {
+		s.stampedAt = before.Sight.StampedAt
 	}
 	return s, nil
 }
@@ -96,12 +114,29 @@ func (p *ports) makeSo(ctx context.Context, should assigned, is inventory) error
 	}
 	r := repairsOf(should.ports, is)
 	p.tellGone(r.gone)
-	if err := errors.Join(p.removeStrays(ctx, r.strays), p.replug(ctx, r.unplugged)); err != nil {
+	if err := errors.Join(p.keepRecords(should, is), p.settleStrays(ctx, r.strays, is.links, should), p.replug(ctx, r.unplugged)); err != nil {
 		return err
 	}
 	p.noteCount(r.ports)
 	p.registration.noteClean(should.registration)
 	return nil
+}
+
+// keepRecords keeps the records of those ports that are in the store and that nobody works on. A
+// stamp that is younger than a port, and stood when the port was read, vouches for it from then on.
+func (p *ports) keepRecords(should assigned, is inventory) error {
+	var errs []error
+	known := p.records.known()
+	for iface, e := range should.ports {
+		port := e.Object.(*store.Port)
+		if is.held[port.UID] || !is.links[iface] {
+			continue
+		}
+		one := recordOf(e.Key, port, e.Created)
+		one.Vouched = e.Created < should.stampedAt || known[iface].Vouched && known[iface].Created == e.Created
+		errs = append(errs, p.records.keep(one))
+	}
+	return errors.Join(errs...)
 }
 
 // repairs are how what is differs from what should be.

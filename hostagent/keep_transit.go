@@ -14,7 +14,10 @@ import (
 
 // transit keeps the kernel's side of the gateway port: the interface between the switch, where
 // tenants are, and the kernel, which routes their egress.
-type transit struct{ underlay *underlay }
+type transit struct {
+	underlay       *underlay
+	infrastructure *infrastructure
+}
 
 // transitState is what the agent makes of the interface.
 type transitState struct {
@@ -31,6 +34,7 @@ const (
 )
 
 func (t transit) is(context.Context) (s transitState, err error) {
+	its := t.infrastructure.known().transit()
 	link, err := transitLink()
 	if err != nil {
 		return s, err
@@ -42,10 +46,10 @@ func (t transit) is(context.Context) (s transitState, err error) {
 	if s.loose, err = sysctlIs(transitFilter, "2"); err != nil {
 		return s, err
 	}
-	if s.addressed, err = hasAddress(link, transitAddress()); err != nil {
+	if s.addressed, err = hasAddress(link, kernelAddress(its)); err != nil {
 		return s, err
 	}
-	s.routeMTU, err = transitRouteMTU(link)
+	s.routeMTU, err = transitRouteMTU(link, its)
 	return s, err
 }
 
@@ -62,6 +66,10 @@ func (t transit) makeSo(_ context.Context, should, is transitState) error {
 	if is == should {
 		return nil
 	}
+	its := t.infrastructure.known().transit()
+	if !is.addressed && transitIsFree(its) != nil {
+		return nil // the host is no gateway, and says why: the range would cut it off from somewhere
+	}
 	if err := setSysctl(transitIPv6Off, "1"); err != nil {
 		return err
 	}
@@ -74,7 +82,7 @@ func (t transit) makeSo(_ context.Context, should, is transitState) error {
 		return err
 	}
 	if !is.addressed {
-		if err := addAddress(link, transitAddress()); err != nil {
+		if err := t.giveAddress(link, its); err != nil {
 			return err
 		}
 	}
@@ -86,7 +94,7 @@ func (t transit) makeSo(_ context.Context, should, is transitState) error {
 	if is.routeMTU == should.routeMTU {
 		return nil
 	}
-	return addTransitRoute(link, should.routeMTU)
+	return addTransitRoute(link, its, should.routeMTU)
 }
 
 func transitLink() (netlink.Link, error) {
@@ -97,8 +105,22 @@ func transitLink() (netlink.Link, error) {
 	return link, nil
 }
 
-func transitAddress() netip.Prefix {
-	return netip.PrefixFrom(store.TransitKernel, store.TransitRange.Bits())
+// kernelAddress is the kernel's address in a transit range.
+func kernelAddress(t store.Transit) netip.Prefix { return netip.PrefixFrom(t.Kernel(), t.Bits()) }
+
+// giveAddress gives the interface its address in place of those that it has, of a transit range
+// before.
+func (t transit) giveAddress(link netlink.Link, its store.Transit) error {
+	have, err := netlink.AddrList(link, netlink.FAMILY_V4)
+	if err != nil {
+		return fmt.Errorf("interface %s: list addresses: %w", link.Attrs().Name, err)
+	}
+	for _, addr := range have {
+		if err := netlink.AddrDel(link, &addr); err != nil {
+			return fmt.Errorf("interface %s: delete address %s: %w", link.Attrs().Name, addr.IPNet, err)
+		}
+	}
+	return addAddress(link, kernelAddress(its))
 }
 
 func hasAddress(link netlink.Link, p netip.Prefix) (bool, error) {
@@ -124,27 +146,27 @@ func addAddress(link netlink.Link, p netip.Prefix) error {
 
 // transitRouteMTU is the MTU of the route to the tenants from the kernel's transit address, in
 // bytes; 0 where there is no such route.
-func transitRouteMTU(link netlink.Link) (int, error) {
-	filter := &netlink.Route{LinkIndex: link.Attrs().Index, Dst: ipNet(store.TransitRange)}
+func transitRouteMTU(link netlink.Link, its store.Transit) (int, error) {
+	filter := &netlink.Route{LinkIndex: link.Attrs().Index, Dst: ipNet(its.Prefix)}
 	have, err := netlink.RouteListFiltered(netlink.FAMILY_V4, filter, netlink.RT_FILTER_OIF|netlink.RT_FILTER_DST)
 	if err != nil {
-		return 0, fmt.Errorf("list routes to %s: %w", store.TransitRange, err)
+		return 0, fmt.Errorf("list routes to %s: %w", its.Prefix, err)
 	}
 	for _, r := range have {
-		if r.Src.Equal(store.TransitKernel.AsSlice()) {
+		if r.Src.Equal(its.Kernel().AsSlice()) {
 			return r.MTU, nil
 		}
 	}
 	return 0, nil
 }
 
-func addTransitRoute(link netlink.Link, mtu int) error {
+func addTransitRoute(link netlink.Link, its store.Transit, mtu int) error {
 	err := netlink.RouteReplace(&netlink.Route{
-		LinkIndex: link.Attrs().Index, Dst: ipNet(store.TransitRange), Src: store.TransitKernel.AsSlice(),
+		LinkIndex: link.Attrs().Index, Dst: ipNet(its.Prefix), Src: its.Kernel().AsSlice(),
 		Scope: netlink.SCOPE_LINK, MTU: mtu,
 	})
 	if err != nil {
-		return fmt.Errorf("add route to %s: %w", store.TransitRange, err)
+		return fmt.Errorf("add route to %s: %w", its.Prefix, err)
 	}
 	return nil
 }

@@ -33,9 +33,13 @@ func portRow(key store.Key, p *store.Port) ovsdb.Interface {
 	}
 }
 
-// unplug takes an interface from the switch and from the kernel; no error if it is in neither.
+// unplug takes an interface from the switch and from the kernel, and its record; no error if it
+// is in none of these. The record goes last: as long as something is left it says what.
 func (p *ports) unplug(ctx context.Context, iface string) error {
-	return errors.Join(p.db.DeletePort(ctx, store.BridgeName, iface), deleteLink(iface))
+	if err := errors.Join(p.db.DeletePort(ctx, store.BridgeName, iface), deleteLink(iface)); err != nil {
+		return err
+	}
+	return p.records.forget(iface)
 }
 
 // undo removes all that an intent may have made. The port is ours only if it has our uid:

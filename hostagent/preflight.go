@@ -118,7 +118,7 @@ const probeTable = tableName + "-check"
 // nftables gives the kernel all that our own table may hold.
 func (p preflight) nftables(ctx context.Context) (string, error) {
 	r := ruleset{frame: frame{
-		gateway: p.o.Gateway, uplinks: []string{"lo"}, encap: p.o.Encap, vtep: p.o.VTEP, underlay: "lo", peers: true,
+		gateway: p.o.Gateway, transit: store.DefaultTransit, uplinks: []string{"lo"}, encap: p.o.Encap, vtep: p.o.VTEP, underlay: "lo", peers: true,
 	}}
 	text := strings.ReplaceAll(r.text(), "inet "+tableName+" ", "inet "+probeTable+" ")
 	_, rules, _ := strings.Cut(text, "\nadd table inet "+tableName+"\n") // without the three lines that empty it

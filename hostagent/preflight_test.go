@@ -75,7 +75,7 @@ func TestPreflight(t *testing.T) {
 		{"a switch's database that is not there", func(o *Options) { o.OVSDB = "unix:" + h.path("other.sock") }, []string{"database", "datapath"}},
 		{"a switch that does not run", func(o *Options) { o.RunDir = h.path("other") }, []string{"Open vSwitch", "datapath"}},
 		{"a datapath that the switch has not", func(o *Options) { o.DatapathType = "system" }, []string{"datapath"}},
-		{"a tunnel address that is not the host's", func(o *Options) { o.VTEP = store.TransitKernel }, []string{"tunnel address", "MTU"}},
+		{"a tunnel address that is not the host's", func(o *Options) { o.VTEP = store.DefaultTransit.Kernel() }, []string{"tunnel address", "MTU"}},
 		{"a small underlay", func(*Options) { h.run("ip", "link", "set", "under0", "mtu", "629") }, []string{"MTU"}},
 		{"the least underlay", func(*Options) { h.run("ip", "link", "set", "under0", "mtu", "630") }, nil},
 	} {

@@ -33,6 +33,17 @@ func (p *problems) report(what string, err error) {
 	}
 }
 
+// tell keeps a failure for Status that somebody else logs; nil: it is over.
+func (p *problems) tell(what string, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err == nil {
+		delete(p.texts, what)
+		return
+	}
+	p.texts[what] = err.Error()
+}
+
 // forget drops what was said of something that is not tried any more.
 func (p *problems) forget(what string) {
 	p.mu.Lock()

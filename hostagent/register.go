@@ -115,11 +115,14 @@ func ignoreEnd(ctx context.Context, err error) error {
 func (a *Agent) registerOnce(ctx context.Context, first bool) (*etcd.Registration, error) {
 	var r *etcd.Registration
 	err := a.problems.retry(ctx, nameRegistration, func() error {
-		addresses, err := hostAddresses()
+		if err := a.hearFarewell(ctx); err != nil {
+			return err
+		}
+		host, err := a.hostRecord().should(ctx)
 		if err != nil {
 			return err
 		}
-		r, err = a.o.Store.RegisterHost(ctx, a.o.Host, hostFor(a.o, a.id, a.underlay.known(), addresses))
+		r, err = a.o.Store.RegisterHost(ctx, a.o.Host, host)
 		if first && refusedForGood(err) {
 			return backoff.Permanent(err)
 		}
@@ -131,6 +134,10 @@ func (a *Agent) registerOnce(ctx context.Context, first bool) (*etcd.Registratio
 // refusedForGood reports whether the registration needs another word of the operator's.
 func refusedForGood(err error) bool {
 	return errors.Is(err, store.ErrHostTaken) || errors.Is(err, store.ErrTaken) || errors.Is(err, store.ErrInvalid)
+}
+
+func (a *Agent) hostRecord() hostRecord {
+	return hostRecord{a.o, a.id, a.underlay, a.infrastructure, a.registration, a.problems, a.log}
 }
 
 // hostFor is what the cluster knows of this host.

@@ -30,6 +30,7 @@ type ruleset struct {
 // frame is all of it but the elements of the sets that follow the cluster. It is written whole.
 type frame struct {
 	gateway  bool           // this is a gateway host
+	transit  store.Transit  // the tenants' transit addresses
 	router   bool           // the host routes between its own interfaces too, as its operator wants
 	uplinks  []string       // interfaces by which tenants leave
 	closed   []netip.Prefix // what tenants must not open connections to, beside machines
@@ -54,7 +55,7 @@ func (r ruleset) write(tx *knftables.Transaction) {
 		tx.Add(&knftables.Set{Name: machinesSet, Type: "ipv4_addr"})
 		writeInput(tx)
 		r.writeForward(tx)
-		writeMasquerade(tx)
+		r.writeMasquerade(tx)
 	}
 	for _, e := range r.elements() {
 		tx.Add(e.element())
@@ -151,7 +152,7 @@ func (r ruleset) writeForward(tx *knftables.Transaction) {
 		rule("no uplink is known", "drop")
 	}
 	rule("egress is IPv4", "meta nfproto != ipv4", "drop")
-	rule("tenants speak as their transit addresses", "ip saddr !=", store.TransitRange, "drop")
+	rule("tenants speak as their transit addresses", "ip saddr !=", r.transit.Prefix, "drop")
 	rule("infrastructure is closed", "ip daddr", "@"+infrastructureSet, "ct state != { established, related }", "drop")
 	rule("hosts, controllers and etcd are closed", "ip daddr", "@"+machinesSet, "ct state != { established, related }", "drop")
 	rule("tunnels are the hosts' own", "udp dport", fmt.Sprintf("{ %d, %d }", vxlanPort, genevePort), "drop")
@@ -197,9 +198,9 @@ func (r ruleset) tunnelMatch() string {
 }
 
 // writeMasquerade gives tenants' egress the host's address.
-func writeMasquerade(tx *knftables.Transaction) {
+func (r ruleset) writeMasquerade(tx *knftables.Transaction) {
 	rule := chain(tx, "postrouting", knftables.NATType, knftables.PostroutingHook, knftables.SNATPriority)
-	rule("tenants leave as this host", "ip saddr", store.TransitRange, `oifname != "`+store.GatewayInterface+`"`, "masquerade")
+	rule("tenants leave as this host", "ip saddr", r.transit.Prefix, `oifname != "`+store.GatewayInterface+`"`, "masquerade")
 }
 
 func quote(s string) string { return `"` + s + `"` }

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"sluice/store"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
@@ -32,16 +34,19 @@ func TestRuleset(t *testing.T) {
 	host := ruleset{
 		frame: frame{
 			closed: prefixes("172.30.0.0/24", "10.255.0.0/16", "10.255.3.0/24", "192.0.2.7/32", "fd00::/8", "172.30.0.1/24"),
-			encap:  "vxlan", vtep: netip.MustParseAddr("172.30.0.1"), underlay: "eth0", peers: true,
+			encap:  "vxlan", transit: store.DefaultTransit, vtep: netip.MustParseAddr("172.30.0.1"), underlay: "eth0", peers: true,
 		},
 		members: members{
 			Told: true, Closed: addrs("192.0.2.8", "172.30.0.2", "2001:db8::2"), Peers: addrs("172.30.0.2", "172.30.0.3", "2001:db8::3"),
 		},
 	}
 	for name, change := range map[string]func(r *ruleset){
-		"host":             func(*ruleset) {},
-		"gateway":          func(r *ruleset) { r.gateway, r.uplinks = true, []string{"eth0", "eth1"} },
-		"router":           func(r *ruleset) { r.gateway, r.router, r.uplinks = true, true, []string{"eth1"} },
+		"host":    func(*ruleset) {},
+		"gateway": func(r *ruleset) { r.gateway, r.uplinks = true, []string{"eth0", "eth1"} },
+		"router":  func(r *ruleset) { r.gateway, r.router, r.uplinks = true, true, []string{"eth1"} },
+		"other-transit-range": func(r *ruleset) {
+			r.gateway, r.uplinks, r.transit = true, []string{"eth0"}, store.Transit{Prefix: netip.MustParsePrefix("198.18.0.0/15")}
+		},
 		"no-uplink":        func(r *ruleset) { r.gateway, r.underlay, r.encap = true, "", "gre" },
 		"peers-not-known":  func(r *ruleset) { r.peers = false },
 		"tunnels-over-ip6": func(r *ruleset) { r.vtep, r.encap = netip.MustParseAddr("2001:db8::1"), "geneve" },

@@ -2,14 +2,23 @@ package hostagent
 
 import (
 	"context"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"sluice/store"
 	"sluice/store/etcd"
 )
 
-// Store is what an agent uses of etcd's client: it writes its host and its host's ports, and
-// reads the rest. *etcd.Client says what each method promises.
+// Store is what an agent uses of etcd's client: it writes its host, its host's ports and
+// its requests, and reads the rest. *etcd.Client says what each method promises.
 type Store interface {
+	Trust(o etcd.TrustOptions) (*etcd.Trust, error)
+	Trusted() (since time.Time, right bool)
+	TakePortBack(ctx context.Context, r store.Readoption) (store.Item[store.Port], error)
+	PutIf(ctx context.Context, key store.Key, o store.Object, modified store.Revision, lease clientv3.LeaseID) (store.Revision, error)
+	Delete(ctx context.Context, key store.Key) (store.Revision, error)
+	GrantLease(ctx context.Context, ttlSeconds int) (*etcd.Lease, error)
 	RegisterHost(ctx context.Context, name string, h store.Host) (*etcd.Registration, error)
 	CreatePort(ctx context.Context, s store.PortSpec) (store.Item[store.Port], error)
 	DeletePort(ctx context.Context, key store.Key, hostCreated store.Revision) (store.Revision, error)

@@ -198,7 +198,7 @@ func TestTenantsReachNeitherOthersNorInfrastructure(t *testing.T) {
 	a := newArena(t)
 	closed := []netip.Addr{
 		lab.RouterAddress, lab.ControlAddress, // the underlay
-		netip.MustParseAddr(transitOf(t, "alice")), netip.MustParseAddr(transitOf(t, "bob")), store.TransitKernel,
+		netip.MustParseAddr(transitOf(t, "alice")), netip.MustParseAddr(transitOf(t, "bob")), store.DefaultTransit.Kernel(),
 		netip.MustParseAddr("169.254.169.254"), // link-local
 	}
 	for _, h := range st.Hosts {

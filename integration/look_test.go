@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -51,6 +52,43 @@ func containsAll(s string, parts []string) bool {
 		}
 	}
 	return true
+}
+
+// The API of a running cluster tells nobody anything who does not say who asks, and takes no request
+// for another name than its own, as a page elsewhere sends it after its name came to stand for this
+// machine. What root of the machine may read opens it.
+func TestTheAPIKnowsWhoAsks(t *testing.T) {
+	st := needLab(t)
+	token, err := os.ReadFile(st.TokenFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		host, token string
+		want        int
+	}{
+		{"", "", http.StatusUnauthorized},
+		{"", strings.TrimSpace(string(token)), http.StatusNotFound},
+		{"evil.example", strings.TrimSpace(string(token)), http.StatusForbidden},
+	} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodDelete, st.API+"/v1/tenants/nobody", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Host = test.host
+		req.Header.Set("Authorization", "Bearer "+test.token)
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != test.want {
+			t.Errorf("host %q, token of %d letters: %s, not %d", test.host, len(test.token), resp.Status, test.want)
+		}
+	}
+	if info, err := os.Stat(st.TokenFile); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%s: %v, %v", st.TokenFile, info.Mode(), err)
+	}
 }
 
 // The counters of a tenant are the packets that it sent: pings across hosts, counted where

@@ -8,6 +8,7 @@ package metrics
 import (
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -74,6 +75,9 @@ var (
 	crowded = Description{"sluice_strangers_dropped_total", "counter",
 		"Connections to the OpenFlow port that ended to make room: too many were of no known switch, and most of them from one address.",
 		nil}
+	certificate = Description{"sluice_certificate_expires_timestamp_seconds", "gauge",
+		"When this controller's certificate ends, in seconds since 1970; left out where it has none. It is renewed a third of its life before.",
+		nil}
 	revision = Description{"sluice_revision", "gauge",
 		"Revision of the state: seen, the last one read; realized, what all healthy hosts hold.",
 		[]string{"what"}}
@@ -116,7 +120,7 @@ func (d Description) Series() string {
 // Descriptions lists every metric.
 func Descriptions() []Description {
 	return []Description{tenantBytes, tenantPackets, tenantDrops, flowCount, hosts, realize,
-		flowMods, refused, drift, audits, mended, problems, sessions, impostors, unknown, crowded, held, requests, revision}
+		flowMods, refused, drift, audits, mended, problems, sessions, impostors, unknown, crowded, held, requests, certificate, revision}
 }
 
 // Set are the metrics that the controller counts as it goes.
@@ -191,11 +195,13 @@ type Snapshot struct {
 	Hosts    map[string]int // by state
 	Sessions map[string]int // by role
 	Problems int
-	Unknown  int   // switches that belong to no host
-	Requests int   // hosts that wait for a word
-	Held     bool  // the controller holds
-	Seen     int64 // revision
-	Realized int64 // revision
+	Unknown  int  // switches that belong to no host
+	Requests int  // hosts that wait for a word
+	Held     bool // the controller holds
+
+	Certificate time.Time // when the controller's ends; zero: it has none
+	Seen        int64     // revision
+	Realized    int64     // revision
 }
 
 // Traffic is one tenant's sum in one direction and scope.
@@ -220,7 +226,7 @@ type collector Source
 
 // Describe implements prometheus.Collector.
 func (c collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []Description{tenantBytes, tenantPackets, tenantDrops, flowCount, hosts, problems, sessions, unknown, held, requests, revision} {
+	for _, d := range []Description{tenantBytes, tenantPackets, tenantDrops, flowCount, hosts, problems, sessions, unknown, held, requests, certificate, revision} {
 		ch <- d.desc()
 	}
 }
@@ -259,6 +265,9 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	send(unknown, float64(s.Unknown))
 	send(requests, float64(s.Requests))
 	send(held, map[bool]float64{true: 1}[s.Held])
+	if !s.Certificate.IsZero() {
+		send(certificate, float64(s.Certificate.Unix()))
+	}
 	send(revision, float64(s.Seen), "seen")
 	send(revision, float64(s.Realized), "realized")
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
@@ -21,7 +22,7 @@ func sample() Snapshot {
 		Flows:    []Flows{{Host: "h1", Table: "classify", Count: 7}},
 		Hosts:    map[string]int{"realized": 3},
 		Sessions: map[string]int{"master": 3},
-		Seen:     12, Realized: 11,
+		Seen:     12, Realized: 11, Certificate: time.Unix(1_800_000_000, 0),
 	}
 }
 

@@ -79,7 +79,7 @@ func TestIdentities(t *testing.T) {
 func TestWhatIsSigned(t *testing.T) {
 	a := authorityIn(t, t.TempDir())
 	client := []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
-	both := append(client, x509.ExtKeyUsageServerAuth)
+	both := []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth, x509.ExtKeyUsageServerAuth}
 	own := []string{"localhost", "127.0.0.1", "::1"}
 	for _, c := range []struct {
 		who    Identity

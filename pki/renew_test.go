@@ -33,7 +33,7 @@ func TestKeepRenewed(t *testing.T) {
 		begin := time.Now()
 		until := func(day int) {
 			t.Helper()
-			time.Sleep(begin.Add(time.Duration(day) * days).Sub(time.Now()))
+			time.Sleep(time.Until(begin.Add(time.Duration(day) * days)))
 			synctest.Wait()
 		}
 		go s.KeepRenewed(t.Context(), sign)

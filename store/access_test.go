@@ -15,6 +15,7 @@ func TestGrants(t *testing.T) {
 		want  string
 	}{
 		{"every host", GrantsToHosts(), `
+			r  settings/
 			r  tenants/
 			r  networks/
 			r  hosts/
@@ -32,6 +33,7 @@ func TestGrants(t *testing.T) {
 			w  hosts/h1
 			rw ports/h1/
 			w  live/hosts/h1
+			rw witnesses/hosts/h1
 			rw requests/h1
 			rw words/h1
 			rw farewells/h1`},

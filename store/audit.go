@@ -59,7 +59,20 @@ func allocDir(dir string) (known, tombstone bool) {
 
 // Takes reports whether an object has the value of a path under alloc/.
 func Takes(e Event, path string) bool {
-	return slices.ContainsFunc(TakenBy(e.Key, e.Object), func(t Taken) bool { return t.Key().String() == path })
+	dir, value, _ := strings.Cut(strings.TrimPrefix(path, Under(KindAlloc)), "/")
+	d := e.Key.Kind.describe()
+	return d != nil && slices.ContainsFunc(d.takesIn(dir, e.Key, e.Object), func(t Taken) bool { return t.Value == value })
+}
+
+// takesIn are the values of an object in one directory of alloc/.
+func (d *description[K, T, P]) takesIn(dir string, key Key, o Object) (list []Taken) {
+	i := &Item[T]{Key: key, Value: (*T)(o.(P))}
+	for _, u := range d.uniques {
+		if u.facts().dir == dir {
+			list = u.takes(i, list)
+		}
+	}
+	return list
 }
 
 // Stray frees a key under alloc/ that names no object: it goes, or becomes a tombstone, since a
@@ -73,28 +86,40 @@ func Stray(path string, a Alloc) (freed *Alloc, known bool) {
 	return &Alloc{Owner: a.Owner, Freed: true}, known
 }
 
-// Lacking are objects that were written up to a revision and lack some of their values under alloc/,
-// when right says how many of them were found to be right; in no order.
-func (s *State) Lacking(right map[Key]int, until Revision) (list []Event) {
+// Takers are the keys of all objects that have values under alloc/, in no order.
+func (s *State) Takers() (keys []Key) {
 	for _, d := range kinds {
-		d.lacking(s, right, until, func(e Event) { list = append(list, e) })
+		keys = d.takers(s, keys)
 	}
-	return list
+	return keys
 }
 
-func (d *description[K, T, P]) lacking(s *State, right map[Key]int, until Revision, found func(Event)) {
+// Lacks reports whether an object was written up to a revision and has more values under alloc/ than
+// were found to be right, and which object that is.
+func (s *State) Lacks(key Key, right int, until Revision) (Event, bool) {
+	e, exists := s.find(key)
+	return e, exists && e.Modified <= until && right < key.Kind.describe().takesMany(e)
+}
+
+func (d *description[K, T, P]) takers(s *State, keys []Key) []Key {
 	if d.table == nil || !slices.ContainsFunc(d.uniques, func(u uniqueOf[T]) bool { return u.facts().dir != "" }) {
-		return
+		return keys
 	}
-	for _, i := range d.table(s).items {
-		n := 0
-		for _, u := range d.uniques {
-			n += u.taken(i)
-		}
-		if i.Modified <= until && right[i.Key] < n {
-			found(d.event(i))
-		}
+	items := d.table(s).items
+	keys = slices.Grow(keys, len(items))
+	for _, i := range items {
+		keys = append(keys, i.Key)
 	}
+	return keys
+}
+
+// takesMany is how many values an object has under alloc/.
+func (d *description[K, T, P]) takesMany(e Event) (n int) {
+	i := &Item[T]{Key: e.Key, Value: (*T)(e.Object.(P))}
+	for _, u := range d.uniques {
+		n += u.taken(i)
+	}
+	return n
 }
 
 // taken is how many different values of an object have keys under alloc/. An object may list one value

@@ -48,18 +48,23 @@ func TestLacking(t *testing.T) {
 			}
 		}
 	}
-	if list := s.Lacking(right, s.Revision()); len(list) > 0 {
+	lacking := func(until Revision) (keys []string) {
+		for _, key := range s.Takers() {
+			if e, lacks := s.Lacks(key, right[key], until); lacks {
+				keys = append(keys, e.Key.Short())
+			}
+		}
+		slices.Sort(keys)
+		return keys
+	}
+	if list := lacking(s.Revision()); len(list) > 0 {
 		t.Errorf("where all is right %v lack something", list)
 	}
 	port, tenant := PortKey("h1", "alice", "default", "a1"), TenantKey("alice")
 	right[port]--
 	delete(right, tenant)
-	lacking := func(until Revision) (keys []string) {
-		for _, e := range s.Lacking(right, until) {
-			keys = append(keys, e.Key.Short())
-		}
-		slices.Sort(keys)
-		return keys
+	if _, lacks := s.Lacks(TenantKey("gone"), 0, s.Revision()); lacks {
+		t.Error("what is gone lacks something")
 	}
 	if got, want := lacking(s.Revision()), []string{port.Short(), tenant.Short()}; !slices.Equal(got, want) {
 		t.Errorf("%v lack something, want %v", got, want)
@@ -74,8 +79,8 @@ func TestLackingOfAValueListedTwice(t *testing.T) {
 	s := NewState()
 	key := PortKey("h1", "alice", "default", "a1")
 	s.Apply(Batch{Revision: 1, Events: []Event{{Key: key, Object: &Port{Addresses: prefixes("10.0.0.5/24", "10.0.0.5/24")}, Created: 1, Modified: 1}}})
-	if list := s.Lacking(map[Key]int{key: 4}, 1); len(list) > 0 {
-		t.Errorf("%v lack something", list)
+	if _, lacks := s.Lacks(key, 4, 1); lacks {
+		t.Error("it lacks something")
 	}
 }
 

@@ -14,8 +14,10 @@ type Draw struct {
 	// Value is the only one that will do; empty: any of Space, looked for from a hash of Seed,
 	// so that concurrent creators seldom meet.
 	Value string
-	Space Space
-	Seed  string
+	// Retake says that Value may be a tombstone of Owner's: the very object comes back that left it.
+	Retake bool
+	Space  Space
+	Seed   string
 	// Set puts the value into the object. It may be called again with another.
 	Set func(value string)
 	// Taken is the refusal where Value is another's.

@@ -23,10 +23,11 @@ type Host struct {
 	// Addresses are all that the host's kernel answers to from outside, MaxHostAddresses at
 	// most: every gateway host closes them to tenants.
 	Addresses   []netip.Addr `json:"addresses,omitempty"`
-	Uplink      string       `json:"uplink,omitempty"` // interface to the outside
-	Gateway     bool         `json:"gateway"`          // may be a gateway host
-	Weight      int          `json:"weight,omitempty"` // share of tenants by `auto`; 0 counts as 1
-	Encap       string       `json:"encap"`            // vxlan, geneve or gre
+	Uplink      string       `json:"uplink,omitempty"`    // interface to the outside
+	Gateway     bool         `json:"gateway"`             // may be a gateway host
+	NoGateway   string       `json:"noGateway,omitempty"` // why it is none, where its operator wants it to be one
+	Weight      int          `json:"weight,omitempty"`    // share of tenants by `auto`; 0 counts as 1
+	Encap       string       `json:"encap"`               // vxlan, geneve or gre
 	UnderlayMTU int          `json:"underlayMTU"`
 	// Infrastructure is what this host keeps closed to tenants' egress besides the addresses of
 	// all hosts and controllers: its underlay, the controllers that its switch dials, and what

@@ -10,6 +10,9 @@ const (
 	KindIdentity Kind = "identity" // {name}: one object, named "store"
 	KindChain    Kind = "chain"    // {name}: one object, named "newest"
 	KindStamp    Kind = "stamps"   // {name}: a number of 12 digits
+
+	KindWitnessHost       Kind = "witnesses/hosts"       // {host}
+	KindWitnessController Kind = "witnesses/controllers" // {controller}
 )
 
 // IdentityKey is the key of the store's own id.
@@ -20,6 +23,12 @@ func ChainKey() Key { return Key{Kind: KindChain, Name: "newest"} }
 
 // StampKey is the key of one stamp of the chain.
 func StampKey(number int64) Key { return Key{Kind: KindStamp, Name: fmt.Sprintf("%012d", number)} }
+
+// WitnessHostKey is the key that a host's agent knows its store by.
+func WitnessHostKey(host string) Key { return Key{Kind: KindWitnessHost, Host: host} }
+
+// WitnessControllerKey is the key that a controller knows its store by.
+func WitnessControllerKey(name string) Key { return Key{Kind: KindWitnessController, Name: name} }
 
 // Identity tells one store from all others, also from a wiped one at the same address, which
 // has etcd's same cluster id.
@@ -50,6 +59,18 @@ func (c Chain) Next(value string) Chain {
 		c.Lasting = c.Newest
 	}
 	return c
+}
+
+// WitnessHost and WitnessController are written by one process each, soon after anything that it
+// wrote or saw. Which revision that was is all that counts: in a store that went back it is less.
+type (
+	WitnessHost       struct{ Witness }
+	WitnessController struct{ Witness }
+)
+
+// Witness is what such a key holds.
+type Witness struct {
+	Seen Revision `json:"seen"`
 }
 
 // The chain keeps each stamp for shortKept numbers, and each longStep-th for longKept numbers:
@@ -85,6 +106,12 @@ func PrunedBy(number int64) (list []Stamp) {
 // Kind is KindIdentity.
 func (*Identity) Kind() Kind { return KindIdentity }
 
+// Kind is KindWitnessHost.
+func (*WitnessHost) Kind() Kind { return KindWitnessHost }
+
+// Kind is KindWitnessController.
+func (*WitnessController) Kind() Kind { return KindWitnessController }
+
 // Kind is KindChain.
 func (*Chain) Kind() Kind { return KindChain }
 
@@ -110,4 +137,17 @@ var stampKind = &description[Key, Stamp, *Stamp]{facts: facts{
 	parts:  []part{partName},
 	writer: "the leader, one each minute; it prunes them too", reader: "controllers, agents: did the store go back?",
 	hostReads: allObjects,
+}}
+
+var witnessHostKind = &description[Key, WitnessHost, *WitnessHost]{facts: facts{
+	label:  "witness of a host",
+	parts:  []part{partHost},
+	writer: "the host's agent", reader: "the host's agent",
+	hostReads: ownObjects, hostWrites: ownObjects,
+}}
+
+var witnessControllerKind = &description[Key, WitnessController, *WitnessController]{facts: facts{
+	label:  "witness of a controller",
+	parts:  []part{partController},
+	writer: "the controller", reader: "the controller",
 }}

@@ -55,7 +55,9 @@ type described interface {
 	unique() []uniqueFacts
 	find(s *State, key Key) (Event, bool)
 	all(s *State) []Event
-	lacking(s *State, right map[Key]int, until Revision, found func(Event))
+	takesIn(dir string, key Key, o Object) []Taken
+	takesMany(e Event) int
+	takers(s *State, keys []Key) []Key
 }
 
 // table is what State keeps of one kind. The zero table is empty.

@@ -100,7 +100,7 @@ func TestEveryKindSaysWhatItIs(t *testing.T) {
 
 // unkept are the kinds that State does not keep.
 var unkept = []Kind{KindStatusHost, KindStatusController, KindStatusCounters, KindAlloc,
-	KindIdentity, KindChain, KindStamp, KindWord, KindFarewell}
+	KindIdentity, KindWitnessHost, KindWitnessController, KindChain, KindStamp, KindWord, KindFarewell}
 
 // State shows each object of the other kinds while it is there, and tells of it: on
 // one that it does not keep no flow and no task depends.

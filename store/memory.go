@@ -12,6 +12,10 @@ type Memory struct {
 	Last     Stamp    `json:"last"`
 	Lasting  Stamp    `json:"lasting"`
 	Revision Revision `json:"revision"` // the highest that was seen
+	// Witness is the revision of the last write to a key of the rememberer's own, WitnessAt: it is
+	// written soon after anything that happened, so it is younger than most stamps.
+	Witness   Revision `json:"witness,omitempty"`
+	WitnessAt string   `json:"witnessAt,omitempty"` // its path
 }
 
 // Sight is what one look at etcd shows of the store there, all at one revision.
@@ -25,7 +29,8 @@ type Sight struct {
 	StampedAt Revision
 	// Last and Lasting are the stamps that stand where the memory has its own. Zero: there is none.
 	Last, Lasting Stamp
-	Hosts         int64 // how many are registered
+	Witness       Revision // of the last write to the memory's own key; 0: there is none
+	Hosts         int64    // how many are registered
 }
 
 // Verdict says whether the store at hand is the one that is remembered.
@@ -67,10 +72,17 @@ func (m Memory) Judge(s Sight) Judgement {
 		return judged(Another, "etcd holds store %s, not %s, which is remembered", s.Store, m.Store)
 	case s.Cluster != m.Cluster:
 		return judged(Another, "etcd's cluster has id %x, not %x, which is remembered: it holds a copy of store %s", s.Cluster, m.Cluster, m.Store)
+	}
+	if j := m.judgeChain(s); j.Verdict != Right {
+		return j
+	}
+	switch { // these two last: they may change while one looks
+	case s.Witness < m.Witness:
+		return judged(WentBack, "store %s lacks what was written to it at revision %d: it was restored from an older state", m.Store, m.Witness)
 	case s.Revision < m.Revision:
 		return judged(WentBack, "store %s is at revision %d, and was at %d: it was restored from an older state", m.Store, s.Revision, m.Revision)
 	}
-	return m.judgeChain(s)
+	return Judgement{Verdict: Right}
 }
 
 // judgeChain wants the newest stamp to stand that the chain still keeps of those remembered.

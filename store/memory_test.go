@@ -15,8 +15,8 @@ func stamp(number int64) Stamp { return Stamp{Number: number, Value: "of the rig
 func forked(number int64) Stamp { return Stamp{Number: number, Value: "of another time"} }
 
 func TestJudgeStores(t *testing.T) {
-	remembered := Memory{Store: "s", Cluster: 7, Last: stamp(100), Lasting: stamp(64), Revision: 500}
-	same := Sight{Store: "s", Cluster: 7, Revision: 500, Chain: Chain{stamp(100), stamp(64)}, Last: stamp(100), Lasting: stamp(64)}
+	remembered := Memory{Store: "s", Cluster: 7, Last: stamp(100), Lasting: stamp(64), Revision: 500, Witness: 490, WitnessAt: "x"}
+	same := Sight{Store: "s", Cluster: 7, Revision: 500, Chain: Chain{stamp(100), stamp(64)}, Last: stamp(100), Lasting: stamp(64), Witness: 490}
 	young := Memory{Store: "s", Cluster: 7, Revision: 500}
 	const week, year = shortKept, longKept
 	for _, c := range []struct {
@@ -34,8 +34,12 @@ func TestJudgeStores(t *testing.T) {
 		{"wiped, and written to for long", remembered, func(s *Sight) { *s = Sight{Cluster: 7, Revision: 9000} }, Another, "store s is remembered"},
 		{"foreign", remembered, func(s *Sight) { s.Store = "t" }, Another, "holds store t, not s"},
 		{"a copy in another cluster", remembered, func(s *Sight) { s.Cluster = 8 }, Another, "a copy of store s"},
-		{"restored", remembered, func(s *Sight) { s.Revision, s.Chain.Newest, s.Last = 400, stamp(80), Stamp{} }, WentBack, "at revision 400, and was at 500"},
-		{"restored to the very stamp, less a write", remembered, func(s *Sight) { s.Revision = 499 }, WentBack, "at revision 499"},
+		{"restored", remembered, func(s *Sight) { s.Revision, s.Chain.Newest, s.Last = 400, stamp(80), Stamp{} }, WentBack, "lacks stamp 100"},
+		{"restored to the very stamp", remembered, func(s *Sight) { s.Revision = 450; s.Witness = 449 }, WentBack, "lacks what was written to it at revision 490"},
+		{"restored so, and went on since", remembered, func(s *Sight) { s.Revision = 510; s.Witness = 449 }, WentBack, "at revision 490"},
+		{"restored so, before the first witness", remembered, func(s *Sight) { s.Revision = 9000; s.Witness = 0 }, WentBack, "at revision 490"},
+		{"the witness is younger than remembered", remembered, func(s *Sight) { s.Revision = 510; s.Witness = 505 }, Right, ""},
+		{"restored to the very witness, less a write", remembered, func(s *Sight) { s.Revision = 499 }, WentBack, "at revision 499"},
 		{"restored with --bump-revision", remembered, func(s *Sight) { s.Revision, s.Chain.Newest, s.Last = 9000, stamp(80), Stamp{} }, WentBack, "lacks stamp 100"},
 		{"restored so, and went on since", remembered, func(s *Sight) { s.Revision, s.Chain.Newest, s.Last = 9000, forked(120), forked(100) }, WentBack, "stamp 100 of the chain of store s is not the one"},
 		{"it had no stamp yet", young, func(*Sight) {}, Right, ""},
@@ -77,6 +81,9 @@ func TestRemember(t *testing.T) {
 	}{
 		{"the first time", Memory{}.After(sight), want},
 		{"again", want.After(sight), want},
+		{"with the witness", Memory{Store: "s", Cluster: 7, Witness: 5, WitnessAt: "x"}.After(sight),
+			Memory{Store: "s", Cluster: 7, Revision: 90, Last: stamp(70), Lasting: stamp(64), Witness: 5, WitnessAt: "x"}},
+		{"but not that of another one", Memory{Store: "t", Cluster: 7, Witness: 5, WitnessAt: "x"}.After(sight), want},
 		{"never a lower revision of the same store", Memory{Store: "s", Cluster: 7, Revision: 95}.After(sight),
 			Memory{Store: "s", Cluster: 7, Revision: 95, Last: stamp(70), Lasting: stamp(64)}},
 		{"nothing of a store that has no id", want.After(Sight{Cluster: 7, Revision: 3}), Memory{}},

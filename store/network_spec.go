@@ -110,6 +110,7 @@ func subnetsOf(state *State, tenant string) (list []Occupied) {
 
 // infrastructure is what every host keeps closed to tenants, and no network may touch.
 func infrastructure(state *State) (list []Occupied) {
+	list = append(list, Occupied{Prefix: state.Transit().Prefix, By: "the transit range between gateways and their hosts"})
 	for h := range state.Hosts() {
 		for _, p := range h.Value.Infrastructure {
 			list = append(list, Occupied{Prefix: p, By: "the infrastructure of host " + h.Key.Host})

@@ -26,6 +26,7 @@ var examples = []example{
 		Number: 7, Segmentation: SegmentationVLAN, Segment: 42, Flood: FloodAuto,
 		Subnets: []Subnet{{netip.MustParsePrefix("10.0.0.0/24"), netip.MustParseAddr("10.0.0.1")}},
 	}, `{"number":7,"segmentation":"vlan","segment":42,"subnets":[{"prefix":"10.0.0.0/24","gateway":"10.0.0.1"}],"flood":"auto"}`},
+	{SettingsKey(), &Settings{Transit: netip.MustParsePrefix("198.18.0.0/15")}, `{"transit":"198.18.0.0/15"}`},
 	{HostKey("h1"), &Host{Incarnation: "x", DatapathID: 0xa, VTEPs: []netip.Addr{netip.MustParseAddr("172.30.0.1")},
 		Addresses: []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")}, Encap: "gre", UnderlayMTU: 1500},
 		`{"incarnation":"x","datapathID":"000000000000000a","vteps":["172.30.0.1"],"addresses":["192.0.2.1","2001:db8::1"],"gateway":false,"encap":"gre","underlayMTU":1500}`},
@@ -54,6 +55,8 @@ var examples = []example{
 	{IdentityKey(), &Identity{ID: "x", Since: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}, `{"id":"x","since":"2026-01-02T03:04:05Z"}`},
 	{ChainKey(), &Chain{Newest: Stamp{Number: 65, Value: "y"}, Lasting: Stamp{Number: 64, Value: "x"}},
 		`{"newest":{"number":65,"value":"y"},"lasting":{"number":64,"value":"x"}}`},
+	{WitnessHostKey("h1"), &WitnessHost{Witness{Seen: 7}}, `{"seen":7}`},
+	{WitnessControllerKey("c1"), &WitnessController{Witness{Seen: 7}}, `{"seen":7}`},
 	{StampKey(64), &Stamp{Number: 64, Value: "x"}, `{"number":64,"value":"x"}`},
 	{RequestKey("h1"), &Request{ID: "r", Held: "why", Leaves: "x", Strays: []string{"sl-u"},
 		Offered: []Offer{{Tenant: "alice", Network: "default", Name: "a1", Interface: "sl-v", Addresses: []string{"10.0.0.5/24"}, Problem: "taken"}}},
@@ -159,8 +162,8 @@ func TestMAC(t *testing.T) {
 
 func TestTransitAddresses(t *testing.T) {
 	for number, want := range map[uint32]string{1: "100.64.0.1", 256: "100.64.1.0", MaxTenantNumber: "100.64.127.255"} {
-		got := TransitAddress(number)
-		if got != netip.MustParseAddr(want) || !TransitRange.Contains(got) || got == TransitKernel {
+		got := DefaultTransit.Address(number)
+		if got != netip.MustParseAddr(want) || !DefaultTransit.Contains(got) || got == DefaultTransit.Kernel() {
 			t.Errorf("tenant %d has %s, want %s", number, got, want)
 		}
 	}

@@ -277,6 +277,7 @@ func TestProposeTenant(t *testing.T) {
 			{Condition: Absent, Path: "/sluice/v1/tenants/bob", Refusal: exists},
 			{Condition: Absent, Path: "/sluice/v1/networks/bob/default", Refusal: exists},
 			{Condition: NothingNewUnder, Path: "/sluice/v1/hosts/", Revision: 20},
+			{Condition: Unchanged, Path: "/sluice/v1/settings/cluster"},
 		},
 	})
 	want := []string{"networks/bob/default takes network-numbers/31", "networks/bob/default takes vlans/32", "tenants/bob takes tenant-numbers/33"}

@@ -1,7 +1,5 @@
 package store
 
-import "net/netip"
-
 // Addresses and numbers that Sluice keeps for itself on every bridge.
 var (
 	// RouterMAC is the first hop of every container: the router that OVS plays.
@@ -12,11 +10,6 @@ var (
 	BounceMAC = MAC{0x02, 0x00, 0x5e, 0x00, 0x01, 0x03}
 	// KernelMAC is the gateway port's own, on the kernel's side of every gateway host.
 	KernelMAC = MAC{0x02, 0x00, 0x5e, 0x00, 0x01, 0x04}
-
-	// TransitRange holds the tenants' transit addresses; no tenant may use it.
-	TransitRange = netip.MustParsePrefix("100.64.0.0/10")
-	// TransitKernel is the kernel's own address on the gateway port: the range's last.
-	TransitKernel = netip.MustParseAddr("100.127.255.254")
 )
 
 const (
@@ -36,13 +29,6 @@ const (
 	// GatewayInterface is the internal port between a bridge and its host's kernel.
 	GatewayInterface = "sluice-gw"
 )
-
-// TransitAddress is the address under which the tenant with this number reaches its
-// gateway host's kernel.
-func TransitAddress(number uint32) netip.Addr {
-	base := TransitRange.Addr().As4()
-	return netip.AddrFrom4([4]byte{base[0], base[1] | byte(number>>16), byte(number >> 8), byte(number)})
-}
 
 // NATZone is the conntrack zone in which a tenant's egress is translated.
 func NATZone(number uint32) uint16 { return uint16(2 * number) }

@@ -12,7 +12,7 @@ import (
 func TestReserved(t *testing.T) {
 	got := []string{
 		fmt.Sprint("router ", RouterMAC), fmt.Sprint("hand-over ", HandOverMAC), fmt.Sprint("bounce ", BounceMAC), fmt.Sprint("kernel ", KernelMAC),
-		fmt.Sprint("transit ", TransitRange, " ", TransitKernel),
+		fmt.Sprint("transit ", DefaultTransit, " ", DefaultTransit.Kernel()),
 		fmt.Sprint("numbers ", MaxTenantNumber, " ", MaxNetworkNumber, " ", VLANTunnelKey, " ", MaxVLAN),
 		fmt.Sprint("bounds ", MinMTU, " ", MinMTUv6, " ", MaxMTU, " ", MaxSubnets, " ", UIDLength),
 		fmt.Sprint("names ", BridgeName, " ", TunnelInterface, " ", GatewayInterface),

@@ -34,9 +34,9 @@ type Change struct {
 // kinds lists what etcd holds, each kind once. Keys, objects, State, contested values,
 // tombstones and deletes all follow from the descriptions in this list.
 var kinds = []described{
-	tenantKind, networkKind, hostKind, portKind, gatewayKind, masterKind, liveHostKind, liveControllerKind, tokenKind,
+	settingsKind, tenantKind, networkKind, hostKind, portKind, gatewayKind, masterKind, liveHostKind, liveControllerKind, tokenKind,
 	enrolmentKind, invitationKind, statusHostKind, statusControllerKind, statusCountersKind, allocKind,
-	identityKind, chainKind, stampKind, requestKind, wordKind, farewellKind,
+	identityKind, chainKind, stampKind, witnessHostKind, witnessControllerKind, requestKind, wordKind, farewellKind,
 }
 
 // State is the picture of the store at one revision, with the indexes that the compiler
@@ -44,6 +44,7 @@ var kinds = []described{
 type State struct {
 	revision Revision
 
+	settings    table[string, Settings]
 	tenants     tenants
 	networks    networks
 	hosts       hosts

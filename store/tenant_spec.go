@@ -61,6 +61,7 @@ func (s TenantSpec) Propose(state *State) (Proposal, error) {
 			{Condition: Absent, Path: key.String(), Refusal: nameExists()},
 			{Condition: Absent, Path: networkKey.String(), Refusal: nameExists()},
 			{Condition: NothingNewUnder, Path: Under(KindHost), Revision: state.Revision()},
+			state.settingsUnchanged(),
 		},
 	}, nil
 }

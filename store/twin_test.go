@@ -163,7 +163,7 @@ func (g *generator) object() (Key, Object) {
 
 // other makes objects of the kinds without indexes.
 func (g *generator) other(tenant, host string) (Key, Object) {
-	switch g.IntN(8) {
+	switch g.IntN(9) {
 	case 0:
 		return MasterKey(host), &Master{Controller: tenant}
 	case 1:
@@ -178,6 +178,8 @@ func (g *generator) other(tenant, host string) (Key, Object) {
 		return EnrolmentKey(host), &Enrolment{By: tenant}
 	case 6:
 		return InvitationKey(host), &Invitation{By: tenant}
+	case 7:
+		return SettingsKey(), &Settings{Transit: netip.PrefixFrom(netip.AddrFrom4([4]byte{11, byte(g.IntN(3))}), 16)}
 	}
 	return StatusHostKey(host), &StatusHost{State: HostDown}
 }
@@ -258,6 +260,14 @@ func checkObjects(t *testing.T, s *State, w twin) {
 		if byHash := s.HostsByHash(HostHash(name)); !slices.Equal(byHash, slices.Collect(one(s.Host(name)))) {
 			t.Errorf("hosts by the hash of %s: %v", name, byHash)
 		}
+	}
+	if transit, set := w[SettingsKey()], s.Transit(); transit.Object != nil {
+		collect(got, one(s.settings.items["cluster"]))
+		if set.Prefix != transit.Object.(*Settings).Transit {
+			t.Errorf("the transit range is %s, want %s", set, transit.Object.(*Settings).Transit)
+		}
+	} else if set != DefaultTransit {
+		t.Errorf("the transit range is %s, and none is set", set)
 	}
 	want := maps.Clone(w)
 	maps.DeleteFunc(want, func(k Key, _ Event) bool { return k.Kind == KindStatusHost })

@@ -114,7 +114,6 @@ type Occupied struct {
 
 // forbidden are the ranges that no tenant's subnet may touch, on any cluster.
 var forbidden = []Occupied{
-	{TransitRange, "the transit range between gateways and their hosts"},
 	{netip.MustParsePrefix("0.0.0.0/8"), "the unspecified range"},
 	{netip.MustParsePrefix("127.0.0.0/8"), "the loopback range"},
 	{netip.MustParsePrefix("169.254.0.0/16"), "the link-local range"},

@@ -11,6 +11,7 @@ import (
 
 	"sluice/controller/access"
 	"sluice/controller/api"
+	"sluice/pki"
 )
 
 // apiFlags say how a controller's API is served, and to whom.
@@ -25,7 +26,7 @@ type apiFlags struct {
 func (o *apiFlags) register(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVar(&o.listen, "listen-api", "127.0.0.1:8080", "`ADDRESS` of the HTTP API")
-	f.StringSliceVar(&o.hosts, "api-hosts", nil, "`NAME`s under which clients know the API, with commas, besides its addresses and localhost: requests for others are refused")
+	f.StringSliceVar(&o.hosts, "api-hosts", nil, "`NAME`s under which clients know the API, with commas, besides its addresses, localhost and what its certificate names: requests for others are refused")
 	f.StringVar(&o.tokenFile, "local-token-file", "", "`FILE` with the token of this machine's root, shared by the controllers that name it (default one of its own in /run/sluice, made anew at each start)")
 	f.StringVar(&o.auditLog, "audit-log", "", "`FILE` to which a line of JSON is added for every write to the API and every refusal (default the controller's log)")
 	f.BoolVar(&o.openMetrics, "metrics-without-token", false, "answer /metrics to whoever reaches it")
@@ -42,11 +43,21 @@ func (o *apiFlags) handler(options api.Options, web net.Listener) (h http.Handle
 		closeAudit()
 		return nil, nil, err
 	}
-	options.Local, options.Hosts, options.Audit, options.OpenMetrics = local, o.hosts, audit, o.openMetrics
+	options.Local, options.Audit, options.OpenMetrics = local, audit, o.openMetrics
+	options.Hosts = append(options.Hosts, o.hosts...)
 	return api.New(options), func() {
 		local.Remove()
 		closeAudit()
 	}, nil
+}
+
+// certifiedNames are the names and addresses that the authority gave the controller: clients may know
+// the API by them.
+func certifiedNames(s *pki.Source) []string {
+	if s == nil {
+		return nil
+	}
+	return pki.NamesOf(s.Certificate())
 }
 
 // localToken makes the token of this machine's root, for an API that listens there.

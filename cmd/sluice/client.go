@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"os"
 	"strings"
 	"time"
@@ -21,7 +22,7 @@ const (
 
 // apiFlag makes a command a client of the API.
 func apiFlag(cmd *cobra.Command) {
-	cmd.Flags().String("api", "", "`URL` of the API (default $"+apiEnv+", the running lab's, or "+defaultAPI+")")
+	cmd.Flags().String("api", "", "`URL` of the API (default $"+apiEnv+", the running lab's, or "+defaultAPI+"); https is believed by the ca.crt of $"+pkiEnv+" or "+defaultPKI)
 	cmd.Flags().String("token", "", "`TOKEN`, or @FILE with one, that says who asks (default $"+tokenEnv+", or the one that root of the API's own machine can read)")
 }
 
@@ -31,7 +32,7 @@ func dial(cmd *cobra.Command) (*api.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	token, err := cmd.Flags().GetString("token")
+	token, err := givenToken(cmd)
 	if err != nil {
 		return nil, err
 	}
@@ -40,18 +41,39 @@ func dial(cmd *cobra.Command) (*api.Client, error) {
 		running = lab.Status{} // without a lab there is none to ask
 	}
 	url := cmp.Or(flag, os.Getenv(apiEnv), running.API, defaultAPI)
-	c, err := api.Dial(url, credentials(url, cmp.Or(token, os.Getenv(tokenEnv)), running))
+	if token != "" && strings.HasPrefix(url, "http://") && !isLoopback(url) {
+		fmt.Fprintf(cmd.ErrOrStderr(), "warning: whoever is on the way to %s reads the token: use https\n", url)
+	}
+	options, err := security(url)
+	if err != nil {
+		return nil, err
+	}
+	c, err := api.Dial(url, append(options, credentials(url, token, running))...)
 	if err != nil {
 		return nil, usageError{err}
 	}
 	return c, nil
 }
 
+// givenToken is the token that the command line or the environment says, or @ and a file that has it.
+func givenToken(cmd *cobra.Command) (string, error) {
+	token, err := cmd.Flags().GetString("token")
+	if err != nil {
+		return "", err
+	}
+	token = cmp.Or(token, os.Getenv(tokenEnv))
+	if file, isFile := strings.CutPrefix(token, "@"); isFile {
+		if _, err := os.ReadFile(file); err != nil {
+			return "", usagef("--token %s: %v", token, err)
+		}
+	}
+	return token, nil
+}
+
 // credentials are what says who asks at a URL: the token that the user gave, be it in a file, else
 // the one that only root of the API's machine can read.
 func credentials(url, given string, running lab.Status) api.Option {
-	file, isFile := strings.CutPrefix(given, "@")
-	switch {
+	switch file, isFile := strings.CutPrefix(given, "@"); {
 	case isFile:
 		return api.WithTokenFile(file)
 	case given != "":

@@ -42,6 +42,7 @@ type controllerFlags struct {
 	pki                    pkiFlags
 	adopt                  bool
 	audit, counters        time.Duration
+	transit                transitFlag
 	pprof                  pprofFlag
 	log                    logFlags
 }
@@ -92,6 +93,7 @@ func (o *controllerFlags) register(cmd *cobra.Command) {
 	o.pki.register(cmd)
 	f.DurationVar(&o.audit, "audit-interval", time.Minute, "`TIME` between two audits of a switch: does it still hold what it should?")
 	f.DurationVar(&o.counters, "counter-interval", 2*time.Second, "`TIME` between two readings of a switch's counters; 0: never")
+	o.transit.register(cmd)
 	o.pprof.register(cmd)
 	o.log.register(cmd)
 }
@@ -104,11 +106,18 @@ func (o *controllerFlags) run(ctx context.Context, log *slog.Logger) error {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(garbagePercent)
 	}
+	if err := o.transit.parse(); err != nil {
+		return err
+	}
 	name, err := o.controllerName()
 	if err != nil {
 		return err
 	}
 	source, err := o.secure(name, log)
+	if err != nil {
+		return err
+	}
+	authority, err := o.pki.authority()
 	if err != nil {
 		return err
 	}
@@ -128,21 +137,21 @@ func (o *controllerFlags) run(ctx context.Context, log *slog.Logger) error {
 		return err
 	}
 	defer closeStore()
-	trust, err := o.trust(client)
+	trust, err := o.trust(client, name)
 	if err != nil {
 		return err
 	}
 	registry := newRegistry()
 	c, err := controller.New(controller.Options{
-		Name: name, Store: client, Trust: trust, OpenFlow: openflow, Session: sessions(source, log),
+		Name: name, Store: client, Trust: trust, OpenFlow: openflow, Session: sessions(source, log), Identity: source,
 		Registry: registry, Log: log, AuditInterval: o.audit, CounterInterval: cmp.Or(o.counters, -1),
-		Live: live(openflow, web, secured != nil),
+		Live: live(openflow, web, secured, source, authority), Authority: authority, Etcd: o.etcdURLs(),
 	})
 	if err != nil {
 		return err
 	}
 	handler, closeAPI, err := o.api.handler(api.Options{
-		Version: version(), Controller: c, Store: client, Registry: registry, Log: log,
+		Version: version(), Controller: c, Store: client, Registry: registry, Log: log, Hosts: certifiedNames(source),
 	}, web)
 	if err != nil {
 		return err
@@ -151,7 +160,8 @@ func (o *controllerFlags) run(ctx context.Context, log *slog.Logger) error {
 	log.Info("controller started", "name", name, "openflow", openflow.Addr(), "api", web.Addr())
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return c.Run(ctx) })
-	g.Go(func() error { return o.keepRenewed(ctx, source, log) })
+	g.Go(func() error { return keepRenewed(ctx, source, c.Office()) })
+	g.Go(func() error { return o.transit.set(ctx, client, log) })
 	g.Go(func() error { return access.Serve(ctx, web, handler, secured, log) })
 	switch err := g.Wait(); {
 	case errors.Is(err, controller.ErrNameTaken):
@@ -161,18 +171,6 @@ func (o *controllerFlags) run(ctx context.Context, log *slog.Logger) error {
 	}
 	log.Info("controller stopped", "name", name)
 	return nil
-}
-
-// live is what the controller tells of itself in etcd.
-func live(openflow, web net.Listener, secure bool) store.LiveController {
-	machine, _ := os.Hostname() // not known: then it is not told
-	scheme := "http://"
-	if secure {
-		scheme = "https://"
-	}
-	return store.LiveController{
-		Machine: machine, Addresses: ownAddresses(), OpenFlow: openflow.Addr().String(), API: scheme + web.Addr().String(), Since: time.Now().UTC(),
-	}
 }
 
 // ownAddresses are those under which others reach this machine, and tenants must not. Where they
@@ -247,12 +245,12 @@ func (o *controllerFlags) openStore(ctx context.Context, name string, source *pk
 
 // trust has the client judge which store etcd holds. A controller that remembers none believes
 // it; --adopt leaves the one that it remembers, once.
-func (o *controllerFlags) trust(client *etcd.Client) (*etcd.Trust, error) {
+func (o *controllerFlags) trust(client *etcd.Client, name string) (*etcd.Trust, error) {
 	if err := os.MkdirAll(o.dataDir, 0o700); err != nil {
 		return nil, fmt.Errorf("--data-dir, for what this controller knows of its store: %w", err)
 	}
 	return client.Trust(etcd.TrustOptions{
-		File: filepath.Join(o.dataDir, "store.json"), Founds: true, Adopt: o.adopt,
+		File: filepath.Join(o.dataDir, "store.json"), Witness: store.WitnessControllerKey(name), Founds: true, Adopt: o.adopt,
 		Help: "bring the right store back, or start this controller with --adopt if this is the one to serve from now on",
 		Decide: func(_ context.Context, _ *etcd.Client, _ store.Sight, j store.Judgement) (bool, error) {
 			return !j.Held(), nil

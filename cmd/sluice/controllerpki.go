@@ -4,14 +4,19 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
+	"net"
+	"os"
+	"slices"
+	"strconv"
 	"strings"
+	"time"
 
+	"sluice/controller/enrol"
 	"sluice/datapath"
 	"sluice/pki"
+	"sluice/store"
 )
 
 // secure reads the controller's certificate (nil: it has none), settles the addresses that were not
@@ -78,21 +83,51 @@ func webSecurity(s *pki.Source, address string) *tls.Config {
 	return s.Server(tls.VerifyClientCertIfGiven)
 }
 
-// keepRenewed renews the controller's certificate until ctx ends, where the authority is here too.
-func (o *controllerFlags) keepRenewed(ctx context.Context, s *pki.Source, log *slog.Logger) error {
-	if s == nil {
-		return nil
+// live is what the controller tells of itself in etcd.
+func live(openflow, web net.Listener, security *tls.Config, s *pki.Source, authority *pki.Authority) store.LiveController {
+	machine, _ := os.Hostname() // not known: then it is not told
+	own := append(certifiedNames(s), texts(ownAddresses())...)
+	scheme := "http://"
+	if security != nil {
+		scheme = "https://"
 	}
-	a, err := pki.OpenAuthority(o.pki.dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		log.Info("the authority is on another machine", "until", s.Certificate().NotAfter)
-		return nil
+	return store.LiveController{
+		Machine: machine, Addresses: ownAddresses(), OpenFlow: reachedAt(openflow, own), API: scheme + reachedAt(web, own), Since: time.Now().UTC(),
+		Signs: authority != nil,
 	}
-	if err != nil {
-		return fmt.Errorf("renew this controller's certificate: %w", err)
+}
+
+// reachedAt is where others reach a listener: where it listens on all addresses of its machine, at the
+// first of those that are its own.
+func reachedAt(l net.Listener, own []string) string {
+	at, ok := l.Addr().(*net.TCPAddr)
+	if !ok || !at.IP.IsUnspecified() || len(own) == 0 {
+		return l.Addr().String()
 	}
-	s.KeepRenewed(ctx, func(ctx context.Context, request []byte) ([]byte, error) {
-		return a.RenewalOf(s.Certificate())(ctx, request)
-	})
+	first := max(slices.IndexFunc(own, func(name string) bool { return net.ParseIP(name) != nil }), 0) // a switch dials no name
+	return net.JoinHostPort(own[first], strconv.Itoa(at.Port))
+}
+
+func texts[T fmt.Stringer](list []T) (all []string) {
+	for _, v := range list {
+		all = append(all, v.String())
+	}
+	return all
+}
+
+// etcdURLs are where hosts that join find etcd.
+func (o *controllerFlags) etcdURLs() []string {
+	if len(o.etcd.endpoints) > 0 {
+		return o.etcd.endpoints
+	}
+	return []string{o.embedClient}
+}
+
+// keepRenewed renews the controller's certificate until ctx ends, by the authority that is here or by
+// a controller that has it.
+func keepRenewed(ctx context.Context, s *pki.Source, office *enrol.Office) error {
+	if s != nil {
+		s.KeepRenewed(ctx, office.Signer(s))
+	}
 	return nil
 }

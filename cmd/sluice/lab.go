@@ -18,7 +18,7 @@ import (
 func labCommand() *cobra.Command {
 	return group("lab", "Run a whole cluster on this machine, from real parts",
 		"  sluice lab up --hosts 3\n  sluice lab run h1 alice a1\n  sluice lab exec a1 -- ping -c 3 10.0.0.3\n  sluice lab down",
-		labUp(), labDown(), labStatus(), labRun(), labExec(), labRemove(), labKill(), labPause(), labResume(), labCut(), labHeal(), labDemo(), labForward(), labServeInternet())
+		labUp(), labDown(), labStatus(), labRun(), labExec(), labRemove(), labKill(), labPause(), labResume(), labCut(), labHeal(), labChaos(), labDemo(), labForward(), labServeInternet())
 }
 
 func labUp() *cobra.Command {
@@ -85,7 +85,7 @@ func labStatus() *cobra.Command {
 }
 
 func writeLab(w io.Writer, st lab.Status) {
-	facts(w, "API", st.API, "etcd", st.Etcd, "Tunnels", st.Encap,
+	facts(w, "API", st.API, "Token in", st.TokenFile, "etcd", st.Etcd, "Tunnels", st.Encap,
 		"Internet", fmt.Sprintf("%s in %s", st.Internet.IP, st.Internet.NetNS))
 	fmt.Fprintln(w)
 	hosts := columns("host", "namespace", "vtep", "OVS_RUNDIR")

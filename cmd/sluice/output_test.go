@@ -133,7 +133,9 @@ var (
 			Name: "a1", Tenant: "alice", Network: "default", Host: "h1", NetNS: "sluice-c-a1", Iface: "eth0",
 			MAC: "02:00:0a:00:00:02", IPs: []netip.Addr{netip.MustParseAddr("10.0.0.2")},
 		}},
-		Internet: lab.Internet{NetNS: "sluice-inet", IP: netip.MustParseAddr("203.0.113.1")},
+		Controllers: []lab.Machine{{Name: "c1", NetNS: "sluice-ctl", Address: netip.MustParseAddr("172.30.0.100")}},
+		EtcdMembers: []lab.Machine{},
+		Internet:    lab.Internet{NetNS: "sluice-inet", IP: netip.MustParseAddr("203.0.113.1")},
 	}
 )
 

@@ -26,9 +26,9 @@ func done(t *testing.T, args ...string) string {
 // TestPKI makes an authority on one machine and certificates on two, and renews them.
 func TestPKI(t *testing.T) {
 	here, there := filepath.Join(t.TempDir(), "pki"), filepath.Join(t.TempDir(), "pki")
-	at := func(dir string, args ...string) string {
+	at := func(dir string, args ...string) {
 		t.Helper()
-		return done(t, append(append([]string{"pki"}, args...), "--pki", dir)...)
+		done(t, append(append([]string{"pki"}, args...), "--pki", dir)...)
 	}
 	at(here, "init")
 	at(here, "issue", "controller", "c1", "--names", "192.0.2.1,c1.example", "--days", "30")

@@ -57,6 +57,18 @@ func (o *pkiFlags) open(who pki.Identity, log *slog.Logger) (*pki.Source, error)
 	return s, nil
 }
 
+// authority is the cluster's, where its key is on this machine; else nil.
+func (o *pkiFlags) authority() (*pki.Authority, error) {
+	if o.dir == "" {
+		return nil, nil
+	}
+	a, err := pki.OpenAuthority(o.dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return a, err
+}
+
 // has reports whether there is a certificate, of use or not: one that was made is never passed over.
 func (o *pkiFlags) has(who pki.Identity) bool {
 	found, err := filepath.Glob(filepath.Join(o.dir, who.File()))

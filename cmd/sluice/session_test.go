@@ -64,13 +64,19 @@ func runController(t *testing.T, dir string) *running {
 // startController returns when the controller is ready.
 func startController(t *testing.T, name string, flags ...string) *running {
 	t.Helper()
-	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
 	address := freeAddress(t)
+	return launchController(t, "http://"+address, append([]string{"--name", name, "--listen-api", address}, flags...)...)
+}
+
+// launchController returns when the controller is ready, whose API will be at the URL.
+func launchController(t *testing.T, url string, flags ...string) *running {
+	t.Helper()
+	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
 	t.Setenv("XDG_RUNTIME_DIR", t.TempDir()) // where the API's own token is, unless root runs this
-	r := &running{api: "http://" + address, stop: stop, status: make(chan int, 1), log: &lockedBuffer{}}
+	r := &running{api: url, stop: stop, status: make(chan int, 1), log: &lockedBuffer{}}
 	root := newRoot()
 	root.SetErr(r.log)
-	root.SetArgs(append([]string{"controller", "--name", name, "--listen-openflow", "127.0.0.1:0", "--listen-api", address}, flags...))
+	root.SetArgs(append([]string{"controller", "--listen-openflow", "127.0.0.1:0"}, flags...))
 	go func() { r.status <- execute(ctx, root) }()
 	t.Cleanup(stop)
 	r.awaitReady(t)
@@ -79,7 +85,11 @@ func startController(t *testing.T, name string, flags ...string) *running {
 
 func (r *running) awaitReady(t *testing.T) {
 	t.Helper()
-	c, err := api.Dial(r.api)
+	options, err := security(r.api)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := api.Dial(r.api, options...)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -54,7 +54,7 @@ func matters(method string, c Caller, status int) bool {
 	case http.StatusUnauthorized, http.StatusForbidden, http.StatusTooManyRequests:
 		return true
 	}
-	return !isSafe(method) && c.Role != ""
+	return !isSafe(method) && c.Name != ""
 }
 
 // longestPath bounds what a line shows of a path, in bytes.

@@ -62,30 +62,49 @@ func (g *Guard) Before(next http.Handler) http.Handler {
 	}))
 	next = elsewhere.Handler(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		answer, entry := &recorder{ResponseWriter: w}, &Entry{}
 		caller, unknown := g.authority.who(r)
-		defer func() { g.audit.note(r, caller, entry, answer.status) }()
-		defer g.recover(answer, r)
-		if status, err := g.look(r); err != nil {
-			Refuse(answer, status, err)
-			return
-		}
-		leave, err := g.crowd.enter(caller.Name)
-		if err != nil {
-			w.Header().Set("Retry-After", "1")
-			Refuse(answer, http.StatusTooManyRequests, err)
-			return
-		}
-		defer leave()
-		if status, err := readBody(answer, r, caller); err != nil {
-			Refuse(answer, status, err)
-			return
-		}
-		ctx, cancel := context.WithTimeout(with(r.Context(), caller), requestTime)
-		defer cancel()
-		ctx = context.WithValue(ctx, entryKey{}, entry)
-		next.ServeHTTP(answer, r.WithContext(context.WithValue(ctx, unknownKey{}, unknown)))
+		g.within(w, r, caller, func(w http.ResponseWriter, r *http.Request) {
+			if status, err := g.look(r); err != nil {
+				Refuse(w, status, err)
+				return
+			}
+			if status, err := readBody(w, r, caller); err != nil {
+				Refuse(w, status, err)
+				return
+			}
+			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), unknownKey{}, unknown)))
+		})
 	})
+}
+
+// Beside lets all requests through to next, which asks by itself who they are, within the same bounds
+// and with the same lines in the audit log.
+func (g *Guard) Beside(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		caller := Caller{Name: "somebody new"}
+		if who, ok := certified(r); ok {
+			caller.Name = who.String()
+		}
+		g.within(w, r, caller, next.ServeHTTP)
+	})
+}
+
+// within answers a request by do, which knows from the context who asks, within bounds, and writes
+// its line of the audit log.
+func (g *Guard) within(w http.ResponseWriter, r *http.Request, c Caller, do http.HandlerFunc) {
+	answer, entry := &recorder{ResponseWriter: w}, &Entry{}
+	defer func() { g.audit.note(r, c, entry, answer.status) }()
+	defer g.recover(answer, r)
+	leave, err := g.crowd.enter(c.Name)
+	if err != nil {
+		w.Header().Set("Retry-After", "1")
+		Refuse(answer, http.StatusTooManyRequests, err)
+		return
+	}
+	defer leave()
+	ctx, cancel := context.WithTimeout(with(r.Context(), c), requestTime)
+	defer cancel()
+	do(answer, r.WithContext(context.WithValue(ctx, entryKey{}, entry)))
 }
 
 // recover keeps a mistake in one route from ending more than its request.

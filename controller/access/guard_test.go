@@ -212,6 +212,36 @@ func TestBodies(t *testing.T) {
 	}
 }
 
+// What asks by itself who somebody is gets everybody, under any name, and is told of all the same.
+func TestBeside(t *testing.T) {
+	g, log := held(true)
+	ask := func(r *http.Request, status int) string {
+		log.Reset()
+		g.Beside(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			EntryOf(r.Context()).Object = "host h1"
+			w.WriteHeader(status)
+		})).ServeHTTP(httptest.NewRecorder(), r)
+		return log.String()
+	}
+	for _, test := range []struct {
+		method string
+		status int
+		says   string
+	}{
+		{"POST", 200, `"who":"somebody new","role":"","from":"192.0.2.1:1234","method":"POST","path":"/v1/join","object":"host h1","outcome":"done"`},
+		{"POST", 403, `"outcome":"refused"`}, {"POST", 500, `"outcome":"failed"`}, {"GET", 200, ""},
+	} {
+		if line := ask(httptest.NewRequest(test.method, "http://evil.example/v1/join", nil), test.status); !strings.Contains(line, test.says) || (test.says == "") != (line == "") {
+			t.Errorf("%s that is answered %d: %q", test.method, test.status, line)
+		}
+	}
+	known := certificate(t, pki.Host("h1"), true)
+	known.Method = "POST"
+	if line := ask(known, 200); !strings.Contains(line, `"who":"host:h1"`) {
+		t.Errorf("of a host: %s", line)
+	}
+}
+
 type broken struct{}
 
 func (broken) Read([]byte) (int, error) { return 0, errors.New("it broke off") }
@@ -225,7 +255,7 @@ func TestAbortedConnections(t *testing.T) {
 		}
 	}()
 	g.Before(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })).
-		ServeHTTP(httptest.NewRecorder(), ask("GET", "/v1/x", local, ""))
+		ServeHTTP(httptest.NewRecorder(), ask("GET", local, ""))
 }
 
 // A server answers until it is told to end, keeps the connection of a request that is answered, and

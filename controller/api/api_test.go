@@ -169,7 +169,7 @@ func TestReadYourWrites(t *testing.T) {
 	if diff := cmp.Diff(made, shown, compareAddresses); err != nil || diff != "" {
 		t.Errorf("shown otherwise than created: %v\n%s", err, diff)
 	}
-	if shown.Number == 0 || shown.Transit != store.TransitAddress(shown.Number) || shown.Gateway != store.GatewayAuto ||
+	if shown.Number == 0 || shown.Transit != store.DefaultTransit.Address(shown.Number) || shown.Gateway != store.GatewayAuto ||
 		!cmp.Equal(shown.Networks, []string{"default"}) || shown.Labels["team"] != "red" {
 		t.Errorf("tenant is %+v", shown)
 	}

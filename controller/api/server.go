@@ -84,7 +84,7 @@ func New(o Options) http.Handler {
 	guard := access.New(access.Options{
 		View: o.Controller.View, Loaded: o.Controller.Ready(), Local: o.Local, Hosts: o.Hosts, Audit: audit, Log: o.Log,
 	})
-	guarded, office := guard.Before(s.routes()), o.Controller.Office().Handler()
+	guarded, office := guard.Before(s.routes()), guard.Beside(o.Controller.Office().Handler())
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch read := r.Method == http.MethodGet || r.Method == http.MethodHead; { // what any load balancer may ask
 		case read && r.URL.Path == "/healthz":

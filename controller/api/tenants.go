@@ -97,7 +97,7 @@ func tenantOf(state *store.State, t *store.Item[store.Tenant]) Tenant {
 	name := t.Key.Tenant
 	shown := Tenant{
 		Name: name, Tenant: *t.Value, Networks: []string{},
-		Transit: store.TransitAddress(t.Value.Number), Created: t.Created,
+		Transit: state.Transit().Address(t.Value.Number), Created: t.Created,
 	}
 	if g := state.Gateway(name); g != nil {
 		shown.GatewayHost = g.Value.Active

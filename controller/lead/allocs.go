@@ -3,6 +3,7 @@ package lead
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,6 +16,8 @@ const (
 	// 2,000 keys then: a cluster of a hundred thousand ports is read through in ten minutes.
 	auditInterval = 30 * time.Second
 	pagesAtOnce   = 10
+	// viewAtOnce is how many keys are looked at under the picture's lock at one time.
+	viewAtOnce = 250
 	// restoreTime bounds how long one round restores what objects lack; the next pass goes on.
 	restoreTime = 10 * time.Second
 	// maxStrays bounds those that are kept in mind; the next pass finds the others.
@@ -75,11 +78,13 @@ func (l *Leader) auditPage(ctx context.Context) (last bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	l.Picture.View(func(s *store.State) {
-		for _, key := range page {
-			a.judge(s, key)
-		}
-	})
+	for part := range slices.Chunk(page, viewAtOnce) {
+		l.Picture.View(func(s *store.State) {
+			for _, key := range part {
+				a.judge(s, key)
+			}
+		})
+	}
 	a.after, a.keys = next, a.keys+len(page)
 	if next != "" {
 		return false, nil
@@ -108,8 +113,7 @@ func stray(key etcd.AllocKey) string { return fmt.Sprintf("%s@%d", key.Path, key
 // restore writes what objects lack: those that were there when the pass began, and did not change.
 // It needs no wait: object and value are written in one transaction.
 func (l *Leader) restore(ctx context.Context, pass audit) error {
-	var lacking []store.Event
-	l.Picture.View(func(s *store.State) { lacking = s.Lacking(pass.right, pass.began) })
+	lacking := l.lacking(pass)
 	if len(lacking) == 0 {
 		return nil
 	}
@@ -121,6 +125,22 @@ func (l *Leader) restore(ctx context.Context, pass audit) error {
 		return nil // the next pass goes on
 	}
 	return err
+}
+
+// lacking are the objects that lack some of their values after a pass.
+func (l *Leader) lacking(pass audit) (list []store.Event) {
+	var keys []store.Key
+	l.Picture.View(func(s *store.State) { keys = s.Takers() })
+	for part := range slices.Chunk(keys, viewAtOnce) {
+		l.Picture.View(func(s *store.State) {
+			for _, key := range part {
+				if e, lacks := s.Lacks(key, pass.right[key], pass.began); lacks {
+					list = append(list, e)
+				}
+			}
+		})
+	}
+	return list
 }
 
 // freeStrays frees the strays of a pass that were strays for long enough.

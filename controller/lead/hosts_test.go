@@ -65,7 +65,9 @@ func (r *recorder) since(right time.Time) {
 func leading(t *testing.T) *led {
 	t.Helper()
 	l := run(t)
-	l.apply(append(hosts(), portsOf("h1", 100)...)...)
+	events := append(hosts(), portsOf("h1", 100)...)
+	l.apply(events...)
+	l.taken(all(events...)...)
 	l.elect(true)
 	return l
 }

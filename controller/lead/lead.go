@@ -134,6 +134,7 @@ func (l *Leader) Run(ctx context.Context) error {
 			leads = now
 			l.begin(leads)
 			l.stamp(ctx)
+			l.audit(ctx)
 		case <-changed:
 		case <-l.deleted:
 			soon = time.After(tidyDelay)

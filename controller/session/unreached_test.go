@@ -110,8 +110,10 @@ type answering struct {
 	asked []string
 }
 
-func (a *answering) PutIf(_ context.Context, key store.Key, _ store.Object, _ store.Revision, _ clientv3.LeaseID) (store.Revision, error) {
-	a.asked = append(a.asked, key.Host)
+func (a *answering) PutIf(_ context.Context, key store.Key, o store.Object, _ store.Revision, _ clientv3.LeaseID) (store.Revision, error) {
+	if m, ok := o.(*store.Master); ok && m.Unreached && m.Controller == "c1" {
+		a.asked = append(a.asked, key.Host)
+	}
 	switch {
 	case len(a.asked) == 1:
 		return 0, store.ErrUnavailable

@@ -71,4 +71,17 @@ type Status struct {
 	Peers int `json:"peers"`
 	// Problems is what the agent could not do at its last try, a line each.
 	Problems []string `json:"problems,omitempty"`
+	Store    Store    `json:"store"`
+}
+
+// Store is which store of the cluster's state a host serves.
+type Store struct {
+	ID string `json:"id,omitempty"` // empty: it remembers none
+	// Held is why the agent attaches, detaches and removes nothing: etcd holds another store, or
+	// one that went back. Empty: it does not hold.
+	Held string `json:"held,omitempty"`
+	// Offered are ports, tenant/network/name, that the host has and the store lacks, Strays
+	// interfaces that belong to no port: they wait for `sluice host adopt` or `sluice host clean`.
+	Offered []string `json:"offered,omitempty"`
+	Strays  []string `json:"strays,omitempty"`
 }

@@ -58,10 +58,10 @@ func (p *programmer) secured(ctx context.Context, r *Run) (s session, stop func(
 	if err != nil {
 		return session{}, nil, err
 	}
-	serving, stop := context.WithCancel(ctx)
-	b := &testbed{ovs: p.ovs, sessions: make(chan session), stop: stop, served: make(chan error, 1), tls: server}
+	serving, cancel := context.WithCancel(ctx)
+	b := &testbed{ovs: p.ovs, sessions: make(chan session), stop: cancel, served: make(chan error, 1), tls: server}
 	go b.serve(serving, l, r.Log)
-	ended := func() { stop(); <-b.served }
+	ended := func() { cancel(); <-b.served }
 	err = p.Change(ctx, func(c *ovsrun.Change) error {
 		return errors.Join(
 			c.Also("--id=@tls", "create", "controller", fmt.Sprintf("target=%q", "ssl:"+strings.TrimPrefix(target, "tcp:")),

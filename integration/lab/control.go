@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"sluice/pki"
 )
 
 // machine is one of the control plane: it runs a controller or a member of etcd, in a
@@ -85,7 +87,7 @@ func controllerProcess(m machine) string { return "controller-" + m.name }
 func (s *state) ensureEtcd(ctx context.Context) error {
 	var waits []func() error
 	for _, m := range s.etcdMembers() {
-		wait, err := startProcess(ctx, etcdProcess(m), answers(m.ns, address(m.address, etcdPort)), s.etcdArguments(m)...)
+		wait, err := s.startMember(ctx, m)
 		if err != nil {
 			return err
 		}
@@ -99,20 +101,36 @@ func (s *state) ensureEtcd(ctx context.Context) error {
 	return nil
 }
 
+func (s *state) startMember(ctx context.Context, m machine) (wait func() error, err error) {
+	return startProcess(ctx, etcdProcess(m), answers(m.ns, address(m.address, etcdPort)), s.etcdArguments(m)...)
+}
+
+// ensureMember starts one member of a cluster that was there before.
+func (s *state) ensureMember(ctx context.Context, m machine) error {
+	wait, err := s.startMember(ctx, m)
+	if err != nil {
+		return err
+	}
+	return wait()
+}
+
 // etcdArguments are those of one member. The lab's clusters are new: a member that comes back
 // finds its data and passes over what is said of its first start.
 func (s *state) etcdArguments(m machine) []string {
 	var members []string
 	for _, other := range s.etcdMembers() {
-		members = append(members, other.name+"=http://"+address(other.address, etcdPeerPort))
+		members = append(members, other.name+"=https://"+address(other.address, etcdPeerPort))
 	}
-	client, peer := "http://"+address(m.address, etcdPort), "http://"+address(m.address, etcdPeerPort)
+	client, peer := "https://"+address(m.address, etcdPort), "https://"+address(m.address, etcdPeerPort)
+	own, authority := filepath.Join(pkiDir(m.name), etcdIdentity(m).File()), filepath.Join(pkiDir(m.name), pki.AuthorityFile)
 	return []string{
 		"etcd", "--name", m.name, "--data-dir", filepath.Join(Dir, "etcd", m.name),
 		"--listen-client-urls", client, "--advertise-client-urls", client,
 		"--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer,
 		"--initial-cluster", strings.Join(members, ","), "--initial-cluster-state", "new",
 		"--initial-cluster-token", "sluice-lab",
+		"--cert-file", own, "--key-file", own, "--trusted-ca-file", authority, "--client-cert-auth",
+		"--peer-cert-file", own, "--peer-key-file", own, "--peer-trusted-ca-file", authority, "--peer-client-cert-auth",
 		"--quota-backend-bytes", strconv.Itoa(2 << 30),
 		"--auto-compaction-mode", "periodic", "--auto-compaction-retention", "10m",
 	}
@@ -126,7 +144,7 @@ func (s *state) etcdEndpoints() string {
 	}
 	var all []string
 	for _, m := range servers {
-		all = append(all, "http://"+address(m.address, etcdPort))
+		all = append(all, "https://"+address(m.address, etcdPort))
 	}
 	return strings.Join(all, ",")
 }
@@ -143,28 +161,38 @@ func (s *state) openFlowTargets() string {
 // ensureControllers starts the controllers; the first of them runs etcd where there are no
 // members of their own, so it is waited for before the next one.
 func (s *state) ensureControllers(ctx context.Context) error {
-	for i, m := range s.controllers() {
-		argv := []string{
-			s.Binary, "controller", "--name", m.name,
-			"--listen-openflow", address(m.address, openFlowPort),
-			"--listen-api", address(loopback, apiPort),
-			"--data-dir", filepath.Join(Dir, controllerProcess(m)),
-			"--pki", pkiDir(m.name), "--insecure", // etcd is in the clear
-			"--local-token-file", tokenFile(), "--metrics-without-token", // it is reached from this machine's loopback only
-			"--audit-log", filepath.Join(Dir, "logs", "audit-"+m.name+".log"),
-		}
-		if i == 0 && s.EtcdMembers == 0 {
-			argv = append(argv,
-				"--embedded-etcd-client-url", "http://"+address(m.address, etcdPort),
-				"--embedded-etcd-peer-url", "http://"+address(m.address, etcdPeerPort))
-		} else {
-			argv = append(argv, "--etcd-endpoints", s.etcdEndpoints())
-		}
-		if err := ensureProcess(ctx, controllerProcess(m), controllerReady(m), argv...); err != nil {
+	for _, m := range s.controllers() {
+		if err := s.ensureController(ctx, m); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (s *state) ensureController(ctx context.Context, m machine) error {
+	argv := []string{
+		s.Binary, "controller", "--name", m.name,
+		"--listen-openflow", address(m.address, openFlowPort),
+		"--listen-api", address(loopback, apiPort),
+		"--data-dir", filepath.Join(Dir, controllerProcess(m)),
+		"--pki", pkiDir(m.name),
+		"--local-token-file", tokenFile(), "--metrics-without-token", // it is reached from this machine's loopback only
+		"--audit-log", filepath.Join(Dir, "logs", "audit-"+m.name+".log"),
+	}
+	if m == controllerMachine(1) && s.EtcdMembers == 0 {
+		argv = append(argv,
+			"--embedded-etcd-client-url", "https://"+address(m.address, etcdPort),
+			"--embedded-etcd-peer-url", "https://"+address(m.address, etcdPeerPort))
+	} else {
+		argv = append(argv, "--etcd-endpoints", s.etcdEndpoints())
+	}
+	return ensureProcess(ctx, controllerProcess(m), controllerReady(m), argv...)
+}
+
+// machineOf is a machine of the control plane by its name.
+func (s *state) machineOf(name string) machine {
+	all := append(s.controllers(), s.etcdMembers()...)
+	return all[slices.IndexFunc(all, func(m machine) bool { return m.name == name })]
 }
 
 // machineNS is the namespace of a machine of the control plane; empty: there is no such machine.

@@ -89,7 +89,7 @@ func TestTargets(t *testing.T) {
 		{small, "switch/h1", "vswitchd-h1"},
 		{small, "switch/h3", ""},
 		{small, "switch", ""},
-		{small, "h1", "agent-h1 vswitchd-h1 ovsdb-h1"},
+		{small, "h1", "ovsdb-h1 vswitchd-h1 agent-h1"},
 		{small, "h3", ""},
 		{small, "", ""},
 		{large, "controller", "controller-c1 controller-c2"},

@@ -80,7 +80,14 @@ func controllerReady(m machine) func(context.Context) error {
 // ensureAgent starts a host's agent.
 func (s *state) ensureAgent(ctx context.Context, n int) error {
 	host := hostName(n)
+	name := "agent-" + host
+	if _, alive := lookup(name); alive {
+		return nil
+	}
 	if err := ensureCertificate(host, pki.Host(host)); err != nil {
+		return err
+	}
+	if err := s.ensureEnrolled(ctx, host); err != nil {
 		return err
 	}
 	argv := []string{
@@ -90,7 +97,7 @@ func (s *state) ensureAgent(ctx context.Context, n int) error {
 		"--etcd-endpoints", s.etcdEndpoints(),
 		"--ovsdb", switchOf(host).Endpoint(),
 		"--controllers", s.openFlowTargets(),
-		"--pki", pkiDir(host), "--insecure", // etcd is in the clear
+		"--pki", pkiDir(host),
 		"--socket", agentSocket(host),
 		"--state-dir", filepath.Join(hostDir(host), "agent"),
 		"--encap", s.Encap,
@@ -99,7 +106,7 @@ func (s *state) ensureAgent(ctx context.Context, n int) error {
 		"--gateway",
 		"--infrastructure", Underlay.String(),
 	}
-	return ensureProcess(ctx, "agent-"+host, agentReady(host), argv...)
+	return ensureProcess(ctx, name, agentReady(host), argv...)
 }
 
 func agentReady(host string) func(context.Context) error {
@@ -155,11 +162,11 @@ func (s *state) apis() string {
 func (s *state) etcds() string {
 	var all []string
 	for _, m := range s.etcdMembers() {
-		all = append(all, Backend{Process: etcdProcess(m), Address: address(m.address, etcdPort)}.String())
+		all = append(all, Backend{Process: etcdProcess(m), Address: address(m.address, etcdPort), TLS: true}.String())
 	}
 	if len(all) == 0 {
 		m := s.controllers()[0]
-		all = append(all, Backend{Process: controllerProcess(m), Address: address(m.address, etcdPort)}.String())
+		all = append(all, Backend{Process: controllerProcess(m), Address: address(m.address, etcdPort), TLS: true}.String())
 	}
 	return strings.Join(all, ",")
 }

@@ -22,16 +22,35 @@ var ErrNotRunning = errors.New("no lab is running: start one with `sluice lab up
 
 // Status is the lab as scripts see it (`sluice lab status -o json`).
 type Status struct {
-	API        string      `json:"api"`  // URL on the machine's own loopback
-	Etcd       string      `json:"etcd"` // the same, for etcdctl --endpoints
-	Hosts      []Host      `json:"hosts"`
-	Containers []Container `json:"containers"`
-	Internet   Internet    `json:"internet"`
-	TokenFile  string      `json:"tokenFile"` // what the API takes as Authorization: Bearer
+	API   string `json:"api"`  // URL on the machine's own loopback
+	Etcd  string `json:"etcd"` // the same, for etcdctl --endpoints
+	Hosts []Host `json:"hosts"`
+	// Controllers and EtcdMembers are the machines of the control plane. Without members, the
+	// first controller runs etcd.
+	Controllers []Machine   `json:"controllers"`
+	EtcdMembers []Machine   `json:"etcdMembers"`
+	Containers  []Container `json:"containers"`
+	Internet    Internet    `json:"internet"`
+	TokenFile   string      `json:"tokenFile"` // what the API takes as Authorization: Bearer
 
 	// Processes says what of the lab runs, for people.
 	Processes []Process `json:"-"`
 	Encap     string    `json:"-"`
+}
+
+// Machine runs a controller or a member of etcd.
+type Machine struct {
+	Name    string     `json:"name"`
+	NetNS   string     `json:"netns"`
+	Address netip.Addr `json:"address"`
+}
+
+func shown(machines []machine) []Machine {
+	all := make([]Machine, len(machines))
+	for i, m := range machines {
+		all[i] = Machine{m.name, m.ns, m.address}
+	}
+	return all
 }
 
 // Host is a machine of the lab.
@@ -111,6 +130,9 @@ func (s *state) hostNames() []string {
 	return names
 }
 
+// numberOf is the number of a host that the lab has.
+func (s *state) numberOf(host string) int { return slices.Index(s.hostNames(), host) + 1 }
+
 // hasHost returns ErrNotRunning's kind of help for a host that the lab lacks.
 func (s *state) hasHost(host string) error {
 	for _, name := range s.hostNames() {
@@ -138,6 +160,9 @@ func Load(_ context.Context) (Status, error) {
 		Internet:   Internet{NetNS: InternetNS, IP: InternetAddress},
 		TokenFile:  tokenFile(),
 		Encap:      s.Encap,
+
+		Controllers: shown(s.controllers()),
+		EtcdMembers: shown(s.etcdMembers()),
 	}
 	for i, name := range s.hostNames() {
 		st.Hosts = append(st.Hosts, Host{

@@ -79,7 +79,7 @@ func (st Status) Targets() []string {
 	return all
 }
 
-// targets are the processes that a target means. A host is its agent and its Open vSwitch;
+// targets are the processes that a target means, in the order in which they need each other. A host is its agent and its Open vSwitch;
 // without a name, all of a kind are meant. Where etcd has no members of its own, it is the
 // first controller's process.
 func (s *state) targets(target string) ([]string, error) {
@@ -107,7 +107,7 @@ func (s *state) targets(target string) ([]string, error) {
 		if err := s.hasHost(target); err != nil {
 			return nil, fmt.Errorf("name what to act on, %s: %w", TargetWords, err)
 		}
-		return []string{"agent-" + target, "vswitchd-" + target, "ovsdb-" + target}, nil
+		return []string{"ovsdb-" + target, "vswitchd-" + target, "agent-" + target}, nil
 	}
 	if !one {
 		return all, nil
@@ -122,4 +122,45 @@ func (s *state) targets(target string) ([]string, error) {
 func paused(pid int) bool {
 	fields, err := statFields(pid)
 	return err == nil && (fields[0] == "T" || fields[0] == "t")
+}
+
+// Revive starts what is dead of a target, and waits until it answers. What else is dead stays
+// dead, unlike with Up.
+func Revive(ctx context.Context, target string) error {
+	unlock, err := lock(ctx, unix.LOCK_SH)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	s, err := loadState()
+	if err != nil {
+		return err
+	}
+	names, err := s.targets(target)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if err := s.revive(ctx, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *state) revive(ctx context.Context, process string) error {
+	kind, name, _ := strings.Cut(process, "-")
+	switch kind {
+	case "controller":
+		return s.ensureController(ctx, s.machineOf(name))
+	case "etcd":
+		return s.ensureMember(ctx, s.machineOf(name))
+	case "agent":
+		return s.ensureAgent(ctx, s.numberOf(name))
+	case "ovsdb":
+		_, err := ensureDatabase(ctx, name)
+		return err
+	default:
+		return ensureHost(ctx, s.numberOf(name))
+	}
 }

@@ -55,7 +55,16 @@ func (a *allocation) guard() guard {
 // ofOwner is the mod revision of the candidate's key where it names the owner that is about to be
 // made, and that is not there: whoever deleted an earlier one by hand left it. Else 0.
 func (a *allocation) ofOwner(kvs []*mvccpb.KeyValue) store.Revision {
-	if len(kvs) == 0 || string(a.put().ValueBytes()) != string(kvs[0].Value) {
+	if len(kvs) == 0 {
+		return 0
+	}
+	value := string(kvs[0].Value)
+	left := value == string(a.put().ValueBytes())
+	if a.Retake {
+		freed := putAlloc(a.key(), store.Alloc{Owner: a.Owner.Short(), Freed: true})
+		left = left || value == string(freed.ValueBytes())
+	}
+	if !left {
 		return 0
 	}
 	return store.Revision(kvs[0].ModRevision)

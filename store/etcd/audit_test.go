@@ -49,7 +49,13 @@ func pass(t *testing.T, c *Client) (restored, freed []string) {
 			strays = append(strays, key)
 		}
 	}
-	done, err := c.RestoreTaken(ctx, s.Lacking(right, at))
+	var lacking []store.Event
+	for _, key := range s.Takers() {
+		if e, lacks := s.Lacks(key, right[key], at); lacks {
+			lacking = append(lacking, e)
+		}
+	}
+	done, err := c.RestoreTaken(ctx, lacking)
 	if err != nil {
 		t.Fatal(err)
 	}

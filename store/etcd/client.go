@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -278,6 +279,9 @@ func (c *Client) tryTxn(ctx context.Context, proof []guard, cmps []clientv3.Cmp,
 		return nil, c.failed(err)
 	}
 	if resp.Succeeded {
+		if slices.ContainsFunc(then, writes) {
+			c.trust.saw(store.Revision(resp.Header.Revision))
+		}
 		return resp, nil
 	}
 	got := ranges(resp)
@@ -289,6 +293,9 @@ func (c *Client) tryTxn(ctx context.Context, proof []guard, cmps []clientv3.Cmp,
 	resp.Responses = resp.Responses[:own]
 	return resp, nil
 }
+
+// writes reports whether an operation is not just a read.
+func writes(op clientv3.Op) bool { return !op.IsGet() }
 
 // read gets several keys or ranges at one revision.
 func (c *Client) read(ctx context.Context, gets ...clientv3.Op) ([]*clientv3.GetResponse, store.Revision, error) {

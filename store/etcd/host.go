@@ -211,9 +211,9 @@ func (c *Client) HostsChanged(ctx context.Context, after store.Revision) <-chan 
 }
 
 // AddressesChanged returns a channel that is closed when a host or a controller comes, changes or
-// goes after a revision, and when ctx ends.
+// goes after a revision, when the cluster's settings change, and when ctx ends.
 func (c *Client) AddressesChanged(ctx context.Context, after store.Revision) <-chan struct{} {
-	return c.changed(ctx, after, store.Under(store.KindHost), store.Under(store.KindLiveController))
+	return c.changed(ctx, after, store.Under(store.KindHost), store.Under(store.KindLiveController), store.Under(store.KindSettings))
 }
 
 // EgressChanged returns a channel that is closed when a tenant or its gateway comes, changes or goes

@@ -19,10 +19,14 @@ import (
 
 // sight is what etcd shows of its store, at one revision, beside what is remembered of it.
 func (c *Client) sight(ctx context.Context, m store.Memory) (s store.Sight, err error) {
+	witness := m.WitnessAt
+	if witness == "" {
+		witness = store.IdentityKey().String() // whatever its revision, it is not less than none
+	}
 	resp, err := c.txn(ctx, nil, []clientv3.Op{
 		clientv3.OpGet(store.IdentityKey().String()), clientv3.OpGet(store.ChainKey().String()),
 		clientv3.OpGet(store.StampKey(m.Last.Number).String()), clientv3.OpGet(store.StampKey(m.Lasting.Number).String()),
-		countOp(store.Under(store.KindHost)),
+		countOp(store.Under(store.KindHost)), clientv3.OpGet(witness, clientv3.WithKeysOnly()),
 	}, nil)
 	if err != nil {
 		return s, fmt.Errorf("look which store etcd holds: %w", err)
@@ -38,6 +42,9 @@ func (c *Client) sight(ctx context.Context, m store.Memory) (s store.Sight, err 
 	s = store.Sight{
 		Cluster: resp.Header.ClusterId, Revision: store.Revision(resp.Header.Revision), Chain: valueOf(chain),
 		StampedAt: modified(chain), Last: valueOf(last), Lasting: valueOf(lasting), Store: valueOf(identity).ID, Hosts: got[4].Count,
+	}
+	for _, kv := range got[5].Kvs {
+		s.Witness = store.Revision(kv.ModRevision)
 	}
 	return s, nil
 }
@@ -98,6 +105,26 @@ func valueIs(path, value string) guard {
 			return errStale
 		},
 	}
+}
+
+// putWitness writes a witness of what happened up to a revision, into the store that the proof is
+// of. It fails with errStale in another one.
+func (c *Client) putWitness(ctx context.Context, key store.Key, seen store.Revision, proof []guard) (store.Revision, error) {
+	var o store.Object = &store.WitnessController{Witness: store.Witness{Seen: seen}}
+	if key.Kind == store.KindWitnessHost {
+		o = &store.WitnessHost{Witness: store.Witness{Seen: seen}}
+	}
+	op, err := putOp(key, o)
+	if err != nil {
+		return 0, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	resp, err := c.tryTxn(ctx, proof, nil, []clientv3.Op{op}, nil)
+	if err != nil {
+		return 0, err
+	}
+	return store.Revision(resp.Header.Revision), nil
 }
 
 // found gives the store its identity, unless another controller was faster.

@@ -23,7 +23,7 @@ func invalidNames() []string {
 // nameless are the methods of Client that are given no name.
 func nameless() []string {
 	return []string{"Close", "Problems", "GrantLease", "HostsChanged", "LiveChanged", "Watch", "Confines", "Tombstones", "ReleaseTombstones",
-		"ExtendChain", "Trust", "Trusted", "RealizedEverywhere", "Reports", "Allocs", "RestoreTaken", "FreeStrays"}
+		"ExtendChain", "Trust", "Trusted", "AddressesChanged", "RealizedEverywhere", "Reports", "Allocs", "RestoreTaken", "FreeStrays", "SetTransit"}
 }
 
 // byName calls each method of Client that is given names with one that is not valid.
@@ -68,7 +68,11 @@ func byName(ctx context.Context, c *Client, name string) map[string][]func() err
 			_, err := c.DeleteNetwork(ctx, store.NetworkName{Tenant: name, Network: "default"})
 			return err
 		}},
-		"CreatePort":  {spec(name, "alice", "default", "a2"), spec("h1", name, "default", "a2"), spec("h1", "alice", name, "a2"), spec("h1", "alice", "default", name)},
+		"CreatePort": {spec(name, "alice", "default", "a2"), spec("h1", name, "default", "a2"), spec("h1", "alice", name, "a2"), spec("h1", "alice", "default", name)},
+		"TakePortBack": {func() error {
+			_, err := c.TakePortBack(ctx, store.Readoption{Key: port, Port: store.Port{UID: uid(), MAC: store.MACFromUint64(2 << 40)}})
+			return err
+		}},
 		"DeletePort":  {func() error { _, err := c.DeletePort(ctx, port, 0); return err }},
 		"TenantHosts": {func() error { _, _, err := c.TenantHosts(ctx, name, 9); return err }},
 		"WaitHost": {

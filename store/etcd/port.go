@@ -72,3 +72,38 @@ func (c *Client) DeletePort(ctx context.Context, key store.Key, hostCreated stor
 	}
 	return rev, nil
 }
+
+// TakePortBack writes a port anew that its host has and the store lacks, and returns it as it is
+// then. Where that cannot be, as when an address is another's, the error says why.
+func (c *Client) TakePortBack(ctx context.Context, r store.Readoption) (store.Item[store.Port], error) {
+	port, err := c.takePortBack(ctx, r)
+	if store.NumberTaken(err) {
+		r.AnyNumber = true
+		port, err = c.takePortBack(ctx, r)
+	}
+	if err != nil {
+		return store.Item[store.Port]{}, fmt.Errorf("take port %s back: %w", r.Key.Short(), err)
+	}
+	return port, nil
+}
+
+func (c *Client) takePortBack(ctx context.Context, r store.Readoption) (store.Item[store.Port], error) {
+	var port store.Item[store.Port]
+	request := func(s *store.State) (store.Proposal, error) {
+		p, err := r.Propose(s)
+		switch {
+		case err != nil:
+		case len(p.Writes) == 0:
+			port = *s.Port(r.Key)
+		default:
+			port = store.Item[store.Port]{Key: r.Key, Value: p.Writes[0].Object.(*store.Port)}
+		}
+		return p, err
+	}
+	at, err := c.Decide(ctx, request, store.TenantKey(r.Key.Tenant).String(),
+		store.NetworkKey(r.Key.Tenant, r.Key.Network).String(), store.HostKey(r.Key.Host).String(), r.Key.String())
+	if port.Created == 0 {
+		port.Created, port.Modified = at, at
+	}
+	return port, err
+}

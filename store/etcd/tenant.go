@@ -3,6 +3,7 @@ package etcd
 import (
 	"context"
 	"fmt"
+	"net/netip"
 
 	"sluice/store"
 )
@@ -12,7 +13,7 @@ func (c *Client) CreateTenant(ctx context.Context, s store.TenantSpec) (store.Re
 	if err := s.Validate(); err != nil {
 		return 0, err
 	}
-	rev, err := c.Decide(ctx, s.Propose, store.Under(store.KindHost))
+	rev, err := c.Decide(ctx, s.Propose, store.Under(store.KindHost), store.SettingsKey().String())
 	if err != nil {
 		return 0, fmt.Errorf("create tenant %s: %w", s.Name, err)
 	}
@@ -22,11 +23,21 @@ func (c *Client) CreateTenant(ctx context.Context, s store.TenantSpec) (store.Re
 // CreateNetwork adds a network to a tenant and returns its revision.
 func (c *Client) CreateNetwork(ctx context.Context, s store.NetworkSpec) (store.Revision, error) {
 	rev, err := c.Decide(ctx, s.Propose,
-		store.TenantKey(s.Tenant).String(), store.Under(store.KindNetwork, s.Tenant), store.Under(store.KindHost))
+		store.TenantKey(s.Tenant).String(), store.Under(store.KindNetwork, s.Tenant), store.Under(store.KindHost),
+		store.SettingsKey().String())
 	if err != nil {
 		return 0, fmt.Errorf("create network %s/%s: %w", s.Tenant, s.Name, err)
 	}
 	return rev, nil
+}
+
+// SetTransit sets the cluster's transit range. It is refused while there are tenants.
+func (c *Client) SetTransit(ctx context.Context, p netip.Prefix) error {
+	request := func(s *store.State) (store.Proposal, error) { return store.ProposeTransit(s, p) }
+	if _, err := c.Decide(ctx, request, store.SettingsKey().String(), store.Under(store.KindTenant)); err != nil {
+		return fmt.Errorf("transit range %s: %w", p, err)
+	}
+	return nil
 }
 
 // DeleteTenant removes a tenant with its default network and gateway. It is refused while

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -274,5 +275,31 @@ func TestConcurrentOverlap(t *testing.T) {
 	}
 	if made != 1 {
 		t.Errorf("%d networks of one subnet were made", made)
+	}
+}
+
+// The transit range changes while there are no tenants, and a tenant is made of what it is then.
+func TestSetTransit(t *testing.T) {
+	c := start(t)
+	ctx := testContext(t)
+	other := netip.MustParsePrefix("198.18.0.0/15")
+	for range 2 { // the second time there is nothing to do
+		if err := c.SetTransit(ctx, other); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := get[store.Settings](t, c, store.SettingsKey()); got.Transit != other {
+		t.Errorf("the transit range is %s", got.Transit)
+	}
+	spec := store.TenantSpec{Name: "alice", Segmentation: store.SegmentationTunnel, Subnets: []netip.Prefix{netip.MustParsePrefix("198.18.4.0/24")}}
+	_, err := c.CreateTenant(ctx, spec)
+	expect(t, err, store.ErrInvalid, "198.18.0.0/15, the transit range")
+	spec.Subnets = []netip.Prefix{netip.MustParsePrefix("100.64.4.0/24")}
+	if _, err := c.CreateTenant(ctx, spec); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, c.SetTransit(ctx, store.DefaultTransit.Prefix), store.ErrInUse, "1 tenants have addresses in 198.18.0.0/15")
+	if err := c.SetTransit(ctx, other); err != nil {
+		t.Errorf("to set what is set: %v", err)
 	}
 }

@@ -18,6 +18,9 @@ const (
 	// judgeInterval is how often the store is judged while nothing points to a change: as often
 	// as its chain gets a stamp.
 	judgeInterval = time.Minute
+	// witnessInterval is how long the client waits, after it wrote or saw something, before it writes
+	// and keeps a witness of it.
+	witnessInterval = time.Second
 	// heldInterval is how often it is while the client holds.
 	heldInterval = time.Second
 )
@@ -25,6 +28,8 @@ const (
 // TrustOptions say how a client knows its store again.
 type TrustOptions struct {
 	File string // where its memory of the store is kept, in a directory that exists
+	// Witness is a key of this client's own, by which it knows also what happened since the last stamp.
+	Witness store.Key
 	// Founds is for controllers: the first one gives a store its identity. A store without hosts
 	// is not kept in File: nothing is lost with it.
 	Founds bool
@@ -32,6 +37,9 @@ type TrustOptions struct {
 	// (store.Unknown), or which is another than the one remembered. True: believe it, and remember
 	// it from now on. An error is why it is not believed. unguarded reads and writes it as it is.
 	Decide func(ctx context.Context, unguarded *Client, s store.Sight, j store.Judgement) (bool, error)
+	// Leave is called before a store is believed that is not known to be the one that was served.
+	// Where it fails the client goes on holding. nil: nothing is to be done.
+	Leave func() error
 	// Adopt is the operator's word at the start: believe the store that is found first, whatever
 	// is remembered. It says nothing about a later one.
 	Adopt bool
@@ -49,6 +57,8 @@ type Trust struct {
 	log       *slog.Logger
 	links     *links
 	doubts    chan struct{} // asks Run to judge now
+	seen      atomic.Int64  // the highest revision that was written or seen
+	witnessed atomic.Int64  // the one when the witness was written
 
 	judging sync.Mutex // one judgement at a time; it guards memory
 	memory  store.Memory
@@ -117,19 +127,81 @@ func (t *Trust) Changed() <-chan struct{} {
 // Run judges the store when a connection to etcd is new, when an answer casts doubt on it, and
 // now and then, until ctx ends.
 func (t *Trust) Run(ctx context.Context) error {
-	for ctx.Err() == nil {
-		wait := judgeInterval
-		if err := t.Judge(ctx); err != nil || !t.State().Believed {
-			wait = heldInterval // an etcd that is away is said by those who need it
+	tick := time.NewTicker(witnessInterval)
+	defer tick.Stop()
+	for due := time.Now(); ctx.Err() == nil; {
+		if !time.Now().Before(due) {
+			due = time.Now().Add(judgeInterval)
+			if err := t.Judge(ctx); err != nil || !t.State().Believed {
+				due = time.Now().Add(heldInterval) // an etcd that is away is said by those who need it
+			}
 		}
 		select {
 		case <-ctx.Done():
 		case <-t.doubts:
+			due = time.Now()
 		case <-t.links.news:
-		case <-time.After(wait):
+			due = time.Now()
+		case <-tick.C:
+			t.keepWitness(ctx)
 		}
 	}
 	return nil
+}
+
+// saw notes that something was written, or seen, at a revision of the store that is believed.
+func (t *Trust) saw(at store.Revision) {
+	if t == nil {
+		return
+	}
+	for {
+		high := t.seen.Load()
+		if high >= int64(at) || t.seen.CompareAndSwap(high, int64(at)) {
+			return
+		}
+	}
+}
+
+// keepWitness writes the witness of what happened since the last one, if anything did, and keeps
+// it in the memory. What fails is tried again.
+func (t *Trust) keepWitness(ctx context.Context) {
+	seen := t.seen.Load()
+	state := t.State()
+	if seen <= t.witnessed.Load() || state.Since.IsZero() || t.Witness == (store.Key{}) {
+		return
+	}
+	if t.unkept(state.Sight) { // a host may be registered by now
+		if err := t.Judge(ctx); err != nil || t.unkept(t.State().Sight) {
+			return
+		}
+	}
+	t.mu.Lock()
+	proof := t.proof
+	t.mu.Unlock()
+	at, err := t.unguarded.putWitness(ctx, t.Witness, store.Revision(seen), proof)
+	if err != nil {
+		t.Doubt()
+		return
+	}
+	t.judging.Lock()
+	defer t.judging.Unlock()
+	if t.memory.Store != state.Memory.Store || t.State().Since != state.Since {
+		return // the store was left meanwhile
+	}
+	t.witnessed.Store(max(seen, int64(at)))
+	t.memory.Witness, t.memory.WitnessAt = at, t.Witness.String()
+	t.memory.Revision = max(t.memory.Revision, at)
+	t.write()
+}
+
+// unkept reports whether a store is not worth to be kept in the file.
+func (t *Trust) unkept(s store.Sight) bool { return t.Founds && s.Hosts == 0 }
+
+// write keeps the memory in the file.
+func (t *Trust) write() {
+	if err := writeMemory(t.File, t.memory); err != nil {
+		t.log.Error("cannot keep which store is served: after a restart it would not be known again", "err", err)
+	}
 }
 
 // Doubt has Run judge the store now.
@@ -184,9 +256,17 @@ func (t *Trust) decide(ctx context.Context, s store.Sight, j *store.Judgement) (
 	case !believed:
 		return s, false, nil
 	}
+	if t.Leave != nil {
+		if err := t.Leave(); err != nil {
+			j.Why += ": it is to be adopted, and: " + err.Error()
+			return s, false, nil
+		}
+	}
 	if j.Held() {
 		t.log.Warn("adopted a store that is not the one that was served", "left", t.memory.Store, "store", s.Store, "why", j.Why)
 		t.memory = store.Memory{}
+		t.seen.Store(0)
+		t.witnessed.Store(0)
 	}
 	if s.Store == "" && t.Founds {
 		if err := t.unguarded.found(ctx); err != nil {
@@ -207,11 +287,8 @@ func (t *Trust) decide(ctx context.Context, s store.Sight, j *store.Judgement) (
 func (t *Trust) remember(s store.Sight) {
 	before := t.memory
 	t.memory = before.After(s)
-	if t.memory == before || t.Founds && s.Hosts == 0 {
-		return
-	}
-	if err := writeMemory(t.File, t.memory); err != nil {
-		t.log.Error("cannot keep which store is served: after a restart it would not be known again", "err", err)
+	if t.memory != before && !t.unkept(s) {
+		t.write()
 	}
 }
 
@@ -285,7 +362,7 @@ func (t *Trust) settled(ctx context.Context) (link int64, err error) {
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return 0, ctx.Err()
+			return 0, fmt.Errorf("%w (%w)", t.held(), ctx.Err())
 		}
 	}
 }

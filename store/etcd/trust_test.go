@@ -292,3 +292,43 @@ func TestOneIdentity(t *testing.T) {
 }
 
 func second2[A, B any](_ A, _ B, err error) error { return err }
+
+// What happened after the last stamp is known too: a second after it was written its witness is
+// kept, and a store that was restored to before is not believed, though it has all stamps and went
+// on to a higher revision.
+func TestWitnessIsYoungerThanTheStamp(t *testing.T) {
+	p := newPlace(t)
+	p.serve(t.TempDir())
+	file := filepath.Join(t.TempDir(), "memory.json")
+	o := controllerTrust(file)
+	o.Witness = store.WitnessControllerKey("c1")
+	c, _ := trusting(t, p.client, o)
+	register(t, c, "h1")
+	if err := c.ExtendChain(testContext(t)); err != nil {
+		t.Fatal(err)
+	}
+	keptAt := func(rev store.Revision) {
+		t.Helper()
+		for end := time.Now().Add(deadline); ; time.Sleep(20 * time.Millisecond) {
+			if m, err := readMemory(file); err == nil && m.Witness > rev {
+				return
+			}
+			if time.Now().After(end) {
+				t.Fatal("the witness is not kept")
+			}
+		}
+	}
+	keptAt(createTenant(t, c, store.TenantSpec{Name: "alice"}))
+	backup := backuptest.Save(t, p.client)
+	keptAt(createTenant(t, c, store.TenantSpec{Name: "bob"}))
+	p.serve(p.restored(backup, 1_000_000))
+	again := connect(t, p.client)
+	trust, err := again.Trust(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = again.CreateTenant(testContext(t), store.TenantSpec{Name: "carol"})
+	if s := trust.State(); !errors.Is(err, store.ErrHeld) || s.Verdict != store.WentBack || !strings.Contains(s.Why, "lacks what was written") {
+		t.Errorf("%v: %+v", err, s)
+	}
+}

@@ -19,10 +19,11 @@ import (
 // lie in the middle of the range, and their events are dropped here, since two watches
 // would not see one transaction at one time.
 var (
-	watched     = keyRange{store.Under(store.KindAlloc)[:len(store.Under(store.KindAlloc))-1] + "0", clientv3.GetPrefixRangeEnd(store.Prefix)}
-	stampRange  = prefixRange(store.Under(store.KindStamp))
-	statusRange = prefixRange(store.Prefix + "status/")
-	listed      = []keyRange{{watched.from, stampRange.from}, {stampRange.to, statusRange.from}, {statusRange.to, watched.to}}
+	watched      = keyRange{store.Under(store.KindAlloc)[:len(store.Under(store.KindAlloc))-1] + "0", clientv3.GetPrefixRangeEnd(store.Prefix)}
+	stampRange   = prefixRange(store.Under(store.KindStamp))
+	witnessRange = prefixRange(store.Prefix + "witnesses/")
+	statusRange  = prefixRange(store.Prefix + "status/")
+	listed       = []keyRange{{watched.from, stampRange.from}, {stampRange.to, statusRange.from}, {statusRange.to, watched.to}}
 )
 
 // stream is one run of Watch.
@@ -170,7 +171,7 @@ func (s *stream) revision(events []*clientv3.Event) error {
 
 // excluded reports whether Watch passes a key by.
 func excluded(key string) bool {
-	return statusRange.has(key) || stampRange.has(key) || strings.HasPrefix(key, electionPrefix) ||
+	return statusRange.has(key) || stampRange.has(key) || witnessRange.has(key) || strings.HasPrefix(key, electionPrefix) ||
 		key == store.ChainKey().String() || key == store.IdentityKey().String()
 }
 
@@ -182,6 +183,7 @@ func (s *stream) yield(b store.Batch) error {
 }
 
 func (s *stream) tell(b store.Batch) error {
+	s.trust.saw(b.Revision)
 	if err := s.handle(b); err != nil {
 		return handlerError{err}
 	}
