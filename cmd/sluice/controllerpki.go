@@ -88,7 +88,7 @@ func live(openflow, web net.Listener, security *tls.Config, authority *pki.Autho
 	}
 	return store.LiveController{
 		Machine: machine, Addresses: ownAddresses(), OpenFlow: openflow.Addr().String(), API: scheme + web.Addr().String(), Since: time.Now().UTC(),
-		Signs: authority != nil,
+		Signs: authority != nil, Program: store.Program{Version: version()},
 	}
 }
 
