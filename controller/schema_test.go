@@ -20,7 +20,9 @@ func (b *bench) judging(name, socket string) *running {
 	client := etcdtest.Connect(b.t, b.server)
 	trust, err := client.Trust(etcd.TrustOptions{
 		File: filepath.Join(b.t.TempDir(), "store.json"), Founds: true,
-		Decide: func(_ context.Context, _ *etcd.Client, _ store.Sight, j store.Judgement) (bool, error) { return !j.Held(), nil },
+		Decide: func(_ context.Context, _ *etcd.Client, _ store.Sight, j store.Judgement) (bool, error) {
+			return !j.Held(), nil
+		},
 	})
 	if err != nil {
 		b.t.Fatal(err)

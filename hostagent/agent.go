@@ -150,6 +150,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	g.Go(func() error { a.mender.run(ctx); return nil })
 	g.Go(func() error { a.alive.run(ctx); return nil })
 	g.Go(func() error { nftablesNotifications.listen(ctx, a.tableDue); return nil })
+	g.Go(func() error { a.hearEdits(ctx); return nil })
 	g.Go(func() error { addressNotifications.listen(ctx, a.mender.nudge); return nil })
 	return g.Wait()
 }
@@ -161,6 +162,22 @@ func (a *Agent) openSwitch(ctx context.Context) error {
 		a.db = db
 		return err
 	})
+}
+
+// editPause is between two rounds that edits of the switch's database ask for: who edits again
+// and again must not keep the agent busy.
+const editPause = 100 * time.Millisecond
+
+// hearEdits wakes the mend loop when somebody else changed what the agent made in the switch.
+func (a *Agent) hearEdits(ctx context.Context) {
+	for ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+		case <-a.db.Edited():
+			a.mender.wake()
+			pause(ctx, editPause)
+		}
+	}
 }
 
 // Status is how the agent is doing.

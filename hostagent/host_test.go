@@ -282,7 +282,13 @@ func (h *host) put(key store.Key, o store.Object) {
 // agent runs an agent in this process until stop is called or the test ends.
 func (h *host) agent() (a *Agent, c *api.Client, stop func()) {
 	h.t.Helper()
-	a, c, stop = h.start()
+	return h.agentWith(func(*Agent) {})
+}
+
+// agentWith runs one that was changed before it ran.
+func (h *host) agentWith(change func(*Agent)) (a *Agent, c *api.Client, stop func()) {
+	h.t.Helper()
+	a, c, stop = h.startWith(change)
 	h.eventually("the agent is ready", func() bool { return a.registration.ready() != nil })
 	return a, c, stop
 }
@@ -290,6 +296,11 @@ func (h *host) agent() (a *Agent, c *api.Client, stop func()) {
 // start runs an agent that need not become ready. It has a client of its own, as the test's must
 // see also what the agent does not believe.
 func (h *host) start() (a *Agent, c *api.Client, stop func()) {
+	h.t.Helper()
+	return h.startWith(func(*Agent) {})
+}
+
+func (h *host) startWith(change func(*Agent)) (a *Agent, c *api.Client, stop func()) {
 	h.t.Helper()
 	client, err := etcd.Connect(h.t.Context(), etcd.Options{Endpoints: h.endpoints})
 	if err != nil {
@@ -302,6 +313,8 @@ func (h *host) start() (a *Agent, c *api.Client, stop func()) {
 	if err != nil {
 		h.t.Fatal(err)
 	}
+	change(a)
+	change(a)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- a.Run(ctx) }()

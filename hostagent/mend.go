@@ -21,6 +21,7 @@ type mender struct {
 	problems   *problems
 	registered func() bool   // reports whether the host is registered
 	nudge      bell          // asks the mend loop to run at once
+	interval   time.Duration // between two rounds that nothing asks for
 	made       chan struct{} // closed once all is right that must be before the host registers
 
 	mu    sync.Mutex
@@ -30,13 +31,13 @@ type mender struct {
 
 func newMender(p *problems, registered func() bool) *mender {
 	return &mender{
-		problems: p, registered: registered, nudge: newBell(), made: make(chan struct{}),
+		problems: p, registered: registered, nudge: newBell(), interval: mendInterval, made: make(chan struct{}),
 		right: make(map[string]bool), once: make(map[string]bool),
 	}
 }
 
 // run gives turns until ctx ends: those of the mend loop one after the other, at start, when
-// woken and every mendInterval; the others side by side, each in its own rhythm.
+// woken and every interval; the others side by side, each in its own rhythm.
 func (m *mender) run(ctx context.Context) {
 	var all sync.WaitGroup
 	for _, k := range m.keepers {
@@ -52,7 +53,7 @@ func (m *mender) run(ctx context.Context) {
 func (m *mender) loop(ctx context.Context) {
 	pauses := newPauses()
 	for {
-		wait := mendInterval
+		wait := m.interval
 		if m.round(ctx) {
 			pauses.Reset()
 		} else {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/digitalocean/go-openvswitch/ovs"
 	"github.com/google/go-cmp/cmp"
@@ -337,5 +338,36 @@ func TestPortWhoseContainerVanished(t *testing.T) {
 	}
 	if diff := cmp.Diff(empty, h.traces()); diff != "" {
 		t.Errorf("after detach: -want +got\n%s", diff)
+	}
+}
+
+// TestEditsOfTheSwitchAreMendedAtOnce edits the switch's database: an agent that looks once an
+// hour, unless something is heard, mends it all the same.
+func TestEditsOfTheSwitchAreMendedAtOnce(t *testing.T) {
+	h := newHost(t)
+	h.realizeAll()
+	_, c, _ := h.agentWith(func(a *Agent) { a.mender.interval = time.Hour })
+	port, err := c.Attach(t.Context(), attachTo("alice", "a1", newContainer(t)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, edit := range []struct {
+		name   string
+		cause  func()
+		mended func() bool
+	}{
+		{"a container's port is deleted", func() { h.deletePort(port.Interface) },
+			func() bool { return strings.Contains(h.vsctl("list-ports", store.BridgeName), port.Interface) }},
+		{"the tunnel port is deleted", func() { h.deletePort(store.TunnelInterface) },
+			func() bool { return strings.Contains(h.vsctl("list-ports", store.BridgeName), store.TunnelInterface) }},
+		{"the controllers are deleted", func() { h.vsctl("del-controller", store.BridgeName) },
+			func() bool { return h.vsctl("get-controller", store.BridgeName) != "" }},
+		{"the bridge learns", func() { h.vsctl("set-fail-mode", store.BridgeName, "standalone") },
+			func() bool { return strings.Contains(h.vsctl("get-fail-mode", store.BridgeName), "secure") }},
+		{"the bridge is deleted", func() { h.vsctl("del-br", store.BridgeName) },
+			func() bool { return strings.Contains(h.vsctl("list-ports", store.BridgeName), port.Interface) }},
+	} {
+		edit.cause()
+		h.eventually(edit.name+", and mended", edit.mended)
 	}
 }

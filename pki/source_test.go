@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"os"
@@ -185,5 +186,75 @@ func TestOpenRefusesExpired(t *testing.T) {
 	must(t, a.Issue(dir, Host("h1"), nil, 1)) // one nanosecond; certificates count in seconds
 	if _, err := Open(dir, Host("h1"), slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "expired") {
 		t.Errorf("an expired certificate: %v", err)
+	}
+}
+
+// TestTellsOnce: the log has a line for each change of the files, and not for each connection.
+func TestTellsOnce(t *testing.T) {
+	a := authorityIn(t, t.TempDir())
+	dir := t.TempDir()
+	must(t, a.Issue(dir, Host("h1"), nil, Lifetime))
+	var log strings.Builder
+	s, err := Open(dir, Host("h1"), slog.New(slog.NewTextHandler(&log, nil)))
+	must(t, err)
+	use := func(what string, want ...string) {
+		t.Helper()
+		log.Reset()
+		for range 3 {
+			s.Certificate()
+		}
+		lines := slices.Collect(strings.Lines(log.String()))
+		if len(lines) != len(want) {
+			t.Fatalf("%s: the log says %q", what, lines)
+		}
+		for i, text := range want {
+			if !strings.Contains(lines[i], text) {
+				t.Errorf("%s: line %q, want %q in it", what, lines[i], text)
+			}
+		}
+	}
+	spoil := func(text string) {
+		t.Helper()
+		must(t, os.WriteFile(s.File(), []byte(text), 0o600))
+	}
+	use("nothing changed")
+	must(t, Renew(t.Context(), dir, Host("h1"), a.RenewalOf(s.Certificate())))
+	use("renewed", "certificate read again")
+	spoil("no certificate")
+	use("spoilt", "of no use")
+	must(t, os.Remove(s.AuthorityFile()))
+	use("spoilt otherwise", "no such file")
+	must(t, a.Issue(dir, Host("h1"), nil, Lifetime))
+	use("mended", "certificate read again")
+	spoil("no certificate")
+	use("spoilt again", "of no use")
+}
+
+// TestNotAccepted: what is no answer to a request of this machine is refused, and what is there stays.
+func TestNotAccepted(t *testing.T) {
+	a, dir := authorityIn(t, t.TempDir()), t.TempDir()
+	if err := Accept(dir, Host("h1"), a.PEM()); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("without a request: %v", err)
+	}
+	r, err := NewRequest(Host("h1"))
+	must(t, err)
+	must(t, r.Keep(dir))
+	good, err := a.Sign(r.PEM, Host("h1"), nil, Lifetime)
+	must(t, err)
+	for name, answer := range map[string][]byte{
+		"nothing": nil, "the authority alone": a.PEM(), "another's": encodeCertificate(signed(t, a, Host("h1")).Raw),
+		"a certificate cut short": []byte("-----BEGIN CERTIFICATE-----\nMAAA\n-----END CERTIFICATE-----\n"),
+	} {
+		if err := Accept(dir, Host("h1"), answer); err == nil {
+			t.Errorf("%s was accepted", name)
+		}
+	}
+	must(t, Accept(dir, Host("h1"), slices.Concat(good, a.PEM())))
+	open(t, dir, Host("h1"))
+	if _, err := ReadAuthority(t.TempDir()); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("no authority: %v", err)
+	}
+	if _, err := a.Sign([]byte("-----BEGIN CERTIFICATE REQUEST-----\nMAAA\n-----END CERTIFICATE REQUEST-----\n"), Host("h1"), nil, Lifetime); err == nil {
+		t.Error("a request cut short was signed")
 	}
 }

@@ -105,7 +105,9 @@ func (d *description[K, T, P]) takers(s *State, keys []Key) []Key {
 	if d.table == nil || !slices.ContainsFunc(d.uniques, func(u uniqueOf[T]) bool { return u.facts().dir != "" }) {
 		return keys
 	}
-	for _, i := range d.table(s).items {
+	items := d.table(s).items
+	keys = slices.Grow(keys, len(items))
+	for _, i := range items {
 		keys = append(keys, i.Key)
 	}
 	return keys

@@ -9,15 +9,15 @@ import (
 	"net/netip"
 	"os"
 	"slices"
-	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"sluice/flows"
 	"sluice/hostagent"
 	agentapi "sluice/hostagent/api"
-	"sluice/store/etcd"
+	"sluice/pki/join"
 )
 
 // agentFlags are the command line of sluice agent.
@@ -28,6 +28,9 @@ type agentFlags struct {
 	check          bool
 	etcd           etcdFlags
 	pki            pkiFlags
+	join           string
+	cluster        join.Cluster // that this machine joined; zero: none
+	fresh          bool         // it joined just now
 	pprof          pprofFlag
 	log            logFlags
 }
@@ -41,9 +44,11 @@ func agentCommand() *cobra.Command {
 attaches containers, and runs the kernel's side of gateways. What it made stays when it stops.
 
 The agent and its switch prove with the certificate below --pki that they are this host. Without one they
-speak with this machine alone, or, with --insecure, in the clear with whoever is there.`,
+speak with this machine alone, or, with --insecure, in the clear with whoever is there. With --join the host
+gets its certificate, and learns where etcd and the controllers are; it renews the certificate by itself.`,
 		Example: `  sluice agent --host h1 --vtep 192.0.2.21 --etcd-endpoints https://192.0.2.1:2379 --controllers ssl:192.0.2.1:6653
   sluice agent --host h2 --vtep 192.0.2.22 --etcd-endpoints https://192.0.2.1:2379 --controllers ssl:192.0.2.1:6653 --gateway --uplink eth0
+  sluice agent --vtep 192.0.2.23 --join sluice-join.eyJob3N0IjoiaDMi...
   sluice agent --check --vtep 192.0.2.21`,
 		Args: cobra.NoArgs,
 	}
@@ -53,7 +58,7 @@ speak with this machine alone, or, with --insecure, in the clear with whoever is
 		if err != nil {
 			return err
 		}
-		if err := o.complete(cmd); err != nil {
+		if err := o.complete(); err != nil {
 			return err
 		}
 		if err := o.parse(); err != nil {
@@ -79,7 +84,9 @@ func (o *agentFlags) register(cmd *cobra.Command) {
 	f.StringVar(&a.OVSDB, "ovsdb", "unix:/run/openvswitch/db.sock", "the switch's database: `unix:PATH`")
 	f.StringSliceVar(&a.Controllers, "controllers", nil, "where the switch dials: `ssl:HOST:PORT`s, with commas; tcp: is in the clear")
 	f.StringVar(&a.Socket, "socket", agentapi.DefaultSocket, "unix socket, a `PATH`, where containers are attached")
-	f.StringVar(&a.StateDir, "state-dir", "/var/lib/sluice/agent", "`DIRECTORY` of the host's identity; keep it over restarts")
+	f.StringVar(&a.StateDir, "state-dir", "/var/lib/sluice/agent", "`DIRECTORY` of the host's identity, of its ports and of which store it serves; keep it over restarts")
+	f.BoolVar(&a.Adopt, "adopt", false, "serve the store that etcd holds now, though another is remembered, and take this host's ports into it: once")
+	f.DurationVar(&a.Quarantine, "quarantine", 10*time.Minute, "`TIME` for which an interface of a container must have belonged to no port before it is removed")
 	f.StringVar(&a.Uplink, "uplink", "", "`INTERFACE` by which tenants leave (default that of the default route)")
 	f.BoolVar(&a.Gateway, "gateway", false, "tenants may leave through this host")
 	f.StringSliceVar(&o.infrastructure, "infrastructure", nil, "`CIDR`s that tenants must not reach, besides the tunnel address's own and the addresses of all hosts, of controllers and of etcd")
@@ -87,24 +94,15 @@ func (o *agentFlags) register(cmd *cobra.Command) {
 	o.pki.register(cmd)
 	o.pprof.register(cmd)
 	o.log.register(cmd)
+	f.StringVar(&o.join, "join", "", "`TOKEN` of sluice host invite: join the cluster as its host; once it has, the host needs neither token nor --host, --etcd-endpoints, --controllers")
 	f.BoolVar(&o.check, "check", false, "say what this host has and lacks of what it needs, and end; only --vtep is needed")
 	completeWords(cmd, "encap", "vxlan", "geneve", "gre")
 	completeWords(cmd, "datapath-type", "system", "netdev")
 }
 
 // complete refuses a command line that lacks a flag.
-func (o *agentFlags) complete(cmd *cobra.Command) error {
-	needed := []string{"controllers", "etcd-endpoints", "host", "vtep"}
-	if o.check {
-		needed = []string{"vtep"}
-	}
-	var missing []string
-	for _, name := range needed {
-		if !cmd.Flags().Changed(name) {
-			missing = append(missing, strconv.Quote(name))
-		}
-	}
-	if len(missing) > 0 {
+func (o *agentFlags) complete() error {
+	if missing := o.lacks(); len(missing) > 0 {
 		return usagef("required flag(s) %s not set", strings.Join(missing, ", "))
 	}
 	return nil
@@ -161,6 +159,11 @@ func hostOf(endpoint string) string {
 
 // run wires an agent and serves until ctx ends.
 func (o *agentFlags) run(ctx context.Context, log *slog.Logger) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if err := o.knows(ctx, log); err != nil {
+		return err
+	}
 	identity, err := o.secure(log)
 	if err != nil {
 		return err
@@ -170,11 +173,12 @@ func (o *agentFlags) run(ctx context.Context, log *slog.Logger) error {
 		return err
 	}
 	reach.PKI, o.options.Identity = identity, identity
-	client, err := etcd.Connect(ctx, reach)
+	client, err := o.connect(ctx, reach)
 	if err != nil {
 		return err
 	}
 	defer client.Close()
+	go o.renew(ctx, identity)
 	o.options.Store, o.options.Log = client, log
 	for _, endpoint := range o.etcd.endpoints {
 		o.options.Names = append(o.options.Names, hostOf(endpoint))

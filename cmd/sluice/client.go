@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"os"
 	"strings"
 	"time"
@@ -40,6 +41,9 @@ func dial(cmd *cobra.Command) (*api.Client, error) {
 		running = lab.Status{} // without a lab there is none to ask
 	}
 	url := cmp.Or(flag, os.Getenv(apiEnv), running.API, defaultAPI)
+	if token != "" && strings.HasPrefix(url, "http://") && !isLoopback(url) {
+		fmt.Fprintf(cmd.ErrOrStderr(), "warning: whoever is on the way to %s reads the token: use https\n", url)
+	}
 	options, err := security(url)
 	if err != nil {
 		return nil, err

@@ -145,7 +145,7 @@ func (o *controllerFlags) run(ctx context.Context, log *slog.Logger) error {
 	c, err := controller.New(controller.Options{
 		Name: name, Store: client, Trust: trust, OpenFlow: openflow, Session: sessions(source, log), Identity: source,
 		Registry: registry, Log: log, AuditInterval: o.audit, CounterInterval: cmp.Or(o.counters, -1),
-		Live: live(openflow, web, secured, authority), Authority: authority, Etcd: o.etcdURLs(),
+		Live: live(openflow, web, secured, source, authority), Authority: authority, Etcd: o.etcdURLs(),
 	})
 	if err != nil {
 		return err
@@ -160,7 +160,7 @@ func (o *controllerFlags) run(ctx context.Context, log *slog.Logger) error {
 	log.Info("controller started", "name", name, "openflow", openflow.Addr(), "api", web.Addr())
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return c.Run(ctx) })
-	g.Go(func() error { return keepRenewed(ctx, source, authority, log) })
+	g.Go(func() error { return keepRenewed(ctx, source, c.Office()) })
 	g.Go(func() error { return o.transit.set(ctx, client, log) })
 	g.Go(func() error { return access.Serve(ctx, web, handler, secured, log) })
 	switch err := g.Wait(); {

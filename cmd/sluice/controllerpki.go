@@ -4,12 +4,16 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
+	"fmt"
 	"log/slog"
 	"net"
 	"os"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
+	"sluice/controller/enrol"
 	"sluice/datapath"
 	"sluice/pki"
 	"sluice/store"
@@ -80,16 +84,35 @@ func webSecurity(s *pki.Source, address string) *tls.Config {
 }
 
 // live is what the controller tells of itself in etcd.
-func live(openflow, web net.Listener, security *tls.Config, authority *pki.Authority) store.LiveController {
+func live(openflow, web net.Listener, security *tls.Config, s *pki.Source, authority *pki.Authority) store.LiveController {
 	machine, _ := os.Hostname() // not known: then it is not told
+	own := append(certifiedNames(s), texts(ownAddresses())...)
 	scheme := "http://"
 	if security != nil {
 		scheme = "https://"
 	}
 	return store.LiveController{
-		Machine: machine, Addresses: ownAddresses(), OpenFlow: openflow.Addr().String(), API: scheme + web.Addr().String(), Since: time.Now().UTC(),
+		Machine: machine, Addresses: ownAddresses(), OpenFlow: reachedAt(openflow, own), API: scheme + reachedAt(web, own), Since: time.Now().UTC(),
 		Signs: authority != nil, Program: store.Program{Version: version()},
 	}
+}
+
+// reachedAt is where others reach a listener: where it listens on all addresses of its machine, at the
+// first of those that are its own.
+func reachedAt(l net.Listener, own []string) string {
+	at, ok := l.Addr().(*net.TCPAddr)
+	if !ok || !at.IP.IsUnspecified() || len(own) == 0 {
+		return l.Addr().String()
+	}
+	first := max(slices.IndexFunc(own, func(name string) bool { return net.ParseIP(name) != nil }), 0) // a switch dials no name
+	return net.JoinHostPort(own[first], strconv.Itoa(at.Port))
+}
+
+func texts[T fmt.Stringer](list []T) (all []string) {
+	for _, v := range list {
+		all = append(all, v.String())
+	}
+	return all
 }
 
 // etcdURLs are where hosts that join find etcd.
@@ -100,17 +123,11 @@ func (o *controllerFlags) etcdURLs() []string {
 	return []string{o.embedClient}
 }
 
-// keepRenewed renews the controller's certificate until ctx ends, where the authority is here too.
-func keepRenewed(ctx context.Context, s *pki.Source, a *pki.Authority, log *slog.Logger) error {
-	switch {
-	case s == nil:
-		return nil
-	case a == nil:
-		log.Info("the authority is on another machine: renew this controller's certificate in time", "until", s.Certificate().NotAfter)
-		return nil
+// keepRenewed renews the controller's certificate until ctx ends, by the authority that is here or by
+// a controller that has it.
+func keepRenewed(ctx context.Context, s *pki.Source, office *enrol.Office) error {
+	if s != nil {
+		s.KeepRenewed(ctx, office.Signer(s))
 	}
-	s.KeepRenewed(ctx, func(ctx context.Context, request []byte) ([]byte, error) {
-		return a.RenewalOf(s.Certificate())(ctx, request)
-	})
 	return nil
 }

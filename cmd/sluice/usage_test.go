@@ -5,6 +5,8 @@ import (
 	"context"
 	"strings"
 	"testing"
+
+	"github.com/spf13/cobra"
 )
 
 // result is what a run of the program showed.
@@ -117,6 +119,25 @@ func TestNobodyAnswers(t *testing.T) {
 		t.Errorf("detach without an agent: status %d", got.status)
 	}
 	checkOneLine(t, got, "agent")
+}
+
+// A token that travels in the clear is warned of, but on this machine's own loopback.
+func TestTokensInTheClear(t *testing.T) {
+	for url, want := range map[string]bool{"http://192.0.2.1:1": true, nobody: false, "https://192.0.2.1:1": false} {
+		cmd := &cobra.Command{}
+		apiFlag(cmd)
+		var said bytes.Buffer
+		cmd.SetErr(&said)
+		cmd.SetContext(t.Context())
+		if err := cmd.ParseFlags([]string{"--api", url, "--token", "secret"}); err != nil {
+			t.Fatal(err)
+		}
+		t.Setenv(pkiEnv, t.TempDir())
+		_, _ = dial(cmd) // without an authority https is refused
+		if got := strings.Contains(said.String(), "reads the token"); got != want || strings.Contains(said.String(), "secret") {
+			t.Errorf("%s: it says %q", url, said.String())
+		}
+	}
 }
 
 func TestHelpIsNotAnError(t *testing.T) {

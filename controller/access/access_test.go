@@ -35,8 +35,8 @@ func quiet(t *testing.T, log io.Writer) (*Guard, *LocalToken) {
 }
 
 // ask is a request with the controller's own token.
-func ask(method, path string, local *LocalToken, body string) *http.Request {
-	r := httptest.NewRequest(method, "http://localhost"+path, strings.NewReader(body))
+func ask(method string, local *LocalToken, body string) *http.Request {
+	r := httptest.NewRequest(method, "http://localhost/v1/x", strings.NewReader(body))
 	r.Header.Set("Authorization", "Bearer "+local.text)
 	r.Header.Set("Content-Type", "application/json")
 	return r
@@ -113,10 +113,19 @@ func TestSharedLocalToken(t *testing.T) {
 
 func TestLocalTokenFiles(t *testing.T) {
 	own := LocalTokenFile("8080")
+	addresses, err := net.InterfaceAddrs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range addresses {
+		if ip := a.(*net.IPNet).IP.String(); LocalTokenFileOf("https://"+net.JoinHostPort(ip, "8080")) != own {
+			t.Errorf("%s is this machine's own address", ip)
+		}
+	}
 	for url, want := range map[string]string{
 		"http://127.0.0.1:8080": own, "http://localhost:8080/": own, "https://[::1]:8080": own, "http://127.9.9.9:8080": own,
 		"http://127.0.0.1": LocalTokenFile("80"), "https://localhost": LocalTokenFile("443"),
-		"http://192.0.2.1:8080": "", "http://sluice.example:8080": "", "http://localhost.evil.example:8080": "", "%": "",
+		"http://198.51.100.77:8080": "", "http://sluice.example:8080": "", "http://localhost.evil.example:8080": "", "%": "",
 	} {
 		if got := LocalTokenFileOf(url); got != want {
 			t.Errorf("%s: the token is sought in %q, not %q", url, got, want)
@@ -234,7 +243,7 @@ func TestAMistakeEndsOneRequest(t *testing.T) {
 	g, local := quiet(t, &log)
 	h := g.Before(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic("never") }))
 	w := httptest.NewRecorder()
-	h.ServeHTTP(w, ask("POST", "/v1/x", local, "{}"))
+	h.ServeHTTP(w, ask("POST", local, "{}"))
 	if w.Code != http.StatusInternalServerError || g.crowd.in != 0 {
 		t.Errorf("status %d, %d are in", w.Code, g.crowd.in)
 	}
@@ -257,7 +266,7 @@ func (d *deadlines) SetReadDeadline(at time.Time) error {
 // A deadline for the body must not end what the request asks for.
 func TestNoDeadlineIsLeftFromTheBody(t *testing.T) {
 	g, local := quiet(t, io.Discard)
-	for _, r := range []*http.Request{ask("POST", "/v1/x", local, "{}"), ask("GET", "/v1/x", local, "")} {
+	for _, r := range []*http.Request{ask("POST", local, "{}"), ask("GET", local, "")} {
 		w, body := &deadlines{ResponseRecorder: httptest.NewRecorder()}, ""
 		g.Before(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 			b, err := io.ReadAll(r.Body)
@@ -311,8 +320,8 @@ func TestTooManyAtOnce(t *testing.T) {
 	g.crowd = newCrowd(1, 1)
 	w := httptest.NewRecorder()
 	g.Before(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
-		g.Before(http.NotFoundHandler()).ServeHTTP(w, ask("GET", "/v1/x", local, "")) // a second one meanwhile
-	})).ServeHTTP(httptest.NewRecorder(), ask("GET", "/v1/x", local, ""))
+		g.Before(http.NotFoundHandler()).ServeHTTP(w, ask("GET", local, "")) // a second one meanwhile
+	})).ServeHTTP(httptest.NewRecorder(), ask("GET", local, ""))
 	if w.Code != http.StatusTooManyRequests || w.Header().Get("Retry-After") == "" || !strings.Contains(log.String(), "429") {
 		t.Errorf("%d %v: %s", w.Code, w.Header(), log.String())
 	}

@@ -255,7 +255,7 @@ func TestAbortedConnections(t *testing.T) {
 		}
 	}()
 	g.Before(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })).
-		ServeHTTP(httptest.NewRecorder(), ask("GET", "/v1/x", local, ""))
+		ServeHTTP(httptest.NewRecorder(), ask("GET", local, ""))
 }
 
 // A server answers until it is told to end, keeps the connection of a request that is answered, and

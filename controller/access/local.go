@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -102,15 +103,14 @@ func LocalTokenFile(port string) string {
 	return filepath.Join(dir, "api-"+port+".token")
 }
 
-// LocalTokenFileOf is that file for an API at a URL, or empty where the URL is not of this machine's
-// loopback: the token is sent to nobody else.
+// LocalTokenFileOf is that file for an API at a URL, or empty where the URL has no address of this
+// machine's own: the token is sent to nobody else.
 func LocalTokenFileOf(api string) string {
 	u, err := url.Parse(api)
 	if err != nil {
 		return ""
 	}
-	host := u.Hostname()
-	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+	if host := u.Hostname(); host != "localhost" && !isOwn(host) {
 		return ""
 	}
 	port := u.Port()
@@ -118,4 +118,17 @@ func LocalTokenFileOf(api string) string {
 		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
 	}
 	return LocalTokenFile(port)
+}
+
+// isOwn reports whether a text is an address of this machine.
+func isOwn(text string) bool {
+	ip := net.ParseIP(text)
+	if ip == nil || ip.IsLoopback() {
+		return ip != nil
+	}
+	own, err := net.InterfaceAddrs()
+	return err == nil && slices.ContainsFunc(own, func(a net.Addr) bool {
+		prefix, ok := a.(*net.IPNet)
+		return ok && prefix.IP.Equal(ip)
+	})
 }

@@ -106,20 +106,12 @@ func tokenOf(state *store.State, t *store.Item[store.Token]) Token {
 }
 
 func (s *server) createToken(ctx context.Context, in *struct{ Body TokenSpec }) (*body[NewToken], error) {
-	spec := store.TokenSpec{Name: in.Body.Name, Role: store.Role(in.Body.Role), Tenant: in.Body.Tenant, By: access.From(ctx).Name}
-	if at := in.Body.Expires; at != nil {
-		if !at.After(time.Now()) {
-			return nil, malformed(fmt.Sprintf("token %s: it expires at %s, which is over", spec.Name, at.Format(time.RFC3339)))
-		}
-		spec.Expires = at.UTC()
-	}
 	made := &body[NewToken]{}
-	if !in.Body.Person {
-		made.Body.Text, spec.Hash = access.NewToken(spec.Name)
-	}
-	if err := spec.Validate(); err != nil { // before its names become keys
+	spec, text, err := tokenSpec(in.Body, access.From(ctx))
+	if err != nil {
 		return nil, s.refuse(err)
 	}
+	made.Body.Text = text
 	rev, err := s.write(ctx, "token "+spec.Name, func(ctx context.Context) (store.Revision, error) {
 		rev, err := s.Store.Decide(ctx, spec.Propose, spec.Needs()...)
 		if err != nil {
@@ -136,6 +128,21 @@ func (s *server) createToken(ctx context.Context, in *struct{ Body TokenSpec }) 
 	}
 	made.Body.Token = shown.Body
 	return made, nil
+}
+
+// tokenSpec is what a caller asks for, and the text of the token; a person's has none.
+func tokenSpec(in TokenSpec, by access.Caller) (spec store.TokenSpec, text string, err error) {
+	spec = store.TokenSpec{Name: in.Name, Role: store.Role(in.Role), Tenant: in.Tenant, By: by.Name}
+	if at := in.Expires; at != nil {
+		if !at.After(time.Now()) {
+			return spec, "", fmt.Errorf("token %s: %w: it expires at %s, which is over", spec.Name, store.ErrInvalid, at.Format(time.RFC3339))
+		}
+		spec.Expires = at.UTC()
+	}
+	if !in.Person {
+		text, spec.Hash = access.NewToken(spec.Name)
+	}
+	return spec, text, spec.Validate() // before its names become keys
 }
 
 func (s *server) revokeToken(ctx context.Context, in *tokenPath) (*body[Deleted], error) {

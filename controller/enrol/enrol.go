@@ -19,6 +19,8 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
+	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -100,6 +102,9 @@ func (o *Office) draft(v Invitation) (t join.Token, i store.Invitation, err erro
 		if v.API, err = o.api(); err != nil {
 			return t, i, err
 		}
+	}
+	if err := o.etcdIsReached(v.API); err != nil {
+		return t, i, err
 	}
 	t = join.New(v.Host, v.API, o.Authority.Certificate())
 	if _, err := join.Parse(t.String()); err != nil {
@@ -268,6 +273,37 @@ func (o *Office) cluster(host string) join.Cluster {
 		}
 	})
 	return c
+}
+
+// etcdIsReached refuses to invite hosts to an etcd that only this machine reaches, while the API is for
+// others too.
+func (o *Office) etcdIsReached(api string) error {
+	if local(api) || slices.ContainsFunc(o.Etcd, func(endpoint string) bool { return !local(endpoint) }) {
+		return nil
+	}
+	return fmt.Errorf("%w: hosts cannot reach etcd at %s: let the embedded one listen on an address of its network, with --embedded-etcd-client-url",
+		store.ErrInvalid, strings.Join(o.Etcd, ", "))
+}
+
+// local reports whether a URL is this machine's loopback.
+func local(address string) bool {
+	u, err := url.Parse(address)
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(u.Hostname())
+	return u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// Signer asks the authority for the next certificate of this machine's own: the one that is here, or
+// that of the controllers that have it.
+func (o *Office) Signer(source *pki.Source) pki.Signer {
+	return func(ctx context.Context, request []byte) ([]byte, error) {
+		if o.Authority != nil {
+			return o.Authority.RenewalOf(source.Certificate())(ctx, request)
+		}
+		return o.cluster("").Signer(source, filepath.Dir(source.File()))(ctx, request)
+	}
 }
 
 // reachable reports whether HOST:PORT is an address, and not all of a machine's.

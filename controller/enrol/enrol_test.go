@@ -28,6 +28,7 @@ import (
 // with the API that it serves.
 type world struct {
 	*testing.T
+	ctx       context.Context
 	office    *enrol.Office
 	authority *pki.Authority
 	server    *etcd.Embedded
@@ -40,12 +41,15 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{T: t, picture: cluster.New()}
+	var cancel context.CancelFunc
+	w.ctx, cancel = context.WithTimeout(t.Context(), time.Minute) // of all that a test waits for
+	t.Cleanup(cancel)
 	var err error
 	w.authority, err = pki.CreateAuthority(t.TempDir())
 	w.must(err)
 	self := w.source(pki.Controller("c1"))
 	url := func() string { return strings.Replace(freeport.URL(t), "http:", "https:", 1) }
-	w.server, err = etcd.StartEmbedded(t.Context(), etcd.EmbedOptions{Dir: t.TempDir(), ClientURL: url(), PeerURL: url(), PKI: self, Log: slog.New(slog.DiscardHandler)})
+	w.server, err = etcd.StartEmbedded(w.ctx, etcd.EmbedOptions{Dir: t.TempDir(), ClientURL: url(), PeerURL: url(), PKI: self, Log: slog.New(slog.DiscardHandler)})
 	w.must(err)
 	t.Cleanup(w.server.Close)
 	w.store, err = w.connect(self)
@@ -57,9 +61,9 @@ func newWorld(t *testing.T) *world {
 	w.background(func(ctx context.Context) error { return w.store.Watch(ctx, w.picture.Apply) })
 	w.api = w.serve(self, w.office.Handler())
 	live := &store.LiveController{OpenFlow: "192.0.2.1:6653", API: w.api, Signs: true}
-	rev, err := w.store.PutIf(t.Context(), store.LiveControllerKey("c1"), live, 0, 0)
+	rev, err := w.store.PutIf(w.ctx, store.LiveControllerKey("c1"), live, 0, 0)
 	w.must(err)
-	w.must(w.picture.Await(t.Context(), rev))
+	w.must(w.picture.Await(w.ctx, rev))
 	return w
 }
 
@@ -99,7 +103,7 @@ func (w *world) stranger() *world {
 	w.Helper()
 	a, err := pki.CreateAuthority(w.TempDir())
 	w.must(err)
-	return &world{T: w.T, authority: a, picture: w.picture}
+	return &world{T: w.T, ctx: w.ctx, authority: a, picture: w.picture}
 }
 
 func (w *world) source(who pki.Identity) *pki.Source {
@@ -118,7 +122,7 @@ func (w *world) open(dir string, who pki.Identity) *pki.Source {
 
 // connect is a client of etcd, if etcd lets it in.
 func (w *world) connect(s *pki.Source) (*etcd.Client, error) {
-	ctx, cancel := context.WithTimeout(w.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(w.ctx, 10*time.Second)
 	defer cancel()
 	c, err := etcd.Connect(ctx, etcd.Options{Endpoints: w.server.Endpoints(), PKI: s})
 	if err == nil {
@@ -127,9 +131,10 @@ func (w *world) connect(s *pki.Source) (*etcd.Client, error) {
 	return c, err
 }
 
-func (w *world) invite(host string) join.Token {
+// invite invites h1.
+func (w *world) invite() join.Token {
 	w.Helper()
-	t, _, _, err := w.office.Invite(w.Context(), enrol.Invitation{Host: host, By: "alice", Lifetime: time.Minute})
+	t, _, _, err := w.office.Invite(w.ctx, enrol.Invitation{Host: "h1", By: "alice", Lifetime: time.Minute})
 	w.must(err)
 	return t
 }
@@ -137,12 +142,12 @@ func (w *world) invite(host string) join.Token {
 // A token lets one machine in, once, with a key that it made; what it is told is kept for the next start.
 func TestJoin(t *testing.T) {
 	w := newWorld(t)
-	token, dir := w.invite("h1"), t.TempDir()
+	token, dir := w.invite(), t.TempDir()
 	read, err := join.Parse(token.String())
 	if err != nil || read != token {
 		t.Fatalf("the token is read as %+v, %v", read, err)
 	}
-	c, err := read.Join(t.Context(), dir)
+	c, err := read.Join(w.ctx, dir)
 	w.must(err)
 	if c.Host != "h1" || len(c.Controllers) != 1 || c.Controllers[0] != "ssl:192.0.2.1:6653" || len(c.API) != 1 || c.API[0] != w.api || len(c.Etcd) != 1 {
 		t.Errorf("it was told %+v", c)
@@ -152,16 +157,16 @@ func TestJoin(t *testing.T) {
 	}
 	agent, err := w.connect(w.open(dir, pki.Host("h1")))
 	w.must(err)
-	if _, _, err := agent.List(t.Context(), store.KindHost); err != nil {
+	if _, _, err := agent.List(w.ctx, store.KindHost); err != nil {
 		t.Errorf("etcd does not let it do its work: %v", err)
 	}
-	o, _, err := w.store.Get(t.Context(), store.EnrolmentKey("h1"))
+	o, _, err := w.store.Get(w.ctx, store.EnrolmentKey("h1"))
 	w.must(err)
 	if e := o.(*store.Enrolment); e.By != "alice" || e.NotBefore.IsZero() {
 		t.Errorf("enrolled as %+v", e)
 	}
 	again := t.TempDir()
-	if _, err := token.Join(t.Context(), again); err == nil || !strings.Contains(err.Error(), "the token was used") {
+	if _, err := token.Join(w.ctx, again); err == nil || !strings.Contains(err.Error(), "the token was used") {
 		t.Errorf("a second use: %v", err)
 	}
 	if _, err := os.Stat(filepath.Join(again, pki.Host("h1").File())); !errors.Is(err, fs.ErrNotExist) {
@@ -172,8 +177,8 @@ func TestJoin(t *testing.T) {
 // What etcd and the log hold is of no use to whoever reads it.
 func TestSecretIsKeptByNobody(t *testing.T) {
 	w := newWorld(t)
-	token := w.invite("h1")
-	o, _, err := w.store.Get(t.Context(), store.InvitationKey(token.ID))
+	token := w.invite()
+	o, _, err := w.store.Get(w.ctx, store.InvitationKey(token.ID))
 	w.must(err)
 	text, err := store.Encode(o)
 	w.must(err)
@@ -182,7 +187,7 @@ func TestSecretIsKeptByNobody(t *testing.T) {
 	}
 	forged := token
 	forged.Secret = o.(*store.Invitation).SecretHash
-	if _, err := forged.Join(t.Context(), t.TempDir()); err == nil {
+	if _, err := forged.Join(w.ctx, t.TempDir()); err == nil {
 		t.Error("the hash is as good as the secret")
 	}
 }
@@ -191,8 +196,8 @@ func TestSecretIsKeptByNobody(t *testing.T) {
 // right one works after all that.
 func TestJoinIsRefused(t *testing.T) {
 	w := newWorld(t)
-	token := w.invite("h1")
-	late, _, _, err := w.office.Invite(t.Context(), enrol.Invitation{Host: "h2", Lifetime: time.Nanosecond})
+	token := w.invite()
+	late, _, _, err := w.office.Invite(w.ctx, enrol.Invitation{Host: "h2", Lifetime: time.Nanosecond})
 	w.must(err)
 	guessed := token
 	guessed.Secret = "guessed"
@@ -203,7 +208,7 @@ func TestJoinIsRefused(t *testing.T) {
 		"a guessed secret": {guessed, "the token was used"},
 		"after its time":   {late, "has expired"},
 	} {
-		if _, err := tc.token.Join(t.Context(), t.TempDir()); err == nil || !strings.Contains(err.Error(), tc.says) {
+		if _, err := tc.token.Join(w.ctx, t.TempDir()); err == nil || !strings.Contains(err.Error(), tc.says) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -211,30 +216,30 @@ func TestJoinIsRefused(t *testing.T) {
 	thief := w.stranger()
 	between := token
 	between.API = w.serve(thief.source(pki.Controller("c1")), enrol.New(enrol.Options{Authority: thief.authority, Picture: w.picture}).Handler())
-	if _, err := between.Join(t.Context(), t.TempDir()); err == nil || !strings.Contains(err.Error(), "someone stands between") {
+	if _, err := between.Join(w.ctx, t.TempDir()); err == nil || !strings.Contains(err.Error(), "someone stands between") {
 		t.Errorf("someone else answers: %v", err)
 	}
 	// One who answers with the right authority's certificate, and has none of its for itself.
 	between.API = w.serve(thief.source(pki.Controller("c1")), w.office.Handler())
-	if _, err := between.Join(t.Context(), t.TempDir()); err == nil {
+	if _, err := between.Join(w.ctx, t.TempDir()); err == nil {
 		t.Error("someone else answers, with the authority's certificate: joined")
 	}
 	// So does a host with a certificate of the cluster's: it is for clients only.
 	between.API = w.serve(w.source(pki.Host("h9")), w.office.Handler())
-	if _, err := between.Join(t.Context(), t.TempDir()); err == nil {
+	if _, err := between.Join(w.ctx, t.TempDir()); err == nil {
 		t.Error("a host answers: joined")
 	}
 	if w.shown.Load() != before {
 		t.Error("somebody else was shown the secret")
 	}
-	if _, err := token.Join(t.Context(), t.TempDir()); err != nil {
+	if _, err := token.Join(w.ctx, t.TempDir()); err != nil {
 		t.Errorf("the right one after all that: %v", err)
 	}
 }
 
 func TestInviteIsRefused(t *testing.T) {
 	w := newWorld(t)
-	if _, err := w.invite("h1").Join(t.Context(), t.TempDir()); err != nil {
+	if _, err := w.invite().Join(w.ctx, t.TempDir()); err != nil {
 		t.Fatal(err)
 	}
 	keyless := enrol.New(enrol.Options{Controller: "c2", Picture: w.picture, Store: w.store})
@@ -244,14 +249,15 @@ func TestInviteIsRefused(t *testing.T) {
 		life      time.Duration
 		says      string
 	}{
-		"no name":                   {w.office, "h1/alice", w.api, time.Hour, "h1/alice"},
-		"no time":                   {w.office, "h2", w.api, 0, "at most"},
-		"too long":                  {w.office, "h2", w.api, 30 * 24 * time.Hour, "at most"},
-		"an API in the clear":       {w.office, "h2", "http://192.0.2.1:8080", time.Hour, "https://"},
-		"enrolled already":          {w.office, "h1", w.api, time.Hour, "--anew"},
-		"no key of the authority's": {keyless, "h2", w.api, time.Hour, "ask controller c1 at " + w.api},
+		"no name":                          {w.office, "h1/alice", w.api, time.Hour, "h1/alice"},
+		"no time":                          {w.office, "h2", w.api, 0, "at most"},
+		"too long":                         {w.office, "h2", w.api, 30 * 24 * time.Hour, "at most"},
+		"an API in the clear":              {w.office, "h2", "http://192.0.2.1:8080", time.Hour, "https://"},
+		"an etcd that others do not reach": {w.office, "h2", "https://192.0.2.1:8080", time.Hour, "--embedded-etcd-client-url"},
+		"enrolled already":                 {w.office, "h1", w.api, time.Hour, "--anew"},
+		"no key of the authority's":        {keyless, "h2", w.api, time.Hour, "ask controller c1 at " + w.api},
 	} {
-		if _, _, _, err := tc.office.Invite(t.Context(), enrol.Invitation{Host: tc.host, API: tc.api, Lifetime: tc.life}); err == nil || !strings.Contains(err.Error(), tc.says) {
+		if _, _, _, err := tc.office.Invite(w.ctx, enrol.Invitation{Host: tc.host, API: tc.api, Lifetime: tc.life}); err == nil || !strings.Contains(err.Error(), tc.says) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -262,14 +268,14 @@ func TestInviteIsRefused(t *testing.T) {
 func TestRenew(t *testing.T) {
 	w := newWorld(t)
 	dir := t.TempDir()
-	c, err := w.invite("h1").Join(t.Context(), dir)
+	c, err := w.invite().Join(w.ctx, dir)
 	w.must(err)
 	source := w.open(dir, pki.Host("h1"))
 	agent, err := w.connect(source)
 	w.must(err)
 	before := source.Certificate()
 	w.must(os.Remove(filepath.Join(dir, "cluster.json")))
-	w.must(source.Renew(t.Context(), c.Signer(source, dir)))
+	w.must(source.Renew(w.ctx, c.Signer(source, dir)))
 	after := source.Certificate()
 	if who, err := pki.Of(after); err != nil || who != pki.Host("h1") || after.SerialNumber.Cmp(before.SerialNumber) == 0 {
 		t.Errorf("the next certificate is of %s, %v", who, err)
@@ -277,23 +283,23 @@ func TestRenew(t *testing.T) {
 	if kept, err := join.Load(dir); err != nil || kept.Etcd[0] != c.Etcd[0] {
 		t.Errorf("it keeps %+v, %v", kept, err)
 	}
-	if _, _, err := agent.List(t.Context(), store.KindHost); err != nil {
+	if _, _, err := agent.List(w.ctx, store.KindHost); err != nil {
 		t.Errorf("the connection that it had: %v", err)
 	}
 	if _, err := w.connect(source); err != nil {
 		t.Errorf("a new one: %v", err)
 	}
 	w.background(w.office.Keep)
-	if _, err := w.store.DeleteHost(t.Context(), "h1"); err != nil {
+	if _, err := w.store.DeleteHost(w.ctx, "h1"); err != nil {
 		t.Fatal(err)
 	}
-	if err := source.Renew(t.Context(), c.Signer(source, dir)); err == nil || !strings.Contains(err.Error(), "not enrolled") {
+	if err := source.Renew(w.ctx, c.Signer(source, dir)); err == nil || !strings.Contains(err.Error(), "not enrolled") {
 		t.Errorf("a deleted host renews: %v", err)
 	}
 	if _, err := w.connect(source); err == nil {
 		t.Error("a deleted host is let in")
 	}
-	if _, err := w.invite("h1").Join(t.Context(), t.TempDir()); err != nil {
+	if _, err := w.invite().Join(w.ctx, t.TempDir()); err != nil {
 		t.Errorf("it joins anew: %v", err)
 	}
 }
@@ -318,7 +324,7 @@ func TestRenewIsRefused(t *testing.T) {
 		}
 	}
 	person := w.source(pki.Person("alice"))
-	if err := person.Renew(t.Context(), join.Cluster{API: []string{w.api}}.Signer(person, filepath.Dir(person.File()))); err != nil {
+	if err := person.Renew(w.ctx, join.Cluster{API: []string{w.api}}.Signer(person, filepath.Dir(person.File()))); err != nil {
 		t.Errorf("a person: %v", err)
 	}
 }
@@ -326,26 +332,26 @@ func TestRenewIsRefused(t *testing.T) {
 // etcd's users follow those who are enrolled, and invitations go when their time is over.
 func TestKeep(t *testing.T) {
 	w := newWorld(t)
-	_, _, _, err := w.office.Invite(t.Context(), enrol.Invitation{Host: "h5", Lifetime: time.Nanosecond})
+	_, _, _, err := w.office.Invite(w.ctx, enrol.Invitation{Host: "h5", Lifetime: time.Nanosecond})
 	w.must(err)
-	rev, err := w.office.Admit(t.Context(), "h1", "alice")
+	rev, err := w.office.Admit(w.ctx, "h1", "alice")
 	w.must(err)
-	w.must(w.picture.Await(t.Context(), rev))
+	w.must(w.picture.Await(w.ctx, rev))
 	w.background(w.office.Keep)
 	by := w.source(pki.Host("h1"))
 	agent, err := w.connect(by)
 	w.must(err)
-	if _, err := w.office.Admit(t.Context(), "h1", "alice"); !errors.Is(err, store.ErrExists) {
+	if _, err := w.office.Admit(w.ctx, "h1", "alice"); !errors.Is(err, store.ErrExists) {
 		t.Errorf("admitted twice: %v", err)
 	}
 	w.until("the invitation is gone", func() bool {
-		list, _, err := w.store.List(t.Context(), store.KindInvitation)
+		list, _, err := w.store.List(w.ctx, store.KindInvitation)
 		return err == nil && len(list) == 0
 	})
-	if _, err := w.store.DeleteHost(t.Context(), "h1"); err != nil {
+	if _, err := w.store.DeleteHost(w.ctx, "h1"); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := agent.List(t.Context(), store.KindHost); err == nil {
+	if _, _, err := agent.List(w.ctx, store.KindHost); err == nil {
 		t.Error("a deleted host reads")
 	}
 }

@@ -37,10 +37,10 @@ func newRivals(t *testing.T) *rivals {
 	return r
 }
 
-// register is a host's registration, which is not kept alive.
-func (r *rivals) register(host string) {
+// register registers h1, and does not keep that alive.
+func (r *rivals) register() {
 	r.t.Helper()
-	registered, err := r.etcd.RegisterHost(r.t.Context(), host, store.Host{Incarnation: "i", DatapathID: 1})
+	registered, err := r.etcd.RegisterHost(r.t.Context(), "h1", store.Host{Incarnation: "i", DatapathID: 1})
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -49,11 +49,11 @@ func (r *rivals) register(host string) {
 	}
 }
 
-// claim makes a controller the master of a host that nobody has, and says that it is behind.
-func (r *rivals) claim(host, controller string) {
+// claim makes a controller the master of h1, which nobody has, and says that it is behind.
+func (r *rivals) claim(controller string) {
 	r.t.Helper()
 	behind := &store.StatusHost{State: store.HostBehind}
-	if _, err := r.etcd.Claim(r.t.Context(), host, &store.Master{Controller: controller}, 0, r.lease.ID, behind); err != nil {
+	if _, err := r.etcd.Claim(r.t.Context(), "h1", &store.Master{Controller: controller}, 0, r.lease.ID, behind); err != nil {
 		r.t.Fatal(err)
 	}
 }
@@ -64,13 +64,8 @@ func (r *rivals) look() {
 	ctx, cancel := context.WithCancel(r.t.Context())
 	err := r.etcd.Watch(ctx, func(b store.Batch) error {
 		cancel()
-		r.Picture.View(func(s *store.State) { // what is gone since
-			for _, host := range []string{"h1", "h2"} {
-				for _, key := range []store.Key{store.HostKey(host), store.MasterKey(host)} {
-					b.Events = append([]store.Event{{Key: key}}, b.Events...)
-				}
-			}
-		})
+		gone := []store.Event{{Key: store.HostKey("h1")}, {Key: store.MasterKey("h1")}} // unless it is listed
+		b.Events = append(gone, b.Events...)
 		return r.Picture.Apply(b)
 	})
 	if !errors.Is(err, context.Canceled) {
@@ -78,16 +73,16 @@ func (r *rivals) look() {
 	}
 }
 
-// holds wants an exception of a host in etcd, or none.
-func (r *rivals) holds(what, host string, want *store.StatusHost) {
+// holds wants an exception of h1 in etcd, or none.
+func (r *rivals) holds(what string, want *store.StatusHost) {
 	r.t.Helper()
-	o, _, err := r.etcd.Get(r.t.Context(), store.StatusHostKey(host))
+	o, _, err := r.etcd.Get(r.t.Context(), store.StatusHostKey("h1"))
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	got, _ := o.(*store.StatusHost)
 	if diff := cmp.Diff(want, got); diff != "" {
-		r.t.Errorf("%s, of host %s (-want +got):\n%s", what, host, diff)
+		r.t.Errorf("%s (-want +got):\n%s", what, diff)
 	}
 }
 
@@ -105,8 +100,8 @@ func (r *rivals) report() error {
 func TestReportOfAHostThatIsGone(t *testing.T) {
 	r := newRivals(t)
 	behind := &store.StatusHost{State: store.HostBehind}
-	r.register("h1")
-	r.claim("h1", "c1")
+	r.register()
+	r.claim("c1")
 	r.look()
 	r.wrote("h1", behind)
 	if err := r.report(); err != nil {
@@ -116,21 +111,21 @@ func TestReportOfAHostThatIsGone(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.look()
-	r.register("h1")
+	r.register()
 	if err := r.report(); !errors.Is(err, store.ErrConflict) {
 		t.Errorf("while the host is registered anew it reports: %v", err)
 	}
-	r.claim("h1", "c2")
+	r.claim("c2")
 	if err := r.report(); !errors.Is(err, store.ErrConflict) {
 		t.Errorf("while another has the host it reports: %v", err)
 	}
-	r.holds("after a report of before", "h1", behind)
+	r.holds("after a report of before", behind)
 
 	r.look()
 	if err := r.report(); err != nil {
 		t.Errorf("once it knows of the other: %v", err)
 	}
-	r.holds("once it knows of the other", "h1", behind)
+	r.holds("once it knows of the other", behind)
 }
 
 // What is left of a host that nobody registered and nobody claims is taken back.
@@ -147,25 +142,25 @@ func TestLeftOfAHostThatIsGone(t *testing.T) {
 	if err := r.report(); err != nil {
 		t.Fatal(err)
 	}
-	r.holds("afterwards", "h1", nil)
+	r.holds("afterwards", nil)
 }
 
 // A host whose key was deleted and written by hand is another, whoever claims it; and a floor is
 // written under the name of its controller only while that is this one's.
 func TestReportsAreFenced(t *testing.T) {
 	r := newRivals(t)
-	r.register("h1")
-	r.claim("h1", "c1")
+	r.register()
+	r.claim("c1")
 	r.look()
 	if err := r.etcd.PutStatus(t.Context(), []store.Event{{Key: store.HostKey("h1")}}); err != nil {
 		t.Fatal(err)
 	}
-	r.register("h1")
+	r.register()
 	behind := &store.StatusHost{State: store.HostBehind}
 	if err := r.report(); !errors.Is(err, store.ErrConflict) {
 		t.Errorf("of a host that was made anew: %v", err)
 	}
-	r.holds("which has the claim of before", "h1", behind)
+	r.holds("which has the claim of before", behind)
 	r.look()
 	if err := r.report(); err != nil {
 		t.Errorf("once it is known: %v", err)

@@ -22,6 +22,7 @@ type DB struct {
 	log      *slog.Logger
 	cancel   context.CancelFunc
 	stopped  chan struct{}
+	edits    *edits
 
 	mu      sync.Mutex
 	conn    client.Client // nil: not connected
@@ -40,7 +41,7 @@ func Dial(ctx context.Context, endpoint string, log *slog.Logger) (*DB, error) {
 	life, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	d := &DB{
 		endpoint: endpoint, log: log, cancel: cancel,
-		stopped: make(chan struct{}), changed: make(chan struct{}),
+		stopped: make(chan struct{}), changed: make(chan struct{}), edits: newEdits(),
 	}
 	lost, err := d.connect(ctx, life)
 	if err != nil {
@@ -89,10 +90,12 @@ func (d *DB) populate(ctx context.Context, c client.Client) error {
 		return err
 	}
 	c.Cache().AddEventHandler(d.notifier())
+	c.Cache().AddEventHandler(d.edits.handler())
 	if _, err := c.Monitor(ctx, monitor(c)); err != nil {
 		c.Close()
 		return err
 	}
+	d.edits.ring()
 	return nil
 }
 

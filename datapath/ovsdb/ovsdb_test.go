@@ -2,6 +2,7 @@ package ovsdb_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -355,5 +356,58 @@ func TestEnsureSSL(t *testing.T) {
 				t.Errorf("bootstrap_ca_cert is %s", bootstrap)
 			}
 		})
+	}
+}
+
+// TestEdited tells what others change from what was done here.
+func TestEdited(t *testing.T) {
+	ovs, db, ctx := dial(t)
+	heard := func(what string) {
+		t.Helper()
+		select {
+		case <-db.Edited():
+		case <-ctx.Done():
+			t.Fatalf("never heard: %s", what)
+		}
+	}
+	silent := func(what string) {
+		t.Helper()
+		if err := db.EnsurePort(ctx, "br-test", ovsdb.Interface{Name: "sl-last", Type: "internal"}); err != nil { // all before it is seen
+			t.Fatal(err)
+		}
+		select {
+		case <-db.Edited():
+			t.Errorf("%s is an edit", what)
+		default:
+		}
+	}
+	heard("a connection that is new")
+	ensure(ctx, t, db, integration(), true)
+	port := ovsdb.Interface{Name: "sl-a", Type: "internal", ExternalIDs: map[string]string{"uid": "a"}}
+	for range 2 {
+		ensurePort(ctx, t, db, port, false)
+		if err := errors.Join(db.DeletePort(ctx, "br-test", "sl-a"), db.DeletePort(ctx, "br-test", "sl-a")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ensurePort(ctx, t, db, port, false)
+	silent("what was done here")
+	ovs.VSCtl("add-port", "br-test", "sl-other", "--", "set", "interface", "sl-other", "type=internal")
+	silent("a port of somebody else's")
+	for _, edit := range [][]string{
+		{"set", "interface", "sl-a", "external_ids:uid=b"},
+		{"del-port", "br-test", "sl-a"},
+		{"set-fail-mode", "br-test", "standalone"},
+		{"set", "bridge", "br-test", "other_config:forward-bpdu=true"},
+		{"set-controller", "br-test", "tcp:127.0.0.9:6653"},
+		{"set-ssl", "/no.pem", "/no.pem", "/no.crt"},
+		{"del-ssl"},
+		{"del-br", "br-test"},
+	} {
+		for len(db.Edited()) > 0 {
+			<-db.Edited()
+		}
+		ovs.VSCtl(edit...)
+		heard(strings.Join(edit, " "))
 	}
 }

@@ -173,7 +173,8 @@ func (i Interface) row() *interfaceRow {
 // DeletePort removes a port and its interface from a bridge. It is no error when the bridge
 // has no such port.
 func (d *DB) DeletePort(ctx context.Context, bridge, name string) error {
-	_, err := d.change(ctx, func(t *tx) error {
+	failed := d.edits.deleting(name)
+	changed, err := d.change(ctx, func(t *tx) error {
 		b, err := t.bridge(bridge)
 		if err != nil {
 			return err
@@ -185,6 +186,9 @@ func (d *DB) DeletePort(ctx context.Context, bridge, name string) error {
 		}
 		return t.add(t.Where(b).Mutate(b, remove(&b.Ports, []string{port.UUID})))
 	})
+	if !changed {
+		failed()
+	}
 	if err != nil {
 		return fmt.Errorf("bridge %s: delete port %s: %w", bridge, name, err)
 	}

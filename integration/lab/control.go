@@ -2,12 +2,15 @@ package lab
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+
+	"sluice/pki"
 )
 
 // machine is one of the control plane: it runs a controller or a member of etcd, in a
@@ -117,15 +120,18 @@ func (s *state) ensureMember(ctx context.Context, m machine) error {
 func (s *state) etcdArguments(m machine) []string {
 	var members []string
 	for _, other := range s.etcdMembers() {
-		members = append(members, other.name+"=http://"+address(other.address, etcdPeerPort))
+		members = append(members, other.name+"=https://"+address(other.address, etcdPeerPort))
 	}
-	client, peer := "http://"+address(m.address, etcdPort), "http://"+address(m.address, etcdPeerPort)
+	client, peer := "https://"+address(m.address, etcdPort), "https://"+address(m.address, etcdPeerPort)
+	own, authority := filepath.Join(pkiDir(m.name), etcdIdentity(m).File()), filepath.Join(pkiDir(m.name), pki.AuthorityFile)
 	return []string{
 		"etcd", "--name", m.name, "--data-dir", filepath.Join(Dir, "etcd", m.name),
 		"--listen-client-urls", client, "--advertise-client-urls", client,
 		"--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer,
 		"--initial-cluster", strings.Join(members, ","), "--initial-cluster-state", "new",
 		"--initial-cluster-token", "sluice-lab",
+		"--cert-file", own, "--key-file", own, "--trusted-ca-file", authority, "--client-cert-auth",
+		"--peer-cert-file", own, "--peer-key-file", own, "--peer-trusted-ca-file", authority, "--peer-client-cert-auth",
 		"--quota-backend-bytes", strconv.Itoa(2 << 30),
 		"--auto-compaction-mode", "periodic", "--auto-compaction-retention", "10m",
 	}
@@ -139,7 +145,7 @@ func (s *state) etcdEndpoints() string {
 	}
 	var all []string
 	for _, m := range servers {
-		all = append(all, "http://"+address(m.address, etcdPort))
+		all = append(all, "https://"+address(m.address, etcdPort))
 	}
 	return strings.Join(all, ",")
 }
@@ -157,31 +163,45 @@ func (s *state) openFlowTargets() string {
 // members of their own, so it is waited for before the next one.
 func (s *state) ensureControllers(ctx context.Context) error {
 	for _, m := range s.controllers() {
-		if err := s.ensureController(ctx, m); err != nil {
+		err := s.ensureController(ctx, m)
+		if err != nil && !(s.adopt && errors.Is(err, errHeld)) { // one that is to adopt holds until the hosts did
 			return err
 		}
 	}
 	return nil
 }
 
-func (s *state) ensureController(ctx context.Context, m machine) error {
+// adoptControllers starts the controllers anew, to serve the store that etcd holds.
+func (s *state) adoptControllers(ctx context.Context) error {
+	for _, m := range s.controllers() {
+		if _, err := kill(controllerProcess(m)); err != nil {
+			return err
+		}
+		if err := s.ensureController(ctx, m, "--adopt"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *state) ensureController(ctx context.Context, m machine, more ...string) error {
 	argv := []string{
 		s.Binary, "controller", "--name", m.name,
 		"--listen-openflow", address(m.address, openFlowPort),
 		"--listen-api", address(loopback, apiPort),
 		"--data-dir", filepath.Join(Dir, controllerProcess(m)),
-		"--pki", pkiDir(m.name), "--insecure", // etcd is in the clear
+		"--pki", pkiDir(m.name),
 		"--local-token-file", tokenFile(), "--metrics-without-token", // it is reached from this machine's loopback only
 		"--audit-log", filepath.Join(Dir, "logs", "audit-"+m.name+".log"),
 	}
 	if m == controllerMachine(1) && s.EtcdMembers == 0 {
 		argv = append(argv,
-			"--embedded-etcd-client-url", "http://"+address(m.address, etcdPort),
-			"--embedded-etcd-peer-url", "http://"+address(m.address, etcdPeerPort))
+			"--embedded-etcd-client-url", "https://"+address(m.address, etcdPort),
+			"--embedded-etcd-peer-url", "https://"+address(m.address, etcdPeerPort))
 	} else {
 		argv = append(argv, "--etcd-endpoints", s.etcdEndpoints())
 	}
-	return ensureProcess(ctx, controllerProcess(m), controllerReady(m), argv...)
+	return ensureProcess(ctx, controllerProcess(m), controllerReady(m), append(argv, more...)...)
 }
 
 // machineOf is a machine of the control plane by its name.

@@ -18,19 +18,31 @@ import (
 const forwardFD = 3
 
 // Backend is who answers behind the forwarder: one of the lab's processes, at an address
-// inside its namespace.
-type Backend struct{ Process, Address string }
+// inside its namespace. With TLS the forwarder speaks it, and whoever dialled in on the loopback
+// need not.
+type Backend struct {
+	Process, Address string
+	TLS              bool
+}
 
-func (b Backend) String() string { return b.Process + "@" + b.Address }
+func (b Backend) String() string {
+	if b.TLS {
+		return b.Process + "@" + tlsPrefix + b.Address
+	}
+	return b.Process + "@" + b.Address
+}
+
+const tlsPrefix = "tls:"
 
 func parseBackends(text string) ([]Backend, error) {
 	var all []Backend
 	for one := range strings.SplitSeq(text, ",") {
 		process, at, ok := strings.Cut(one, "@")
 		if !ok {
-			return nil, fmt.Errorf("backend %q: write it as PROCESS@IP:PORT", one)
+			return nil, fmt.Errorf("backend %q: write it as PROCESS@IP:PORT, or PROCESS@tls:IP:PORT", one)
 		}
-		all = append(all, Backend{process, at})
+		at, secure := strings.CutPrefix(at, tlsPrefix)
+		all = append(all, Backend{process, at, secure})
 	}
 	return all, nil
 }
@@ -96,21 +108,21 @@ func forwardAll(ctx context.Context, l net.Listener, backends []Backend) error {
 				return // the caller sees a closed connection, as with any dead server
 			}
 			defer out.Close()
-			join(in.(*net.TCPConn), out.(*net.TCPConn))
+			join(in.(*net.TCPConn), out)
 		}()
 	}
 }
 
 // dialFirst connects to the first backend that answers. A process that is paused is passed
 // over: the kernel would answer for it.
-func dialFirst(ctx context.Context, backends []Backend) (net.Conn, error) {
+func dialFirst(ctx context.Context, backends []Backend) (connection, error) {
 	var errs []error
 	for _, b := range backends {
 		if rec, alive := lookup(b.Process); !alive || paused(rec.PID) {
 			errs = append(errs, fmt.Errorf("%s does not run", b.Process))
 			continue
 		}
-		conn, err := DialIn(ctx, processNS(b.Process), "tcp", b.Address)
+		conn, err := b.dial(ctx)
 		if err == nil {
 			return conn, nil
 		}
@@ -119,10 +131,32 @@ func dialFirst(ctx context.Context, backends []Backend) (net.Conn, error) {
 	return nil, errors.Join(errs...)
 }
 
+func (b Backend) dial(ctx context.Context) (connection, error) {
+	conn, err := DialIn(ctx, processNS(b.Process), "tcp", b.Address)
+	if err != nil {
+		return nil, err
+	}
+	if !b.TLS {
+		return conn.(*net.TCPConn), nil
+	}
+	secure, err := overTLS(ctx, conn)
+	if err != nil {
+		conn.Close()
+		return nil, err
+	}
+	return secure, nil
+}
+
+// connection can be ended in one direction.
+type connection interface {
+	net.Conn
+	CloseWrite() error
+}
+
 // join copies both ways until both directions are over.
-func join(a, b *net.TCPConn) {
+func join(a, b connection) {
 	var wg sync.WaitGroup
-	pump := func(dst, src *net.TCPConn) {
+	pump := func(dst, src connection) {
 		_, _ = io.Copy(dst, src) // either end may break off: that is its right
 		_ = dst.CloseWrite()
 	}

@@ -1,22 +1,31 @@
 package lab
 
 import (
+	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
 	"path/filepath"
 	"time"
 
+	"sluice/controller/api"
 	"sluice/pki"
 )
 
-// authorityDir has the lab's authority, and below it a directory for each machine's certificate: in
-// a cluster of yours each is on that machine alone.
-func authorityDir() string { return filepath.Join(Dir, "pki") }
+// pkiDir has a machine's certificate: in a cluster of yours it is on that machine alone.
+func pkiDir(machine string) string { return filepath.Join(Dir, "pki", machine) }
 
-func pkiDir(machine string) string { return filepath.Join(authorityDir(), machine) }
+// authorityDir is the first controller's, which has the authority too.
+func authorityDir() string { return pkiDir(controllerMachine(1).name) }
 
-// ensureAuthority makes the lab's authority, and the certificates of its controllers.
+// etcdIdentity is a member's of a cluster of etcd.
+func etcdIdentity(m machine) pki.Identity { return pki.Identity{Role: pki.RoleEtcd, Name: m.name} }
+
+// ensureAuthority makes the lab's authority, and the certificates of the control plane.
 func (s *state) ensureAuthority() error {
 	_, err := pki.OpenAuthority(authorityDir())
 	if errors.Is(err, fs.ErrNotExist) {
@@ -30,7 +39,41 @@ func (s *state) ensureAuthority() error {
 			return err
 		}
 	}
+	for _, m := range s.etcdMembers() {
+		if err := ensureCertificate(m.name, etcdIdentity(m), m.address.String()); err != nil {
+			return err
+		}
+	}
 	return nil
+}
+
+// ensureEnrolled has a host's certificate believed: etcd lets nobody else in.
+func (s *state) ensureEnrolled(ctx context.Context, host string) error {
+	c, err := api.Dial("http://"+s.API, api.WithTokenFile(tokenFile()))
+	if err != nil {
+		return err
+	}
+	_, err = c.EnrolHost(ctx, host)
+	var problem *api.Problem
+	if errors.As(err, &problem) && problem.Status == http.StatusConflict { // it is
+		return nil
+	}
+	return err
+}
+
+// overTLS speaks TLS over a connection as the first controller, whom etcd lets do everything.
+func overTLS(ctx context.Context, plain net.Conn) (*tls.Conn, error) {
+	s, err := pki.Open(authorityDir(), pki.Controller(controllerMachine(1).name), slog.New(slog.DiscardHandler))
+	if err != nil {
+		return nil, err
+	}
+	config := s.Client()
+	config.NextProtos = []string{"h2"} // all that is asked of etcd is gRPC
+	conn := tls.Client(plain, config)
+	if err := conn.HandshakeContext(ctx); err != nil {
+		return nil, err
+	}
+	return conn, nil
 }
 
 // ensureCertificate makes a machine's certificate where it has none, or one that a part should have

@@ -17,6 +17,8 @@ type Cluster struct {
 	Etcd        []string `json:"etcd"`        // URLs
 	Controllers []string `json:"controllers"` // where its switch dials: ssl:IP:PORT
 	API         []string `json:"api"`         // URLs of controllers that sign
+	// Invitation is the id of the token that the host joined with: it is not used again.
+	Invitation string `json:"invitation,omitempty"`
 }
 
 // file is where a host keeps it, beside its certificate.

@@ -85,6 +85,7 @@ func (t Token) join(ctx context.Context, dir string) (Cluster, error) {
 	if err := request.Install(dir, []byte(a.Certificate), authority); err != nil {
 		return Cluster{}, err
 	}
+	a.Cluster.Invitation = t.ID
 	return a.Cluster, a.Cluster.save(dir)
 }
 
@@ -116,10 +117,14 @@ func (t Token) authority(ctx context.Context) ([]byte, error) {
 // what they tell of the cluster, and its authority's certificate, in the directory of the one before.
 func (c Cluster) Signer(source *pki.Source, dir string) pki.Signer {
 	return func(ctx context.Context, request []byte) ([]byte, error) {
+		if now, err := Load(dir); err == nil { // the last answer may have told of other controllers
+			c = now
+		}
 		var errs []error
 		for _, api := range c.API {
 			a, err := exchange(ctx, source.Client(), api+RenewalPath, Renewal{Request: string(request)})
 			if err == nil {
+				a.Cluster.Invitation = c.Invitation
 				return []byte(a.Certificate), a.keep(dir)
 			}
 			errs = append(errs, err)

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -112,6 +114,11 @@ func TestDeletedHostIsOut(t *testing.T) {
 	if r, open := <-watch; open && r.Err() == nil {
 		t.Errorf("its watch told it %v", r.Events)
 	}
+	select {
+	case <-registered.Lease.Lost():
+	case <-ctx.Done():
+		t.Error("the renewals that it had begun go on")
+	}
 	if err := second(h1.etcd.KeepAliveOnce(ctx, registered.Lease.ID)); !refusedBy(err) {
 		t.Errorf("it kept its lease alive: %v", err)
 	}
@@ -196,9 +203,13 @@ func TestSecuredRefusesPlainURLs(t *testing.T) {
 }
 
 // Requests go on while users come and go: etcd refuses those that it had begun, and the client
-// tries again.
+// tries again. The log does not tell of it.
 func TestUsersComeAndGoUnnoticed(t *testing.T) {
 	s := serveSecured(t)
+	s.Close()
+	told := &told{}
+	s.options.Log = slog.New(slog.NewTextHandler(told, nil))
+	s.start()
 	controller, ctx := s.as(pki.Controller("c1")), testContext(t)
 	enrol(t, controller, "h1")
 	h1 := s.as(pki.Host("h1"))
@@ -233,6 +244,22 @@ func TestUsersComeAndGoUnnoticed(t *testing.T) {
 	if err := <-coming; err != nil {
 		t.Error(err)
 	}
+	s.Close()
+	if text := told.String(); strings.Contains(text, "WARN") || strings.Contains(text, "ERROR") {
+		t.Errorf("the log tells:\n%s", text)
+	}
+}
+
+// told is a log that is read when nobody writes any more.
+type told struct {
+	mu sync.Mutex
+	strings.Builder
+}
+
+func (l *told) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.Builder.Write(b)
 }
 
 // AuditUsers writes what differs: nothing where all is right, and what a role had too much or too little.

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"sync/atomic"
 
+	"go.etcd.io/etcd/server/v3/auth"
 	"go.uber.org/zap/zapcore"
 )
 
@@ -18,6 +19,15 @@ var chatter = map[string]bool{
 	"failed to update storage version":             true, // so it cannot be updated
 	"etcdserver: failed to register grpc metrics":  true, // the second server of a process
 	"simple token is not cryptographically signed": true, // it matters to clusters alone
+	"ignored grant role request to a user":         true, // two controllers let the same host in
+}
+
+// answers are errors that tell a controller what it asked, or make a client try again: users come
+// and go.
+var answers = map[any]bool{
+	auth.ErrAuthOldRevision.Error(): true,
+	auth.ErrUserNotFound.Error():    true,
+	auth.ErrRoleNotFound.Error():    true,
 }
 
 // zapCore hands etcd's own log lines, which come through zap, to slog. Only warnings and
@@ -58,6 +68,9 @@ func (z zapCore) Write(e zapcore.Entry, fields []zapcore.Field) error {
 	encoder := zapcore.NewMapObjectEncoder()
 	for _, f := range append(z.fields[:len(z.fields):len(z.fields)], fields...) {
 		f.AddTo(encoder)
+	}
+	if answers[encoder.Fields["error"]] {
+		return nil
 	}
 	level := slog.LevelWarn
 	if e.Level > zapcore.WarnLevel {
