@@ -314,7 +314,6 @@ func (h *host) startWith(change func(*Agent)) (a *Agent, c *api.Client, stop fun
 		h.t.Fatal(err)
 	}
 	change(a)
-	change(a)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- a.Run(ctx) }()
