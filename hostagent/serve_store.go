@@ -137,7 +137,7 @@ func (s *serving) held() string {
 	if !state.Held() {
 		return ""
 	}
-	return "this host holds: " + state.Why + ": " + s.trust.Help
+	return "this host holds: " + state.Why + ": " + state.Help
 }
 
 func (s *serving) setAdopting(v bool) {
