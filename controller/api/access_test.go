@@ -110,7 +110,8 @@ func TestWithoutATokenNothingIsTold(t *testing.T) {
 var allowed = map[string]string{
 	"GET /v1/tenants": "admin viewer tenant", "POST /v1/tenants": "admin",
 	"GET /v1/tenants/alice": "admin viewer tenant", "DELETE /v1/tenants/alice": "admin",
-	"GET /v1/networks": "admin viewer tenant", "POST /v1/networks": "admin tenant",
+	"PUT /v1/tenants/alice/limits": "admin",
+	"GET /v1/networks":             "admin viewer tenant", "POST /v1/networks": "admin tenant",
 	"GET /v1/networks/alice/none": "admin viewer tenant", "DELETE /v1/networks/alice/none": "admin tenant",
 	"GET /v1/ports": "admin viewer tenant", "GET /v1/ports/alice/none/none": "admin viewer tenant",
 	"GET /v1/gateways": "admin viewer tenant",
@@ -118,6 +119,7 @@ var allowed = map[string]string{
 	"POST /v1/hosts/none/adopt": "admin", "POST /v1/hosts/none/clean": "admin",
 	"POST /v1/hosts/none/invitations": "admin", "POST /v1/hosts/none/enrolment": "admin",
 	"GET /v1/hosts/none/flows": "admin viewer", "GET /v1/status": "admin viewer",
+	"GET /v1/schema": "admin viewer", "POST /v1/schema": "admin",
 	"GET /v1/tokens": "admin", "POST /v1/tokens": "admin", "GET /v1/tokens/none": "admin", "DELETE /v1/tokens/none": "admin",
 	"GET /metrics": "admin viewer", "GET /": "admin viewer",
 }

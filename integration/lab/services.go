@@ -100,8 +100,10 @@ func (s *state) ensureAgent(ctx context.Context, n int) error {
 	if err := ensureCertificate(host, pki.Host(host)); err != nil {
 		return err
 	}
-	if err := s.ensureEnrolled(ctx, host); err != nil {
-		return err
+	if !s.adopt { // the store that is adopted knows its hosts, and a controller that holds enrols none
+		if err := s.ensureEnrolled(ctx, host); err != nil {
+			return err
+		}
 	}
 	argv := []string{
 		"env", "OVS_RUNDIR=" + hostDir(host),

@@ -65,7 +65,7 @@ func (c *Client) registerHost(ctx context.Context, spec store.Registrant, lease 
 	if err != nil {
 		return 0, err
 	}
-	put, err := putOp(live, &store.LiveHost{Incarnation: spec.Host.Incarnation, Since: time.Now().UTC()}, clientv3.WithLease(lease.ID))
+	put, err := putOp(live, c.liveHost(spec), clientv3.WithLease(lease.ID))
 	if err != nil {
 		return 0, err
 	}
@@ -77,6 +77,14 @@ func (c *Client) registerHost(ctx context.Context, spec store.Registrant, lease 
 		return host.Created, nil
 	}
 	return store.Revision(resp.Header.Revision), nil
+}
+
+// liveHost is what the cluster is told of the agent of a host.
+func (c *Client) liveHost(spec store.Registrant) *store.LiveHost {
+	return &store.LiveHost{
+		Incarnation: spec.Host.Incarnation, Since: time.Now().UTC(),
+		Program: store.Program{Version: c.version, Schema: store.SchemaVersion},
+	}
 }
 
 // heldBy are the keys under alloc/ of a registrant's values that say that they are its own.
@@ -214,6 +222,12 @@ func (c *Client) HostsChanged(ctx context.Context, after store.Revision) <-chan 
 // goes after a revision, when the cluster's settings change, and when ctx ends.
 func (c *Client) AddressesChanged(ctx context.Context, after store.Revision) <-chan struct{} {
 	return c.changed(ctx, after, store.Under(store.KindHost), store.Under(store.KindLiveController), store.Under(store.KindSettings))
+}
+
+// EgressChanged returns a channel that is closed when a tenant or its gateway comes, changes or goes
+// after a revision, and when ctx ends.
+func (c *Client) EgressChanged(ctx context.Context, after store.Revision) <-chan struct{} {
+	return c.changed(ctx, after, store.Under(store.KindTenant), store.Under(store.KindGateway))
 }
 
 // LiveChanged returns a channel that is closed when a host's agent comes or goes after a
