@@ -135,7 +135,8 @@ func (c *caller) stranger(ctx context.Context) string {
 	if err == nil && len(got.KVs) == 0 {
 		return fmt.Sprintf("host %s is not enrolled, as nobody is: this etcd holds no store yet, or was wiped: `sluice status` says what its controller knows", c.who.Name)
 	}
-	return fmt.Sprintf("host %s is not enrolled, or not with this certificate: let it join with a token of `sluice host invite %s`", c.who.Name, c.who.Name)
+	return fmt.Sprintf("host %s is not enrolled, or not with this certificate: let it join with a token of `sluice host invite %s`, "+
+		"or, where its certificate was made by hand, say `sluice host enrol %s`", c.who.Name, c.who.Name, c.who.Name)
 }
 
 // mayKeep refuses to keep a lease alive that others' keys are under: that of a controller which
