@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 
@@ -39,7 +40,7 @@ func writeHosts(w io.Writer, list []api.Host) {
 	g := columns("name", "state", "agent", "vtep", "encap", "gateway", "ports", "flows", "master")
 	for _, h := range list {
 		g.row(h.Name, p.state(h.State), p.agent(h.Live), joined(h.VTEPs), h.Encap, yesNo(h.Gateway, "yes", "no"),
-			fmt.Sprint(h.Ports), fmt.Sprint(h.Flows), h.Master)
+			fmt.Sprint(h.Ports), positive(h.Flows), h.Master)
 	}
 	g.write(w)
 }
@@ -78,7 +79,7 @@ func writeHost(w io.Writer, h api.Host) {
 		"Weight", positive(h.Weight),
 		"Closed to tenants", joined(h.Infrastructure),
 		"Ports", fmt.Sprint(h.Ports),
-		"Flows", fmt.Sprint(h.Flows),
+		"Flows", cmp.Or(positive(h.Flows), "not known to this controller"),
 		"Missing", joined(h.Missing),
 		"Labels", pairs(h.Labels),
 		"Incarnation", h.Incarnation,
