@@ -6,12 +6,14 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"sluice/controller"
 	"sluice/datapath/fake"
 	"sluice/pki"
+	"sluice/store"
 )
 
 // TestImpostor: whoever has another host's certificate and says h1's datapath id gets none of h1's
@@ -68,6 +70,21 @@ func TestImpostor(t *testing.T) {
 		}
 	}
 	b.realized(b.port("alice", "a2", "bbbbbbbbbbbb", true)) // h1's own switch has it
+
+	// A copy of h1's certificate is of no use once h1 has joined anew.
+	anew := &store.Enrolment{NotBefore: own.Certificate().NotBefore.Add(time.Second)}
+	rev, err := b.store.PutIf(b.ctx, store.EnrolmentKey(h1), anew, 0, 0)
+	if err == nil {
+		err = c.Await(b.ctx, rev)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	sw := fake.New(uint64(datapathID))
+	_ = sw.Serve(b.ctx, tls.Client(b.ovs.Dial(at), own.Client()))
+	if sw.Counts().Mods() > 0 || c.count(t, "sluice_impostors_total", "host=h1") != n+1 {
+		t.Errorf("with an older certificate it got %d flows", sw.Counts().Mods())
+	}
 	if c.count(t, "sluice_openflow_sessions") != 1 {
 		t.Error("not one session")
 	}

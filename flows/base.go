@@ -223,12 +223,12 @@ func (c *compiler) baseNATNew() {
 		c.closedVTEPs(own)
 	}
 	c.refuse(stepNATNewNone, nil, reasonNoRoute)
-	// Where conntrack finds no free tuple (two echoes with one identifier to one host), it passes the packet on
-	// untranslated.
+	// Where the tenant's zone is full, or conntrack finds no free tuple (two echoes with one identifier to one host),
+	// Open vSwitch passes the packet on, new and untranslated.
 	c.flow(stepNATOutTranslated, match(etherType(typeIPv4), ipSrc(c.state.Transit().Prefix)),
 		setMAC(of.FieldEthSrc, store.RouterMAC), setMAC(of.FieldEthDst, store.KernelMAC),
 		load(regDestination, gatewayPort), load(regScope, scopeEgress), goTo(tableAccountOut))
-	c.refuse(stepNATOutNone, nil, reasonNoConnection)
+	c.refuse(stepNATOutNone, nil, reasonConnectionLimit)
 }
 
 // closed refuses new connections to a prefix of the infrastructure.

@@ -15,6 +15,7 @@ const (
 	reasonUnknownDestination
 	reasonInfrastructure
 	reasonNoConnection
+	reasonConnectionLimit
 	numReasons
 )
 
@@ -38,6 +39,7 @@ func Reasons() []Reason {
 		{"unknown-destination", "no port of the network has its destination MAC or address"},
 		{"infrastructure", "it would open a connection to a host, the underlay, etcd or a controller"},
 		{"no-connection", "the gateway knows no connection for it and may not open one"},
+		{"connection-limit", "the tenant has as many connections at its gateway host as its limit allows, or conntrack found no free one"},
 	}
 }
 

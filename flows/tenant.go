@@ -115,7 +115,7 @@ func (c *compiler) drops(t *tenantAt) {
 	}
 	reasons = append(reasons, reasonNoRoute, reasonTTL, reasonUnknownDestination)
 	if t.gateway() {
-		reasons = append(reasons, reasonInfrastructure, reasonNoConnection)
+		reasons = append(reasons, reasonInfrastructure, reasonNoConnection, reasonConnectionLimit)
 	}
 	for _, why := range reasons {
 		c.flow(stepDropTenant, match(tenantMetadata(t.number()), of.Is(regReason, uint64(why))))

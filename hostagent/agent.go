@@ -61,6 +61,8 @@ type Agent struct {
 	underlay       *underlay
 	ports          *ports
 	infrastructure *infrastructure
+	tenants        *tenants
+	pace           *pace
 	peers          *tunnelPeers
 	tableDue       bell // the nftables table is to be looked at
 
@@ -97,6 +99,8 @@ func newAgent(o Options) *Agent {
 	a.underlay.changed = a.tableDue
 	a.mender = newMender(a.problems, a.registration.registered)
 	a.infrastructure = newInfrastructure(o, a.problems, a.tableDue)
+	a.tenants = &tenants{host: o.Host, store: o.Store, changed: a.mender.nudge}
+	a.pace = newPace()
 	a.alive = &alive{store: o.Store, problems: a.problems}
 	a.ports = &ports{
 		host: o.Host, store: o.Store, registration: a.registration, log: log, gone: make(map[string]bool),

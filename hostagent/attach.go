@@ -96,6 +96,9 @@ func (a *Agent) prepare(ctx context.Context, r api.AttachRequest) (*attachment, 
 	if err := a.readNetwork(ctx, at); err != nil {
 		return nil, err
 	}
+	if err := a.awaitTurn(ctx, r.Tenant); err != nil {
+		return nil, err
+	}
 	at.ns, err = openNamespace(r.NetNS)
 	return at, err
 }
@@ -135,6 +138,18 @@ func (a *Agent) readNetwork(ctx context.Context, at *attachment) error {
 	at.network = o.(*store.Network)
 	at.mtu = a.underlay.networkMTU(at.network)
 	return nil
+}
+
+// awaitTurn returns when the tenant may make one more port here.
+func (a *Agent) awaitTurn(ctx context.Context, tenant string) error {
+	o, rev, err := a.o.Store.Get(ctx, store.TenantKey(tenant))
+	switch {
+	case err != nil:
+		return fmt.Errorf("read tenant %s: %w", tenant, err)
+	case rev == 0:
+		return api.NewProblem(http.StatusNotFound, "tenant %s does not exist: see sluice tenant list", tenant)
+	}
+	return a.pace.take(ctx, tenant, o.(*store.Tenant).Limits)
 }
 
 // notReady says why no port can be made now.

@@ -314,3 +314,26 @@ func inParallel(t *testing.T, n int, do func(int) error) {
 		t.Error(err)
 	}
 }
+
+// TestAttachWaitsItsTurn refuses a tenant that makes too many ports, and no other; nothing is left of
+// the refused one.
+func TestAttachWaitsItsTurn(t *testing.T) {
+	h := newHost(t)
+	h.realizeAll()
+	a, c, _ := h.agent()
+	before := h.traces()
+	alices := a.pace.of("alice", h.tenant("alice").Limits)
+	for range 2 { // as if she had made as many, and as many waited
+		alices.ReserveN(time.Now(), alices.Burst())
+	}
+	_, err := c.Attach(t.Context(), api.AttachRequest{Tenant: "alice", Name: "a1", NetNS: newContainer(t).netns()})
+	if err == nil || !strings.Contains(err.Error(), "tenant alice: it makes more than 20 ports a second on this host") {
+		t.Errorf("alice's attach: %v", err)
+	}
+	if diff := cmp.Diff(before, h.traces()); diff != "" {
+		t.Errorf("the refused attach left: -before +after\n%s", diff)
+	}
+	if _, err := c.Attach(t.Context(), api.AttachRequest{Tenant: "bob", Name: "b1", NetNS: newContainer(t).netns()}); err != nil {
+		t.Errorf("bob's attach: %v", err)
+	}
+}

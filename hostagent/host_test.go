@@ -268,6 +268,15 @@ func (h *host) realizeAll() {
 	h.put(store.StatusControllerKey("c1"), &store.StatusController{Floor: 1 << 40})
 }
 
+func (h *host) tenant(name string) *store.Tenant {
+	h.t.Helper()
+	o, _, err := h.client.Get(h.t.Context(), store.TenantKey(name))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return o.(*store.Tenant)
+}
+
 func (h *host) put(key store.Key, o store.Object) {
 	h.t.Helper()
 	_, modified, err := h.client.Get(h.t.Context(), key)
@@ -313,7 +322,6 @@ func (h *host) startWith(change func(*Agent)) (a *Agent, c *api.Client, stop fun
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	change(a)
 	change(a)
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)

@@ -22,7 +22,10 @@ func (a *Agent) keepers() []keeper {
 		all = append(all,
 			keeper{name: "transit interface", after: names{"underlay", "gateway port"},
 				try: keep(transit{a.underlay, a.infrastructure})},
-			keeper{name: "forwarding", try: keep(forwarding{a.o.Uplink})})
+			keeper{name: "forwarding", try: keep(forwarding{a.o.Uplink})},
+			keeper{name: "tenants", needs: names{nameRegistration}, try: keep(a.tenants), wait: a.tenants.wait},
+			keeper{name: "zone limits", needs: names{nameRegistration, "bridge"}, after: names{"tenants"}, try: keep(zones{a.o, a.tenants})},
+			keeper{name: "kernel limits", needs: names{nameRegistration}, after: names{"tenants"}, try: keep(kernelLimits{a.o, a.tenants, a.infrastructure})})
 	}
 	return append(all,
 		keeper{name: "host", needs: names{nameRegistration},

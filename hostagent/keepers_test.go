@@ -30,7 +30,7 @@ func TestKeepers(t *testing.T) {
 	}
 	for gateway, want := range map[bool][]string{
 		true: {"preflight", "underlay", "switch certificate", "bridge", "tunnel port", "gateway port", "table names", "infrastructure", "nftables",
-			"transit interface", "forwarding", "host", "ports", "veths", "tunnel peers"},
+			"transit interface", "forwarding", "tenants", "zone limits", "kernel limits", "host", "ports", "veths", "tunnel peers"},
 		false: {"preflight", "underlay", "switch certificate", "bridge", "tunnel port", "gateway port", "table names", "infrastructure", "nftables",
 			"host", "ports", "veths", "tunnel peers"},
 	} {

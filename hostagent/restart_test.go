@@ -2,6 +2,7 @@ package hostagent
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"regexp"
 	"slices"
@@ -143,6 +144,7 @@ func TestNameTakenOver(t *testing.T) {
 func TestMendsWhatWasBroken(t *testing.T) {
 	h := newHost(t)
 	h.realizeAll()
+	h.put(store.GatewayKey("alice"), &store.Gateway{Active: "h1"})
 	a, c, _ := h.agent()
 	port, err := c.Attach(t.Context(), api.AttachRequest{Tenant: "alice", Name: "a1", NetNS: newContainer(t).netns()})
 	if err != nil {
@@ -154,6 +156,8 @@ func TestMendsWhatWasBroken(t *testing.T) {
 			return !slices.ContainsFunc(wants, func(want string) bool { return !strings.Contains(text, want) })
 		}
 	}
+	zone := fmt.Sprintf("zone=%d", store.NATZone(h.tenant("alice").Number))
+	limited := says([]string{zone + ",limit=16384"}, "ovs-appctl", "dpctl/ct-get-limits")
 	vsctl := func(wants []string, args ...string) func() bool {
 		return func() bool {
 			text := h.vsctl(args...)
@@ -214,6 +218,11 @@ func TestMendsWhatWasBroken(t *testing.T) {
 			sysctl("net.ipv4.conf.sluice-gw.rp_filter", "2")},
 		{"the transit interface without IPv6", func() { h.run("sysctl", "-w", "net.ipv6.conf.sluice-gw.disable_ipv6=0") },
 			sysctl("net.ipv6.conf.sluice-gw.disable_ipv6", "1")},
+		{"a tenant's limit in the switch", func() { h.run("ovs-appctl", "dpctl/ct-del-limits", zone) }, limited},
+		{"all that the switch knows", func() { kill(h.vswitchd); h.startVSwitchd() }, limited},
+		{"a limit that lets nothing pass", func() { h.run("ovs-appctl", "dpctl/ct-set-limits", zone+",limit=0") }, limited},
+		{"the kernel's limits", func() { h.run("nft", "flush", "chain", "inet", limitsTable, "forward") },
+			says([]string{"goto most-16384"}, "nft", "list", "table", "inet", limitsTable)},
 		{"forwarding", func() { h.run("sysctl", "-w", "net.ipv4.ip_forward=0") }, func() bool {
 			return sysctl("net.ipv4.conf.under0.forwarding", "1")() && sysctl("net.ipv4.conf.sluice-gw.forwarding", "1")() &&
 				sysctl("net.ipv4.ip_forward", "0")()

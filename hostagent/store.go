@@ -29,5 +29,6 @@ type Store interface {
 	WaitAll(ctx context.Context, hosts []string, rev store.Revision, port store.Key) (behind []string, err error)
 	HostsChanged(ctx context.Context, after store.Revision) <-chan struct{}
 	AddressesChanged(ctx context.Context, after store.Revision) <-chan struct{}
+	EgressChanged(ctx context.Context, after store.Revision) <-chan struct{}
 	LiveChanged(ctx context.Context, after store.Revision) <-chan struct{}
 }

@@ -1,9 +1,19 @@
 package integration
 
 import (
+	"errors"
+	"fmt"
+	"io"
 	"os/exec"
+	"strconv"
 	"strings"
+	"sync"
 	"testing"
+
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
+
+	"sluice/integration/lab"
 )
 
 // What must hold is violated on purpose, and seen: an acknowledged tenant vanishes from etcd, a
@@ -42,4 +52,106 @@ func TestChaos(t *testing.T) {
 		t.Fatalf("sluice lab chaos: %v\n%s", err, out)
 	}
 	t.Logf("%s", out)
+}
+
+// Everything is killed at once in the middle of 200 attaches. What was acknowledged is there
+// and reached once all runs again; of what failed nothing is left. Of an attach whose answer was
+// on its way nobody knows: the one who asked detaches, as a container runtime does.
+func TestEverythingKilledAmidAttaches(t *testing.T) {
+	st := needLab(t)
+	tenant(t, "amid", "--subnet", "10.90.0.0/16")
+	first := container(t, "h1", "amid", "amid-first")
+	had := len(portsEverywhere(t, st))
+
+	const attaches = 200
+	attached, failed := attachUntilKilled(t, attaches)
+	t.Logf("%d attaches succeeded, %d failed", len(attached), len(failed))
+	for name, err := range failed {
+		t.Logf("%s: %v", name, err)
+	}
+	if len(attached) == 0 || len(failed) == 0 {
+		t.Fatal("nothing was killed in their middle")
+	}
+	t.Cleanup(func() {
+		for _, c := range attached {
+			command(t, "lab", "rm", c.Name)
+		}
+	})
+
+	sluice(t, "lab", "up")
+	wantNoDiff(t)
+	for _, c := range attached {
+		wantPing(t, first, ipOf(c))
+	}
+	for name, err := range failed {
+		if errors.Is(err, io.EOF) || errors.Is(err, unix.ECONNRESET) {
+			command(t, "port", "detach", "amid/default/"+name, "--socket", lab.Dir+"/"+hostOfAmid(name)+"/agent.sock")
+			delete(failed, name)
+		}
+	}
+	eventually(t, "ports are those that were acknowledged", func() error {
+		ports := answer[[]struct{ Name string }](t, "port", "list", "--tenant", "amid")
+		if len(ports) != 1+len(attached) {
+			return fmt.Errorf("%d ports, of %d attaches that succeeded", len(ports), 1+len(attached))
+		}
+		for _, p := range ports {
+			if _, ok := failed[p.Name]; ok {
+				return fmt.Errorf("port %s is there, though its attach failed", p.Name)
+			}
+		}
+		if n := len(portsEverywhere(t, st)); n != had+len(attached) {
+			return fmt.Errorf("%d interfaces are in the switches, %d were and %d attaches succeeded", n, had, len(attached))
+		}
+		return nil
+	})
+}
+
+// attachUntilKilled attaches containers side by side, and kills every process of the lab when
+// half of them are there.
+func attachUntilKilled(t *testing.T, n int) (attached []lab.Container, failed map[string]error) {
+	t.Helper()
+	failed = map[string]error{}
+	var mu sync.Mutex
+	var g errgroup.Group
+	g.SetLimit(8)
+	for i := range n {
+		g.Go(func() error {
+			name := fmt.Sprintf("amid-%d", i)
+			c, err := lab.Run(t.Context(), hostOfAmid(name), "amid", "", name, "")
+			mu.Lock()
+			defer mu.Unlock()
+			if err != nil {
+				failed[name] = err
+				return nil
+			}
+			if attached = append(attached, c); len(attached) == n/2 {
+				killAll(t)
+			}
+			return nil
+		})
+	}
+	_ = g.Wait() // none fails
+	return attached, failed
+}
+
+// hostOfAmid is where a container of the test is.
+func hostOfAmid(name string) string {
+	n, _ := strconv.Atoi(strings.TrimPrefix(name, "amid-")) // the names are made here
+	return fmt.Sprintf("h%d", 1+n%3)
+}
+
+// killAll kills what serves the cluster, as near to one moment as can be.
+func killAll(t *testing.T) {
+	t.Helper()
+	st, err := lab.Load(t.Context())
+	if err != nil {
+		t.Error(err)
+	}
+	for _, p := range st.Processes {
+		if p.Alive && p.Name != "internet" && p.Name != "forward" {
+			if err := unix.Kill(p.PID, unix.SIGKILL); err != nil {
+				t.Errorf("kill %s: %v", p.Name, err)
+			}
+		}
+	}
 }

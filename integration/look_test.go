@@ -198,7 +198,7 @@ func TestUnknownSwitchIsShown(t *testing.T) {
 		return errors.Join(c.AddBridge(stranger),
 			c.Also("set", "bridge", stranger, "datapath_type=netdev", "other_config:datapath-id="+id),
 			c.SetFailMode(stranger, goovs.FailModeSecure),
-			c.SetController(stranger, "tcp:172.30.0.100:6653"))
+			c.SetController(stranger, "ssl:172.30.0.100:6653"))
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -20,6 +20,9 @@ type Gateway struct {
 	Why      string   `json:"why,omitempty"`
 }
 
+// At reports whether the tenant's egress leaves by a host, or drains there.
+func (g *Gateway) At(host string) bool { return g.Active == host || slices.Contains(g.Draining, host) }
+
 // Kind is KindGateway.
 func (*Gateway) Kind() Kind { return KindGateway }
 

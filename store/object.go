@@ -15,13 +15,6 @@ type Object interface{ Kind() Kind }
 // Labels are free key-value pairs for people and selectors.
 type Labels map[string]string
 
-// Limits bound what a tenant takes; zero means no limit.
-type Limits struct {
-	Ports       int    `json:"ports,omitempty"`
-	EgressKbps  uint32 `json:"egressKbps,omitempty"`
-	IngressKbps uint32 `json:"ingressKbps,omitempty"`
-}
-
 // Encode is the JSON that etcd holds for an object.
 func Encode(o Object) ([]byte, error) {
 	b, err := json.Marshal(o)

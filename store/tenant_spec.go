@@ -26,8 +26,8 @@ func (s TenantSpec) Validate() error {
 	if err := ValidateName(s.Name); err != nil {
 		return fmt.Errorf("tenant: %w: %w", ErrInvalid, err)
 	}
-	if s.Limits.Ports < 0 {
-		return fmt.Errorf("tenant %s: %w: a limit of %d ports is negative", s.Name, ErrInvalid, s.Limits.Ports)
+	if err := s.Limits.Validate(); err != nil {
+		return fmt.Errorf("tenant %s: %w", s.Name, err)
 	}
 	return nil
 }

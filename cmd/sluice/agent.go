@@ -10,6 +10,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -83,7 +84,9 @@ func (o *agentFlags) register(cmd *cobra.Command) {
 	f.StringVar(&a.OVSDB, "ovsdb", "unix:/run/openvswitch/db.sock", "the switch's database: `unix:PATH`")
 	f.StringSliceVar(&a.Controllers, "controllers", nil, "where the switch dials: `ssl:HOST:PORT`s, with commas; tcp: is in the clear")
 	f.StringVar(&a.Socket, "socket", agentapi.DefaultSocket, "unix socket, a `PATH`, where containers are attached")
-	f.StringVar(&a.StateDir, "state-dir", "/var/lib/sluice/agent", "`DIRECTORY` of the host's identity; keep it over restarts")
+	f.StringVar(&a.StateDir, "state-dir", "/var/lib/sluice/agent", "`DIRECTORY` of the host's identity, of its ports and of which store it serves; keep it over restarts")
+	f.BoolVar(&a.Adopt, "adopt", false, "serve the store that etcd holds now, though another is remembered, and take this host's ports into it: once")
+	f.DurationVar(&a.Quarantine, "quarantine", 10*time.Minute, "`TIME` for which an interface of a container must have belonged to no port before it is removed")
 	f.StringVar(&a.Uplink, "uplink", "", "`INTERFACE` by which tenants leave (default that of the default route)")
 	f.BoolVar(&a.Gateway, "gateway", false, "tenants may leave through this host")
 	f.StringSliceVar(&o.infrastructure, "infrastructure", nil, "`CIDR`s that tenants must not reach, besides the tunnel address's own and the addresses of all hosts, of controllers and of etcd")

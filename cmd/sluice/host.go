@@ -116,8 +116,9 @@ func hostDelete() *cobra.Command {
 		Use:     "delete NAME",
 		Aliases: []string{"rm"},
 		Short:   "Forget a host and its ports",
-		Long: `Forget a host and its ports. An agent that still runs there finds its writes refused, cleans
-up, and registers anew with no ports.`,
+		Long: `Forget a host and its ports, and believe its certificate no more. An agent that still runs there is refused; once
+the host joins again (sluice host invite) it removes what it had and registers with no ports. Without
+certificates it does so at once.`,
 		Example:           "  sluice host delete h3",
 		Args:              named("NAME"),
 		ValidArgsFunction: completeArg(hostNames),

@@ -38,6 +38,7 @@ the machine's etcd program runs beside them (e1, e2, ...), which an operator's c
 	cmd.Flags().IntVar(&o.Controllers, "controllers", 0, "`NUMBER` of controllers (default 1)")
 	cmd.Flags().IntVar(&o.EtcdMembers, "etcd", 0, "`NUMBER` of members of etcd (default none: the first controller runs etcd)")
 	cmd.Flags().StringVar(&o.Encap, "encap", "", "how frames travel between hosts: `vxlan|geneve|gre` (default vxlan)")
+	cmd.Flags().BoolVar(&o.Adopt, "adopt", false, "have controllers and agents serve the store that etcd holds now, though they remember another")
 	cmd.Flags().StringVar(&o.Topology, "topology", "", "`mesh`: frames travel from host to host (the default)")
 	completeWords(cmd, "encap", "vxlan", "geneve", "gre")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {

@@ -19,7 +19,7 @@ func pkiCommand() *cobra.Command {
 		`  sluice pki init
   sluice pki issue controller c1 --names 192.0.2.1
   sluice pki show`,
-		pkiInit(), pkiIssue(), pkiRequest(), pkiSign(), pkiAccept(), pkiRenew(), pkiShow())
+		pkiInit(), pkiIssue(), pkiRequest(), pkiSign(), pkiAccept(), pkiRenew(), pkiShow(), pkiEtcd())
 	c.Long = `Certificates by which the parts of a cluster know each other. One authority signs them; it is two files,
 ca.crt for everybody and ca.key, which stays. Roles are host, controller, etcd (a member of a cluster of
 etcd) and person. Certificates of hosts and people are for clients only: one that is stolen cannot

@@ -3,17 +3,20 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"sluice/controller/api"
+	"sluice/store"
 )
 
 func tenantCommand() *cobra.Command {
 	return group("tenant", "Tenants: units of isolation, counters and quota",
 		"  sluice tenant create alice --subnet 10.0.0.0/24\n  sluice tenant list",
-		tenantCreate(), tenantList(), tenantShow(), tenantDelete())
+		tenantCreate(), tenantSet(), tenantList(), tenantShow(), tenantDelete())
 }
 
 func tenantCreate() *cobra.Command {
@@ -30,7 +33,7 @@ func tenantCreate() *cobra.Command {
 	f.StringVar(&spec.Segmentation, "segmentation", "", "how the network default is marked on the wire: `tunnel|vlan` (default tunnel)")
 	f.StringVar(&spec.Gateway, "gateway", "", "through which host egress leaves: `auto|central|HOST` (default auto)")
 	f.StringSliceVar(&spec.Hosts, "hosts", nil, "`HOST`s that the tenant may use, with commas (default all)")
-	f.IntVar(&spec.Limits.Ports, "max-ports", 0, "`NUMBER` of ports that the tenant may have at most (default no limit)")
+	limitFlags(f, &spec.Limits)
 	labelFlag(cmd, (*map[string]string)(&spec.Labels))
 	completeWords(cmd, "segmentation", "tunnel", "vlan")
 	completeFlag(cmd, "gateway", hostNames)
@@ -46,6 +49,65 @@ func tenantCreate() *cobra.Command {
 			fmt.Fprintf(w, "tenant %s created with network %s\n", t.Name, t.Name+"/"+joined(t.Networks))
 		})
 	})
+}
+
+// limitFlags are the flags of a tenant's limits.
+func limitFlags(f *pflag.FlagSet, l *store.Limits) {
+	f.IntVar(&l.Ports, "max-ports", 0, "`NUMBER` of ports that the tenant may have at most (default no limit)")
+	f.IntVar(&l.Connections, "limit-connections", 0, fmt.Sprintf("`NUMBER` of connections through its gateway host at one time (default %d)", store.DefaultConnections))
+	f.IntVar(&l.NewPorts, "limit-new-ports", 0, fmt.Sprintf("`NUMBER` of ports made a second on one host (default %d)", store.DefaultNewPorts))
+}
+
+func tenantSet() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "set NAME",
+		Short: "Change the limits of a tenant",
+		Long: "Changes those limits of a tenant that are given; 0 stands for the default. It takes nothing away: what the\n" +
+			"tenant has beyond a new limit it keeps.",
+		Example: `  sluice tenant set alice --limit-connections 4096
+  sluice tenant set alice --max-ports 100 --limit-new-ports 0`,
+		Args:              named("NAME"),
+		ValidArgsFunction: completeArg(tenantNames),
+	}
+	var said store.Limits
+	limitFlags(cmd.Flags(), &said)
+	out := outputFlag(cmd)
+	return clientCommand(cmd, func(cmd *cobra.Command, c *api.Client, args []string) error {
+		if !slices.ContainsFunc(limitNames, cmd.Flags().Changed) {
+			return usagef("say which limit: --%s", strings.Join(limitNames, ", --"))
+		}
+		t, err := c.Tenant(cmd.Context(), args[0])
+		if err != nil {
+			return err
+		}
+		if t, err = c.SetLimits(cmd.Context(), args[0], withChanged(cmd.Flags(), t.Limits, said)); err != nil {
+			return err
+		}
+		return out.print(cmd.OutOrStdout(), t, func(w io.Writer) {
+			ports := "any number of ports"
+			if t.Limits.Ports > 0 {
+				ports = fmt.Sprintf("%d ports", t.Limits.Ports)
+			}
+			fmt.Fprintf(w, "tenant %s may have %s, %s\n", t.Name, ports, limits(t.Limits))
+		})
+	})
+}
+
+// limitNames are the flags of limitFlags.
+var limitNames = []string{"max-ports", "limit-connections", "limit-new-ports"}
+
+// withChanged are limits with those changed whose flags were given.
+func withChanged(f *pflag.FlagSet, is, said store.Limits) store.Limits {
+	for name, change := range map[string]func(){
+		"max-ports":         func() { is.Ports = said.Ports },
+		"limit-connections": func() { is.Connections = said.Connections },
+		"limit-new-ports":   func() { is.NewPorts = said.NewPorts },
+	} {
+		if f.Changed(name) {
+			change()
+		}
+	}
+	return is
 }
 
 func tenantList() *cobra.Command {
@@ -108,10 +170,16 @@ func writeTenant(w io.Writer, t api.Tenant) {
 		"Transit address", t.Transit.String(),
 		"Networks", joined(t.Networks),
 		"Ports", limited(t.Ports, t.Limits.Ports),
+		"Limits", limits(t.Limits),
 		"Hosts allowed", hosts,
 		"Labels", pairs(t.Labels),
 		"Created", fmt.Sprintf("revision %d", t.Created),
 	)
+}
+
+// limits are a tenant's limits in words, those that it says itself and the defaults.
+func limits(l store.Limits) string {
+	return fmt.Sprintf("%d connections, %d new ports a second on a host", l.MaxConnections(), l.MaxNewPorts())
 }
 
 // limited is a number beside its bound, where it has one.

@@ -37,7 +37,7 @@ func TestWrongUsage(t *testing.T) {
 	}{
 		{"frobnicate", `unknown command "frobnicate" for "sluice"`},
 		{"tenant frobnicate", `unknown command "frobnicate" for "sluice tenant"`},
-		{"tenant lst", "did you mean list: see sluice tenant --help"},
+		{"tenant lst", "did you mean list or set: see sluice tenant --help"},
 		{"tenant create", "NAME is missing: see sluice tenant create --help"},
 		{"tenant create alice --label red", "write it as KEY=VALUE"},
 		{"tenant create a b", `"b" is one argument too many`},

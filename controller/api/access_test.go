@@ -110,7 +110,8 @@ func TestWithoutATokenNothingIsTold(t *testing.T) {
 var allowed = map[string]string{
 	"GET /v1/tenants": "admin viewer tenant", "POST /v1/tenants": "admin",
 	"GET /v1/tenants/alice": "admin viewer tenant", "DELETE /v1/tenants/alice": "admin",
-	"GET /v1/networks": "admin viewer tenant", "POST /v1/networks": "admin tenant",
+	"PUT /v1/tenants/alice/limits": "admin",
+	"GET /v1/networks":             "admin viewer tenant", "POST /v1/networks": "admin tenant",
 	"GET /v1/networks/alice/none": "admin viewer tenant", "DELETE /v1/networks/alice/none": "admin tenant",
 	"GET /v1/ports": "admin viewer tenant", "GET /v1/ports/alice/none/none": "admin viewer tenant",
 	"GET /v1/gateways": "admin viewer tenant",

@@ -173,6 +173,13 @@ func TestReadYourWrites(t *testing.T) {
 		!cmp.Equal(shown.Networks, []string{"default"}) || shown.Labels["team"] != "red" {
 		t.Errorf("tenant is %+v", shown)
 	}
+	if set, err := c.SetLimits(ctx, "alice", store.Limits{Connections: 9}); err != nil || set.Limits != (store.Limits{Connections: 9}) || set.Number != shown.Number {
+		t.Errorf("with other limits alice is %+v, %v", set, err)
+	}
+	_, err = c.SetLimits(ctx, "alice", store.Limits{Connections: -1})
+	checkProblem(t, err, http.StatusUnprocessableEntity, "alice", "connections")
+	_, err = c.SetLimits(ctx, "nobody", store.Limits{})
+	checkProblem(t, err, http.StatusNotFound, "nobody")
 	if _, err := c.CreateNetwork(ctx, api.NetworkSpec{
 		Tenant: "alice", Name: "db", Subnets: []string{"10.0.1.0/24"}, Gateways: []string{"10.0.1.254"}, MTU: 1400, Flood: "off",
 	}); err != nil {

@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"errors"
-	"fmt"
 	"iter"
 	"net/http"
 
@@ -16,7 +15,8 @@ import (
 // hostStore removes hosts; their agents write them.
 type hostStore interface {
 	DeleteHost(ctx context.Context, name string) (store.Revision, error)
-	Decide(ctx context.Context, request func(*store.State) (store.Proposal, error), needs ...string) (store.Revision, error)
+	Requests(ctx context.Context) (map[string]store.Request, error)
+	SayWord(ctx context.Context, host, word string) (asked *store.Request, rev store.Revision, err error)
 }
 
 // Host is a registered host and how it stands.
@@ -148,20 +148,9 @@ func answered(op huma.Operation) huma.Operation {
 func (s *server) sayWord(word string) func(context.Context, *hostPath) (*body[Word], error) {
 	return func(ctx context.Context, in *hostPath) (*body[Word], error) {
 		said := Word{}
-		request := func(state *store.State) (store.Proposal, error) {
-			said.Request = nil
-			if asked := state.Request(in.Host); asked != nil {
-				said.Request = asked.Value
-			}
-			return store.ProposeWord(state, in.Host, word)
-		}
-		var err error
-		said.Revision, err = s.write(ctx, "host "+in.Host, func(ctx context.Context) (store.Revision, error) {
-			rev, err := s.Store.Decide(ctx, request, store.NeededToAnswer(in.Host)...)
-			if err != nil {
-				err = fmt.Errorf("%s host %s: %w", word, in.Host, err)
-			}
-			return rev, err
+		_, err := s.write(ctx, "host "+in.Host, func(ctx context.Context) (_ store.Revision, err error) {
+			said.Request, said.Revision, err = s.Store.SayWord(ctx, in.Host, word)
+			return said.Revision, err
 		})
 		if err != nil {
 			return nil, err

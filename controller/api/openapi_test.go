@@ -47,7 +47,7 @@ func TestOpenAPI(t *testing.T) {
 	slices.Sort(ids)
 	want := []string{
 		"adopt-host", "clean-host", "create-network", "create-tenant", "create-token", "delete-host", "delete-network", "delete-tenant", "enrol-host", "invite-host", "list-flows", "list-gateways",
-		"list-hosts", "list-networks", "list-ports", "list-tenants", "list-tokens", "revoke-token",
+		"list-hosts", "list-networks", "list-ports", "list-tenants", "list-tokens", "revoke-token", "set-tenant-limits",
 		"show-host", "show-network", "show-port", "show-status", "show-tenant", "show-token",
 	}
 	if !slices.Equal(ids, want) {

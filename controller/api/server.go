@@ -181,6 +181,10 @@ func (s *server) healthy(w http.ResponseWriter, _ *http.Request) {
 	_, _ = w.Write([]byte("{\"status\":\"ok\"}\n"))
 }
 
+// TypeHeld is the type of the problem that /readyz answers with while the controller holds: etcd does
+// not hold the store that it serves.
+const TypeHeld = "urn:sluice:held"
+
 // ready answers once the state was loaded: before that, lists would look empty.
 func (s *server) ready(w http.ResponseWriter, r *http.Request) {
 	select {
@@ -189,14 +193,14 @@ func (s *server) ready(w http.ResponseWriter, r *http.Request) {
 		return
 	default:
 	}
-	why := "etcd has not answered"
+	why, kind := "etcd has not answered", "about:blank"
 	if serving := s.Controller.Serving(); serving.Held() {
-		why = serving.Why
+		why, kind = serving.Why, TypeHeld
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(http.StatusServiceUnavailable)
 	_ = json.NewEncoder(w).Encode(map[string]any{
-		"title": http.StatusText(http.StatusServiceUnavailable), "status": http.StatusServiceUnavailable,
+		"type": kind, "title": http.StatusText(http.StatusServiceUnavailable), "status": http.StatusServiceUnavailable,
 		"detail": "the state is not loaded yet: " + why,
 	}) // a client that went away hears nothing
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"time"
@@ -74,18 +75,13 @@ func (s *server) clusterStatus(ctx context.Context) Status {
 		st.Problems = append(st.Problems, store.Problem{Object: "etcd", Text: text})
 	}
 	st.Store, st.Problems = s.served(st.Problems)
+	s.addRequests(ctx, &st)
 	for _, h := range st.Hosts {
 		st.HostStates[string(h.State)]++
 	}
 	s.Controller.View(func(state *store.State) {
 		st.Revision = state.Revision()
 		st.Tenants, st.Networks, _, st.Ports = state.Counts()
-		for r := range state.Requests() {
-			st.Requests[r.Key.Host] = *r.Value
-			for _, line := range r.Value.Asks(r.Key.Host) {
-				st.Problems = append(st.Problems, store.ProblemOf(store.HostKey(r.Key.Host), "%s", line))
-			}
-		}
 		for c := range state.LiveControllers() {
 			st.Controllers = append(st.Controllers, ControllerStatus{
 				Name: c.Key.Name, OpenFlow: c.Value.OpenFlow, API: c.Value.API, Since: c.Value.Since,
@@ -94,6 +90,24 @@ func (s *server) clusterStatus(ctx context.Context) Status {
 		}
 	})
 	return st
+}
+
+// addRequests adds what hosts' agents wait for a word about. They ask in the etcd at hand, also while
+// this controller holds.
+func (s *server) addRequests(ctx context.Context, st *Status) {
+	ctx, cancel := context.WithTimeout(ctx, reportTime)
+	defer cancel()
+	requests, err := s.Store.Requests(ctx)
+	if err != nil {
+		return // that etcd is away is told already
+	}
+	st.Requests = requests
+	for _, host := range slices.Sorted(maps.Keys(requests)) {
+		r := requests[host]
+		for _, line := range r.Asks(host) {
+			st.Problems = append(st.Problems, store.ProblemOf(store.HostKey(host), "%s", line))
+		}
+	}
 }
 
 // served is which store this controller serves. That it holds is a problem before all others.

@@ -17,6 +17,7 @@ import (
 type tenantStore interface {
 	CreateTenant(ctx context.Context, s store.TenantSpec) (store.Revision, error)
 	DeleteTenant(ctx context.Context, name string) (store.Revision, error)
+	Decide(ctx context.Context, request func(*store.State) (store.Proposal, error), needs ...string) (store.Revision, error)
 }
 
 // Tenant is a tenant as the API shows it: the store's fields, its name, and what it has.
@@ -50,6 +51,7 @@ func (s *server) tenants(a huma.API) {
 	huma.Register(a, operation("list-tenants", http.MethodGet, "/v1/tenants", "tenants", "List tenants", access.Read), s.listTenants)
 	huma.Register(a, operation("create-tenant", http.MethodPost, "/v1/tenants", "tenants", "Create a tenant and its network default", access.Rule), s.createTenant)
 	huma.Register(a, operation("show-tenant", http.MethodGet, "/v1/tenants/{tenant}", "tenants", "Show a tenant", access.Read), s.showTenant)
+	huma.Register(a, operation("set-tenant-limits", http.MethodPut, "/v1/tenants/{tenant}/limits", "tenants", "Give a tenant other limits", access.Rule), s.setLimits)
 	huma.Register(a, operation("delete-tenant", http.MethodDelete, "/v1/tenants/{tenant}", "tenants", "Delete a tenant that has no ports", access.Rule), s.deleteTenant)
 }
 
@@ -124,6 +126,28 @@ func (s *server) createTenant(ctx context.Context, in *struct{ Body TenantSpec }
 	return shown, unseen(err, "tenant", spec.Name, rev)
 }
 
+func (s *server) setLimits(ctx context.Context, in *struct {
+	Tenant string `path:"tenant" example:"alice"`
+	Body   store.Limits
+}) (*body[Tenant], error) {
+	spec := store.LimitsSpec{Tenant: in.Tenant, Limits: in.Body}
+	if err := spec.Validate(); err != nil { // before its name becomes a key
+		return nil, s.refuse(err)
+	}
+	rev, err := s.write(ctx, "tenant "+in.Tenant, func(ctx context.Context) (store.Revision, error) {
+		rev, err := s.Store.Decide(ctx, spec.Propose, spec.Needs()...)
+		if err != nil {
+			return 0, fmt.Errorf("set the limits of tenant %s: %w", in.Tenant, err)
+		}
+		return rev, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	shown, err := s.showTenant(ctx, &tenantPath{in.Tenant})
+	return shown, unseen(err, "tenant", in.Tenant, rev)
+}
+
 func (s *server) deleteTenant(ctx context.Context, in *tenantPath) (*body[Deleted], error) {
 	return s.remove(ctx, "tenant "+in.Tenant, func(ctx context.Context) (store.Revision, error) { return s.Store.DeleteTenant(ctx, in.Tenant) })
 }
@@ -154,6 +178,11 @@ func (c *Client) Tenant(ctx context.Context, name string) (Tenant, error) {
 // CreateTenant makes a tenant and its network "default".
 func (c *Client) CreateTenant(ctx context.Context, spec TenantSpec) (Tenant, error) {
 	return do[Tenant](ctx, c, http.MethodPost, "/v1/tenants", spec)
+}
+
+// SetLimits gives a tenant other limits.
+func (c *Client) SetLimits(ctx context.Context, name string, l store.Limits) (Tenant, error) {
+	return do[Tenant](ctx, c, http.MethodPut, path("tenants", name, "limits"), l)
 }
 
 // DeleteTenant removes a tenant that has no ports.

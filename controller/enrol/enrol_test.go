@@ -131,9 +131,10 @@ func (w *world) connect(s *pki.Source) (*etcd.Client, error) {
 	return c, err
 }
 
-func (w *world) invite(host string) join.Token {
+// invite invites h1.
+func (w *world) invite() join.Token {
 	w.Helper()
-	t, _, _, err := w.office.Invite(w.ctx, enrol.Invitation{Host: host, By: "alice", Lifetime: time.Minute})
+	t, _, _, err := w.office.Invite(w.ctx, enrol.Invitation{Host: "h1", By: "alice", Lifetime: time.Minute})
 	w.must(err)
 	return t
 }
@@ -141,7 +142,7 @@ func (w *world) invite(host string) join.Token {
 // A token lets one machine in, once, with a key that it made; what it is told is kept for the next start.
 func TestJoin(t *testing.T) {
 	w := newWorld(t)
-	token, dir := w.invite("h1"), t.TempDir()
+	token, dir := w.invite(), t.TempDir()
 	read, err := join.Parse(token.String())
 	if err != nil || read != token {
 		t.Fatalf("the token is read as %+v, %v", read, err)
@@ -176,7 +177,7 @@ func TestJoin(t *testing.T) {
 // What etcd and the log hold is of no use to whoever reads it.
 func TestSecretIsKeptByNobody(t *testing.T) {
 	w := newWorld(t)
-	token := w.invite("h1")
+	token := w.invite()
 	o, _, err := w.store.Get(w.ctx, store.InvitationKey(token.ID))
 	w.must(err)
 	text, err := store.Encode(o)
@@ -195,7 +196,7 @@ func TestSecretIsKeptByNobody(t *testing.T) {
 // right one works after all that.
 func TestJoinIsRefused(t *testing.T) {
 	w := newWorld(t)
-	token := w.invite("h1")
+	token := w.invite()
 	late, _, _, err := w.office.Invite(w.ctx, enrol.Invitation{Host: "h2", Lifetime: time.Nanosecond})
 	w.must(err)
 	guessed := token
@@ -238,7 +239,7 @@ func TestJoinIsRefused(t *testing.T) {
 
 func TestInviteIsRefused(t *testing.T) {
 	w := newWorld(t)
-	if _, err := w.invite("h1").Join(w.ctx, t.TempDir()); err != nil {
+	if _, err := w.invite().Join(w.ctx, t.TempDir()); err != nil {
 		t.Fatal(err)
 	}
 	keyless := enrol.New(enrol.Options{Controller: "c2", Picture: w.picture, Store: w.store})
@@ -267,7 +268,7 @@ func TestInviteIsRefused(t *testing.T) {
 func TestRenew(t *testing.T) {
 	w := newWorld(t)
 	dir := t.TempDir()
-	c, err := w.invite("h1").Join(w.ctx, dir)
+	c, err := w.invite().Join(w.ctx, dir)
 	w.must(err)
 	source := w.open(dir, pki.Host("h1"))
 	agent, err := w.connect(source)
@@ -298,7 +299,7 @@ func TestRenew(t *testing.T) {
 	if _, err := w.connect(source); err == nil {
 		t.Error("a deleted host is let in")
 	}
-	if _, err := w.invite("h1").Join(w.ctx, t.TempDir()); err != nil {
+	if _, err := w.invite().Join(w.ctx, t.TempDir()); err != nil {
 		t.Errorf("it joins anew: %v", err)
 	}
 }

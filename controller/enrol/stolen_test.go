@@ -68,6 +68,15 @@ func TestStolenHostTakesWhatIsTaken(t *testing.T) {
 	if diff := cmp.Diff(before, w.flows(hosts)); diff != "" {
 		t.Errorf("flows changed (-before +after):\n%s", diff)
 	}
+	w.restored(thief, taken)
+	for _, kv := range taken.Kvs {
+		if _, err := thief.Put(w.ctx, string(kv.Key), "{}"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.restored(thief, taken)
+	_, err = thief.Delete(w.ctx, store.Under(store.KindAlloc), clientv3.WithPrefix())
+	w.must(err)
 
 	younger := w.port(agents["h1"], "h1", "alice", "younger", "10.0.0.77")
 	w.must(w.picture.Await(w.ctx, younger.Created))
@@ -87,6 +96,31 @@ func TestStolenHostTakesWhatIsTaken(t *testing.T) {
 			t.Errorf("%s has the victim's address", holder.Key)
 		}
 	})
+}
+
+// restored does what the leader does where it finds that objects lack what they took, and compares
+// with how it was before the theft.
+func (w *world) restored(c *clientv3.Client, before *clientv3.GetResponse) {
+	w.Helper()
+	var objects []store.Event
+	for _, kind := range []store.Kind{store.KindTenant, store.KindNetwork, store.KindHost, store.KindPort} {
+		list, _, err := w.store.List(w.ctx, kind)
+		w.must(err)
+		objects = append(objects, list...)
+	}
+	_, err := w.store.RestoreTaken(w.ctx, objects)
+	w.must(err)
+	after, err := c.Get(w.ctx, store.Under(store.KindAlloc), clientv3.WithPrefix())
+	w.must(err)
+	text := func(r *clientv3.GetResponse) (all []string) {
+		for _, kv := range r.Kvs {
+			all = append(all, string(kv.Key)+" "+string(kv.Value))
+		}
+		return all
+	}
+	if diff := cmp.Diff(text(before), text(after)); diff != "" {
+		w.Errorf("the leader did not write anew what is taken (-before +after):\n%s", diff)
+	}
 }
 
 // port creates a port; ip may be empty.

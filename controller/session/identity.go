@@ -69,12 +69,15 @@ func (srv *Server) believes(sw *datapath.Switch, h *host.Host, log *slog.Logger)
 		return true
 	}
 	who, err := pki.Of(c)
-	if err == nil && who == pki.Host(h.Name) {
-		return true
-	}
 	shows := fmt.Sprintf("the certificate of %s", who)
-	if err != nil {
+	switch {
+	case err != nil:
 		shows = fmt.Sprintf("a certificate of nobody (%s)", c.Subject)
+	case who != pki.Host(h.Name):
+	case srv.outdated(h.Name, c.NotBefore):
+		shows = "a certificate from before the host joined anew"
+	default:
+		return true
 	}
 	srv.Metrics.Impostors.WithLabelValues(h.Name).Inc()
 	if srv.impostors.note(h.Name, impostor{shows, machineOf(sw.RemoteAddr()), time.Now()}) {
@@ -82,6 +85,16 @@ func (srv *Server) believes(sw *datapath.Switch, h *host.Host, log *slog.Logger)
 		srv.Reports.Poke()
 	}
 	return false
+}
+
+// outdated reports whether a host was enrolled anew since a certificate of its began to be valid. One
+// that is not enrolled at all is in an etcd that asks nobody who he is.
+func (srv *Server) outdated(host string, validFrom time.Time) (is bool) {
+	srv.Picture.View(func(s *store.State) {
+		e := s.Enrolment(host)
+		is = e != nil && !e.Value.Believes(validFrom)
+	})
+	return is
 }
 
 // machineOf leaves out the port, which is another one for each connection.

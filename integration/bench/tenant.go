@@ -129,7 +129,9 @@ func (t *tenantRun) begin(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	t.present.connect(ctx)
+	if err := t.present.connect(ctx); err != nil {
+		return err
+	}
 	if err := t.realized(ctx, rev, t.everyHost()); err != nil {
 		return err
 	}

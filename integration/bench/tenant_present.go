@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -74,23 +75,28 @@ func (p *present) interfaces(host int) []openflow.Port {
 	return list
 }
 
-// connect lets the switches dial the lab's controller until stop.
-func (p *present) connect(ctx context.Context) {
+// connect lets the switches dial the lab's controller until stop, each with its host's certificate.
+func (p *present) connect(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
-	for _, s := range p.switches {
-		s.Probe = ovsdb.InactivityProbe
-		running.Go(func() { keepConnected(ctx, s) })
-	}
 	p.stop = func() { cancel(); running.Wait() }
+	for h, s := range p.switches {
+		identity, err := lab.Certify(presentHost(h))
+		if err != nil {
+			return err
+		}
+		s.Probe = ovsdb.InactivityProbe
+		running.Go(func() { keepConnected(ctx, s, identity.Client()) })
+	}
+	return nil
 }
 
 // keepConnected dials from the controller's own machine: the simulated hosts have none.
-func keepConnected(ctx context.Context, s *fake.Switch) {
+func keepConnected(ctx context.Context, s *fake.Switch, secure *tls.Config) {
 	for ctx.Err() == nil {
 		conn, err := lab.DialIn(ctx, lab.ControlNS, "tcp", openFlowAddress)
 		if err == nil {
-			s.Serve(ctx, conn)
+			s.Serve(ctx, tls.Client(conn, secure))
 		}
 		select {
 		case <-ctx.Done():

@@ -125,8 +125,9 @@ func slowEtcd(w *world, choose *rand.Rand) fault {
 			stop = cancel
 			go func() {
 				defer close(stopped)
-				for pause(stutter, 150*time.Millisecond) && lab.Resume(stutter, target) == nil &&
-					pause(stutter, 50*time.Millisecond) && lab.Pause(stutter, target) == nil {
+				for goesOn := true; goesOn; {
+					goesOn = pause(stutter, 150*time.Millisecond) && lab.Resume(stutter, target) == nil &&
+						pause(stutter, 50*time.Millisecond) && lab.Pause(stutter, target) == nil
 				}
 			}()
 			return nil

@@ -27,11 +27,11 @@ func (r *run) plant(ctx context.Context) error {
 	makers := map[string]func(context.Context) (undo func(context.Context) error, err error){
 		PlantCross: r.plantCross, PlantLost: r.plantLost,
 	}
-	make, ok := makers[r.Plant]
+	plant, ok := makers[r.Plant]
 	if !ok {
 		return fmt.Errorf("plant %q: it is %s or %s", r.Plant, PlantCross, PlantLost)
 	}
-	undo, err := make(ctx)
+	undo, err := plant(ctx)
 	if err != nil {
 		return err
 	}

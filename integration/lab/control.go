@@ -2,6 +2,7 @@ package lab
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"path/filepath"
@@ -162,14 +163,28 @@ func (s *state) openFlowTargets() string {
 // members of their own, so it is waited for before the next one.
 func (s *state) ensureControllers(ctx context.Context) error {
 	for _, m := range s.controllers() {
-		if err := s.ensureController(ctx, m); err != nil {
+		err := s.ensureController(ctx, m)
+		if err != nil && !(s.adopt && errors.Is(err, errHeld)) { // one that is to adopt holds until the hosts did
 			return err
 		}
 	}
 	return nil
 }
 
-func (s *state) ensureController(ctx context.Context, m machine) error {
+// adoptControllers starts the controllers anew, to serve the store that etcd holds.
+func (s *state) adoptControllers(ctx context.Context) error {
+	for _, m := range s.controllers() {
+		if _, err := kill(controllerProcess(m)); err != nil {
+			return err
+		}
+		if err := s.ensureController(ctx, m, "--adopt"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *state) ensureController(ctx context.Context, m machine, more ...string) error {
 	argv := []string{
 		s.Binary, "controller", "--name", m.name,
 		"--listen-openflow", address(m.address, openFlowPort),
@@ -186,7 +201,7 @@ func (s *state) ensureController(ctx context.Context, m machine) error {
 	} else {
 		argv = append(argv, "--etcd-endpoints", s.etcdEndpoints())
 	}
-	return ensureProcess(ctx, controllerProcess(m), controllerReady(m), argv...)
+	return ensureProcess(ctx, controllerProcess(m), controllerReady(m), append(argv, more...)...)
 }
 
 // machineOf is a machine of the control plane by its name.

@@ -161,8 +161,8 @@ func (p *started) waitReady(ctx context.Context, limit time.Duration, ready func
 	defer tick.Stop()
 	for {
 		err := ready(ctx)
-		if err == nil {
-			return nil
+		if err == nil || errors.Is(err, errHeld) {
+			return err
 		}
 		select {
 		case <-p.exited:

@@ -2,6 +2,7 @@ package lab
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -69,26 +70,40 @@ func controllerReady(m machine) func(context.Context) error {
 		if err != nil {
 			return err
 		}
-		resp.Body.Close()
-		if resp.StatusCode != http.StatusOK {
-			return fmt.Errorf("controller %s is not ready: %s", m.name, resp.Status)
+		defer resp.Body.Close()
+		if resp.StatusCode == http.StatusOK {
+			return nil
 		}
-		return nil
+		var problem struct{ Detail, Type string }
+		if err := json.NewDecoder(resp.Body).Decode(&problem); err != nil || problem.Detail == "" {
+			problem.Detail = resp.Status
+		}
+		err = fmt.Errorf("controller %s is not ready: %s", m.name, problem.Detail)
+		if problem.Type == api.TypeHeld {
+			err = fmt.Errorf("%w: %w: put the right etcd back, or `sluice lab kill controller` and `sluice lab up --adopt`", err, errHeld)
+		}
+		return err
 	}
 }
+
+// errHeld says that a process runs and will not become ready: it holds, since etcd does not hold
+// the store that it serves.
+var errHeld = errors.New("it holds")
 
 // ensureAgent starts a host's agent.
 func (s *state) ensureAgent(ctx context.Context, n int) error {
 	host := hostName(n)
 	name := "agent-" + host
-	if _, alive := lookup(name); alive {
+	if _, alive := lookup(name); alive && !s.adopt {
 		return nil
 	}
 	if err := ensureCertificate(host, pki.Host(host)); err != nil {
 		return err
 	}
-	if err := s.ensureEnrolled(ctx, host); err != nil {
-		return err
+	if !s.adopt { // the store that is adopted knows its hosts, and a controller that holds enrols none
+		if err := s.ensureEnrolled(ctx, host); err != nil {
+			return err
+		}
 	}
 	argv := []string{
 		"env", "OVS_RUNDIR=" + hostDir(host),
@@ -106,6 +121,12 @@ func (s *state) ensureAgent(ctx context.Context, n int) error {
 		"--gateway",
 		"--infrastructure", Underlay.String(),
 	}
+	if s.adopt {
+		if _, err := kill(name); err != nil {
+			return err
+		}
+		argv = append(argv, "--adopt")
+	}
 	return ensureProcess(ctx, name, agentReady(host), argv...)
 }
 
@@ -114,10 +135,15 @@ func agentReady(host string) func(context.Context) error {
 		c := agentapi.Dial(agentSocket(host))
 		defer c.Close()
 		st, err := c.Status(ctx)
-		if err == nil && !st.Registered {
-			err = errors.New("it has not registered its host yet")
+		switch {
+		case err != nil:
+			return err
+		case st.Store.Held != "":
+			return fmt.Errorf("%w: %s", errHeld, st.Store.Held)
+		case !st.Registered:
+			return errors.New("it has not registered its host yet")
 		}
-		return err
+		return nil
 	}
 }
 

@@ -102,6 +102,8 @@ type state struct {
 	Binary      string `json:"binary"`
 	API         string `json:"api"` // host:port on the loopback
 	Etcd        string `json:"etcd"`
+
+	adopt bool // in this run of Up: controllers and agents are to serve the store that etcd holds
 }
 
 // tokenFile has the token that all controllers of the lab take.

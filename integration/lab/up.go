@@ -19,8 +19,10 @@ type Options struct {
 	EtcdMembers int    // default 0: the first controller runs etcd
 	Encap       string // vxlan (default), geneve or gre
 	Topology    string // mesh (default)
-	Binary      string // the sluice binary that the lab runs; default: this process's own
-	Out         io.Writer
+	// Adopt starts controllers and agents anew, to serve the store that etcd holds now.
+	Adopt  bool
+	Binary string // the sluice binary that the lab runs; default: this process's own
+	Out    io.Writer
 }
 
 const defaultHosts = 3
@@ -96,7 +98,7 @@ func (o Options) merge(was *state) (*state, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.Binary = binary
+	s.Binary, s.adopt = binary, o.Adopt
 	if err := o.checkControl(was, &s); err != nil {
 		return nil, err
 	}
@@ -183,6 +185,12 @@ func (s *state) raise(ctx context.Context, p *progress) error {
 	}
 	if err := s.raiseHosts(ctx, p); err != nil {
 		return err
+	}
+	if s.adopt {
+		// After the hosts: what these took into the store keeps its flows so.
+		if err := p.step("controllers adopt", func() error { return s.adoptControllers(ctx) }); err != nil {
+			return err
+		}
 	}
 	return p.step("every host programmed", func() error { return s.waitRealized(ctx) })
 }

@@ -12,6 +12,7 @@ import (
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"google.golang.org/grpc/codes"
 
 	"sluice/pki"
 	"sluice/store"
@@ -30,6 +31,12 @@ func (c *Client) Confines(ctx context.Context) (bool, error) {
 	defer cancel()
 	// etcd tells its administrators alone how it stands; whoever is refused has his answer.
 	resp, err := c.etcd.AuthStatus(ctx)
+	if codeOf(err) == codes.Unimplemented { // by etcd 3.4: who made the user root enabled users then
+		if _, err = c.etcd.UserGet(ctx, rootUser); errors.Is(rpctypes.Error(err), rpctypes.ErrUserNotFound) {
+			return false, nil
+		}
+		resp = &clientv3.AuthStatusResponse{Enabled: true}
+	}
 	switch {
 	case denied(err):
 		return true, fmt.Errorf("users of etcd: %w: this controller may not keep them: see `sluice pki etcd`", store.ErrNotAllowed)

@@ -114,6 +114,11 @@ func TestDeletedHostIsOut(t *testing.T) {
 	if r, open := <-watch; open && r.Err() == nil {
 		t.Errorf("its watch told it %v", r.Events)
 	}
+	select {
+	case <-registered.Lease.Lost():
+	case <-ctx.Done():
+		t.Error("the renewals that it had begun go on")
+	}
 	if err := second(h1.etcd.KeepAliveOnce(ctx, registered.Lease.ID)); !refusedBy(err) {
 		t.Errorf("it kept its lease alive: %v", err)
 	}

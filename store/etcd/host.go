@@ -216,6 +216,12 @@ func (c *Client) AddressesChanged(ctx context.Context, after store.Revision) <-c
 	return c.changed(ctx, after, store.Under(store.KindHost), store.Under(store.KindLiveController), store.Under(store.KindSettings))
 }
 
+// EgressChanged returns a channel that is closed when a tenant or its gateway comes, changes or goes
+// after a revision, and when ctx ends.
+func (c *Client) EgressChanged(ctx context.Context, after store.Revision) <-chan struct{} {
+	return c.changed(ctx, after, store.Under(store.KindTenant), store.Under(store.KindGateway))
+}
+
 // LiveChanged returns a channel that is closed when a host's agent comes or goes after a
 // revision, and when ctx ends.
 func (c *Client) LiveChanged(ctx context.Context, after store.Revision) <-chan struct{} {

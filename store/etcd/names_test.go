@@ -22,8 +22,8 @@ func invalidNames() []string {
 
 // nameless are the methods of Client that are given no name.
 func nameless() []string {
-	return []string{"Close", "Problems", "GrantLease", "HostsChanged", "LiveChanged", "Watch", "Confines", "Tombstones", "ReleaseTombstones",
-		"ExtendChain", "Trust", "Trusted", "AddressesChanged", "RealizedEverywhere", "Reports", "Allocs", "RestoreTaken", "FreeStrays", "SetTransit"}
+	return []string{"Close", "Problems", "GrantLease", "HostsChanged", "LiveChanged", "Watch", "Confines", "Confine", "SetTransit", "Tombstones", "ReleaseTombstones",
+		"ExtendChain", "Trust", "Trusted", "AddressesChanged", "EgressChanged", "Requests", "RealizedEverywhere", "Reports", "Allocs", "RestoreTaken", "FreeStrays"}
 }
 
 // byName calls each method of Client that is given names with one that is not valid.
@@ -73,6 +73,7 @@ func byName(ctx context.Context, c *Client, name string) map[string][]func() err
 			_, err := c.TakePortBack(ctx, store.Readoption{Key: port, Port: store.Port{UID: uid(), MAC: store.MACFromUint64(2 << 40)}})
 			return err
 		}},
+		"SayWord":     {func() error { _, _, err := c.SayWord(ctx, name, store.WordAdopt); return err }},
 		"DeletePort":  {func() error { _, err := c.DeletePort(ctx, port, 0); return err }},
 		"TenantHosts": {func() error { _, _, err := c.TenantHosts(ctx, name, 9); return err }},
 		"WaitHost": {

@@ -78,12 +78,12 @@ func trusting(t *testing.T, endpoint string, o TrustOptions) (*Client, *Trust) {
 	return c, trust
 }
 
-func (p *place) until(t *Trust, what string, holds func(TrustState) bool) TrustState {
+func (p *place) until(t *Trust, what string, holds func(TrustState) bool) {
 	p.t.Helper()
 	for {
 		changed := t.Changed()
-		if s := t.State(); holds(s) {
-			return s
+		if holds(t.State()) {
+			return
 		}
 		select {
 		case <-changed:
@@ -231,7 +231,7 @@ func TestMemoryOutlivesItsController(t *testing.T) {
 	again := connect(t, p.client)
 	o := controllerTrust(file)
 	adopt := false
-	o.Decide = func(_ context.Context, _ *Client, _ store.Sight, j store.Judgement) (bool, error) { return adopt, nil }
+	o.Decide = func(_ context.Context, _ *Client, _ store.Sight, _ store.Judgement) (bool, error) { return adopt, nil }
 	trust, err = again.Trust(o)
 	if err != nil {
 		t.Fatal(err)

@@ -1,0 +1,201 @@
+package hostagent
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"sigs.k8s.io/knftables"
+
+	"sluice/store"
+)
+
+// limitsTable is the nftables table, of family inet, that keeps each tenant's connections through
+// this host's kernel to its limit: the kernel has one table of connections for all of them, and 64,512
+// ports for all that go to one destination. It stands apart from the table that isolates tenants,
+// since that is written anew whenever it is not listed as it was, and this one counts as it goes.
+const limitsTable = "sluice-limits"
+
+// kernelLimits keeps that table. What it counts starts anew when it is written.
+type kernelLimits struct {
+	o              Options
+	tenants        *tenants
+	infrastructure *infrastructure
+}
+
+// limitsWritten is what the agent remembers of the table: what it wanted, and how nft listed it then.
+type limitsWritten struct {
+	Text   string `json:"text"`
+	Listed string `json:"listed"`
+}
+
+func (k kernelLimits) memory() string { return filepath.Join(k.o.StateDir, "limits.json") }
+
+// is what was wanted when the table was written, where nft still lists it so.
+func (k kernelLimits) is(ctx context.Context) (string, error) {
+	var last limitsWritten
+	if b, err := os.ReadFile(k.memory()); err == nil {
+		_ = json.Unmarshal(b, &last) // unreadable: written anew
+	}
+	if listed, err := listLimits(ctx); err != nil || listed != last.Listed {
+		return "", nil
+	}
+	return last.Text, nil
+}
+
+func (k kernelLimits) should(context.Context) (limitRules, error) {
+	return limitRulesOf(k.infrastructure.known().transit(), k.tenants.known(), kernelRoom()), nil
+}
+
+func (k kernelLimits) makeSo(ctx context.Context, should limitRules, is string) error {
+	text := should.text()
+	if text == is {
+		return nil
+	}
+	nft, err := knftables.New(knftables.InetFamily, limitsTable)
+	if err != nil {
+		return err
+	}
+	tx := nft.NewTransaction()
+	should.write(tx)
+	if err := nft.Run(ctx, tx); err != nil {
+		return fmt.Errorf("nftables table %s: %w", limitsTable, err)
+	}
+	listed, err := listLimits(ctx)
+	if err != nil {
+		return err
+	}
+	b, err := json.Marshal(limitsWritten{text, listed})
+	if err != nil {
+		return fmt.Errorf("encode what was written: %w", err)
+	}
+	return writeFile(k.memory(), b)
+}
+
+// listLimits is the table as nft shows it, without what it counts.
+func listLimits(ctx context.Context) (string, error) {
+	b, err := exec.CommandContext(ctx, "nft", "--terse", "list", "table", "inet", limitsTable).Output()
+	if err != nil {
+		return "", fmt.Errorf("list nftables table %s: %w", limitsTable, err)
+	}
+	return string(b), nil
+}
+
+// limitRules are the limits of connections that the table keeps tenants to.
+type limitRules struct {
+	transit store.Transit
+	all     connectionLimit            // of tenants that have none of their own
+	own     map[uint32]connectionLimit // by tenant
+}
+
+// connectionLimit is how many connections a tenant may have in all, and to one destination.
+type connectionLimit struct{ all, to int }
+
+func (l connectionLimit) name() string { return fmt.Sprintf("most-%d", l.all) }
+
+// kernelShare is the part of the kernel's table of connections that one tenant may take at most,
+// whatever its limit.
+const kernelShare = 8
+
+// limitRulesOf are the rules for tenants on a host whose kernel has room for so many connections;
+// 0: nobody knows how many.
+func limitRulesOf(transit store.Transit, tenants leavers, room int) limitRules {
+	r := limitRules{transit: transit, all: connectionsHere(store.Limits{}, room), own: make(map[uint32]connectionLimit)}
+	for number, l := range tenants {
+		if limit := connectionsHere(l, room); limit != r.all {
+			r.own[number] = limit
+		}
+	}
+	return r
+}
+
+func connectionsHere(l store.Limits, room int) connectionLimit {
+	if most := room / kernelShare; most > 0 {
+		l.Connections = min(l.MaxConnections(), most)
+	}
+	return connectionLimit{l.MaxConnections(), l.MaxConnectionsTo()}
+}
+
+// kernelRoom is how many connections the kernel's table has room for, or 0.
+func kernelRoom() int {
+	b, err := os.ReadFile("/proc/sys/net/netfilter/nf_conntrack_max")
+	room := 0
+	if err == nil {
+		_, err = fmt.Sscan(string(b), &room)
+	}
+	if err != nil {
+		return 0
+	}
+	return room
+}
+
+// afterForward is when connections are counted: after the table that isolates tenants let them pass.
+const afterForward = knftables.BaseChainPriority("10")
+
+const (
+	refusedSet      = "refused" // transit addresses, with what was dropped of each
+	refusedChain    = "refuse"
+	mostAddresses   = store.MaxTenantNumber
+	mostConnections = 1 << 20 // destinations that are counted: more than the kernel has connections
+)
+
+// write replaces the whole table in one transaction.
+func (r limitRules) write(tx *knftables.Transaction) {
+	table := &knftables.Table{}
+	tx.Add(table)
+	tx.Delete(table)
+	tx.Add(table)
+	counted(tx, refusedSet, "ipv4_addr", mostAddresses)
+	tx.Add(&knftables.Chain{Name: refusedChain})
+	tx.Add(&knftables.Rule{Chain: refusedChain, Rule: "update @" + refusedSet + " { ip saddr counter } drop"})
+	var written []connectionLimit
+	for _, limit := range r.limits() {
+		if !slices.Contains(written, limit) {
+			written = append(written, limit)
+			limit.write(tx)
+		}
+	}
+	rule := chain(tx, "forward", knftables.FilterType, knftables.ForwardHook, afterForward)
+	rule("not a tenant's new connection", `iifname != "`+store.GatewayInterface+`"`, "accept")
+	rule("not a tenant's new connection", "ct state != new", "accept")
+	for _, number := range sortedNumbers(r.own) {
+		rule("a tenant with a limit of its own", "ip saddr", r.transit.Address(number), "goto", r.own[number].name())
+	}
+	rule("any other tenant", "goto", r.all.name())
+}
+
+// limits are all of them, in the order of tenants.
+func (r limitRules) limits() []connectionLimit {
+	all := []connectionLimit{r.all}
+	for _, number := range sortedNumbers(r.own) {
+		all = append(all, r.own[number])
+	}
+	return all
+}
+
+// write adds the chain that keeps a tenant to the limit. The destination comes first: what is refused
+// there is not counted among all.
+func (l connectionLimit) write(tx *knftables.Transaction) {
+	tx.Add(&knftables.Chain{Name: l.name()})
+	counted(tx, l.name()+"-to", "ipv4_addr . ipv4_addr . inet_proto . inet_service", mostConnections)
+	counted(tx, l.name()+"-all", "ipv4_addr", mostAddresses)
+	tx.Add(&knftables.Rule{Chain: l.name(), Rule: fmt.Sprintf("meta l4proto { tcp, udp } add @%s-to { ip saddr . ip daddr . meta l4proto . th dport ct count over %d } goto %s", l.name(), l.to, refusedChain)})
+	tx.Add(&knftables.Rule{Chain: l.name(), Rule: fmt.Sprintf("add @%s-all { ip saddr ct count over %d } goto %s", l.name(), l.all, refusedChain)})
+}
+
+// counted adds a set whose elements rules make, each with what it counts.
+func counted(tx *knftables.Transaction, name, kind string, size uint64) {
+	tx.Add(&knftables.Set{Name: name, Type: kind, Size: &size, Flags: []knftables.SetFlag{knftables.DynamicFlag}})
+}
+
+// text is the table as one readable text.
+func (r limitRules) text() string {
+	tx := knftables.NewFake(knftables.InetFamily, limitsTable).NewTransaction()
+	r.write(tx)
+	return strings.TrimSpace(tx.String()) + "\n"
+}

@@ -1,0 +1,161 @@
+package hostagent
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"os/exec"
+	"regexp"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"sluice/store"
+)
+
+func TestLimitRules(t *testing.T) {
+	r := limitRulesOf(store.DefaultTransit, leavers{
+		7: {}, 8: {Connections: 100}, 9: {Connections: 64000}, 10: {Connections: 100}, 11: {Connections: store.DefaultConnections},
+	}, 262144)
+	golden(t, "limits.nft", r.text())
+}
+
+// A tenant gets its limit, and never more than a share of a small kernel's table.
+func TestConnectionsHere(t *testing.T) {
+	for _, c := range []struct {
+		said, room int
+		want       connectionLimit
+	}{
+		{0, 0, connectionLimit{16384, 4096}},
+		{0, 262144, connectionLimit{16384, 4096}},
+		{0, 65536, connectionLimit{8192, 2048}},
+		{100, 65536, connectionLimit{100, 25}},
+		{100000, 262144, connectionLimit{32768, 8192}},
+		{1, 262144, connectionLimit{1, 1}},
+	} {
+		if got := connectionsHere(store.Limits{Connections: c.said}, c.room); got != c.want {
+			t.Errorf("a limit of %d where there is room for %d: %v, want %v", c.said, c.room, got, c.want)
+		}
+	}
+}
+
+func TestLeaversBy(t *testing.T) {
+	event := func(key store.Key, o store.Object) store.Event { return store.Event{Key: key, Object: o} }
+	got := leaversBy("h1", []store.Event{
+		event(store.GatewayKey("active"), &store.Gateway{Active: "h1"}),
+		event(store.GatewayKey("drains"), &store.Gateway{Active: "h2", Draining: []string{"h3", "h1"}}),
+		event(store.GatewayKey("elsewhere"), &store.Gateway{Active: "h2"}),
+		event(store.GatewayKey("spoilt"), &store.Gateway{Active: "h1"}),
+		event(store.GatewayKey("gone"), &store.Gateway{Active: "h1"}),
+	}, []store.Event{
+		event(store.TenantKey("active"), &store.Tenant{Number: 1, Limits: store.Limits{Connections: 5}}),
+		event(store.TenantKey("drains"), &store.Tenant{Number: store.MaxTenantNumber}),
+		event(store.TenantKey("elsewhere"), &store.Tenant{Number: 3}),
+		event(store.TenantKey("spoilt"), &store.Tenant{Number: store.MaxTenantNumber + 1}),
+		event(store.TenantKey("nowhere"), &store.Tenant{Number: 4}),
+	})
+	want := leavers{1: {Connections: 5}, store.MaxTenantNumber: {}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+}
+
+func TestZoneLimits(t *testing.T) {
+	is := parseZoneLimits("default limit=0\nzone=14,limit=3,count=2\nzone=16,limit=9,count=0\nzone=99999,limit=1,count=0\n")
+	if diff := cmp.Diff(zoneLimits{14: 3, 16: 9}, is); diff != "" {
+		t.Errorf("read: -want +got\n%s", diff)
+	}
+	should := zoneLimitsOf(leavers{7: {Connections: 3}, 8: {Connections: 10}, 20: {}}, 262144)
+	if diff := cmp.Diff(zoneLimits{14: 3, 16: 10, 40: 16384}, should); diff != "" {
+		t.Errorf("wanted: -want +got\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"zone=16,limit=10", "zone=40,limit=16384"}, changedLimits(should, is)); diff != "" {
+		t.Errorf("set: -want +got\n%s", diff)
+	}
+	for kind, want := range map[string]string{"": "system@ovs-system", "system": "system@ovs-system", "netdev": "netdev@ovs-netdev"} {
+		if got := datapathName(kind); got != want {
+			t.Errorf("the datapath of type %q is %s, want %s", kind, got, want)
+		}
+	}
+}
+
+// TestKernelLimits lets a tenant open connections until its limit refuses them, first to one
+// destination and then to any. Another tenant's go on, and what was refused is counted.
+func TestKernelLimits(t *testing.T) {
+	g := newGatewayHost(t)
+	const alice, bob, most = 7, 8, 8 // of these two may go to one destination
+	var ports []string
+	for port := 5000; port < 5000+most+2; port++ {
+		ports = append(ports, fmt.Sprint(port))
+	}
+	serve(t, g.outside.netns(), nil, ports)
+	g.tenants.run("ip", "addr", "add", store.DefaultTransit.Address(bob).String()+"/10", "dev", "peer")
+	limits := kernelLimits{Options{StateDir: g.state}, &tenants{now: leavers{alice: {Connections: most}, bob: {}}}, g.cluster}
+	keepLimits := func() {
+		t.Helper()
+		if err := keep(limits)(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	keepLimits()
+	t.Cleanup(func() { exec.Command("nft", "delete", "table", "inet", limitsTable).Run() })
+
+	opened := func(tenant uint32, ports ...string) (answered int) {
+		for _, port := range ports {
+			if probeAs(t, g.tenants.netns(), store.DefaultTransit.Address(tenant), "203.0.113.1:"+port) {
+				answered++
+			}
+		}
+		return answered
+	}
+	one := slices.Repeat(ports[:1], 4)
+	if got := opened(alice, one...); got != 2 {
+		t.Errorf("alice opened %d of 4 connections to one destination, want 2", got)
+	}
+	if got := opened(bob, one...); got != 4 {
+		t.Errorf("bob opened %d of 4 connections to alice's destination", got)
+	}
+	keepLimits() // counts on: nothing differs
+	if got := opened(alice, ports[1:]...); got != most-2 {
+		t.Errorf("alice opened %d of %d more connections, want %d", got, len(ports[1:]), most-2)
+	}
+	if got := opened(bob, ports...); got != len(ports) {
+		t.Errorf("bob opened %d of %d connections beside alice's", got, len(ports))
+	}
+	listed := g.output("nft", "list", "set", "inet", limitsTable, refusedSet)
+	if want := fmt.Sprintf(`%s counter packets %d `, store.DefaultTransit.Address(alice), 2+len(ports[1:])-(most-2)); !regexp.MustCompile(want).MatchString(listed) {
+		t.Errorf("nft does not count what was refused, %s:\n%s", want, listed)
+	}
+	limits.tenants.now = leavers{}
+	keepLimits()
+	if got := opened(alice, one...); got != len(one) {
+		t.Errorf("with the default limit alice opened %d of 4 connections", got)
+	}
+}
+
+// probeAs reports whether a datagram from an address is answered.
+func probeAs(t *testing.T, path string, from netip.Addr, to string) bool {
+	t.Helper()
+	var c net.Conn
+	err := within(t, path, func() (err error) {
+		d := net.Dialer{LocalAddr: &net.UDPAddr{IP: from.AsSlice()}}
+		c, err = d.Dial("udp4", to)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.Write([]byte("hello"))
+	return read(c) != ""
+}
+
+func (g *gatewayHost) output(name string, args ...string) string {
+	g.t.Helper()
+	out, err := exec.Command(name, args...).CombinedOutput()
+	if err != nil {
+		g.t.Fatalf("%s %v: %v\n%s", name, args, err, out)
+	}
+	return string(out)
+}
