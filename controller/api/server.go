@@ -48,6 +48,7 @@ type Store interface {
 	tenantStore
 	networkStore
 	hostStore
+	tidyStore
 	tokenStore
 }
 
@@ -69,6 +70,7 @@ type Options struct {
 type server struct {
 	Options
 	dumps *semaphore.Weighted // of flows of a switch that are worked on: each may be many megabytes
+	walks *semaphore.Weighted // over all that is taken
 }
 
 // dumpsAtOnce bounds the memory that answers of flows take together.
@@ -76,7 +78,7 @@ const dumpsAtOnce = 4
 
 // New is the whole HTTP face of a controller.
 func New(o Options) http.Handler {
-	s := &server{o, semaphore.NewWeighted(dumpsAtOnce)}
+	s := &server{o, semaphore.NewWeighted(dumpsAtOnce), semaphore.NewWeighted(1)}
 	audit := o.Audit
 	if audit == nil {
 		audit = o.Log
@@ -171,6 +173,7 @@ func (s *server) resources(a huma.API) {
 	s.flows(a)
 	s.status(a)
 	s.tokens(a)
+	s.tidy(a)
 }
 
 // body is an answer of one JSON value.

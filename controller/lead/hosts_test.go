@@ -149,7 +149,7 @@ func TestAbsentHostsWithManyPorts(t *testing.T) {
 		l.apply(append(portsOf("h8", 8), portsOf("h9", 13)...)...)
 		l.until(time.Hour)
 		l.wantsCleared("without a word")
-		l.says("then", 2, "they are kept, since such hosts have 21 of all 121 ports: start its agent, or remove them now with `sluice host delete h8`")
+		l.says("then", 2, "they are kept, since such hosts have 21 of all 121 ports (`sluice tidy hosts` lists all of these): start its agent, or remove them now with `sluice host delete h8`")
 		l.apply(put(store.PortKey("h8", "alice", "default", "ph80"), nil))
 		l.until(time.Hour + time.Second)
 		l.wantsCleared("when they are few enough", "1h0m1s clear h8 at 3", "1h0m1s clear h9 at 3")

@@ -175,7 +175,13 @@ func TestMendingsAreFenced(t *testing.T) {
 	if len(strays) != len(taken) {
 		t.Fatalf("%d strays", len(strays))
 	}
+	if still, err := c.StillStrays(ctx, append(strays, AllocKey{Path: taken[0].Key().String(), Modified: 1})); len(still) != len(strays) || err != nil {
+		t.Errorf("strays still are %v, %v", still, err)
+	}
 	put(gone.Key, gone.Value)(t, c)
+	if still, err := c.StillStrays(ctx, strays); len(still) > 0 || err != nil {
+		t.Errorf("when the object is back strays still are %v, %v", still, err)
+	}
 	before := allocsOf(t, c)
 	if freed, err := c.FreeStrays(ctx, strays); len(freed) > 0 || err != nil {
 		t.Errorf("when the object is back: %v, %v", freed, err)
