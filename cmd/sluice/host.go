@@ -68,6 +68,7 @@ func writeHost(w io.Writer, h api.Host) {
 		"Host", h.Name,
 		"State", fmt.Sprintf("%s at revision %d", p.state(h.State), h.Realized),
 		"Agent", p.agent(h.Live),
+		"Version", programText(h.Agent),
 		"Master", h.Master,
 		"Switch", fmt.Sprintf("%s, %s", h.DatapathID, yesNo(h.Connected, "connected here", "not connected here")),
 		"Tunnels", fmt.Sprintf("%s at %s", h.Encap, joined(h.VTEPs)),
@@ -90,6 +91,14 @@ func writeHost(w io.Writer, h api.Host) {
 	if h.Request != nil {
 		writeRequest(w, h.Name, *h.Request)
 	}
+}
+
+// programText says what an agent runs; empty: it is not live, or does not say.
+func programText(p store.Program) string {
+	if p.Version == "" {
+		return ""
+	}
+	return fmt.Sprintf("%s, schema %d", p.Version, p.Schema)
 }
 
 // positive writes a number, and nothing for zero.

@@ -44,6 +44,7 @@ type Store interface {
 	Get(ctx context.Context, key store.Key) (store.Object, store.Revision, error)
 	List(ctx context.Context, kind store.Kind, prefix ...string) ([]store.Event, store.Revision, error)
 	Problems() []store.Problem
+	UnknownKinds() map[string]int
 	Reports(ctx context.Context) (hosts map[string]*store.StatusHost, controllers map[string]*store.StatusController, err error)
 	tenantStore
 	networkStore
@@ -173,6 +174,7 @@ func (s *server) resources(a huma.API) {
 	s.flows(a)
 	s.status(a)
 	s.tokens(a)
+	s.schema(a)
 	s.tidy(a)
 }
 

@@ -176,7 +176,7 @@ func foreign(t *testing.T, p *place) string {
 	dir := t.TempDir()
 	p.serve(dir)
 	other := connect(t, p.client)
-	if err := other.found(testContext(t)); err != nil {
+	if err := other.found(testContext(t), store.Sight{}); err != nil {
 		t.Fatal(err)
 	}
 	for n := range 40 {
@@ -264,7 +264,7 @@ func TestStoreWithoutIdentity(t *testing.T) {
 	if since, right := agent.Trusted(); right {
 		t.Errorf("trusted since %v", since)
 	}
-	if err := connect(t, p.client).found(testContext(t)); err != nil {
+	if err := connect(t, p.client).found(testContext(t), store.Sight{}); err != nil {
 		t.Fatal(err)
 	}
 	createTenant(t, agent, store.TenantSpec{Name: "bob"}) // judges anew
@@ -276,14 +276,14 @@ func TestStoreWithoutIdentity(t *testing.T) {
 // The identity is written once, whoever comes first.
 func TestOneIdentity(t *testing.T) {
 	e := serve(t)
-	for _, err := range together(5, func(int) error { return connect(t, e.Endpoints()...).found(testContext(t)) }) {
+	for _, err := range together(5, func(int) error { return connect(t, e.Endpoints()...).found(testContext(t), store.Sight{}) }) {
 		if err != nil {
 			t.Error(err)
 		}
 	}
 	c := connect(t, e.Endpoints()...)
 	first := *get[store.Identity](t, c, store.IdentityKey())
-	if err := c.found(testContext(t)); err != nil {
+	if err := c.found(testContext(t), store.Sight{}); err != nil {
 		t.Fatal(err)
 	}
 	if again := *get[store.Identity](t, c, store.IdentityKey()); again != first || first.ID == "" {
