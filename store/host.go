@@ -156,3 +156,13 @@ func (s *State) HostsGone() []string {
 
 // ContestedHost says why a host cannot be programmed, as ContestedPort does.
 func (s *State) ContestedHost(h *Item[Host]) []Problem { return hostKind.contested(s, h) }
+
+// PortsLeft is how many ports a host has, and the create revision of the newest.
+func (s *State) PortsLeft(host string) (ports int, newest Revision) {
+	for _, n := range s.NetworksOn(host) {
+		for _, p := range s.PortsAt(host, n) {
+			ports, newest = ports+1, max(newest, p.Created)
+		}
+	}
+	return ports, newest
+}

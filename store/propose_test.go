@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -181,7 +182,7 @@ func TestDeleteRefusals(t *testing.T) {
 	refused(t, "no port's key", p, err, ErrInvalid, "invalid: it is no port's key")
 	p, err = ProposeDeletePort(cluster(), PortKey("h1", "alice", "web", "a1"), 3)
 	refused(t, "no port", p, err, ErrNotFound, "not found: no such port: see sluice port list")
-	p, err = ProposeDeleteHost(cluster(), "h9", 0)
+	p, err = ProposeDeleteHost(cluster(), "h9", 0, time.Time{})
 	refused(t, "no host", p, err, ErrNotFound, "not found: no such host: see sluice host list")
 }
 
@@ -459,13 +460,14 @@ func TestProposeDeletes(t *testing.T) {
 		{Condition: CreatedAt, Path: "/sluice/v1/hosts/h1", Revision: 3, Refusal: HostGone("h1")}}})
 
 	host := func(key func(string) Key) Event { return Event{Key: key("h1")} }
-	p, err = ProposeDeleteHost(s, "h1", 5)
+	now := time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
+	p, err = ProposeDeleteHost(s, "h1", 5, now)
 	proposed(t, "host", p, err, Proposal{
 		Writes: []Event{host(HostKey), host(MasterKey), host(LiveHostKey), host(EnrolmentKey), host(StatusHostKey), host(StatusCountersKey),
-			{Key: FarewellKey("h1"), Object: &Farewell{Incarnation: "x", Created: 3}}},
+			{Key: FarewellKey("h1"), Object: &Farewell{Incarnation: "x", Created: 3, At: now}}},
 		Presumes: []Presumption{{Condition: Unchanged, Path: "/sluice/v1/hosts/h1", Revision: 4}},
 	})
-	if p, err := ProposeDeleteHost(s, "h9", 1); err != nil || p.Writes != nil {
+	if p, err := ProposeDeleteHost(s, "h9", 1, now); err != nil || p.Writes != nil {
 		t.Errorf("of a host that is gone but for its ports: %+v, %v", p, err)
 	}
 
