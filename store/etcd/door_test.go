@@ -103,7 +103,7 @@ func TestEmptyStoreAsksNobodyToJoin(t *testing.T) {
 	if text := told(); !strings.Contains(text, "holds no store") || strings.Contains(text, "invite") {
 		t.Errorf("in an empty store: %s", text)
 	}
-	if err := controller.found(ctx); err != nil {
+	if err := controller.found(ctx, store.Sight{}); err != nil {
 		t.Fatal(err)
 	}
 	if text := told(); !strings.Contains(text, "sluice host invite h1") || strings.Contains(text, "holds no store") {
@@ -116,7 +116,7 @@ func TestEmptyStoreAsksNobodyToJoin(t *testing.T) {
 func TestDeletedHostIsOut(t *testing.T) {
 	s := serveSecured(t)
 	controller, ctx := s.as(pki.Controller("c1")), testContext(t)
-	if err := controller.found(ctx); err != nil {
+	if err := controller.found(ctx, store.Sight{}); err != nil {
 		t.Fatal(err)
 	}
 	enrol(t, controller, "h1")
