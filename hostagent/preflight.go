@@ -178,7 +178,7 @@ var versionText = regexp.MustCompile(`(\d+)\.(\d+)(\.\d+)*`)
 func (p preflight) version(ctx context.Context) (string, error) {
 	text, err := p.ask(ctx, "version")
 	if err != nil {
-		return "", fmt.Errorf("%w: install it (openvswitch-switch on Debian), or start its ovs-vswitchd", err)
+		return "", fmt.Errorf("%w: install it (openvswitch-switch on Debian), or start its ovs-vswitchd; $OVS_RUNDIR says where its sockets are, if elsewhere", err)
 	}
 	return supported(text)
 }

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"fmt"
 	"iter"
 	"net/netip"
@@ -46,6 +47,11 @@ func (h *Host) VTEP() netip.Addr {
 		return netip.Addr{}
 	}
 	return h.VTEPs[0]
+}
+
+// WhyNoGateway says why a host that is no gateway host is none, and what to do.
+func (h *Host) WhyNoGateway() string {
+	return cmp.Or(h.NoGateway, "its agent runs without --gateway: start it with that")
 }
 
 // DatapathID is a switch's 64-bit OpenFlow id; in JSON 16 hexadecimal digits, as OVS shows it.

@@ -66,7 +66,7 @@ func TestTenantSpecRefusals(t *testing.T) {
 		"gateway host": {TenantSpec{Name: "bob", Gateway: "h9"}, ErrNotFound,
 			`host "h9": not found: no such host is registered: see sluice host list`},
 		"not a gateway": {TenantSpec{Name: "bob", Hosts: []string{"h1"}, Gateway: "h2"}, ErrInvalid,
-			"host h2: invalid: it is not gateway capable (its agent runs without --gateway)"},
+			"host h2: invalid: it is no gateway host: its agent runs without --gateway: start it with that"},
 		"segmentation": {TenantSpec{Name: "bob", Segmentation: "mpls"}, ErrInvalid,
 			`invalid: segmentation "mpls" is neither "vlan" nor "tunnel"`},
 		"overlap": {TenantSpec{Name: "bob", Subnets: prefixes("10.0.0.0/16", "10.0.3.0/24")}, ErrInvalid,
@@ -77,9 +77,13 @@ func TestTenantSpecRefusals(t *testing.T) {
 		p, err := tc.spec.Propose(cluster())
 		refused(t, name, p, err, tc.want, tc.text)
 	}
+	h2 := cluster()
+	h2.Apply(Batch{Revision: 21, Events: []Event{{Key: HostKey("h2"), Object: &Host{NoGateway: "its routes overlap: remove them"}, Created: 5, Modified: 21}}})
+	p, err := TenantSpec{Name: "bob", Gateway: "h2"}.Propose(h2)
+	refused(t, "a gateway that cannot be", p, err, ErrInvalid, "host h2: invalid: it is no gateway host: its routes overlap: remove them")
 	s := NewState() // where a tenant's delete left its network behind
 	s.Apply(Batch{Revision: 1, Events: []Event{{Key: NetworkKey("bob", "default"), Object: &Network{}}}})
-	p, err := TenantSpec{Name: "bob"}.Propose(s)
+	p, err = TenantSpec{Name: "bob"}.Propose(s)
 	refused(t, "network left", p, err, ErrExists, "exists already: choose another name")
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -75,7 +76,7 @@ func writeHost(w io.Writer, h api.Host) {
 		"Tunnels", fmt.Sprintf("%s at %s", h.Encap, joined(h.VTEPs)),
 		"Underlay MTU", positive(h.UnderlayMTU),
 		"Uplink", h.Uplink,
-		"Gateway", yesNo(h.Gateway, "yes", "no"),
+		"Gateway", yesNo(h.Gateway, "yes", strings.TrimSuffix("no: "+h.NoGateway, ": ")),
 		"Weight", positive(h.Weight),
 		"Closed to tenants", joined(h.Infrastructure),
 		"Ports", fmt.Sprint(h.Ports),

@@ -155,7 +155,10 @@ func TestOutput(t *testing.T) {
 		{"host-list", func(w io.Writer) { writeHosts(w, []api.Host{h1, h2}) }},
 		{"host-show", func(w io.Writer) { writeHost(w, h2) }},
 		{"host-show-last-known", func(w io.Writer) {
-			writeHost(w, api.Host{Name: "h4", State: store.HostLastKnown, Realized: 41, Master: "c1", Connected: true})
+			writeHost(w, api.Host{
+				Name: "h4", State: store.HostLastKnown, Realized: 41, Master: "c1", Connected: true,
+				Host: store.Host{NoGateway: "its routes overlap"},
+			})
 		}},
 		{"port-list", func(w io.Writer) { writePorts(w, []api.Port{a1}) }},
 		{"port-show", func(w io.Writer) { writePort(w, a1) }},
