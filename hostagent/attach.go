@@ -163,8 +163,8 @@ func (a *Agent) notReady() error {
 		return api.NewProblem(http.StatusServiceUnavailable, "host %s is not ready: %s", a.o.Host, held)
 	}
 	why := "the agent is still starting"
-	if problems := a.problems.list(); len(problems) > 0 {
-		why = strings.Join(problems, "; ")
+	if problems := a.problems.brief(); problems != "" {
+		why = problems
 	}
 	return api.NewProblem(http.StatusServiceUnavailable, "host %s is not ready: %s", a.o.Host, why)
 }
