@@ -178,8 +178,11 @@ func (a *Agent) serveStore() error {
 	return a.serving.start(a.o.Store, a.o.StateDir, a.o.Adopt)
 }
 
-// status is the store that is served, as the API shows it.
+// status is the store that is served, as the API shows it. An agent that has not begun knows none.
 func (s *serving) status() api.Store {
+	if s == nil {
+		return api.Store{}
+	}
 	asked := s.asker.request()
 	shown := api.Store{ID: s.trust.State().Memory.Store, Held: s.held(), Strays: asked.Strays}
 	for _, o := range asked.Offered {
