@@ -64,7 +64,7 @@ var examples = []example{
 		Offered: []Offer{{Tenant: "alice", Network: "default", Name: "a1", Interface: "sl-v", Addresses: []string{"10.0.0.5/24"}, Problem: "taken"}}},
 		`{"id":"r","held":"why","leaves":"x","offered":[{"tenant":"alice","network":"default","name":"a1","interface":"sl-v","addresses":["10.0.0.5/24"],"problem":"taken"}],"strays":["sl-u"]}`},
 	{WordKey("h1"), &Word{Word: WordAdopt, Request: "r"}, `{"word":"adopt","request":"r"}`},
-	{FarewellKey("h1"), &Farewell{Incarnation: "x", Created: 7}, `{"incarnation":"x","created":7}`},
+	{FarewellKey("h1"), &Farewell{Incarnation: "x", Created: 7, At: time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)}, `{"incarnation":"x","created":7,"at":"2026-11-28T12:00:00Z"}`},
 }
 
 func TestObjects(t *testing.T) {

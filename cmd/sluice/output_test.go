@@ -155,7 +155,10 @@ func TestOutput(t *testing.T) {
 		{"host-list", func(w io.Writer) { writeHosts(w, []api.Host{h1, h2}) }},
 		{"host-show", func(w io.Writer) { writeHost(w, h2) }},
 		{"host-show-last-known", func(w io.Writer) {
-			writeHost(w, api.Host{Name: "h4", State: store.HostLastKnown, Realized: 41, Master: "c1", Connected: true})
+			writeHost(w, api.Host{
+				Name: "h4", State: store.HostLastKnown, Realized: 41, Master: "c1", Connected: true,
+				Host: store.Host{NoGateway: "its routes overlap"},
+			})
 		}},
 		{"port-list", func(w io.Writer) { writePorts(w, []api.Port{a1}) }},
 		{"port-show", func(w io.Writer) { writePort(w, a1) }},
@@ -171,6 +174,18 @@ func TestOutput(t *testing.T) {
 			writeNewToken(w, w, api.NewToken{Token: someTokens[3]})
 		}},
 		{"token-list", func(w io.Writer) { writeTokens(w, someTokens) }},
+		{"tidy-values", func(w io.Writer) {
+			writeStrays(w, api.Strays{ID: "0a1b2c3d4e5f", Taken: 346, More: true, Values: []api.Stray{
+				{Value: "addresses/alice/default/10.0.0.7", Owner: "ports/h1/alice/default/a1", Modified: 20}, {Value: "vlans/9", Modified: 21},
+			}})
+		}},
+		{"tidy-values-none", func(w io.Writer) { writeStrays(w, api.Strays{Taken: 346}) }},
+		{"tidy-hosts", func(w io.Writer) {
+			writeAbsentHosts(w, api.AbsentHosts{ID: "0a1b2c3d4e5f", Hosts: []api.AbsentHost{{Host: "h8", Ports: 8, Newest: 20}, {Host: "h9", Ports: 13, Newest: 30}}})
+		}},
+		{"tidy-hosts-one", func(w io.Writer) {
+			writeAbsentHosts(w, api.AbsentHosts{ID: "0a1b2c3d4e5f", Hosts: []api.AbsentHost{{Host: "h8", Ports: 1, Newest: 20}}})
+		}},
 		{"status-empty", func(w io.Writer) { writeStatus(w, api.Status{}) }},
 		{"flows", func(w io.Writer) { writeFlows(w, someFlows, false, false) }},
 		{"flows-diff", func(w io.Writer) { writeFlows(w, drift, true, true) }},

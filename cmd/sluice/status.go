@@ -46,7 +46,7 @@ func writeStatus(w io.Writer, st api.Status) {
 		fmt.Fprintln(w)
 		g := columns("host", "state", "realized", "agent", "switch", "flows", "master", "version")
 		for _, h := range st.Hosts {
-			g.row(h.Name, p.state(h.State), fmt.Sprint(h.Realized), p.agent(h.Live), h.DatapathID.String(), fmt.Sprint(h.Flows), h.Master, h.Agent.Version)
+			g.row(h.Name, p.state(h.State), fmt.Sprint(h.Realized), p.agent(h.Live), h.DatapathID.String(), positive(h.Flows), h.Master, h.Agent.Version)
 		}
 		g.write(w)
 	}

@@ -49,6 +49,7 @@ type Store interface {
 	tenantStore
 	networkStore
 	hostStore
+	tidyStore
 	tokenStore
 }
 
@@ -70,6 +71,7 @@ type Options struct {
 type server struct {
 	Options
 	dumps *semaphore.Weighted // of flows of a switch that are worked on: each may be many megabytes
+	walks *semaphore.Weighted // over all that is taken
 }
 
 // dumpsAtOnce bounds the memory that answers of flows take together.
@@ -77,7 +79,7 @@ const dumpsAtOnce = 4
 
 // New is the whole HTTP face of a controller.
 func New(o Options) http.Handler {
-	s := &server{o, semaphore.NewWeighted(dumpsAtOnce)}
+	s := &server{o, semaphore.NewWeighted(dumpsAtOnce), semaphore.NewWeighted(1)}
 	audit := o.Audit
 	if audit == nil {
 		audit = o.Log
@@ -173,6 +175,7 @@ func (s *server) resources(a huma.API) {
 	s.status(a)
 	s.tokens(a)
 	s.schema(a)
+	s.tidy(a)
 }
 
 // body is an answer of one JSON value.

@@ -2,6 +2,7 @@ package lab
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -94,7 +95,7 @@ func (s *state) targets(target string) ([]string, error) {
 		for _, m := range s.etcdMembers() {
 			all = append(all, etcdProcess(m))
 		}
-		if len(all) == 0 {
+		if len(all) == 0 && !one {
 			return []string{controllerProcess(s.controllers()[0])}, nil
 		}
 	case "agent":
@@ -102,6 +103,9 @@ func (s *state) targets(target string) ([]string, error) {
 			all = append(all, "agent-"+h)
 		}
 	case "switch":
+		if !one {
+			return nil, errors.New("name the host whose switch is meant: switch/HOST")
+		}
 		return []string{"vswitchd-" + name}, s.hasHost(name)
 	default:
 		if err := s.hasHost(target); err != nil {
@@ -111,6 +115,9 @@ func (s *state) targets(target string) ([]string, error) {
 	}
 	if !one {
 		return all, nil
+	}
+	if len(all) == 0 {
+		return nil, fmt.Errorf("the lab has no etcd %q: its first controller runs etcd: name it etcd, or controller/c1", name)
 	}
 	if want := kind + "-" + name; slices.Contains(all, want) {
 		return []string{want}, nil

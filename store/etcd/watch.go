@@ -252,8 +252,18 @@ func (s *stream) unreadable(path string, revision int64, err error) {
 	defer s.mu.Unlock()
 	s.problems[path] = store.Problem{
 		Object: strings.TrimPrefix(path, store.Prefix),
-		Text:   fmt.Sprintf("it cannot be read and counts as absent: %v: write it anew or delete it", err),
+		Text:   fmt.Sprintf("it cannot be read and counts as absent: %v: %s", err, remedy(path)),
 	}
+}
+
+// remedy is what to do about a value that cannot be read.
+func remedy(path string) string {
+	key, err := store.ParseKey(path)
+	if err != nil || key.Kind != store.KindPort {
+		return "write it anew or delete it"
+	}
+	return fmt.Sprintf("write it anew, or remove it on host %s with `sluice port detach %s/%s`; if that host is gone for good, `sluice host delete %s` removes it",
+		key.Host, key.NetworkName(), key.Name, key.Host)
 }
 
 // keep counts a key of a kind that this version does not know: a newer one wrote it, and has it
