@@ -211,7 +211,7 @@ func (s *state) ensureController(ctx context.Context, m machine, more ...string)
 	} else {
 		argv = append(argv, "--etcd-endpoints", s.etcdEndpoints())
 	}
-	return ensureProcess(ctx, controllerProcess(m), controllerReady(m), append(argv, more...)...)
+	return ensureProcess(ctx, controllerProcess(m), controllerReady(m), s.adapted(append(argv, more...))...)
 }
 
 // machineOf is a machine of the control plane by its name.

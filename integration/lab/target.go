@@ -133,7 +133,12 @@ func paused(pid int) bool {
 
 // Revive starts what is dead of a target, and waits until it answers. What else is dead stays
 // dead, unlike with Up.
-func Revive(ctx context.Context, target string) error {
+func Revive(ctx context.Context, target string) error { return ReviveAs(ctx, target, nil) }
+
+// ReviveAs is Revive with other command lines: adapt is given that of each controller and agent, and
+// returns what to start instead, such as another version of the program. It enrols no host. Nil
+// changes nothing.
+func ReviveAs(ctx context.Context, target string, adapt func(argv []string) []string) error {
 	unlock, err := lock(ctx, unix.LOCK_SH)
 	if err != nil {
 		return err
@@ -143,6 +148,7 @@ func Revive(ctx context.Context, target string) error {
 	if err != nil {
 		return err
 	}
+	s.adapt = adapt
 	names, err := s.targets(target)
 	if err != nil {
 		return err

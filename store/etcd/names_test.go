@@ -22,7 +22,7 @@ func invalidNames() []string {
 
 // nameless are the methods of Client that are given no name.
 func nameless() []string {
-	return []string{"Close", "Problems", "UnknownKinds", "GrantLease", "HostsChanged", "LiveChanged", "Watch", "Confines", "Confine", "SetTransit", "Tombstones", "ReleaseTombstones",
+	return []string{"Close", "Problems", "UnknownKinds", "GrantLease", "HostsChanged", "LiveChanged", "Watch", "Confines", "Confine", "Doubtful", "SetTransit", "Tombstones", "ReleaseTombstones",
 		"ExtendChain", "Trust", "Trusted", "AddressesChanged", "EgressChanged", "Requests", "RealizedEverywhere", "Reports", "Allocs", "RestoreTaken", "FreeStrays", "StillStrays"}
 }
 
