@@ -123,13 +123,13 @@ var reasonsOfProblems = []reasonOfProblem{
 
 	{`its bridge has no interface sluice-tun`, "hosts/h1", true, without(store.TunnelInterface)},
 	{`it has no tunnel address`, "hosts/h1", true, onHost("h1", func(h *store.Host) { h.VTEPs = nil })},
-	{`its encapsulation is gre and that of older hosts vxlan`, "hosts/h1", true, func(s *store.State, _ Switch) {
+	{`its encapsulation is gre and that of the oldest host vxlan`, "hosts/h1", true, func(s *store.State, _ Switch) {
 		h1, h2 := *s.Host("h1").Value, *s.Host("h2").Value
 		h1.Encap, h2.Encap = "gre", "vxlan"
 		change(s, store.HostKey("h2"), &h2)
 		put(s, store.HostKey("h1"), &h1)
 	}},
-	{`its encapsulation is  and that of younger hosts gre`, "hosts/h1", false, onHost("h2", func(h *store.Host) { h.Encap = "gre" })},
+	{`its encapsulation is  and that of some hosts gre`, "hosts/h1", false, onHost("h2", func(h *store.Host) { h.Encap = "gre" })},
 	{`VTEP 172.30.0.2 belongs to the older hosts/h2`, "hosts/h1", true, func(s *store.State, _ Switch) {
 		h1 := *s.Host("h1").Value
 		h1.VTEPs = s.Host("h2").Value.VTEPs
@@ -357,4 +357,46 @@ func (w *world) ports(host string) map[store.Key]standingOfPort {
 		}
 	}
 	return all
+}
+
+// One host whose agent was restarted with another encapsulation stops no other: those that have the
+// oldest host's are told and go on, also where they are younger. When the oldest goes, the next is it.
+func TestTheOldestHostsEncapsulationIsTheClusters(t *testing.T) {
+	s := store.NewState()
+	for i, encap := range []string{"vxlan", "gre", "vxlan"} {
+		name := fmt.Sprintf("h%d", i+1)
+		put(s, store.HostKey(name), &store.Host{
+			DatapathID: store.DatapathID(i + 1), VTEPs: []netip.Addr{netip.AddrFrom4([4]byte{172, 30, 0, byte(i + 1)})}, Encap: encap,
+		})
+	}
+	leftOut := func(host string) bool {
+		_, problems := Desired(s, Switch{Host: host, OFPort: map[string]uint32{store.TunnelInterface: 1}})
+		if len(problems) == 0 {
+			t.Errorf("%s is told nothing", host)
+		}
+		return slices.ContainsFunc(problems, func(p store.Problem) bool { return p.LeftOut })
+	}
+	check := func(want map[string]bool) {
+		t.Helper()
+		for host, out := range want {
+			if got := leftOut(host); got != out {
+				t.Errorf("%s is left out: %v, want %v", host, got, out)
+			}
+		}
+	}
+	check(map[string]bool{"h1": false, "h2": true, "h3": false})
+
+	rev := s.Revision() + 1
+	var marked []string
+	for _, c := range s.Apply(store.Batch{Revision: rev, Events: []store.Event{{Key: store.HostKey("h1")}}}) {
+		Affected(s, c, func(host string, sl Slice) {
+			if sl == peerSlice("h2") {
+				marked = append(marked, host)
+			}
+		})
+	}
+	if !slices.Contains(marked, "h3") {
+		t.Errorf("what h3 knows of h2, the oldest now, is marked on %v", marked)
+	}
+	check(map[string]bool{"h2": false, "h3": true})
 }

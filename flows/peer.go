@@ -42,6 +42,9 @@ var peerSection = section{
 // without the host itself, by what another claims. Its datapath id, if another has it, is a
 // problem that its peers tell.
 func peerChanged(m marker, c store.Change) {
+	if c.Key.Kind == store.KindHost && (c.Before == nil || c.After == nil || c.Anew) {
+		oldestChanged(m, c)
+	}
 	tunnel := c.Key.Kind == store.KindHost && !same(c, sameTunnel)
 	if c.Key.Kind != store.KindHost || !tunnel && same(c, sameDatapath) {
 		return
@@ -52,6 +55,20 @@ func peerChanged(m marker, c store.Change) {
 			if tunnel {
 				m.mark(c.Key.Host, peerSlice(other.Key.Host))
 			}
+		}
+	}
+}
+
+// oldestChanged marks what depends on which host is the oldest, after a host came or went: one that
+// went may have been it, and one that came took another's place if it is older than all.
+func oldestChanged(m marker, c store.Change) {
+	next, is := oldestHost(m.state, c.Key.Host), m.state.Host(c.Key.Host)
+	if next == nil || c.Before == nil && (is == nil || !is.Older(next)) {
+		return
+	}
+	for other := range m.state.Hosts() {
+		if other != next {
+			m.mark(other.Key.Host, peerSlice(next.Key.Host))
 		}
 	}
 }
@@ -79,8 +96,8 @@ func (c *compiler) peer(h *store.Item[store.Host]) {
 }
 
 // apart tells what keeps this host's frames from another host, and that host's from here: a port
-// here would reach its neighbours on this host alone. Of two hosts with different encapsulations
-// the younger is left out, as of two that claim one value: one that joins wrong stops no other.
+// here would reach its neighbours on this host alone. The oldest host's encapsulation is the cluster's:
+// who has another is left out, so that one host that is wrong stops no other.
 func (c *compiler) apart(h *store.Item[store.Host]) {
 	own := c.state.Host(c.host)
 	switch {
@@ -92,13 +109,23 @@ func (c *compiler) apart(h *store.Item[store.Host]) {
 		c.leaveOut(own.Key, "it has no tunnel address, so that no frame passes between it and other hosts: "+
 			"start its agent with --vtep")
 	case c.sameEncap(h):
-	case h.Older(own):
-		c.leaveOut(own.Key, "its encapsulation is %s and that of older hosts %s, so that no frame passes between them: "+
+	case h == oldestHost(c.state, ""):
+		c.leaveOut(own.Key, "its encapsulation is %s and that of the oldest host %s, so that no frame passes between it and others: "+
 			"start its agent with --encap %s", own.Value.Encap, h.Value.Encap, h.Value.Encap)
 	default:
-		c.problem(own.Key, "its encapsulation is %s and that of younger hosts %s, so that no frame passes between them: "+
-			"start their agents with --encap %s", own.Value.Encap, h.Value.Encap, own.Value.Encap)
+		c.problem(own.Key, "its encapsulation is %s and that of some hosts %s, so that no frame passes between them: "+
+			"start the agents of those that differ from the oldest host with its --encap", own.Value.Encap, h.Value.Encap)
 	}
+}
+
+// oldestHost is the host that was registered first of all but one; nil: there is none.
+func oldestHost(s *store.State, but string) (oldest *store.Item[store.Host]) {
+	for h := range s.Hosts() {
+		if h.Key.Host != but && (oldest == nil || h.Older(oldest)) {
+			oldest = h
+		}
+	}
+	return oldest
 }
 
 // sameEncap reports whether a host's tunnel port takes the frames of this host's.
