@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,10 +23,11 @@ func TestKeepRenewed(t *testing.T) {
 		must(t, a.Issue(dir, Host("h1"), nil, Lifetime))
 		s, err := Open(dir, Host("h1"), slog.New(slog.DiscardHandler))
 		must(t, err)
-		asked, away := 0, false
+		var asked atomic.Int64
+		var away atomic.Bool
 		sign := func(ctx context.Context, request []byte) ([]byte, error) {
-			asked++
-			if away {
+			asked.Add(1)
+			if away.Load() {
 				return nil, errors.New("away")
 			}
 			return a.RenewalOf(s.Certificate())(ctx, request)
@@ -40,20 +42,20 @@ func TestKeepRenewed(t *testing.T) {
 
 		first := s.Certificate()
 		until(59)
-		if asked != 0 {
-			t.Fatalf("after 59 days it was renewed %d times", asked)
+		if n := asked.Load(); n != 0 {
+			t.Fatalf("after 59 days it was renewed %d times", n)
 		}
 		until(61)
 		second := s.Certificate()
-		if asked != 1 || second.Equal(first) || !second.NotAfter.After(first.NotAfter) {
-			t.Fatalf("after 61 days it was renewed %d times, and lives until %s", asked, second.NotAfter)
+		if n := asked.Load(); n != 1 || second.Equal(first) || !second.NotAfter.After(first.NotAfter) {
+			t.Fatalf("after 61 days it was renewed %d times, and lives until %s", n, second.NotAfter)
 		}
-		away = true // the next is due at day 120
+		away.Store(true) // the next is due at day 120
 		until(125)
-		if asked < 24 || !s.Certificate().Equal(second) {
-			t.Errorf("for 5 days the authority was asked %d times", asked-1)
+		if n := asked.Load(); n < 24 || !s.Certificate().Equal(second) {
+			t.Errorf("for 5 days the authority was asked %d times", n-1)
 		}
-		away = false
+		away.Store(false)
 		until(126)
 		third := s.Certificate()
 		if third.Equal(second) {
@@ -61,10 +63,10 @@ func TestKeepRenewed(t *testing.T) {
 		}
 		until(150)
 		must(t, Renew(t.Context(), dir, Host("h1"), a.RenewalOf(third)))
-		before := asked
+		before := asked.Load()
 		until(200) // 126 + 60 would have been the time
-		if asked != before {
-			t.Errorf("asked %d times though it was renewed by hand", asked-before)
+		if n := asked.Load(); n != before {
+			t.Errorf("asked %d times though it was renewed by hand", n-before)
 		}
 	})
 }

@@ -133,7 +133,7 @@ func TestObjectsGetBackWhatTheyLack(t *testing.T) {
 func TestStraysWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := leading(t)
-		l.realized = 1
+		l.reached(1)
 		keys := all(append(hosts(), portsOf("h1", 100)...)...)
 		l.taken(append(gone(3), keys...)...)
 		l.until(5 * time.Minute)

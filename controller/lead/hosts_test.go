@@ -170,7 +170,7 @@ func TestAbsentHostsWithManyPorts(t *testing.T) {
 func TestFarewellIsAWord(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := leading(t)
-		l.farewells = []store.Event{{Key: store.FarewellKey("h9"), Object: &store.Farewell{}, Modified: 4}}
+		l.keeps(store.Event{Key: store.FarewellKey("h9"), Object: &store.Farewell{}, Modified: 4})
 		l.apply(portsOf("h9", 200)...)
 		l.until(30 * time.Second)
 		l.wantsCleared("at once", "30s clear h9 at 4")
@@ -192,7 +192,8 @@ func TestFarewellsEnd(t *testing.T) {
 		farewell := func(host string, at store.Revision, said time.Duration) store.Event {
 			return store.Event{Key: store.FarewellKey(host), Object: &store.Farewell{At: l.start.Add(said - 30*24*time.Hour + 12*time.Hour)}, Modified: at}
 		}
-		l.farewells = []store.Event{farewell("h8", 4, 0), farewell("h9", 5, time.Hour), farewell("h7", 1001, 0)}
+		h7 := farewell("h7", 1001, 0)
+		l.keeps(farewell("h8", 4, 0), farewell("h9", 5, time.Hour), h7)
 		only := func(what string, want ...string) {
 			t.Helper()
 			got := slices.DeleteFunc(l.asked(), func(call string) bool { return !strings.Contains(call, "forget") })
@@ -211,7 +212,8 @@ func TestFarewellsEnd(t *testing.T) {
 		if says := l.log.String(); !strings.Contains(says, `msg="forgot the farewell to a host that did not come back" host=h9`) {
 			t.Errorf("the log says %s", says)
 		}
-		l.farewells, l.realized = l.farewells[2:], 1001
+		l.keeps(h7)
+		l.reached(1001)
 		l.fails("forget", fmt.Errorf("etcd is away"))
 		l.until(24 * time.Hour)
 		only("once every host is past it", "24h0m0s: forget [h7], within 30s")

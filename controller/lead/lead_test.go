@@ -68,11 +68,16 @@ func (r *recorder) PutIf(ctx context.Context, key store.Key, o store.Object, mod
 }
 
 func (r *recorder) RealizedEverywhere(ctx context.Context) (store.Revision, error) {
-	return r.realized, r.call(ctx, "realized")
+	err := r.call(ctx, "realized")
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.realized, err
 }
 
 func (r *recorder) List(ctx context.Context, kind store.Kind, _ ...string) ([]store.Event, store.Revision, error) {
 	err := r.call(ctx, "list-%v", kind)
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	return slices.Clone(r.farewells), 0, err
 }
 
@@ -111,6 +116,20 @@ func (r *recorder) fails(word string, err error) {
 	r.errs[word] = err
 }
 
+// reached says where all hosts are realized from now on.
+func (r *recorder) reached(realized store.Revision) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.realized = realized
+}
+
+// keeps has etcd hold these farewells from now on.
+func (r *recorder) keeps(farewells ...store.Event) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.farewells = farewells
+}
+
 // holds has a search find these tombstones from now on, and perhaps more.
 func (r *recorder) holds(found []etcd.Tombstone, more bool) {
 	r.mu.Lock()
@@ -127,12 +146,36 @@ func (r *recorder) asked() []string {
 	return list
 }
 
+// record is a log that the test reads while the leader writes it.
+type record struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (r *record) Write(b []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.text.Write(b)
+}
+
+func (r *record) String() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.text.String()
+}
+
+func (r *record) Reset() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.text.Reset()
+}
+
 // led is a leader that runs, and its picture.
 type led struct {
 	*recorder
 	t        *testing.T
 	leader   *Leader
-	log      *bytes.Buffer
+	log      *record
 	revision store.Revision
 	changed  int
 	stop     func()
@@ -140,7 +183,7 @@ type led struct {
 
 func run(t *testing.T) *led {
 	t.Helper()
-	l := &led{t: t, log: &bytes.Buffer{}, recorder: &recorder{
+	l := &led{t: t, log: &record{}, recorder: &recorder{
 		start: time.Now(), elected: make(chan bool), errs: map[string]error{}, realized: 1000,
 	}}
 	picture := cluster.New()
@@ -284,7 +327,7 @@ func TestGatewaysThatCannotBePlaced(t *testing.T) {
 			l.apply(put(store.LiveControllerKey(fmt.Sprint("c", i)), &store.LiveController{}), put(store.GatewayKey("nobody"), nil))
 			l.apply(tenant("carol", "h9", 3)) // any doubt wakes it
 			l.wants("somebody was faster", "0s: put gateways/alice h1 if at 0, lease 0, within 5s", "0s: put gateways/bob h1 if at 0, lease 0, within 5s")
-			if l.log.Len() > 0 {
+			if len(l.log.String()) > 0 {
 				t.Errorf("it complains of %v: %s", known, l.log)
 			}
 		}
@@ -338,15 +381,15 @@ func TestTidyAfterADeletion(t *testing.T) {
 func TestTidyFails(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := run(t)
-		l.realized = 1
+		l.reached(1)
 		l.apply(append(hosts(), tenant("alice", "h1", 1), put(store.GatewayKey("alice"), &store.Gateway{Active: "h1"}),
 			put(store.PortKey("h8", "alice", "default", "p"), &store.Port{Number: 1}), put(store.PortKey("h9", "alice", "default", "p"), &store.Port{Number: 2}))...)
 		l.holds(etcd.TombstonesOf(store.TenantKey("x"), &store.Tenant{Number: 9}, 7), false)
 		l.elect(true)
 		l.asked()
-		l.farewells = []store.Event{
+		l.keeps([]store.Event{
 			{Key: store.FarewellKey("h8"), Object: &store.Farewell{}, Modified: 1}, {Key: store.FarewellKey("h9"), Object: &store.Farewell{}, Modified: 1},
-		}
+		}...)
 		all := []string{"search", "realized", "release", "list-farewells", "clear"}
 		for i, word := range all {
 			l.leader.begin(true)
@@ -385,7 +428,7 @@ func TestTidyEnds(t *testing.T) {
 		cancel()
 		l.fails("search", ctx.Err())
 		l.leader.tidy(ctx)
-		if l.log.Len() > 0 {
+		if len(l.log.String()) > 0 {
 			t.Errorf("it complains: %s", l.log)
 		}
 		l.stop()
