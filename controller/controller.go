@@ -150,7 +150,24 @@ func (c *Controller) knowStore(ctx context.Context) error {
 	if c.opts.Trust == nil {
 		return nil
 	}
+	go c.standBack(ctx)
 	return c.opts.Trust.Run(ctx)
+}
+
+// standBack gives all hosts up while the store is for newer programs than this one: it claims none, and
+// newer controllers shall not wait for it to end. Until one of them takes a switch over, its flows
+// are kept as they were last known.
+func (c *Controller) standBack(ctx context.Context) {
+	for ctx.Err() == nil {
+		changed := c.opts.Trust.Changed()
+		if c.opts.Trust.State().Verdict == store.Newer {
+			c.name.Release()
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+		}
+	}
 }
 
 func part(what string, err error) error {

@@ -3,6 +3,7 @@ package hostagent
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/netip"
@@ -74,7 +75,8 @@ func (a *Agent) List(ctx context.Context) ([]api.Attachment, error) {
 	return all, nil
 }
 
-// port reads one port of this host, and the revision that created it.
+// port reads one port of this host, and the revision that created it. It fails with
+// store.ErrUnreadable where somebody else wrote it.
 func (a *Agent) port(ctx context.Context, r api.DetachRequest) (store.Key, *store.Port, store.Revision, error) {
 	key := store.PortKey(a.o.Host, r.Tenant, cmp.Or(r.Network, api.DefaultNetwork), r.Name)
 	ports, _, err := a.o.Store.List(ctx, store.KindPort, key.Host, key.Tenant, key.Network)
@@ -85,6 +87,9 @@ func (a *Agent) port(ctx context.Context, r api.DetachRequest) (store.Key, *stor
 		if e.Key == key {
 			return key, e.Object.(*store.Port), e.Created, nil
 		}
+	}
+	if _, _, err := a.o.Store.Get(ctx, key); errors.Is(err, store.ErrUnreadable) { // the list leaves it out
+		return key, nil, 0, fmt.Errorf("read port %s/%s: %w", key.NetworkName(), key.Name, err)
 	}
 	return key, nil, 0, api.NewProblem(http.StatusNotFound,
 		"port %s/%s does not exist on host %s: see sluice port list", key.NetworkName(), key.Name, key.Host)

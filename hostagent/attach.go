@@ -62,10 +62,15 @@ func (a *Agent) Attach(ctx context.Context, r api.AttachRequest) (api.Attachment
 	if err := a.make(ctx, at); err != nil {
 		return api.Attachment{}, a.giveUp(ctx, at, fmt.Errorf("attach %s: %w", name, err))
 	}
-	if err := a.journal.done(at.uid); err != nil {
+	a.warnBehind(ctx, at)
+	// Last before the answer: an agent that is killed earlier undoes the attach when it is back,
+	// for nobody was told that it succeeded.
+	if err = ctx.Err(); err == nil {
+		err = a.journal.done(at.uid)
+	}
+	if err != nil {
 		return api.Attachment{}, a.giveUp(ctx, at, fmt.Errorf("attach %s: %w", name, err))
 	}
-	a.warnBehind(ctx, at)
 	a.log.Info("attached", "tenant", at.key.Tenant, "network", at.key.Network, "port", at.key.Name,
 		"rev", at.port.Created, "interface", at.port.Value.Interface)
 	return at.result, nil
@@ -158,8 +163,8 @@ func (a *Agent) notReady() error {
 		return api.NewProblem(http.StatusServiceUnavailable, "host %s is not ready: %s", a.o.Host, held)
 	}
 	why := "the agent is still starting"
-	if problems := a.problems.list(); len(problems) > 0 {
-		why = strings.Join(problems, "; ")
+	if problems := a.problems.brief(); problems != "" {
+		why = problems
 	}
 	return api.NewProblem(http.StatusServiceUnavailable, "host %s is not ready: %s", a.o.Host, why)
 }

@@ -91,6 +91,34 @@ func expectIn(t *testing.T, what, text string, wants ...string) {
 	}
 }
 
+// A port whose value somebody spoilt can be detached: its key goes, and its interface, which the host
+// knows. Of a port that the host knows nothing of the key goes.
+func TestDetachOfAPortThatCannotBeRead(t *testing.T) {
+	h := newHost(t)
+	h.realizeAll()
+	_, c, _ := h.agent()
+	before := h.traces()
+	if _, err := c.Attach(t.Context(), api.AttachRequest{Tenant: "alice", Name: "a1", NetNS: newContainer(t).netns()}); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"a1", "a9"} {
+		h.spoil(name)
+		port := api.DetachRequest{Tenant: "alice", Name: name}
+		if _, err := c.Get(t.Context(), port); err == nil || !strings.Contains(err.Error(), "unreadable") {
+			t.Errorf("%s: it shows, or says %v", name, err)
+		}
+		if err := c.Detach(t.Context(), port); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err := c.Detach(t.Context(), port); !api.IsNotFound(err) {
+			t.Errorf("%s, again: %v", name, err)
+		}
+	}
+	if diff := cmp.Diff(before, h.traces()); diff != "" {
+		t.Errorf("after detach: -before +after\n%s", diff)
+	}
+}
+
 // A container that is in two networks keeps the default route of the first.
 func TestSecondNetworkOfAContainer(t *testing.T) {
 	h := newHost(t)

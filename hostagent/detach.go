@@ -10,9 +10,13 @@ import (
 )
 
 // Detach removes a port: first from etcd, so that its flows go, then from the switch and
-// the kernel. A port that does not exist is a problem with status 404.
+// the kernel. A port that does not exist is a problem with status 404. One whose value in etcd
+// cannot be read goes all the same, with the interface that the host knows it by.
 func (a *Agent) Detach(ctx context.Context, r api.DetachRequest) error {
 	key, p, _, err := a.port(ctx, r)
+	if errors.Is(err, store.ErrUnreadable) {
+		p, err = a.records.portOf(key), nil
+	}
 	if err != nil {
 		return err
 	}

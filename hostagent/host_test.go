@@ -441,6 +441,19 @@ func (h *host) deletePortKey(name string) {
 	h.deleteKey(store.PortKey("h1", "alice", store.DefaultNetwork, name))
 }
 
+// spoil writes what nobody can read over one of alice's ports.
+func (h *host) spoil(name string) {
+	h.t.Helper()
+	client, err := clientv3.New(clientv3.Config{Endpoints: h.endpoints, Logger: zap.NewNop()})
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	defer client.Close()
+	if _, err := client.Put(h.t.Context(), store.PortKey("h1", "alice", store.DefaultNetwork, name).String(), "rubbish"); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
 // port is one of alice's ports in etcd.
 func (h *host) port(name string) *store.Port {
 	h.t.Helper()

@@ -34,8 +34,11 @@ func portRow(key store.Key, p *store.Port) ovsdb.Interface {
 }
 
 // unplug takes an interface from the switch and from the kernel, and its record; no error if it
-// is in none of these. The record goes last: as long as something is left it says what.
+// is in none of these, or has no name. The record goes last: as long as something is left it says what.
 func (p *ports) unplug(ctx context.Context, iface string) error {
+	if iface == "" {
+		return nil
+	}
 	if err := errors.Join(p.db.DeletePort(ctx, store.BridgeName, iface), deleteLink(iface)); err != nil {
 		return err
 	}

@@ -127,14 +127,17 @@ func (p preflight) nftables(ctx context.Context) (string, error) {
 	nft := func(script string) error {
 		cmd := exec.CommandContext(ctx, "nft", "-f", "-")
 		cmd.Stdin = strings.NewReader(script)
-		if out, err := cmd.CombinedOutput(); err != nil {
-			first, _, _ := strings.Cut(strings.TrimSpace(string(out)), "\n")
-			return errors.Join(err, errors.New(first))
+		out, err := cmd.CombinedOutput()
+		if first, _, _ := strings.Cut(strings.TrimSpace(string(out)), "\n"); err != nil && first != "" {
+			return fmt.Errorf("%w: %s", err, first)
 		}
-		return nil
+		return err
 	}
-	if err := nft(script); err != nil {
-		return "", fmt.Errorf("the kernel or nft refuses the agent's rules: %w", err)
+	switch err := nft(script); {
+	case errors.Is(err, exec.ErrNotFound):
+		return "", fmt.Errorf("%w: install nftables", err)
+	case err != nil:
+		return "", fmt.Errorf("the kernel or nft refuses the agent's rules: %w: it needs CAP_NET_ADMIN, and the kernel's nf_tables with NAT", err)
 	}
 	return "takes the agent's rules", nft("delete table inet " + probeTable)
 }
@@ -144,7 +147,10 @@ func (p preflight) tunnelAddress(ctx context.Context) (string, error) {
 	if err == nil {
 		err = p.underlay.makeSo(ctx, p.o.VTEP, found)
 	}
-	return fmt.Sprintf("%s on %s", p.o.VTEP, found.name), err
+	if err != nil {
+		return "", fmt.Errorf("%w: give it to one, or name one of the host's with --vtep", err)
+	}
+	return fmt.Sprintf("%s on %s", p.o.VTEP, found.name), nil
 }
 
 // mtu looks whether containers can have an address in every network.
@@ -172,7 +178,7 @@ var versionText = regexp.MustCompile(`(\d+)\.(\d+)(\.\d+)*`)
 func (p preflight) version(ctx context.Context) (string, error) {
 	text, err := p.ask(ctx, "version")
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("%w: install it (openvswitch-switch on Debian), or start its ovs-vswitchd; $OVS_RUNDIR says where its sockets are, if elsewhere", err)
 	}
 	return supported(text)
 }
@@ -186,7 +192,7 @@ func supported(text string) (string, error) {
 	major, _ := strconv.Atoi(found[1])
 	minor, _ := strconv.Atoi(found[2])
 	if slices.Compare([]int{major, minor}, leastVersion) < 0 {
-		return "", fmt.Errorf("version %s runs, and %d.%d is needed", found[0], leastVersion[0], leastVersion[1])
+		return "", fmt.Errorf("version %s runs, and %d.%d is needed: install that or a later one", found[0], leastVersion[0], leastVersion[1])
 	}
 	return "version " + found[0], nil
 }
@@ -204,7 +210,7 @@ func (p preflight) ask(ctx context.Context, method string, params ...string) (st
 func (p preflight) database(ctx context.Context) (string, error) {
 	db, err := ovsdb.Dial(ctx, p.o.OVSDB, p.o.Log)
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("%w: start ovsdb-server, or say with --ovsdb where it listens", err)
 	}
 	db.Close()
 	return "answers at " + p.o.OVSDB, nil

@@ -58,6 +58,24 @@ func lacks(findings []Finding) (names []string) {
 	return names
 }
 
+// TestFindingsAreOneLineEach looks at a host that lacks most: each finding stays in its line, and
+// each that depends on no other says what to do.
+func TestFindingsAreOneLineEach(t *testing.T) {
+	nowhere := Options{VTEP: store.DefaultTransit.Kernel(), Encap: "vxlan", OVSDB: "unix:" + t.TempDir() + "/db.sock", RunDir: t.TempDir()}
+	does := map[string]string{
+		"nftables": "install nftables", "tunnel address": "--vtep", "Open vSwitch": "start its ovs-vswitchd", "database": "--ovsdb",
+	}
+	t.Setenv("PATH", t.TempDir())
+	for _, f := range Check(t.Context(), nowhere) {
+		if strings.Contains(f.String(), "\n") {
+			t.Errorf("more than one line: %q", f)
+		}
+		if want := does[f.Name]; want != "" && (f.Err == nil || !strings.Contains(f.Err.Error(), want)) {
+			t.Errorf("%s: does not say %q", f, want)
+		}
+	}
+}
+
 // TestPreflight takes things away from a host that has all, one at a time. The looking leaves
 // nothing behind.
 func TestPreflight(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 )
 
@@ -60,4 +61,26 @@ func (p *problems) list() []string {
 		lines = append(lines, what+": "+p.texts[what])
 	}
 	return lines
+}
+
+// brief is the list for one line: what fails since etcd does not do its part is named with that
+// reason once, as nearly all is at the same time.
+func (p *problems) brief() string {
+	var causes []string
+	waits := make(map[string][]string)
+	for _, line := range p.list() {
+		what, text, _ := strings.Cut(line, ": ")
+		if i := strings.Index(": "+text, ": etcd "); i >= 0 {
+			text = text[i:]
+		}
+		if waits[text] == nil {
+			causes = append(causes, text)
+		}
+		waits[text] = append(waits[text], what)
+	}
+	var lines []string
+	for _, cause := range causes {
+		lines = append(lines, strings.Join(waits[cause], ", ")+": "+cause)
+	}
+	return strings.Join(lines, "; ")
 }

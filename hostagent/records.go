@@ -114,6 +114,16 @@ func (r *records) known() map[string]record {
 	return maps.Clone(r.all)
 }
 
+// portOf is a port as the host knows it; one without uid and interface where it knows none.
+func (r *records) portOf(key store.Key) *store.Port {
+	for _, one := range r.known() {
+		if one.key(key.Host) == key && !one.Leaving {
+			return &one.Port
+		}
+	}
+	return &store.Port{}
+}
+
 // leaving notes that somebody asked for a port to go, before the store is told.
 func (r *records) leaving(iface string) error {
 	one, there := r.known()[iface]

@@ -137,7 +137,7 @@ func (s *serving) held() string {
 	if !state.Held() {
 		return ""
 	}
-	return "this host holds: " + state.Why + ": " + s.trust.Help
+	return "this host holds: " + state.Why + ": " + state.Help
 }
 
 func (s *serving) setAdopting(v bool) {
@@ -178,8 +178,11 @@ func (a *Agent) serveStore() error {
 	return a.serving.start(a.o.Store, a.o.StateDir, a.o.Adopt)
 }
 
-// status is the store that is served, as the API shows it.
+// status is the store that is served, as the API shows it. An agent that has not begun knows none.
 func (s *serving) status() api.Store {
+	if s == nil {
+		return api.Store{}
+	}
 	asked := s.asker.request()
 	shown := api.Store{ID: s.trust.State().Memory.Store, Held: s.held(), Strays: asked.Strays}
 	for _, o := range asked.Offered {

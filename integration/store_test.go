@@ -20,7 +20,7 @@ import (
 // labEtcd is the directory of the lab's embedded etcd, and its peers' URL.
 func labEtcd(t *testing.T) (dir, name, peerURL string) {
 	t.Helper()
-	return filepath.Join(lab.Dir, "controller-c1", "etcd"), "c1", "http://172.30.0.100:2380"
+	return filepath.Join(lab.Dir, "controller-c1", "etcd"), "c1", "https://172.30.0.100:2380"
 }
 
 // interfacesOf is what hosts have of containers' interfaces.

@@ -15,6 +15,7 @@ func TestGrants(t *testing.T) {
 		want  string
 	}{
 		{"every host", GrantsToHosts(), `
+			r  schema/
 			r  settings/
 			r  tenants/
 			r  networks/

@@ -16,6 +16,8 @@ var (
 	ErrExhausted = errors.New("exhausted")
 	// ErrLimit: the tenant's own limit is reached.
 	ErrLimit = errors.New("limit reached")
+	// ErrUnreadable: what etcd holds of an object cannot be decoded: somebody else wrote it.
+	ErrUnreadable = errors.New("unreadable")
 	// ErrInUse: what was to be deleted is in use; the text says by what.
 	ErrInUse = errors.New("in use")
 	// ErrNotAllowed: the tenant may not use that host.

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"fmt"
 	"iter"
 	"net/netip"
@@ -46,6 +47,11 @@ func (h *Host) VTEP() netip.Addr {
 		return netip.Addr{}
 	}
 	return h.VTEPs[0]
+}
+
+// WhyNoGateway says why a host that is no gateway host is none, and what to do.
+func (h *Host) WhyNoGateway() string {
+	return cmp.Or(h.NoGateway, "its agent runs without --gateway: start it with that")
 }
 
 // DatapathID is a switch's 64-bit OpenFlow id; in JSON 16 hexadecimal digits, as OVS shows it.
@@ -156,3 +162,13 @@ func (s *State) HostsGone() []string {
 
 // ContestedHost says why a host cannot be programmed, as ContestedPort does.
 func (s *State) ContestedHost(h *Item[Host]) []Problem { return hostKind.contested(s, h) }
+
+// PortsLeft is how many ports a host has, and the create revision of the newest.
+func (s *State) PortsLeft(host string) (ports int, newest Revision) {
+	for _, n := range s.NetworksOn(host) {
+		for _, p := range s.PortsAt(host, n) {
+			ports, newest = ports+1, max(newest, p.Created)
+		}
+	}
+	return ports, newest
+}

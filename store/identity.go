@@ -61,14 +61,14 @@ func (c Chain) Next(value string) Chain {
 	return c
 }
 
-// WitnessHost and WitnessController are written by one process each, soon after anything that it
-// wrote or saw. Which revision that was is all that counts: in a store that went back it is less.
-type (
-	WitnessHost       struct{ Witness }
-	WitnessController struct{ Witness }
-)
+// WitnessHost is written by a host's agent alone.
+type WitnessHost struct{ Witness }
 
-// Witness is what such a key holds.
+// WitnessController is written by one controller alone.
+type WitnessController struct{ Witness }
+
+// Witness is written by one process, soon after anything that it wrote or saw. Which revision that
+// was is all that counts: in a store that went back it is less.
 type Witness struct {
 	Seen Revision `json:"seen"`
 }

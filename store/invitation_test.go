@@ -70,7 +70,7 @@ func TestDeleteOfWhoNeverRegistered(t *testing.T) {
 	s := NewState()
 	s.Apply(Batch{Revision: 3, Events: []Event{{Key: EnrolmentKey("h1"), Object: &Enrolment{}, Created: 3, Modified: 3}}})
 	for _, ports := range []int64{0, 2} {
-		p, err := ProposeDeleteHost(s, "h1", ports)
+		p, err := ProposeDeleteHost(s, "h1", ports, time.Time{})
 		if err != nil || len(p.Writes) != 1 || p.Writes[0] != (Event{Key: EnrolmentKey("h1")}) {
 			t.Errorf("with %d ports left: %+v, %v", ports, p, err)
 		}

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"strings"
@@ -137,6 +138,9 @@ func Under(kind Kind, parts ...string) string {
 	return prefix
 }
 
+// ErrUnknownKind is ParseKey's of a kind that this version does not know: a newer one may.
+var ErrUnknownKind = errors.New("of no known kind")
+
 // ParseKey reads a path that etcd holds. Unknown paths, and such with names that are not valid,
 // are errors, not panics: others may write beside us.
 func ParseKey(path string) (Key, error) {
@@ -169,7 +173,7 @@ func splitKind(path string) (kind Kind, tail string, err error) {
 			return d.kind(), tail, nil
 		}
 	}
-	return "", "", fmt.Errorf("key %q is of no known kind", path)
+	return "", "", fmt.Errorf("key %q is %w", path, ErrUnknownKind)
 }
 
 // split is the rest of a path, after its kind, in parts.

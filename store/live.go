@@ -22,6 +22,7 @@ func LiveControllerKey(name string) Key { return Key{Kind: KindLiveController, N
 type LiveHost struct {
 	Incarnation string    `json:"incarnation"`
 	Since       time.Time `json:"since"`
+	Program
 }
 
 // LiveController exists while a controller holds its lease. Whoever writes it last has the
@@ -35,6 +36,7 @@ type LiveController struct {
 	// Addresses are those of the controller's machine: every gateway host closes them to tenants.
 	Addresses []netip.Addr `json:"addresses,omitempty"`
 	Since     time.Time    `json:"since"`
+	Program
 }
 
 // Kind is KindLiveHost.

@@ -31,18 +31,23 @@ type Sight struct {
 	Last, Lasting Stamp
 	Witness       Revision // of the last write to the memory's own key; 0: there is none
 	Hosts         int64    // how many are registered
+	// Least is the least SchemaVersion that may write this store, as its key says at revision
+	// LeastAt; 0 and 0: it says nothing.
+	Least   int
+	LeastAt Revision
 }
 
 // Verdict says whether the store at hand is the one that is remembered.
 type Verdict string
 
 // Verdicts. All but Right and Unknown mean to hold: touch nothing until the right store is
-// back, or the operator adopts this one.
+// back, or the operator adopts this one; for Newer nobody adopts.
 const (
 	Right    Verdict = "right"
 	Unknown  Verdict = "unknown"   // nothing is remembered: it may be anyone's
 	Another  Verdict = "another"   // it is not the one that is remembered
 	WentBack Verdict = "went back" // it lost what was seen in it, as after a restore
+	Newer    Verdict = "newer"     // whichever store it is, it is for newer programs than this one
 	Unproved Verdict = "unproved"  // the chain has no stamp any more that was seen: too long away
 )
 
@@ -64,6 +69,8 @@ func judged(v Verdict, format string, args ...any) Judgement {
 // snapshot restore --bump-revision` makes one.
 func (m Memory) Judge(s Sight) Judgement {
 	switch {
+	case s.Least > SchemaVersion:
+		return judged(Newer, "this program is too old: the store asks for schema %d at least, and this one writes schema %d", s.Least, SchemaVersion)
 	case m.Store == "":
 		return judged(Unknown, "no store is remembered")
 	case s.Store == "":

@@ -32,6 +32,10 @@ func TestJudgeStores(t *testing.T) {
 		{"it went on", remembered, func(s *Sight) { s.Revision, s.Chain.Newest = 900, stamp(140) }, Right, ""},
 		{"wiped: etcd's cluster id is the same", remembered, func(s *Sight) { *s = Sight{Cluster: 7, Revision: 1} }, Another, "empty or wiped"},
 		{"wiped, and written to for long", remembered, func(s *Sight) { *s = Sight{Cluster: 7, Revision: 9000} }, Another, "store s is remembered"},
+		{"as it was, and for newer programs", remembered, func(s *Sight) { s.Least = SchemaVersion + 1 }, Newer, "too old"},
+		{"for this and newer programs", remembered, func(s *Sight) { s.Least = SchemaVersion }, Right, ""},
+		{"nothing is remembered, and it is for newer programs", Memory{}, func(s *Sight) { s.Least = 99 }, Newer, "schema 99"},
+		{"foreign and for newer programs", remembered, func(s *Sight) { s.Store, s.Least = "t", 99 }, Newer, "schema 99"},
 		{"foreign", remembered, func(s *Sight) { s.Store = "t" }, Another, "holds store t, not s"},
 		{"a copy in another cluster", remembered, func(s *Sight) { s.Cluster = 8 }, Another, "a copy of store s"},
 		{"restored", remembered, func(s *Sight) { s.Revision, s.Chain.Newest, s.Last = 400, stamp(80), Stamp{} }, WentBack, "lacks stamp 100"},
@@ -62,7 +66,7 @@ func TestJudgeStores(t *testing.T) {
 			if got.Verdict != c.want || !strings.Contains(got.Why, c.says) {
 				t.Errorf("%q because %q; want %q because %q", got.Verdict, got.Why, c.want, c.says)
 			}
-			if held := c.want == Another || c.want == WentBack || c.want == Unproved; got.Held() != held {
+			if held := c.want == Another || c.want == WentBack || c.want == Unproved || c.want == Newer; got.Held() != held {
 				t.Errorf("held: %v", got.Held())
 			}
 			if (got.Why == "") != (c.want == Right) {

@@ -24,8 +24,8 @@ func Encode(o Object) ([]byte, error) {
 	return b, nil
 }
 
-// Decode reads the object that etcd holds under key. Fields that it does not know are
-// passed over: a newer writer may have set them.
+// Decode reads the object that etcd holds under key; it fails with ErrUnreadable where that is none.
+// Fields that it does not know are passed over: a newer writer may have set them.
 func Decode(key Key, value []byte) (Object, error) {
 	d := key.Kind.describe()
 	if d == nil || d.about().derived {
@@ -33,10 +33,10 @@ func Decode(key Key, value []byte) (Object, error) {
 	}
 	o := d.empty()
 	if err := json.Unmarshal(value, o); err != nil {
-		return nil, fmt.Errorf("decode %s: %w", key, err)
+		return nil, fmt.Errorf("decode %s: %w: %w", key, ErrUnreadable, err)
 	}
 	if bytes.Equal(bytes.TrimSpace(value), []byte("null")) {
-		return nil, fmt.Errorf("decode %s: null is no object", key)
+		return nil, fmt.Errorf("decode %s: %w: null is no object", key, ErrUnreadable)
 	}
 	return o, nil
 }

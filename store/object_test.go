@@ -26,6 +26,7 @@ var examples = []example{
 		Number: 7, Segmentation: SegmentationVLAN, Segment: 42, Flood: FloodAuto,
 		Subnets: []Subnet{{netip.MustParsePrefix("10.0.0.0/24"), netip.MustParseAddr("10.0.0.1")}},
 	}, `{"number":7,"segmentation":"vlan","segment":42,"subnets":[{"prefix":"10.0.0.0/24","gateway":"10.0.0.1"}],"flood":"auto"}`},
+	{SchemaKey(), &Schema{Least: 2}, `{"least":2}`},
 	{SettingsKey(), &Settings{Transit: netip.MustParsePrefix("198.18.0.0/15")}, `{"transit":"198.18.0.0/15"}`},
 	{HostKey("h1"), &Host{Incarnation: "x", DatapathID: 0xa, VTEPs: []netip.Addr{netip.MustParseAddr("172.30.0.1")},
 		Addresses: []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("2001:db8::1")}, Encap: "gre", UnderlayMTU: 1500},
@@ -35,7 +36,8 @@ var examples = []example{
 		`{"uid":"u","number":3,"mac":"02:00:00:00:00:01","addresses":["10.0.0.5/24"],"allowedPairs":[{"prefix":"10.0.0.9/32"}],"interface":"sl-u"}`},
 	{GatewayKey("alice"), &Gateway{Active: "h1", Draining: []string{"h2"}, Epoch: 4}, `{"active":"h1","draining":["h2"],"epoch":4}`},
 	{MasterKey("h1"), &Master{Controller: "c1", Generation: 5}, `{"controller":"c1","generation":5}`},
-	{LiveHostKey("h1"), &LiveHost{Incarnation: "x", Since: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}, `{"incarnation":"x","since":"2026-01-02T03:04:05Z"}`},
+	{LiveHostKey("h1"), &LiveHost{Incarnation: "x", Since: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Program: Program{"v0.2.0", 2}},
+		`{"incarnation":"x","since":"2026-01-02T03:04:05Z","version":"v0.2.0","schema":2}`},
 	{LiveControllerKey("c1"), &LiveController{Incarnation: "x", OpenFlow: "192.0.2.1:6653", API: "http://192.0.2.1:8080",
 		Addresses: []netip.Addr{netip.MustParseAddr("192.0.2.1")}, Since: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)},
 		`{"incarnation":"x","openflow":"192.0.2.1:6653","api":"http://192.0.2.1:8080","addresses":["192.0.2.1"],"since":"2026-01-02T03:04:05Z"}`},
@@ -62,7 +64,7 @@ var examples = []example{
 		Offered: []Offer{{Tenant: "alice", Network: "default", Name: "a1", Interface: "sl-v", Addresses: []string{"10.0.0.5/24"}, Problem: "taken"}}},
 		`{"id":"r","held":"why","leaves":"x","offered":[{"tenant":"alice","network":"default","name":"a1","interface":"sl-v","addresses":["10.0.0.5/24"],"problem":"taken"}],"strays":["sl-u"]}`},
 	{WordKey("h1"), &Word{Word: WordAdopt, Request: "r"}, `{"word":"adopt","request":"r"}`},
-	{FarewellKey("h1"), &Farewell{Incarnation: "x", Created: 7}, `{"incarnation":"x","created":7}`},
+	{FarewellKey("h1"), &Farewell{Incarnation: "x", Created: 7, At: time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)}, `{"incarnation":"x","created":7,"at":"2026-11-28T12:00:00Z"}`},
 }
 
 func TestObjects(t *testing.T) {

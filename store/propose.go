@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Proposal is what a request would write, decided from a State and the request alone.
@@ -171,8 +172,8 @@ func ProposeDeletePort(s *State, key Key, hostCreated Revision) (Proposal, error
 // ProposeDeleteHost deletes a host, of which the state may lack the ports: they are counted
 // here, and cleared afterwards. A host that is deleted already and has ports left asks for
 // nothing: they are to be cleared. A farewell tells the host's agent, and the leader, that the host
-// is absent by the operator's word. A host that was enrolled and never registered is not any more.
-func ProposeDeleteHost(s *State, name string, ports int64) (Proposal, error) {
+// is absent by the operator's word, said now. A host that was enrolled and never registered is not any more.
+func ProposeDeleteHost(s *State, name string, ports int64, now time.Time) (Proposal, error) {
 	h := s.Host(name)
 	switch {
 	case h != nil:
@@ -185,7 +186,7 @@ func ProposeDeleteHost(s *State, name string, ports int64) (Proposal, error) {
 	if err != nil {
 		return Proposal{}, err
 	}
-	p.Writes = append(p.Writes, Event{Key: FarewellKey(name), Object: &Farewell{Incarnation: h.Value.Incarnation, Created: h.Created}})
+	p.Writes = append(p.Writes, Event{Key: FarewellKey(name), Object: &Farewell{Incarnation: h.Value.Incarnation, Created: h.Created, At: now}})
 	return p, nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -65,7 +66,7 @@ func TestTenantSpecRefusals(t *testing.T) {
 		"gateway host": {TenantSpec{Name: "bob", Gateway: "h9"}, ErrNotFound,
 			`host "h9": not found: no such host is registered: see sluice host list`},
 		"not a gateway": {TenantSpec{Name: "bob", Hosts: []string{"h1"}, Gateway: "h2"}, ErrInvalid,
-			"host h2: invalid: it is not gateway capable (its agent runs without --gateway)"},
+			"host h2: invalid: it is no gateway host: its agent runs without --gateway: start it with that"},
 		"segmentation": {TenantSpec{Name: "bob", Segmentation: "mpls"}, ErrInvalid,
 			`invalid: segmentation "mpls" is neither "vlan" nor "tunnel"`},
 		"overlap": {TenantSpec{Name: "bob", Subnets: prefixes("10.0.0.0/16", "10.0.3.0/24")}, ErrInvalid,
@@ -76,9 +77,13 @@ func TestTenantSpecRefusals(t *testing.T) {
 		p, err := tc.spec.Propose(cluster())
 		refused(t, name, p, err, tc.want, tc.text)
 	}
+	h2 := cluster()
+	h2.Apply(Batch{Revision: 21, Events: []Event{{Key: HostKey("h2"), Object: &Host{NoGateway: "its routes overlap: remove them"}, Created: 5, Modified: 21}}})
+	p, err := TenantSpec{Name: "bob", Gateway: "h2"}.Propose(h2)
+	refused(t, "a gateway that cannot be", p, err, ErrInvalid, "host h2: invalid: it is no gateway host: its routes overlap: remove them")
 	s := NewState() // where a tenant's delete left its network behind
 	s.Apply(Batch{Revision: 1, Events: []Event{{Key: NetworkKey("bob", "default"), Object: &Network{}}}})
-	p, err := TenantSpec{Name: "bob"}.Propose(s)
+	p, err = TenantSpec{Name: "bob"}.Propose(s)
 	refused(t, "network left", p, err, ErrExists, "exists already: choose another name")
 }
 
@@ -181,7 +186,7 @@ func TestDeleteRefusals(t *testing.T) {
 	refused(t, "no port's key", p, err, ErrInvalid, "invalid: it is no port's key")
 	p, err = ProposeDeletePort(cluster(), PortKey("h1", "alice", "web", "a1"), 3)
 	refused(t, "no port", p, err, ErrNotFound, "not found: no such port: see sluice port list")
-	p, err = ProposeDeleteHost(cluster(), "h9", 0)
+	p, err = ProposeDeleteHost(cluster(), "h9", 0, time.Time{})
 	refused(t, "no host", p, err, ErrNotFound, "not found: no such host: see sluice host list")
 }
 
@@ -459,13 +464,14 @@ func TestProposeDeletes(t *testing.T) {
 		{Condition: CreatedAt, Path: "/sluice/v1/hosts/h1", Revision: 3, Refusal: HostGone("h1")}}})
 
 	host := func(key func(string) Key) Event { return Event{Key: key("h1")} }
-	p, err = ProposeDeleteHost(s, "h1", 5)
+	now := time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
+	p, err = ProposeDeleteHost(s, "h1", 5, now)
 	proposed(t, "host", p, err, Proposal{
 		Writes: []Event{host(HostKey), host(MasterKey), host(LiveHostKey), host(EnrolmentKey), host(StatusHostKey), host(StatusCountersKey),
-			{Key: FarewellKey("h1"), Object: &Farewell{Incarnation: "x", Created: 3}}},
+			{Key: FarewellKey("h1"), Object: &Farewell{Incarnation: "x", Created: 3, At: now}}},
 		Presumes: []Presumption{{Condition: Unchanged, Path: "/sluice/v1/hosts/h1", Revision: 4}},
 	})
-	if p, err := ProposeDeleteHost(s, "h9", 1); err != nil || p.Writes != nil {
+	if p, err := ProposeDeleteHost(s, "h9", 1, now); err != nil || p.Writes != nil {
 		t.Errorf("of a host that is gone but for its ports: %+v, %v", p, err)
 	}
 

@@ -34,7 +34,7 @@ type Change struct {
 // kinds lists what etcd holds, each kind once. Keys, objects, State, contested values,
 // tombstones and deletes all follow from the descriptions in this list.
 var kinds = []described{
-	settingsKind, tenantKind, networkKind, hostKind, portKind, gatewayKind, masterKind, liveHostKind, liveControllerKind, tokenKind,
+	schemaKind, settingsKind, tenantKind, networkKind, hostKind, portKind, gatewayKind, masterKind, liveHostKind, liveControllerKind, tokenKind,
 	enrolmentKind, invitationKind, statusHostKind, statusControllerKind, statusCountersKind, allocKind,
 	identityKind, chainKind, stampKind, witnessHostKind, witnessControllerKind, requestKind, wordKind, farewellKind,
 }
@@ -44,6 +44,7 @@ var kinds = []described{
 type State struct {
 	revision Revision
 
+	schema      table[string, Schema]
 	settings    table[string, Settings]
 	tenants     tenants
 	networks    networks

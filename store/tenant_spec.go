@@ -91,7 +91,7 @@ func checkHosts(state *State, t *Tenant) error {
 			return noSuchHost(name)
 		}
 		if name == t.Gateway && !host.Value.Gateway {
-			return fmt.Errorf("host %s: %w: it is not gateway capable (its agent runs without --gateway)", name, ErrInvalid)
+			return fmt.Errorf("host %s: %w: it is no gateway host: %s", name, ErrInvalid, host.Value.WhyNoGateway())
 		}
 	}
 	return nil

@@ -163,7 +163,7 @@ func (g *generator) object() (Key, Object) {
 
 // other makes objects of the kinds without indexes.
 func (g *generator) other(tenant, host string) (Key, Object) {
-	switch g.IntN(9) {
+	switch g.IntN(10) {
 	case 0:
 		return MasterKey(host), &Master{Controller: tenant}
 	case 1:
@@ -180,6 +180,8 @@ func (g *generator) other(tenant, host string) (Key, Object) {
 		return InvitationKey(host), &Invitation{By: tenant}
 	case 7:
 		return SettingsKey(), &Settings{Transit: netip.PrefixFrom(netip.AddrFrom4([4]byte{11, byte(g.IntN(3))}), 16)}
+	case 8:
+		return SchemaKey(), &Schema{Least: g.IntN(4)}
 	}
 	return StatusHostKey(host), &StatusHost{State: HostDown}
 }
@@ -268,6 +270,14 @@ func checkObjects(t *testing.T, s *State, w twin) {
 		}
 	} else if set != DefaultTransit {
 		t.Errorf("the transit range is %s, and none is set", set)
+	}
+	least := 1
+	if schema := w[SchemaKey()]; schema.Object != nil {
+		collect(got, one(s.schema.items["cluster"]))
+		least = max(least, schema.Object.(*Schema).Least)
+	}
+	if s.LeastSchema() != least {
+		t.Errorf("schema %d at least may write, want %d", s.LeastSchema(), least)
 	}
 	want := maps.Clone(w)
 	maps.DeleteFunc(want, func(k Key, _ Event) bool { return k.Kind == KindStatusHost })
@@ -469,7 +479,7 @@ func TestDeletesLeaveNothing(t *testing.T) {
 	g := &generator{Rand: rand.New(rand.NewPCG(1, 7)), world: twin{}}
 	s := NewState()
 	had := map[Kind]bool{}
-	for range 150 {
+	for range 300 {
 		b := g.batch()
 		s.Apply(b)
 		for _, e := range b.Events {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"iter"
 	"strings"
+	"time"
 )
 
 // Kinds by which a host's agent asks the operator for a word, and is told it.
@@ -61,8 +62,9 @@ type Word struct {
 // Farewell says that the operator deleted a host, and which registration that was: an agent
 // that finds its own cleans up. That its key is absent tells it nothing.
 type Farewell struct {
-	Incarnation string   `json:"incarnation"`
-	Created     Revision `json:"created"` // of the registration
+	Incarnation string    `json:"incarnation"`
+	Created     Revision  `json:"created"`     // of the registration
+	At          time.Time `json:"at,omitzero"` // by the clock of the controller that was told
 }
 
 // Kind is KindRequest.
@@ -95,9 +97,28 @@ var wordKind = &description[string, Word, *Word]{facts: facts{
 var farewellKind = &description[string, Farewell, *Farewell]{facts: facts{
 	label:  "farewell to a host",
 	parts:  []part{partHost},
-	writer: "the API; the host's agent deletes it", reader: "the host's agent",
+	writer: "the API; the host's agent deletes it, or the leader after 30 days", reader: "the host's agent, the leader",
 	hostReads: ownObjects, hostWrites: ownObjects,
 }}
+
+// farewellTime is how long a farewell waits for a machine to come back. The agent of one that comes
+// later asks what to do about its ports, as after a loss.
+const farewellTime = 30 * 24 * time.Hour
+
+// Spent reports whether a farewell has waited for long enough.
+func (f *Farewell) Spent(now time.Time) bool { return !now.Before(f.At.Add(farewellTime)) }
+
+// ProposeForget removes a farewell as it was read, while its host is not registered and has no ports:
+// the leader needs it to know that these are to go.
+func ProposeForget(farewell Event) Proposal {
+	host := farewell.Key.Host
+	p := ProposeRemoval(farewell)
+	p.Presumes[0].Refusal = ErrConflict
+	p.Presumes = append(p.Presumes,
+		Presumption{Condition: Absent, Path: HostKey(host).String(), Refusal: ErrConflict},
+		Presumption{Condition: NoneUnder, Path: Under(KindPort, host), InUse: usedByPorts})
+	return p
+}
 
 // Request is what a host's agent asks for, or nil.
 func (s *State) Request(host string) *Item[Request] { return s.requests.items[host] }

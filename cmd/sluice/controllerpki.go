@@ -93,7 +93,7 @@ func live(openflow, web net.Listener, security *tls.Config, s *pki.Source, autho
 	}
 	return store.LiveController{
 		Machine: machine, Addresses: ownAddresses(), OpenFlow: reachedAt(openflow, own), API: scheme + reachedAt(web, own), Since: time.Now().UTC(),
-		Signs: authority != nil,
+		Signs: authority != nil, Program: store.Program{Version: version()},
 	}
 }
 

@@ -43,6 +43,6 @@ func (o *etcdFlags) options(log *slog.Logger) (etcd.Options, error) {
 	}
 	return etcd.Options{
 		Endpoints: o.endpoints, CAFile: o.caFile, CertFile: o.certFile, KeyFile: o.keyFile,
-		User: o.user, Password: password, Log: log,
+		User: o.user, Password: password, Log: log, Version: version(),
 	}, nil
 }

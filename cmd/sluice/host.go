@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -39,7 +41,7 @@ func writeHosts(w io.Writer, list []api.Host) {
 	g := columns("name", "state", "agent", "vtep", "encap", "gateway", "ports", "flows", "master")
 	for _, h := range list {
 		g.row(h.Name, p.state(h.State), p.agent(h.Live), joined(h.VTEPs), h.Encap, yesNo(h.Gateway, "yes", "no"),
-			fmt.Sprint(h.Ports), fmt.Sprint(h.Flows), h.Master)
+			fmt.Sprint(h.Ports), positive(h.Flows), h.Master)
 	}
 	g.write(w)
 }
@@ -68,16 +70,17 @@ func writeHost(w io.Writer, h api.Host) {
 		"Host", h.Name,
 		"State", fmt.Sprintf("%s at revision %d", p.state(h.State), h.Realized),
 		"Agent", p.agent(h.Live),
+		"Version", programText(h.Agent),
 		"Master", h.Master,
 		"Switch", fmt.Sprintf("%s, %s", h.DatapathID, yesNo(h.Connected, "connected here", "not connected here")),
 		"Tunnels", fmt.Sprintf("%s at %s", h.Encap, joined(h.VTEPs)),
 		"Underlay MTU", positive(h.UnderlayMTU),
 		"Uplink", h.Uplink,
-		"Gateway", yesNo(h.Gateway, "yes", "no"),
+		"Gateway", yesNo(h.Gateway, "yes", strings.TrimSuffix("no: "+h.NoGateway, ": ")),
 		"Weight", positive(h.Weight),
 		"Closed to tenants", joined(h.Infrastructure),
 		"Ports", fmt.Sprint(h.Ports),
-		"Flows", fmt.Sprint(h.Flows),
+		"Flows", cmp.Or(positive(h.Flows), "not known to this controller"),
 		"Missing", joined(h.Missing),
 		"Labels", pairs(h.Labels),
 		"Incarnation", h.Incarnation,
@@ -90,6 +93,14 @@ func writeHost(w io.Writer, h api.Host) {
 	if h.Request != nil {
 		writeRequest(w, h.Name, *h.Request)
 	}
+}
+
+// programText says what an agent runs; empty: it is not live, or does not say.
+func programText(p store.Program) string {
+	if p.Version == "" {
+		return ""
+	}
+	return fmt.Sprintf("%s, schema %d", p.Version, p.Schema)
 }
 
 // positive writes a number, and nothing for zero.

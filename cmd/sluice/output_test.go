@@ -73,7 +73,7 @@ var (
 		},
 	}
 	h1 = api.Host{
-		Name: "h1", State: store.HostRealized, Realized: 42, Master: "c1", Connected: true, Live: true, Flows: 65, Ports: 2, Created: 3,
+		Name: "h1", State: store.HostRealized, Realized: 42, Master: "c1", Connected: true, Live: true, Flows: 65, Ports: 2, Created: 3, Agent: store.Program{Version: "v0.2.0", Schema: 2},
 		Host: store.Host{
 			Incarnation: "9f2c", DatapathID: 0x51c1ce0000000001, VTEPs: []netip.Addr{netip.MustParseAddr("172.30.0.1")},
 			Uplink: "br-phy", Gateway: true, Encap: "vxlan", UnderlayMTU: 1500,
@@ -89,17 +89,18 @@ var (
 		},
 	}
 	fullStatus = api.Status{
+		Program: store.Program{Version: "v0.2.0", Schema: 2}, LeastSchema: 1, UnknownKinds: map[string]int{"policies": 12},
 		Revision: 42, Tenants: 2, Networks: 3, Ports: 3,
 		HostStates: map[string]int{"realized": 1, "missing": 1, "last-known": 1, "down": 1},
 		Hosts: []api.HostStatus{
-			{Name: "h1", State: store.HostRealized, Realized: 42, Master: "c1", Connected: true, Live: true, DatapathID: 0x51c1ce0000000001, Flows: 65,
+			{Name: "h1", State: store.HostRealized, Realized: 42, Master: "c1", Connected: true, Live: true, DatapathID: 0x51c1ce0000000001, Flows: 65, Agent: store.Program{Version: "v0.2.0", Schema: 2},
 				Drift: &host.Drift{Missing: 2, Extra: 1, Last: time.Date(2026, 11, 22, 10, 5, 0, 0, time.UTC)}},
 			{Name: "h2", State: store.HostMissing, Realized: 42, Master: "c1", Connected: true, Live: true, DatapathID: 0x51c1ce0000000002, Flows: 60, Missing: h2.Missing, Problems: h2.Problems},
 			{Name: "h3", State: store.HostDown, Realized: 40, DatapathID: 0x51c1ce0000000003},
 			{Name: "h4", State: store.HostLastKnown, Realized: 41, Master: "c1", Connected: true, Live: true, DatapathID: 0x51c1ce0000000004, Flows: 60},
 		},
 		Controllers: []api.ControllerStatus{
-			{Name: "c1", OpenFlow: "172.30.0.100:6653", API: "http://127.0.0.1:8080", Since: time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC), Answers: true},
+			{Name: "c1", OpenFlow: "172.30.0.100:6653", API: "http://127.0.0.1:8080", Since: time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC), Answers: true, Program: store.Program{Version: "v0.2.0", Schema: 2}},
 		},
 		Unknown: []store.DatapathID{0xbadc0ffee}, UnknownMore: 980,
 		Problems: append(store.Problems{{Object: "tenants/bob", Text: "its gateway host h2 is away: start its agent, or choose another"}}, h2.Problems...),
@@ -154,7 +155,10 @@ func TestOutput(t *testing.T) {
 		{"host-list", func(w io.Writer) { writeHosts(w, []api.Host{h1, h2}) }},
 		{"host-show", func(w io.Writer) { writeHost(w, h2) }},
 		{"host-show-last-known", func(w io.Writer) {
-			writeHost(w, api.Host{Name: "h4", State: store.HostLastKnown, Realized: 41, Master: "c1", Connected: true})
+			writeHost(w, api.Host{
+				Name: "h4", State: store.HostLastKnown, Realized: 41, Master: "c1", Connected: true,
+				Host: store.Host{NoGateway: "its routes overlap"},
+			})
 		}},
 		{"port-list", func(w io.Writer) { writePorts(w, []api.Port{a1}) }},
 		{"port-show", func(w io.Writer) { writePort(w, a1) }},
@@ -170,6 +174,18 @@ func TestOutput(t *testing.T) {
 			writeNewToken(w, w, api.NewToken{Token: someTokens[3]})
 		}},
 		{"token-list", func(w io.Writer) { writeTokens(w, someTokens) }},
+		{"tidy-values", func(w io.Writer) {
+			writeStrays(w, api.Strays{ID: "0a1b2c3d4e5f", Taken: 346, More: true, Values: []api.Stray{
+				{Value: "addresses/alice/default/10.0.0.7", Owner: "ports/h1/alice/default/a1", Modified: 20}, {Value: "vlans/9", Modified: 21},
+			}})
+		}},
+		{"tidy-values-none", func(w io.Writer) { writeStrays(w, api.Strays{Taken: 346}) }},
+		{"tidy-hosts", func(w io.Writer) {
+			writeAbsentHosts(w, api.AbsentHosts{ID: "0a1b2c3d4e5f", Hosts: []api.AbsentHost{{Host: "h8", Ports: 8, Newest: 20}, {Host: "h9", Ports: 13, Newest: 30}}})
+		}},
+		{"tidy-hosts-one", func(w io.Writer) {
+			writeAbsentHosts(w, api.AbsentHosts{ID: "0a1b2c3d4e5f", Hosts: []api.AbsentHost{{Host: "h8", Ports: 1, Newest: 20}}})
+		}},
 		{"status-empty", func(w io.Writer) { writeStatus(w, api.Status{}) }},
 		{"flows", func(w io.Writer) { writeFlows(w, someFlows, false, false) }},
 		{"flows-diff", func(w io.Writer) { writeFlows(w, drift, true, true) }},

@@ -51,7 +51,15 @@ controller more, run it again; etcdctl auth disable ends it.`,
 			return err
 		}
 		fmt.Fprintf(cmd.OutOrStdout(), "etcd asks who somebody is, and knows controller %s\n", strings.Join(args, ", "))
-		return nil
+		doubtful, err := c.Doubtful(cmd.Context())
+		if len(doubtful) > 0 {
+			fmt.Fprintf(cmd.ErrOrStderr(), "sluice: %s: "+mayGoAround+"\n", strings.Join(doubtful, ", "))
+		}
+		return err
 	}
 	return cmd
 }
+
+// mayGoAround is about an etcd that may not hold hosts to their roles.
+const mayGoAround = "3.6.16 and later hold each host to its own keys; of an older one see in its release notes that it mends " +
+	"GHSA-rfx7-8w68-q57q, GHSA-x35m-3gp4-4fh5, GHSA-q8m4-xhhv-38mg and GHSA-xg4h-6gfc-h4m8, else a host can go around that"

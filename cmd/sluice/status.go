@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/fatih/color"
@@ -39,18 +41,19 @@ func writeStatus(w io.Writer, st api.Status) {
 	}
 	fmt.Fprintf(w, "Revision %d: %s, %s, %s, %s\n", st.Revision, counted(st.Tenants, "tenant"),
 		counted(st.Networks, "network"), counted(st.Ports, "port"), hostCounts(st))
+	writeVersions(w, st)
 	if len(st.Hosts) > 0 {
 		fmt.Fprintln(w)
-		g := columns("host", "state", "realized", "agent", "switch", "flows", "master")
+		g := columns("host", "state", "realized", "agent", "switch", "flows", "master", "version")
 		for _, h := range st.Hosts {
-			g.row(h.Name, p.state(h.State), fmt.Sprint(h.Realized), p.agent(h.Live), h.DatapathID.String(), fmt.Sprint(h.Flows), h.Master)
+			g.row(h.Name, p.state(h.State), fmt.Sprint(h.Realized), p.agent(h.Live), h.DatapathID.String(), positive(h.Flows), h.Master, h.Agent.Version)
 		}
 		g.write(w)
 	}
 	fmt.Fprintln(w)
-	g := columns("controller", "openflow", "api", "since")
+	g := columns("controller", "openflow", "api", "since", "version")
 	for _, c := range st.Controllers {
-		g.row(c.Name, c.OpenFlow, c.API, c.Since.UTC().Format("2006-01-02 15:04:05Z"))
+		g.row(c.Name, c.OpenFlow, c.API, c.Since.UTC().Format("2006-01-02 15:04:05Z"), c.Version)
 	}
 	g.write(w)
 	for _, h := range st.Hosts {
@@ -74,6 +77,34 @@ func writeStatus(w io.Writer, st api.Status) {
 		fmt.Fprintf(w, "\n%s and %d more, which came later: does somebody flood the OpenFlow port?\n", p.bad("Unknown switches"), st.UnknownMore)
 	}
 	writeProblems(w, allProblems(st))
+}
+
+// writeVersions says what an upgrade has left to do, and what another version left here.
+func writeVersions(w io.Writer, st api.Status) {
+	if least := leastWritten(st); least > st.LeastSchema {
+		fmt.Fprintf(w, "All that is live writes schema %d, and older programs may write still: `sluice schema set %d` ends the upgrade\n", least, least)
+	}
+	for _, kind := range slices.Sorted(maps.Keys(st.UnknownKinds)) {
+		fmt.Fprintf(w, "Kept: %s below %s/, of a kind that this version does not know\n", counted(st.UnknownKinds[kind], "object"), kind)
+	}
+}
+
+// leastWritten is the least schema that a live agent or controller writes; 0: nothing is live.
+func leastWritten(st api.Status) (least int) {
+	note := func(p store.Program) {
+		if schema := max(p.Schema, 1); least == 0 || schema < least {
+			least = schema
+		}
+	}
+	for _, c := range st.Controllers {
+		note(c.Program)
+	}
+	for _, h := range st.Hosts {
+		if h.Live {
+			note(h.Agent)
+		}
+	}
+	return least
 }
 
 // byLastKnown explains store.HostLastKnown.

@@ -28,6 +28,7 @@ type Host struct {
 	Master    string          `json:"master,omitempty"` // the controller that programs it
 	Connected bool            `json:"connected"`        // its switch, to the controller that answers
 	Live      bool            `json:"live"`             // its agent holds its lease
+	Agent     store.Program   `json:"agent,omitzero"`   // what its live agent says of itself
 	Flows     int             `json:"flows"`
 	Ports     int             `json:"ports"`
 	Missing   []string        `json:"missing,omitempty"` // ports whose interface the switch lacks
@@ -100,7 +101,7 @@ func hostOf(state *store.State, h *store.Item[store.Host], at HostStatus) Host {
 	shown := Host{
 		Name: h.Key.Host, Host: *h.Value, Created: h.Created,
 		State: at.State, Realized: at.Realized, Master: at.Master, Connected: at.Connected,
-		Live: at.Live, Flows: at.Flows, Missing: at.Missing, Problems: at.Problems,
+		Live: at.Live, Agent: at.Agent, Flows: at.Flows, Missing: at.Missing, Problems: at.Problems,
 	}
 	if request := state.Request(h.Key.Host); request != nil {
 		shown.Request = request.Value

@@ -33,6 +33,7 @@ func describe(o *huma.OpenAPI) {
 		{"flows", "What switches hold, and what they should."},
 		{"status", "The cluster at a glance."},
 		{"tokens", "Who may use the API."},
+		{"tidy", "What is left over of objects that are not there."},
 	} {
 		o.Tags = append(o.Tags, &huma.Tag{Name: tag.name, Description: tag.text})
 	}

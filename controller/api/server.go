@@ -44,10 +44,12 @@ type Store interface {
 	Get(ctx context.Context, key store.Key) (store.Object, store.Revision, error)
 	List(ctx context.Context, kind store.Kind, prefix ...string) ([]store.Event, store.Revision, error)
 	Problems() []store.Problem
+	UnknownKinds() map[string]int
 	Reports(ctx context.Context) (hosts map[string]*store.StatusHost, controllers map[string]*store.StatusController, err error)
 	tenantStore
 	networkStore
 	hostStore
+	tidyStore
 	tokenStore
 }
 
@@ -69,6 +71,7 @@ type Options struct {
 type server struct {
 	Options
 	dumps *semaphore.Weighted // of flows of a switch that are worked on: each may be many megabytes
+	walks *semaphore.Weighted // over all that is taken
 }
 
 // dumpsAtOnce bounds the memory that answers of flows take together.
@@ -76,7 +79,7 @@ const dumpsAtOnce = 4
 
 // New is the whole HTTP face of a controller.
 func New(o Options) http.Handler {
-	s := &server{o, semaphore.NewWeighted(dumpsAtOnce)}
+	s := &server{o, semaphore.NewWeighted(dumpsAtOnce), semaphore.NewWeighted(1)}
 	audit := o.Audit
 	if audit == nil {
 		audit = o.Log
@@ -171,6 +174,8 @@ func (s *server) resources(a huma.API) {
 	s.flows(a)
 	s.status(a)
 	s.tokens(a)
+	s.schema(a)
+	s.tidy(a)
 }
 
 // body is an answer of one JSON value.

@@ -21,15 +21,20 @@ type HostStatus host.Status
 
 // Status is the whole cluster at a glance.
 type Status struct {
-	Store       StoreStatus        `json:"store"`
-	Revision    store.Revision     `json:"revision"`
-	Tenants     int                `json:"tenants"`
-	Networks    int                `json:"networks"`
-	Ports       int                `json:"ports"`
-	HostStates  map[string]int     `json:"hostStates"` // how many hosts are in each state
-	Hosts       []HostStatus       `json:"hosts"`
-	Controllers []ControllerStatus `json:"controllers"`
-	Unknown     []store.DatapathID `json:"unknown"` // switches that dialled in and belong to no host
+	Store   StoreStatus   `json:"store"`
+	Program store.Program `json:"program"` // the controller that gave this status
+	// LeastSchema is the least schema that a program writes which may write the store.
+	LeastSchema int `json:"leastSchema"`
+	// UnknownKinds are how many objects of each kind there are that this controller does not know. They are kept.
+	UnknownKinds map[string]int     `json:"unknownKinds,omitempty"`
+	Revision     store.Revision     `json:"revision"`
+	Tenants      int                `json:"tenants"`
+	Networks     int                `json:"networks"`
+	Ports        int                `json:"ports"`
+	HostStates   map[string]int     `json:"hostStates"` // how many hosts are in each state
+	Hosts        []HostStatus       `json:"hosts"`
+	Controllers  []ControllerStatus `json:"controllers"`
+	Unknown      []store.DatapathID `json:"unknown"` // switches that dialled in and belong to no host
 	// UnknownMore is how many are not listed, by every controller that they dialled.
 	UnknownMore int            `json:"unknownMore,omitempty"`
 	Problems    store.Problems `json:"problems"`
@@ -51,6 +56,7 @@ type ControllerStatus struct {
 	API      string    `json:"api"`
 	Since    time.Time `json:"since"`
 	Answers  bool      `json:"answers"` // it is the one that gave this status
+	store.Program
 }
 
 func (s *server) status(a huma.API) {
@@ -66,7 +72,8 @@ func (s *server) clusterStatus(ctx context.Context) Status {
 	reports, err := s.reports(ctx)
 	st := Status{
 		HostStates: map[string]int{}, Hosts: append([]HostStatus{}, s.standing(reports)...),
-		Requests:    map[string]store.Request{},
+		Requests: map[string]store.Request{},
+		Program:  s.program(), UnknownKinds: s.Store.UnknownKinds(),
 		Controllers: []ControllerStatus{}, Problems: s.problems(reports),
 	}
 	st.Unknown, st.UnknownMore = s.unknown(reports)
@@ -82,10 +89,12 @@ func (s *server) clusterStatus(ctx context.Context) Status {
 	s.Controller.View(func(state *store.State) {
 		st.Revision = state.Revision()
 		st.Tenants, st.Networks, _, st.Ports = state.Counts()
+		st.LeastSchema = state.LeastSchema()
+		st.Problems = append(st.Problems, tooOld(state)...)
 		for c := range state.LiveControllers() {
 			st.Controllers = append(st.Controllers, ControllerStatus{
 				Name: c.Key.Name, OpenFlow: c.Value.OpenFlow, API: c.Value.API, Since: c.Value.Since,
-				Answers: c.Key.Name == s.Controller.Name(),
+				Answers: c.Key.Name == s.Controller.Name(), Program: c.Value.Program,
 			})
 		}
 	})
@@ -117,8 +126,7 @@ func (s *server) served(problems store.Problems) (StoreStatus, store.Problems) {
 	if !status.Held {
 		return status, problems
 	}
-	text := "this controller holds: it reads nothing from this etcd, writes nothing to it, and the switches keep their flows: " + serving.Why +
-		": bring the right store back, or start the controller with --adopt if this is the one to serve from now on"
+	text := "this controller holds: it reads nothing from this etcd, writes nothing to it, and the switches keep their flows: " + serving.Why + ": " + serving.Help
 	return status, append(store.Problems{{Object: "store", Text: text}}, problems...)
 }
 

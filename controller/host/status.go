@@ -16,6 +16,7 @@ type Status struct {
 	Master     string           `json:"master,omitempty"` // the controller that programs it
 	Connected  bool             `json:"connected"`        // its switch, to this controller
 	Live       bool             `json:"live"`             // its agent holds a lease
+	Agent      store.Program    `json:"agent,omitzero"`   // what its live agent says of itself
 	VTEP       netip.Addr       `json:"vtep"`
 	DatapathID store.DatapathID `json:"datapathID"`
 	Flows      int              `json:"flows"` // as confirmed by the switch; 0: another controller's
@@ -41,7 +42,10 @@ func (e ErrUnknown) Error() string {
 // Status is the host's. controller is the name of the one that asks: what it knows of a host
 // that another one programs is of before.
 func (h *Host) Status(s *store.State, controller string) Status {
-	status := Status{Name: h.Name, State: store.HostRealized, Live: s.LiveHost(h.Name) != nil}
+	status := Status{Name: h.Name, State: store.HostRealized}
+	if live := s.LiveHost(h.Name); live != nil {
+		status.Live, status.Agent = true, live.Value.Program
+	}
 	if item := s.Host(h.Name); item != nil {
 		status.VTEP, status.DatapathID = item.Value.VTEP(), item.Value.DatapathID
 	}

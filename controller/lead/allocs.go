@@ -171,7 +171,7 @@ func (l *Leader) freeStrays(ctx context.Context, pass audit) error {
 func tooManyStrays(pass audit) store.Problem {
 	return store.Problem{Object: string(store.KindAlloc), Text: fmt.Sprintf(
 		"%d of %d values that are taken are of objects that are not there, and are kept since they are so many: "+
-			"bring the objects back, or delete the networks that they were in, which frees them", len(pass.found), pass.keys)}
+			"bring the objects back; if they are gone for good, `sluice tidy values` lists these values and frees them", len(pass.found), pass.keys)}
 }
 
 // mended counts and tells what was put right under alloc/. A freed number is a tombstone from now on.

@@ -43,14 +43,8 @@ func (l *Leader) hostsGone() (gone []goneHost, all int, at store.Revision) {
 		_, _, _, all = s.Counts()
 		at = s.Revision()
 		for _, name := range s.HostsGone() {
-			h := goneHost{name: name}
-			for _, n := range s.NetworksOn(name) {
-				for _, p := range s.PortsAt(name, n) {
-					h.ports++
-					h.newest = max(h.newest, p.Created)
-				}
-			}
-			gone = append(gone, h)
+			ports, newest := s.PortsLeft(name)
+			gone = append(gone, goneHost{name, ports, newest})
 		}
 	})
 	return gone, all, at
@@ -98,7 +92,7 @@ func (l *Leader) clearAbsent(ctx context.Context, absent []goneHost, all int, at
 func (h goneHost) problem(held bool, due time.Time, ports, all int) store.Problem {
 	fate := fmt.Sprintf("they are removed at %s", due.UTC().Format("15:04:05 UTC"))
 	if held {
-		fate = fmt.Sprintf("they are kept, since such hosts have %d of all %d ports", ports, all)
+		fate = fmt.Sprintf("they are kept, since such hosts have %d of all %d ports (`sluice tidy hosts` lists all of these)", ports, all)
 	}
 	return store.ProblemOf(store.HostKey(h.name),
 		"it is not registered, though nobody deleted it, and has %d ports: %s: start its agent, or remove them now with `sluice host delete %s`",

@@ -149,7 +149,7 @@ func TestAbsentHostsWithManyPorts(t *testing.T) {
 		l.apply(append(portsOf("h8", 8), portsOf("h9", 13)...)...)
 		l.until(time.Hour)
 		l.wantsCleared("without a word")
-		l.says("then", 2, "they are kept, since such hosts have 21 of all 121 ports: start its agent, or remove them now with `sluice host delete h8`")
+		l.says("then", 2, "they are kept, since such hosts have 21 of all 121 ports (`sluice tidy hosts` lists all of these): start its agent, or remove them now with `sluice host delete h8`")
 		l.apply(put(store.PortKey("h8", "alice", "default", "ph80"), nil))
 		l.until(time.Hour + time.Second)
 		l.wantsCleared("when they are few enough", "1h0m1s clear h8 at 3", "1h0m1s clear h9 at 3")
@@ -180,6 +180,47 @@ func TestFarewellIsAWord(t *testing.T) {
 		l.apply(put(store.PortKey("h9", "alice", "default", "later"), &store.Port{Number: 7}))
 		l.until(time.Minute)
 		l.says("of one that was made since", 1, "they are kept")
+		l.stop()
+	})
+}
+
+// A farewell goes 30 days after it was said, once every host is past its revision; the leader alone
+// removes it, in a store that is known to be right.
+func TestFarewellsEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := leading(t)
+		farewell := func(host string, at store.Revision, said time.Duration) store.Event {
+			return store.Event{Key: store.FarewellKey(host), Object: &store.Farewell{At: l.start.Add(said - 30*24*time.Hour + 12*time.Hour)}, Modified: at}
+		}
+		l.farewells = []store.Event{farewell("h8", 4, 0), farewell("h9", 5, time.Hour), farewell("h7", 1001, 0)}
+		only := func(what string, want ...string) {
+			t.Helper()
+			got := slices.DeleteFunc(l.asked(), func(call string) bool { return !strings.Contains(call, "forget") })
+			if !slices.Equal(got, want) {
+				t.Errorf("%s: %q, want %q", what, got, want)
+			}
+		}
+		l.until(12*time.Hour - 1)
+		only("before 30 days")
+		l.doubt(true)
+		l.until(12 * time.Hour)
+		only("in a store in doubt")
+		l.doubt(false)
+		l.until(18 * time.Hour)
+		only("then", "18h0m0s: forget [h8 h9], within 30s")
+		if says := l.log.String(); !strings.Contains(says, `msg="forgot the farewell to a host that did not come back" host=h9`) {
+			t.Errorf("the log says %s", says)
+		}
+		l.farewells, l.realized = l.farewells[2:], 1001
+		l.fails("forget", fmt.Errorf("etcd is away"))
+		l.until(24 * time.Hour)
+		only("once every host is past it", "24h0m0s: forget [h7], within 30s")
+		if says := l.log.String(); !strings.Contains(says, "cannot forget farewells") {
+			t.Errorf("the log says %s", says)
+		}
+		l.elect(false)
+		l.until(31 * time.Hour)
+		only("when another leads")
 		l.stop()
 	})
 }

@@ -39,6 +39,7 @@ type Store interface {
 	Trusted() (since time.Time, right bool)
 	Allocs(ctx context.Context, after string) (page []etcd.AllocKey, next string, err error)
 	RestoreTaken(ctx context.Context, objects []store.Event) (restored []etcd.Mended, err error)
+	ForgetFarewells(ctx context.Context, farewells []store.Event) (hosts []string, err error)
 	FreeStrays(ctx context.Context, strays []etcd.AllocKey) (freed []etcd.Mended, err error)
 }
 
@@ -118,6 +119,8 @@ func (l *Leader) Run(ctx context.Context) error {
 	defer stamps.Stop()
 	audits := time.NewTicker(auditInterval)
 	defer audits.Stop()
+	farewells := time.NewTicker(farewellInterval)
+	defer farewells.Stop()
 	var soon <-chan time.Time
 	for {
 		changed := l.placing.Wait()
@@ -146,6 +149,8 @@ func (l *Leader) Run(ctx context.Context) error {
 			l.tidy(ctx)
 		case <-audits.C:
 			l.audit(ctx)
+		case <-farewells.C:
+			l.forgetFarewells(ctx)
 		case <-stamps.C:
 			l.stamp(ctx)
 		}

@@ -73,7 +73,7 @@ func (r *recorder) RealizedEverywhere(ctx context.Context) (store.Revision, erro
 
 func (r *recorder) List(ctx context.Context, kind store.Kind, _ ...string) ([]store.Event, store.Revision, error) {
 	err := r.call(ctx, "list-%v", kind)
-	return r.farewells, 0, err
+	return slices.Clone(r.farewells), 0, err
 }
 
 func (r *recorder) Trusted() (since time.Time, right bool) {
@@ -95,6 +95,13 @@ func (r *recorder) ReleaseTombstones(ctx context.Context, list []etcd.Tombstone)
 
 func (r *recorder) ClearHost(ctx context.Context, name string, at store.Revision) (store.Revision, error) {
 	return at, r.call(ctx, "clear %s at %d", name, at)
+}
+
+func (r *recorder) ForgetFarewells(ctx context.Context, list []store.Event) (hosts []string, err error) {
+	for _, e := range list {
+		hosts = append(hosts, e.Key.Host)
+	}
+	return hosts, r.call(ctx, "forget %v", hosts)
 }
 
 // fails has calls that begin with a word fail from now on; nil: they do not.

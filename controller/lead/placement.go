@@ -140,7 +140,7 @@ func (l *loads) choose(tenant *store.Item[store.Tenant]) (host, why, problem str
 		host, why = l.centralHost(), "central: the host that all central tenants share"
 	default:
 		if !fits(l.s, tenant, policy) {
-			return "", "", fmt.Sprintf("gateway host %s is not registered as one: start its agent with --gateway, or choose another host", policy)
+			return "", "", noGateway(l.s.Host(policy), policy)
 		}
 		host, why = policy, "chosen by name"
 	}
@@ -149,6 +149,14 @@ func (l *loads) choose(tenant *store.Item[store.Tenant]) (host, why, problem str
 	}
 	l.chosen[host]++
 	return host, why, ""
+}
+
+// noGateway says why a tenant has no way out by the host that it names.
+func noGateway(host *store.Item[store.Host], name string) string {
+	if host == nil {
+		return fmt.Sprintf("gateway host %s is not registered: start its agent with --gateway, or choose another host", name)
+	}
+	return fmt.Sprintf("host %s is no gateway host: %s: or choose another", name, host.Value.WhyNoGateway())
 }
 
 // lightest is the live gateway host with the fewest tenants for its weight; the first by

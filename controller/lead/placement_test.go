@@ -27,6 +27,9 @@ func stateOf(t *testing.T, lines ...string) *store.State {
 		switch f[0] {
 		case "host":
 			h := &store.Host{DatapathID: store.DatapathID(n + 1), Gateway: f[2] == "gateway=true"}
+			if why, refuses := strings.CutPrefix(f[2], "gateway="); refuses && why != "true" && why != "false" {
+				h.NoGateway = why
+			}
 			fmt.Sscanf(f[3], "weight=%d", &h.Weight)
 			put(store.HostKey(f[1]), h)
 			if f[4] == "live=true" {
@@ -98,9 +101,9 @@ func TestPlace(t *testing.T) {
 		},
 		{
 			name:     "a named host is obeyed, and one that cannot be is a problem",
-			cluster:  []string{"host h1 gateway=true weight=1 live=true", "host h2 gateway=false weight=1 live=true", "tenant a h1", "tenant b h2", "tenant c h9"},
+			cluster:  []string{"host h1 gateway=true weight=1 live=true", "host h2 gateway=false weight=1 live=true", "tenant a h1", "tenant b h2", "tenant c h9", "host h3 gateway=overlap weight=1 live=true", "tenant d h3"},
 			want:     []string{"a h1 1"},
-			problems: []string{"tenants/b: gateway host h2 is not registered as one", "tenants/c: gateway host h9 is not registered as one"},
+			problems: []string{"tenants/b: host h2 is no gateway host: its agent runs without --gateway", "tenants/c: gateway host h9 is not registered", "tenants/d: host h3 is no gateway host: overlap"},
 		},
 		{
 			name:    "a gateway that fits stays, also while its host is away",

@@ -52,7 +52,7 @@ type Name struct {
 
 // New is a name that Keep announces. It chooses the incarnation of live.
 func New(name string, live store.LiveController, s Store, log *slog.Logger) *Name {
-	live.Incarnation = strings.ToLower(rand.Text())
+	live.Incarnation, live.Schema = strings.ToLower(rand.Text()), store.SchemaVersion
 	return &Name{name: name, live: live, store: s, log: log}
 }
 
@@ -69,6 +69,19 @@ func (n *Name) setLease(l *etcd.Lease) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.lease = l
+}
+
+// Release gives the lease up, and with it all claims: others may take the hosts at once. Keep takes
+// another one when etcd takes writes of this controller again.
+func (n *Name) Release() {
+	lease := n.Lease()
+	if lease == nil {
+		return
+	}
+	n.setLease(nil)
+	if err := lease.Close(); err != nil {
+		n.log.Warn("the lease is left to expire", "err", err)
+	}
 }
 
 // Keep keeps live/controllers/{name} under a lease until ctx ends, and calls announced each

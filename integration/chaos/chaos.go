@@ -57,6 +57,7 @@ type run struct {
 	traffic *traffic
 	history *history
 	ledger  *ledger
+	work    *workload
 }
 
 func newRun(ctx context.Context, o Options) (*run, error) {
@@ -74,7 +75,7 @@ func (r *run) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.traffic = traffic
+	r.traffic, r.work = traffic, newWorkload(r, r.random(0))
 	defer traffic.stop()
 	if err := r.trouble(ctx); err != nil {
 		return r.explain(context.WithoutCancel(ctx), err)
@@ -94,7 +95,7 @@ func (r *run) trouble(ctx context.Context) error {
 	if r.Plant != "" {
 		g.Go(func() error { return r.plant(ctx) })
 	} else {
-		g.Go(func() error { return newWorkload(r, r.random(0)).work(ctx) })
+		g.Go(func() error { return r.work.work(ctx) })
 		crew := newCrew(r)
 		for i := range breakers {
 			g.Go(func() error { return crew.work(ctx, r.random(uint64(i+1))) })

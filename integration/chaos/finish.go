@@ -21,6 +21,9 @@ func (r *run) finish(ctx context.Context) error {
 	if err := errors.Join(lab.HealAll(ctx), lab.Up(ctx, lab.Options{Binary: r.Binary})); err != nil {
 		return err
 	}
+	if err := until(ctx, func() error { return r.work.settle(ctx) }); err != nil {
+		return err
+	}
 	client, err := etcd.Connect(ctx, etcd.Options{Endpoints: []string{r.world.lab.Etcd}})
 	if err != nil {
 		return err

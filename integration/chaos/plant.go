@@ -67,7 +67,7 @@ func (r *run) plantCross(ctx context.Context) (undo func(context.Context) error,
 // plantLost deletes a tenant in etcd whose creation was acknowledged, as a store that forgot
 // it would. It does so with etcd's own client: ours deletes no tenant without what belongs to it.
 func (r *run) plantLost(ctx context.Context) (undo func(context.Context) error, err error) {
-	w := newWorkload(r, r.random(0))
+	w := r.work
 	if err := w.createTenant(ctx); err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package chaos
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"sluice/hostagent/api"
 	"sluice/integration/lab"
 	"sluice/store"
 )
@@ -31,6 +33,17 @@ type workload struct {
 	tenants    []string // its own, acknowledged
 	networks   []string // TENANT/NETWORK, acknowledged
 	containers []lab.Container
+	doubts     []lab.Container // what may be attached though nobody was told
+}
+
+// settle withdraws what could not be withdrawn while everything was broken.
+func (w *workload) settle(ctx context.Context) error {
+	for _, c := range w.doubts {
+		if err := lab.Detach(ctx, c); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func newWorkload(r *run, choose *rand.Rand) *workload { return &workload{run: r, choose: choose} }
@@ -151,6 +164,7 @@ func (w *workload) attach(ctx context.Context) error {
 		c, err = lab.Run(ctx, host, tenant, network, name, "")
 		return err
 	}) {
+		w.withdraw(ctx, lab.Container{Host: host, Tenant: tenant, Network: cmp.Or(network, api.DefaultNetwork), Name: name})
 		return nil
 	}
 	w.containers = append(w.containers, c)
@@ -162,6 +176,20 @@ func (w *workload) attach(ctx context.Context) error {
 		return w.firstPackets(ctx, c, uint16(world), began)
 	}
 	return w.traffic.watch(c.NetNS, stray, c.Name)
+}
+
+// withdraw detaches what may have been attached: an agent that was killed as it answered does not
+// know that nobody heard it. A container runtime does so too.
+func (w *workload) withdraw(ctx context.Context, c lab.Container) {
+	for {
+		if err := lab.Detach(ctx, c); err == nil {
+			return
+		}
+		if !pause(ctx, 200*time.Millisecond) {
+			w.doubts = append(w.doubts, c)
+			return
+		}
+	}
 }
 
 // hasFlows reads the flows of a new container from its switch.

@@ -100,13 +100,21 @@ func Remove(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	agent := agentapi.Dial(agentSocket(c.Host))
-	defer agent.Close()
-	err = agent.Detach(ctx, agentapi.DetachRequest{Tenant: c.Tenant, Network: c.Network, Name: c.Name})
-	if err != nil && !agentapi.IsNotFound(err) {
-		return fmt.Errorf("container %s on %s: detach: %w", name, c.Host, err)
+	if err := Detach(ctx, c); err != nil {
+		return err
 	}
 	return erase(ctx, c)
+}
+
+// Detach detaches a container, if it is attached, and leaves its namespace.
+func Detach(ctx context.Context, c Container) error {
+	agent := agentapi.Dial(agentSocket(c.Host))
+	defer agent.Close()
+	err := agent.Detach(ctx, agentapi.DetachRequest{Tenant: c.Tenant, Network: c.Network, Name: c.Name})
+	if err != nil && !agentapi.IsNotFound(err) {
+		return fmt.Errorf("container %s on %s: detach: %w", c.Name, c.Host, err)
+	}
+	return nil
 }
 
 // erase removes a container as far as the lab made it.

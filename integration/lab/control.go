@@ -99,7 +99,17 @@ func (s *state) ensureEtcd(ctx context.Context) error {
 			return err
 		}
 	}
-	return nil
+	return s.confine(ctx)
+}
+
+// confine has the cluster of etcd ask who somebody is, as its operator does.
+func (s *state) confine(ctx context.Context) error {
+	argv := []string{"ip", "netns", "exec", ControlNS, s.Binary, "pki", "etcd"}
+	for _, m := range s.controllers() {
+		argv = append(argv, m.name)
+	}
+	_, err := run(ctx, append(argv, "--pki", authorityDir(), "--etcd-endpoints", s.etcdEndpoints())...)
+	return err
 }
 
 func (s *state) startMember(ctx context.Context, m machine) (wait func() error, err error) {
@@ -201,7 +211,7 @@ func (s *state) ensureController(ctx context.Context, m machine, more ...string)
 	} else {
 		argv = append(argv, "--etcd-endpoints", s.etcdEndpoints())
 	}
-	return ensureProcess(ctx, controllerProcess(m), controllerReady(m), append(argv, more...)...)
+	return ensureProcess(ctx, controllerProcess(m), controllerReady(m), s.adapted(append(argv, more...))...)
 }
 
 // machineOf is a machine of the control plane by its name.

@@ -83,6 +83,7 @@ func TestTargets(t *testing.T) {
 		{small, "controller/c1", "controller-c1"},
 		{small, "controller/c2", ""},
 		{small, "etcd", "controller-c1"},
+		{small, "etcd/e1", ""}, // not the controller, whom nobody named
 		{small, "agent", "agent-h1 agent-h2"},
 		{small, "agent/h2", "agent-h2"},
 		{small, "agent/h3", ""},

@@ -90,6 +90,14 @@ func controllerReady(m machine) func(context.Context) error {
 // the store that it serves.
 var errHeld = errors.New("it holds")
 
+// adapted is a command line as ReviveAs has it.
+func (s *state) adapted(argv []string) []string {
+	if s.adapt == nil {
+		return argv
+	}
+	return s.adapt(argv)
+}
+
 // ensureAgent starts a host's agent.
 func (s *state) ensureAgent(ctx context.Context, n int) error {
 	host := hostName(n)
@@ -100,8 +108,10 @@ func (s *state) ensureAgent(ctx context.Context, n int) error {
 	if err := ensureCertificate(host, pki.Host(host)); err != nil {
 		return err
 	}
-	if err := s.ensureEnrolled(ctx, host); err != nil {
-		return err
+	if !s.adopt && s.adapt == nil { // the store that is adopted knows its hosts, and a controller that holds enrols none
+		if err := s.ensureEnrolled(ctx, host); err != nil {
+			return err
+		}
 	}
 	argv := []string{
 		"env", "OVS_RUNDIR=" + hostDir(host),
@@ -125,7 +135,7 @@ func (s *state) ensureAgent(ctx context.Context, n int) error {
 		}
 		argv = append(argv, "--adopt")
 	}
-	return ensureProcess(ctx, name, agentReady(host), argv...)
+	return ensureProcess(ctx, name, agentReady(host), s.adapted(argv)...)
 }
 
 func agentReady(host string) func(context.Context) error {

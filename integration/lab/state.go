@@ -104,6 +104,8 @@ type state struct {
 	Etcd        string `json:"etcd"`
 
 	adopt bool // in this run of Up: controllers and agents are to serve the store that etcd holds
+	// adapt is ReviveAs's in this run; nil: command lines stay as they are.
+	adapt func(argv []string) []string
 }
 
 // tokenFile has the token that all controllers of the lab take.

@@ -2,6 +2,7 @@ package lab
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -94,7 +95,7 @@ func (s *state) targets(target string) ([]string, error) {
 		for _, m := range s.etcdMembers() {
 			all = append(all, etcdProcess(m))
 		}
-		if len(all) == 0 {
+		if len(all) == 0 && !one {
 			return []string{controllerProcess(s.controllers()[0])}, nil
 		}
 	case "agent":
@@ -102,6 +103,9 @@ func (s *state) targets(target string) ([]string, error) {
 			all = append(all, "agent-"+h)
 		}
 	case "switch":
+		if !one {
+			return nil, errors.New("name the host whose switch is meant: switch/HOST")
+		}
 		return []string{"vswitchd-" + name}, s.hasHost(name)
 	default:
 		if err := s.hasHost(target); err != nil {
@@ -111,6 +115,9 @@ func (s *state) targets(target string) ([]string, error) {
 	}
 	if !one {
 		return all, nil
+	}
+	if len(all) == 0 {
+		return nil, fmt.Errorf("the lab has no etcd %q: its first controller runs etcd: name it etcd, or controller/c1", name)
 	}
 	if want := kind + "-" + name; slices.Contains(all, want) {
 		return []string{want}, nil
@@ -126,7 +133,12 @@ func paused(pid int) bool {
 
 // Revive starts what is dead of a target, and waits until it answers. What else is dead stays
 // dead, unlike with Up.
-func Revive(ctx context.Context, target string) error {
+func Revive(ctx context.Context, target string) error { return ReviveAs(ctx, target, nil) }
+
+// ReviveAs is Revive with other command lines: adapt is given that of each controller and agent, and
+// returns what to start instead, such as another version of the program. It enrols no host. Nil
+// changes nothing.
+func ReviveAs(ctx context.Context, target string, adapt func(argv []string) []string) error {
 	unlock, err := lock(ctx, unix.LOCK_SH)
 	if err != nil {
 		return err
@@ -136,6 +148,7 @@ func Revive(ctx context.Context, target string) error {
 	if err != nil {
 		return err
 	}
+	s.adapt = adapt
 	names, err := s.targets(target)
 	if err != nil {
 		return err

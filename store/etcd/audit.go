@@ -52,6 +52,7 @@ type Mended struct {
 	Path  string
 	Owner string // who has the value now; empty: nobody
 	Was   string // who had it
+	At    store.Revision
 	// Tombstones are what a freed number left.
 	Tombstones []Tombstone
 }
@@ -80,6 +81,7 @@ func (c *Client) commitMendings(ctx context.Context, list []mending) (done []Men
 		for i, r := range resp.Responses {
 			if r.GetResponseTxn().GetSucceeded() {
 				m := part[i].Mended
+				m.At = store.Revision(resp.Header.Revision)
 				for j := range m.Tombstones {
 					m.Tombstones[j].Freed = store.Revision(resp.Header.Revision)
 				}
@@ -128,6 +130,32 @@ func (c *Client) FreeStrays(ctx context.Context, strays []AllocKey) (freed []Men
 		}
 	}
 	return freed, nil
+}
+
+// StillStrays are those of the keys under alloc/ that are as they were read and name no object that has
+// the value.
+func (c *Client) StillStrays(ctx context.Context, strays []AllocKey) (still []AllocKey, err error) {
+	for part := range slices.Chunk(strays, maxMendings) {
+		owners, err := c.objects(ctx, part) // before the keys: one that is unchanged then stood when its object lacked
+		if err != nil {
+			return nil, fmt.Errorf("look at strays: %w", err)
+		}
+		gets := make([]clientv3.Op, len(part))
+		for i, a := range part {
+			gets[i] = clientv3.OpGet(a.Path, clientv3.WithKeysOnly())
+		}
+		got, _, err := c.readAsRead(ctx, gets...)
+		if err != nil {
+			return nil, fmt.Errorf("look at strays: %w", err)
+		}
+		for i, a := range part {
+			unchanged := len(got[i].Kvs) == 1 && store.Revision(got[i].Kvs[0].ModRevision) == a.Modified
+			if _, stray := freeing(a, owners); stray && unchanged {
+				still = append(still, a)
+			}
+		}
+	}
+	return still, nil
 }
 
 // freeing is how to free a key, unless the object that it names has the value.

@@ -175,7 +175,13 @@ func TestMendingsAreFenced(t *testing.T) {
 	if len(strays) != len(taken) {
 		t.Fatalf("%d strays", len(strays))
 	}
+	if still, err := c.StillStrays(ctx, append(strays, AllocKey{Path: taken[0].Key().String(), Modified: 1})); len(still) != len(strays) || err != nil {
+		t.Errorf("strays still are %v, %v", still, err)
+	}
 	put(gone.Key, gone.Value)(t, c)
+	if still, err := c.StillStrays(ctx, strays); len(still) > 0 || err != nil {
+		t.Errorf("when the object is back strays still are %v, %v", still, err)
+	}
 	before := allocsOf(t, c)
 	if freed, err := c.FreeStrays(ctx, strays); len(freed) > 0 || err != nil {
 		t.Errorf("when the object is back: %v, %v", freed, err)
@@ -340,4 +346,45 @@ func TestPortTakesWhatItsEarlierLifeLeft(t *testing.T) {
 	if restored, freed := pass(t, c); len(restored) > 0 || len(freed) != 1 || !strings.HasPrefix(freed[0], "alloc/port-numbers/") {
 		t.Errorf("then it restored %v and freed %v, want its former number freed", restored, freed)
 	}
+}
+
+// A port whose value cannot be read is deleted by its key, by its host's agent while the host is
+// registered, and with its host when that is gone. What it took goes too, its values when the leader
+// finds them.
+func TestUnreadablePortsAreDeleted(t *testing.T) {
+	for name, value := range map[string]string{"rubbish": "rubbish", "null": "null", "another type": "[7]"} {
+		t.Run(name, func(t *testing.T) {
+			c, host, ports := audited(t)
+			ctx := testContext(t)
+			raw(t, c, ports[0].Key.String(), &value)
+			_, err := c.DeletePort(ctx, ports[0].Key, host+1)
+			expect(t, err, store.ErrHostGone, "delete port ports/h1/alice/default/a1")
+			if _, err := c.DeletePort(ctx, ports[0].Key, host); err != nil {
+				t.Fatal(err)
+			}
+			if got := keysUnder(t, c, "ports/"); !slices.Equal(got, []string{ports[1].Key.Short()}) {
+				t.Errorf("the ports are %v", got)
+			}
+			if got := keysUnder(t, c, "alloc/ports/"); !slices.Equal(got, []string{"alloc/ports/alice/default/a2"}) {
+				t.Errorf("the names of ports are %v", got)
+			}
+			if restored, freed := pass(t, c); len(restored) > 0 || len(freed) != 3 {
+				t.Errorf("it restored %v and freed %v, want number, MAC and address freed", restored, freed)
+			}
+			_, err = c.DeletePort(ctx, ports[0].Key, host)
+			expect(t, err, store.ErrNotFound, "delete port ports/h1/alice/default/a1")
+			raw(t, c, ports[1].Key.String(), &value)
+			raw(t, c, store.HostKey("h1").String(), nil)
+			if _, err := c.DeleteHost(ctx, "h1"); err != nil {
+				t.Fatal(err)
+			}
+			if got := keysUnder(t, c, "ports/"); len(got) > 0 {
+				t.Errorf("of a host that is gone %v are left", got)
+			}
+		})
+	}
+	c := start(t)
+	raw(t, c, store.TenantKey("alice").String(), text("rubbish"))
+	_, err := c.DeletePort(testContext(t), store.TenantKey("alice"), 0)
+	expect(t, err, store.ErrUnreadable, "delete port tenants/alice")
 }

@@ -2,7 +2,9 @@ package etcd
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"time"
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -29,7 +31,7 @@ func (c *Client) deleteHost(ctx context.Context, name string) (store.Revision, e
 	}
 	state := store.NewState()
 	state.Apply(store.Batch{Revision: at, Events: append(readable(host, &store.Host{}, got[0]), readable(enrolment, &store.Enrolment{}, got[1])...)})
-	p, err := store.ProposeDeleteHost(state, name, got[2].Count)
+	p, err := store.ProposeDeleteHost(state, name, got[2].Count, time.Now().UTC())
 	if err != nil {
 		return 0, err
 	}
@@ -43,6 +45,21 @@ func (c *Client) deleteHost(ctx context.Context, name string) (store.Revision, e
 	// Whoever registers under the name meanwhile makes its ports later than that.
 	last, err := c.clear(ctx, name, at)
 	return max(at, last), err
+}
+
+// ForgetFarewells removes farewells, each as it was read and only while its host is not registered and
+// has no ports, also none that cannot be read. It returns the hosts of those that it removed.
+func (c *Client) ForgetFarewells(ctx context.Context, farewells []store.Event) (hosts []string, err error) {
+	for _, f := range farewells {
+		switch _, err := c.write(ctx, store.ProposeForget(f)); {
+		case err == nil:
+			hosts = append(hosts, f.Key.Host)
+		case errors.Is(err, store.ErrConflict), errors.Is(err, store.ErrInUse): // it is needed still
+		default:
+			return hosts, fmt.Errorf("forget the farewell to host %s: %w", f.Key.Host, err)
+		}
+	}
+	return hosts, nil
 }
 
 // readable is an object as a get found it, or an empty one where its value cannot be read: it can go

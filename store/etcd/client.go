@@ -52,6 +52,8 @@ type Options struct {
 	Log *slog.Logger // nil: silent
 	// CompareInterval is how often Watch looks for events that the watch lost; 0: 10 minutes.
 	CompareInterval time.Duration
+	// Version is the program's, which RegisterHost tells the cluster; empty: it is not told.
+	Version string
 }
 
 // Client talks to one etcd cluster. It is safe for concurrent use.
@@ -60,12 +62,15 @@ type Client struct {
 	log       *slog.Logger
 	endpoints string // for messages
 	compare   time.Duration
+	version   string
 	settle    time.Duration // how long Watch lets events arrive before it calls them lost
 	links     *links        // that lead to etcd
 	trust     *Trust        // nil: whatever etcd holds is believed
 
 	mu       sync.Mutex
 	problems map[string]store.Problem // path -> why its value cannot be read
+	// unknown are the paths of each kind that this version does not know.
+	unknown map[string]map[string]bool
 }
 
 // Connect dials until etcd answers, ctx ends, or etcd refuses user or password.
@@ -101,7 +106,7 @@ func Connect(ctx context.Context, o Options) (*Client, error) {
 		return nil, fmt.Errorf("connect to etcd at %s: %w", endpoints, err)
 	}
 	return &Client{
-		etcd: client, log: o.Log, endpoints: endpoints, links: links, problems: map[string]store.Problem{},
+		etcd: client, log: o.Log, endpoints: endpoints, links: links, problems: map[string]store.Problem{}, unknown: map[string]map[string]bool{}, version: o.Version,
 		compare: cmp.Or(o.CompareInterval, defaultCompare), settle: 5 * time.Second,
 	}, nil
 }

@@ -3,6 +3,7 @@ package etcd
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"sluice/pki"
 	"sluice/store"
@@ -33,4 +34,33 @@ func (c *Client) Confine(ctx context.Context, controllers []string) error {
 		return fmt.Errorf("confine etcd's users: %w", err)
 	}
 	return nil
+}
+
+// sureVersion is the oldest etcd that is known to hold users to their roles. Releases of older lines may,
+// too: docs/operations.md names what they must have mended.
+var sureVersion = []int{3, 6, 16}
+
+// Doubtful names the members of etcd, with their versions, that are older than that.
+func (c *Client) Doubtful(ctx context.Context) (members []string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	for _, endpoint := range c.etcd.Endpoints() {
+		member, err := c.etcd.Status(ctx, endpoint)
+		if err != nil {
+			return nil, fmt.Errorf("version of etcd at %s: %w", endpoint, c.failed(err))
+		}
+		if !sure(member.Version) {
+			members = append(members, endpoint+" (etcd "+member.Version+")")
+		}
+	}
+	return members, nil
+}
+
+// sure reports whether a version is sureVersion or a later one; one that cannot be read is not.
+func sure(version string) bool {
+	is := make([]int, len(sureVersion))
+	if n, _ := fmt.Sscanf(version, "%d.%d.%d", &is[0], &is[1], &is[2]); n < len(is) {
+		return false
+	}
+	return slices.Compare(is, sureVersion) >= 0
 }

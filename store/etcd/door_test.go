@@ -91,11 +91,34 @@ func TestWhoIsLetIn(t *testing.T) {
 	}
 }
 
+// In an etcd that was wiped a host is not told to join it: its own may come back.
+func TestEmptyStoreAsksNobodyToJoin(t *testing.T) {
+	s := serveSecured(t)
+	controller, ctx := s.as(pki.Controller("c1")), testContext(t)
+	enrol(t, controller, "h2") // users are asked for only once there is one
+	told := func() string {
+		_, err := Connect(ctx, Options{Endpoints: s.Endpoints(), PKI: s.source(pki.Host("h1"))})
+		return fmt.Sprint(err)
+	}
+	if text := told(); !strings.Contains(text, "holds no store") || strings.Contains(text, "invite") {
+		t.Errorf("in an empty store: %s", text)
+	}
+	if err := controller.found(ctx, store.Sight{}); err != nil {
+		t.Fatal(err)
+	}
+	if text := told(); !strings.Contains(text, "sluice host invite h1") || strings.Contains(text, "holds no store") {
+		t.Errorf("in a store: %s", text)
+	}
+}
+
 // A host that is deleted is out at once, whatever it has open: its watch, its lease, its requests.
 // One that joins anew is in again, and its old certificate is not.
 func TestDeletedHostIsOut(t *testing.T) {
 	s := serveSecured(t)
 	controller, ctx := s.as(pki.Controller("c1")), testContext(t)
+	if err := controller.found(ctx, store.Sight{}); err != nil {
+		t.Fatal(err)
+	}
 	enrol(t, controller, "h1")
 	stolen := s.source(pki.Host("h1"))
 	h1 := s.with(stolen)

@@ -65,7 +65,7 @@ func (c *Client) registerHost(ctx context.Context, spec store.Registrant, lease 
 	if err != nil {
 		return 0, err
 	}
-	put, err := putOp(live, &store.LiveHost{Incarnation: spec.Host.Incarnation, Since: time.Now().UTC()}, clientv3.WithLease(lease.ID))
+	put, err := putOp(live, c.liveHost(spec), clientv3.WithLease(lease.ID))
 	if err != nil {
 		return 0, err
 	}
@@ -77,6 +77,14 @@ func (c *Client) registerHost(ctx context.Context, spec store.Registrant, lease 
 		return host.Created, nil
 	}
 	return store.Revision(resp.Header.Revision), nil
+}
+
+// liveHost is what the cluster is told of the agent of a host.
+func (c *Client) liveHost(spec store.Registrant) *store.LiveHost {
+	return &store.LiveHost{
+		Incarnation: spec.Host.Incarnation, Since: time.Now().UTC(),
+		Program: store.Program{Version: c.version, Schema: store.SchemaVersion},
+	}
 }
 
 // heldBy are the keys under alloc/ of a registrant's values that say that they are its own.

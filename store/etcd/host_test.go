@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -397,3 +398,37 @@ func TestDeleteUnreadableHost(t *testing.T) {
 		t.Errorf("left: %v", got)
 	}
 }
+
+// A farewell goes only as it was read, and while its host is absent and has no ports, also none that
+// cannot be read.
+func TestFarewellsAreForgotten(t *testing.T) {
+	c := start(t)
+	ctx := testContext(t)
+	for _, name := range []string{"h1", "h2", "h3", "h4"} {
+		register(t, c, name)
+		if _, err := c.DeleteHost(ctx, name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	list, _, err := c.List(ctx, store.KindFarewell)
+	if err != nil || len(list) != 4 {
+		t.Fatalf("farewells %v, %v", list, err)
+	}
+	if said := list[0].Object.(*store.Farewell); said.At.IsZero() || said.Spent(said.At.Add(farewellDays-1)) || !said.Spent(said.At.Add(farewellDays)) {
+		t.Errorf("it was said at %v", said.At)
+	}
+	register(t, c, "h2")
+	if _, err := c.etcd.Put(ctx, store.PortKey("h3", "alice", "default", "a1").String(), "rubbish"); err != nil {
+		t.Fatal(err)
+	}
+	put(store.FarewellKey("h4"), &store.Farewell{Incarnation: "y"})(t, c)
+	if gone, err := c.ForgetFarewells(ctx, list); err != nil || !slices.Equal(gone, []string{"h1"}) {
+		t.Errorf("forgot %v, %v", gone, err)
+	}
+	if left := keysUnder(t, c, "farewells/"); !slices.Equal(left, []string{"farewells/h2", "farewells/h3", "farewells/h4"}) {
+		t.Errorf("left: %v", left)
+	}
+}
+
+// farewellDays is how long the documentation says that a farewell waits.
+const farewellDays = 30 * 24 * time.Hour

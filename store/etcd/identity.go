@@ -26,7 +26,7 @@ func (c *Client) sight(ctx context.Context, m store.Memory) (s store.Sight, err 
 	resp, err := c.txn(ctx, nil, []clientv3.Op{
 		clientv3.OpGet(store.IdentityKey().String()), clientv3.OpGet(store.ChainKey().String()),
 		clientv3.OpGet(store.StampKey(m.Last.Number).String()), clientv3.OpGet(store.StampKey(m.Lasting.Number).String()),
-		countOp(store.Under(store.KindHost)), clientv3.OpGet(witness, clientv3.WithKeysOnly()),
+		countOp(store.Under(store.KindHost)), clientv3.OpGet(witness, clientv3.WithKeysOnly()), clientv3.OpGet(store.SchemaKey().String()),
 	}, nil)
 	if err != nil {
 		return s, fmt.Errorf("look which store etcd holds: %w", err)
@@ -36,12 +36,14 @@ func (c *Client) sight(ctx context.Context, m store.Memory) (s store.Sight, err 
 	chain, err2 := item[store.Chain](got[1])
 	last, err3 := item[store.Stamp](got[2])
 	lasting, err4 := item[store.Stamp](got[3])
-	if err := errors.Join(err1, err2, err3, err4); err != nil {
+	schema, err5 := item[store.Schema](got[6])
+	if err := errors.Join(err1, err2, err3, err4, err5); err != nil {
 		return s, fmt.Errorf("look which store etcd holds: %w", err)
 	}
 	s = store.Sight{
 		Cluster: resp.Header.ClusterId, Revision: store.Revision(resp.Header.Revision), Chain: valueOf(chain),
 		StampedAt: modified(chain), Last: valueOf(last), Lasting: valueOf(lasting), Store: valueOf(identity).ID, Hosts: got[4].Count,
+		Least: valueOf(schema).Least, LeastAt: modified(schema),
 	}
 	for _, kv := range got[5].Kvs {
 		s.Witness = store.Revision(kv.ModRevision)
@@ -65,11 +67,13 @@ func modified[T any](i *store.Item[T]) store.Revision {
 	return i.Modified
 }
 
-// proofOf are the conditions that hold in the store that was seen, and in no other.
+// proofOf are the conditions that hold in the store that was seen, and in no other, while it asks for
+// no newer programs than it did.
 func (c *Client) proofOf(ctx context.Context, s store.Sight) ([]guard, error) {
+	proof := []guard{unchanged(store.SchemaKey().String(), s.LeastAt, errStale)}
 	identity := store.IdentityKey().String()
 	if s.Store == "" {
-		return []guard{absent(identity, func(*mvccpb.KeyValue) error { return errStale })}, nil
+		return append(proof, absent(identity, func(*mvccpb.KeyValue) error { return errStale })), nil
 	}
 	paths := []string{identity}
 	if s.Chain.Newest.Number > 0 {
@@ -83,7 +87,6 @@ func (c *Client) proofOf(ctx context.Context, s store.Sight) ([]guard, error) {
 	if err != nil {
 		return nil, err
 	}
-	var proof []guard
 	for i, path := range paths {
 		if len(got[i].Kvs) == 0 {
 			return nil, fmt.Errorf("%s was there a moment ago: %w", path, store.ErrConflict)
@@ -127,14 +130,23 @@ func (c *Client) putWitness(ctx context.Context, key store.Key, seen store.Revis
 	return store.Revision(resp.Header.Revision), nil
 }
 
-// found gives the store its identity, unless another controller was faster.
-func (c *Client) found(ctx context.Context) error {
-	key := store.IdentityKey()
-	_, err := c.PutIf(ctx, key, &store.Identity{ID: rand.Text(), Since: time.Now().UTC()}, 0, 0)
-	if errors.Is(err, store.ErrConflict) {
-		return nil
+// found gives the store its identity, unless another controller was faster. One that no host serves yet
+// is for programs of this schema from the start: there are no older ones.
+func (c *Client) found(ctx context.Context, s store.Sight) error {
+	identity, schema := store.IdentityKey(), store.SchemaKey()
+	op, err := putOp(identity, &store.Identity{ID: rand.Text(), Since: time.Now().UTC()})
+	ops, guards := []clientv3.Op{op}, []guard{unchanged(identity.String(), 0, store.ErrConflict)}
+	if err == nil && s.Hosts == 0 && s.LeastAt == 0 {
+		op, err = putOp(schema, &store.Schema{Least: store.SchemaVersion})
+		ops, guards = append(ops, op), append(guards, unchanged(schema.String(), 0, store.ErrConflict))
 	}
-	return err
+	if err != nil {
+		return err
+	}
+	if _, err := c.commitOps(ctx, ops, guards...); err != nil && !errors.Is(err, store.ErrConflict) {
+		return fmt.Errorf("give the store its identity: %w", err)
+	}
+	return nil
 }
 
 // ExtendChain adds a stamp to the store's chain, and prunes those that it keeps no more. Of two

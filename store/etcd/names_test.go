@@ -22,8 +22,8 @@ func invalidNames() []string {
 
 // nameless are the methods of Client that are given no name.
 func nameless() []string {
-	return []string{"Close", "Problems", "GrantLease", "HostsChanged", "LiveChanged", "Watch", "Confines", "Confine", "SetTransit", "Tombstones", "ReleaseTombstones",
-		"ExtendChain", "Trust", "Trusted", "AddressesChanged", "EgressChanged", "Requests", "RealizedEverywhere", "Reports", "Allocs", "RestoreTaken", "FreeStrays"}
+	return []string{"Close", "Problems", "UnknownKinds", "GrantLease", "HostsChanged", "LiveChanged", "Watch", "Confines", "Confine", "Doubtful", "SetTransit", "Tombstones", "ReleaseTombstones",
+		"ExtendChain", "Trust", "Trusted", "AddressesChanged", "EgressChanged", "Requests", "RealizedEverywhere", "Reports", "Allocs", "RestoreTaken", "FreeStrays", "StillStrays"}
 }
 
 // byName calls each method of Client that is given names with one that is not valid.
@@ -71,6 +71,10 @@ func byName(ctx context.Context, c *Client, name string) map[string][]func() err
 		"CreatePort": {spec(name, "alice", "default", "a2"), spec("h1", name, "default", "a2"), spec("h1", "alice", name, "a2"), spec("h1", "alice", "default", name)},
 		"TakePortBack": {func() error {
 			_, err := c.TakePortBack(ctx, store.Readoption{Key: port, Port: store.Port{UID: uid(), MAC: store.MACFromUint64(2 << 40)}})
+			return err
+		}},
+		"ForgetFarewells": {func() error {
+			_, err := c.ForgetFarewells(ctx, []store.Event{{Key: store.FarewellKey(name), Object: &store.Farewell{}, Modified: 1}})
 			return err
 		}},
 		"SayWord":     {func() error { _, _, err := c.SayWord(ctx, name, store.WordAdopt); return err }},

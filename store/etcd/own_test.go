@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"strings"
 	"testing"
 	"time"
 
@@ -38,6 +39,17 @@ func serveOwn(t *testing.T, s *secured) (endpoint string) {
 	return endpoint
 }
 
+func TestVersionsOfEtcdThatAreSure(t *testing.T) {
+	for version, want := range map[string]bool{
+		"3.6.16": true, "3.6.17": true, "3.7.0": true, "3.10.0": true, "4.0.0": true,
+		"3.6.15": false, "3.5.99": false, "3.4.23": false, "2.9.20": false, "": false, "3.7": false, "new": false,
+	} {
+		if sure(version) != want {
+			t.Errorf("%q is sure: %v", version, !want)
+		}
+	}
+}
+
 // An etcd of the operator's own is confined by one call; controllers keep the users of hosts then, and
 // a host does its work and nothing else. (What else etcd lets every user do depends on its version: see
 // docs/operations.md.)
@@ -68,6 +80,9 @@ func TestOwnEtcdIsConfined(t *testing.T) {
 		if err := controller.Confine(testContext(t), []string{"c1", "c2"}); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if members, err := controller.Doubtful(testContext(t)); err != nil || len(members) > 1 || len(members) == 1 && !strings.Contains(members[0], endpoint+" (etcd 3.") {
+		t.Errorf("members of a doubtful version: %v, %v", members, err)
 	}
 	enrol(t, controller, "h1", "h2")
 	if c2, err := as(pki.Controller("c2")); err != nil {

@@ -2,7 +2,10 @@ package etcd
 
 import (
 	"context"
+	"errors"
 	"fmt"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"sluice/store"
 )
@@ -63,14 +66,37 @@ func (c *Client) keepLimit(ctx context.Context, tooMany error, port store.Key) e
 }
 
 // DeletePort removes a port and frees what it took. hostCreated is as in store.PortSpec, 0 for
-// callers that are not the host's agent. store.ErrNotFound says that there is no such port.
+// callers that are not the host's agent. store.ErrNotFound says that there is no such port. One whose
+// value cannot be read goes with its name; what else it took no object has then, and the leader frees it.
 func (c *Client) DeletePort(ctx context.Context, key store.Key, hostCreated store.Revision) (store.Revision, error) {
 	request := func(s *store.State) (store.Proposal, error) { return store.ProposeDeletePort(s, key, hostCreated) }
 	rev, err := c.Decide(ctx, request, key.String())
+	if errors.Is(err, store.ErrUnreadable) && key.Kind == store.KindPort {
+		rev, err = retry(ctx, func() (store.Revision, error) { return c.deleteUnreadable(ctx, key, hostCreated) })
+	}
 	if err != nil {
 		return 0, fmt.Errorf("delete port %s: %w", key.Short(), err)
 	}
 	return rev, nil
+}
+
+// deleteUnreadable is DeletePort of a port whose value cannot be read, unless it changed.
+func (c *Client) deleteUnreadable(ctx context.Context, key store.Key, hostCreated store.Revision) (store.Revision, error) {
+	got, at, err := c.read(ctx, clientv3.OpGet(key.String()))
+	if err != nil {
+		return 0, err
+	}
+	state := store.NewState()
+	state.Apply(store.Batch{Revision: at, Events: readable(key, &store.Port{}, got[0])})
+	p, err := store.ProposeDeletePort(state, key, hostCreated)
+	if err != nil {
+		return 0, err
+	}
+	resp, err := c.write(ctx, p)
+	if err != nil {
+		return 0, err
+	}
+	return store.Revision(resp.Header.Revision), nil
 }
 
 // TakePortBack writes a port anew that its host has and the store lacks, and returns it as it is

@@ -43,14 +43,15 @@ type TrustOptions struct {
 	// Adopt is the operator's word at the start: believe the store that is found first, whatever
 	// is remembered. It says nothing about a later one.
 	Adopt bool
-	// Help says what an operator can do, after the reason for which the client holds.
+	// Help says what an operator can do, after the reason for which the client holds. Where that is
+	// store.Newer, it is to run a newer program, and is said so.
 	Help string
 }
 
 // Trust is whether a client believes what etcd holds. While it does not the client holds: all
 // its requests fail with store.ErrHeld, and Watch yields nothing. While it does, each transaction
-// compares the store's identity and its newest stamp that was seen, so that not one is answered
-// by, or written to, another store.
+// compares the store's identity, its newest stamp that was seen and the schema that it asks for, so
+// that not one is answered by, or written to, another store, or one that is for newer programs.
 type Trust struct {
 	TrustOptions
 	unguarded *Client
@@ -74,6 +75,7 @@ type Trust struct {
 type TrustState struct {
 	store.Judgement           // its Verdict is empty before the first
 	Believed        bool      // false: the client holds, or has not judged yet
+	Help            string    // what an operator can do where it holds
 	Since           time.Time // when the store was found right, and has been since; zero: it is not known to be right
 	Memory          store.Memory
 	Sight           store.Sight
@@ -232,7 +234,7 @@ func (t *Trust) Judge(ctx context.Context) error {
 	}
 	j := t.memory.Judge(s)
 	believed := j.Verdict == store.Right
-	if !believed {
+	if !believed && j.Verdict != store.Newer { // nobody asks for, or hears, a word in a store that may not be written
 		if s, believed, err = t.decide(ctx, s, &j); err != nil {
 			return err
 		}
@@ -277,7 +279,7 @@ func (t *Trust) decide(ctx context.Context, s store.Sight, j *store.Judgement) (
 		t.witnessed.Store(0)
 	}
 	if s.Store == "" && t.Founds {
-		if err := t.unguarded.found(ctx); err != nil {
+		if err := t.unguarded.found(ctx, s); err != nil {
 			return s, false, err
 		}
 		if s, err = t.unguarded.sight(ctx, t.memory); err != nil {
@@ -305,6 +307,7 @@ func (t *Trust) note(s TrustState, link int64, proof []guard) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	was := t.state
+	s.Help = t.help(s.Verdict)
 	if s.Believed && s.Verdict == store.Right {
 		if s.Since = was.Since; s.Since.IsZero() {
 			s.Since = time.Now()
@@ -312,18 +315,32 @@ func (t *Trust) note(s TrustState, link int64, proof []guard) {
 	}
 	switch {
 	case !s.Believed && (was.Believed || was.Why != s.Why):
-		t.log.Error("holding: nothing is read from this etcd, written to it or removed because of it", "why", s.Why, "help", t.Help)
+		t.log.Error("holding: nothing is read from this etcd, written to it or removed because of it", "why", s.Why, "help", s.Help)
 	case s.Believed && !was.Believed && was.Why != "":
 		t.log.Info("this is the right store: going on", "store", s.Memory.Store)
+	}
+	if s.Held() && !was.Held() {
+		t.Doubt() // from now on Run looks each heldInterval, whoever found it out
 	}
 	t.state, t.link, t.proof = s, link, proof
 	close(t.changed)
 	t.changed = make(chan struct{})
 }
 
+// helpNewer is what an operator can do where a program is older than its store asks for.
+const helpNewer = "run a newer version here; to go back to this one, `sluice schema set` on a newer controller lets it write again"
+
+// help is what an operator can do about a verdict.
+func (t *Trust) help(v store.Verdict) string {
+	if v == store.Newer {
+		return helpNewer
+	}
+	return t.Help
+}
+
 // held is the error of all requests while the client holds.
 func (t *Trust) held() error {
-	return fmt.Errorf("%w: %s: %s", store.ErrHeld, t.State().Why, t.Help)
+	return fmt.Errorf("%w: %s: %s", store.ErrHeld, t.State().Why, t.State().Help)
 }
 
 // proven are the conditions that every transaction has while the store is believed.
@@ -375,9 +392,11 @@ func (t *Trust) settled(ctx context.Context) (link int64, err error) {
 	}
 }
 
-// changedSince reports whether a connection was made since settled told its number: what
-// arrives may come from elsewhere.
-func (t *Trust) changedSince(link int64) bool { return t != nil && t.links.count.Load() != link }
+// changedSince reports whether a connection was made since settled told its number, so that what
+// arrives may come from elsewhere, or the store is not believed any more.
+func (t *Trust) changedSince(link int64) bool {
+	return t != nil && (t.links.count.Load() != link || t.State().Held())
+}
 
 // links counts the connections to etcd that were made. Another store can only be behind a new
 // one.

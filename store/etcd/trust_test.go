@@ -78,12 +78,12 @@ func trusting(t *testing.T, endpoint string, o TrustOptions) (*Client, *Trust) {
 	return c, trust
 }
 
-func (p *place) until(t *Trust, what string, holds func(TrustState) bool) TrustState {
+func (p *place) until(t *Trust, what string, holds func(TrustState) bool) {
 	p.t.Helper()
 	for {
 		changed := t.Changed()
-		if s := t.State(); holds(s) {
-			return s
+		if holds(t.State()) {
+			return
 		}
 		select {
 		case <-changed:
@@ -176,7 +176,7 @@ func foreign(t *testing.T, p *place) string {
 	dir := t.TempDir()
 	p.serve(dir)
 	other := connect(t, p.client)
-	if err := other.found(testContext(t)); err != nil {
+	if err := other.found(testContext(t), store.Sight{}); err != nil {
 		t.Fatal(err)
 	}
 	for n := range 40 {
@@ -231,7 +231,7 @@ func TestMemoryOutlivesItsController(t *testing.T) {
 	again := connect(t, p.client)
 	o := controllerTrust(file)
 	adopt := false
-	o.Decide = func(_ context.Context, _ *Client, _ store.Sight, j store.Judgement) (bool, error) { return adopt, nil }
+	o.Decide = func(_ context.Context, _ *Client, _ store.Sight, _ store.Judgement) (bool, error) { return adopt, nil }
 	trust, err = again.Trust(o)
 	if err != nil {
 		t.Fatal(err)
@@ -264,7 +264,7 @@ func TestStoreWithoutIdentity(t *testing.T) {
 	if since, right := agent.Trusted(); right {
 		t.Errorf("trusted since %v", since)
 	}
-	if err := connect(t, p.client).found(testContext(t)); err != nil {
+	if err := connect(t, p.client).found(testContext(t), store.Sight{}); err != nil {
 		t.Fatal(err)
 	}
 	createTenant(t, agent, store.TenantSpec{Name: "bob"}) // judges anew
@@ -276,14 +276,14 @@ func TestStoreWithoutIdentity(t *testing.T) {
 // The identity is written once, whoever comes first.
 func TestOneIdentity(t *testing.T) {
 	e := serve(t)
-	for _, err := range together(5, func(int) error { return connect(t, e.Endpoints()...).found(testContext(t)) }) {
+	for _, err := range together(5, func(int) error { return connect(t, e.Endpoints()...).found(testContext(t), store.Sight{}) }) {
 		if err != nil {
 			t.Error(err)
 		}
 	}
 	c := connect(t, e.Endpoints()...)
 	first := *get[store.Identity](t, c, store.IdentityKey())
-	if err := c.found(testContext(t)); err != nil {
+	if err := c.found(testContext(t), store.Sight{}); err != nil {
 		t.Fatal(err)
 	}
 	if again := *get[store.Identity](t, c, store.IdentityKey()); again != first || first.ID == "" {

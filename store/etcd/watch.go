@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -140,7 +141,7 @@ func (s *stream) response(ctx context.Context, r clientv3.WatchResponse, open bo
 		for n < len(events) && events[n].Kv.ModRevision == events[0].Kv.ModRevision {
 			n++
 		}
-		if err := s.revision(events[:n]); err != nil {
+		if err := s.revision(ctx, events[:n]); err != nil {
 			return err
 		}
 		events = events[n:]
@@ -152,8 +153,11 @@ func (s *stream) response(ctx context.Context, r clientv3.WatchResponse, open bo
 }
 
 // revision yields the events of one revision.
-func (s *stream) revision(events []*clientv3.Event) error {
+func (s *stream) revision(ctx context.Context, events []*clientv3.Event) error {
 	batch := store.Batch{Revision: store.Revision(events[0].Kv.ModRevision)}
+	if err := s.checkSchema(ctx, events); err != nil {
+		return err
+	}
 	for _, e := range events {
 		if excluded(string(e.Kv.Key)) {
 			continue
@@ -167,6 +171,22 @@ func (s *stream) revision(events []*clientv3.Event) error {
 	}
 	s.mirror.revision = batch.Revision
 	return s.yield(batch)
+}
+
+// checkSchema has the store judged anew where an event says who may write from now on, so that a
+// program which is too old takes in nothing that newer ones wrote.
+func (s *stream) checkSchema(ctx context.Context, events []*clientv3.Event) error {
+	says := func(e *clientv3.Event) bool { return string(e.Kv.Key) == store.SchemaKey().String() }
+	if s.trust == nil || !slices.ContainsFunc(events, says) {
+		return nil
+	}
+	if err := s.trust.Judge(ctx); err != nil {
+		return err
+	}
+	if s.trust.State().Held() {
+		return s.trust.held()
+	}
+	return nil
 }
 
 // excluded reports whether Watch passes a key by.
@@ -199,7 +219,11 @@ func (s *stream) take(kv *mvccpb.KeyValue, deleted bool) (store.Event, bool) {
 	event, err := eventOf(kv)
 	if err != nil {
 		event, known := s.drop(path, store.Revision(kv.ModRevision))
-		s.unreadable(path, kv.ModRevision, err)
+		if errors.Is(err, store.ErrUnknownKind) {
+			s.keep(path)
+		} else {
+			s.unreadable(path, kv.ModRevision, err)
+		}
 		s.mirror.seen[path] = seen{modified: store.Revision(kv.ModRevision), unreadable: true}
 		return event, known
 	}
@@ -228,8 +252,49 @@ func (s *stream) unreadable(path string, revision int64, err error) {
 	defer s.mu.Unlock()
 	s.problems[path] = store.Problem{
 		Object: strings.TrimPrefix(path, store.Prefix),
-		Text:   fmt.Sprintf("it cannot be read and counts as absent: %v: write it anew or delete it", err),
+		Text:   fmt.Sprintf("it cannot be read and counts as absent: %v: %s", err, remedy(path)),
 	}
+}
+
+// remedy is what to do about a value that cannot be read.
+func remedy(path string) string {
+	key, err := store.ParseKey(path)
+	if err != nil || key.Kind != store.KindPort {
+		return "write it anew or delete it"
+	}
+	return fmt.Sprintf("write it anew, or remove it on host %s with `sluice port detach %s/%s`; if that host is gone for good, `sluice host delete %s` removes it",
+		key.Host, key.NetworkName(), key.Name, key.Host)
+}
+
+// keep counts a key of a kind that this version does not know: a newer one wrote it, and has it
+// again when it is back. Each kind is logged once.
+func (s *stream) keep(path string) {
+	kind := kindOf(path)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.unknown[kind] == nil {
+		s.unknown[kind] = map[string]bool{}
+		s.log.Warn("etcd holds a kind of object that this version does not know: all of it is kept", "kind", kind, "first", path)
+	}
+	s.unknown[kind][path] = true
+}
+
+// kindOf is the first part of a path, which is a kind that this version does not know.
+func kindOf(path string) string {
+	kind, _, _ := strings.Cut(strings.TrimPrefix(path, store.Prefix), "/")
+	return kind
+}
+
+// UnknownKinds are how many keys Watch saw of each kind that this version does not know. Nothing
+// here changes them.
+func (c *Client) UnknownKinds() map[string]int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	counts := map[string]int{}
+	for kind, paths := range c.unknown {
+		counts[kind] = len(paths)
+	}
+	return counts
 }
 
 // recovered ends a key's problem.
@@ -237,4 +302,10 @@ func (c *Client) recovered(path string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.problems, path)
+	if paths := c.unknown[kindOf(path)]; paths != nil {
+		delete(paths, path)
+		if len(paths) == 0 {
+			delete(c.unknown, kindOf(path))
+		}
+	}
 }

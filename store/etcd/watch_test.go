@@ -87,7 +87,7 @@ func (f *follower) until(rev store.Revision) {
 func (f *follower) agrees(c *Client) {
 	f.t.Helper()
 	want := map[store.Key]store.Event{}
-	for _, kind := range []store.Kind{store.KindTenant, store.KindNetwork, store.KindHost, store.KindPort, store.KindLiveHost, store.KindGateway, store.KindEnrolment} {
+	for _, kind := range []store.Kind{store.KindTenant, store.KindNetwork, store.KindHost, store.KindPort, store.KindLiveHost, store.KindGateway, store.KindEnrolment, store.KindSchema} {
 		events, _, err := c.List(testContext(f.t), kind)
 		if err != nil {
 			f.t.Fatal(err)
@@ -283,8 +283,11 @@ func TestWatchOfUnreadableValues(t *testing.T) {
 	if _, there := f.held[store.TenantKey("alice")]; there || len(f.held) != 3 {
 		t.Errorf("held with an unreadable tenant: %v", f.held)
 	}
-	if got := c.Problems(); len(got) != 3 {
+	if got := c.Problems(); len(got) != 2 {
 		t.Errorf("problems: %v", got)
+	}
+	if got := c.UnknownKinds(); len(got) != 1 || got["nothing"] != 1 { // a newer version's: no problem of ours
+		t.Errorf("unknown kinds: %v", got)
 	}
 
 	f.until(put(store.TenantKey("alice").String(), string(good.Kvs[0].Value)))

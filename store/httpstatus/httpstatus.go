@@ -37,6 +37,7 @@ func table() []entry {
 		{store.ErrHostGone, http.StatusServiceUnavailable},
 		{store.ErrLeaseLost, http.StatusServiceUnavailable},
 		{store.ErrHeld, http.StatusServiceUnavailable},
+		{store.ErrUnreadable, http.StatusInternalServerError},
 		{store.ErrNotRealized, http.StatusGatewayTimeout},
 		{context.DeadlineExceeded, http.StatusServiceUnavailable},
 		{context.Canceled, http.StatusServiceUnavailable},

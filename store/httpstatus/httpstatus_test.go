@@ -35,6 +35,7 @@ var statuses = map[string]entry{
 	"ErrUnavailable": {store.ErrUnavailable, http.StatusServiceUnavailable},
 	"ErrLeaseLost":   {store.ErrLeaseLost, http.StatusServiceUnavailable},
 	"ErrHeld":        {store.ErrHeld, http.StatusServiceUnavailable},
+	"ErrUnreadable":  {store.ErrUnreadable, http.StatusInternalServerError},
 }
 
 // Every error variable of store's errors.go is in the list above, and has its status.

@@ -1,0 +1,126 @@
+package store
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// SchemaVersion is the number of the form in which this version writes what etcd holds. A release
+// that writes what programs of the one before would misread, or would lose when they write the
+// object again, raises it by one, and says so here:
+//
+//	1  whatever says no number
+//	2  hosts say all their addresses, claims say that a switch is not reached, the cluster has
+//	   settings, the store an identity and a chain
+const SchemaVersion = 2
+
+// wayBack is the least number whose programs read what this version writes: the store may be given
+// back to them.
+const wayBack = 1
+
+// KindSchema is {name}: one object, named "cluster".
+const KindSchema Kind = "schema"
+
+// SchemaKey is the key that says who may write.
+func SchemaKey() Key { return Key{Kind: KindSchema, Name: "cluster"} }
+
+// Schema says who may write the store: programs whose SchemaVersion is Least or more. The others
+// hold: they touch nothing, and what they made goes on. A store without it is for all.
+type Schema struct {
+	Least int `json:"least"`
+}
+
+// Kind is KindSchema.
+func (*Schema) Kind() Kind { return KindSchema }
+
+var schemaKind = &description[string, Schema, *Schema]{
+	facts: facts{
+		label:  "schema of the store",
+		parts:  []part{partName},
+		writer: "the API, when the operator says so", reader: "controllers, agents: may they write?",
+		hostReads: allObjects,
+	},
+	table: func(s *State) *table[string, Schema] { return &s.schema },
+	id:    func(k Key) string { return k.Name },
+}
+
+// LeastSchema is the least SchemaVersion that may write.
+func (s *State) LeastSchema() int {
+	i := s.schema.items[SchemaKey().Name]
+	if i == nil {
+		return 1
+	}
+	return i.Value.OrFirst()
+}
+
+// OrFirst is the least SchemaVersion that may write; 1 where none is said.
+func (s *Schema) OrFirst() int { return schemaOf(s.Least) }
+
+// schemaOf is the SchemaVersion of who says it; those before there was one say nothing.
+func schemaOf(said int) int { return max(said, 1) }
+
+// Program is what an agent or a controller tells of the program that it is.
+type Program struct {
+	Version string `json:"version,omitempty"` // as `sluice version` shows it
+	Schema  int    `json:"schema,omitempty"`  // its SchemaVersion; 0 is 1
+}
+
+// TooOld says that a program may not write a store, or nothing.
+func (p Program) TooOld(least int) string {
+	if schemaOf(p.Schema) >= least {
+		return ""
+	}
+	return fmt.Sprintf("it is %s, which writes schema %d, and the store asks for %d at least: run a newer version there",
+		cmp.Or(p.Version, "of a version that it does not say"), schemaOf(p.Schema), least)
+}
+
+// NeededForSchema are the paths that ProposeSchema looks at.
+func NeededForSchema() []string {
+	return []string{SchemaKey().String(), Under(KindLiveHost), Under(KindLiveController)}
+}
+
+// ProposeSchema says who may write the store from now on. It is refused where an agent or a
+// controller that is live could not any more, and where this version could not or would be misread.
+func ProposeSchema(s *State, least int) (Proposal, error) {
+	switch {
+	case least > SchemaVersion:
+		return Proposal{}, fmt.Errorf("%w: this controller writes schema %d: only one of a version that writes %d can ask for that", ErrInvalid, SchemaVersion, least)
+	case least < wayBack:
+		return Proposal{}, fmt.Errorf("%w: the way back ends at schema %d: programs of schema %d would misread what this version writes", ErrInvalid, wayBack, least)
+	case least == s.LeastSchema():
+		return Proposal{}, nil
+	}
+	if older := s.olderThan(least); len(older) > 0 {
+		return Proposal{}, fmt.Errorf("%w: older programs are live, which could not write any more: %s: run a newer version there first", ErrConflict, strings.Join(older, ", "))
+	}
+	was := Revision(0)
+	if i := s.schema.items[SchemaKey().Name]; i != nil {
+		was = i.Modified
+	}
+	p := Proposal{
+		Writes:   []Event{{Key: SchemaKey(), Object: &Schema{Least: least}}},
+		Presumes: []Presumption{{Condition: Unchanged, Path: SchemaKey().String(), Revision: was}},
+	}
+	for _, kind := range []Kind{KindLiveHost, KindLiveController} { // an older one may come just now
+		p.Presumes = append(p.Presumes, Presumption{Condition: NothingNewUnder, Path: Under(kind), Revision: s.Revision()})
+	}
+	return p, nil
+}
+
+// olderThan names the live agents and controllers that write a lesser schema.
+func (s *State) olderThan(least int) (list []string) {
+	note := func(key Key, p Program) {
+		if schemaOf(p.Schema) < least {
+			list = append(list, fmt.Sprintf("%s (%s, schema %d)", strings.TrimPrefix(key.Short(), "live/"), cmp.Or(p.Version, "unknown version"), schemaOf(p.Schema)))
+		}
+	}
+	for i := range sorted(s.controllers.items) {
+		note(i.Key, i.Value.Program)
+	}
+	for i := range sorted(s.liveHosts.items) {
+		note(i.Key, i.Value.Program)
+	}
+	return slices.Clip(list)
+}
