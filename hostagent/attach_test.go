@@ -119,6 +119,34 @@ func TestDetachOfAPortThatCannotBeRead(t *testing.T) {
 	}
 }
 
+// The interface of a port that cannot be read is not one of no port: it outlives its quarantine, and
+// goes once the key is gone.
+func TestInterfaceOfAPortThatCannotBeRead(t *testing.T) {
+	h := newHost(t)
+	h.realizeAll()
+	h.options.Quarantine = time.Nanosecond
+	a, c, _ := h.agent()
+	h.attach(c, "alice", "a1")
+	h.stamp()
+	h.judged(a)
+	interfaces := func() int {
+		a.mender.round(t.Context())
+		links, err := portLinks()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(links)
+	}
+	h.spoil("a1")
+	for range 3 {
+		if n := interfaces(); n != 1 {
+			t.Fatalf("%d interfaces, of one port that cannot be read", n)
+		}
+	}
+	h.deletePortKey("a1")
+	h.eventually("it goes with its key", func() bool { return interfaces() == 0 })
+}
+
 // A container that is in two networks keeps the default route of the first.
 func TestSecondNetworkOfAContainer(t *testing.T) {
 	h := newHost(t)

@@ -197,6 +197,9 @@ func (p *ports) undoAbandoned(ctx context.Context, intents []intent, created sto
 func (p *ports) removeStrays(ctx context.Context, strays []string) error {
 	var errs []error
 	for _, iface := range strays {
+		if p.unreadable(ctx, iface) {
+			continue
+		}
 		if err := p.unplug(ctx, iface); err != nil {
 			errs = append(errs, fmt.Errorf("remove %s, which belongs to no port: %w", iface, err))
 			continue
@@ -204,6 +207,17 @@ func (p *ports) removeStrays(ctx context.Context, strays []string) error {
 		p.log.Warn("removed an interface that belonged to no port", "interface", iface)
 	}
 	return errors.Join(errs...)
+}
+
+// unreadable reports whether an interface belongs to a port that is in the store after all, though
+// its value cannot be read: whoever spoilt it may put it right. A detach removes both.
+func (p *ports) unreadable(ctx context.Context, iface string) bool {
+	one, recorded := p.records.known()[iface]
+	if !recorded || one.Leaving {
+		return false
+	}
+	_, _, err := p.store.Get(ctx, one.key(p.host))
+	return errors.Is(err, store.ErrUnreadable)
 }
 
 // replug gives the switch the interfaces that it should have and lacks.

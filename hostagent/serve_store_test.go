@@ -54,6 +54,12 @@ func (h *host) judged(a *Agent) {
 	a.mender.round(h.t.Context())
 }
 
+// limited waits for the table of tenants' limits, which the agent makes in its own time.
+func (h *host) limited() {
+	h.t.Helper()
+	h.eventually("tenants are limited", func() bool { return strings.Contains(h.run("nft", "list", "ruleset"), "sluice-limits") })
+}
+
 // holds waits until the agent holds, and returns what it says.
 func (h *host) holds(a *Agent) string {
 	h.t.Helper()
@@ -116,6 +122,7 @@ func TestWrongStoreTouchesNothing(t *testing.T) {
 	h.attach(c, "alice", "a2")
 	h.stamp()
 	h.judged(a)
+	h.limited()
 	before, ports := h.picture(), h.traces()
 	for _, other := range []struct {
 		name, dir, says string
@@ -354,6 +361,7 @@ func TestNothingRemembered(t *testing.T) {
 	h.stamp()
 	_, c, stop := h.agent()
 	h.attach(c, "alice", "a1")
+	h.limited()
 	before := h.picture()
 	stop()
 	h.run("rm", h.path("state/store.json"))
