@@ -12,9 +12,8 @@ import (
 type Mod = openflow.FlowMod
 
 // Bundle is changes that belong together: the switch makes all of them or none. They are flows
-// alone: nothing uses groups or meters (docs/design/013). Should that change, groups go in the
-// bundle, added before and deleted after the flows that name them; meters cannot go in one, and
-// are added before it opens and deleted after it is committed.
+// alone: nothing uses groups (docs/design/013). Should that change, groups go in the bundle, added
+// before and deleted after the flows that name them. Meters cannot go in one: see SetMeters.
 type Bundle struct{ Mods []Mod }
 
 // bundleFlags: all or nothing, in this order (EXT-230, 4.1). Open vSwitch 3.1 does both

@@ -407,3 +407,39 @@ func TestStalledSwitchDelaysNoOther(t *testing.T) {
 		t.Errorf("the other session ended: %v", err)
 	}
 }
+
+// TestOVSMeters makes meters that are there and that are not; a bundle with a flow that names one is
+// taken then, and not before. What they counted is read back.
+func TestOVSMeters(t *testing.T) {
+	o, s, ctx := connect(t)
+	bundle := adds(t, "actions=meter:29,load:0x1->NXM_NX_REG0[],goto_table:1")
+	var refused *datapath.RefusedError
+	if err := s.Commit(ctx, bundle); !errors.As(err, &refused) {
+		t.Fatalf("a flow that names no meter: %v", err)
+	}
+	for _, rate := range []uint32{100, 500, 500} {
+		if err := s.SetMeters(ctx, []openflow.MeterSpec{{ID: 29, Rate: rate, Burst: rate}, {ID: 131071, Rate: 1, Burst: 1}}); err != nil {
+			t.Fatal(err)
+		}
+		if held := o.OFCtl("dump-meters", "br-test"); !strings.Contains(held, fmt.Sprintf("rate=%d burst_size=%d", rate, rate)) {
+			t.Errorf("the switch has\n%s", held)
+		}
+	}
+	if err := s.Commit(ctx, bundle); err != nil {
+		t.Fatal(err)
+	}
+	stats, err := s.MeterStats(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.SortFunc(stats, func(a, b openflow.MeterStats) int { return int(a.ID) - int(b.ID) })
+	if want := []openflow.MeterStats{{ID: 29}, {ID: 131071}}; !slices.Equal(stats, want) {
+		t.Errorf("meters are %+v, want %+v", stats, want)
+	}
+	if err := s.SetMeters(ctx, []openflow.MeterSpec{{ID: 0, Rate: 1, Burst: 1}}); err == nil || !strings.Contains(err.Error(), "add meter 0: switch refused") {
+		t.Errorf("a number that no meter may have: %v", err)
+	}
+	if err := s.SetMeters(ctx, nil); err != nil {
+		t.Error(err)
+	}
+}

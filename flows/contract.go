@@ -72,6 +72,11 @@ func (t *Table) checkAction(a of.Action) error {
 		return nil
 	case of.Push:
 		return nil
+	case of.Meter:
+		if !t.Meters {
+			return fmt.Errorf("it limits no rate")
+		}
+		return nil
 	default:
 		return fmt.Errorf("no table has the action %T", a)
 	}

@@ -43,6 +43,36 @@ func TestOVSZoneIsFull(t *testing.T) {
 	}
 }
 
+// What a tenant's ports broadcast beyond its limit is dropped by its meter, which counts it; what
+// they send to one port, and other tenants' broadcasts, pass.
+func TestOVSBroadcastsAreLimited(t *testing.T) {
+	o := newTracer(t)
+	o.load(t, "two-tenants")
+	const frames = 20
+	alices, bobs := uint32(7)<<meterRateBits|1, uint32(9)<<meterRateBits|1
+	o.OFCtl("mod-meter", "br0", fmt.Sprintf("meter=%d,pktps,burst,stats,bands=type=drop,rate=1,burst_size=1", alices))
+	container := netip.MustParseAddr("10.0.0.11")
+	for _, port := range []string{"p1", "p2"} {
+		d := datagram{store.MAC{2, 0, 0, 0, 0, 0x11}, container, netip.MustParseAddr("10.0.0.255"), 1000, 53}
+		frame := d.whole()
+		copy(frame, []byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff})
+		for range frames {
+			o.AppCtl("netdev-dummy/receive", port, hex.EncodeToString(frame))
+		}
+	}
+	for range 2 { // commands and frames take turns
+		o.AppCtl("version")
+	}
+	for meter, passes := range map[uint32]bool{alices: false, bobs: true} {
+		stats := o.OFCtl("meter-stats", "br0", fmt.Sprintf("meter=%d", meter))
+		in := regexp.MustCompile(`packet_in_count:(\d+)`).FindStringSubmatch(stats)
+		dropped := regexp.MustCompile(`0: packet_count:(\d+)`).FindStringSubmatch(stats)
+		if in == nil || in[1] != fmt.Sprint(frames) || dropped == nil || (dropped[1] == "0") != passes {
+			t.Errorf("meter %d counts\n%s", meter, stats)
+		}
+	}
+}
+
 // whole is the datagram in one frame, without payload and checksum.
 func (d datagram) whole() []byte {
 	udp := binary.BigEndian.AppendUint16(nil, d.fromPort)

@@ -203,7 +203,7 @@ func (c *compiler) flood(n *networkAt) {
 		return
 	}
 	c.flow(stepForwardFlood, match(n.match(), origin(originTunnel), multicast()), copies(ports, tableAccountIn)...)
-	actions := copies(ports, tableAccountOut)
+	actions := append([]of.Action{n.tenant.broadcastMeter()}, copies(ports, tableAccountOut)...)
 	for _, host := range hosts {
 		if vtep := c.vtep(host); host != c.host && vtep.IsValid() {
 			actions = append(actions, of.Clone{Actions: []of.Action{tunnelTo(vtep), resubmit(tableEncap)}})

@@ -68,6 +68,7 @@ type Table struct {
 	Set     []of.Field // what they may change
 	Next    []uint8    // where they may go, always forward
 	Output  bool       // whether they may send a frame out
+	Meters  bool       // whether they may drop what comes too fast
 	Steps   []Step     // the priorities that they may have, the highest first
 }
 
@@ -286,9 +287,10 @@ func exitTables() []Table {
 		Purpose: "Finds the port that has the destination MAC in the frame's network, here or behind a VTEP. Broadcast and " +
 			"multicast go to the network's own ports and hosts; what came from a tunnel to ports only. Nothing is learned, " +
 			"an unknown MAC is refused.",
-		Match: list(of.FieldMetadata, regOrigin, of.FieldEthDst),
-		Set:   list(of.FieldTunDst, of.FieldTunIPv6Dst, regDestination, regReason),
-		Next:  []uint8{tableAccountOut, tableAccountIn, tableEncap, tableDrop},
+		Match:  list(of.FieldMetadata, regOrigin, of.FieldEthDst),
+		Set:    list(of.FieldTunDst, of.FieldTunIPv6Dst, regDestination, regReason),
+		Next:   []uint8{tableAccountOut, tableAccountIn, tableEncap, tableDrop},
+		Meters: true,
 		Steps: []Step{
 			{stepForwardPort, 100, "the MAC of a port"},
 			{stepForwardFlood, 50, "broadcast and multicast"},

@@ -16,6 +16,7 @@ const (
 	reasonInfrastructure
 	reasonNoConnection
 	reasonConnectionLimit
+	reasonBroadcastLimit
 	numReasons
 )
 
@@ -40,6 +41,7 @@ func Reasons() []Reason {
 		{"infrastructure", "it would open a connection to a host, the underlay, etcd or a controller"},
 		{"no-connection", "the gateway knows no connection for it and may not open one"},
 		{"connection-limit", "the tenant has as many connections at its gateway host as its limit allows, or conntrack found no free one"},
+		{"broadcast-limit", "the tenant's ports on the host broadcast more than its limit allows; a meter drops it"},
 	}
 }
 

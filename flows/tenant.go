@@ -74,7 +74,7 @@ func (m marker) tenant(name string, hosts []string) {
 }
 
 func sameTenant(a, b *store.Tenant) bool {
-	return a.Number == b.Number && slices.Equal(a.Hosts, b.Hosts)
+	return a.Number == b.Number && slices.Equal(a.Hosts, b.Hosts) && sameBroadcasts(a.Limits, b.Limits)
 }
 
 func sameGateway(a, b *store.Gateway) bool { return slices.Equal(gatewayChain(a), gatewayChain(b)) }

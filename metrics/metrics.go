@@ -88,7 +88,7 @@ const realizeBuckets = 14
 
 // extents are how many values each label has at most; 0: as many as there are such objects.
 var extents = map[string]int{
-	"tenant": 0, "host": 0, "direction": 2, "scope": 2, "reason": 13, "table": 20, "state": 7,
+	"tenant": 0, "host": 0, "direction": 2, "scope": 2, "reason": 14, "table": 20, "state": 7,
 	"command": 3, "kind": 3, "how": 4, "mended": 2, "role": 4, "what": 2,
 }
 

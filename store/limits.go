@@ -1,6 +1,9 @@
 package store
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // Limits bound what a tenant takes of what all tenants share. Zero means no limit, or the default
 // where there is one.
@@ -9,7 +12,7 @@ type Limits struct {
 	EgressKbps  uint32 `json:"egressKbps,omitempty"`
 	IngressKbps uint32 `json:"ingressKbps,omitempty"`
 	Connections int    `json:"connections,omitempty" doc:"through its gateway host at one time; 0: the default of 16384"`
-	Broadcasts  int    `json:"broadcasts,omitempty" doc:"broadcast and multicast frames a second from its ports on one host; 0: the default of 500"`
+	Broadcasts  int    `json:"broadcasts,omitempty" doc:"broadcast and multicast frames a second from its ports on one host, rounded up to 100, 500, 2500 or 12500; 0: the default of 500"`
 	NewPorts    int    `json:"newPorts,omitempty" doc:"ports made a second on one host; 0: the default of 20"`
 }
 
@@ -39,9 +42,16 @@ func (l Limits) MaxConnections() int { return limit(l.Connections, DefaultConnec
 // 64,512 ports for all tenants' connections to one destination.
 func (l Limits) MaxConnectionsTo() int { return max(l.MaxConnections()/connectionsShare, 1) }
 
+// BroadcastRates are those that a limit of broadcasts is rounded up to, in frames a second: the
+// switch has meters of these.
+var BroadcastRates = [...]int{100, DefaultBroadcasts, 2500, 12500}
+
 // MaxBroadcasts is how many broadcast and multicast frames the tenant's ports on one host may send
-// a second.
-func (l Limits) MaxBroadcasts() int { return limit(l.Broadcasts, DefaultBroadcasts) }
+// a second: one of BroadcastRates.
+func (l Limits) MaxBroadcasts() int {
+	at, _ := slices.BinarySearch(BroadcastRates[:], limit(l.Broadcasts, DefaultBroadcasts))
+	return BroadcastRates[min(at, len(BroadcastRates)-1)]
+}
 
 // MaxNewPorts is how many ports the tenant may make a second on one host.
 func (l Limits) MaxNewPorts() int { return limit(l.NewPorts, DefaultNewPorts) }

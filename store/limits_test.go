@@ -16,9 +16,9 @@ func TestLimits(t *testing.T) {
 		refused string
 	}{
 		"none said": {Limits{}, defaults, ""},
-		"the least": {Limits{Connections: 1, Broadcasts: 1, NewPorts: 1}, taken{1, 1, 1, 1}, ""},
-		"the most":  {Limits{Connections: 1e6, Broadcasts: 1e6, NewPorts: 1e6}, taken{1e6, 25e4, 1e6, 1e6}, ""},
-		"own ones":  {Limits{Ports: 3, Connections: 100, Broadcasts: 10, NewPorts: 2}, taken{100, 25, 10, 2}, ""},
+		"the least": {Limits{Connections: 1, Broadcasts: 1, NewPorts: 1}, taken{1, 1, 100, 1}, ""},
+		"the most":  {Limits{Connections: 1e6, Broadcasts: 1e6, NewPorts: 1e6}, taken{1e6, 25e4, 12500, 1e6}, ""},
+		"own ones":  {Limits{Ports: 3, Connections: 100, Broadcasts: 10, NewPorts: 2}, taken{100, 25, 100, 2}, ""},
 		"no ports":  {Limits{Ports: -1}, defaults, "invalid: a limit of -1 ports is negative"},
 		"too few":   {Limits{Connections: -1}, defaults, "invalid: a limit of -1 connections: give 1 to 1000000, or 0 for the default"},
 		"too many":  {Limits{Broadcasts: 1e6 + 1}, defaults, "invalid: a limit of 1000001 broadcasts a second: give 1 to 1000000, or 0 for the default"},

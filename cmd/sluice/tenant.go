@@ -55,6 +55,7 @@ func tenantCreate() *cobra.Command {
 func limitFlags(f *pflag.FlagSet, l *store.Limits) {
 	f.IntVar(&l.Ports, "max-ports", 0, "`NUMBER` of ports that the tenant may have at most (default no limit)")
 	f.IntVar(&l.Connections, "limit-connections", 0, fmt.Sprintf("`NUMBER` of connections through its gateway host at one time (default %d)", store.DefaultConnections))
+	f.IntVar(&l.Broadcasts, "limit-broadcasts", 0, fmt.Sprintf("`NUMBER` of broadcast and multicast frames a second from its ports on one host, rounded up to 100, 500, 2500 or 12500 (default %d)", store.DefaultBroadcasts))
 	f.IntVar(&l.NewPorts, "limit-new-ports", 0, fmt.Sprintf("`NUMBER` of ports made a second on one host (default %d)", store.DefaultNewPorts))
 }
 
@@ -94,13 +95,14 @@ func tenantSet() *cobra.Command {
 }
 
 // limitNames are the flags of limitFlags.
-var limitNames = []string{"max-ports", "limit-connections", "limit-new-ports"}
+var limitNames = []string{"max-ports", "limit-connections", "limit-broadcasts", "limit-new-ports"}
 
 // withChanged are limits with those changed whose flags were given.
 func withChanged(f *pflag.FlagSet, is, said store.Limits) store.Limits {
 	for name, change := range map[string]func(){
 		"max-ports":         func() { is.Ports = said.Ports },
 		"limit-connections": func() { is.Connections = said.Connections },
+		"limit-broadcasts":  func() { is.Broadcasts = said.Broadcasts },
 		"limit-new-ports":   func() { is.NewPorts = said.NewPorts },
 	} {
 		if f.Changed(name) {
@@ -179,7 +181,7 @@ func writeTenant(w io.Writer, t api.Tenant) {
 
 // limits are a tenant's limits in words, those that it says itself and the defaults.
 func limits(l store.Limits) string {
-	return fmt.Sprintf("%d connections, %d new ports a second on a host", l.MaxConnections(), l.MaxNewPorts())
+	return fmt.Sprintf("%d connections; a second on a host %d broadcasts and %d new ports", l.MaxConnections(), l.MaxBroadcasts(), l.MaxNewPorts())
 }
 
 // limited is a number beside its bound, where it has one.

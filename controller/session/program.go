@@ -114,9 +114,16 @@ func (s *session) commit(ctx context.Context, p *plan, mods flows.Mods) error {
 			return err
 		}
 	}
+	if err := s.setMeters(ctx, mods); err != nil {
+		return err
+	}
 	err := s.sw.Commit(ctx, bundleOf(mods))
 	var refused *datapath.RefusedError
 	if errors.As(err, &refused) {
+		clear(s.metered) // somebody may have deleted one
+		if err := s.setMeters(ctx, mods); err != nil {
+			return err
+		}
 		return s.commitEach(ctx, p, mods)
 	}
 	if err != nil {
@@ -124,6 +131,23 @@ func (s *session) commit(ctx context.Context, p *plan, mods flows.Mods) error {
 	}
 	s.landed(p, mods)
 	s.expected = after
+	return nil
+}
+
+// setMeters makes the meters that the flows to come name, unless this session made them.
+func (s *session) setMeters(ctx context.Context, mods flows.Mods) error {
+	var lacking []openflow.MeterSpec
+	for _, m := range flows.MetersOf(mods.Add, mods.Replace, mods.Modify) {
+		if !s.metered[m.ID] {
+			lacking = append(lacking, m)
+		}
+	}
+	if err := s.sw.SetMeters(ctx, lacking); err != nil {
+		return fmt.Errorf("host %s: %w", s.host.Name, err)
+	}
+	for _, m := range lacking {
+		s.metered[m.ID] = true
+	}
 	return nil
 }
 
@@ -178,7 +202,7 @@ func (s *session) landed(p *plan, mods flows.Mods) {
 	}
 }
 
-// readCounters reads the accounting tables: a few small tables, never a dump per tenant.
+// readCounters reads the accounting tables and the meters: a few small tables, never a dump per tenant.
 func (s *session) readCounters(ctx context.Context) error {
 	for _, table := range flows.AccountTables() {
 		err := s.sw.TableFlows(ctx, table, func(f *openflow.FlowStats) bool {
@@ -188,6 +212,13 @@ func (s *session) readCounters(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("host %s: read the counters of table %s: %w", s.host.Name, flows.TableName(table), err)
 		}
+	}
+	meters, err := s.sw.MeterStats(ctx)
+	if err != nil {
+		return fmt.Errorf("host %s: %w", s.host.Name, err)
+	}
+	for _, f := range flows.Dropped(meters) {
+		s.host.Ledger.Read(&f)
 	}
 	return nil
 }

@@ -26,6 +26,7 @@ type session struct {
 	over chan struct{} // closed when nothing of the session runs any more
 
 	// These are the session's own goroutine's.
+	metered  map[uint32]bool    // meters that this session made
 	expected *flows.Fingerprint // of what the switch holds unless someone else changes it; nil: not known
 	watching bool               // the switch tells of changes that others make to its flows
 	edited   bool               // it did, since the last audit
@@ -36,7 +37,7 @@ type session struct {
 }
 
 func newSession(srv *Server, h *host.Host, sw *datapath.Switch, log *slog.Logger) *session {
-	return &session{srv: srv, host: h, sw: sw, log: log, over: make(chan struct{})}
+	return &session{srv: srv, host: h, sw: sw, log: log, over: make(chan struct{}), metered: map[uint32]bool{}}
 }
 
 // run alternates between being the switch's master and watching another master.

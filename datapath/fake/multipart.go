@@ -32,6 +32,8 @@ func (c *session) multipart(xid uint32, message []byte) {
 			return
 		}
 		c.dump(xid, selected)
+	case kind.Kind == openflow.MultipartMeter:
+		c.send(func(b []byte) []byte { return openflow.AppendMeterStatsReply(b, xid) })
 	case kind.Kind == openflow.MultipartExperimenter:
 		c.watch(xid, message)
 	default:

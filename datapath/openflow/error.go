@@ -19,10 +19,12 @@ const (
 	ErrorBadMatch    uint16 = 4
 	ErrorFlowMod     uint16 = 5
 	ErrorRole        uint16 = 11
+	ErrorMeterMod    uint16 = 12
 	ErrorExtension   uint16 = 0xffff
 
 	ErrorBadRequestNotMaster uint16 = 10 // BAD_REQUEST: this controller is a slave
 	ErrorRoleStale           uint16 = 0  // ROLE_REQUEST_FAILED: a stale generation
+	ErrorMeterExists         uint16 = 1  // METER_MOD_FAILED: there is a meter of that number
 )
 
 // Error names the error as the specification does.
@@ -59,6 +61,11 @@ func (e *Error) DemotedError() bool {
 // StaleError reports whether the switch refused a role for its old generation.
 func (e *Error) StaleError() bool { return e.Type == ErrorRole && e.Code == ErrorRoleStale }
 
+// MeterExistsError reports whether the switch refused to add a meter that is there.
+func (e *Error) MeterExistsError() bool {
+	return e.Type == ErrorMeterMod && e.Code == ErrorMeterExists
+}
+
 type errorType struct {
 	name  string
 	codes []string
@@ -86,7 +93,8 @@ var errorNames = [...]errorType{
 	{"queue operation failed", nil},
 	{"switch config failed", nil},
 	{"role request failed", []string{"stale generation", "unsupported", "bad role"}},
-	{"meter mod failed", nil},
+	{"meter mod failed", []string{"unknown", "the meter exists", "invalid meter", "unknown meter", "bad command", "bad flags",
+		"bad rate", "bad burst", "bad band", "bad band value", "out of meters", "out of bands"}},
 	{"table features failed", nil},
 }
 

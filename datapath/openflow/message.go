@@ -34,6 +34,7 @@ const (
 	TypeBarrierReply     Type = 21
 	TypeRoleRequest      Type = 24
 	TypeRoleReply        Type = 25
+	TypeMeterMod         Type = 29
 )
 
 // Header starts every message (OpenFlow 1.3, A.1).

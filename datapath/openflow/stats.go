@@ -4,6 +4,7 @@ package openflow
 const (
 	multipartFlow      = 1
 	multipartAggregate = 2
+	multipartMeter     = 9
 	multipartPortDesc  = 13
 )
 
@@ -19,6 +20,7 @@ type MultipartType struct {
 const (
 	MultipartFlow         uint16 = multipartFlow
 	MultipartAggregate    uint16 = multipartAggregate
+	MultipartMeter        uint16 = multipartMeter
 	MultipartPortDesc     uint16 = multipartPortDesc
 	MultipartExperimenter uint16 = multipartExperimenter
 )

@@ -140,7 +140,7 @@ func checkAction(a of.Action) error {
 			return fmt.Errorf("output to reserved port %#x is not simulated", a.Port)
 		}
 	case of.OutputField, of.PushVLAN, of.PopVLAN, of.DecTTL, of.Resubmit,
-		of.CTClear, of.WriteMetadata, of.GotoTable, of.Note:
+		of.CTClear, of.WriteMetadata, of.GotoTable, of.Note, of.Meter:
 	case of.SetField:
 		return checkFields(a.Field)
 	case of.Load:

@@ -117,6 +117,7 @@ func (r *run) action(a of.Action, p *Packet, at *position, step *Step) error {
 		return r.resubmit(a, p, at)
 	case of.GotoTable:
 		return r.table(a.Table, p, at)
+	case of.Meter: // packets come one by one: none is too fast
 	case of.Clone:
 		copied := *p
 		return ignoreStop(r.actions(a.Actions, &copied, at.copy(), step))

@@ -62,7 +62,7 @@ func program(ctx context.Context, r *Run) error {
 	if err := os.WriteFile(p.file, textOf(list), 0o600); err != nil {
 		return err
 	}
-	if p.session, err = p.connected(ctx); err != nil {
+	if p.session, err = p.metered(ctx, list); err != nil {
 		return err
 	}
 	samples, err := r.TakeTurns(ctx,

@@ -74,7 +74,7 @@ func resync(ctx context.Context, r *Run) error {
 }
 
 func (s *resyncer) fill(ctx context.Context) (err error) {
-	if s.session, err = s.connected(ctx); err != nil {
+	if s.session, err = s.metered(ctx, s.list); err != nil {
 		return err
 	}
 	if err := s.clear(ctx); err != nil {

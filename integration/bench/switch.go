@@ -17,6 +17,7 @@ import (
 	"sluice/datapath"
 	"sluice/datapath/openflow"
 	"sluice/datapath/ovsrun"
+	"sluice/flows"
 )
 
 // bridge is the name of the one bridge of a testbed.
@@ -103,6 +104,15 @@ func (b *testbed) connected(ctx context.Context) (session, error) {
 	case <-ctx.Done():
 		return session{}, fmt.Errorf("the switch does not dial in: %w", ctx.Err())
 	}
+}
+
+// metered is connected, to a bridge that has the meters which flows name: they outlive the flows.
+func (b *testbed) metered(ctx context.Context, list []openflow.Flow) (session, error) {
+	s, err := b.connected(ctx)
+	if err == nil {
+		err = s.SetMeters(ctx, flows.MetersOf(list))
+	}
+	return s, err
 }
 
 func (s session) hangUp() { close(s.done) }

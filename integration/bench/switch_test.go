@@ -115,7 +115,7 @@ func TestSendingMakesLittleGarbage(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer b.close()
-	s, err := b.connected(t.Context())
+	s, err := b.metered(t.Context(), list)
 	if err != nil {
 		t.Fatal(err)
 	}
