@@ -19,7 +19,7 @@ func TestStoreAway(t *testing.T) {
 	if _, err := c.Attach(t.Context(), attachTo("alice", "a1", newContainer(t))); err != nil {
 		t.Fatal(err)
 	}
-	before := h.picture()
+	before := h.settled()
 	h.server.Close()
 	var reads errgroup.Group // beside all the rest: each gives up after seconds only
 	for what, read := range map[string]func() error{

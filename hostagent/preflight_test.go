@@ -171,6 +171,7 @@ func TestUnfitHost(t *testing.T) {
 			t.Error(err)
 		}
 	})
+	h.eventually("it answers", func() bool { _, err := h.dial().Status(t.Context()); return err == nil })
 	want := []string{
 		"preflight: this host lacks 1 of 7 things that it needs, and is not registered before it has them",
 		"preflight: MTU: the underlay's 600 leaves containers 546: IPv4 needs 576, so give the underlay 630 or more",

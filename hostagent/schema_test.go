@@ -21,7 +21,7 @@ func TestOlderAgentHolds(t *testing.T) {
 	if err != nil || live.(*store.LiveHost).Schema != store.SchemaVersion {
 		t.Fatalf("the agent says %+v, %v", live, err)
 	}
-	before := h.picture()
+	before := h.settled()
 
 	h.put(store.SchemaKey(), &store.Schema{Least: store.SchemaVersion + 1})
 	for _, when := range []string{"under the agent", "at its start"} {

@@ -54,10 +54,21 @@ func (h *host) judged(a *Agent) {
 	a.mender.round(h.t.Context())
 }
 
-// limited waits for the table of tenants' limits, which the agent makes in its own time.
-func (h *host) limited() {
+// settled is the picture of the host once it stays as it is: some keepers work in a rhythm of their
+// own, and what they make for a new host comes a moment after it is ready.
+func (h *host) settled() (picture string) {
 	h.t.Helper()
-	h.eventually("tenants are limited", func() bool { return strings.Contains(h.run("nft", "list", "ruleset"), "sluice-limits") })
+	h.eventually("both tables are there", func() bool {
+		rules := h.run("nft", "list", "ruleset")
+		return strings.Contains(rules, "table inet "+limitsTable+" {") && strings.Contains(rules, "table inet "+tableName+" {")
+	})
+	h.eventually("the host stays as it is", func() bool {
+		before := h.picture()
+		time.Sleep(300 * time.Millisecond)
+		picture = h.picture()
+		return picture == before
+	})
+	return picture
 }
 
 // holds waits until the agent holds, and returns what it says.
@@ -122,8 +133,7 @@ func TestWrongStoreTouchesNothing(t *testing.T) {
 	h.attach(c, "alice", "a2")
 	h.stamp()
 	h.judged(a)
-	h.limited()
-	before, ports := h.picture(), h.traces()
+	before, ports := h.settled(), h.traces()
 	for _, other := range []struct {
 		name, dir, says string
 		fill            func()
@@ -361,8 +371,7 @@ func TestNothingRemembered(t *testing.T) {
 	h.stamp()
 	_, c, stop := h.agent()
 	h.attach(c, "alice", "a1")
-	h.limited()
-	before := h.picture()
+	before := h.settled()
 	stop()
 	h.run("rm", h.path("state/store.json"))
 	_, _, stop = h.agent() // it becomes ready

@@ -188,7 +188,9 @@ func TestFarewellIsAWord(t *testing.T) {
 // removes it, in a store that is known to be right.
 func TestFarewellsEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := leading(t)
+		l := run(t) // of no ports: a day of looks at them takes long
+		l.apply(hosts()...)
+		l.elect(true)
 		farewell := func(host string, at store.Revision, said time.Duration) store.Event {
 			return store.Event{Key: store.FarewellKey(host), Object: &store.Farewell{At: l.start.Add(said - 30*24*time.Hour + 12*time.Hour)}, Modified: at}
 		}
