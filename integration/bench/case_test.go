@@ -27,6 +27,7 @@ var tinyRuns = map[string]tinyRun{
 	"attach":    {1, 0.02, checkAttach},
 	"fleet":     {2, 0.02, checkFleet},
 	"bandwidth": {1, 0.2, checkBandwidth},
+	"flood":     {1, 0.2, checkFlood},
 }
 
 // Every case can be measured on this machine, from its first step to its last.
