@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -36,7 +37,8 @@ tenant. With --person no token is made: who shows the certificate person:NAME ha
 	f.StringVar(&spec.Tenant, "tenant", "", "the `TENANT` that it is for")
 	f.DurationVar(&lifetime, "for", 0, "`TIME` after which it is good no longer, such as 720h (default never)")
 	f.BoolVar(&spec.Person, "person", false, "the certificate of the person of that name stands for it")
-	completeWords(cmd, "role", "admin", "viewer", "tenant")
+	roles := []string{"admin", "viewer", "tenant"}
+	completeWords(cmd, "role", roles...)
 	completeFlag(cmd, "tenant", tenantNames)
 	out := outputFlag(cmd)
 	return clientCommand(cmd, func(cmd *cobra.Command, c *api.Client, args []string) error {
@@ -46,6 +48,8 @@ tenant. With --person no token is made: who shows the certificate person:NAME ha
 			return usagef("say what the token allows: --role admin, --role viewer, or --tenant TENANT")
 		case spec.Role == "":
 			spec.Role = "tenant"
+		case !slices.Contains(roles, spec.Role):
+			return usagef("--role %q: it is admin, viewer or tenant", spec.Role)
 		}
 		if lifetime < 0 {
 			return usagef("--for %s: it would be over", lifetime)

@@ -44,6 +44,7 @@ func TestWrongUsage(t *testing.T) {
 		{"tenant list extra", `unknown command "extra" for "sluice tenant list"`},
 		{"tenant list --frobnicate", "unknown flag: --frobnicate"},
 		{"tenant list -o xml", "it is table, json or yaml"},
+		{"token create ci --role boss", `--role "boss": it is admin, viewer or tenant`},
 		{"tenant list --token @/nowhere/at/all", "/nowhere/at/all: no such file"},
 		{"tenant list --api gopher://x", "write it as http://HOST:PORT"},
 		{"network create alice --subnet 10.0.0.0/24", "write it as TENANT/NAME"},
