@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -57,6 +58,19 @@ func startOVS(t *testing.T) ovs {
 	return o
 }
 
+var meterNumber = regexp.MustCompile(`meter:(\d+)`)
+
+// addMeters adds those that flows name and the bridge lacks: Open vSwitch refuses such a flow.
+func (o ovs) addMeters(flows []string) {
+	has := o.OFCtl("dump-meters", "br0")
+	for _, m := range meterNumber.FindAllStringSubmatch(strings.Join(flows, "\n"), -1) {
+		if line := "meter=" + m[1] + " "; !strings.Contains(has, line) {
+			has += line
+			o.OFCtl("add-meter", "br0", "meter="+m[1]+",pktps,bands=type=drop,rate=1000")
+		}
+	}
+}
+
 // replace loads flows in the place of all others, and returns what the bridge holds then,
 // sorted.
 func (o ovs) replace(t *testing.T, flows []string) []string {
@@ -66,6 +80,7 @@ func (o ovs) replace(t *testing.T, flows []string) []string {
 		t.Fatal(err)
 	}
 	o.OFCtl("del-flows", "br0")
+	o.addMeters(flows)
 	o.OFCtl("add-flows", "br0", "--bundle", file)
 	dump := o.OFCtl("dump-flows", "br0", "--no-stats", "--no-names")
 	var held []string

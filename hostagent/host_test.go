@@ -106,7 +106,17 @@ func (h *host) log() *slog.Logger {
 	return slog.New(slog.NewTextHandler(h.t.Output(), &slog.HandlerOptions{Level: slog.LevelInfo}))
 }
 
+// clearTables removes the agent's nftables tables: what another test left would be taken for this
+// one's.
+func (h *host) clearTables() {
+	for _, name := range []string{tableName, limitsTable} {
+		h.run("nft", "add table inet "+name+"; delete table inet "+name)
+	}
+}
+
 func (h *host) startUnderlay() {
+	h.clearTables()
+	h.t.Cleanup(h.clearTables)
 	h.run("ip", "link", "add", "under0", "type", "veth", "peer", "name", "under1")
 	h.t.Cleanup(func() { h.run("ip", "link", "del", "under0") })
 	h.run("ip", "addr", "add", "172.30.0.1/24", "dev", "under0")

@@ -17,6 +17,13 @@ import (
 	"sluice/store"
 )
 
+// table is an nftables table with its handles, which change when it is written anew; empty: it is
+// not there.
+func (h *host) table(name string) string {
+	h.t.Helper()
+	return h.run("sh", "-c", "nft -a list table inet "+name+" 2>/dev/null || true")
+}
+
 // picture is everything on the host that an agent makes, with what would change if it were
 // made again: row ids, interface indexes, rule handles.
 func (h *host) picture() string {
@@ -24,7 +31,7 @@ func (h *host) picture() string {
 	volatile := regexp.MustCompile(`(?m)^(statistics|status|link_resets|cfg_|db_version|cur_cfg|last_change).*\n|valid_lft .*|Error: Peer netns reference is invalid\.\n| ?tentative ?| +$`)
 	text := h.vsctl("list", "bridge") + h.vsctl("list", "port") + h.vsctl("list", "interface") +
 		h.vsctl("--columns=_uuid,target,connection_mode,max_backoff", "list", "controller") +
-		h.vsctl("list", "flow_table") + h.run("nft", "-a", "list", "ruleset") +
+		h.vsctl("list", "flow_table") + h.table(tableName) + h.table(limitsTable) +
 		h.run("ip", "-d", "addr") + h.run("ip", "route") +
 		h.run("sysctl", "net.ipv4.ip_forward", "net.ipv4.conf.sluice-gw.rp_filter", "net.ipv4.conf.sluice-gw.forwarding",
 			"net.ipv4.conf.under0.forwarding")

@@ -45,7 +45,7 @@ func TestRefusedFlows(t *testing.T) {
 		{[]string{"actions=NORMAL"}, "reserved port"},
 		{[]string{"actions=CONTROLLER:128"}, "not simulated"},
 		{[]string{"actions=group:1"}, "not simulated"},
-		{[]string{"actions=clone(meter:1)"}, "not simulated"},
+		{[]string{"actions=clone(meter:1)"}, ""},
 		{[]string{"actions=write_actions(output:1)"}, "not simulated"},
 		{[]string{"mpls,mpls_label=5,actions=drop"}, "field mpls_label is not simulated"},
 		{[]string{"sctp,sctp_dst=9,actions=drop"}, "field sctp_dst is not simulated"},
