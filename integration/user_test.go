@@ -41,10 +41,17 @@ func sluice(t *testing.T, args ...string) string {
 // the words.
 func refused(t *testing.T, words []string, args ...string) {
 	t.Helper()
+	fails(t, 1, words, args...)
+}
+
+// fails runs a command that must end with a status (2: wrong usage) and one line that says every
+// one of the words.
+func fails(t *testing.T, want int, words []string, args ...string) {
+	t.Helper()
 	stdout, stderr, status := command(t, args...)
 	said := strings.TrimSpace(stderr)
-	if status != 1 || strings.Contains(said, "\n") {
-		t.Errorf("sluice %s: want status 1 and one line, got %d\n%s%s", strings.Join(args, " "), status, stdout, stderr)
+	if status != want || strings.Contains(said, "\n") {
+		t.Errorf("sluice %s: want status %d and one line, got %d\n%s%s", strings.Join(args, " "), want, status, stdout, stderr)
 	}
 	for _, w := range words {
 		if !strings.Contains(said, w) {
