@@ -44,15 +44,11 @@ func HealAll(ctx context.Context) error {
 }
 
 func onWires(ctx context.Context, a, b string, command func(elements string) string) error {
-	unlock, err := lock(ctx, unix.LOCK_SH)
+	s, unlock, err := workIn(ctx)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	s, err := loadState()
-	if err != nil {
-		return err
-	}
 	from, err := s.wireOf(a)
 	if err != nil {
 		return err

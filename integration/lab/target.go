@@ -31,15 +31,11 @@ func Resume(ctx context.Context, target string) error {
 
 // onTarget does something with each process of a target that runs, and fails where none does.
 func onTarget(ctx context.Context, target string, do func(name string, rec procRecord) (bool, error)) error {
-	unlock, err := lock(ctx, unix.LOCK_SH)
+	s, unlock, err := workIn(ctx)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	s, err := loadState()
-	if err != nil {
-		return err
-	}
 	names, err := s.targets(target)
 	if err != nil {
 		return err
@@ -60,6 +56,18 @@ func onTarget(ctx context.Context, target string, do func(name string, rec procR
 		return fmt.Errorf("nothing of %q runs: `sluice lab up` starts it again", target)
 	}
 	return nil
+}
+
+// workIn takes the lab to work in it, beside others who do, and reads what it is.
+func workIn(ctx context.Context) (s *state, unlock func(), err error) {
+	if unlock, err = lock(ctx, unix.LOCK_SH); err != nil {
+		return nil, nil, err
+	}
+	if s, err = loadState(); err != nil {
+		unlock()
+		return nil, nil, err
+	}
+	return s, unlock, nil
 }
 
 // TargetWords are how a target is written, for help.
@@ -139,15 +147,11 @@ func Revive(ctx context.Context, target string) error { return ReviveAs(ctx, tar
 // returns what to start instead, such as another version of the program. It enrols no host. Nil
 // changes nothing.
 func ReviveAs(ctx context.Context, target string, adapt func(argv []string) []string) error {
-	unlock, err := lock(ctx, unix.LOCK_SH)
+	s, unlock, err := workIn(ctx)
 	if err != nil {
 		return err
 	}
 	defer unlock()
-	s, err := loadState()
-	if err != nil {
-		return err
-	}
 	s.adapt = adapt
 	names, err := s.targets(target)
 	if err != nil {
