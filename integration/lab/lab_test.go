@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -137,6 +138,24 @@ func TestWhoAnswersBehindTheForwarder(t *testing.T) {
 }
 
 // A process is known by its start time too: a number that was used again is another process.
+// Containers are listed while others are attached: a file that is not yet written whole is nobody's.
+func TestContainersInAFolderThatIsWritten(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"web.json":       `{"name": "web", "mac": "02:00:00:00:00:01"}`,
+		"attaching.json": `{"name": "attaching"}`,
+		".new-1":         ``,
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := containersIn(dir)
+	if err != nil || len(got) != 1 || got[0].Name != "web" {
+		t.Errorf("containers %+v, %v; want web alone", got, err)
+	}
+}
+
 func TestStartTime(t *testing.T) {
 	first, err := startTime(os.Getpid())
 	if err != nil {

@@ -183,17 +183,22 @@ func containersDir() string { return filepath.Join(Dir, "containers") }
 
 func containerPath(name string) string { return filepath.Join(containersDir(), name+".json") }
 
-// loadContainers lists attached containers in the order of their names; one that is still
-// being attached is not shown.
-func loadContainers() ([]Container, error) {
-	entries, err := os.ReadDir(containersDir())
+func loadContainers() ([]Container, error) { return containersIn(containersDir()) }
+
+// containersIn lists a folder's attached containers in the order of their names; one that is
+// still being attached is not shown.
+func containersIn(dir string) ([]Container, error) {
+	entries, err := os.ReadDir(dir)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("list containers: %w", err)
 	}
 	all := []Container{}
 	for _, e := range entries {
+		if filepath.Ext(e.Name()) != ".json" {
+			continue // writeJSON is at work on it
+		}
 		var c Container
-		err := readJSON(filepath.Join(containersDir(), e.Name()), &c)
+		err := readJSON(filepath.Join(dir, e.Name()), &c)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // removed meanwhile
 		}
