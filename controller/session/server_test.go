@@ -264,3 +264,33 @@ func (f *failingStore) Get(ctx context.Context, key store.Key) (store.Object, st
 	}
 	return f.Store.Get(ctx, key)
 }
+
+// What somebody edits by hand is mended soon after, long before the next audit is due.
+func TestEditIsMendedSoon(t *testing.T) {
+	const interval = 2 * time.Minute
+	if spread("h1", interval) < patience {
+		t.Fatal("the first audit may come before the edit brings it forward")
+	}
+	b := newBench(t, true, func(o *Options) { o.AuditInterval = interval })
+	b.register()
+	b.tenant("alice")
+	b.bridge()
+	a1 := b.port("a1")
+	b.realized(a1.Created)
+	right := len(b.desired())
+	b.eventually("the switch is in sync", func() bool { return len(b.installedNow()) == right })
+	audits := func() (n int) {
+		for _, how := range []string{auditCounted, auditQuick, auditDiffers, auditWhole} {
+			n += count(t, b.srv.Metrics.Audits, how)
+		}
+		return n
+	}
+	if n := audits(); n > 0 {
+		t.Errorf("%d audits came by themselves", n)
+	}
+	b.ovs.OFCtl("add-flow", store.BridgeName, "table=0,priority=7777,actions=NORMAL")
+	b.eventually("the edit is mended", func() bool { return count(t, b.srv.Metrics.Drift, "h1", "extra") == 1 && len(b.installedNow()) == right })
+	if n := audits(); n != 1 {
+		t.Errorf("it took %d audits", n)
+	}
+}
