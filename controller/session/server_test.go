@@ -61,7 +61,7 @@ func TestServe(t *testing.T) {
 	if len(b.unknown()) > 0 {
 		t.Errorf("unknown are %v", b.unknown())
 	}
-	b.tenant("alice")
+	b.alice()
 	a1 := b.port("a1")
 	b.eventually("the port's interface is known", func() bool { return b.knows(a1.Value.Interface) })
 	b.realized(a1.Created)
@@ -166,7 +166,7 @@ func TestFollow(t *testing.T) {
 	rev, err := b.store.PutIf(ctx, key, &store.Master{Controller: "c2", Generation: 5}, 0, 0)
 	b.must(err)
 	b.shown(rev)
-	b.tenant("alice")
+	b.alice()
 	b.bridge()
 	b.roles("it follows", map[string]int{"slave": 1})
 	if n := len(b.installedNow()); n > 0 {
@@ -273,7 +273,7 @@ func TestEditIsMendedSoon(t *testing.T) {
 	}
 	b := newBench(t, true, func(o *Options) { o.AuditInterval = interval })
 	b.register()
-	b.tenant("alice")
+	b.alice()
 	b.bridge()
 	a1 := b.port("a1")
 	b.realized(a1.Created)

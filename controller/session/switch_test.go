@@ -113,7 +113,7 @@ func TestClaim(t *testing.T) {
 func TestProgram(t *testing.T) {
 	b := newBench(t, false)
 	b.register()
-	b.tenant("alice")
+	b.alice()
 	b.bridge()
 	s, ctx := b.session(), t.Context()
 	b.must(s.claim(ctx))
