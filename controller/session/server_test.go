@@ -289,7 +289,9 @@ func TestEditIsMendedSoon(t *testing.T) {
 		t.Errorf("%d audits came by themselves", n)
 	}
 	b.ovs.OFCtl("add-flow", store.BridgeName, "table=0,priority=7777,actions=NORMAL")
-	b.eventually("the edit is mended", func() bool { return count(t, b.srv.Metrics.Drift, "h1", "extra") == 1 && len(b.installedNow()) == right })
+	b.eventually("the edit is mended", func() bool {
+		return count(t, b.srv.Metrics.Drift, "h1", "extra") == 1 && len(b.installedNow()) == right
+	})
 	if n := audits(); n != 1 {
 		t.Errorf("it took %d audits", n)
 	}
