@@ -17,6 +17,7 @@ import (
 	"sluice/controller/host"
 	"sluice/controller/lead"
 	"sluice/controller/name"
+	"sluice/controller/proof"
 	"sluice/controller/report"
 	"sluice/controller/session"
 	"sluice/datapath"
@@ -84,6 +85,7 @@ type Controller struct {
 	sessions    *session.Server
 	reports     *report.Reporter
 	checkpoints *account.Checkpoints
+	prover      *proof.Prover
 	leader      *lead.Leader
 	office      *enrol.Office
 }
@@ -105,12 +107,13 @@ func New(o Options) (*Controller, error) {
 	})
 	c.leader = lead.New(lead.Options{Controller: o.Name, Picture: c.picture, Store: o.Store, Log: o.Log, Changed: c.reports.Poke, Mended: set.Mended})
 	c.office = enrol.New(enrol.Options{Controller: o.Name, Authority: o.Authority, Etcd: o.Etcd, Picture: c.picture, Store: o.Store, Log: o.Log})
+	c.prover = proof.New(proof.Options{Interval: max(o.AuditInterval, proof.LeastInterval), Changed: c.reports.Poke})
 	c.sessions = session.New(session.Options{
-		Controller: o.Name, Picture: c.picture, Fleet: c.fleet, Reports: c.reports, Checkpoints: c.checkpoints,
+		Controller: o.Name, Picture: c.picture, Fleet: c.fleet, Reports: c.reports, Prover: c.prover, Checkpoints: c.checkpoints,
 		Store: o.Store, Lease: c.name.Lease, Metrics: set, Log: o.Log,
 		AuditInterval: o.AuditInterval, CounterInterval: o.CounterInterval, Resyncs: o.Resyncs,
 	})
-	c.picture.Observe(c.fleet.Observe, c.sessions.Observe, c.leader.Observe, c.office.Observe, c.reports.Observe)
+	c.picture.Observe(c.fleet.Observe, c.sessions.Observe, c.leader.Observe, c.office.Observe, c.reports.Observe, c.prover.Observe)
 	return c, nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"sluice/controller/account"
 	"sluice/controller/cluster"
 	"sluice/controller/host"
+	"sluice/controller/proof"
 	"sluice/datapath/openflow"
 	"sluice/flows"
 	"sluice/metrics"
@@ -72,6 +73,11 @@ func (c *Controller) problems(s *store.State) store.Problems {
 // Installed reads the flows that a host's switch holds now.
 func (c *Controller) Installed(ctx context.Context, host string) ([]openflow.FlowStats, error) {
 	return c.sessions.Installed(ctx, host)
+}
+
+// Prove reads the flows that a host's switch holds now, and proves that they keep tenants apart.
+func (c *Controller) Prove(ctx context.Context, host string) (*proof.Look, error) {
+	return c.sessions.Prove(ctx, host)
 }
 
 // Desired compiles the flows that a host's switch should hold, with its port numbers as the
@@ -143,11 +149,18 @@ func (c *Controller) countHosts(snap *metrics.Snapshot) (mine []*host.Host) {
 			return
 		}
 		mine = append(mine, h)
+		snap.Proofs = append(snap.Proofs, proofOf(h))
 		if realized, exception := h.Standing(s.Revision()); exception == nil {
 			snap.Realized = min(snap.Realized, int64(realized))
 		}
 	})
 	return mine
+}
+
+// proofOf is what is proved of a host that this controller programs.
+func proofOf(h *host.Host) metrics.Proof {
+	p := h.Proof()
+	return metrics.Proof{Host: h.Name, Proved: p.Isolation == host.IsolationProved, Findings: p.Findings, At: p.At}
 }
 
 // noHosts has every state, so that a state in which no host is shows as 0.

@@ -51,6 +51,15 @@ var (
 	audits = Description{"sluice_audits_total", "counter",
 		"Audits of switches: counted, nobody else changed its flows and their number is right; quick, its flows were read and are right; differs, they are not, and each was compared; whole, each was compared anyway.",
 		[]string{"how"}}
+	proved = Description{"sluice_isolation_proved", "gauge",
+		"1 while it is proved, over the flows that the host's switch holds, that tenants are kept apart; 0 where a flow breaks a rule, or nothing was proved since the switch dialled in. Alert on 0, and on the age of the proof.",
+		[]string{"host"}}
+	provedAt = Description{"sluice_isolation_proof_timestamp_seconds", "gauge",
+		"When the flows were read that the host's last proof is of, in seconds since 1970; left out where there was none. time() less this is the age of the proof.",
+		[]string{"host"}}
+	findings = Description{"sluice_isolation_findings", "gauge",
+		"Flows of the host's switch that break a rule of the proof; sluice verify shows them.",
+		[]string{"host"}}
 	mended = Description{"sluice_taken_values_mended_total", "counter",
 		"Numbers, names, MACs and addresses under alloc/ in etcd that the leader put right: restored to the object that has them, or freed since no object has.",
 		[]string{"mended"}}
@@ -120,7 +129,7 @@ func (d Description) Series() string {
 // Descriptions lists every metric.
 func Descriptions() []Description {
 	return []Description{tenantBytes, tenantPackets, tenantDrops, flowCount, hosts, realize,
-		flowMods, refused, drift, audits, mended, problems, sessions, impostors, unknown, crowded, held, requests, certificate, revision}
+		flowMods, refused, drift, audits, proved, provedAt, findings, mended, problems, sessions, impostors, unknown, crowded, held, requests, certificate, revision}
 }
 
 // Set are the metrics that the controller counts as it goes.
@@ -192,6 +201,7 @@ type Snapshot struct {
 	Traffic  []Traffic
 	Drops    []Drops
 	Flows    []Flows
+	Proofs   []Proof
 	Hosts    map[string]int // by state
 	Sessions map[string]int // by role
 	Problems int
@@ -222,11 +232,19 @@ type Flows struct {
 	Count       int
 }
 
+// Proof is what was proved of one host.
+type Proof struct {
+	Host     string
+	Proved   bool
+	Findings int
+	At       time.Time // zero: nothing was
+}
+
 type collector Source
 
 // Describe implements prometheus.Collector.
 func (c collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []Description{tenantBytes, tenantPackets, tenantDrops, flowCount, hosts, problems, sessions, unknown, held, requests, certificate, revision} {
+	for _, d := range []Description{tenantBytes, tenantPackets, tenantDrops, flowCount, proved, provedAt, findings, hosts, problems, sessions, unknown, held, requests, certificate, revision} {
 		ch <- d.desc()
 	}
 }
@@ -254,6 +272,13 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	}
 	for _, f := range s.Flows {
 		send(flowCount, float64(f.Count), f.Host, f.Table)
+	}
+	for _, p := range s.Proofs {
+		send(proved, map[bool]float64{true: 1}[p.Proved], p.Host)
+		send(findings, float64(p.Findings), p.Host)
+		if !p.At.IsZero() {
+			send(provedAt, float64(p.At.UnixMilli())/1000, p.Host)
+		}
 	}
 	for state, n := range s.Hosts {
 		send(hosts, float64(n), state)

@@ -20,6 +20,7 @@ func sample() Snapshot {
 		Traffic:  []Traffic{{Tenant: "alice", Direction: "out", Scope: "internal", Packets: 3, Bytes: 294}},
 		Drops:    []Drops{{Tenant: "bob", Reason: "spoofed", Packets: 1}},
 		Flows:    []Flows{{Host: "h1", Table: "classify", Count: 7}},
+		Proofs:   []Proof{{Host: "h1", Proved: true, At: time.Unix(1_700_000_000, 0)}, {Host: "h2"}},
 		Hosts:    map[string]int{"realized": 3},
 		Sessions: map[string]int{"master": 3},
 		Seen:     12, Realized: 11, Certificate: time.Unix(1_800_000_000, 0),
