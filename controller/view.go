@@ -98,6 +98,17 @@ func (c *Controller) Desired(name string) (list []openflow.Flow, problems []stor
 	return list, problems, nil
 }
 
+// Ports are the OpenFlow numbers of a host's interfaces; told is false where its switch never told them
+// to this controller, and they are assumed.
+func (c *Controller) Ports(name string) (numbers map[string]uint32, told bool, err error) {
+	h := c.fleet.Get(name)
+	if h == nil {
+		return nil, false, host.ErrUnknown{Host: name}
+	}
+	c.picture.View(func(s *store.State) { numbers = h.Switch(s).OFPort })
+	return numbers, h.PortsKnown(), nil
+}
+
 // ledgers are those of the hosts that this controller programs.
 func (c *Controller) ledgers() map[string]*account.Ledger {
 	mine := map[string]*account.Ledger{}

@@ -17,6 +17,7 @@ import (
 	"sluice/controller/access"
 	"sluice/controller/enrol"
 	"sluice/controller/host"
+	"sluice/controller/proof"
 	"sluice/datapath/openflow"
 	"sluice/store"
 	"sluice/store/etcd"
@@ -36,6 +37,8 @@ type Controller interface {
 	Office() *enrol.Office
 	Installed(ctx context.Context, host string) ([]openflow.FlowStats, error)
 	Desired(host string) ([]openflow.Flow, []store.Problem, error)
+	Ports(host string) (numbers map[string]uint32, told bool, err error)
+	Prove(ctx context.Context, host string) (*proof.Look, error)
 }
 
 // Store is what the API reads of etcd itself, and how it writes: each kind of object says what
@@ -172,6 +175,7 @@ func (s *server) resources(a huma.API) {
 	s.ports(a)
 	s.gateways(a)
 	s.flows(a)
+	s.verifications(a)
 	s.status(a)
 	s.tokens(a)
 	s.schema(a)

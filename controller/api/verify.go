@@ -30,10 +30,10 @@ type VerifiedHost struct {
 	Verdict  verify.Verdict   `json:"verdict" enum:"proved,false,unproved,unread"`
 	Read     time.Time        `json:"read,omitzero"` // its flows, for this request; zero: they were not
 	Flows    int              `json:"flows"`
-	Findings []verify.Finding `json:"findings"`         // the first ones
-	More     int              `json:"more,omitempty"`   // findings that are not listed
-	Why      string           `json:"why,omitempty"`    // it was not read, and who could
-	Last     time.Time        `json:"last,omitzero"`    // of an unread host: when it was read for the last proof of this controller; zero: never
+	Findings []verify.Finding `json:"findings"`       // the first ones
+	More     int              `json:"more,omitempty"` // findings that are not listed
+	Why      string           `json:"why,omitempty"`  // it was not read, and who could
+	Last     time.Time        `json:"last,omitzero"`  // of an unread host: when it was read for the last proof of this controller; zero: never
 }
 
 func (s *server) verifications(a huma.API) {
@@ -50,7 +50,7 @@ func (s *server) verifications(a huma.API) {
 }
 
 type verifyQuery struct {
-	Hosts []string `query:"host" doc:"only these hosts; none: all" example:"h1"`
+	Hosts []string `query:"host,explode" doc:"only these hosts; none: all" example:"h1"`
 }
 
 func (s *server) verify(ctx context.Context, in *verifyQuery) (*body[Verification], error) {
@@ -122,15 +122,29 @@ func (v *verifier) host(ctx context.Context, name string) VerifiedHost {
 		out.Why, out.Last = v.away(name, err)
 		return out
 	}
-	out.Read, out.Flows = look.At, len(look.Tables.Flows)
-	shown := look.Findings[:min(len(look.Findings), findingsShown)]
-	out.More = len(look.Findings) - len(shown)
+	others := func() []prove.Tables { return v.tables(ctx, look) }
+	out = judged(v.state, look.Tables, look.Findings, others)
+	out.Read = look.At
+	return out
+}
+
+// judged is the verdict over findings. all are the tables over which counterexamples are searched.
+func judged(state *store.State, t prove.Tables, findings []prove.Finding, all func() []prove.Tables) VerifiedHost {
+	out := VerifiedHost{Host: t.Switch.Host, Flows: len(t.Flows), Findings: []verify.Finding{}}
+	shown := findings[:min(len(findings), findingsShown)]
+	out.More = len(findings) - len(shown)
 	if len(shown) > 0 {
 		budget := verify.Budget{Findings: findingsSearched, Tries: searchTries, Seed: 1}
-		out.Findings = verify.Explain(v.state, v.tables(ctx, look), shown, budget)
+		out.Findings = verify.Explain(state, all(), shown, budget)
 	}
 	out.Verdict = verify.Judge(out.Findings)
 	return out
+}
+
+// VerifyTables proves tables that were read before, without an API. Counterexamples are searched over all
+// of those that there are.
+func VerifyTables(state *store.State, t prove.Tables, all []prove.Tables) VerifiedHost {
+	return judged(state, t, prove.Host(state, t), func() []prove.Tables { return all })
 }
 
 // tables are those of the host that was looked at, and of the others whose switches can be read, as far as there is room.
@@ -149,11 +163,27 @@ func (v *verifier) readAll(ctx context.Context) []prove.Tables {
 		if total > searchFlows {
 			break
 		}
-		if t, err := v.Controller.Tables(ctx, h.Key.Host); err == nil { // of one that is away nothing can be said
+		if t, ok := v.read(ctx, h.Key.Host); ok {
 			all, total = append(all, t), total+len(t.Flows)
 		}
 	}
 	return all
+}
+
+// read reads what a host's switch holds, where it can be read.
+func (v *verifier) read(ctx context.Context, name string) (t prove.Tables, ok bool) {
+	installed, err := v.Controller.Installed(ctx, name)
+	if err != nil {
+		return t, false
+	}
+	t.Switch.Host = name
+	if t.Switch.OFPort, _, err = v.Controller.Ports(name); err != nil {
+		return t, false
+	}
+	for i := range installed {
+		t.Flows = append(t.Flows, installed[i].Flow)
+	}
+	return t, true
 }
 
 // away says why a host was not read, who could read it, and when this controller last did.
