@@ -20,9 +20,9 @@ func statusCommand() *cobra.Command {
 		Use:   "status",
 		Short: "Show the cluster at a glance: hosts, controllers, problems",
 		Long: `Show the cluster at a glance. A host is realized at a revision when its switch holds what the
-store said at it. Isolation is proved where its flows, as they were last read, keep tenants apart:
-sluice verify reads and proves them now. Switches that dialled in and belong to no host are shown
-as unknown: they get no tenant's flows.`,
+store said at it. Its isolation is proved where the flows that its switch held when they were last
+read keep tenants apart; the command verify reads and proves them now. Switches that dialled in and
+belong to no host are shown as unknown: they get no tenant's flows.`,
 		Example: "  sluice status\n  sluice status -o json",
 		Args:    cobra.NoArgs,
 	}
