@@ -1,7 +1,9 @@
 package prove
 
 import (
+	"maps"
 	"net/netip"
+	"slices"
 
 	"sluice/flows"
 
@@ -119,8 +121,8 @@ func portName(key store.Key) string { return key.NetworkName().String() + "/" + 
 
 // behind is what is behind an OpenFlow port, in words.
 func (p *picture) behind(port uint32) string {
-	for iface, number := range p.ofport {
-		if number != port {
+	for _, iface := range slices.Sorted(maps.Keys(p.ofport)) {
+		if p.ofport[iface] != port {
 			continue
 		}
 		if item := p.state.PortByInterface(p.host, iface); item != nil {
