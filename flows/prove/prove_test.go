@@ -46,7 +46,7 @@ func TestGoldenFilesAreProved(t *testing.T) {
 }
 
 // golden reads what stands in etcd and on the switches at the top of a golden file.
-func golden(t *testing.T, path string) (*store.State, []flows.Switch) {
+func golden(t testing.TB, path string) (*store.State, []flows.Switch) {
 	t.Helper()
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -78,7 +78,7 @@ func golden(t *testing.T, path string) (*store.State, []flows.Switch) {
 	return s, switches
 }
 
-func ofports(t *testing.T, text string) map[string]uint32 {
+func ofports(t testing.TB, text string) map[string]uint32 {
 	t.Helper()
 	ports := map[string]uint32{}
 	for _, field := range strings.Fields(text) {
