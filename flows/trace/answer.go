@@ -2,6 +2,7 @@ package trace
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"sluice/flows"
@@ -171,17 +172,29 @@ func (d *describer) notes(a *Answer) (notes []string) {
 			notes = append(notes, fmt.Sprintf("%s is not %s", e.Port, d.trace.meant))
 		}
 	}
-	for _, h := range a.Hops {
-		for _, s := range h.Steps {
-			if s.Foreign {
-				notes = append(notes, fmt.Sprintf("a flow in table %s of host %s is no object's: somebody else wrote it; see sluice flows --diff --host %s",
-					s.TableName, h.Host, h.Host))
+	for _, walk := range append(slices.Clone(a.Before), a.Walk) {
+		for _, note := range walk.foreign() {
+			if !slices.Contains(notes, note) {
+				notes = append(notes, note)
 			}
 		}
 	}
 	for _, e := range a.Ends {
 		if e.Verdict == Left {
 			notes = append(notes, fmt.Sprintf("what the kernel of %s does with it then, by its routes and nftables, is not traced", e.Host))
+		}
+	}
+	return notes
+}
+
+// foreign notes the flows that nobody of ours wrote and that decided.
+func (w *Walk) foreign() (notes []string) {
+	for _, h := range w.Hops {
+		for _, s := range h.Steps {
+			if s.Foreign {
+				notes = append(notes, fmt.Sprintf("a flow in table %s of host %s is no object's: somebody else wrote it; see sluice flows --diff --host %s",
+					s.TableName, h.Host, h.Host))
+			}
 		}
 	}
 	return notes

@@ -113,12 +113,10 @@ func (l *lab) inject(host, text string) {
 	l.foreign[host] = append(l.foreign[host], f)
 }
 
-// all sees every tenant, and what is the cluster's own; only sees one tenant.
+// all sees every tenant, and what is the cluster's own; onlyAlice sees hers.
 func all(string) bool { return true }
 
-func only(tenant string) func(string) bool {
-	return func(t string) bool { return t == tenant }
-}
+func onlyAlice(tenant string) bool { return tenant == "alice" }
 
 // ask is the answer to a question, as somebody sees it.
 func (l *lab) ask(sees func(string) bool, q Question) Answer {

@@ -81,7 +81,7 @@ func suggest(before, name string, names []string) string {
 	slices.Sort(names)
 	var near []string
 	for _, n := range slices.Compact(names) {
-		if len(near) < mostNear && distance(name, n) <= 2 {
+		if len(near) < mostNear && distance(name, n) <= min(2, len(name)/2) {
 			near = append(near, n)
 		}
 	}
