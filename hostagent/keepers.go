@@ -31,7 +31,7 @@ func (a *Agent) keepers() []keeper {
 		keeper{name: "host", needs: names{nameRegistration},
 			try: keep(a.hostRecord())},
 		keeper{name: "ports", needs: names{nameRegistration}, try: keep(a.ports)},
-		keeper{name: "veths", needs: names{nameRegistration}, try: keep(veths{a.journal, a.log})},
+		keeper{name: "veths", aside: true, try: keep(veths{a.journal, a.log})},
 		keeper{name: "tunnel peers", needs: names{nameRegistration}, try: keep(a.peers), wait: a.peers.wait, limit: peersTimeout})
 }
 
