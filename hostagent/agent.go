@@ -156,7 +156,9 @@ func (a *Agent) Run(ctx context.Context) error {
 	g.Go(func() error { nftablesNotifications.listen(ctx, a.tableDue); return nil })
 	g.Go(func() error { a.hearEdits(ctx); return nil })
 	g.Go(func() error { addressNotifications.listen(ctx, a.mender.nudge); return nil })
-	return g.Wait()
+	err = g.Wait()
+	a.serving.asker.end(a.log)
+	return err
 }
 
 // openSwitch connects to the switch's database, however long that takes.
