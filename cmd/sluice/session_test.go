@@ -76,7 +76,7 @@ func launchController(t *testing.T, url string, flags ...string) *running {
 	r := &running{api: url, stop: stop, status: make(chan int, 1), log: &lockedBuffer{}}
 	root := newRoot()
 	root.SetErr(r.log)
-	root.SetArgs(append([]string{"controller", "--listen-openflow", "127.0.0.1:0"}, flags...))
+	root.SetArgs(append([]string{"controller", "--listen-openflow", "127.0.0.1:0", "--data-dir", t.TempDir()}, flags...))
 	go func() { r.status <- execute(ctx, root) }()
 	t.Cleanup(stop)
 	r.awaitReady(t)

@@ -170,9 +170,10 @@ func (b *bench) shown(rev store.Revision) {
 	}
 }
 
-func (b *bench) tenant(name string) {
+// alice makes the tenant of that name.
+func (b *bench) alice() {
 	b.t.Helper()
-	rev, err := b.store.CreateTenant(b.t.Context(), store.TenantSpec{Name: name, Segmentation: store.SegmentationTunnel})
+	rev, err := b.store.CreateTenant(b.t.Context(), store.TenantSpec{Name: "alice", Segmentation: store.SegmentationTunnel})
 	if err != nil {
 		b.t.Fatal(err)
 	}
