@@ -65,7 +65,7 @@ func TestEachKindHasWhatContributingAsksFor(t *testing.T) {
 			{"cmd/sluice/root.go", names.one + "Command()"},
 			{"cmd/sluice/testdata/session.txt", "$ sluice " + names.one + " "},
 			{"flows/incremental_test.go", "store." + title(names.one) + "Key("},
-			{"flows/isolation_world_test.go", "store." + title(names.one) + "Key("},
+			{"flows/internal/worlds/world.go", "store." + title(names.one) + "Key("},
 		} {
 			if inFlows := strings.HasPrefix(asked.place, "flows/") || strings.HasSuffix(asked.place, ".scenario"); inFlows && slices.Contains(flowless, kind) {
 				continue

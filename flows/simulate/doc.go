@@ -7,7 +7,7 @@
 // it does not model it never skips: NewBridge refuses it, and where Load took it, as what a
 // switch really holds, a packet that may meet it ends there with an error that names it.
 //
-// It serves tests and `sluice trace` (package flows/trace). Nothing in the loop of the controller
+// It serves tests, `sluice trace` (package flows/trace) and counterexamples (package flows/witness). Nothing in the loop of the controller
 // depends on it. It is pure, keeps no clock (connections never expire) and no rates (meters
 // let all pass), and is not safe for concurrent use.
 package simulate

@@ -89,7 +89,7 @@ func TestForeignFlows(t *testing.T) {
 		{"it sends back", "h1", "table=0,priority=900,in_port=1,ip,actions=output:1",
 			"alice/web-1 10.0.0.7", Dropped, "dropped on h1 in table classify: port 1 is the in_port: not sent"},
 		{"it is not modelled", "h1", "table=0,priority=900,in_port=1,ip,actions=NORMAL",
-			"alice/web-1 10.0.0.7", Unknown, "not known what happens on h1: table 0: flow cookie=0xbad, priority=900,ip,in_port=1 actions=NORMAL: output to reserved port 0xfffffffa is not simulated"},
+			"alice/web-1 10.0.0.7", Unknown, "not known what happens on h1: table 0: flow cookie=0xbad, priority=900,ip,in_port=1 actions=NORMAL: where NORMAL sends a frame the switch has learned, which is not known here"},
 		{"its match is not modelled", "h1", "table=0,priority=900,in_port=1,sctp,tp_dst=7,actions=drop",
 			"alice/web-1 10.0.0.7 132", Unknown, "is not simulated"},
 		{"it is not met", "h1", "table=0,priority=900,in_port=1,sctp,tp_dst=7,actions=drop",
