@@ -76,7 +76,7 @@ func launchController(t *testing.T, url string, flags ...string) *running {
 	r := &running{api: url, stop: stop, status: make(chan int, 1), log: &lockedBuffer{}}
 	root := newRoot()
 	root.SetErr(r.log)
-	root.SetArgs(append([]string{"controller", "--listen-openflow", "127.0.0.1:0"}, flags...))
+	root.SetArgs(append([]string{"controller", "--listen-openflow", "127.0.0.1:0", "--data-dir", t.TempDir()}, flags...))
 	go func() { r.status <- execute(ctx, root) }()
 	t.Cleanup(stop)
 	r.awaitReady(t)
@@ -185,6 +185,10 @@ func TestSession(t *testing.T) {
 		"port show bob/b1",
 		"flows --host h9",
 		"flows --diff",
+		"flows --table classify --tenant bob",
+		"flows --table nosuch",
+		"flows --tenant carol",
+		"flows --port bob/b1",
 		"tidy hosts",
 		"tidy hosts --yes 0a1b2c3d4e5f",
 		"tidy values --yes 0a1b2c3d4e5f",
