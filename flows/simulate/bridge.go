@@ -14,6 +14,7 @@ import (
 type Bridge struct {
 	tables      [256][]*entry // each by falling priority
 	connections map[connectionKey]*connection
+	first       bool // of two flows that would do, see TakeFirst
 }
 
 type entry struct {
@@ -27,7 +28,7 @@ func NewBridge(flows []of.Flow) (*Bridge, error) {
 	b := &Bridge{connections: map[connectionKey]*connection{}}
 	var errs []error
 	for _, f := range flows {
-		if err := check(&f); err != nil {
+		if err := Check(&f); err != nil {
 			errs = append(errs, fmt.Errorf("flow %s: %w", &f, err))
 			continue
 		}
@@ -75,6 +76,19 @@ func (b *Bridge) Flows() iter.Seq[of.FlowStats] {
 	}
 }
 
+// TakeFirst lets a frame that two flows of one priority would treat differently meet the one that was
+// loaded first, where it is an error else.
+func (b *Bridge) TakeFirst() { b.first = true }
+
+// Forget ends all connections.
+func (b *Bridge) Forget() { clear(b.connections) }
+
+// floods reports whether a reserved port stands for all ports: NORMAL does until a MAC was learned,
+// and a frame for a MAC that was not is what a hostile sender sends.
+func floods(port uint32) bool {
+	return port == of.PortFlood || port == of.PortAll || port == of.PortNormal
+}
+
 // lookup finds the flow of a table that a packet meets, or nil. Two flows of one priority
 // that would treat it differently are an error: OpenFlow lets a switch choose either.
 func (b *Bridge) lookup(table uint8, p *Packet) (*entry, error) {
@@ -86,7 +100,7 @@ func (b *Bridge) lookup(table uint8, p *Packet) (*entry, error) {
 		if !matches(e.flow.Match, p) {
 			continue
 		}
-		if found != nil && !reflect.DeepEqual(found.flow.Actions, e.flow.Actions) {
+		if found != nil && !b.first && !reflect.DeepEqual(found.flow.Actions, e.flow.Actions) {
 			return nil, fmt.Errorf("ambiguous: both %s and %s match", &found.flow, &e.flow)
 		}
 		if found == nil {
@@ -105,8 +119,8 @@ func matches(m of.Match, p *Packet) bool {
 	return true
 }
 
-// check refuses what run could only run wrongly.
-func check(f *of.Flow) error {
+// Check refuses a flow that a Bridge could only run wrongly.
+func Check(f *of.Flow) error {
 	for _, m := range f.Match {
 		if !modelled(m.Field) {
 			return fmt.Errorf("field %s is not simulated", m.Field)
@@ -136,7 +150,7 @@ func checkActions(actions []of.Action) error {
 func checkAction(a of.Action) error {
 	switch a := a.(type) {
 	case of.Output:
-		if a.Port > 0xffffff00 && a.Port != of.PortInPort && a.Port != of.PortLocal {
+		if a.Port > 0xffffff00 && a.Port != of.PortInPort && a.Port != of.PortLocal && !floods(a.Port) {
 			return fmt.Errorf("output to reserved port %#x is not simulated", a.Port)
 		}
 	case of.OutputField, of.PushVLAN, of.PopVLAN, of.DecTTL, of.Resubmit,

@@ -2,6 +2,7 @@ package simulate
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -159,9 +160,46 @@ func (c *Cluster) leave(from *Host, o Output, through []string, walk *Walk) ([]t
 		d := Delivery{Host: from.Name, Port: o.Port, Kernel: kernel, Packet: o.Packet.Frame(), Through: through}
 		walk.Deliveries = append(walk.Deliveries, d)
 		return nil, nil
+	case floods(o.Port):
+		return c.flood(from, o, through, walk)
 	}
-	return nil, fmt.Errorf("output to port %d, which is not there", o.Port)
+	return nil, &StrayError{Host: from.Name, Output: o, Why: fmt.Sprintf("output to port %d, which is not there", o.Port)}
 }
+
+// flood takes a frame to all ports of a switch but the one that it came by. A tunnel without a
+// destination takes none.
+func (c *Cluster) flood(from *Host, o Output, through []string, walk *Walk) ([]transit, error) {
+	ports := slices.Sorted(maps.Keys(from.Ports))
+	if from.Gateway != 0 {
+		ports = append(ports, from.Gateway)
+	}
+	if from.Tunnel != 0 && !(o.Packet.Get(of.FieldTunDst).IsZero() && o.Packet.Get(of.FieldTunIPv6Dst).IsZero()) {
+		ports = append(ports, from.Tunnel)
+	}
+	var sent []transit
+	for _, port := range ports {
+		if port == o.In {
+			continue
+		}
+		next, err := c.leave(from, Output{Port: port, Packet: o.Packet}, through, walk)
+		if err != nil {
+			return sent, err
+		}
+		sent = append(sent, next...)
+	}
+	return sent, nil
+}
+
+// StrayError says that a frame left a switch for where nobody of the cluster is.
+type StrayError struct {
+	Host   string
+	Output Output
+	Why    string
+	// Underlay says that the frame is on its way to a tunnel address: it left the host.
+	Underlay bool
+}
+
+func (e *StrayError) Error() string { return e.Why }
 
 // tunnel carries a frame to the host whose tunnel address it names.
 func (c *Cluster) tunnel(from *Host, p Packet) (transit, error) {
@@ -177,9 +215,13 @@ func (c *Cluster) tunnel(from *Host, p Packet) (transit, error) {
 	if !ok {
 		return transit{}, fmt.Errorf("tunnel to %s from host %s, which has no address of that family", dst, from.Name)
 	}
+	if dst.IsUnspecified() {
+		return transit{}, fmt.Errorf("tunnel to nowhere")
+	}
 	to := c.vteps[dst]
 	if to == nil || to == from {
-		return transit{}, fmt.Errorf("tunnel to %s, where no other host is", dst)
+		return transit{}, &StrayError{Host: from.Name, Output: Output{Port: from.Tunnel, Packet: p}, Underlay: true,
+			Why: fmt.Sprintf("tunnel to %s, where no other host is", dst)}
 	}
 	key := p.Uint(of.FieldTunID)
 	if key > maxKey {

@@ -13,6 +13,7 @@ type Output struct {
 	// Packet carries no registers, metadata or connection state any more, but the tunnel
 	// fields, which a tunnel port reads.
 	Packet Packet
+	In     uint32 // the packet's in_port then, by which NORMAL and FLOOD do not send
 }
 
 // Limits of one packet's walk, as Open vSwitch has them.
@@ -210,7 +211,7 @@ func (r *run) output(port uint32, p *Packet, step *Step) {
 	}
 	frame := p.Frame()
 	frame.setTunnel(p.tunnel())
-	r.result.Outputs = append(r.result.Outputs, Output{Port: port, Packet: frame})
+	r.result.Outputs = append(r.result.Outputs, Output{Port: port, Packet: frame, In: in})
 	step.note("output %d: %s", port, &frame)
 }
 
