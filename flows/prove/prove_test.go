@@ -16,8 +16,7 @@ import (
 // What is compiled is proved: no false alarm over random clusters, with gateways that drain, VLANs, both families,
 // allowed address pairs, and objects that a hand edit has spoilt.
 func TestCompiledWorldsAreProved(t *testing.T) {
-	const worldsProved = 400
-	for seed := range uint64(worldsProved) {
+	for seed := range worldsProved() {
 		w := worlds.New(seed)
 		for _, sw := range w.Switches() {
 			all, _ := flows.Desired(w.State, sw)
@@ -26,6 +25,13 @@ func TestCompiledWorldsAreProved(t *testing.T) {
 			}
 		}
 	}
+}
+
+func worldsProved() uint64 {
+	if testing.Short() {
+		return 60
+	}
+	return 400
 }
 
 // The same of the clusters of the golden files.

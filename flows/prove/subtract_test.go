@@ -87,7 +87,7 @@ func TestSubtractionIsBounded(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for range 400 {
 		others = append(others, of.NewMatch(of.Masked(of.FieldIPv6Src, of.Value{Hi: r.Uint64(), Lo: r.Uint64()},
-			of.Value{Hi: 1 << r.IntN(64), Lo: 1 << r.IntN(64)}), of.Masked(of.FieldIPv6Dst, of.Value{Hi: r.Uint64()}, of.Value{Hi: 1<<r.IntN(64) | 1<<r.IntN(64)})))
+			of.Value{Hi: 1 << r.IntN(64), Lo: 1 << r.IntN(64)}), of.Masked(of.FieldIPv6Dst, of.Value{Hi: r.Uint64()}, of.Value{Hi: 3 << r.IntN(63)})))
 	}
 	var s subtraction
 	if left, ok := s.rest(of.NewMatch(), others); ok || left != nil {
