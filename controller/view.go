@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"slices"
+	"time"
 
 	"sluice/controller/account"
 	"sluice/controller/cluster"
@@ -51,7 +52,7 @@ func (c *Controller) Hosts() []host.Status {
 
 // Unknown are the datapath ids of switches that dialled in and belong to no host, and how many
 // there are besides.
-func (c *Controller) Unknown() (listed []store.DatapathID, more int) { return c.sessions.Unknown() }
+func (c *Controller) Unknown() store.UnknownSwitches { return c.sessions.Unknown() }
 
 // Problems are what is wrong with single objects, sorted and each told once.
 func (c *Controller) Problems() []store.Problem {
@@ -109,6 +110,14 @@ func (c *Controller) Ports(name string) (numbers map[string]uint32, told bool, e
 	return numbers, h.PortsKnown(), nil
 }
 
+// Gone is how long a host's switch has had no session with this controller; 0: it has one.
+func (c *Controller) Gone(name string) time.Duration {
+	if h := c.fleet.Get(name); h != nil {
+		return h.Gone()
+	}
+	return 0
+}
+
 // ledgers are those of the hosts that this controller programs.
 func (c *Controller) ledgers() map[string]*account.Ledger {
 	mine := map[string]*account.Ledger{}
@@ -125,8 +134,8 @@ func (c *Controller) ledgers() map[string]*account.Ledger {
 func (c *Controller) snapshot() metrics.Snapshot {
 	snap := metrics.Snapshot{Hosts: noHosts(), Sessions: c.sessions.Roles(), Seen: int64(c.picture.Revision())}
 	snap.Realized, snap.Problems = snap.Seen, len(c.Problems())
-	listed, more := c.Unknown()
-	snap.Unknown = len(listed) + more
+	unknown := c.Unknown()
+	snap.Unknown = len(unknown.Unknown) + unknown.UnknownMore
 	snap.Held = c.Serving().Held()
 	if c.opts.Identity != nil {
 		snap.Certificate = c.opts.Identity.Certificate().NotAfter

@@ -69,7 +69,7 @@ usage. sluice flows --diff and sluice verify exit 1 when they find something.`,
 		&cobra.Group{ID: groupRun, Title: "Parts:"},
 	)
 	add(root, groupObjects, tenantCommand(), networkCommand(), hostCommand(), portCommand(), gatewayCommand(), tokenCommand(), schemaCommand(), tidyCommand())
-	add(root, groupLook, statusCommand(), flowsCommand(), verifyCommand())
+	add(root, groupLook, statusCommand(), flowsCommand(), traceCommand(), verifyCommand())
 	add(root, groupRun, controllerCommand(), agentCommand(), pkiCommand(), labCommand(), benchCommand())
 	root.AddCommand(versionCommand(), benchPartCommand())
 	describeCompletion(root)

@@ -82,7 +82,7 @@ func newBench(t *testing.T, served bool, adapt ...func(*Options)) *bench {
 	picture, fleet := cluster.New(), host.NewFleet("c1", set)
 	reports := report.New(report.Options{
 		Controller: "c1", Picture: picture, Fleet: fleet, Store: b.store, Realize: set.Realize, Log: log,
-		Problems: fleet.Problems, Unknown: func() ([]store.DatapathID, int) { return b.srv.Unknown() },
+		Problems: fleet.Problems, Unknown: func() store.UnknownSwitches { return b.srv.Unknown() },
 	})
 	prover := proof.New(proof.Options{Interval: time.Hour, Changed: reports.Poke})
 	o := Options{
@@ -213,8 +213,7 @@ func (b *bench) session() *session {
 
 // unknown are the switches that are listed as such.
 func (b *bench) unknown() []store.DatapathID {
-	list, _ := b.srv.Unknown()
-	return list
+	return b.srv.Unknown().Unknown
 }
 
 func (b *bench) must(err error) {
