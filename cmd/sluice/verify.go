@@ -268,7 +268,7 @@ func writeFinding(w io.Writer, p painter, host string, f *verify.Finding) {
 }
 
 // writeWay writes a line a table, and marks the flow that is to blame.
-func writeWay(w io.Writer, steps []verify.Step, blamed string) {
+func writeWay(w io.Writer, steps []verify.Crossing, blamed string) {
 	for _, s := range steps {
 		mark, flow := " ", brief(s.Flow)
 		if s.Flow == blamed {

@@ -43,13 +43,13 @@ type Counterexample struct {
 
 // Send is one frame and its way.
 type Send struct {
-	From   string `json:"from"`
-	Packet string `json:"packet"`
-	Steps  []Step `json:"steps"`
+	From   string     `json:"from"`
+	Packet string     `json:"packet"`
+	Steps  []Crossing `json:"steps"`
 }
 
-// Step is a visit of one table.
-type Step struct {
+// Crossing is a visit of one table.
+type Crossing struct {
 	Host  string `json:"host"`
 	Table string `json:"table"`
 	Owner string `json:"owner,omitempty"` // of the flow that decided
@@ -121,7 +121,7 @@ func shown(s *store.State, e *witness.Counterexample) *Counterexample {
 	out := &Counterexample{Law: e.Law}
 	for i := range e.Sends {
 		sent := &e.Sends[i]
-		send := Send{From: fmt.Sprint(sent.From), Packet: sent.Packet.String(), Steps: []Step{}}
+		send := Send{From: fmt.Sprint(sent.From), Packet: sent.Packet.String(), Steps: []Crossing{}}
 		for _, hop := range sent.Walk.Hops {
 			if hop.Result == nil {
 				continue
@@ -135,10 +135,10 @@ func shown(s *store.State, e *witness.Counterexample) *Counterexample {
 	return out
 }
 
-func stepOf(s *store.State, host string, table uint8, f *of.Flow) Step {
+func stepOf(s *store.State, host string, table uint8, f *of.Flow) Crossing {
 	if f == nil {
-		return Step{Host: host, Table: flows.TableName(table)}
+		return Crossing{Host: host, Table: flows.TableName(table)}
 	}
 	line := flows.Annotate(s, f)
-	return Step{Host: host, Table: line.Table, Owner: line.Owner, Flow: strings.TrimSpace(line.Text)}
+	return Crossing{Host: host, Table: line.Table, Owner: line.Owner, Flow: strings.TrimSpace(line.Text)}
 }

@@ -131,7 +131,7 @@ func TestExplain(t *testing.T) {
 	if e.Law == "" || last.From == "" || last.Packet == "" || len(last.Steps) < 2 {
 		t.Fatalf("the counterexample: %+v", e)
 	}
-	blamed := slices.IndexFunc(last.Steps, func(s Step) bool { return s.Flow == first.Flow })
+	blamed := slices.IndexFunc(last.Steps, func(s Crossing) bool { return s.Flow == first.Flow })
 	if blamed < 1 || last.Steps[blamed].Table != "admit" || last.Steps[blamed].Owner != first.Owner || last.Steps[0].Table != "classify" || last.Steps[0].Owner == "" || last.Steps[0].Host == "" {
 		t.Errorf("its way: %+v", last.Steps)
 	}
