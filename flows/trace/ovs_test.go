@@ -219,6 +219,7 @@ var agreeSeed = flag.Uint64("agree.seed", 0, "compare this one cluster alone")
 // Each step of a trace over the flows of real switches is the one that ofproto/trace takes: over all pairs
 // of the ports of random clusters, to the infrastructure and to the internet, and from there.
 func TestAgreesWithOpenVSwitch(t *testing.T) {
+	ovstest.Require(t)
 	seeds := []uint64{*agreeSeed}
 	if *agreeSeed == 0 {
 		seeds = []uint64{rand.Uint64N(1 << 32)}
