@@ -16,19 +16,21 @@ import (
 type bench struct {
 	*mender
 	registered bool
+	known      bool
 	tried      []string
 	failing    map[string]bool
 }
 
 func newBench() *bench {
 	b := &bench{failing: make(map[string]bool)}
-	b.mender = newMender(newProblems(slog.New(slog.DiscardHandler)), func() bool { return b.registered })
+	b.mender = newMender(newProblems(slog.New(slog.DiscardHandler)), func() bool { return b.registered }, func() bool { return b.known })
 	b.keepers = []keeper{
 		{name: "bridge"},
 		{name: "port", needs: names{"bridge"}},
 		{name: "option", needs: names{"port"}},
 		{name: "address", after: names{"port"}},
 		{name: "containers", needs: names{nameRegistration}},
+		{name: "limits", needs: names{nameTenantsKnown}},
 	}
 	for n := range b.keepers {
 		name := b.keepers[n].name
@@ -79,9 +81,12 @@ func TestRounds(t *testing.T) {
 			[]string{"bridge", "port", "option", "address", "containers"}, []string{"containers: broken"}},
 		{"is forgotten without it", []string{"containers"}, false, true, true,
 			[]string{"bridge", "port", "option", "address"}, nil},
+		{"what an earlier agent was told needs no registration", nil, false, true, true,
+			[]string{"bridge", "port", "option", "address", "limits"}, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			b.registered, b.tried = c.registered, nil
+			b.known = slices.Contains(c.tried, "limits")
 			clear(b.failing)
 			for _, name := range c.failing {
 				b.failing[name] = true
@@ -119,7 +124,7 @@ func TestRoundAtTheEnd(t *testing.T) {
 func TestRhythms(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	m := newMender(newProblems(slog.New(slog.DiscardHandler)), func() bool { return true })
+	m := newMender(newProblems(slog.New(slog.DiscardHandler)), func() bool { return true }, func() bool { return true })
 	inLoop, apart, due := make(chan time.Duration), make(chan time.Duration), make(chan struct{})
 	try := func(to chan time.Duration) func(context.Context) error {
 		return func(ctx context.Context) error {
