@@ -5,6 +5,7 @@ import (
 	"iter"
 	"maps"
 	"slices"
+	"time"
 
 	"sluice/controller/account"
 	"sluice/controller/cluster"
@@ -53,7 +54,7 @@ func (c *Controller) Hosts() []host.Status {
 
 // Unknown are the datapath ids of switches that dialled in and belong to no host, and how many
 // there are besides.
-func (c *Controller) Unknown() (listed []store.DatapathID, more int) { return c.sessions.Unknown() }
+func (c *Controller) Unknown() store.UnknownSwitches { return c.sessions.Unknown() }
 
 // Problems are what is wrong with single objects, sorted and each told once.
 func (c *Controller) Problems() []store.Problem {
@@ -95,6 +96,25 @@ func (c *Controller) Desired(name string) (list []openflow.Flow, problems []stor
 	return list, problems, nil
 }
 
+// Ports are the OpenFlow numbers of a host's interfaces; told is false where its switch never told them
+// to this controller, and they are assumed.
+func (c *Controller) Ports(name string) (numbers map[string]uint32, told bool, err error) {
+	h := c.fleet.Get(name)
+	if h == nil {
+		return nil, false, host.ErrUnknown{Host: name}
+	}
+	c.picture.View(func(s *store.State) { numbers = h.Switch(s).OFPort })
+	return numbers, h.PortsKnown(), nil
+}
+
+// Gone is how long a host's switch has had no session with this controller; 0: it has one.
+func (c *Controller) Gone(name string) time.Duration {
+	if h := c.fleet.Get(name); h != nil {
+		return h.Gone()
+	}
+	return 0
+}
+
 // ledgers are those of the hosts that this controller programs.
 func (c *Controller) ledgers() map[string]*account.Ledger {
 	mine := map[string]*account.Ledger{}
@@ -111,8 +131,8 @@ func (c *Controller) ledgers() map[string]*account.Ledger {
 func (c *Controller) snapshot() metrics.Snapshot {
 	snap := metrics.Snapshot{Hosts: noHosts(), Sessions: c.sessions.Roles(), Seen: int64(c.picture.Revision())}
 	snap.Realized, snap.Problems = snap.Seen, len(c.Problems())
-	listed, more := c.Unknown()
-	snap.Unknown = len(listed) + more
+	unknown := c.Unknown()
+	snap.Unknown = len(unknown.Unknown) + unknown.UnknownMore
 	snap.Held = c.Serving().Held()
 	if c.opts.Identity != nil {
 		snap.Certificate = c.opts.Identity.Certificate().NotAfter

@@ -9,6 +9,7 @@ import (
 
 	of "sluice/datapath/openflow"
 	"sluice/flows"
+	"sluice/flows/internal/worlds"
 	"sluice/flows/simulate"
 	"sluice/store"
 )
@@ -47,7 +48,7 @@ var outside = simulate.Endpoint{IP: netip.MustParseAddr("203.0.113.1"), Port: 44
 // send lets a packet leave a port and checks what must hold for every one (law 1).
 func (w *world) send(from *port, p simulate.Packet) *simulate.Walk {
 	w.t.Helper()
-	walk, err := w.cluster.Send(from.host, from.ofport, p)
+	walk, err := w.cluster.Send(from.Host, from.OFPort, p)
 	if err != nil {
 		w.fatalf("%s sent %s: %v", from.Key.Short(), &p, err)
 	}
@@ -70,8 +71,8 @@ func (w *world) wrong(tenant string, d simulate.Delivery) string {
 	case to != nil:
 		return ""
 	}
-	transit := of.Address(store.DefaultTransit.Address(w.number(tenant)))
-	switch g := w.state.Gateway(tenant); {
+	transit := of.Address(store.DefaultTransit.Address(w.Number(tenant)))
+	switch g := w.State.Gateway(tenant); {
 	case g == nil || g.Value.Active != d.Host && (len(g.Value.Draining) == 0 || g.Value.Draining[0] != d.Host):
 		return "left at a host that is no gateway of its tenant: " + d.Host
 	case d.Packet.Get(of.FieldIPSrc) != transit:
@@ -112,13 +113,13 @@ func refused(r *simulate.Result) bool {
 
 // count expects frames in the accounting.
 func (w *world) count(tenant, direction, scope string, n int) {
-	w.expected[flows.Class{Tenant: w.number(tenant), Direction: direction, Scope: scope}] += uint64(n)
+	w.expected[flows.Class{Tenant: w.Number(tenant), Direction: direction, Scope: scope}] += uint64(n)
 }
 
 // talk lets every pair of a tenant resolve each other and exchange packets both ways.
 func (w *world) talk() {
-	for _, a := range w.ports {
-		for _, b := range w.ports {
+	for _, a := range w.Ports {
+		for _, b := range w.Ports {
 			if a != b && a.Key.Tenant == b.Key.Tenant {
 				w.converse(a, b, netip.Addr.Is4)
 				w.converse(a, b, netip.Addr.Is6)
@@ -130,8 +131,8 @@ func (w *world) talk() {
 
 // converse has a ask b and b answer, in one address family.
 func (w *world) converse(a, b *port, is func(netip.Addr) bool) {
-	from, ok := a.end(is)
-	to, both := b.end(is)
+	from, ok := a.End(is)
+	to, both := b.End(is)
 	if !ok || !both {
 		return
 	}
@@ -187,7 +188,7 @@ func (w *world) solicit(a, b *port, from, to simulate.Endpoint) uint64 {
 
 // router is the router's address in a port's network, of an address's family.
 func (w *world) router(p *port, like netip.Addr) netip.Addr {
-	for _, s := range w.state.Network(p.Key.NetworkName()).Value.Subnets {
+	for _, s := range w.State.Network(p.Key.NetworkName()).Value.Subnets {
 		if s.Gateway.Is4() == like.Is4() {
 			return s.Gateway
 		}
@@ -201,12 +202,12 @@ func (w *world) broadcast(a *port) {
 	if w.IntN(2) == 0 {
 		to.MAC, to.IP = store.MAC{1, 0, 0x5e, 0, 0, 9}, netip.MustParseAddr("224.0.0.9")
 	}
-	walk := w.send(a, simulate.UDP(a.end4(), to))
+	walk := w.send(a, simulate.UDP(a.End4(), to))
 	reached := map[*port]int{}
 	for _, d := range walk.Deliveries {
 		reached[w.portAt(d)]++
 	}
-	others := w.others(a)
+	others := w.Others(a)
 	for _, b := range others {
 		if reached[b] != 1 {
 			w.fatalf("broadcast of %s reached %s %d times:\n%s", a.Key.Short(), b.Key.Short(), reached[b], walk)
@@ -221,8 +222,8 @@ func (w *world) broadcast(a *port) {
 
 // leave lets every port speak with the internet and get its answers.
 func (w *world) leave() {
-	for _, a := range w.ports {
-		from, to := a.end4(), outside
+	for _, a := range w.Ports {
+		from, to := a.End4(), outside
 		to.MAC = store.RouterMAC
 		for i, p := range []simulate.Packet{
 			simulate.ICMPEcho(from, to, uint16(a.Value.Number)), simulate.TCP(from, to, simulate.TCPSyn), simulate.UDP(from, to),
@@ -236,7 +237,7 @@ func (w *world) leave() {
 // egress sends one packet out and, where the tenant has a gateway, an answer back.
 func (w *world) egress(a *port, p simulate.Packet, i int) {
 	walk := w.send(a, p)
-	g := w.state.Gateway(a.Key.Tenant)
+	g := w.State.Gateway(a.Key.Tenant)
 	if g == nil {
 		w.nothing(walk, "egress without a gateway")
 		return
@@ -294,7 +295,7 @@ func (w *world) compareCounters() {
 // misbehave sends from every port what it may not, and what leads nowhere: it reaches
 // nobody, and what is spoofed is not even counted as sent.
 func (w *world) misbehave() {
-	for _, a := range w.ports {
+	for _, a := range w.Ports {
 		before := w.counters()
 		for what, p := range w.spoofed(a) {
 			w.nothing(w.send(a, p), what)
@@ -311,17 +312,17 @@ func (w *world) misbehave() {
 
 // spoofed are frames that claim what the port was not given, or are forbidden.
 func (w *world) spoofed(a *port) map[string]simulate.Packet {
-	me, router := a.end4(), simulate.Endpoint{MAC: store.RouterMAC, IP: outside.IP, Port: 53}
-	victim := w.ports[w.IntN(len(w.ports))].end4()
-	if others := w.others(a); len(others) > 0 {
-		victim = others[w.IntN(len(others))].end4()
+	me, router := a.End4(), simulate.Endpoint{MAC: store.RouterMAC, IP: outside.IP, Port: 53}
+	victim := w.Ports[w.IntN(len(w.Ports))].End4()
+	if others := w.Others(a); len(others) > 0 {
+		victim = others[w.IntN(len(others))].End4()
 	}
 	stranger := simulate.Endpoint{MAC: store.MAC{2, 0xff, 0, 0, 0, 1}, IP: netip.MustParseAddr("10.0.0.250")}
 	notMyMAC, notMyIP := me, me
 	notMyMAC.MAC, notMyIP.IP = stranger.MAC, stranger.IP
 	inside := simulate.ARPRequest(me, w.router(a, me.IP))
 	inside.SetUint(of.FieldARPSHA, stranger.MAC.Uint64())
-	vlan := uint16(1 + w.IntN(int(w.vlans)+1))
+	vlan := uint16(1 + w.IntN(int(w.VLANs)+1))
 	return map[string]simulate.Packet{
 		"spoofed MAC":             simulate.UDP(notMyMAC, victim),
 		"spoofed MAC to outside":  simulate.UDP(notMyMAC, router),
@@ -339,15 +340,15 @@ func (w *world) spoofed(a *port) map[string]simulate.Packet {
 		"double-tagged":           simulate.UDP(me, victim).Tag(vlan).Tag(vlan),
 		"tagged broadcast":        simulate.UDP(me, simulate.Endpoint{MAC: simulate.Broadcast, IP: victim.IP}).Tag(vlan),
 		"fragment to broadcast":   fragment(simulate.UDP(me, simulate.Endpoint{MAC: simulate.Broadcast, IP: victim.IP, Port: 68})),
-		"fragment to 255.255.255.255 at a unicast MAC": fragment(simulate.UDP(me, simulate.Endpoint{MAC: victim.MAC, IP: addr("255.255.255.255")})),
-		"later fragment to a group":                    laterFragment(simulate.UDP(me, simulate.Endpoint{MAC: store.MAC{1, 0, 0x5e, 0, 0, 9}, IP: addr("224.0.0.9")})),
+		"fragment to 255.255.255.255 at a unicast MAC": fragment(simulate.UDP(me, simulate.Endpoint{MAC: victim.MAC, IP: worlds.Addr("255.255.255.255")})),
+		"later fragment to a group":                    laterFragment(simulate.UDP(me, simulate.Endpoint{MAC: store.MAC{1, 0, 0x5e, 0, 0, 9}, IP: worlds.Addr("224.0.0.9")})),
 		"DHCP server":                                  simulate.UDP(simulate.Endpoint{MAC: me.MAC, IP: me.IP, Port: 67}, victim),
 		"to a DHCP client":                             simulate.UDP(me, simulate.Endpoint{MAC: victim.MAC, IP: victim.IP, Port: 68}),
 		"other Ethernet type":                          simulate.Ethernet(me.MAC, victim.MAC, 0x88b5),
-		"spoofed IPv6":                                 simulate.UDP(simulate.Endpoint{MAC: me.MAC, IP: addr("fd00::250")}, simulate.Endpoint{MAC: victim.MAC, IP: addr("fd00::11")}),
-		"neighbour advertisement":                      simulate.NeighbourAdvertisement(simulate.Endpoint{MAC: me.MAC, IP: addr("fd00::250")}, simulate.Endpoint{MAC: victim.MAC, IP: addr("fd00::11")}),
+		"spoofed IPv6":                                 simulate.UDP(simulate.Endpoint{MAC: me.MAC, IP: worlds.Addr("fd00::250")}, simulate.Endpoint{MAC: victim.MAC, IP: worlds.Addr("fd00::11")}),
+		"neighbour advertisement":                      simulate.NeighbourAdvertisement(simulate.Endpoint{MAC: me.MAC, IP: worlds.Addr("fd00::250")}, simulate.Endpoint{MAC: victim.MAC, IP: worlds.Addr("fd00::11")}),
 		"source is a multicast":                        simulate.UDP(simulate.Endpoint{MAC: store.MAC{1, 0, 0x5e, 0, 0, 1}, IP: me.IP}, victim),
-		"zero source":                                  simulate.UDP(simulate.Endpoint{MAC: me.MAC, IP: addr("0.0.0.0")}, victim),
+		"zero source":                                  simulate.UDP(simulate.Endpoint{MAC: me.MAC, IP: worlds.Addr("0.0.0.0")}, victim),
 		"hand-over MAC":                                simulate.UDP(me, simulate.Endpoint{MAC: store.HandOverMAC, IP: outside.IP}),
 		"bounce MAC":                                   simulate.UDP(me, simulate.Endpoint{MAC: store.BounceMAC, IP: outside.IP}),
 		"ARP for nobody":                               simulate.ARPRequest(me, stranger.IP),
@@ -369,12 +370,12 @@ func laterFragment(p simulate.Packet) simulate.Packet {
 
 // misdirected are honest frames to where no tenant may go, or where nobody is.
 func (w *world) misdirected(a *port) map[string]simulate.Packet {
-	me := a.end4()
+	me := a.End4()
 	via := func(ip string) simulate.Endpoint {
 		return simulate.Endpoint{MAC: store.RouterMAC, IP: netip.MustParseAddr(ip), Port: 22}
 	}
 	vtep := "172.30.0.1" // of the infrastructure at least
-	if v := w.state.Host(w.hosts[w.IntN(len(w.hosts))]).Value.VTEP(); v.Is4() {
+	if v := w.State.Host(w.Hosts[w.IntN(len(w.Hosts))]).Value.VTEP(); v.Is4() {
 		vtep = v.String()
 	}
 	return map[string]simulate.Packet{
@@ -397,16 +398,16 @@ func (w *world) misdirected(a *port) map[string]simulate.Packet {
 // trespass aims at every port of other tenants, by MAC and by address. Where the own
 // tenant has the same, that one gets the frame; send checks that no other does.
 func (w *world) trespass(a *port) {
-	for _, b := range w.ports {
+	for _, b := range w.Ports {
 		if a.Key.Tenant == b.Key.Tenant {
 			continue
 		}
-		direct, routed := b.end4(), b.end4()
+		direct, routed := b.End4(), b.End4()
 		routed.MAC = store.RouterMAC
-		w.send(a, simulate.ARPRequest(a.end4(), direct.IP))
+		w.send(a, simulate.ARPRequest(a.End4(), direct.IP))
 		for _, to := range []simulate.Endpoint{direct, routed} {
-			w.send(a, simulate.ICMPEcho(a.end4(), to, 99))
-			w.send(a, simulate.TCP(a.end4(), to, simulate.TCPSyn))
+			w.send(a, simulate.ICMPEcho(a.End4(), to, 99))
+			w.send(a, simulate.TCP(a.End4(), to, simulate.TCPSyn))
 		}
 	}
 }
@@ -415,9 +416,9 @@ func (w *world) trespass(a *port) {
 // tunnel from strangers or under keys that are nobody's, by ports that nobody has.
 func (w *world) intrude() {
 	for _, h := range w.switches {
-		for _, a := range w.ports {
-			inner := simulate.UDP(simulate.Endpoint{MAC: store.MAC{2, 9, 9, 9, 9, 9}, IP: outside.IP, Port: 1}, a.end4())
-			transit := simulate.Endpoint{MAC: store.RouterMAC, IP: store.DefaultTransit.Address(w.number(a.Key.Tenant)), Port: 7}
+		for _, a := range w.Ports {
+			inner := simulate.UDP(simulate.Endpoint{MAC: store.MAC{2, 9, 9, 9, 9, 9}, IP: outside.IP, Port: 1}, a.End4())
+			transit := simulate.Endpoint{MAC: store.RouterMAC, IP: store.DefaultTransit.Address(w.Number(a.Key.Tenant)), Port: 7}
 			for what, p := range map[string]simulate.Packet{
 				"unasked, to a transit address": simulate.TCP(outside, transit, simulate.TCPSyn),
 				"unasked, to a container":       inner,
@@ -440,7 +441,7 @@ func (w *world) unsent(h *simulate.Host, port uint32, p simulate.Packet, what st
 // tunnelled is a's frame as it would come by tunnel, but from no host's address, or under a
 // key that is no network's.
 func (w *world) tunnelled(h *simulate.Host, p simulate.Packet, a *port) {
-	n := w.state.Network(a.Key.NetworkName()).Value
+	n := w.State.Network(a.Key.NetworkName()).Value
 	key := uint64(n.Number)
 	if n.Segmentation == store.SegmentationVLAN {
 		key, p = store.VLANTunnelKey, p.Tag(uint16(n.Segment))

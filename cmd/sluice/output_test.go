@@ -102,7 +102,7 @@ var (
 		Controllers: []api.ControllerStatus{
 			{Name: "c1", OpenFlow: "172.30.0.100:6653", API: "http://127.0.0.1:8080", Since: time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC), Answers: true, Program: store.Program{Version: "v0.2.0", Schema: 2}},
 		},
-		Unknown: []store.DatapathID{0xbadc0ffee}, UnknownMore: 980,
+		Unknown: []store.DatapathID{0xbadc0ffee}, UnknownMore: 980, UnknownShows: map[string]string{"0000000badc0ffee": "the certificate of host:h2"},
 		Problems: append(store.Problems{{Object: "tenants/bob", Text: "its gateway host h2 is away: start its agent, or choose another"}}, h2.Problems...),
 	}
 	someFlows = []api.Flow{
@@ -180,6 +180,11 @@ func TestOutput(t *testing.T) {
 			}})
 		}},
 		{"tidy-values-none", func(w io.Writer) { writeStrays(w, api.Strays{Taken: 346}) }},
+		{"tidy-ports", func(w io.Writer) {
+			writeUnreadable(w, api.UnreadablePorts{ID: "0a1b2c3d4e5f", More: true, Ports: []api.UnreadablePort{
+				{Tenant: "alice", Network: "default", Name: "a1", Host: "h8", Modified: 20, Why: "invalid character 'r'"},
+			}})
+		}},
 		{"tidy-hosts", func(w io.Writer) {
 			writeAbsentHosts(w, api.AbsentHosts{ID: "0a1b2c3d4e5f", Hosts: []api.AbsentHost{{Host: "h8", Ports: 8, Newest: 20}, {Host: "h9", Ports: 13, Newest: 30}}})
 		}},

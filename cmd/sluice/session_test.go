@@ -76,7 +76,7 @@ func launchController(t *testing.T, url string, flags ...string) *running {
 	r := &running{api: url, stop: stop, status: make(chan int, 1), log: &lockedBuffer{}}
 	root := newRoot()
 	root.SetErr(r.log)
-	root.SetArgs(append([]string{"controller", "--listen-openflow", "127.0.0.1:0"}, flags...))
+	root.SetArgs(append([]string{"controller", "--listen-openflow", "127.0.0.1:0", "--data-dir", t.TempDir()}, flags...))
 	go func() { r.status <- execute(ctx, root) }()
 	t.Cleanup(stop)
 	r.awaitReady(t)
@@ -185,9 +185,18 @@ func TestSession(t *testing.T) {
 		"port show bob/b1",
 		"flows --host h9",
 		"flows --diff",
+		"trace bob/b1 10.0.0.7",
+		"trace outside bob/b1 --proto tcp",
+		"trace outside 100.64.0.9",
+		"flows --table classify --tenant bob",
+		"flows --table nosuch",
+		"flows --tenant carol",
+		"flows --port bob/b1",
 		"tidy hosts",
 		"tidy hosts --yes 0a1b2c3d4e5f",
 		"tidy values --yes 0a1b2c3d4e5f",
+		"tidy ports",
+		"tidy ports --yes 0a1b2c3d4e5f",
 	)
 	if got := sluice(t, "__complete", "tenant", "show", "--api", r.api, "b"); !strings.HasPrefix(got.out, "bob\n") {
 		t.Errorf("completion of tenant show b: %q", got.out)

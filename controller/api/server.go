@@ -31,13 +31,15 @@ type Controller interface {
 	Each(n int, f func(s *store.State, i int))
 	Await(ctx context.Context, rev store.Revision) error
 	Hosts() []host.Status
-	Unknown() (listed []store.DatapathID, more int)
+	Unknown() store.UnknownSwitches
 	Problems() []store.Problem
 	Serving() etcd.TrustState
 	Office() *enrol.Office
 	Usage(ctx context.Context, tenant string) (*usage.Tenant, error)
 	Installed(ctx context.Context, host string) ([]openflow.FlowStats, error)
 	Desired(host string) ([]openflow.Flow, []store.Problem, error)
+	Ports(host string) (numbers map[string]uint32, told bool, err error)
+	Gone(host string) time.Duration
 }
 
 // Store is what the API reads of etcd itself, and how it writes: each kind of object says what
@@ -74,6 +76,8 @@ type server struct {
 	Options
 	dumps *semaphore.Weighted // of flows of a switch that are worked on: each may be many megabytes
 	walks *semaphore.Weighted // over all that is taken
+	// tenantTraces are those that tenants ask for.
+	tenantTraces *semaphore.Weighted
 }
 
 // dumpsAtOnce bounds the memory that answers of flows take together.
@@ -81,7 +85,7 @@ const dumpsAtOnce = 4
 
 // New is the whole HTTP face of a controller.
 func New(o Options) http.Handler {
-	s := &server{o, semaphore.NewWeighted(dumpsAtOnce), semaphore.NewWeighted(1)}
+	s := &server{o, semaphore.NewWeighted(dumpsAtOnce), semaphore.NewWeighted(1), semaphore.NewWeighted(1)}
 	audit := o.Audit
 	if audit == nil {
 		audit = o.Log
@@ -174,10 +178,12 @@ func (s *server) resources(a huma.API) {
 	s.ports(a)
 	s.gateways(a)
 	s.flows(a)
+	s.traces(a)
 	s.status(a)
 	s.tokens(a)
 	s.schema(a)
 	s.tidy(a)
+	s.tidyPorts(a)
 }
 
 // body is an answer of one JSON value.

@@ -22,20 +22,23 @@ import (
 // slice. Chance spreads them over the hosts.
 const fullAudits, wholeAudits = 10, 10
 
-// auditIfRoom audits, and says when to do so again: soon, where it could not. It does not
-// wait for its turn among the resyncs: what changes on this host meanwhile would wait with it.
-func (s *session) auditIfRoom(ctx context.Context) (next time.Duration, err error) {
-	soon := s.srv.AuditInterval / 30
+// auditIfRoom audits, or tries again soon where it cannot. It does not wait for its turn among
+// the resyncs: what changes on this host meanwhile would wait with it.
+func (s *session) auditIfRoom(ctx context.Context) error {
 	end := s.srv.turns.try()
 	if end == nil {
-		return soon, nil
+		s.audits.again(time.Now())
+		return nil
 	}
 	defer end()
-	err = s.audit(ctx)
+	edited := s.edited
+	err := s.audit(ctx)
 	if errors.Is(err, errUnsettled) {
-		return soon, nil
+		s.audits.again(time.Now())
+		return nil
 	}
-	return s.srv.AuditInterval, err
+	s.audits.audited(time.Now(), edited)
+	return err
 }
 
 // errUnsettled ends an audit of a host that changes: what is marked would look like drift.

@@ -81,7 +81,7 @@ func newBench(t *testing.T, served bool, adapt ...func(*Options)) *bench {
 	picture, fleet := cluster.New(), host.NewFleet("c1", set)
 	reports := report.New(report.Options{
 		Controller: "c1", Picture: picture, Fleet: fleet, Store: b.store, Realize: set.Realize, Log: log,
-		Problems: fleet.Problems, Unknown: func() ([]store.DatapathID, int) { return b.srv.Unknown() },
+		Problems: fleet.Problems, Unknown: func() store.UnknownSwitches { return b.srv.Unknown() },
 	})
 	o := Options{
 		Controller: "c1", Picture: picture, Fleet: fleet, Reports: reports, Store: b.store, Metrics: set, Log: log,
@@ -170,9 +170,10 @@ func (b *bench) shown(rev store.Revision) {
 	}
 }
 
-func (b *bench) tenant(name string) {
+// alice makes the tenant of that name.
+func (b *bench) alice() {
 	b.t.Helper()
-	rev, err := b.store.CreateTenant(b.t.Context(), store.TenantSpec{Name: name, Segmentation: store.SegmentationTunnel})
+	rev, err := b.store.CreateTenant(b.t.Context(), store.TenantSpec{Name: "alice", Segmentation: store.SegmentationTunnel})
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -210,8 +211,7 @@ func (b *bench) session() *session {
 
 // unknown are the switches that are listed as such.
 func (b *bench) unknown() []store.DatapathID {
-	list, _ := b.srv.Unknown()
-	return list
+	return b.srv.Unknown().Unknown
 }
 
 func (b *bench) must(err error) {

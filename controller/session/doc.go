@@ -12,7 +12,7 @@
 //   - plan.go    is what a round of programming wants: pure, from the state and the marks
 //   - program.go reads what the switch holds, and commits the difference as one bundle
 //   - audit.go   looks now and then whether a switch still holds what it was brought to;
-//     what drifted it counts and mends
+//     what drifted it counts and mends; schedule.go says when
 //   - turn.go    bounds how many hosts' flows are in memory at one time
 //
 // It must never write to a switch that has not accepted it as master, and one session's error

@@ -47,8 +47,8 @@ var update = flag.Bool("update", false, "write the scenarios anew")
 //	claim HOST              etcd is back, and confirms a new claim; marks all
 //	refuse HOST TABLE       its switch refuses flows of a table from now on; no table: none
 //	program HOST [flows]    a round of programming: the mods sent, with their flows if asked for
-//	audit HOST              what a switch holds that it should not, or lacks
-//	edit HOST FLOW          somebody else writes a flow to the switch
+//	audit HOST              what a switch holds that it should not, or lacks; that is mended
+//	edit HOST FLOW          somebody else writes a flow to the switch: when it is audited
 //	wait DURATION           time passes: reports are written to etcd
 func TestScenarios(t *testing.T) {
 	paths, err := filepath.Glob("testdata/*.scenario")
@@ -127,12 +127,6 @@ type scenario struct {
 	told []string // what the reporter wrote since it was last shown
 }
 
-// simulated is a switch as far as programming it goes.
-type simulated struct {
-	flows   []openflow.Flow
-	refuses string // the name of a table
-}
-
 func newWorld(t *testing.T) *scenario {
 	t.Helper()
 	set, err := metrics.New(prometheus.NewRegistry(), func() metrics.Snapshot { return metrics.Snapshot{} })
@@ -146,7 +140,7 @@ func newWorld(t *testing.T) *scenario {
 	w.reports = report.New(report.Options{
 		Controller: "c1", Picture: w.picture, Fleet: w.fleet, Store: written{w}, Realize: set.Realize, Log: slog.New(slog.DiscardHandler),
 		Problems: func(s *store.State) store.Problems { return w.fleet.Problems(s).Told() },
-		Unknown:  func() ([]store.DatapathID, int) { return nil, 0 },
+		Unknown:  func() store.UnknownSwitches { return store.UnknownSwitches{} },
 	})
 	w.picture.Observe(w.fleet.Observe, w.reports.Observe)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -218,7 +212,7 @@ func (w *scenario) run(line string) error {
 func (w *scenario) onHost(name string, h *host.Host, args []string, rest string) error {
 	sw := w.switches[h.Name]
 	if sw == nil {
-		sw = &simulated{}
+		sw = &simulated{audits: schedule{interval: time.Minute, due: time.Now().Add(time.Minute)}}
 		w.switches[h.Name] = sw
 	}
 	switch name {
@@ -247,6 +241,9 @@ func (w *scenario) onHost(name string, h *host.Host, args []string, rest string)
 			return err
 		}
 		sw.add(f)
+		sw.edited = true
+		sw.audits.edited(time.Now())
+		fmt.Fprintf(&w.out, "%s: audited in %v\n", h.Name, time.Until(sw.audits.due))
 	case "program":
 		return w.program(h, sw, slices.Contains(args, "flows"))
 	case "audit":
@@ -372,11 +369,7 @@ func (w *scenario) program(h *host.Host, sw *simulated, show bool) error {
 	if err != nil {
 		return err
 	}
-	for _, step := range steps(&mods) {
-		for _, f := range *step.flows {
-			w.send(sw, p, step.command, f)
-		}
-	}
+	w.sendAll(sw, p, mods)
 	w.show(h, mods, show)
 	h.Confirm(p.Outcome)
 	for _, problem := range h.Problems().Told() {
@@ -386,6 +379,14 @@ func (w *scenario) program(h *host.Host, sw *simulated, show bool) error {
 		fmt.Fprintf(&w.out, "missing: %s\n", a.Key.Short())
 	}
 	return nil
+}
+
+func (w *scenario) sendAll(sw *simulated, p *plan, mods flows.Mods) {
+	for _, step := range steps(&mods) {
+		for _, f := range *step.flows {
+			w.send(sw, p, step.command, f)
+		}
+	}
 }
 
 // send gives one mod to the switch.
@@ -428,7 +429,7 @@ func (w *scenario) show(h *host.Host, mods flows.Mods, each bool) {
 	})
 }
 
-// audit compares a switch whole.
+// audit compares a switch whole, and mends it.
 func (w *scenario) audit(h *host.Host, sw *simulated) error {
 	var p *plan
 	w.picture.View(func(s *store.State) { p = newPlan(s, h.Switch(s), host.Marks{All: true}, 0) })
@@ -437,33 +438,10 @@ func (w *scenario) audit(h *host.Host, sw *simulated) error {
 		return err
 	}
 	w.show(h, h.Unexplained(mods), true)
+	w.sendAll(sw, p, mods)
+	sw.audits.audited(time.Now(), sw.edited)
+	sw.edited = false
 	return nil
-}
-
-// compare hands the plan what the switch holds of it.
-func (sw *simulated) compare(p *plan) (flows.Mods, error) {
-	for i := range sw.flows {
-		f := &sw.flows[i]
-		if !p.whole() && !slices.Contains(p.Slices, flows.Slice(f.Cookie)) {
-			continue
-		}
-		_, wire := f.AppendWire(nil)
-		if err := p.flows.Have(&wire); err != nil {
-			return flows.Mods{}, err
-		}
-	}
-	return p.flows.Mods()
-}
-
-func (sw *simulated) add(f openflow.Flow) {
-	sw.remove(f)
-	sw.flows = append(sw.flows, f)
-}
-
-func (sw *simulated) remove(f openflow.Flow) {
-	sw.flows = slices.DeleteFunc(sw.flows, func(g openflow.Flow) bool {
-		return g.Table == f.Table && g.Priority == f.Priority && g.Match.Equal(f.Match)
-	})
 }
 
 // A put whose JSON has a field that its object does not know would test less than it says.

@@ -61,7 +61,7 @@ func TestServe(t *testing.T) {
 	if len(b.unknown()) > 0 {
 		t.Errorf("unknown are %v", b.unknown())
 	}
-	b.tenant("alice")
+	b.alice()
 	a1 := b.port("a1")
 	b.eventually("the port's interface is known", func() bool { return b.knows(a1.Value.Interface) })
 	b.realized(a1.Created)
@@ -166,7 +166,7 @@ func TestFollow(t *testing.T) {
 	rev, err := b.store.PutIf(ctx, key, &store.Master{Controller: "c2", Generation: 5}, 0, 0)
 	b.must(err)
 	b.shown(rev)
-	b.tenant("alice")
+	b.alice()
 	b.bridge()
 	b.roles("it follows", map[string]int{"slave": 1})
 	if n := len(b.installedNow()); n > 0 {
@@ -263,4 +263,36 @@ func (f *failingStore) Get(ctx context.Context, key store.Key) (store.Object, st
 		return nil, 0, errors.New("etcd is away")
 	}
 	return f.Store.Get(ctx, key)
+}
+
+// What somebody edits by hand is mended soon after, long before the next audit is due.
+func TestEditIsMendedSoon(t *testing.T) {
+	const interval = 2 * time.Minute
+	if spread("h1", interval) < patience {
+		t.Fatal("the first audit may come before the edit brings it forward")
+	}
+	b := newBench(t, true, func(o *Options) { o.AuditInterval = interval })
+	b.register()
+	b.alice()
+	b.bridge()
+	a1 := b.port("a1")
+	b.realized(a1.Created)
+	right := len(b.desired())
+	b.eventually("the switch is in sync", func() bool { return len(b.installedNow()) == right })
+	audits := func() (n int) {
+		for _, how := range []string{auditCounted, auditQuick, auditDiffers, auditWhole} {
+			n += count(t, b.srv.Metrics.Audits, how)
+		}
+		return n
+	}
+	if n := audits(); n > 0 {
+		t.Errorf("%d audits came by themselves", n)
+	}
+	b.ovs.OFCtl("add-flow", store.BridgeName, "table=0,priority=7777,actions=NORMAL")
+	b.eventually("the edit is mended", func() bool {
+		return count(t, b.srv.Metrics.Drift, "h1", "extra") == 1 && len(b.installedNow()) == right
+	})
+	if n := audits(); n != 1 {
+		t.Errorf("it took %d audits", n)
+	}
 }

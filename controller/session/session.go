@@ -30,7 +30,8 @@ type session struct {
 	expected *flows.Fingerprint // of what the switch holds unless someone else changes it; nil: not known
 	watching bool               // the switch tells of changes that others make to its flows
 	edited   bool               // it did, since the last audit
-	orphaned time.Time          // since when its host has had no master; zero: it has one
+	audits   schedule
+	orphaned time.Time // since when its host has had no master; zero: it has one
 
 	mu   sync.Mutex
 	role datapath.Role
@@ -174,7 +175,7 @@ func (s *session) master(ctx context.Context) error {
 	return s.program(ctx)
 }
 
-// watch has the switch tell of changes that others make to its flows; the next audit heeds them.
+// watch has the switch tell of changes that others make to its flows; an audit comes soon after.
 func (s *session) watch(ctx context.Context) error {
 	err := s.sw.WatchFlows(ctx)
 	s.watching = err == nil
@@ -198,7 +199,8 @@ func (s *session) startOver(ctx context.Context) error {
 
 // program keeps the switch right.
 func (s *session) program(ctx context.Context) error {
-	audit := time.NewTimer(spread(s.host.Name, s.srv.AuditInterval))
+	s.audits = schedule{interval: s.srv.AuditInterval, due: time.Now().Add(spread(s.host.Name, s.srv.AuditInterval))}
+	audit := time.NewTimer(0)
 	defer audit.Stop()
 	counters := time.NewTimer(spread(s.host.Name, s.srv.CounterInterval))
 	defer counters.Stop()
@@ -211,6 +213,7 @@ func (s *session) program(ctx context.Context) error {
 		if !s.mayProgram() {
 			return nil
 		}
+		audit.Reset(time.Until(s.audits.due))
 		var err error
 		select {
 		case <-ctx.Done():
@@ -220,18 +223,14 @@ func (s *session) program(ctx context.Context) error {
 			if !open {
 				return s.sw.Err()
 			}
-			if _, lost := event.(datapath.Overflow); lost {
-				audit.Reset(0) // flows may be among what was not told
-			}
 			err = s.handle(ctx, event)
 		case <-s.sw.Edited():
 			s.edited = true
+			s.audits.edited(time.Now())
 		case <-s.host.Wake:
 			err = s.realize(ctx)
 		case <-audit.C:
-			var next time.Duration
-			next, err = s.auditIfRoom(ctx)
-			audit.Reset(next)
+			err = s.auditIfRoom(ctx)
 		case <-counters.C:
 			counters.Reset(s.srv.CounterInterval)
 			err = s.readCounters(ctx)
@@ -282,6 +281,7 @@ func (s *session) catchUp(ctx context.Context) error {
 		return datapath.ErrDemoted
 	}
 	s.edited = true
+	s.audits.lost(time.Now())
 	changed, err := s.readPorts(ctx)
 	for _, name := range changed {
 		s.markPort(name)

@@ -113,7 +113,7 @@ func TestClaim(t *testing.T) {
 func TestProgram(t *testing.T) {
 	b := newBench(t, false)
 	b.register()
-	b.tenant("alice")
+	b.alice()
 	b.bridge()
 	s, ctx := b.session(), t.Context()
 	b.must(s.claim(ctx))
@@ -249,20 +249,27 @@ func (b *bench) audits(t *testing.T, s *session) {
 	if err := s.compare(ctx, nil, auditWhole); !errors.Is(err, errUnsettled) {
 		t.Errorf("a host that changes meanwhile: %v", err)
 	}
-	if next, err := s.auditIfRoom(ctx); next != 2*time.Minute || err != nil {
-		t.Errorf("the next audit of it comes in %v, %v", next, err)
+	next := func(what string, want time.Duration) {
+		t.Helper()
+		before := time.Now()
+		b.must(s.auditIfRoom(ctx))
+		if s.audits.due.Before(before.Add(want)) || s.audits.due.After(time.Now().Add(want)) {
+			t.Errorf("%s the next audit comes in %v, want %v", what, s.audits.due.Sub(before), want)
+		}
 	}
+	s.audits = schedule{interval: time.Hour}
+	next("while the host changes", 2*time.Minute)
 	b.must(s.realize(ctx))
-	if next, err := s.auditIfRoom(ctx); next != time.Hour || err != nil {
-		t.Errorf("the next audit comes in %v, %v", next, err)
+	s.edited = true
+	next("after one", time.Hour)
+	if s.audits.rest != 10*time.Minute {
+		t.Errorf("after an edit audits rest %v", s.audits.rest)
 	}
 	end := s.srv.turns.try()
 	if end == nil {
 		t.Fatal("an audit kept its turn")
 	}
-	if next, err := s.auditIfRoom(ctx); next != 2*time.Minute || err != nil {
-		t.Errorf("without a turn the next audit comes in %v, %v", next, err)
-	}
+	next("without a turn", 2*time.Minute)
 	end()
 }
 
@@ -329,8 +336,9 @@ func (b *bench) events(t *testing.T, s *session, a1 store.Item[store.Port]) {
 	b.inSync(s)
 
 	b.ovs.AddInternalPort(store.BridgeName, a1.Value.Interface, 0)
+	s.audits.due = time.Time{}
 	b.must(s.handle(ctx, datapath.Overflow{}))
-	if !b.knows(a1.Value.Interface) || s.host.Idle() || !s.edited {
+	if !b.knows(a1.Value.Interface) || s.host.Idle() || !s.edited || s.audits.due.IsZero() {
 		t.Error("what lost events would have told is not caught up with")
 	}
 	b.must(s.realize(ctx))

@@ -42,7 +42,8 @@ func TestRefusedFlows(t *testing.T) {
 		flows []string
 		why   string
 	}{
-		{[]string{"actions=NORMAL"}, "reserved port"},
+		{[]string{"actions=NORMAL"}, ""},
+		{[]string{"actions=TABLE"}, "reserved port"},
 		{[]string{"actions=CONTROLLER:128"}, "not simulated"},
 		{[]string{"actions=group:1"}, "not simulated"},
 		{[]string{"actions=clone(meter:1)"}, ""},

@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"sluice/integration/machine"
 )
 
 // Row is one comparison as people read it.
@@ -93,7 +95,7 @@ func Keep(path string, results []Result, whole []string) error {
 		return err
 	}
 	kept = slices.DeleteFunc(kept, func(k Result) bool { return slices.Contains(whole, k.Case) })
-	now, where := time.Now().UTC().Truncate(time.Second), machine()
+	now, where := time.Now().UTC().Truncate(time.Second), machine.Describe()
 	for _, r := range results {
 		r.Taken, r.Machine = now, where
 		at := slices.IndexFunc(kept, func(k Result) bool { return k.Case == r.Case && paramText(k.Params) == paramText(r.Params) })

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"sluice/integration/lab"
+	"sluice/integration/machine"
 )
 
 // Options say how long to break what.
@@ -47,7 +48,10 @@ func Run(ctx context.Context, o Options) (report *Report, err error) {
 	}
 	defer func() { err = errors.Join(err, r.close(context.WithoutCancel(ctx))) }()
 	err = r.run(ctx)
-	return r.history.report(o.Seed), err
+	report = r.history.report(o.Seed)
+	report.Machine = machine.Describe()
+	report.Counts["packets sent between pairs"] = r.traffic.count()
+	return report, err
 }
 
 // run is one run of chaos.

@@ -1,7 +1,12 @@
 package chaos
 
 import (
+	"encoding/json"
+	"flag"
+	"maps"
 	"math/rand/v2"
+	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +15,8 @@ import (
 
 	"sluice/integration/lab"
 )
+
+var update = flag.Bool("update", false, "write docs/reliability.md anew from the kept run")
 
 func TestStampIsFoundBehindAnyHeader(t *testing.T) {
 	want := stamp{tenant: 1, from: 2, to: stray, seq: 1<<40 + 3}
@@ -130,7 +137,10 @@ func TestReportSumsKindsUp(t *testing.T) {
 	h.begin("cut", "not mended yet", harmless)
 	h.count("requests refused")
 	got := h.report(7)
-	got.Took = 0
+	if got.Taken.IsZero() {
+		t.Error("the report does not say when it was taken")
+	}
+	got.Took, got.Taken = 0, time.Time{}
 	want := &Report{Seed: 7, Counts: map[string]int{"requests refused": 1}, Faults: []FaultReport{
 		{Kind: "kill switch", Times: 3, Lost: 3, Mended: 2 * time.Second, Worst: 3 * time.Second},
 	}}
@@ -158,6 +168,10 @@ func TestSeedsChooseFaults(t *testing.T) {
 	if len(kinds) != len(makers) {
 		t.Errorf("%d kinds of faults came, of %d: %v", len(kinds), len(makers), kinds)
 	}
+	kinds[kindAttach] = true
+	if diff := cmp.Diff(slices.Sorted(maps.Keys(kinds)), slices.Sorted(maps.Keys(mayHarm))); diff != "" {
+		t.Errorf("kinds whose harm docs/reliability.md tells in words (-there are +told):\n%s", diff)
+	}
 	without := &world{lab: lab.Status{Hosts: w.lab.Hosts, Controllers: w.lab.Controllers}}
 	for i, make := range makers {
 		if f := make(without, first); strings.Contains(f.what, "etcd/") {
@@ -174,5 +188,45 @@ func TestBreakersTakeNoPartTwice(t *testing.T) {
 	c.release([]string{"h1", "c1"})
 	if !c.take([]string{"c1"}) || c.take([]string{"h2"}) {
 		t.Error("what was released is not free, or more than that")
+	}
+}
+
+// TestDocs keeps docs/reliability.md as it is generated from the kept run.
+func TestDocs(t *testing.T) {
+	const kept, page = "../../docs/reliability/run.json", "../../docs/reliability.md"
+	b, err := os.ReadFile(kept)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var r Report
+	if err := json.Unmarshal(b, &r); err != nil {
+		t.Fatalf("%s: %v", kept, err)
+	}
+	want := Page(&r)
+	if *update {
+		if err := os.WriteFile(page, want, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), string(got)); diff != "" {
+		t.Errorf("%s is not what the run says (-want +got; -update writes it anew):\n%s", page, diff)
+	}
+}
+
+func TestPageTellsEachFault(t *testing.T) {
+	r := &Report{Seed: 7, Took: 30 * time.Minute, Machine: "a machine", Counts: map[string]int{"requests refused": 3, "containers attached": 9},
+		Faults: []FaultReport{{Kind: "kill switch", Times: 2, Lost: 5, Mended: 1500 * time.Millisecond, Worst: 4 * time.Second}}}
+	got := string(Page(r))
+	for _, want := range []string{
+		"for 30m0s.", "- containers attached: 9\n- requests refused: 3\n", "with seed 7 on a machine.",
+		"| kill switch | 2 | pairs of that host | 5 | 1.5 s | 4.0 s |",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("the page lacks %q:\n%s", want, got)
+		}
 	}
 }

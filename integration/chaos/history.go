@@ -61,7 +61,7 @@ func harmsTunnels(host string) harm {
 // relinks opens a window for a change of a host's links, which the workload makes with each
 // container; done closes it.
 func (h *history) relinks(host string) (done func()) {
-	w := &window{kind: "attach or detach", harms: harmsTunnels(host), begun: time.Now(), relink: map[pair]int{}}
+	w := &window{kind: kindAttach, harms: harmsTunnels(host), begun: time.Now(), relink: map[pair]int{}}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.windows = append(h.windows, w)

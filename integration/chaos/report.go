@@ -8,10 +8,12 @@ import (
 
 // Report is what a run saw.
 type Report struct {
-	Seed   uint64         `json:"seed"`
-	Took   time.Duration  `json:"took"`
-	Faults []FaultReport  `json:"faults"`
-	Counts map[string]int `json:"counts"`
+	Seed    uint64         `json:"seed"`
+	Taken   time.Time      `json:"taken"`   // when it began
+	Machine string         `json:"machine"` // on what
+	Took    time.Duration  `json:"took"`    // nanoseconds, as all times of the report
+	Faults  []FaultReport  `json:"faults"`
+	Counts  map[string]int `json:"counts"`
 }
 
 // FaultReport is one kind of fault.
@@ -27,7 +29,7 @@ type FaultReport struct {
 func (h *history) report(seed uint64) *Report {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	r := &Report{Seed: seed, Took: time.Since(h.begun), Counts: h.tally}
+	r := &Report{Seed: seed, Taken: h.begun.UTC().Truncate(time.Second), Took: time.Since(h.begun), Counts: h.tally}
 	times := map[string][]time.Duration{}
 	lost := map[string]int{}
 	for _, w := range h.windows {

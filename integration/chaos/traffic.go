@@ -34,6 +34,7 @@ type traffic struct {
 	done  sync.WaitGroup
 
 	mu      sync.Mutex
+	sent    int
 	under   map[stamp]time.Time // packets under way, with when they were sent
 	lost    []loss
 	arrived map[pair]time.Time // when the latest packet that arrived was sent
@@ -195,6 +196,7 @@ func (t *traffic) send(conn *net.UDPConn, p pair) {
 // sendOne notes the packet first: it may arrive before the call returns.
 func (t *traffic) sendOne(conn *net.UDPConn, to netip.Addr, s stamp) {
 	t.mu.Lock()
+	t.sent++
 	t.under[s] = time.Now()
 	t.mu.Unlock()
 	if _, err := conn.WriteToUDPAddrPort(s.bytes(), netip.AddrPortFrom(to, trafficPort)); err != nil {
@@ -202,6 +204,16 @@ func (t *traffic) sendOne(conn *net.UDPConn, to netip.Addr, s stamp) {
 		t.loseLocked(s)
 		t.mu.Unlock()
 	}
+}
+
+// count is how many packets of pairs were sent.
+func (t *traffic) count() int {
+	if t == nil {
+		return 0
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.sent
 }
 
 // sweep calls lost what has been under way for too long, and returns all that was lost since

@@ -22,7 +22,7 @@ func invalidNames() []string {
 
 // nameless are the methods of Client that are given no name.
 func nameless() []string {
-	return []string{"Close", "Problems", "UnknownKinds", "GrantLease", "HostsChanged", "LiveChanged", "Watch", "Confines", "Confine", "Doubtful", "SetTransit", "Tombstones", "ReleaseTombstones",
+	return []string{"Close", "Problems", "UnknownKinds", "UnreadablePorts", "GrantLease", "HostsChanged", "LiveChanged", "Watch", "Confines", "Confine", "Doubtful", "SetTransit", "Tombstones", "ReleaseTombstones",
 		"ExtendChain", "Trust", "Trusted", "AddressesChanged", "EgressChanged", "Requests", "RealizedEverywhere", "Reports", "Allocs", "RestoreTaken", "FreeStrays", "StillStrays", "Usages"}
 }
 
@@ -59,6 +59,7 @@ func byName(ctx context.Context, c *Client, name string) map[string][]func() err
 		}},
 		"Remove":        {func() error { _, err := c.Remove(ctx, store.TenantKey(name), name); return err }},
 		"RegisterHost":  {func() error { _, err := c.RegisterHost(ctx, name, hostObject("h1")); return err }},
+		"MayRegister":   {func() error { return c.MayRegister(ctx, name, hostObject("h1")) }},
 		"DeleteHost":    {func() error { _, err := c.DeleteHost(ctx, name); return err }},
 		"ClearHost":     {func() error { _, err := c.ClearHost(ctx, name, 1<<40); return err }},
 		"CreateTenant":  {func() error { _, err := c.CreateTenant(ctx, store.TenantSpec{Name: name}); return err }},
@@ -75,6 +76,10 @@ func byName(ctx context.Context, c *Client, name string) map[string][]func() err
 		}},
 		"ForgetFarewells": {func() error {
 			_, err := c.ForgetFarewells(ctx, []store.Event{{Key: store.FarewellKey(name), Object: &store.Farewell{}, Modified: 1}})
+			return err
+		}},
+		"RemoveUnreadable": {func() error {
+			_, err := c.RemoveUnreadable(ctx, []UnreadablePort{{Key: port, Modified: 1}})
 			return err
 		}},
 		"SayWord":     {func() error { _, _, err := c.SayWord(ctx, name, store.WordAdopt); return err }},
