@@ -242,7 +242,7 @@ func takenByOther(t *testing.T, d Draw, want error, text string) {
 // What was asked for is the only value that will do; addresses in other subnets are chosen.
 func TestProposePortWithAddress(t *testing.T) {
 	spec := PortSpec{Host: "h1", Tenant: "alice", Network: "default", Name: "a2", UID: "bbbbbbbbbbbb",
-		Address: netip.MustParseAddr("fd00::1"), MAC: MAC{2, 9}}
+		Addresses: []netip.Addr{netip.MustParseAddr("fd00::1")}, MAC: MAC{2, 9}}
 	p, err := spec.Propose(cluster(), 0)
 	if err != nil {
 		t.Fatal(err)

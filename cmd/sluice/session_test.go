@@ -185,6 +185,9 @@ func TestSession(t *testing.T) {
 		"port show bob/b1",
 		"flows --host h9",
 		"flows --diff",
+		"trace bob/b1 10.0.0.7",
+		"trace outside bob/b1 --proto tcp",
+		"trace outside 100.64.0.9",
 		"flows --table classify --tenant bob",
 		"flows --table nosuch",
 		"flows --tenant carol",
@@ -192,6 +195,8 @@ func TestSession(t *testing.T) {
 		"tidy hosts",
 		"tidy hosts --yes 0a1b2c3d4e5f",
 		"tidy values --yes 0a1b2c3d4e5f",
+		"tidy ports",
+		"tidy ports --yes 0a1b2c3d4e5f",
 	)
 	if got := sluice(t, "__complete", "tenant", "show", "--api", r.api, "b"); !strings.HasPrefix(got.out, "bob\n") {
 		t.Errorf("completion of tenant show b: %q", got.out)
