@@ -272,8 +272,11 @@ func TestUsersComeAndGoUnnoticed(t *testing.T) {
 		_ = second(controller.etcd.RoleAdd(ctx, "host:twice"))
 	}
 	s.Close()
-	if text := told.String(); strings.Contains(text, "WARN") || strings.Contains(text, "ERROR") {
-		t.Errorf("the log tells:\n%s", text)
+	for line := range strings.Lines(told.String()) {
+		slow := strings.Contains(line, "took too long") // the machine is busy
+		if !slow && (strings.Contains(line, "WARN") || strings.Contains(line, "ERROR")) {
+			t.Errorf("the log tells: %s", line)
+		}
 	}
 }
 
