@@ -119,12 +119,7 @@ func (t *tenants) wait(ctx context.Context) {
 	t.mu.Lock()
 	at, rest := t.at, max(restInterval, restPerTenant*time.Duration(t.all))
 	t.mu.Unlock()
-	rested := time.After(rest)
-	await(ctx, tenantsInterval, at, t.store.EgressChanged)
-	select {
-	case <-rested:
-	case <-ctx.Done():
-	}
+	awaitRested(ctx, rest, tenantsInterval, at, t.store.EgressChanged)
 }
 
 // restPerTenant spaces the reads of all tenants, of which there may be tens of thousands.
