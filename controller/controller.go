@@ -20,6 +20,7 @@ import (
 	"sluice/controller/proof"
 	"sluice/controller/report"
 	"sluice/controller/session"
+	"sluice/controller/usage"
 	"sluice/datapath"
 	"sluice/metrics"
 	"sluice/pki"
@@ -38,6 +39,7 @@ type Store interface {
 	account.Store
 	report.Store
 	lead.Store
+	usage.Store
 	Watch(ctx context.Context, handle func(store.Batch) error) error
 }
 
@@ -87,6 +89,7 @@ type Controller struct {
 	checkpoints *account.Checkpoints
 	prover      *proof.Prover
 	leader      *lead.Leader
+	usage       *usage.Reader
 	office      *enrol.Office
 }
 
@@ -106,6 +109,7 @@ func New(o Options) (*Controller, error) {
 		Problems: c.problems, Unknown: c.Unknown,
 	})
 	c.leader = lead.New(lead.Options{Controller: o.Name, Picture: c.picture, Store: o.Store, Log: o.Log, Changed: c.reports.Poke, Mended: set.Mended})
+	c.usage = usage.New(usage.Options{Picture: c.picture, Store: o.Store, Log: o.Log, Mastered: c.ledgers, Leads: c.leader.Leads})
 	c.office = enrol.New(enrol.Options{Controller: o.Name, Authority: o.Authority, Etcd: o.Etcd, Picture: c.picture, Store: o.Store, Log: o.Log})
 	c.prover = proof.New(proof.Options{Interval: max(o.AuditInterval, proof.LeastInterval), Changed: c.reports.Poke})
 	c.sessions = session.New(session.Options{
@@ -132,6 +136,7 @@ func (c *Controller) Run(ctx context.Context) error {
 		"lead":                c.leader.Run,
 		"keep etcd's users":   c.office.Keep,
 		"checkpoint counters": c.checkpoints.Keep,
+		"read usage":          c.usage.Keep,
 		"offer hosts":         c.sessions.Keep,
 		"serve OpenFlow": func(ctx context.Context) error {
 			return datapath.Serve(ctx, c.opts.OpenFlow, c.opts.Session, c.sessions.Serve)
