@@ -67,7 +67,7 @@ func (r *run) goesBack() {
 // goesAway asks that a frame that goes into a tunnel is for no port here.
 func (r *run) goesAway() {
 	if !r.is(flows.RegDestination, 0) {
-		r.broken(RuleOwner, "it sends frames of any tenant into tunnels that are for a port here")
+		r.broken(RuleOutput, "it sends frames into tunnels that are for a port here")
 	}
 }
 
@@ -75,6 +75,8 @@ func (r *run) goesAway() {
 func (r *run) output(port uint32) {
 	everybodys := r.slice.Tenant() == 0
 	switch {
+	case port >= of.PortUnset:
+		r.broken(RuleAction, "it outputs to a port that the switch chooses, as NORMAL and FLOOD do, which may be anybody's")
 	case r.flow.Table == flows.TableDeliver && everybodys && !r.is(flows.RegDestination, flows.GatewayPort):
 		r.broken(RuleOwner, "it delivers frames of any tenant, and not to the gateway port")
 	case r.flow.Table == flows.TableDeliver:
@@ -82,7 +84,7 @@ func (r *run) output(port uint32) {
 	case r.flow.Table == flows.TableEncap && port == r.tunnel && port != 0:
 		r.encaps()
 	default:
-		r.broken(RuleOutput, "it outputs frames to OpenFlow port %d, %s, from table %s, past what the tables before it ask", port, r.portName(port),
+		r.broken(RuleOutput, "it outputs frames to OpenFlow port %d, %s, from table %s, past what the tables before it ask", port, r.behind(port),
 			flows.TableName(r.flow.Table))
 	}
 }
@@ -158,9 +160,13 @@ func toward(prefix netip.Prefix) of.Match {
 	return of.NewMatch(of.Is(of.FieldEthType, typeIPv4), of.In(of.FieldIPDst, prefix))
 }
 
-// ownMACs are the MACs that the switch itself gives to frames.
+// ownMAC asks that a frame gets the MAC of who sends it now: of the router, or on its way in of the kernel.
 func (r *run) ownMAC() {
-	if !r.is(of.FieldEthSrc, store.RouterMAC.Uint64()) && !r.is(of.FieldEthSrc, store.KernelMAC.Uint64()) {
-		r.broken(RuleSpoof, "it gives frames a source MAC that is not the router's, so that they would come from somebody else")
+	mac := store.RouterMAC
+	if r.flow.Table == flows.TableNATState {
+		mac = store.KernelMAC
+	}
+	if !r.is(of.FieldEthSrc, mac.Uint64()) {
+		r.broken(RuleSpoof, "it gives frames a source MAC that is not %s, so that they would come from somebody else", mac)
 	}
 }
