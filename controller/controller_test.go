@@ -272,8 +272,7 @@ func hasLabels(m *dto.Metric, labels []string) bool {
 
 // unknown reports whether a controller lists a switch as unknown.
 func unknown(c *running, id store.DatapathID) bool {
-	list, _ := c.Unknown()
-	return slices.Contains(list, id)
+	return slices.Contains(c.Unknown().Unknown, id)
 }
 
 // A port's life: realized when its flows are there, missing while its interface is not,
@@ -292,8 +291,8 @@ func TestPortIsRealizedAndRemoved(t *testing.T) {
 	b.tenant("alice")
 	a1 := b.port("alice", "a1", "aaaaaaaaaaaa", true)
 	b.realized(a1)
-	if list, more := c.Unknown(); len(list) > 0 || more > 0 {
-		t.Errorf("still unknown: %v and %d more", list, more)
+	if left := c.Unknown(); len(left.Unknown) > 0 || left.UnknownMore > 0 {
+		t.Errorf("still unknown: %+v", left)
 	}
 	b.inSync(c)
 

@@ -1,6 +1,7 @@
 package controller_test
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"net"
@@ -69,6 +70,7 @@ func TestImpostor(t *testing.T) {
 			t.Errorf("%s: problems are %v", thief.Identity(), told)
 		}
 	}
+	b.showsWhom(c, at, issue(pki.Host("h2")))
 	b.realized(b.port("alice", "a2", "bbbbbbbbbbbb", true)) // h1's own switch has it
 
 	// A copy of h1's certificate is of no use once h1 has joined anew.
@@ -93,4 +95,21 @@ func TestImpostor(t *testing.T) {
 			t.Errorf("h1 lost %s", cmp.Diff(flow, ""))
 		}
 	}
+}
+
+// showsWhom: of a switch that no host has people are told whose certificate it shows.
+func (b *bench) showsWhom(c *running, at string, thief *pki.Source) {
+	b.t.Helper()
+	const nobodys = store.DatapathID(0xbad)
+	ctx, hangUp := context.WithCancel(b.ctx)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = fake.New(uint64(nobodys)).Serve(ctx, tls.Client(b.ovs.Dial(at), thief.Client()))
+	}()
+	b.eventually("it is said whose certificate an unknown switch shows", func() bool {
+		return c.Unknown().UnknownShows[nobodys] == "the certificate of "+thief.Identity().String()
+	})
+	hangUp()
+	<-ended
 }

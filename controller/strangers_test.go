@@ -35,8 +35,8 @@ func TestFloodOfUnknownSwitches(t *testing.T) {
 		stranger(t, c.target, 0xf000+n)
 	}
 	total := func() int {
-		list, more := c.Unknown()
-		return len(list) + more
+		u := c.Unknown()
+		return len(u.Unknown) + u.UnknownMore
 	}
 	b.eventually("as many are left as there is room for", func() bool {
 		return total() == room && c.count(t, "sluice_strangers_dropped_total") == many-room

@@ -50,7 +50,7 @@ func (c *Controller) Hosts() []host.Status {
 
 // Unknown are the datapath ids of switches that dialled in and belong to no host, and how many
 // there are besides.
-func (c *Controller) Unknown() (listed []store.DatapathID, more int) { return c.sessions.Unknown() }
+func (c *Controller) Unknown() store.UnknownSwitches { return c.sessions.Unknown() }
 
 // Problems are what is wrong with single objects, sorted and each told once.
 func (c *Controller) Problems() []store.Problem {
@@ -108,8 +108,8 @@ func (c *Controller) ledgers() map[string]*account.Ledger {
 func (c *Controller) snapshot() metrics.Snapshot {
 	snap := metrics.Snapshot{Hosts: noHosts(), Sessions: c.sessions.Roles(), Seen: int64(c.picture.Revision())}
 	snap.Realized, snap.Problems = snap.Seen, len(c.Problems())
-	listed, more := c.Unknown()
-	snap.Unknown = len(listed) + more
+	unknown := c.Unknown()
+	snap.Unknown = len(unknown.Unknown) + unknown.UnknownMore
 	snap.Held = c.Serving().Held()
 	if c.opts.Identity != nil {
 		snap.Certificate = c.opts.Identity.Certificate().NotAfter

@@ -201,14 +201,13 @@ func (x *exchange) next(ctx context.Context) (r reply, ok bool, err error) {
 		return r, true, nil
 	default:
 	}
-	patience := x.s.o.EchoInterval + x.s.o.Timeout
-	timer := time.NewTimer(patience)
+	timer := time.NewTimer(x.s.o.Patience)
 	defer timer.Stop()
 	select {
 	case r = <-x.replies:
 		return r, true, nil
 	case <-timer.C:
-		x.s.Close(fmt.Errorf("no answer to a request within %v", patience))
+		x.s.Close(fmt.Errorf("no answer to a request within %v", x.s.o.Patience))
 		return reply{}, false, x.s.Err()
 	case <-x.failed:
 		x.mu.Lock()

@@ -76,7 +76,7 @@ func transcript() [][]byte {
 func hostile(t *testing.T, handshake bool, says []byte) (reason error) {
 	ours, theirs := net.Pipe()
 	l := &lastConn{Conn: ours, closed: make(chan struct{})}
-	o := datapath.Options{Log: slog.New(slog.DiscardHandler), EchoInterval: patience, Timeout: patience}
+	o := datapath.Options{Log: slog.New(slog.DiscardHandler), EchoInterval: patience, Patience: patience, Timeout: patience}
 	go io.Copy(io.Discard, theirs)
 	go func() {
 		defer theirs.Close()

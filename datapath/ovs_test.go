@@ -375,7 +375,7 @@ func TestReconnectAfterSwitchRestart(t *testing.T) {
 
 // A switch that stands still does not delay another, and is given up after the time-outs.
 func TestStalledSwitchDelaysNoOther(t *testing.T) {
-	options := datapath.Options{Log: testLog(t), EchoInterval: 200 * time.Millisecond, Timeout: 2 * time.Second, QueueBytes: 4096}
+	options := datapath.Options{Log: testLog(t), EchoInterval: 200 * time.Millisecond, Patience: 2 * time.Second, Timeout: 2 * time.Second, QueueBytes: 4096}
 	var ovs [2]*ovstest.OVS
 	var s [2]*datapath.Switch
 	for n := range ovs {

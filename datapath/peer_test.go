@@ -22,12 +22,12 @@ type peer struct {
 
 // brisk are options under which a test need not wait long for a time-out.
 func brisk(t *testing.T) datapath.Options {
-	return datapath.Options{Log: testLog(t), EchoInterval: 50 * time.Millisecond, Timeout: 300 * time.Millisecond}
+	return datapath.Options{Log: testLog(t), EchoInterval: 50 * time.Millisecond, AckTime: 50 * time.Millisecond, Patience: 300 * time.Millisecond, Timeout: 300 * time.Millisecond}
 }
 
 // patient are options under which nothing times out; without t nothing is logged either.
 func patient(t *testing.T) datapath.Options {
-	o := datapath.Options{EchoInterval: patience, Timeout: patience}
+	o := datapath.Options{EchoInterval: patience, Patience: patience, Timeout: patience}
 	if t != nil {
 		o.Log = testLog(t)
 	}
@@ -248,51 +248,6 @@ func TestStrangersAreBounded(t *testing.T) {
 	}
 }
 
-func TestEcho(t *testing.T) {
-	p, s := session(t, datapath.Options{Log: testLog(t), EchoInterval: 10 * time.Millisecond, Timeout: patience})
-	for range 3 { // as long as it answers, the session stays
-		p.send(openflow.AppendEchoReply(nil, xid(p.expect(openflow.TypeEchoRequest)), nil))
-	}
-	p.expect(openflow.TypeEchoRequest)
-	p.send(openflow.AppendEchoRequest(nil, 77, []byte("are you there")))
-	for {
-		b, err := p.receive()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if openflow.Type(b[1]) == openflow.TypeEchoReply {
-			check(t, "echo reply", string(openflow.AppendEchoReply(nil, 77, []byte("are you there"))), string(b))
-			break
-		}
-	}
-	if s.Err() != nil {
-		t.Errorf("the session ended: %v", s.Err())
-	}
-}
-
-// A peer that is gone without a word answers no echo.
-func TestHalfOpenPeer(t *testing.T) {
-	p, s := session(t, brisk(t))
-	p.expect(openflow.TypeEchoRequest)
-	ended(t, s, "no answer to an echo request")
-}
-
-// A peer that asks for echoes and takes no reply gets no unbounded queue.
-func TestPeerThatDoesNotRead(t *testing.T) {
-	o := patient(t)
-	o.QueueBytes = 1 << 10
-	p, s := session(t, o)
-	request := openflow.AppendEchoRequest(nil, 1, make([]byte, 60_000))
-	go func() {
-		for {
-			if _, err := p.Write(request); err != nil {
-				return
-			}
-		}
-	}()
-	ended(t, s, "reads no replies")
-}
-
 // A full queue holds a request back until its context ends, and no longer.
 func TestBackpressure(t *testing.T) {
 	o := patient(t)
@@ -348,34 +303,6 @@ func TestEventsOverflow(t *testing.T) {
 	}
 }
 
-// A caller that takes no flows is cut off; the session goes on.
-func TestSlowCaller(t *testing.T) {
-	o := patient(t)
-	o.Timeout = 300 * time.Millisecond
-	p, s := session(t, o)
-	cutOff := make(chan error)
-	release := make(chan struct{})
-	go func() {
-		cutOff <- s.Flows(deadline(t), nil, func(*openflow.FlowStats) bool { <-release; return true })
-	}()
-	request := p.expect(openflow.TypeMultipartRequest)
-	part := openflow.AppendFlowStatsReply(nil, xid(request), true)
-	part = openflow.EndMessage(openflow.AppendFlowStats(part, &openflow.FlowStats{}), 0)
-	for range 50 {
-		p.send(part)
-	}
-	go func() {
-		p.send(openflow.AppendPortDescReply(nil, xid(p.expect(openflow.TypeMultipartRequest)), nil, false))
-	}()
-	if _, err := s.Ports(deadline(t)); err != nil {
-		t.Fatalf("ports, behind a slow caller: %v", err)
-	}
-	close(release)
-	if err := <-cutOff; err == nil || !strings.Contains(err.Error(), "not taken in time") {
-		t.Errorf("the slow caller's dump says %v", err)
-	}
-}
-
 // A switch may read no further request until its replies are taken, as Open vSwitch does: the
 // replies must be taken then although requests wait to be sent.
 func TestRequestsAndRepliesDoNotWaitForEachOther(t *testing.T) {
@@ -402,31 +329,6 @@ func TestRequestsAndRepliesDoNotWaitForEachOther(t *testing.T) {
 }
 
 // A reply that cannot be read ends the session, and the call says why.
-// A peer that answers echoes and not what it is asked holds up who asked, but not for ever.
-func TestPeerThatDoesNotAnswer(t *testing.T) {
-	p, s := session(t, brisk(t))
-	stop := make(chan struct{})
-	defer close(stop)
-	go func() {
-		for {
-			select {
-			case <-stop:
-				return
-			case <-time.After(10 * time.Millisecond):
-				if _, err := p.Write(openflow.AppendEchoRequest(nil, 1, nil)); err != nil {
-					return
-				}
-			}
-		}
-	}()
-	go io.Copy(io.Discard, p)
-	_, err := s.Ports(t.Context())
-	if err == nil || !strings.Contains(err.Error(), "no answer to a request") {
-		t.Errorf("reading ports: %v", err)
-	}
-	ended(t, s, "no answer to a request")
-}
-
 func TestMalformedReply(t *testing.T) {
 	p, s := session(t, patient(t))
 	go func() {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"time"
 
 	"sluice/datapath/openflow"
@@ -28,36 +27,6 @@ func (s *Switch) read() error {
 			return err
 		}
 	}
-}
-
-// awaitMessage waits for a header. A silent switch is asked for an echo; whatever it says
-// next counts as a sign of life (OpenFlow 1.3, 6.3.3).
-func (s *Switch) awaitMessage() error {
-	if s.in.Buffered() >= openflow.HeaderLength {
-		return nil
-	}
-	err := s.peek(s.o.EchoInterval)
-	if !errors.Is(err, os.ErrDeadlineExceeded) {
-		return err
-	}
-	err = s.reply(func(b []byte) []byte { return openflow.AppendEchoRequest(b, 0, nil) })
-	if err != nil {
-		return err
-	}
-	if err = s.peek(s.o.Timeout); errors.Is(err, os.ErrDeadlineExceeded) {
-		err = fmt.Errorf("no answer to an echo request within %v", s.o.Timeout)
-	}
-	return err
-}
-
-func (s *Switch) peek(patience time.Duration) error {
-	if err := s.conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
-		return err
-	}
-	if _, err := s.in.Peek(openflow.HeaderLength); err != nil {
-		return fmt.Errorf("read: %w", err)
-	}
-	return nil
 }
 
 // header reads no further than the header, and leaves it in the buffer.

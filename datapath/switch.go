@@ -18,12 +18,18 @@ import (
 // Log and TLS stands for its default.
 type Options struct {
 	Log *slog.Logger
-	// EchoInterval is how long a switch may be silent before it is asked for an echo; 20 s by
-	// default: longer than the 15 s after which its own probe comes, as ovsdb.InactivityProbe
+	// EchoInterval is how long a switch may be silent before it is asked for an echo; 6 s by
+	// default: longer than the 5 s after which its own probe comes, as ovsdb.InactivityProbe
 	// has it, so that an idle session carries one probe and not two.
 	EchoInterval time.Duration
-	// Timeout bounds the handshake, the answer to an echo request, the rest of a message
-	// whose start has come, and the writing of 32 KiB; 10 s by default.
+	// AckTime is how long after that the kernel of a switch's machine may acknowledge nothing; 4 s
+	// by default. So a session that was cut ends after 10 s.
+	AckTime time.Duration
+	// Patience is how long a switch may say nothing, or not answer one request, while its machine
+	// acknowledges what is sent: it may be busy; 30 s by default.
+	Patience time.Duration
+	// Timeout bounds the handshake, the rest of a message whose start has come, the taking of a
+	// reply by who asked for it, and the writing of 32 KiB; 10 s by default.
 	Timeout time.Duration
 	// QueueBytes bounds what waits to be written to one switch; 256 KiB by default.
 	QueueBytes int
@@ -41,7 +47,13 @@ func (o Options) withDefaults() Options {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	if o.EchoInterval <= 0 {
-		o.EchoInterval = 20 * time.Second
+		o.EchoInterval = 6 * time.Second
+	}
+	if o.AckTime <= 0 {
+		o.AckTime = 4 * time.Second
+	}
+	if o.Patience <= 0 {
+		o.Patience = 30 * time.Second
 	}
 	if o.Timeout <= 0 {
 		o.Timeout = 10 * time.Second

@@ -64,7 +64,8 @@ type Agent struct {
 	tenants        *tenants
 	pace           *pace
 	peers          *tunnelPeers
-	tableDue       bell // the nftables table is to be looked at
+	tableDue       bell       // the nftables table is to be looked at
+	refused        chan error // why the cluster may not have this host
 
 	id      identity // this and what follows is set by Run, before anything runs
 	journal *journal
@@ -95,6 +96,7 @@ func newAgent(o Options) *Agent {
 		o: o, log: log, patience: ownTimeout,
 		problems: newProblems(log), registration: &registration{},
 		underlay: &underlay{vtep: o.VTEP, encap: o.Encap}, peers: newTunnelPeers(o), tableDue: newBell(),
+		refused: make(chan error, 1),
 	}
 	a.underlay.changed = a.tableDue
 	a.mender = newMender(a.problems, a.registration.registered)
@@ -156,7 +158,9 @@ func (a *Agent) Run(ctx context.Context) error {
 	g.Go(func() error { nftablesNotifications.listen(ctx, a.tableDue); return nil })
 	g.Go(func() error { a.hearEdits(ctx); return nil })
 	g.Go(func() error { addressNotifications.listen(ctx, a.mender.nudge); return nil })
-	return g.Wait()
+	err = g.Wait()
+	a.serving.asker.end(a.log)
+	return err
 }
 
 // openSwitch connects to the switch's database, however long that takes.

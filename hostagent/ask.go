@@ -3,6 +3,7 @@ package hostagent
 import (
 	"context"
 	"crypto/rand"
+	"log/slog"
 	"reflect"
 	"slices"
 	"strings"
@@ -90,6 +91,20 @@ func (k *asker) ensureLease(ctx context.Context, c Store) (err error) {
 	}
 	k.lease, err = c.GrantLease(ctx, requestTTL)
 	return err
+}
+
+// end takes back what waits for a word when the agent ends: nobody would hear it. Where that fails the
+// request goes with its lease, some seconds later.
+func (k *asker) end(log *slog.Logger) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.lease == nil {
+		return
+	}
+	if err := k.lease.Close(); err != nil {
+		log.Info("the request for a word is left to expire", "err", err)
+	}
+	k.lease, k.asked = nil, store.Request{}
 }
 
 // heard notes that the word was done, so that it is not done again.

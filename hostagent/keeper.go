@@ -19,6 +19,9 @@ type keeper struct {
 	// been right once. What was made stays, so that their later failures do not stop this one.
 	after names
 
+	// aside says that the host registers also while this one fails, though it needs no registration.
+	aside bool
+
 	try func(context.Context) error // its three steps, see keep
 
 	// wait returns when the next try is due, after one that succeeded. Nil: the keeper is tried

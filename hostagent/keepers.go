@@ -9,8 +9,9 @@ func (a *Agent) keepers() []keeper {
 			preflight: preflight{a.o, &underlay{vtep: a.o.VTEP, encap: a.o.Encap}}, problems: a.problems,
 		})},
 		{name: "underlay", try: keep(a.underlay)},
-		{name: "switch certificate", try: keep(switchCertificate{a.o.Identity, a.db, a.log})},
-		{name: "bridge", try: keep(bridge{a.o, a.id.datapath, a.db, a.log})},
+		{name: "name", try: keep(&ownName{o: a.o, id: a.id, db: a.db, refused: a.refused})},
+		{name: "switch certificate", needs: names{"name"}, try: keep(switchCertificate{a.o.Identity, a.db, a.log})},
+		{name: "bridge", needs: names{"name"}, try: keep(bridge{a.o, a.id.datapath, a.db, a.log})},
 		{name: "tunnel port", needs: names{"bridge"}, try: keep(tunnelPort{a.o, a.db})},
 		{name: "gateway port", needs: names{"bridge"}, after: names{"underlay"},
 			try: keep(gatewayPort{a.o, a.underlay, a.db})},
@@ -22,7 +23,7 @@ func (a *Agent) keepers() []keeper {
 		all = append(all,
 			keeper{name: "transit interface", after: names{"underlay", "gateway port"},
 				try: keep(transit{a.underlay, a.infrastructure})},
-			keeper{name: "forwarding", try: keep(forwarding{a.o.Uplink})},
+			keeper{name: "forwarding", needs: names{"name"}, try: keep(forwarding{a.o.Uplink})},
 			keeper{name: "tenants", needs: names{nameRegistration}, try: keep(a.tenants), wait: a.tenants.wait},
 			keeper{name: "zone limits", needs: names{nameRegistration, "bridge"}, after: names{"tenants"}, try: keep(zones{a.o, a.tenants})},
 			keeper{name: "kernel limits", needs: names{nameRegistration}, after: names{"tenants"}, try: keep(kernelLimits{a.o, a.tenants, a.infrastructure})})
@@ -31,7 +32,7 @@ func (a *Agent) keepers() []keeper {
 		keeper{name: "host", needs: names{nameRegistration},
 			try: keep(a.hostRecord())},
 		keeper{name: "ports", needs: names{nameRegistration}, try: keep(a.ports)},
-		keeper{name: "veths", needs: names{nameRegistration}, try: keep(veths{a.journal, a.log})},
+		keeper{name: "veths", aside: true, try: keep(veths{a.journal, a.log})},
 		keeper{name: "tunnel peers", needs: names{nameRegistration}, try: keep(a.peers), wait: a.peers.wait, limit: peersTimeout})
 }
 

@@ -29,9 +29,9 @@ func TestKeepers(t *testing.T) {
 		t.Fatal(err)
 	}
 	for gateway, want := range map[bool][]string{
-		true: {"preflight", "underlay", "switch certificate", "bridge", "tunnel port", "gateway port", "table names", "infrastructure", "nftables",
+		true: {"preflight", "underlay", "name", "switch certificate", "bridge", "tunnel port", "gateway port", "table names", "infrastructure", "nftables",
 			"transit interface", "forwarding", "tenants", "zone limits", "kernel limits", "host", "ports", "veths", "tunnel peers"},
-		false: {"preflight", "underlay", "switch certificate", "bridge", "tunnel port", "gateway port", "table names", "infrastructure", "nftables",
+		false: {"preflight", "underlay", "name", "switch certificate", "bridge", "tunnel port", "gateway port", "table names", "infrastructure", "nftables",
 			"host", "ports", "veths", "tunnel peers"},
 	} {
 		o := testOptions()

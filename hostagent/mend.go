@@ -144,6 +144,6 @@ func (m *mender) note(name string, right bool) {
 // right: then it may register. The caller has locked m.mu.
 func (m *mender) allMade() bool {
 	return !slices.ContainsFunc(m.keepers, func(k keeper) bool {
-		return !slices.Contains(k.needs, nameRegistration) && !m.right[k.name]
+		return !slices.Contains(k.needs, nameRegistration) && !k.aside && !m.right[k.name]
 	})
 }

@@ -29,6 +29,7 @@ func newBench() *bench {
 		{name: "option", needs: names{"port"}},
 		{name: "address", after: names{"port"}},
 		{name: "containers", needs: names{nameRegistration}},
+		{name: "links", aside: true},
 	}
 	for n := range b.keepers {
 		name := b.keepers[n].name
@@ -64,21 +65,21 @@ func TestRounds(t *testing.T) {
 		problems   []string
 	}{
 		{"what others need fails at first", []string{"bridge"}, true, false, false,
-			[]string{"bridge", "containers"}, []string{"bridge: broken"}},
+			[]string{"bridge", "containers", "links"}, []string{"bridge: broken"}},
 		{"what comes after it waits for its first success", []string{"port"}, false, false, false,
-			[]string{"bridge", "port"}, []string{"port: broken"}},
-		{"all are right, and the host may register", nil, false, true, true,
-			[]string{"bridge", "port", "option", "address"}, nil},
+			[]string{"bridge", "port", "links"}, []string{"port: broken"}},
+		{"all are right that must be, and the host may register", []string{"links"}, false, false, true,
+			[]string{"bridge", "port", "option", "address", "links"}, []string{"links: broken"}},
 		{"one that fails stops no other", []string{"option", "address"}, true, false, true,
-			[]string{"bridge", "port", "option", "address", "containers"}, []string{"address: broken", "option: broken"}},
+			[]string{"bridge", "port", "option", "address", "containers", "links"}, []string{"address: broken", "option: broken"}},
 		{"what needs it shows no problem of its own, what comes after goes on", []string{"port", "option"}, true, false, true,
-			[]string{"bridge", "port", "address", "containers"}, []string{"port: broken"}},
+			[]string{"bridge", "port", "address", "containers", "links"}, []string{"port: broken"}},
 		{"needs pass on", []string{"bridge"}, true, false, true,
-			[]string{"bridge", "address", "containers"}, []string{"bridge: broken"}},
+			[]string{"bridge", "address", "containers", "links"}, []string{"bridge: broken"}},
 		{"a failure under the registration", []string{"containers"}, true, false, true,
-			[]string{"bridge", "port", "option", "address", "containers"}, []string{"containers: broken"}},
+			[]string{"bridge", "port", "option", "address", "containers", "links"}, []string{"containers: broken"}},
 		{"is forgotten without it", []string{"containers"}, false, true, true,
-			[]string{"bridge", "port", "option", "address"}, nil},
+			[]string{"bridge", "port", "option", "address", "links"}, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			b.registered, b.tried = c.registered, nil

@@ -64,6 +64,23 @@ func TestStoreAway(t *testing.T) {
 	}
 }
 
+// The interfaces of containers are kept right also while the registration is lost.
+func TestInterfacesAreKeptWithoutRegistration(t *testing.T) {
+	h := newHost(t)
+	h.realizeAll()
+	a, c, _ := h.agent()
+	port := h.attach(c, "alice", "a1")
+	before := h.settled()
+	h.server.Close()
+	a.registration.set(nil) // as when the lease ran out
+	h.run("ip", "link", "set", port.Interface, "down")
+	h.run("ip", "link", "set", port.Interface, "arp", "on")
+	a.mender.round(t.Context())
+	if diff := cmp.Diff(before, h.picture()); diff != "" {
+		t.Errorf("it is not as before: -want +got\n%s", diff)
+	}
+}
+
 // An attach that comes before the host is ready, as after an outage, has it made ready and goes on.
 func TestAttachAwaitsReadiness(t *testing.T) {
 	h := newHost(t)

@@ -81,6 +81,8 @@ func (a *Agent) register(ctx context.Context) error {
 	select {
 	case <-ctx.Done():
 		return nil
+	case err := <-a.refused:
+		return err
 	case <-a.mender.made:
 	}
 	for first := true; ; first = false {

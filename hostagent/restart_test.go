@@ -125,6 +125,35 @@ func TestTwoAgentsOfOneName(t *testing.T) {
 	}
 }
 
+// TestWrongName starts an agent under another name beside the switch of h1: it is refused before it
+// changed anything of the switch, which goes on as h1's.
+func TestWrongName(t *testing.T) {
+	h := newHost(t)
+	_, _, stop := h.agent()
+	h.settled()
+	stop()
+	seen := func() string { return h.picture() + h.vsctl("get-ssl") }
+	before := seen()
+	for what, dir := range map[string]string{"the same state directory": h.options.StateDir, "one of its own": h.path("other")} {
+		wrong := h.options
+		wrong.Host, wrong.StateDir = "h9", dir
+		wrong.Controllers = []string{"tcp:127.0.0.1:6654"}
+		a, err := New(wrong)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := a.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "taken by host h1") {
+			t.Errorf("with %s it ended with %v; want that h1 has its tunnel address", what, err)
+		}
+		if diff := cmp.Diff(before, seen()); diff != "" {
+			t.Errorf("with %s the switch changed: -before +after\n%s", what, diff)
+		}
+	}
+	if name, _, err := h.client.Get(t.Context(), store.HostKey("h9")); err != nil || name != nil {
+		t.Errorf("etcd has h9: %+v, %v", name, err)
+	}
+}
+
 // TestNameTakenOver gives a running agent's name to another of the same incarnation, which a
 // copied state directory makes: the agent ends and says so.
 func TestNameTakenOver(t *testing.T) {

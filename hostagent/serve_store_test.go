@@ -207,6 +207,22 @@ func (h *host) refusesAll(a *Agent, c *api.Client, says string) {
 	}
 }
 
+// TestNoRequestOutlivesItsAgent: what an agent asked for is gone when it has ended, since nobody would
+// hear the word.
+func TestNoRequestOutlivesItsAgent(t *testing.T) {
+	h := newHost(t)
+	h.stamp()
+	a, _, stop := h.agent()
+	h.judged(a)
+	h.swap("foreign")
+	h.found("another")
+	h.eventually("it asks for a word", func() bool { return h.asked() != nil })
+	stop()
+	if left := h.asked(); left != nil {
+		t.Errorf("the request is left: %+v", left)
+	}
+}
+
 // TestRestoredStoreIsAdopted restores an older state under two ports that are newer: they are
 // offered, and come back as they were with the operator's word. What cannot come back is told.
 func TestRestoredStoreIsAdopted(t *testing.T) {

@@ -19,6 +19,7 @@ type Store interface {
 	PutIf(ctx context.Context, key store.Key, o store.Object, modified store.Revision, lease clientv3.LeaseID) (store.Revision, error)
 	Delete(ctx context.Context, key store.Key) (store.Revision, error)
 	GrantLease(ctx context.Context, ttlSeconds int) (*etcd.Lease, error)
+	MayRegister(ctx context.Context, name string, h store.Host) error
 	RegisterHost(ctx context.Context, name string, h store.Host) (*etcd.Registration, error)
 	CreatePort(ctx context.Context, s store.PortSpec) (store.Item[store.Port], error)
 	DeletePort(ctx context.Context, key store.Key, hostCreated store.Revision) (store.Revision, error)

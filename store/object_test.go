@@ -46,7 +46,7 @@ var examples = []example{
 	{TokenKey("root"), &Token{Role: RoleAdmin, Person: true}, `{"role":"admin","person":true}`},
 	{StatusCountersKey("h1"), &StatusCounters{Counters: []Counter{{Tenant: 1, Direction: "in", Packets: 2, LastPackets: 2}}},
 		`{"counters":[{"tenant":1,"direction":"in","packets":2,"lastPackets":2}]}`},
-	{StatusControllerKey("c1"), &StatusController{Floor: 8, Unknown: []DatapathID{255}}, `{"floor":8,"unknown":["00000000000000ff"]}`},
+	{StatusControllerKey("c1"), &StatusController{Floor: 8, UnknownSwitches: UnknownSwitches{Unknown: []DatapathID{255}, UnknownShows: map[DatapathID]string{255: "the certificate of host:h2"}}}, `{"floor":8,"unknown":["00000000000000ff"],"unknownShows":{"00000000000000ff":"the certificate of host:h2"}}`},
 	{StatusHostKey("h1"), &StatusHost{State: HostMissing, Realized: 8, Missing: []string{"ports/h1/alice/default/a1"}},
 		`{"state":"missing","realized":8,"missing":["ports/h1/alice/default/a1"]}`},
 	{EnrolmentKey("h1"), &Enrolment{NotBefore: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), By: "alice", Since: time.Date(2026, 1, 2, 4, 4, 5, 0, time.UTC)},

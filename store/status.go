@@ -21,10 +21,15 @@ func StatusCountersKey(host string) Key { return Key{Kind: KindStatusCounters, H
 type StatusController struct {
 	Floor    Revision `json:"floor"`
 	Problems Problems `json:"problems,omitempty"`
-	// Unknown lists datapath ids that dialled in and belong to no host, those that came first;
-	// UnknownMore is how many are not listed.
-	Unknown     []DatapathID `json:"unknown,omitempty"`
-	UnknownMore int          `json:"unknownMore,omitempty"`
+	UnknownSwitches
+}
+
+// UnknownSwitches are those that dialled in and belong to no host.
+type UnknownSwitches struct {
+	Unknown []DatapathID `json:"unknown,omitempty"` // those that came first, sorted
+	// UnknownShows says of those of them that showed a certificate whose it is.
+	UnknownShows map[DatapathID]string `json:"unknownShows,omitempty"`
+	UnknownMore  int                   `json:"unknownMore,omitempty"` // how many are not listed
 }
 
 // HostState says why a host is not covered by its controller's floor.

@@ -57,15 +57,14 @@ func (o *flowsFlags) register(cmd *cobra.Command) {
 }
 
 func (o *flowsFlags) run(cmd *cobra.Command, c *api.Client, out *format) error {
-	if o.filter.Port != "" {
-		tenant, network, name, err := tenantNetworkPort(o.filter.Port)
-		if err != nil {
-			return err
-		}
-		o.filter.Port = strings.Join([]string{tenant, network, name}, "/")
+	if err := o.checkFilter(); err != nil {
+		return err
 	}
 	o.filter.View = o.view()
 	hosts, err := o.chosenHosts(cmd.Context(), c)
+	if err == nil && len(hosts) == 0 {
+		err = o.namesSomething(cmd.Context(), c)
+	}
 	if err != nil {
 		return err
 	}
@@ -92,6 +91,42 @@ func (o *flowsFlags) run(cmd *cobra.Command, c *api.Client, out *format) error {
 			counted(len(list), "flow"), joined(hostsOf(list)))
 	}
 	return err
+}
+
+// checkFilter refuses what no object can be called, and completes what was called in short.
+func (o *flowsFlags) checkFilter() error {
+	if o.filter.Table != "" {
+		if _, err := api.TableID(o.filter.Table); err != nil {
+			return usagef("--table: %w", err)
+		}
+	}
+	if o.filter.Tenant != "" {
+		if err := checkParts(o.filter.Tenant); err != nil {
+			return err
+		}
+	}
+	if o.filter.Port != "" {
+		tenant, network, name, err := tenantNetworkPort(o.filter.Port)
+		if err != nil {
+			return err
+		}
+		o.filter.Port = strings.Join([]string{tenant, network, name}, "/")
+	}
+	return nil
+}
+
+// namesSomething refuses a tenant or a port that is not there. Where there are hosts, each answers so.
+func (o *flowsFlags) namesSomething(ctx context.Context, c *api.Client) error {
+	if o.filter.Tenant != "" {
+		if _, err := c.Tenant(ctx, o.filter.Tenant); err != nil {
+			return err
+		}
+	}
+	if part := strings.Split(o.filter.Port, "/"); len(part) == 3 {
+		_, err := c.Port(ctx, part[0], part[1], part[2])
+		return err
+	}
+	return nil
 }
 
 func (o *flowsFlags) view() string {

@@ -102,7 +102,7 @@ var (
 		Controllers: []api.ControllerStatus{
 			{Name: "c1", OpenFlow: "172.30.0.100:6653", API: "http://127.0.0.1:8080", Since: time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC), Answers: true, Program: store.Program{Version: "v0.2.0", Schema: 2}},
 		},
-		Unknown: []store.DatapathID{0xbadc0ffee}, UnknownMore: 980,
+		Unknown: []store.DatapathID{0xbadc0ffee}, UnknownMore: 980, UnknownShows: map[string]string{"0000000badc0ffee": "the certificate of host:h2"},
 		Problems: append(store.Problems{{Object: "tenants/bob", Text: "its gateway host h2 is away: start its agent, or choose another"}}, h2.Problems...),
 	}
 	someFlows = []api.Flow{

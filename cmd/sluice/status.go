@@ -71,7 +71,11 @@ func writeStatus(w io.Writer, st api.Status) {
 		}
 	}
 	for _, id := range st.Unknown {
-		fmt.Fprintf(w, "\n%s %s: it dialled in and belongs to no host: start sluice agent beside it\n", p.bad("Unknown switch"), id)
+		with := ""
+		if shows := st.UnknownShows[id.String()]; shows != "" {
+			with = " with " + shows
+		}
+		fmt.Fprintf(w, "\n%s %s: it dialled in%s and belongs to no host: start sluice agent beside it\n", p.bad("Unknown switch"), id, with)
 	}
 	if st.UnknownMore > 0 {
 		fmt.Fprintf(w, "\n%s and %d more, which came later: does somebody flood the OpenFlow port?\n", p.bad("Unknown switches"), st.UnknownMore)

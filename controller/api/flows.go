@@ -173,9 +173,9 @@ func choosers(state *store.State, in *flowQuery) (keep []func(Flow) bool, err er
 		keep = append(keep, func(f Flow) bool { return f.Owner == "port "+in.Port })
 	}
 	if in.Table != "" {
-		id, err := tableID(in.Table)
+		id, err := TableID(in.Table)
 		if err != nil {
-			return nil, err
+			return nil, huma.Error404NotFound(err.Error())
 		}
 		keep = append(keep, func(f Flow) bool { return f.Table == id })
 	}
@@ -194,8 +194,8 @@ func checkPort(state *store.State, text string) error {
 	return nil
 }
 
-// tableID reads a table's number or name.
-func tableID(text string) (uint8, error) {
+// TableID reads a table's number or name.
+func TableID(text string) (uint8, error) {
 	if n, err := strconv.ParseUint(text, 10, 8); err == nil {
 		return uint8(n), nil
 	}
@@ -206,7 +206,7 @@ func tableID(text string) (uint8, error) {
 		}
 		names = append(names, t.Name)
 	}
-	return 0, huma.Error404NotFound(fmt.Sprintf("table %s does not exist: it is a number or one of %s", text, strings.Join(names, ", ")))
+	return 0, fmt.Errorf("table %s does not exist: it is a number or one of %s", text, strings.Join(names, ", "))
 }
 
 // describe names every flow's table and owner, in the order in which a frame meets them.

@@ -67,7 +67,10 @@ func TestOtherControllers(t *testing.T) {
 	c.colleague(t)
 	c.register(t, "h1")
 	c.report(t, store.StatusControllerKey("c2"), &store.StatusController{
-		Floor: 5, Unknown: []store.DatapathID{0xabc}, UnknownMore: 7, Problems: store.Problems{{Object: "tenants/bob", Text: "no gateway host"}},
+		Floor: 5, Problems: store.Problems{{Object: "tenants/bob", Text: "no gateway host"}},
+		UnknownSwitches: store.UnknownSwitches{
+			Unknown: []store.DatapathID{0xabc}, UnknownShows: map[store.DatapathID]string{0xabc: "the certificate of host:h2"}, UnknownMore: 7,
+		},
 	})
 	check := func(want api.HostStatus) {
 		t.Helper()
@@ -79,8 +82,8 @@ func TestOtherControllers(t *testing.T) {
 			if got := st.Hosts[0]; got.Master != "c2" || got.State != want.State || got.Realized != want.Realized || !slices.Equal(got.Missing, want.Missing) {
 				return fmt.Errorf("host is %+v", got)
 			}
-			if !slices.Contains(st.Unknown, 0xabc) || st.UnknownMore != 7 || !slices.Contains(st.Problems, store.Problem{Object: "tenants/bob", Text: "no gateway host"}) {
-				return fmt.Errorf("unknown %v, problems %v", st.Unknown, st.Problems)
+			if !slices.Contains(st.Unknown, 0xabc) || st.UnknownMore != 7 || st.UnknownShows["0000000000000abc"] != "the certificate of host:h2" || !slices.Contains(st.Problems, store.Problem{Object: "tenants/bob", Text: "no gateway host"}) {
+				return fmt.Errorf("unknown %v %v, problems %v", st.Unknown, st.UnknownShows, st.Problems)
 			}
 			return nil
 		})

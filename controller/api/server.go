@@ -30,7 +30,7 @@ type Controller interface {
 	Each(n int, f func(s *store.State, i int))
 	Await(ctx context.Context, rev store.Revision) error
 	Hosts() []host.Status
-	Unknown() (listed []store.DatapathID, more int)
+	Unknown() store.UnknownSwitches
 	Problems() []store.Problem
 	Serving() etcd.TrustState
 	Office() *enrol.Office

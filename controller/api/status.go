@@ -35,6 +35,8 @@ type Status struct {
 	Hosts        []HostStatus       `json:"hosts"`
 	Controllers  []ControllerStatus `json:"controllers"`
 	Unknown      []store.DatapathID `json:"unknown"` // switches that dialled in and belong to no host
+	// UnknownShows says of those that showed a certificate whose it is, by datapath id.
+	UnknownShows map[string]string `json:"unknownShows,omitempty"`
 	// UnknownMore is how many are not listed, by every controller that they dialled.
 	UnknownMore int            `json:"unknownMore,omitempty"`
 	Problems    store.Problems `json:"problems"`
@@ -76,7 +78,7 @@ func (s *server) clusterStatus(ctx context.Context) Status {
 		Program:  s.program(), UnknownKinds: s.Store.UnknownKinds(),
 		Controllers: []ControllerStatus{}, Problems: s.problems(reports),
 	}
-	st.Unknown, st.UnknownMore = s.unknown(reports)
+	s.addUnknown(&st, reports)
 	if err != nil && !errors.Is(err, store.ErrHeld) {
 		text := fmt.Sprintf("it does not answer, so no change is taken and other controllers' hosts are not shown; the switches keep their flows: %v", err)
 		st.Problems = append(st.Problems, store.Problem{Object: "etcd", Text: text})
@@ -130,15 +132,21 @@ func (s *server) served(problems store.Problems) (StoreStatus, store.Problems) {
 	return status, append(store.Problems{{Object: "store", Text: text}}, problems...)
 }
 
-// unknown are the switches that dialled in anywhere and belong to no host, and how many are not listed.
-func (s *server) unknown(r reports) (list []store.DatapathID, more int) {
-	listed, more := s.Controller.Unknown()
-	list = append([]store.DatapathID{}, listed...)
-	for _, other := range r.controllers {
-		list, more = append(list, other.Unknown...), more+other.UnknownMore
+// addUnknown adds the switches that dialled in anywhere and belong to no host.
+func (s *server) addUnknown(st *Status, r reports) {
+	st.Unknown, st.UnknownShows = []store.DatapathID{}, map[string]string{}
+	add := func(u store.UnknownSwitches) {
+		st.Unknown, st.UnknownMore = append(st.Unknown, u.Unknown...), st.UnknownMore+u.UnknownMore
+		for id, shows := range u.UnknownShows {
+			st.UnknownShows[id.String()] = shows
+		}
 	}
-	slices.Sort(list)
-	return slices.Compact(list), more
+	add(s.Controller.Unknown())
+	for _, other := range r.controllers {
+		add(other.UnknownSwitches)
+	}
+	slices.Sort(st.Unknown)
+	st.Unknown = slices.Compact(st.Unknown)
 }
 
 // problems are those of every controller, and the keys that nobody can read; each once.

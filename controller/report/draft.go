@@ -48,7 +48,7 @@ func (r *Reporter) standing(written map[string]*store.StatusHost) (s standing) {
 		s.floor.Problems = r.Problems(state)
 	})
 	s.floor.Problems = s.floor.Problems[:min(len(s.floor.Problems), maxProblems)]
-	s.floor.Unknown, s.floor.UnknownMore = r.Unknown()
+	s.floor.UnknownSwitches = r.Unknown()
 	s.first, s.last = r.waiting()
 	return s
 }

@@ -43,8 +43,8 @@ type Options struct {
 	Realize    prometheus.Observer // seconds from reading a revision until all healthy hosts hold it
 	Log        *slog.Logger
 
-	Problems func(*store.State) store.Problems            // of single objects, to be shown
-	Unknown  func() (listed []store.DatapathID, more int) // switches that dialled in and belong to no host
+	Problems func(*store.State) store.Problems // of single objects, to be shown
+	Unknown  func() store.UnknownSwitches      // switches that dialled in and belong to no host
 }
 
 // Reporter writes the reports of one controller.

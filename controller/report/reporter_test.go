@@ -126,10 +126,10 @@ func newWorld(t *testing.T) *world {
 			defer w.mu.Unlock()
 			return w.problems
 		},
-		Unknown: func() ([]store.DatapathID, int) {
+		Unknown: func() store.UnknownSwitches {
 			w.mu.Lock()
 			defer w.mu.Unlock()
-			return w.unknown, 0
+			return store.UnknownSwitches{Unknown: w.unknown}
 		},
 	})
 	w.limit = rate.NewLimiter(writeRate, writeBurst)

@@ -81,7 +81,7 @@ func newBench(t *testing.T, served bool, adapt ...func(*Options)) *bench {
 	picture, fleet := cluster.New(), host.NewFleet("c1", set)
 	reports := report.New(report.Options{
 		Controller: "c1", Picture: picture, Fleet: fleet, Store: b.store, Realize: set.Realize, Log: log,
-		Problems: fleet.Problems, Unknown: func() ([]store.DatapathID, int) { return b.srv.Unknown() },
+		Problems: fleet.Problems, Unknown: func() store.UnknownSwitches { return b.srv.Unknown() },
 	})
 	o := Options{
 		Controller: "c1", Picture: picture, Fleet: fleet, Reports: reports, Store: b.store, Metrics: set, Log: log,
@@ -211,8 +211,7 @@ func (b *bench) session() *session {
 
 // unknown are the switches that are listed as such.
 func (b *bench) unknown() []store.DatapathID {
-	list, _ := b.srv.Unknown()
-	return list
+	return b.srv.Unknown().Unknown
 }
 
 func (b *bench) must(err error) {

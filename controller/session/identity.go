@@ -1,6 +1,7 @@
 package session
 
 import (
+	"crypto/x509"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -68,12 +69,9 @@ func (srv *Server) believes(sw *datapath.Switch, h *host.Host, log *slog.Logger)
 	if c == nil {
 		return true
 	}
-	who, err := pki.Of(c)
-	shows := fmt.Sprintf("the certificate of %s", who)
-	switch {
-	case err != nil:
-		shows = fmt.Sprintf("a certificate of nobody (%s)", c.Subject)
-	case who != pki.Host(h.Name):
+	shows := shownIn(c)
+	switch who, err := pki.Of(c); {
+	case err != nil || who != pki.Host(h.Name):
 	case srv.outdated(h.Name, c.NotBefore):
 		shows = "a certificate from before the host joined anew"
 	default:
@@ -86,6 +84,19 @@ func (srv *Server) believes(sw *datapath.Switch, h *host.Host, log *slog.Logger)
 	}
 	return false
 }
+
+// shownIn says whose certificate it is, in few bytes.
+func shownIn(c *x509.Certificate) string {
+	who, err := pki.Of(c)
+	if err != nil {
+		subject := c.Subject.String()
+		return fmt.Sprintf("a certificate of nobody (%s)", subject[:min(len(subject), maxSubject)])
+	}
+	return fmt.Sprintf("the certificate of %s", who)
+}
+
+// maxSubject bounds what a certificate says of nobody: others read it in a status key.
+const maxSubject = 80
 
 // outdated reports whether a host was enrolled anew since a certificate of its began to be valid. One
 // that is not enrolled at all is in an etcd that asks nobody who he is.

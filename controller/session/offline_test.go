@@ -281,15 +281,24 @@ func TestCountUnknown(t *testing.T) {
 	s := offline(t)
 	s.srv.Reports = report.New(report.Options{})
 	for _, step := range []struct {
-		id   store.DatapathID
-		by   int
-		want []store.DatapathID
+		id    store.DatapathID
+		by    int
+		shows string
+		want  []store.DatapathID
+		told  map[store.DatapathID]string
 	}{
-		{7, 1, []store.DatapathID{7}}, {5, 1, []store.DatapathID{5, 7}}, {7, 1, []store.DatapathID{5, 7}},
-		{7, -1, []store.DatapathID{5, 7}}, {5, -1, []store.DatapathID{7}}, {7, -1, nil},
+		{7, 1, "h1's", []store.DatapathID{7}, map[store.DatapathID]string{7: "h1's"}},
+		{5, 1, "", []store.DatapathID{5, 7}, map[store.DatapathID]string{7: "h1's"}},
+		{7, 1, "h2's", []store.DatapathID{5, 7}, map[store.DatapathID]string{7: "h2's"}},
+		{7, -1, "", []store.DatapathID{5, 7}, map[store.DatapathID]string{7: "h2's"}},
+		{7, -1, "", []store.DatapathID{5}, nil}, {5, -1, "", nil, nil},
 	} {
-		s.srv.countUnknown(step.id, step.by)
-		list, more := s.srv.Unknown()
+		s.srv.countUnknown(step.id, step.by, step.shows)
+		u := s.srv.Unknown()
+		list, more := u.Unknown, u.UnknownMore
+		if diff := cmp.Diff(step.told, u.UnknownShows); diff != "" {
+			t.Errorf("after %d of %d they show (-want +got):\n%s", step.by, step.id, diff)
+		}
 		if diff := cmp.Diff(step.want, list); diff != "" || more != 0 {
 			t.Errorf("after %d of %d, and %d more (-want +got):\n%s", step.by, step.id, more, diff)
 		}
@@ -303,13 +312,14 @@ func TestUnknownIsBounded(t *testing.T) {
 	const many = 1000
 	told := 0
 	for n := range store.DatapathID(many) {
-		if s.srv.countUnknown(many-n, 1) { // the last come first in the order of ids
+		if s.srv.countUnknown(many-n, 1, "the certificate of host:h2") { // the last come first in the order of ids
 			told++
 		}
 	}
 	expect := func(first, last store.DatapathID, wantMore int) {
 		t.Helper()
-		list, more := s.srv.Unknown()
+		u := s.srv.Unknown()
+		list, more := u.Unknown, u.UnknownMore
 		if len(list) != 20 || list[0] != first || list[19] != last || more != wantMore {
 			t.Errorf("listed are %v and %d more; want 20 from %d to %d, and %d more", list, more, first, last, wantMore)
 		}
@@ -318,16 +328,14 @@ func TestUnknownIsBounded(t *testing.T) {
 	if told != 20 {
 		t.Errorf("%d were told to be listed", told)
 	}
-	s.srv.countUnknown(990, 1)
-	s.srv.countUnknown(990, -1)
+	s.srv.countUnknown(990, 1, "")
+	s.srv.countUnknown(990, -1, "")
 	expect(981, 1000, 980)
-	s.srv.countUnknown(990, -1)
-	s.srv.countUnknown(990, 1) // it comes last now
+	s.srv.countUnknown(990, -1, "")
+	s.srv.countUnknown(990, 1, "") // it comes last now
 	expect(980, 1000, 980)
-	value, err := store.Encode(&store.StatusController{Unknown: listed(s.srv.Unknown()), UnknownMore: 980})
-	if err != nil || len(value) > 1000 {
+	value, err := store.Encode(&store.StatusController{UnknownSwitches: s.srv.Unknown()})
+	if err != nil || len(value) > 2000 {
 		t.Errorf("a thousand unknown switches make a status key of %d bytes, %v", len(value), err)
 	}
 }
-
-func listed(list []store.DatapathID, _ int) []store.DatapathID { return list }

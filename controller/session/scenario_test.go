@@ -140,7 +140,7 @@ func newWorld(t *testing.T) *scenario {
 	w.reports = report.New(report.Options{
 		Controller: "c1", Picture: w.picture, Fleet: w.fleet, Store: written{w}, Realize: set.Realize, Log: slog.New(slog.DiscardHandler),
 		Problems: func(s *store.State) store.Problems { return w.fleet.Problems(s).Told() },
-		Unknown:  func() ([]store.DatapathID, int) { return nil, 0 },
+		Unknown:  func() store.UnknownSwitches { return store.UnknownSwitches{} },
 	})
 	w.picture.Observe(w.fleet.Observe, w.reports.Observe)
 	ctx, cancel := context.WithCancel(t.Context())

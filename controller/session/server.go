@@ -74,7 +74,7 @@ func New(o Options) *Server {
 func (srv *Server) Serve(ctx context.Context, sw *datapath.Switch) {
 	id := store.DatapathID(sw.DatapathID())
 	log := srv.Log.With("dpid", id.String())
-	h := srv.identify(ctx, id, log)
+	h := srv.identify(ctx, id, sw, log)
 	if h == nil || !srv.believes(sw, h, log) {
 		return
 	}
@@ -96,7 +96,7 @@ func (srv *Server) Serve(ctx context.Context, sw *datapath.Switch) {
 // identify waits until a host with that datapath id is registered. Until then the switch
 // is listed as unknown and gets nothing. Before the state was read every switch is unknown,
 // which says nothing about it.
-func (srv *Server) identify(ctx context.Context, id store.DatapathID, log *slog.Logger) *host.Host {
+func (srv *Server) identify(ctx context.Context, id store.DatapathID, sw *datapath.Switch, log *slog.Logger) *host.Host {
 	select {
 	case <-srv.Picture.Loaded():
 	case <-ctx.Done():
@@ -106,24 +106,33 @@ func (srv *Server) identify(ctx context.Context, id store.DatapathID, log *slog.
 		changed := srv.Fleet.Changed()
 		if h := srv.hostByDatapath(id); h != nil {
 			if !first {
-				srv.countUnknown(id, -1)
+				srv.countUnknown(id, -1, "")
 			}
 			return h
 		}
 		if first {
-			level := slog.LevelDebug
-			if srv.countUnknown(id, 1) {
-				level = slog.LevelWarn
-			}
-			log.Log(ctx, level, "a switch with an unknown datapath id dialled in; it gets no flows until its host registers")
+			srv.tellUnknown(ctx, id, sw, log)
 		}
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			srv.countUnknown(id, -1)
+			srv.countUnknown(id, -1, "")
 			return nil
 		}
 	}
+}
+
+// tellUnknown notes a switch that belongs to no host, and says so in the log while few do.
+func (srv *Server) tellUnknown(ctx context.Context, id store.DatapathID, sw *datapath.Switch, log *slog.Logger) {
+	shows := ""
+	if c := sw.Certificate(); c != nil {
+		shows = shownIn(c)
+	}
+	level := slog.LevelDebug
+	if srv.countUnknown(id, 1, shows) {
+		level = slog.LevelWarn
+	}
+	log.Log(ctx, level, "a switch with an unknown datapath id dialled in; it gets no flows until its host registers", "shows", shows, "remote", sw.RemoteAddr())
 }
 
 func (srv *Server) hostByDatapath(id store.DatapathID) (h *host.Host) {

@@ -10,8 +10,9 @@ import (
 
 // InactivityProbe is how long a switch waits for a word of its controller before it asks for
 // one, and again before it gives the connection up. A controller whose process ends is noticed
-// at once; this is for one whose machine vanished, which a switch can do without for a while.
-const InactivityProbe = 15 * time.Second
+// at once; this is for one whose machine vanished or was cut off, which a switch gives up after
+// 10 s at most.
+const InactivityProbe = 5 * time.Second
 
 // maxBackoff is how fast a switch comes back to a controller that returned, in milliseconds:
 // the least that the schema allows.

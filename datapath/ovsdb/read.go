@@ -57,6 +57,9 @@ func (b *BridgeState) Is(want Bridge) bool {
 		sameSet(b.Protocols, want.Protocols)
 }
 
+// IsOf reports whether the bridge was made with an OpenFlow id of 16 hexadecimal digits.
+func (b *BridgeState) IsOf(datapathID string) bool { return b.OtherConfig[datapathIDKey] == datapathID }
+
 // controlledBy reports whether the switch dials these targets, and no others but those that wait
 // to be dropped.
 func (b *BridgeState) controlledBy(targets []string) bool {

@@ -49,6 +49,22 @@ func (c *Client) RegisterHost(ctx context.Context, name string, h store.Host) (*
 	return r, nil
 }
 
+// MayRegister fails where RegisterHost would be refused by what etcd holds now. It writes nothing.
+func (c *Client) MayRegister(ctx context.Context, name string, h store.Host) error {
+	spec := store.Registrant{Name: name, Host: h}
+	err := spec.Validate()
+	if err == nil {
+		var state *store.State
+		if state, err = c.view(ctx, spec.Key().String(), store.LiveHostKey(name).String(), store.Under(store.KindHost)); err == nil {
+			_, err = spec.Propose(state)
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("register host %s: %w", name, err)
+	}
+	return nil
+}
+
 // registerHost returns the create revision of the host's key.
 func (c *Client) registerHost(ctx context.Context, spec store.Registrant, lease *Lease) (store.Revision, error) {
 	live := store.LiveHostKey(spec.Name)

@@ -59,6 +59,7 @@ func byName(ctx context.Context, c *Client, name string) map[string][]func() err
 		}},
 		"Remove":        {func() error { _, err := c.Remove(ctx, store.TenantKey(name), name); return err }},
 		"RegisterHost":  {func() error { _, err := c.RegisterHost(ctx, name, hostObject("h1")); return err }},
+		"MayRegister":   {func() error { return c.MayRegister(ctx, name, hostObject("h1")) }},
 		"DeleteHost":    {func() error { _, err := c.DeleteHost(ctx, name); return err }},
 		"ClearHost":     {func() error { _, err := c.ClearHost(ctx, name, 1<<40); return err }},
 		"CreateTenant":  {func() error { _, err := c.CreateTenant(ctx, store.TenantSpec{Name: name}); return err }},

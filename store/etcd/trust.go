@@ -30,8 +30,8 @@ type TrustOptions struct {
 	File string // where its memory of the store is kept, in a directory that exists
 	// Witness is a key of this client's own, by which it knows also what happened since the last stamp.
 	Witness store.Key
-	// Founds is for controllers: the first one gives a store its identity. A store without hosts
-	// is not kept in File: nothing is lost with it.
+	// Founds is for controllers: the first one gives a store its identity. A store that has neither a
+	// host nor a stamp yet is not kept in File: it is seconds old, and may be a wrong address's.
 	Founds bool
 	// Decide is asked about a store that is not known to be right: of which nothing is remembered
 	// (store.Unknown), or which is another than the one remembered. True: believe it, and remember
@@ -180,7 +180,7 @@ func (t *Trust) keepWitness(ctx context.Context) {
 	if seen <= t.witnessed.Load() || state.Since.IsZero() || t.Witness == (store.Key{}) {
 		return
 	}
-	if t.unkept(state.Sight) { // a host may be registered by now
+	if t.unkept(state.Sight) { // it may have a stamp by now
 		if err := t.Judge(ctx); err != nil || t.unkept(t.State().Sight) {
 			return
 		}
@@ -205,7 +205,9 @@ func (t *Trust) keepWitness(ctx context.Context) {
 }
 
 // unkept reports whether a store is not worth to be kept in the file.
-func (t *Trust) unkept(s store.Sight) bool { return t.Founds && s.Hosts == 0 }
+func (t *Trust) unkept(s store.Sight) bool {
+	return t.Founds && s.Hosts == 0 && s.Chain.Newest.Number == 0
+}
 
 // write keeps the memory in the file.
 func (t *Trust) write() {

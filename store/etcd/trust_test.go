@@ -219,7 +219,7 @@ func TestMemoryOutlivesItsController(t *testing.T) {
 	}
 	createTenant(t, first, store.TenantSpec{Name: "alice"}) // judges by itself
 	if _, err := os.Stat(file); err == nil {
-		t.Error("a store without hosts is remembered for good")
+		t.Error("a store that has neither a host nor a stamp is remembered for good")
 	}
 	register(t, first, "h1")
 	if err := trust.Judge(testContext(t)); err != nil {
@@ -250,6 +250,43 @@ func TestMemoryOutlivesItsController(t *testing.T) {
 		t.Errorf("after the word: %+v", now)
 	}
 	createTenant(t, again, store.TenantSpec{Name: "alice"})
+}
+
+// TestStoreWithoutHostsIsKnownAgain: what the leader stamped is remembered, also where no host ever
+// registered, so that a controller that starts with an older state of it holds.
+func TestStoreWithoutHostsIsKnownAgain(t *testing.T) {
+	p := newPlace(t)
+	p.serve(t.TempDir())
+	file := filepath.Join(t.TempDir(), "memory.json")
+	o := controllerTrust(file)
+	o.Witness = store.WitnessControllerKey("c1")
+	c, trust := trusting(t, p.client, o)
+	createTenant(t, c, store.TenantSpec{Name: "alice"})
+	backup := backuptest.Save(t, p.client)
+	if err := c.ExtendChain(testContext(t)); err != nil {
+		t.Fatal(err)
+	}
+	p.until(trust, "it remembers the stamp", func(s TrustState) bool { return s.Memory.Last.Number > 0 })
+	if kept, err := readMemory(file); err != nil || kept.Last.Number == 0 {
+		t.Errorf("kept: %+v, %v", kept, err)
+	}
+	for name, other := range map[string]struct {
+		dir     string
+		verdict store.Verdict
+	}{
+		"empty":    {t.TempDir(), store.Another},
+		"restored": {p.restored(backup, 0), store.WentBack},
+		"bumped":   {p.restored(backup, 1_000_000), store.WentBack},
+	} {
+		p.serve(other.dir)
+		again, err := connect(t, p.client).Trust(controllerTrust(file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := again.Judge(testContext(t)); err != nil || !holding(other.verdict)(again.State()) {
+			t.Errorf("%s: %+v, %v", name, again.State(), err)
+		}
+	}
 }
 
 // Whoever asks before a controller came believes a store without identity, but does not know

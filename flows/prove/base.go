@@ -1,0 +1,166 @@
+package prove
+
+import (
+	"net/netip"
+
+	"sluice/flows"
+
+	of "sluice/datapath/openflow"
+	"sluice/store"
+)
+
+// This file says what is everybody's: which flows may pass frames of any tenant, and what nobody may
+// send. It is written down from docs/design, not from what the compiler does.
+
+// Numbers of protocols that the rules speak of.
+const (
+	typeIPv4 = 0x0800
+	typeARP  = 0x0806
+	typeIPv6 = 0x86dd
+
+	protoUDP    = 17
+	protoICMPv6 = 58
+	protoHidden = 0 // the headers end before any protocol
+
+	routerAdvertisement = 134
+	solicitation        = 135
+	advertisement       = 136
+	redirect            = 137
+
+	portDHCPServer   = 67
+	portDHCPClient   = 68
+	portDHCPv6Client = 546
+	portDHCPv6Server = 547
+
+	arpRequest = 1
+	ownHop     = 255 // the TTL of what no router forwarded
+	anyPart    = 1   // of ip_frag: the packet is a fragment
+)
+
+// anything asks nothing more of a flow.
+func (r *run) anything() {}
+
+// kernelAsks holds the entry of the kernel's ARP, which is of no tenant.
+func (r *run) kernelAsks() {
+	if r.gateway == 0 || !r.is(of.FieldInPort, uint64(r.gateway)) || !r.is(of.FieldEthType, typeARP) ||
+		!r.is(flows.RegOrigin, flows.OriginGateway) || !r.is(flows.RegSource, flows.GatewayPort) {
+		r.broken(RuleEntry, "it lets frames in without a tenant that are not the kernel's ARP")
+	}
+}
+
+// kernelAsked holds the answer to the kernel's ARP: it asks for transit addresses.
+func (r *run) kernelAsked() {
+	asks := of.NewMatch(of.Is(of.FieldEthType, typeARP), of.Is(of.FieldARPOp, arpRequest), of.Is(flows.RegOrigin, flows.OriginGateway),
+		of.In(of.FieldARPTPA, r.state.Transit().Prefix))
+	if !within(r.flow.Match, asks) {
+		r.broken(RuleOwner, "it answers for any tenant what is no question of the kernel for a transit address")
+	}
+}
+
+// goesBack asks that the frame goes to who sent it.
+func (r *run) goesBack() {
+	if !r.copied(flows.RegDestination, flows.RegSource) {
+		r.broken(RuleWrites, "it answers frames to somebody who did not send them")
+	}
+}
+
+// goesAway asks that a frame that goes into a tunnel is for no port here.
+func (r *run) goesAway() {
+	if !r.is(flows.RegDestination, 0) {
+		r.broken(RuleOwner, "it sends frames of any tenant into tunnels that are for a port here")
+	}
+}
+
+// output holds a port that the frame leaves by against the rules of its table.
+func (r *run) output(port uint32) {
+	everybodys := r.slice.Tenant() == 0
+	switch {
+	case r.flow.Table == flows.TableDeliver && everybodys && !r.is(flows.RegDestination, flows.GatewayPort):
+		r.broken(RuleOwner, "it delivers frames of any tenant, and not to the gateway port")
+	case r.flow.Table == flows.TableDeliver:
+		r.delivers(port)
+	case r.flow.Table == flows.TableEncap && port == r.tunnel && port != 0:
+		r.encaps()
+	default:
+		r.broken(RuleOutput, "it outputs frames to OpenFlow port %d, %s, from table %s, past what the tables before it ask", port, r.portName(port),
+			flows.TableName(r.flow.Table))
+	}
+}
+
+// refusal is frames that nobody may send, or that must not pass a table.
+type refusal struct {
+	frames of.Match
+	why    string // what would come of it
+}
+
+// refusals are what must not pass a table, whatever its flows are.
+func (p *picture) refusals(table uint8) (list []refusal) {
+	switch table {
+	case flows.TableAdmit:
+		return forbidden()
+	case flows.TableAdmitND:
+		for _, kind := range []uint64{solicitation, advertisement} {
+			list = append(list, refusal{of.NewMatch(of.Is(of.FieldEthType, typeIPv6), of.Is(of.FieldIPProto, protoICMPv6), of.Is(of.FieldICMPv6Type, kind)),
+				"neighbour discovery that claims what is not the sender's, by which it would get another's frames"})
+		}
+	case flows.TableRoute:
+		return p.closedRoutes()
+	case flows.TableNATState:
+		return []refusal{{of.NewMatch(of.Is(flows.RegOrigin, flows.OriginGateway)), "what comes from outside without a connection that a container opened"}}
+	case flows.TableNATNew:
+		for _, prefix := range p.infrastructure() {
+			list = append(list, refusal{toward(prefix), "connections to " + prefix.String() + ", which is of the infrastructure"})
+		}
+	case flows.TableEncap:
+		return []refusal{{of.NewMatch(of.Is(flows.RegOrigin, flows.OriginTunnel)), "what came by tunnel, which would circle between hosts"}}
+	}
+	return list
+}
+
+// forbidden are messages that only a DHCP server or a router may send, tags, and fragments that could hide such
+// a message: a switch sees no ports and no ICMP type in a fragment.
+func forbidden() (list []refusal) {
+	v4, v6 := of.Is(of.FieldEthType, typeIPv4), of.Is(of.FieldEthType, typeIPv6)
+	udp, icmp6 := of.Is(of.FieldIPProto, protoUDP), of.Is(of.FieldIPProto, protoICMPv6)
+	piece := of.Masked(of.FieldIPFrag, of.U64(anyPart), of.U64(anyPart))
+	group := of.Masked(of.FieldEthDst, of.U64(1<<40), of.U64(1<<40))
+	add := func(why string, match ...of.MatchField) { list = append(list, refusal{of.NewMatch(match...), why}) }
+	add("frames with a VLAN tag", of.Masked(of.FieldVLANVID, of.U64(tagPresent), of.U64(tagPresent)))
+	add("what only a DHCP server says", v4, udp, of.Is(of.FieldUDPSrc, portDHCPServer))
+	add("what only a DHCP server says", v4, udp, of.Is(of.FieldUDPDst, portDHCPClient))
+	add("what only a DHCPv6 server says", v6, udp, of.Is(of.FieldUDPSrc, portDHCPv6Server))
+	add("what only a DHCPv6 server says", v6, udp, of.Is(of.FieldUDPDst, portDHCPv6Client))
+	add("what only a router says", v6, icmp6, of.Is(of.FieldICMPv6Type, routerAdvertisement))
+	add("what only a router says", v6, icmp6, of.Is(of.FieldICMPv6Type, redirect))
+	const hides = "fragments that could hide what only a DHCP server or a router says"
+	add(hides, v4, piece, group)
+	add(hides, v4, piece, of.In(of.FieldIPDst, netip.MustParsePrefix("224.0.0.0/3")))
+	add(hides, v6, piece, group)
+	add(hides, v6, piece, of.In(of.FieldIPv6Dst, netip.MustParsePrefix("ff00::/8")))
+	add(hides, v6, piece, of.In(of.FieldIPv6Dst, netip.MustParsePrefix("fe80::/10")))
+	add(hides, v6, piece, of.In(of.FieldIPv6Src, netip.MustParsePrefix("fe80::/10")))
+	add(hides, v6, piece, icmp6)
+	add("packets whose headers end too early to see what they are", v6, of.Is(of.FieldIPProto, protoHidden))
+	return list
+}
+
+// closedRoutes are destinations that nobody leaves to: the transit range, and what is no address of a
+// host of the internet.
+func (p *picture) closedRoutes() (list []refusal) {
+	for _, closed := range []string{"0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "240.0.0.0/4"} {
+		list = append(list, refusal{toward(netip.MustParsePrefix(closed)), "frames to " + closed + ", which no tenant may leave to"})
+	}
+	transit := p.state.Transit().Prefix
+	return append(list, refusal{toward(transit), "frames to the transit range " + transit.String() + ", where other tenants' answers go"})
+}
+
+func toward(prefix netip.Prefix) of.Match {
+	return of.NewMatch(of.Is(of.FieldEthType, typeIPv4), of.In(of.FieldIPDst, prefix))
+}
+
+// ownMACs are the MACs that the switch itself gives to frames.
+func (r *run) ownMAC() {
+	if !r.is(of.FieldEthSrc, store.RouterMAC.Uint64()) && !r.is(of.FieldEthSrc, store.KernelMAC.Uint64()) {
+		r.broken(RuleSpoof, "it gives frames a source MAC that is not the router's, so that they would come from somebody else")
+	}
+}

@@ -1,0 +1,94 @@
+package prove
+
+import (
+	"sluice/flows"
+
+	of "sluice/datapath/openflow"
+	"sluice/store"
+)
+
+// This file says what a network is: who has its number, and under which key and tag its frames are in
+// tunnels.
+
+// tagPresent is the bit of vlan_vid that says that there is a tag.
+const tagPresent = 0x1000
+
+// liveNetwork is the network that has a number, and its tenant; nil: none has.
+func (p *picture) liveNetwork(number uint32) (*store.Item[store.Network], *store.Item[store.Tenant]) {
+	n := p.state.NetworkByNumber(number)
+	if n == nil || number < 1 || number > store.MaxNetworkNumber || len(p.state.ContestedNetwork(n)) > 0 {
+		return nil, nil
+	}
+	t := p.state.Tenant(n.Key.Tenant)
+	if t == nil || p.liveTenant(t.Value.Number) != t {
+		return nil, nil
+	}
+	return n, t
+}
+
+// networkTenant is the number of the tenant that has a network's number; 0: none.
+func (p *picture) networkTenant(number uint32) uint32 {
+	if _, t := p.liveNetwork(number); t != nil {
+		return t.Value.Number
+	}
+	return 0
+}
+
+// decaps holds a flow that takes frames from a tunnel against the network that has their key (rule entry).
+func (r *run) decaps() {
+	v, ok := r.number(of.FieldMetadata)
+	tenant, number := flows.MetadataOf(v)
+	n, t := r.liveNetwork(number)
+	switch {
+	case !ok || n == nil || t.Value.Number != tenant:
+		r.broken(RuleEntry, "it gives frames from a tunnel metadata that is of no network of the store")
+	case tenant != r.slice.Tenant():
+		r.broken(RuleOwner, "its cookie is %s, and it takes frames for %s", r.tenantName(r.slice.Tenant()), r.tenantName(tenant))
+	case !within(r.flow.Match, arrives(n.Value)):
+		r.broken(RuleEntry, "it gives network %s frames under another tunnel key or tag than its own, which another tenant could send",
+			n.Key.NetworkName())
+	case r.pushed != -tags(n.Value):
+		r.broken(RuleEntry, "it does not take off the tag of network %s, which its containers would get", n.Key.NetworkName())
+	}
+}
+
+// arrives are the frames of a network as they come out of a tunnel.
+func arrives(n *store.Network) of.Match {
+	if n.Segmentation == store.SegmentationVLAN {
+		return of.NewMatch(of.Is(of.FieldTunID, store.VLANTunnelKey), of.Is(of.FieldVLANVID, uint64(tagPresent|n.Segment)))
+	}
+	return of.NewMatch(of.Is(of.FieldTunID, uint64(n.Number)), of.Masked(of.FieldVLANVID, of.U64(0), of.U64(tagPresent)))
+}
+
+// tags are how many tags a network's frames have in a tunnel.
+func tags(n *store.Network) int {
+	if n.Segmentation == store.SegmentationVLAN {
+		return 1
+	}
+	return 0
+}
+
+// encaps holds a frame that enters a tunnel against its network (rule output).
+func (r *run) encaps() {
+	v, ok := r.number(of.FieldMetadata)
+	tenant, number := flows.MetadataOf(v)
+	n, t := r.liveNetwork(number)
+	if !ok || n == nil || t.Value.Number != tenant || tenant != r.tenant {
+		r.broken(RuleOutput, "it sends frames into a tunnel that it does not know the network of")
+		return
+	}
+	want := arrives(n.Value)
+	key, _ := want.Get(of.FieldTunID)
+	tag, _ := want.Get(of.FieldVLANVID)
+	switch {
+	case !r.is(of.FieldTunID, key.Value.Lo):
+		r.broken(RuleOutput, "it sends frames of network %s under another tunnel key than its own, so that another network would get them",
+			n.Key.NetworkName())
+	case r.pushed != tags(n.Value), r.pushed > 0 && !r.bitsAre(of.FieldVLANVID, tag.Value.Lo&vlanID, vlanID):
+		r.broken(RuleOutput, "it sends frames of network %s under another tag than its own, so that another network would get them",
+			n.Key.NetworkName())
+	}
+}
+
+// vlanID are the bits of a VLAN's id.
+const vlanID = 0xfff

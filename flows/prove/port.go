@@ -1,0 +1,214 @@
+package prove
+
+import (
+	"net/netip"
+
+	"sluice/flows"
+
+	of "sluice/datapath/openflow"
+	"sluice/store"
+)
+
+// This file says what a port is: which OpenFlow port leads to it, whose it is, and with which MACs
+// and addresses it speaks, its allowed address pairs among them.
+
+// livePort is a port of this host that has flows: nothing of it is another's.
+type livePort struct {
+	item            *store.Item[store.Port]
+	tenant, network uint32
+	ofport          uint32
+	speaks          *speech // what it may say; nil: not asked for yet
+}
+
+// livePort is the port of this host that has a number; nil: none has.
+func (p *picture) livePort(number uint32) *livePort {
+	known, ok := p.ports[number]
+	if !ok {
+		known = p.findPort(number)
+		p.ports[number] = known
+	}
+	return known
+}
+
+func (p *picture) findPort(number uint32) *livePort {
+	item := p.state.PortByNumber(number)
+	if item == nil || number == 0 || number == flows.GatewayPort || item.Key.Host != p.host || len(p.state.ContestedPort(item)) > 0 {
+		return nil
+	}
+	in := p.state.Network(item.Key.NetworkName())
+	if in == nil {
+		return nil
+	}
+	n, t := p.liveNetwork(in.Value.Number)
+	if n != in || !t.Value.MayUse(p.host) {
+		return nil
+	}
+	return &livePort{item: item, tenant: t.Value.Number, network: n.Value.Number, ofport: p.ofport[item.Value.Interface]}
+}
+
+// portIn is the port whose number a register is known to hold; nil with true: a number that no port
+// here has.
+func (r *run) portIn(register of.Field) (p *livePort, known bool) {
+	number, known := r.number(register)
+	if !known {
+		return nil, false
+	}
+	return r.livePort(uint32(number)), true
+}
+
+// fromPort holds a flow that takes frames from a container against its port (rule entry).
+func (r *run) fromPort() {
+	p, known := r.portIn(flows.RegSource)
+	v, ok := r.number(of.FieldMetadata)
+	tenant, network := flows.MetadataOf(v)
+	switch {
+	case !known || p == nil:
+		r.broken(RuleEntry, "it takes frames of a container for a port that is none of this host's")
+	case p.ofport == 0 || !r.is(of.FieldInPort, uint64(p.ofport)):
+		r.broken(RuleEntry, "it takes frames for port %s that come in by another OpenFlow port than its own", p.item.Key.Short())
+	case !ok || tenant != p.tenant || network != p.network:
+		r.broken(RuleEntry, "it gives frames of port %s metadata of %s, network %d, so that they would reach ports that are not in its network",
+			p.item.Key.Short(), r.tenantName(tenant), network)
+	case r.slice.Tenant() != p.tenant:
+		r.broken(RuleOwner, "its cookie is that of %s, and it takes frames of port %s", r.tenantName(r.slice.Tenant()), p.item.Key.Short())
+	case !r.is(flows.RegOrigin, flows.OriginPort):
+		r.broken(RuleEntry, "it does not say of frames of port %s that a container sent them, so that what is refused to containers would pass",
+			p.item.Key.Short())
+	}
+}
+
+// writesDestination holds the port that the flow chooses against its tenant.
+func (r *run) writesDestination() {
+	number, ok := r.number(flows.RegDestination)
+	p, _ := r.portIn(flows.RegDestination)
+	switch {
+	case r.copied(flows.RegDestination, flows.RegSource), ok && number == 0:
+	case !ok:
+		r.broken(RuleWrites, "it chooses a port that is not known, so that frames could reach any tenant's")
+	case number == flows.GatewayPort:
+		if r.flow.Table != flows.TableNATOut {
+			r.broken(RuleWrites, "it sends frames to the gateway past the tenant's translation")
+		}
+	case p == nil:
+		r.broken(RuleWrites, "it sends frames to port number %d, which no port here has, so that whoever gets the number would get them", number)
+	case p.tenant != r.tenant:
+		r.broken(RuleWrites, "it sends frames of %s to port %s of %s", r.tenantName(r.tenant), p.item.Key.Short(), r.tenantName(p.tenant))
+	}
+}
+
+// delivers holds a port that the frame leaves by against its destination (rule output).
+func (r *run) delivers(port uint32) {
+	number, ok := r.number(flows.RegDestination)
+	p, _ := r.portIn(flows.RegDestination)
+	switch {
+	case !ok:
+		r.broken(RuleOutput, "it outputs frames to OpenFlow port %d, whatever port they are for", port)
+	case number == flows.GatewayPort:
+		if port != r.gateway || port == 0 {
+			r.broken(RuleOutput, "it outputs frames for the gateway to OpenFlow port %d, which is not the gateway port", port)
+		}
+	case p == nil || p.ofport != port || port == 0:
+		r.broken(RuleOutput, "it outputs frames for port number %d to OpenFlow port %d, which is %s", number, port, r.portName(port))
+	}
+}
+
+// portName is what is behind an OpenFlow port, in words.
+func (p *picture) portName(port uint32) string {
+	for iface, number := range p.ofport {
+		if number != port {
+			continue
+		}
+		if item := p.state.PortByInterface(p.host, iface); item != nil {
+			return "that of port " + item.Key.Short()
+		}
+		return "that of interface " + iface
+	}
+	return "no port of this bridge"
+}
+
+// speech is what a port may say: the frames that go on from table admit, by where they go, and the
+// neighbour discovery that goes on from admit_nd.
+type speech struct {
+	toResolve, toND, discovery []of.Match
+}
+
+// speechOf is what the store allows a port to say.
+func (p *livePort) speech() *speech {
+	if p.speaks != nil {
+		return p.speaks
+	}
+	p.speaks = &speech{}
+	own := p.item.Value
+	sixth := false
+	for _, a := range own.Addresses {
+		p.speaks.may(own.MAC, netip.PrefixFrom(a.Addr(), a.Addr().BitLen()))
+		sixth = sixth || a.Addr().Is6()
+	}
+	if sixth {
+		p.speaks.may(own.MAC, netip.PrefixFrom(own.MAC.LinkLocal(), 128))
+	}
+	for _, pair := range own.AllowedPairs {
+		mac := pair.MAC
+		if mac.IsZero() {
+			mac = own.MAC
+		}
+		p.speaks.may(mac, pair.Prefix)
+	}
+	return p.speaks
+}
+
+// may allows one MAC with one prefix.
+func (s *speech) may(mac store.MAC, prefix netip.Prefix) {
+	if !prefix.IsValid() || store.ValidateMAC(mac) != nil {
+		return
+	}
+	from := of.Is(of.FieldEthSrc, mac.Uint64())
+	if prefix.Addr().Is4() {
+		arp, sender := of.Is(of.FieldEthType, typeARP), of.Is(of.FieldARPSHA, mac.Uint64())
+		s.toResolve = append(s.toResolve,
+			of.NewMatch(from, of.Is(of.FieldEthType, typeIPv4), of.In(of.FieldIPSrc, prefix)),
+			of.NewMatch(from, arp, sender, of.In(of.FieldARPSPA, prefix)),
+			of.NewMatch(from, arp, sender, of.Is(of.FieldARPSPA, 0), of.Is(of.FieldARPOp, arpRequest)))
+		return
+	}
+	about := of.In(of.FieldNDTarget, prefix)
+	s.toND = append(s.toND, of.NewMatch(from, of.Is(of.FieldEthType, typeIPv6), of.In(of.FieldIPv6Src, prefix)))
+	s.toResolve = append(s.toResolve, discovers(solicitation, from, about, of.Is(of.FieldNDSLL, 0), of.IsValue(of.FieldIPv6Src, of.Value{})))
+	for _, claim := range []uint64{0, mac.Uint64()} {
+		s.discovery = append(s.discovery,
+			discovers(advertisement, from, about, of.Is(of.FieldNDTLL, claim)),
+			discovers(solicitation, from, of.Is(of.FieldNDSLL, claim)))
+	}
+}
+
+// discovers are messages of neighbour discovery that no router has forwarded.
+func discovers(kind uint64, more ...of.MatchField) of.Match {
+	return of.NewMatch(append(more, of.Is(of.FieldEthType, typeIPv6), of.Is(of.FieldIPProto, protoICMPv6), of.Is(of.FieldICMPv6Type, kind),
+		of.Is(of.FieldICMPv6Code, 0), of.Is(of.FieldIPTTL, ownHop))...)
+}
+
+// admits holds what a flow lets a container say against its port (rule spoof).
+func (r *run) admits(to uint8) {
+	p, known := r.portIn(flows.RegSource)
+	if !known || p == nil {
+		r.broken(RuleSpoof, "it admits frames of containers without a look at whose they are")
+		return
+	}
+	may := p.speech().toResolve
+	if to == flows.TableAdmitND {
+		may = p.speech().toND
+	}
+	r.nothingBut(r.flow.Match, may, RuleSpoof, "it lets port %s speak with a MAC or an address that is not its own", p.item.Key.Short())
+}
+
+// nothingBut breaks a rule where a match holds other frames than those that it may.
+func (r *run) nothingBut(match of.Match, may []of.Match, rule Rule, format string, args ...any) {
+	var s subtraction
+	left, ok := s.rest(match, may)
+	if !ok {
+		r.broken(RuleComplex, "the frames that it matches are too many cases to compare with what it may match")
+	}
+	if left != nil {
+		r.brokenFor(left, rule, format, args...)
+	}
+}
