@@ -16,8 +16,9 @@ import (
 // arrows are the imports that the design allows inside the module: from a folder and all
 // below it, unless a longer entry speaks of them, to those folders and all below them.
 var arrows = map[string][]string{
-	"cmd":            {"controller", "hostagent", "integration", "datapath", "flows", "store", "metrics", "pki"},
-	"cmd/sluice-cni": {"hostagent/api"},
+	"cmd":                 {"cmd/sluice/settings", "controller", "hostagent", "integration", "datapath", "flows", "store", "metrics", "pki"},
+	"cmd/sluice-cni":      {"hostagent/api"},
+	"cmd/sluice/settings": {},
 	"controller": {"controller/signal", "controller/name", "controller/cluster", "controller/account", "controller/host",
 		"controller/report", "controller/session", "controller/lead", "controller/enrol", "datapath", "flows", "store", "metrics", "pki"},
 	"controller/signal":  {},

@@ -3,6 +3,7 @@ package controller
 import (
 	"context"
 	"slices"
+	"time"
 
 	"sluice/controller/account"
 	"sluice/controller/cluster"
@@ -90,6 +91,25 @@ func (c *Controller) Desired(name string) (list []openflow.Flow, problems []stor
 		list, problems = compiled, append(problems, more...)
 	})
 	return list, problems, nil
+}
+
+// Ports are the OpenFlow numbers of a host's interfaces; told is false where its switch never told them
+// to this controller, and they are assumed.
+func (c *Controller) Ports(name string) (numbers map[string]uint32, told bool, err error) {
+	h := c.fleet.Get(name)
+	if h == nil {
+		return nil, false, host.ErrUnknown{Host: name}
+	}
+	c.picture.View(func(s *store.State) { numbers = h.Switch(s).OFPort })
+	return numbers, h.PortsKnown(), nil
+}
+
+// Gone is how long a host's switch has had no session with this controller; 0: it has one.
+func (c *Controller) Gone(name string) time.Duration {
+	if h := c.fleet.Get(name); h != nil {
+		return h.Gone()
+	}
+	return 0
 }
 
 // ledgers are those of the hosts that this controller programs.

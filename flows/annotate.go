@@ -25,10 +25,8 @@ func note(f *of.Flow) string {
 	case counts:
 		return "counts " + c.Direction + ": " + c.Scope
 	}
-	for _, a := range f.Actions {
-		if l, ok := a.(of.Load); ok && l.Target.Field == regReason {
-			return "refuses: " + reason(l.Value).String()
-		}
+	if why, ok := Refuses(f); ok {
+		return "refuses: " + why.Name
 	}
 	return ""
 }

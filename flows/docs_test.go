@@ -84,9 +84,9 @@ on one host, and no others, carry the same cookie; ` + "`sluice flows`" + ` show
 	for _, sec := range sections {
 		fmt.Fprintf(&b, "| %d | %s | %s |\n", sec.kind, sec.owner, sec.object)
 	}
-	b.WriteString("\n## Reasons of refusal\n\n| reg3 | reason | because |\n|---|---|---|\n")
+	b.WriteString("\n## Reasons of refusal\n\n| reg3 | reason | because | what would let it pass |\n|---|---|---|---|\n")
 	for i, r := range Reasons() {
-		fmt.Fprintf(&b, "| %d | `%s` | %s |\n", i+1, r.Name, r.Text)
+		fmt.Fprintf(&b, "| %d | `%s` | %s | %s |\n", i+1, r.Name, r.Text, r.Allow)
 	}
 	return b.String()
 }

@@ -31,18 +31,25 @@ func defaults(r *api.AttachRequest) error {
 	return nil
 }
 
-// addresses reads the address and MAC that the request asks for.
+// addresses reads the addresses and the MAC that the request asks for.
 func addresses(r api.AttachRequest, spec *store.PortSpec) error {
-	var err error
+	asked := r.Addresses
 	if r.Address != "" {
-		if spec.Address, err = netip.ParseAddr(r.Address); err != nil {
-			return api.NewProblem(http.StatusUnprocessableEntity, "address %q is not an IP address such as 10.0.0.5", r.Address)
+		asked = append([]string{r.Address}, asked...)
+	}
+	for _, text := range asked {
+		a, err := netip.ParseAddr(text)
+		if err != nil {
+			return api.NewProblem(http.StatusUnprocessableEntity, "address %q is not an IP address such as 10.0.0.5", text)
 		}
+		spec.Addresses = append(spec.Addresses, a)
 	}
 	if r.MAC != "" {
-		if spec.MAC, err = store.ParseMAC(r.MAC); err != nil {
+		mac, err := store.ParseMAC(r.MAC)
+		if err != nil {
 			return api.NewProblem(http.StatusUnprocessableEntity, "%v", err)
 		}
+		spec.MAC = mac
 	}
 	return nil
 }

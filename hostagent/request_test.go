@@ -1,6 +1,7 @@
 package hostagent
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -41,14 +42,14 @@ func TestDefaults(t *testing.T) {
 
 func TestAddresses(t *testing.T) {
 	var spec store.PortSpec
-	if err := addresses(api.AttachRequest{}, &spec); err != nil || spec.Address.IsValid() || !spec.MAC.IsZero() {
+	if err := addresses(api.AttachRequest{}, &spec); err != nil || len(spec.Addresses) > 0 || !spec.MAC.IsZero() {
 		t.Errorf("none asked for: %+v, error %v", spec, err)
 	}
-	asked := api.AttachRequest{Address: "10.0.0.5", MAC: "02:00:00:00:00:07"}
-	if err := addresses(asked, &spec); err != nil || spec.Address.String() != asked.Address || spec.MAC.String() != asked.MAC {
+	asked := api.AttachRequest{Address: "10.0.0.5", Addresses: []string{"fd00::5"}, MAC: "02:00:00:00:00:07"}
+	if err := addresses(asked, &spec); err != nil || fmt.Sprint(spec.Addresses) != "[10.0.0.5 fd00::5]" || spec.MAC.String() != asked.MAC {
 		t.Errorf("asked for: %+v, error %v", spec, err)
 	}
-	for _, r := range []api.AttachRequest{{Address: "10.0.0.5/24"}, {MAC: "02:00"}} {
+	for _, r := range []api.AttachRequest{{Address: "10.0.0.5/24"}, {Addresses: []string{"10.0.0.5", ""}}, {MAC: "02:00"}} {
 		if err := addresses(r, &spec); err == nil || statusOf(err) != 422 {
 			t.Errorf("%+v: %v; want status 422", r, err)
 		}

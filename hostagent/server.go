@@ -90,6 +90,10 @@ func (a *Agent) handler() http.Handler {
 		one, err := a.Get(r.Context(), named(r))
 		answer(w, one, err)
 	})
+	mux.HandleFunc("GET "+onePort+api.PathCheck, func(w http.ResponseWriter, r *http.Request) {
+		q := r.URL.Query()
+		answer(w, nil, a.Check(r.Context(), api.CheckRequest{DetachRequest: named(r), NetNS: q.Get("netns"), IfName: q.Get("ifName")}))
+	})
 	mux.HandleFunc("DELETE "+onePort, func(w http.ResponseWriter, r *http.Request) {
 		answer(w, nil, a.Detach(r.Context(), named(r)))
 	})

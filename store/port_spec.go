@@ -14,8 +14,8 @@ type PortSpec struct {
 	// when the host was deleted since. 0: the host as it is now.
 	HostCreated                Revision
 	Tenant, Network, Name, UID string
-	Address                    netip.Addr // zero: chosen. Other subnets' addresses are chosen.
-	MAC                        MAC        // zero: derived
+	Addresses                  []netip.Addr // one of a subnet at most. Other subnets' addresses are chosen.
+	MAC                        MAC          // zero: derived
 	ContainerID, Runtime       string
 	Labels                     Labels
 }
@@ -109,8 +109,10 @@ func (s PortSpec) presumes(state *State) []Presumption {
 // draws are the values that the port takes.
 func (s PortSpec) draws(port *Port, subnets []Subnet) ([]Draw, error) {
 	key, network := s.Key(), s.Key().NetworkName()
-	if s.Address.IsValid() && !slices.ContainsFunc(subnets, func(n Subnet) bool { return n.Prefix.Contains(s.Address) }) {
-		return nil, fmt.Errorf("address %s: %w: it is in no subnet of network %s", s.Address, ErrInvalid, network)
+	for _, a := range s.Addresses {
+		if !slices.ContainsFunc(subnets, func(n Subnet) bool { return n.Prefix.Contains(a) }) {
+			return nil, fmt.Errorf("address %s: %w: it is in no subnet of network %s", a, ErrInvalid, network)
+		}
 	}
 	name := Draw{
 		Owner: key, Dir: portName.within(network), Value: s.Name, Set: func(string) {},
@@ -155,16 +157,30 @@ func (s PortSpec) drawAddress(n Subnet, set func(netip.Prefix)) (Draw, error) {
 				n.Prefix, network, ErrExhausted, UsableCount(n.Prefix)-1)
 		},
 	}
-	if !n.Prefix.Contains(s.Address) {
-		return d, nil
+	asked, err := s.asked(n)
+	if err != nil || !asked.IsValid() {
+		return d, err
 	}
-	if !n.Offers(s.Address) {
-		first, last := UsableRange(n.Prefix)
-		return Draw{}, fmt.Errorf("address %s: %w: ports of subnet %s may have %s to %s but the router's %s", s.Address, ErrInvalid, n.Prefix, first, last, n.Gateway)
-	}
-	d.Value = s.Address.String()
+	d.Value = asked.String()
 	d.Taken = func(owner string) error {
-		return fmt.Errorf("address %s: %w by %s: choose another, or none to be given one", s.Address, ErrTaken, owner)
+		return fmt.Errorf("address %s: %w by %s: choose another, or none to be given one", asked, ErrTaken, owner)
 	}
 	return d, nil
+}
+
+// asked is the address of a subnet that is asked for; the zero address: any will do.
+func (s PortSpec) asked(n Subnet) (asked netip.Addr, err error) {
+	for _, a := range s.Addresses {
+		switch {
+		case !n.Prefix.Contains(a):
+		case asked.IsValid():
+			return asked, fmt.Errorf("addresses %s and %s: %w: a port has one address of a subnet, and both are of %s", asked, a, ErrInvalid, n.Prefix)
+		case !n.Offers(a):
+			first, last := UsableRange(n.Prefix)
+			return asked, fmt.Errorf("address %s: %w: ports of subnet %s may have %s to %s but the router's %s", a, ErrInvalid, n.Prefix, first, last, n.Gateway)
+		default:
+			asked = a
+		}
+	}
+	return asked, nil
 }

@@ -131,8 +131,12 @@ func TestPortSpecRefusals(t *testing.T) {
 		change(&s)
 		return s
 	}
-	address := func(text string) PortSpec {
-		return with(func(s *PortSpec) { s.Address = netip.MustParseAddr(text) })
+	address := func(texts ...string) PortSpec {
+		return with(func(s *PortSpec) {
+			for _, text := range texts {
+				s.Addresses = append(s.Addresses, netip.MustParseAddr(text))
+			}
+		})
 	}
 	for name, tc := range map[string]struct {
 		spec PortSpec
@@ -154,6 +158,9 @@ func TestPortSpecRefusals(t *testing.T) {
 		"no subnet's": {address("10.9.0.1"), ErrInvalid, "address 10.9.0.1: invalid: it is in no subnet of network alice/default"},
 		"router's": {address("10.0.0.1"), ErrInvalid,
 			"address 10.0.0.1: invalid: ports of subnet 10.0.0.0/24 may have 10.0.0.1 to 10.0.0.254 but the router's 10.0.0.1"},
+		"one of two": {address("fd00::5", "10.9.0.1"), ErrInvalid, "address 10.9.0.1: invalid: it is in no subnet of network alice/default"},
+		"two of one subnet": {address("10.0.0.8", "fd00::5", "10.0.0.9"), ErrInvalid,
+			"addresses 10.0.0.8 and 10.0.0.9: invalid: a port has one address of a subnet, and both are of 10.0.0.0/24"},
 		"broadcast": {address("10.0.0.255"), ErrInvalid,
 			"address 10.0.0.255: invalid: ports of subnet 10.0.0.0/24 may have 10.0.0.1 to 10.0.0.254 but the router's 10.0.0.1"},
 	} {
@@ -406,7 +413,7 @@ func takenByOther(t *testing.T, d Draw, want error, text string) {
 // What was asked for is the only value that will do; addresses in other subnets are chosen.
 func TestProposePortWithAddress(t *testing.T) {
 	spec := PortSpec{Host: "h1", Tenant: "alice", Network: "default", Name: "a2", UID: "bbbbbbbbbbbb",
-		Address: netip.MustParseAddr("fd00::1"), MAC: MAC{2, 9}}
+		Addresses: []netip.Addr{netip.MustParseAddr("fd00::1")}, MAC: MAC{2, 9}}
 	p, err := spec.Propose(cluster(), 0)
 	if err != nil {
 		t.Fatal(err)

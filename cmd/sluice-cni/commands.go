@@ -58,6 +58,14 @@ func cniError(err error) error {
 
 func add(args *skel.CmdArgs) error {
 	return call(args, func(ctx context.Context, agent *api.Client, c *config) error {
+		if len(c.RuntimeConfig.PortMappings) > 0 {
+			return types.NewError(types.ErrInvalidNetworkConfig, "port mappings are not possible yet: nothing outside reaches a tenant's container",
+				"start the container without published ports")
+		}
+		before, err := previous(c)
+		if err != nil {
+			return err
+		}
 		request, err := attachRequest(c, args)
 		if err != nil {
 			return err
@@ -66,7 +74,7 @@ func add(args *skel.CmdArgs) error {
 		if err != nil {
 			return err
 		}
-		result, err := resultOf(attached, c)
+		result, err := resultOf(attached, c, before)
 		if err != nil {
 			return err
 		}
@@ -96,24 +104,58 @@ func check(args *skel.CmdArgs) error {
 		if err != nil {
 			return err
 		}
-		port, err := agent.Get(ctx, api.DetachRequest{Tenant: r.Tenant, Network: r.Network, Name: r.Name})
+		before, err := previous(c)
+		switch {
+		case err != nil:
+			return err
+		case len(before.Interfaces) == 0:
+			return types.NewError(types.ErrInvalidNetworkConfig, "CHECK needs the prevResult that ADD answered", "")
+		}
+		port := api.DetachRequest{Tenant: r.Tenant, Network: r.Network, Name: r.Name}
+		there, err := agent.Get(ctx, port)
 		if err != nil {
 			return err
 		}
-		if err := version.ParsePrevResult(&c.PluginConf); err != nil {
-			return types.NewError(types.ErrDecodingFailure, "read prevResult", err.Error())
+		if err := agrees(there, before, args.IfName); err != nil {
+			return err
 		}
-		before, err := current.NewResultFromResult(c.PrevResult)
-		if err != nil {
-			return types.NewError(types.ErrInvalidNetworkConfig, "CHECK needs prevResult", err.Error())
-		}
-		for _, ip := range before.IPs {
-			if !slices.Contains(port.Addresses, ip.Address.String()) {
-				return fmt.Errorf("port %s/%s/%s has addresses %v, not %s", r.Tenant, r.Network, r.Name, port.Addresses, ip.Address.String())
-			}
-		}
-		return nil
+		return agent.Check(ctx, api.CheckRequest{DetachRequest: port, NetNS: args.Netns, IfName: args.IfName})
 	})
+}
+
+// previous is what the plugins before this one answered; for CHECK, what ADD did. Without any it
+// is empty.
+func previous(c *config) (*current.Result, error) {
+	if err := version.ParsePrevResult(&c.PluginConf); err != nil {
+		return nil, types.NewError(types.ErrDecodingFailure, "read prevResult", err.Error())
+	}
+	if c.PrevResult == nil {
+		return &current.Result{CNIVersion: current.ImplementedSpecVersion}, nil
+	}
+	r, err := current.NewResultFromResult(c.PrevResult)
+	if err != nil {
+		return nil, types.NewError(types.ErrDecodingFailure, "read prevResult", err.Error())
+	}
+	return r, nil
+}
+
+// agrees compares a port with what ADD answered about the container's interface. Other plugins may
+// have answered about interfaces of theirs.
+func agrees(port api.Attachment, before *current.Result, ifName string) error {
+	name := port.Tenant + "/" + port.Network + "/" + port.Name
+	at := slices.IndexFunc(before.Interfaces, func(i *current.Interface) bool { return i.Sandbox != "" && i.Name == ifName })
+	switch {
+	case at < 0:
+		return fmt.Errorf("port %s: prevResult has no interface %s in the container", name, ifName)
+	case before.Interfaces[at].Mac != port.MAC:
+		return fmt.Errorf("port %s has MAC %s, not %s", name, port.MAC, before.Interfaces[at].Mac)
+	}
+	for _, ip := range before.IPs {
+		if ip.Interface != nil && *ip.Interface == at && !slices.Contains(port.Addresses, ip.Address.String()) {
+			return fmt.Errorf("port %s has addresses %v, not %s", name, port.Addresses, ip.Address.String())
+		}
+	}
+	return nil
 }
 
 // collect detaches this configuration's ports that the runtime does not know (CNI 1.1, GC).
@@ -160,16 +202,17 @@ func status(args *skel.CmdArgs) error {
 	})
 }
 
-// resultOf is an attachment in CNI's words.
-func resultOf(a api.Attachment, c *config) (*current.Result, error) {
-	const containerEnd = 1
-	r := &current.Result{
-		CNIVersion: current.ImplementedSpecVersion,
-		Interfaces: []*current.Interface{
-			{Name: a.Interface},
-			containerEnd: {Name: a.IfName, Mac: a.MAC, Mtu: a.MTU, Sandbox: a.NetNS},
-		},
-		DNS: c.DNS,
+// resultOf adds an attachment, in CNI's words, to what the plugins before this one answered
+// (CNI, section 2, "prevResult").
+func resultOf(a api.Attachment, c *config, before *current.Result) (*current.Result, error) {
+	r := *before
+	containerEnd := len(r.Interfaces) + 1
+	r.Interfaces = slices.Concat(r.Interfaces, []*current.Interface{
+		{Name: a.Interface},
+		{Name: a.IfName, Mac: a.MAC, Mtu: a.MTU, Sandbox: a.NetNS},
+	})
+	if r.DNS.IsEmpty() {
+		r.DNS = c.DNS
 	}
 	for _, text := range a.Addresses {
 		ip, subnet, err := net.ParseCIDR(text)
@@ -183,7 +226,7 @@ func resultOf(a api.Attachment, c *config) (*current.Result, error) {
 		gw := net.ParseIP(text)
 		r.Routes = append(r.Routes, &types.Route{Dst: everything(gw), GW: gw})
 	}
-	return r, nil
+	return &r, nil
 }
 
 // gatewayOf is the gateway of an address's family, or nil.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -32,10 +33,19 @@ type config struct {
 	Network string `json:"network"` // empty: the tenant's default
 	Socket  string `json:"socket"`  // of the agent; empty: api.DefaultSocket
 
+	// RuntimeConfig is what a runtime fills in for capabilities that the configuration declares.
 	RuntimeConfig struct {
-		IPs []string `json:"ips"` // capability "ips": addresses with prefix length
-		MAC string   `json:"mac"` // capability "mac"
+		IPs          []string          `json:"ips"` // addresses with prefix length
+		MAC          string            `json:"mac"`
+		PortMappings []json.RawMessage `json:"portMappings"`
 	} `json:"runtimeConfig"`
+
+	// Args is the older way to say the same (CNI's conventions, "args").
+	Args struct {
+		CNI struct {
+			IPs []string `json:"ips"`
+		} `json:"cni"`
+	} `json:"args"`
 }
 
 func parseConfig(stdin []byte) (*config, error) {
@@ -53,9 +63,12 @@ func parseConfig(stdin []byte) (*config, error) {
 	return &c, nil
 }
 
-// podArgs are the CNI_ARGS that runtimes of Kubernetes pass.
+// podArgs are the CNI_ARGS that runtimes of Kubernetes pass, and the oldest way to ask for an
+// address and a MAC, which podman still uses.
 type podArgs struct {
 	types.CommonArgs
+	IP                types.UnmarshallableString
+	MAC               types.UnmarshallableString
 	K8S_POD_NAMESPACE types.UnmarshallableString //nolint:revive,staticcheck // the name is the variable's
 	K8S_POD_NAME      types.UnmarshallableString //nolint:revive,staticcheck
 }
@@ -109,19 +122,32 @@ func attachRequest(c *config, args *skel.CmdArgs) (api.AttachRequest, error) {
 	}
 	r := api.AttachRequest{
 		Tenant: c.Tenant, Network: c.Network, Name: portName(pod, args.ContainerID, args.IfName),
-		NetNS: args.Netns, IfName: args.IfName, MAC: c.RuntimeConfig.MAC,
+		NetNS: args.Netns, IfName: args.IfName, MAC: cmp.Or(c.RuntimeConfig.MAC, string(pod.MAC)),
 		ContainerID: args.ContainerID, Runtime: runtimeName,
 		Labels: map[string]string{labelNetwork: c.Name, labelIfName: args.IfName},
 	}
 	if pod.K8S_POD_NAME != "" {
 		r.Labels[labelNamespace], r.Labels[labelPod] = string(pod.K8S_POD_NAMESPACE), string(pod.K8S_POD_NAME)
 	}
-	if len(c.RuntimeConfig.IPs) > 0 {
-		address, _, _ := strings.Cut(c.RuntimeConfig.IPs[0], "/")
+	for _, asked := range askedAddresses(c, pod) {
+		address, _, _ := strings.Cut(asked, "/")
 		if _, err := netip.ParseAddr(address); err != nil {
 			return r, types.NewError(types.ErrInvalidNetworkConfig, fmt.Sprintf("address %q is no IP address", address), "")
 		}
-		r.Address = address
+		r.Addresses = append(r.Addresses, address)
 	}
 	return r, nil
+}
+
+// askedAddresses are those of the newest way in which any is asked for.
+func askedAddresses(c *config, pod podArgs) []string {
+	switch {
+	case len(c.RuntimeConfig.IPs) > 0:
+		return c.RuntimeConfig.IPs
+	case len(c.Args.CNI.IPs) > 0:
+		return c.Args.CNI.IPs
+	case pod.IP != "":
+		return strings.Split(string(pod.IP), ",")
+	}
+	return nil
 }

@@ -2,9 +2,13 @@ package main
 
 import (
 	"encoding/json"
+	"net"
+	"strings"
 	"testing"
 
+	"github.com/containernetworking/cni/pkg/skel"
 	"github.com/containernetworking/cni/pkg/types"
+	current "github.com/containernetworking/cni/pkg/types/100"
 	"github.com/google/go-cmp/cmp"
 
 	"sluice/hostagent/api"
@@ -45,7 +49,7 @@ func TestResult(t *testing.T) {
 	r, err := resultOf(api.Attachment{
 		MAC: "02:00:00:00:00:07", Addresses: []string{"10.0.0.7/24", "fd00:a::7/64"}, Gateways: []string{"10.0.0.1", "fd00:a::1"},
 		MTU: 1450, Interface: "sl-abcdefghijkl", IfName: "eth0", NetNS: "/run/netns/x",
-	}, &config{})
+	}, &config{}, &current.Result{CNIVersion: "1.1.0"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,6 +116,95 @@ func TestStale(t *testing.T) {
 	} {
 		if got := stale(x.port, c); got != x.want {
 			t.Errorf("%s: stale %v, want %v", x.name, got, x.want)
+		}
+	}
+}
+
+// A plugin before this one may have made interfaces of its own: they stay, and ours refer to themselves.
+func TestResultAfterAnotherPlugin(t *testing.T) {
+	before := &current.Result{
+		CNIVersion: "1.1.0", Interfaces: []*current.Interface{{Name: "dummy0", Sandbox: "/run/netns/x"}},
+		IPs:    []*current.IPConfig{{Interface: current.Int(0)}},
+		Routes: []*types.Route{{}}, DNS: types.DNS{Nameservers: []string{"192.0.2.1"}},
+	}
+	c := &config{PluginConf: types.PluginConf{DNS: types.DNS{Nameservers: []string{"192.0.2.2"}}}}
+	r, err := resultOf(api.Attachment{Interface: "sl-x", IfName: "eth0", NetNS: "/run/netns/x",
+		Addresses: []string{"10.0.0.7/24"}, Gateways: []string{"10.0.0.1"}}, c, before)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, i := range r.Interfaces {
+		names = append(names, i.Name)
+	}
+	if diff := cmp.Diff([]string{"dummy0", "sl-x", "eth0"}, names); diff != "" {
+		t.Errorf("interfaces -want +got\n%s", diff)
+	}
+	if len(r.IPs) != 2 || *r.IPs[0].Interface != 0 || *r.IPs[1].Interface != 2 || len(r.Routes) != 2 {
+		t.Errorf("addresses %v, routes %v", r.IPs, r.Routes)
+	}
+	if r.DNS.Nameservers[0] != "192.0.2.1" || len(before.Interfaces) != 1 {
+		t.Errorf("the other plugin's answer was changed: %v, %v", r.DNS, before.Interfaces)
+	}
+	before.DNS = types.DNS{}
+	if r, err = resultOf(api.Attachment{}, c, before); err != nil || r.DNS.Nameservers[0] != "192.0.2.2" {
+		t.Errorf("DNS of the configuration: %v, %v", r, err)
+	}
+}
+
+// Addresses and MACs are asked for in three ways, the newest first.
+func TestAskedAddresses(t *testing.T) {
+	const (
+		newest = `"runtimeConfig": {"ips": ["10.0.0.7/24", "fd00::7/64"], "mac": "02:00:00:00:00:07"}`
+		older  = `"args": {"cni": {"ips": ["10.0.0.8"]}}`
+	)
+	for _, x := range []struct {
+		name, conf, args string
+		addresses        []string
+		mac              string
+	}{
+		{"nothing", `"mtu": 0`, "", nil, ""},
+		{"runtimeConfig", newest + "," + older, "IP=10.0.0.9;MAC=02:00:00:00:00:09", []string{"10.0.0.7", "fd00::7"}, "02:00:00:00:00:07"},
+		{"args", older, "IP=10.0.0.9", []string{"10.0.0.8"}, ""},
+		{"CNI_ARGS", `"mtu": 0`, "IgnoreUnknown=1;IP=10.0.0.9,fd00::9;MAC=02:00:00:00:00:09", []string{"10.0.0.9", "fd00::9"}, "02:00:00:00:00:09"},
+	} {
+		c, err := parseConfig([]byte(`{"cniVersion": "1.1.0", "name": "shop", "tenant": "alice", ` + x.conf + `}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := attachRequest(c, &skel.CmdArgs{ContainerID: "c", IfName: "eth0", Args: x.args})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(x.addresses, r.Addresses); diff != "" || r.MAC != x.mac {
+			t.Errorf("%s: MAC %q, addresses -want +got\n%s", x.name, r.MAC, diff)
+		}
+	}
+}
+
+func TestAgrees(t *testing.T) {
+	port := api.Attachment{Tenant: "alice", Network: "default", Name: "web", MAC: "02:00:00:00:00:07", Addresses: []string{"10.0.0.7/24"}}
+	_, address, _ := net.ParseCIDR("10.0.0.7/24")
+	address.IP = net.ParseIP("10.0.0.7")
+	_, other, _ := net.ParseCIDR("192.0.2.0/24")
+	before := func(mac string, ip *net.IPNet) *current.Result {
+		return &current.Result{
+			Interfaces: []*current.Interface{{Name: "eth0"}, {Name: "eth0", Sandbox: "/run/netns/x", Mac: mac}},
+			IPs:        []*current.IPConfig{{Interface: current.Int(1), Address: *ip}, {Interface: current.Int(0), Address: *other}, {Address: *other}},
+		}
+	}
+	for _, x := range []struct {
+		name, ifName, says string
+		before             *current.Result
+	}{
+		{"as it was", "eth0", "", before("02:00:00:00:00:07", address)},
+		{"no such interface", "net1", "prevResult has no interface net1 in the container", before("02:00:00:00:00:07", address)},
+		{"another MAC", "eth0", "has MAC 02:00:00:00:00:07, not 02:00:00:00:00:08", before("02:00:00:00:00:08", address)},
+		{"another address", "eth0", "has addresses [10.0.0.7/24], not 192.0.2.0/24", before("02:00:00:00:00:07", other)},
+	} {
+		err := agrees(port, x.before, x.ifName)
+		if (err == nil) != (x.says == "") || err != nil && !strings.Contains(err.Error(), x.says) {
+			t.Errorf("%s: %v, want %q", x.name, err, x.says)
 		}
 	}
 }

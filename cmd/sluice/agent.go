@@ -45,7 +45,10 @@ attaches containers, and runs the kernel's side of gateways. What it made stays 
 
 The agent and its switch prove with the certificate below --pki that they are this host. Without one they
 speak with this machine alone, or, with --insecure, in the clear with whoever is there. With --join the host
-gets its certificate, and learns where etcd and the controllers are; it renews the certificate by itself.`,
+gets its certificate, and learns where etcd and the controllers are; it renews the certificate by itself.
+
+Each flag may stand in /etc/sluice/agent.yaml, under its name, and in the environment: --vtep as $SLUICE_AGENT_VTEP.
+A flag goes before the environment, and that before the file.`,
 		Example: `  sluice agent --host h1 --vtep 192.0.2.21 --etcd-endpoints https://192.0.2.1:2379 --controllers ssl:192.0.2.1:6653
   sluice agent --host h2 --vtep 192.0.2.22 --etcd-endpoints https://192.0.2.1:2379 --controllers ssl:192.0.2.1:6653 --gateway --uplink eth0
   sluice agent --vtep 192.0.2.23 --join sluice-join.eyJob3N0IjoiaDMi...
@@ -72,6 +75,7 @@ gets its certificate, and learns where etcd and the controllers are; it renews t
 		}
 		return o.run(cmd.Context(), log)
 	}
+	configure(cmd, agentSettings)
 	return cmd
 }
 
@@ -94,7 +98,7 @@ func (o *agentFlags) register(cmd *cobra.Command) {
 	o.pki.register(cmd)
 	o.pprof.register(cmd)
 	o.log.register(cmd)
-	f.StringVar(&o.join, "join", "", "`TOKEN` of sluice host invite: join the cluster as its host; once it has, the host needs neither token nor --host, --etcd-endpoints, --controllers")
+	f.StringVar(&o.join, "join", "", "`TOKEN` of sluice host invite, or @FILE with one: join the cluster as its host; once it has, the host needs neither token nor --host, --etcd-endpoints, --controllers")
 	f.BoolVar(&o.check, "check", false, "say what this host has and lacks of what it needs, and end; only --vtep is needed")
 	completeWords(cmd, "encap", "vxlan", "geneve", "gre")
 	completeWords(cmd, "datapath-type", "system", "netdev")

@@ -62,7 +62,10 @@ another takes its place at once, and the other ends with exit status 2.
 
 A controller remembers in --data-dir which store it serves. Where etcd holds another one, or one that
 went back as after a restore, it touches nothing until the right one is back, or until it is started
-with --adopt.`,
+with --adopt.
+
+Each flag may stand in /etc/sluice/controller.yaml, under its name, and in the environment: --name as
+$SLUICE_CONTROLLER_NAME. A flag goes before the environment, and that before the file.`,
 		Example: `  sluice controller
   sluice controller --name c1 --listen-openflow 192.0.2.1:6653 --embedded-etcd-client-url https://192.0.2.1:2379 --embedded-etcd-peer-url https://192.0.2.1:2380
   sluice controller --name c1 --etcd-endpoints https://192.0.2.11:2379,https://192.0.2.12:2379
@@ -77,6 +80,7 @@ with --adopt.`,
 		}
 		return o.run(cmd.Context(), log)
 	}
+	configure(cmd, controllerSettings)
 	return cmd
 }
 

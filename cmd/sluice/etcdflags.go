@@ -16,7 +16,7 @@ type etcdFlags struct {
 	endpoints                 []string
 	caFile, certFile, keyFile string
 	user                      string
-	password, passwordFile    string
+	passwordFile              string
 }
 
 func (o *etcdFlags) register(cmd *cobra.Command, endpointsHelp string) {
@@ -26,14 +26,12 @@ func (o *etcdFlags) register(cmd *cobra.Command, endpointsHelp string) {
 	f.StringVar(&o.certFile, "etcd-cert", "", "`FILE` with the certificate to show to etcd")
 	f.StringVar(&o.keyFile, "etcd-key", "", "`FILE` with that certificate's key")
 	f.StringVar(&o.user, "etcd-user", "", "`NAME` of the user in etcd")
-	f.StringVar(&o.password, "etcd-password", "", "its `PASSWORD`; others on this machine can read it here: prefer the file")
 	f.StringVar(&o.passwordFile, "etcd-password-file", "", "`FILE` with its password")
 	cmd.MarkFlagsRequiredTogether("etcd-cert", "etcd-key")
-	cmd.MarkFlagsMutuallyExclusive("etcd-password", "etcd-password-file")
 }
 
 func (o *etcdFlags) options(log *slog.Logger) (etcd.Options, error) {
-	password := o.password
+	var password string
 	if o.passwordFile != "" {
 		b, err := os.ReadFile(o.passwordFile)
 		if err != nil {

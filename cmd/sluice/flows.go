@@ -206,6 +206,7 @@ func brief(text string) string {
 	var kept []string
 	for _, field := range strings.Split(match, ",") {
 		field = strings.TrimSpace(field)
+		field = field[strings.LastIndexByte(field, ' ')+1:] // flags stand before it
 		name, _, _ := strings.Cut(field, "=")
 		switch name {
 		case "", "cookie", "table", "priority":

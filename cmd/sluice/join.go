@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"os"
+	"strings"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -49,8 +51,10 @@ func (o *agentFlags) belongs(ctx context.Context, log *slog.Logger) (join.Cluste
 		}
 		return kept, err
 	}
-	token, err := join.Parse(o.join)
+	token, err := o.invitation()
 	switch {
+	case kept.Host != "" && errors.Is(err, fs.ErrNotExist): // the file of a used token is of no more use
+		return kept, nil
 	case o.pki.dir == "":
 		return kept, usagef("--join needs a directory for the certificate: give it with --pki")
 	case err != nil:
@@ -67,6 +71,19 @@ func (o *agentFlags) belongs(ctx context.Context, log *slog.Logger) (join.Cluste
 	log.Info("joined", "host", c.Host, "etcd", c.Etcd, "controllers", c.Controllers)
 	o.fresh = true
 	return c, nil
+}
+
+// invitation is the token of --join, or of the file that it names.
+func (o *agentFlags) invitation() (join.Token, error) {
+	text := o.join
+	if file, isFile := strings.CutPrefix(text, "@"); isFile {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			return join.Token{}, err
+		}
+		text = strings.TrimSpace(string(b))
+	}
+	return join.Parse(text)
 }
 
 // enrolTime is how long etcd may need to know a host that has just joined.

@@ -37,16 +37,22 @@ func TestAgentKnowsWhatItJoined(t *testing.T) {
 	if err != nil || o.etcd.endpoints[0] != "https://192.0.2.9:2379" || o.options.Controllers[0] != "ssl:192.0.2.1:6653" {
 		t.Errorf("with another etcd: %+v, %v", o, err)
 	}
+	o, err = agent(func(o *agentFlags) { o.join = "@/nowhere/at/all" })
+	if err != nil || o.options.Host != "h1" {
+		t.Errorf("the file of the token that it used is gone: %+v, %v", o, err)
+	}
 	for name, tc := range map[string]struct {
 		change func(*agentFlags)
 		says   string
 	}{
-		"another name":          {func(o *agentFlags) { o.options.Host = "h2" }, "joined as host h1"},
-		"a torn token":          {func(o *agentFlags) { o.join = "sluice-join.abc" }, "it is no token"},
-		"nothing joined":        {func(o *agentFlags) { o.pki.dir = t.TempDir() }, `required flag(s) "controllers", "etcd-endpoints", "host" not set`},
-		"no tunnel address":     {func(o *agentFlags) { o.vtep = "" }, `required flag(s) "vtep" not set`},
-		"no directory":          {func(o *agentFlags) { o.join, o.pki.dir = "x", "" }, "--pki"},
-		"what it keeps is torn": {func(o *agentFlags) { o.pki.dir = torn(t) }, "join again"},
+		"another name":           {func(o *agentFlags) { o.options.Host = "h2" }, "joined as host h1"},
+		"a file of a torn token": {func(o *agentFlags) { o.join = "@" + filepath.Join(dir, "cluster.json") }, "it is no token"},
+		"no file of a token":     {func(o *agentFlags) { o.pki.dir, o.join = t.TempDir(), "@/nowhere/at/all" }, "/nowhere/at/all: no such file"},
+		"a torn token":           {func(o *agentFlags) { o.join = "sluice-join.abc" }, "it is no token"},
+		"nothing joined":         {func(o *agentFlags) { o.pki.dir = t.TempDir() }, `required flag(s) "controllers", "etcd-endpoints", "host" not set`},
+		"no tunnel address":      {func(o *agentFlags) { o.vtep = "" }, `required flag(s) "vtep" not set`},
+		"no directory":           {func(o *agentFlags) { o.join, o.pki.dir = "x", "" }, "--pki"},
+		"what it keeps is torn":  {func(o *agentFlags) { o.pki.dir = torn(t) }, "join again"},
 	} {
 		if _, err := agent(tc.change); err == nil || !strings.Contains(err.Error(), tc.says) {
 			t.Errorf("%s: %v", name, err)

@@ -137,7 +137,7 @@ ended well the port's flows are in the switch; when it fails it leaves nothing b
 	f := cmd.Flags()
 	f.StringVar(&req.NetNS, "netns", "", "the container's network namespace: a `PATH`, or a name as ip netns knows it")
 	f.StringVar(&req.IfName, "ifname", "eth0", "`NAME` of the interface inside the container")
-	f.StringVar(&req.Address, "ip", "", "`ADDRESS` (default chosen from the network's subnets)")
+	f.StringSliceVar(&req.Addresses, "ip", nil, "`ADDRESS`; may be repeated, one for each subnet (default chosen from the network's subnets)")
 	f.StringVar(&req.MAC, "mac", "", "`MAC` address (default derived)")
 	f.StringVar(&req.ContainerID, "container-id", "", "the container's `ID`, as its runtime knows it")
 	f.StringVar(&req.Runtime, "runtime", "", "`NAME` of the container's runtime")

@@ -69,7 +69,7 @@ usage. sluice flows --diff exits 1 when it finds something.`,
 		&cobra.Group{ID: groupRun, Title: "Parts:"},
 	)
 	add(root, groupObjects, tenantCommand(), networkCommand(), hostCommand(), portCommand(), gatewayCommand(), tokenCommand(), schemaCommand(), tidyCommand())
-	add(root, groupLook, statusCommand(), flowsCommand())
+	add(root, groupLook, statusCommand(), flowsCommand(), traceCommand())
 	add(root, groupRun, controllerCommand(), agentCommand(), pkiCommand(), labCommand(), benchCommand())
 	root.AddCommand(versionCommand(), benchPartCommand())
 	describeCompletion(root)

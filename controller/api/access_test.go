@@ -118,7 +118,7 @@ var allowed = map[string]string{
 	"GET /v1/hosts":    "admin viewer", "GET /v1/hosts/none": "admin viewer", "DELETE /v1/hosts/none": "admin",
 	"POST /v1/hosts/none/adopt": "admin", "POST /v1/hosts/none/clean": "admin",
 	"POST /v1/hosts/none/invitations": "admin", "POST /v1/hosts/none/enrolment": "admin",
-	"GET /v1/hosts/none/flows": "admin viewer", "GET /v1/status": "admin viewer",
+	"GET /v1/hosts/none/flows": "admin viewer", "GET /v1/trace": "admin viewer tenant", "GET /v1/status": "admin viewer",
 	"GET /v1/schema": "admin viewer", "POST /v1/schema": "admin",
 	"GET /v1/tokens": "admin", "POST /v1/tokens": "admin", "GET /v1/tokens/none": "admin", "DELETE /v1/tokens/none": "admin",
 	"GET /v1/tidy/values": "admin viewer", "POST /v1/tidy/values": "admin",

@@ -36,6 +36,8 @@ type Controller interface {
 	Office() *enrol.Office
 	Installed(ctx context.Context, host string) ([]openflow.FlowStats, error)
 	Desired(host string) ([]openflow.Flow, []store.Problem, error)
+	Ports(host string) (numbers map[string]uint32, told bool, err error)
+	Gone(host string) time.Duration
 }
 
 // Store is what the API reads of etcd itself, and how it writes: each kind of object says what
@@ -72,6 +74,8 @@ type server struct {
 	Options
 	dumps *semaphore.Weighted // of flows of a switch that are worked on: each may be many megabytes
 	walks *semaphore.Weighted // over all that is taken
+	// tenantTraces are those that tenants ask for.
+	tenantTraces *semaphore.Weighted
 }
 
 // dumpsAtOnce bounds the memory that answers of flows take together.
@@ -79,7 +83,7 @@ const dumpsAtOnce = 4
 
 // New is the whole HTTP face of a controller.
 func New(o Options) http.Handler {
-	s := &server{o, semaphore.NewWeighted(dumpsAtOnce), semaphore.NewWeighted(1)}
+	s := &server{o, semaphore.NewWeighted(dumpsAtOnce), semaphore.NewWeighted(1), semaphore.NewWeighted(1)}
 	audit := o.Audit
 	if audit == nil {
 		audit = o.Log
@@ -172,6 +176,7 @@ func (s *server) resources(a huma.API) {
 	s.ports(a)
 	s.gateways(a)
 	s.flows(a)
+	s.traces(a)
 	s.status(a)
 	s.tokens(a)
 	s.schema(a)

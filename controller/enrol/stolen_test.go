@@ -128,7 +128,7 @@ func (w *world) port(c *etcd.Client, host, tenant, name, ip string) store.Item[s
 	w.Helper()
 	spec := store.PortSpec{Host: host, Tenant: tenant, Network: store.DefaultNetwork, Name: name, UID: (tenant + name + "aaaaaaaaaaaa")[:store.UIDLength]}
 	if ip != "" {
-		spec.Address = netip.MustParseAddr(ip)
+		spec.Addresses = []netip.Addr{netip.MustParseAddr(ip)}
 	}
 	p, err := c.CreatePort(w.ctx, spec)
 	w.must(err)

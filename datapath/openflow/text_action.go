@@ -282,7 +282,7 @@ func (n *NAT) appendRange(b []byte) []byte {
 // appendAddress sets an IPv6 address before a port in brackets.
 func (n *NAT) appendAddress(b []byte, v Value) []byte {
 	if !n.V6 || n.MinPort == 0 {
-		return v.ip(n.V6).AppendTo(b)
+		return v.IP(n.V6).AppendTo(b)
 	}
-	return append(v.ip(true).AppendTo(append(b, '[')), ']')
+	return append(v.IP(true).AppendTo(append(b, '[')), ']')
 }

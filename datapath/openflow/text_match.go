@@ -299,9 +299,9 @@ func appendPlainValue(b []byte, s *fieldSpec, v Value, whole bool) []byte {
 		return fmt.Appendf(b, "%02x:%02x:%02x:%02x:%02x:%02x",
 			v.Lo>>40&0xff, v.Lo>>32&0xff, v.Lo>>24&0xff, v.Lo>>16&0xff, v.Lo>>8&0xff, v.Lo&0xff)
 	case kindIPv4:
-		return v.ip(false).AppendTo(b)
+		return v.IP(false).AppendTo(b)
 	case kindIPv6:
-		return v.ip(true).AppendTo(b)
+		return v.IP(true).AppendTo(b)
 	case kindPort:
 		return appendPortName(b, uint32(v.Lo))
 	case kindDecimal:
@@ -312,8 +312,8 @@ func appendPlainValue(b []byte, s *fieldSpec, v Value, whole bool) []byte {
 	return appendHex(b, v)
 }
 
-// ip is the value as an address.
-func (v Value) ip(v6 bool) netip.Addr {
+// IP is the value as an address of IPv4, or of IPv6.
+func (v Value) IP(v6 bool) netip.Addr {
 	if !v6 {
 		return netip.AddrFrom4([4]byte(be.AppendUint32(nil, uint32(v.Lo))))
 	}

@@ -20,28 +20,70 @@ type Bridge struct {
 type entry struct {
 	flow    of.Flow
 	packets uint64
+	unable  error // why no packet can be run through the flow
 }
 
 // NewBridge loads flows into an empty switch. It refuses, and names, every flow that it
 // could not run as Open vSwitch does, and two flows of one table, priority and match.
 func NewBridge(flows []of.Flow) (*Bridge, error) {
-	b := &Bridge{connections: map[connectionKey]*connection{}}
+	b := load(flows, Check)
 	var errs []error
-	for _, f := range flows {
-		if err := Check(&f); err != nil {
-			errs = append(errs, fmt.Errorf("flow %s: %w", &f, err))
-			continue
-		}
-		b.tables[f.Table] = append(b.tables[f.Table], &entry{flow: f})
-	}
 	for _, t := range b.tables {
-		slices.SortStableFunc(t, func(x, y *entry) int { return int(y.flow.Priority) - int(x.flow.Priority) })
+		for _, e := range t {
+			if e.unable != nil {
+				errs = append(errs, e.unable)
+			}
+		}
 		errs = append(errs, duplicates(t)...)
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}
 	return b, nil
+}
+
+// Load takes the flows as a switch holds them, also those that it could not run: the run of a
+// packet that may meet one of these ends with an error. NORMAL is one: which port it sends to the
+// switch has learned.
+func Load(flows []of.Flow) *Bridge {
+	return load(flows, func(f *of.Flow) error {
+		if learned(f.Actions) {
+			return errors.New("where NORMAL sends a frame the switch has learned, which is not known here")
+		}
+		return Check(f)
+	})
+}
+
+func load(flows []of.Flow, check func(*of.Flow) error) *Bridge {
+	b := &Bridge{connections: map[connectionKey]*connection{}}
+	for _, f := range flows {
+		e := &entry{flow: f}
+		if err := check(&f); err != nil {
+			e.unable = fmt.Errorf("flow %s: %w", &f, err)
+		}
+		b.tables[f.Table] = append(b.tables[f.Table], e)
+	}
+	for _, t := range b.tables {
+		slices.SortStableFunc(t, func(x, y *entry) int { return int(y.flow.Priority) - int(x.flow.Priority) })
+	}
+	return b
+}
+
+// learned reports whether actions leave it to the switch where a frame goes.
+func learned(actions []of.Action) bool {
+	for _, a := range actions {
+		switch a := a.(type) {
+		case of.Output:
+			if a.Port == of.PortNormal {
+				return true
+			}
+		case of.Clone:
+			if learned(a.Actions) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // duplicates finds flows that would replace each other.
@@ -100,6 +142,9 @@ func (b *Bridge) lookup(table uint8, p *Packet) (*entry, error) {
 		if !matches(e.flow.Match, p) {
 			continue
 		}
+		if e.unable != nil {
+			return nil, e.unable
+		}
 		if found != nil && !b.first && !reflect.DeepEqual(found.flow.Actions, e.flow.Actions) {
 			return nil, fmt.Errorf("ambiguous: both %s and %s match", &found.flow, &e.flow)
 		}
@@ -110,9 +155,10 @@ func (b *Bridge) lookup(table uint8, p *Packet) (*entry, error) {
 	return found, nil
 }
 
+// matches reports whether a packet meets a match, as far as packets carry its fields here.
 func matches(m of.Match, p *Packet) bool {
 	for i := range m {
-		if p.Get(m[i].Field).Xor(m[i].Value).And(m[i].Mask) != (of.Value{}) {
+		if modelled(m[i].Field) && p.Get(m[i].Field).Xor(m[i].Value).And(m[i].Mask) != (of.Value{}) {
 			return false
 		}
 	}

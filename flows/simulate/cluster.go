@@ -13,7 +13,7 @@ import (
 // Host is a switch with its place in a cluster.
 type Host struct {
 	Name   string
-	Bridge *Bridge
+	Bridge *Bridge // nil: not known yet, see Cluster.Load
 	VTEP   netip.Addr
 	// Further are tunnel addresses besides VTEP. What goes to an address leaves from the first
 	// of its family.
@@ -28,6 +28,9 @@ type Host struct {
 // Cluster is several switches whose tunnels reach each other. What goes to a kernel stays
 // there: tests read it among the deliveries and answer with Send.
 type Cluster struct {
+	// Load, where it is set, gives a host its Bridge and ports, when the first frame enters a
+	// host without; an error says why its tables are not known.
+	Load  func(*Host) error
 	hosts map[string]*Host
 	vteps map[netip.Addr]*Host
 }
@@ -68,6 +71,7 @@ func (c *Cluster) Host(name string) *Host { return c.hosts[name] }
 
 // Delivery is a frame that reached a container, or a kernel.
 type Delivery struct {
+	Hop     int // by its place in Walk.Hops
 	Host    string
 	Port    uint32
 	Kernel  bool
@@ -79,18 +83,31 @@ type Delivery struct {
 type Walk struct {
 	Deliveries []Delivery
 	Hops       []Hop
+	Losses     []Loss
 }
 
 // Hop is a frame's way through one switch.
 type Hop struct {
 	Host   string
-	Result *Result
+	From   int     // the hop that sent it, by its place in Walk.Hops; -1: none, it entered the cluster here
+	Result *Result // nil: the tables of the host are not known
+}
+
+// Loss is a frame of which nothing more is known, or that left for nowhere.
+type Loss struct {
+	Hop     int  // where that was, by its place in Walk.Hops
+	Unknown bool // the host's tables are not known, or hold a flow that is not simulated
+	Err     error
 }
 
 // String is the walk as people read it, a switch at a time.
 func (w *Walk) String() string {
 	var b strings.Builder
 	for _, h := range w.Hops {
+		if h.Result == nil {
+			fmt.Fprintf(&b, "host %s: not known\n", h.Host)
+			continue
+		}
 		fmt.Fprintf(&b, "host %s, %s", h.Host, h.Result)
 	}
 	return b.String()
@@ -98,6 +115,7 @@ func (w *Walk) String() string {
 
 // transit is a frame on its way into a switch.
 type transit struct {
+	from    int
 	host    *Host
 	port    uint32
 	packet  Packet
@@ -108,67 +126,105 @@ type transit struct {
 // delivered or dropped. A frame that circles, that leaves by a port which is not there, or
 // for a tunnel address that no host has, is an error.
 func (c *Cluster) Send(host string, port uint32, p Packet) (*Walk, error) {
-	walk := &Walk{}
-	from := c.hosts[host]
-	if from == nil {
-		return walk, fmt.Errorf("no host %q", host)
+	if c.hosts[host] == nil {
+		return &Walk{}, fmt.Errorf("no host %q", host)
 	}
-	queue := []transit{{host: from, port: port, packet: p}}
-	for len(queue) > 0 {
-		at := queue[0]
-		if len(walk.Hops) == maxHops {
-			return walk, fmt.Errorf("the frame entered %d switches: a loop?\n%s", maxHops, walk)
-		}
-		arrived, err := c.hop(at, walk)
-		if err != nil {
-			return walk, fmt.Errorf("host %s: %w", at.host.Name, err)
-		}
-		queue = append(queue[1:], arrived...)
+	walk := c.Follow(host, port, p)
+	for _, l := range walk.Losses {
+		return walk, fmt.Errorf("host %s: %w\n%s", walk.Hops[l.Hop].Host, l.Err, walk)
 	}
 	return walk, nil
 }
 
+// Follow does the same for a host that is there, and goes on with all other copies of a frame
+// that Send would call an error: that is a loss.
+func (c *Cluster) Follow(host string, port uint32, p Packet) *Walk {
+	walk := &Walk{}
+	queue := []transit{{from: -1, host: c.hosts[host], port: port, packet: p}}
+	for len(queue) > 0 {
+		at := queue[0]
+		if len(walk.Hops) == maxHops {
+			walk.lose(at.from, fmt.Errorf("the frame entered %d switches: a loop?", maxHops))
+			return walk
+		}
+		queue = append(queue[1:], c.hop(at, walk)...)
+	}
+	return walk
+}
+
+func (w *Walk) lose(hop int, err error) { w.Losses = append(w.Losses, Loss{Hop: hop, Err: err}) }
+
 // hop runs one switch, notes what it delivers and returns what it sent to other switches.
-func (c *Cluster) hop(at transit, walk *Walk) ([]transit, error) {
-	result, err := at.host.Bridge.Run(at.packet, at.port)
-	walk.Hops = append(walk.Hops, Hop{Host: at.host.Name, Result: result})
+func (c *Cluster) hop(at transit, walk *Walk) (sent []transit) {
+	index := len(walk.Hops)
+	walk.Hops = append(walk.Hops, Hop{Host: at.host.Name, From: at.from})
+	result, err := c.run(&at)
+	walk.Hops[index].Result = result
 	if err != nil {
-		return nil, err
+		walk.Losses = append(walk.Losses, Loss{Hop: index, Unknown: true, Err: err})
+	}
+	if result == nil {
+		return nil
 	}
 	through := slices.Concat(at.through, []string{at.host.Name})
-	var sent []transit
 	for _, o := range result.Outputs {
-		next, err := c.leave(at.host, o, through, walk)
+		next, err := c.leave(at.host, o, Delivery{Hop: index, Through: through}, walk)
 		if err != nil {
-			return nil, fmt.Errorf("%w\n%s", err, result)
+			walk.lose(index, err)
+			continue
 		}
 		sent = append(sent, next...)
 	}
-	return sent, nil
+	return sent
+}
+
+// Open loads the tables of a host, unless it has them.
+func (c *Cluster) Open(host string) error {
+	switch h := c.hosts[host]; {
+	case h == nil:
+		return fmt.Errorf("no host %q", host)
+	case h.Bridge != nil:
+		return nil
+	case c.Load == nil:
+		return fmt.Errorf("host %s has no tables", host)
+	default:
+		return c.Load(h)
+	}
+}
+
+// run lets the frame pass its host's tables.
+func (c *Cluster) run(at *transit) (*Result, error) {
+	if err := c.Open(at.host.Name); err != nil {
+		return nil, err
+	}
+	if at.port == 0 { // by a tunnel, to a host whose ports were not known then
+		at.port = at.host.Tunnel
+	}
+	return at.host.Bridge.Run(at.packet, at.port)
 }
 
 // leave takes a frame where its port leads: to a container or kernel, or into a tunnel.
-func (c *Cluster) leave(from *Host, o Output, through []string, walk *Walk) ([]transit, error) {
+func (c *Cluster) leave(from *Host, o Output, d Delivery, walk *Walk) ([]transit, error) {
 	_, container := from.Ports[o.Port]
 	kernel := o.Port == from.Gateway
 	switch {
 	case o.Port == from.Tunnel:
 		t, err := c.tunnel(from, o.Packet)
-		t.through = through
+		t.from, t.through = d.Hop, d.Through
 		return []transit{t}, err
 	case container || kernel:
-		d := Delivery{Host: from.Name, Port: o.Port, Kernel: kernel, Packet: o.Packet.Frame(), Through: through}
+		d.Host, d.Port, d.Kernel, d.Packet = from.Name, o.Port, kernel, o.Packet.Frame()
 		walk.Deliveries = append(walk.Deliveries, d)
 		return nil, nil
 	case floods(o.Port):
-		return c.flood(from, o, through, walk)
+		return c.flood(from, o, d, walk)
 	}
 	return nil, &StrayError{Host: from.Name, Output: o, Why: fmt.Sprintf("output to port %d, which is not there", o.Port)}
 }
 
 // flood takes a frame to all ports of a switch but the one that it came by. A tunnel without a
 // destination takes none.
-func (c *Cluster) flood(from *Host, o Output, through []string, walk *Walk) ([]transit, error) {
+func (c *Cluster) flood(from *Host, o Output, d Delivery, walk *Walk) ([]transit, error) {
 	ports := slices.Sorted(maps.Keys(from.Ports))
 	if from.Gateway != 0 {
 		ports = append(ports, from.Gateway)
@@ -181,7 +237,7 @@ func (c *Cluster) flood(from *Host, o Output, through []string, walk *Walk) ([]t
 		if port == o.In {
 			continue
 		}
-		next, err := c.leave(from, Output{Port: port, Packet: o.Packet}, through, walk)
+		next, err := c.leave(from, Output{Port: port, Packet: o.Packet}, d, walk)
 		if err != nil {
 			return sent, err
 		}

@@ -13,7 +13,7 @@ func (r *run) ct(a of.CT, p *Packet, at *position, step *Step) error {
 		return nil
 	}
 	if p.Uint(of.FieldIPFrag) != 0 {
-		step.note("ct waits for the other fragments: not sent on")
+		step.stop("ct waits for the other fragments: not sent on")
 		return errStop
 	}
 	r.bridge.track(p, zone, a, step)
@@ -58,7 +58,7 @@ func (b *Bridge) track(p *Packet, zone uint16, a of.CT, step *Step) {
 		p.track.conn = c
 	}
 	if a.NAT != nil {
-		p.translate()
+		step.noting(p, p.translate, translated[:]...)
 	}
 }
 
@@ -150,11 +150,17 @@ func mayOpen(p *Packet) bool {
 	return true
 }
 
+// translated are the fields that translation may write.
+var translated = [...]of.Field{
+	of.FieldIPSrc, of.FieldIPDst, of.FieldIPv6Src, of.FieldIPv6Dst,
+	of.FieldTCPSrc, of.FieldTCPDst, of.FieldUDPSrc, of.FieldUDPDst,
+}
+
 // translate rewrites the packet as its connection says, once in a zone.
 func (p *Packet) translate() {
 	c := p.track.conn
-	const translated = stateSourceNAT | stateDestinationNAT
-	if c == nil || !c.source && !c.destination || p.track.state&translated != 0 {
+	const done = stateSourceNAT | stateDestinationNAT
+	if c == nil || !c.source && !c.destination || p.track.state&done != 0 {
 		return
 	}
 	if c.source != p.track.reply {

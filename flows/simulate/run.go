@@ -113,7 +113,9 @@ func (r *run) action(a of.Action, p *Packet, at *position, step *Step) error {
 	case of.OutputField:
 		r.output(uint32(p.read(a.Source).Lo), p, step)
 	case of.DecTTL:
-		return decTTL(p, step)
+		var err error
+		step.noting(p, func() { err = decTTL(p, step) }, of.FieldIPTTL)
+		return err
 	case of.Resubmit:
 		return r.resubmit(a, p, at)
 	case of.GotoTable:
@@ -125,11 +127,30 @@ func (r *run) action(a of.Action, p *Packet, at *position, step *Step) error {
 	case of.Push:
 		at.stack = append(at.stack, p.read(a.Source))
 	case of.Pop:
-		return at.pop(a, p)
+		var err error
+		step.noting(p, func() { err = at.pop(a, p) }, a.Target.Field)
+		return err
 	case of.CT:
 		return r.ct(a, p, at, step)
 	default:
-		p.apply(a)
+		step.noting(p, func() { p.apply(a) }, written(a)...)
+	}
+	return nil
+}
+
+// written is the field that an action of apply writes.
+func written(a of.Action) []of.Field {
+	switch a := a.(type) {
+	case of.SetField:
+		return []of.Field{a.Field}
+	case of.Load:
+		return []of.Field{a.Target.Field}
+	case of.Move:
+		return []of.Field{a.Target.Field}
+	case of.PushVLAN, of.PopVLAN:
+		return []of.Field{of.FieldVLANTCI}
+	case of.WriteMetadata:
+		return []of.Field{of.FieldMetadata}
 	}
 	return nil
 }
@@ -198,15 +219,15 @@ func (r *run) output(port uint32, p *Packet, step *Step) {
 	in := uint32(p.Uint(of.FieldInPort))
 	switch {
 	case port == of.PortInPort && in == of.PortAny:
-		step.note("IN_PORT is none: not sent")
+		step.stop("IN_PORT is none: not sent")
 		return
 	case port == of.PortInPort:
 		port = in
 	case port == in:
-		step.note("port %d is the in_port: not sent", port)
+		step.stop("port %d is the in_port: not sent", port)
 		return
 	case port == of.PortAny:
-		step.note("no port: not sent")
+		step.stop("no port: not sent")
 		return
 	}
 	frame := p.Frame()
@@ -221,7 +242,7 @@ func decTTL(p *Packet, step *Step) error {
 	}
 	ttl := p.Uint(of.FieldIPTTL)
 	if ttl <= 1 {
-		step.note("time to live ran out")
+		step.stop("time to live ran out")
 		return errStop
 	}
 	p.SetUint(of.FieldIPTTL, ttl-1)

@@ -22,7 +22,39 @@ type Step struct {
 	Depth int // of resubmits and connection tracking
 	Table uint8
 	Flow  *of.Flow // nil: no flow matched, the packet is dropped
-	Notes []string // what the actions did beyond their text
+	// Changes are what the flow's own actions wrote, in their order.
+	Changes []Change
+	Notes   []string // what the actions did beyond their text
+	Stopped []string // those of them that say why a copy went no further
+}
+
+// stop notes why a copy of the packet goes no further.
+func (s *Step) stop(format string, args ...any) {
+	s.note(format, args...)
+	s.Stopped = append(s.Stopped, s.Notes[len(s.Notes)-1])
+}
+
+// Change is a field of a packet that got another value.
+type Change struct {
+	Field of.Field
+	Value of.Value
+}
+
+// Text is the change as ovs-ofctl(8) would write it in a match.
+func (c Change) Text() string { return c.Field.String() + "=" + text(c.Field, c.Value) }
+
+// noting runs do, which writes fields of a packet, and notes those that got another value.
+func (s *Step) noting(p *Packet, do func(), fields ...of.Field) {
+	before := make([]of.Value, len(fields))
+	for i, f := range fields {
+		before[i] = p.Get(f)
+	}
+	do()
+	for i, f := range fields {
+		if v := p.Get(f); v != before[i] {
+			s.Changes = append(s.Changes, Change{f, v})
+		}
+	}
 }
 
 func (s *Step) note(format string, args ...any) {
@@ -92,14 +124,4 @@ func text(f of.Field, v of.Value) string {
 }
 
 // address is a field's value as an address.
-func address(v of.Value, v6 bool) netip.Addr {
-	var b [16]byte
-	for i := range 8 {
-		b[i] = byte(v.Hi >> (56 - 8*i))
-		b[8+i] = byte(v.Lo >> (56 - 8*i))
-	}
-	if v6 {
-		return netip.AddrFrom16(b)
-	}
-	return netip.AddrFrom4([4]byte(b[12:]))
-}
+func address(v of.Value, v6 bool) netip.Addr { return v.IP(v6) }

@@ -56,6 +56,12 @@ func (c *Client) Get(ctx context.Context, r DetachRequest) (Attachment, error) {
 	return a, err
 }
 
+// Check reports what keeps a port, or its interface in the container, from being as it was made.
+func (c *Client) Check(ctx context.Context, r CheckRequest) error {
+	q := url.Values{"netns": {r.NetNS}, "ifName": {r.IfName}}
+	return c.do(ctx, http.MethodGet, portPath(r.DetachRequest)+PathCheck+"?"+q.Encode(), nil, nil)
+}
+
 // List is every port of this host, by tenant, network and name.
 func (c *Client) List(ctx context.Context) ([]Attachment, error) {
 	var all []Attachment

@@ -10,6 +10,7 @@ const DefaultNetwork = "default"
 const (
 	PathPorts  = "/v1/ports"
 	PathStatus = "/v1/status"
+	PathCheck  = "/check" // below a port's own path
 )
 
 // AttachRequest asks for a port in a tenant's network, with a container behind it.
@@ -20,6 +21,7 @@ type AttachRequest struct {
 	NetNS       string            `json:"netns"`                 // path of the container's network namespace
 	IfName      string            `json:"ifName,omitempty"`      // inside the container; empty: eth0
 	Address     string            `json:"address,omitempty"`     // empty: the network chooses
+	Addresses   []string          `json:"addresses,omitempty"`   // more of them, one of each subnet at most
 	MAC         string            `json:"mac,omitempty"`         // empty: derived
 	ContainerID string            `json:"containerID,omitempty"` // as the runtime knows it
 	Runtime     string            `json:"runtime,omitempty"`     // who asks: cni, docker, lxc, ...
@@ -53,6 +55,13 @@ type DetachRequest struct {
 	Tenant  string `json:"tenant"`
 	Network string `json:"network,omitempty"` // empty: DefaultNetwork
 	Name    string `json:"name"`
+}
+
+// CheckRequest names a port, and the interface of its container that is to be as it was made.
+type CheckRequest struct {
+	DetachRequest
+	NetNS  string
+	IfName string
 }
 
 // Status is how an agent is doing.

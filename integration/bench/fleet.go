@@ -133,7 +133,7 @@ func (f *fleetRun) startEtcd(ctx context.Context) error {
 func (f *fleetRun) startController(ctx context.Context) error {
 	var err error
 	args := []string{"controller", "--name", "fleet", "--log-level", "error", "--counter-interval", "0",
-		"--listen-openflow", f.openflow, "--listen-api", f.api, "--etcd-endpoints", f.endpoint, "--data-dir", f.dir, "--pki="}
+		"--listen-openflow", f.openflow, "--listen-api", f.api, "--etcd-endpoints", f.endpoint, "--data-dir", f.dir, "--pki=", "--config="}
 	f.controller, err = start("the controller", f.Binary, nil, args...)
 	if err != nil {
 		return err

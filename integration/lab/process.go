@@ -119,6 +119,9 @@ func statFields(pid int) ([]string, error) {
 	return fields, nil
 }
 
+// unconfigured keeps the settings of this machine's own Sluice out of what the lab starts.
+var unconfigured = []string{"SLUICE_AGENT_CONFIG=", "SLUICE_CONTROLLER_CONFIG="}
+
 // spawn starts a background process in its namespace, detached from this one: it survives
 // the caller, and its output goes to its log.
 func spawn(name string, env []string, files []*os.File, argv ...string) (*started, error) {
@@ -131,7 +134,7 @@ func spawn(name string, env []string, files []*os.File, argv ...string) (*starte
 		argv = append([]string{"ip", "netns", "exec", ns}, argv...)
 	}
 	cmd := exec.Command(argv[0], argv[1:]...)
-	cmd.Env = append(os.Environ(), env...)
+	cmd.Env = append(append(os.Environ(), unconfigured...), env...)
 	cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = log, log, files
 	cmd.Dir = "/"
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}

@@ -2,6 +2,7 @@ package etcd
 
 import (
 	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -220,7 +221,7 @@ func TestOneAddressHasOneHolder(t *testing.T) {
 	key := store.AllocKey("addresses", "alice/default", address.String())
 	raw(t, c, key.String(), nil)
 	spec := portSpec("h1", "alice", "a0")
-	spec.Address = address
+	spec.Addresses = []netip.Addr{address}
 	younger := createPort(t, c, spec)
 	if a := get[store.Alloc](t, c, key); a.Owner != younger.Key.Short() {
 		t.Fatalf("the key is %+v", a)
@@ -334,11 +335,11 @@ func TestPortTakesWhatItsEarlierLifeLeft(t *testing.T) {
 	c, host, ports := audited(t)
 	raw(t, c, ports[0].Key.String(), nil)
 	other := portSpec("h1", "alice", "a3")
-	other.Address = ports[0].Value.Addresses[0].Addr()
+	other.Addresses = []netip.Addr{ports[0].Value.Addresses[0].Addr()}
 	_, err := c.CreatePort(testContext(t), other)
 	expect(t, err, store.ErrTaken, ports[0].Key.Short())
 	spec := portSpec("h1", "alice", "a1")
-	spec.HostCreated, spec.Address, spec.MAC = host, ports[0].Value.Addresses[0].Addr(), ports[0].Value.MAC
+	spec.HostCreated, spec.Addresses, spec.MAC = host, []netip.Addr{ports[0].Value.Addresses[0].Addr()}, ports[0].Value.MAC
 	again := createPort(t, c, spec)
 	if again.Value.Addresses[0] != ports[0].Value.Addresses[0] || again.Value.MAC != ports[0].Value.MAC {
 		t.Errorf("it has %+v, and had %+v", again.Value, ports[0].Value)

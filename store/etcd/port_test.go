@@ -71,7 +71,7 @@ func TestPortRefusals(t *testing.T) {
 		return s
 	}
 	address := func(text string) store.PortSpec {
-		return with(func(s *store.PortSpec) { s.Address = netip.MustParseAddr(text) })
+		return with(func(s *store.PortSpec) { s.Addresses = []netip.Addr{netip.MustParseAddr(text)} })
 	}
 	for name, tc := range map[string]struct {
 		spec store.PortSpec

@@ -1,6 +1,7 @@
 package etcd
 
 import (
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -73,7 +74,7 @@ func TestPortThatCannotBeTakenBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	other := portSpec("h1", "alice", "b1")
-	other.Address = was.Value.Addresses[0].Addr()
+	other.Addresses = []netip.Addr{was.Value.Addresses[0].Addr()}
 	b1 := createPort(t, c, other)
 	refusal := func(change func(*store.Readoption)) string {
 		r := store.Readoption{Key: was.Key, Port: *was.Value, HostCreated: created}
@@ -89,7 +90,7 @@ func TestPortThatCannotBeTakenBack(t *testing.T) {
 		change func(*store.Readoption)
 		says   string
 	}{
-		{"its address is another's", func(*store.Readoption) {}, "address " + other.Address.String() + ": taken by ports/h1/alice/default/b1"},
+		{"its address is another's", func(*store.Readoption) {}, "address " + other.Addresses[0].String() + ": taken by ports/h1/alice/default/b1"},
 		{"its name is", func(r *store.Readoption) { r.Key = b1.Key }, "another port has its name"},
 		{"its network is gone", func(r *store.Readoption) { r.Key.Network = "web" }, "network alice/web: not found"},
 		{"its host is another", func(r *store.Readoption) { r.HostCreated++ }, "host deleted"},

@@ -1,0 +1,202 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"sluice/controller/access"
+	"sluice/controller/host"
+	"sluice/datapath/openflow"
+	"sluice/flows/trace"
+	"sluice/store"
+)
+
+// Trace is what became of a packet, and over which tables.
+type Trace struct {
+	View string `json:"view"`
+	trace.Answer
+	Tables []TracedTables `json:"tables"` // of the hosts that packets entered
+}
+
+// TracedTables are one host's.
+type TracedTables struct {
+	Host    string    `json:"host"`
+	Read    time.Time `json:"read"` // from its switch, or compiled
+	Flows   int       `json:"flows"`
+	Problem string    `json:"problem,omitempty"` // why they are not known, or not wholly right
+}
+
+// TraceQuery asks what becomes of a packet. From and To must be said.
+type TraceQuery struct {
+	From    string `query:"from" required:"true" doc:"TENANT/NETWORK/PORT or TENANT/PORT; outside, or an address there" example:"alice/default/web-1"`
+	To      string `query:"to" required:"true" doc:"an address, or a port" example:"10.0.0.7"`
+	Proto   string `query:"proto" doc:"tcp, udp, icmp, arp (for IPv6: neighbour discovery), or a protocol's number" default:"icmp"`
+	SrcPort uint16 `query:"sport" doc:"of tcp or udp; 0: 40000"`
+	DstPort uint16 `query:"dport" doc:"of tcp or udp; 0: 80"`
+	TTL     uint8  `query:"ttl" doc:"0: 64"`
+	State   string `query:"state" enum:"new,established,reply,related,invalid" default:"new" doc:"what it is to its connection"`
+	View    string `query:"view" enum:"installed,desired" default:"installed" doc:"over the flows that the switches hold now, or those that they should"`
+}
+
+func (s *server) traces(a huma.API) {
+	op := operation("trace-packet", http.MethodGet, "/v1/trace", "flows", "Follow a packet through the switches", access.Read)
+	op.Description = "Host by host and table by table, with the flow that decided each step, its owner, and the verdict in one sentence. " +
+		"The tables are read from the switches for this request; a host of which they cannot be read is told, and complete is false. " +
+		"Connections are not those that the switches know: for any state but new, the packets that lead to it are walked before it. " +
+		"A tenant's token traces from its own ports, and sees the texts of no flows."
+	op.Errors = append(op.Errors, http.StatusNotFound)
+	huma.Register(a, op, s.traceOne)
+}
+
+// Question is what the query asks.
+func (q *TraceQuery) Question() trace.Question {
+	return trace.Question{From: q.From, To: q.To, Proto: q.Proto, SrcPort: q.SrcPort, DstPort: q.DstPort, TTL: q.TTL, State: trace.State(q.State)}
+}
+
+func (s *server) traceOne(ctx context.Context, in *TraceQuery) (*body[Trace], error) {
+	caller := access.From(ctx)
+	var t *trace.Trace
+	var err error
+	s.Controller.View(func(state *store.State) { t, err = trace.Ask(state, caller.Sees, in.Question()) })
+	if err != nil {
+		return nil, s.refuse(err)
+	}
+	leave, err := s.enterTrace(ctx, caller)
+	if err != nil {
+		return nil, s.refuse(err)
+	}
+	defer leave()
+	r := traceReader{server: s, ctx: ctx, view: in.View, operator: caller.Sees("")}
+	t.Run(r.tables)
+	if err := ctx.Err(); err != nil {
+		return nil, s.refuse(fmt.Errorf("trace from %s to %s: read the switches: %w", in.From, in.To, err))
+	}
+	out := &body[Trace]{Trace{View: in.View, Tables: r.read}}
+	s.Controller.View(func(state *store.State) { out.Body.Answer = t.Answer(state) })
+	return out, nil
+}
+
+// enterTrace waits until the tables of hosts may be held, as for a list of flows. Those with a tenant's
+// token wait for each other too: they are not to keep the operators waiting.
+func (s *server) enterTrace(ctx context.Context, caller access.Caller) (leave func(), err error) {
+	waited := func(err error) error { return fmt.Errorf("trace: wait for others that read flows: %w", err) }
+	if !caller.Sees("") {
+		if err := s.tenantTraces.Acquire(ctx, 1); err != nil {
+			return nil, waited(err)
+		}
+	}
+	if err := s.dumps.Acquire(ctx, 1); err != nil {
+		if !caller.Sees("") {
+			s.tenantTraces.Release(1)
+		}
+		return nil, waited(err)
+	}
+	return func() {
+		s.dumps.Release(1)
+		if !caller.Sees("") {
+			s.tenantTraces.Release(1)
+		}
+	}, nil
+}
+
+// traceReader reads the tables of hosts for one trace, and notes how.
+type traceReader struct {
+	*server
+	ctx      context.Context
+	view     string
+	operator bool // may be told what is the cluster's
+	read     []TracedTables
+}
+
+// tables are those of one host. An error says why they are not known.
+func (r *traceReader) tables(name string) (trace.Tables, error) {
+	at := TracedTables{Host: name, Read: time.Now().UTC()}
+	tables, problem, err := r.tablesOf(name)
+	if err != nil {
+		problem = err.Error()
+	}
+	at.Flows = len(tables.Flows)
+	if r.operator {
+		at.Problem = problem
+	} else if problem != "" {
+		at.Problem = "they are not known, or not wholly right"
+	}
+	r.read = append(r.read, at)
+	return tables, err
+}
+
+func (r *traceReader) tablesOf(name string) (t trace.Tables, problem string, err error) {
+	ports, told, err := r.Controller.Ports(name)
+	if err != nil {
+		return t, "", err
+	}
+	t.Ports = ports
+	if !told {
+		problem = "its switch never told its ports to this controller: their numbers are assumed"
+	}
+	if r.view == ViewDesired {
+		t.Flows, _, err = r.Controller.Desired(name)
+		return t, problem, err
+	}
+	installed, err := r.Controller.Installed(r.ctx, name)
+	if err != nil {
+		return t, "", r.explain(name, err)
+	}
+	t.Flows = make([]openflow.Flow, len(installed))
+	for i := range installed {
+		t.Flows[i] = installed[i].Flow
+	}
+	return t, problem, nil
+}
+
+// explain says of a host without a session who may have one.
+func (r *traceReader) explain(name string, err error) error {
+	var away host.ErrNotConnected
+	if !errors.As(err, &away) {
+		return fmt.Errorf("its tables were not read whole: %w", err)
+	}
+	own, text := r.Controller.Name(), ""
+	r.Controller.View(func(state *store.State) {
+		m := state.Master(name)
+		if m == nil {
+			text = "and no other has claimed it"
+			return
+		}
+		c := state.LiveController(m.Value.Controller)
+		switch {
+		case m.Value.Controller == own || c == nil:
+			text = "and no live one has claimed it"
+		default:
+			text = fmt.Sprintf("controller %s has claimed it: ask that one, with --api %s", m.Value.Controller, c.Value.API)
+		}
+	})
+	return fmt.Errorf("its switch has no session with controller %s%s, %s; --desired shows what it should hold", own, r.since(name), text)
+}
+
+// since says from when on a host's switch has had no session here.
+func (r *traceReader) since(name string) string {
+	if gone := r.Controller.Gone(name); gone > 0 {
+		return " since " + time.Now().Add(-gone).UTC().Format(time.RFC3339)
+	}
+	return ""
+}
+
+// Trace follows a packet through the switches.
+func (c *Client) Trace(ctx context.Context, q TraceQuery) (Trace, error) {
+	return get[Trace](ctx, c, "/v1/trace", query("from", q.From, "to", q.To, "proto", q.Proto, "sport", number(uint64(q.SrcPort)),
+		"dport", number(uint64(q.DstPort)), "ttl", number(uint64(q.TTL)), "state", q.State, "view", q.View))
+}
+
+// number is a number's text; 0 has none.
+func number(n uint64) string {
+	if n == 0 {
+		return ""
+	}
+	return strconv.FormatUint(n, 10)
+}
