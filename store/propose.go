@@ -169,6 +169,18 @@ func ProposeDeletePort(s *State, key Key, hostCreated Revision) (Proposal, error
 	return p, err
 }
 
+// ProposeRemoveUnreadable removes the key of a port whose value nobody can read, as it was read, while its
+// host's agent does not run. What the port took is then taken by no object, and freed as such.
+func ProposeRemoveUnreadable(port Key, modified Revision) Proposal {
+	return Proposal{
+		Writes: []Event{{Key: port}},
+		Presumes: []Presumption{
+			{Condition: Unchanged, Path: port.String(), Revision: modified, Refusal: ErrConflict},
+			{Condition: Absent, Path: LiveHostKey(port.Host).String(), Refusal: ErrInUse},
+		},
+	}
+}
+
 // ProposeDeleteHost deletes a host, of which the state may lack the ports: they are counted
 // here, and cleared afterwards. A host that is deleted already and has ports left asks for
 // nothing: they are to be cleared. A farewell tells the host's agent, and the leader, that the host

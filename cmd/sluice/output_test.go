@@ -180,6 +180,11 @@ func TestOutput(t *testing.T) {
 			}})
 		}},
 		{"tidy-values-none", func(w io.Writer) { writeStrays(w, api.Strays{Taken: 346}) }},
+		{"tidy-ports", func(w io.Writer) {
+			writeUnreadable(w, api.UnreadablePorts{ID: "0a1b2c3d4e5f", More: true, Ports: []api.UnreadablePort{
+				{Tenant: "alice", Network: "default", Name: "a1", Host: "h8", Modified: 20, Why: "invalid character 'r'"},
+			}})
+		}},
 		{"tidy-hosts", func(w io.Writer) {
 			writeAbsentHosts(w, api.AbsentHosts{ID: "0a1b2c3d4e5f", Hosts: []api.AbsentHost{{Host: "h8", Ports: 8, Newest: 20}, {Host: "h9", Ports: 13, Newest: 30}}})
 		}},

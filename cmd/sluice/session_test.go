@@ -195,6 +195,8 @@ func TestSession(t *testing.T) {
 		"tidy hosts",
 		"tidy hosts --yes 0a1b2c3d4e5f",
 		"tidy values --yes 0a1b2c3d4e5f",
+		"tidy ports",
+		"tidy ports --yes 0a1b2c3d4e5f",
 	)
 	if got := sluice(t, "__complete", "tenant", "show", "--api", r.api, "b"); !strings.HasPrefix(got.out, "bob\n") {
 		t.Errorf("completion of tenant show b: %q", got.out)

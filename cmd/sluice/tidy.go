@@ -10,8 +10,8 @@ import (
 )
 
 func tidyCommand() *cobra.Command {
-	return group("tidy", "What is left over of objects that are not there",
-		"  sluice tidy values\n  sluice tidy hosts", tidyValues(), tidyHosts())
+	return group("tidy", "What is left over of objects that are not there, or cannot be read",
+		"  sluice tidy values\n  sluice tidy hosts\n  sluice tidy ports", tidyValues(), tidyHosts(), tidyPorts())
 }
 
 // yesFlag is the word to remove what a look showed, and no more.

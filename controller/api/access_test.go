@@ -123,6 +123,7 @@ var allowed = map[string]string{
 	"GET /v1/tokens": "admin", "POST /v1/tokens": "admin", "GET /v1/tokens/none": "admin", "DELETE /v1/tokens/none": "admin",
 	"GET /v1/tidy/values": "admin viewer", "POST /v1/tidy/values": "admin",
 	"GET /v1/tidy/hosts": "admin viewer", "POST /v1/tidy/hosts": "admin",
+	"GET /v1/tidy/ports": "admin viewer", "POST /v1/tidy/ports": "admin",
 	"GET /metrics": "admin viewer", "GET /": "admin viewer",
 }
 

@@ -47,7 +47,7 @@ func TestOpenAPI(t *testing.T) {
 	slices.Sort(ids)
 	want := []string{
 		"adopt-host", "clean-host", "clear-absent-hosts", "create-network", "create-tenant", "create-token", "delete-host", "delete-network", "delete-tenant", "enrol-host", "free-stray-values", "invite-host", "list-absent-hosts", "list-flows", "list-gateways",
-		"list-hosts", "list-networks", "list-ports", "list-stray-values", "list-tenants", "list-tokens", "revoke-token", "set-schema", "set-tenant-limits",
+		"list-hosts", "list-networks", "list-ports", "list-stray-values", "list-tenants", "list-tokens", "list-unreadable-ports", "remove-unreadable-ports", "revoke-token", "set-schema", "set-tenant-limits",
 		"show-host", "show-network", "show-port", "show-schema", "show-status", "show-tenant", "show-token", "trace-packet",
 	}
 	if !slices.Equal(ids, want) {

@@ -181,6 +181,7 @@ func (s *server) resources(a huma.API) {
 	s.tokens(a)
 	s.schema(a)
 	s.tidy(a)
+	s.tidyPorts(a)
 }
 
 // body is an answer of one JSON value.

@@ -93,6 +93,7 @@ func (s *server) clusterStatus(ctx context.Context) Status {
 		st.Tenants, st.Networks, _, st.Ports = state.Counts()
 		st.LeastSchema = state.LeastSchema()
 		st.Problems = append(st.Problems, tooOld(state)...)
+		st.Problems = append(st.Problems, deaf(st.Problems, state)...)
 		for c := range state.LiveControllers() {
 			st.Controllers = append(st.Controllers, ControllerStatus{
 				Name: c.Key.Name, OpenFlow: c.Value.OpenFlow, API: c.Value.API, Since: c.Value.Since,

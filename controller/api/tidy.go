@@ -22,6 +22,8 @@ type tidyStore interface {
 	StillStrays(ctx context.Context, strays []etcd.AllocKey) (still []etcd.AllocKey, err error)
 	FreeStrays(ctx context.Context, strays []etcd.AllocKey) (freed []etcd.Mended, err error)
 	ClearHost(ctx context.Context, name string, at store.Revision) (store.Revision, error)
+	UnreadablePorts(ctx context.Context, limit int) (list []etcd.UnreadablePort, more bool, err error)
+	RemoveUnreadable(ctx context.Context, ports []etcd.UnreadablePort) (removed []etcd.UnreadablePort, err error)
 }
 
 // Strays are values that are taken, and that no object has.

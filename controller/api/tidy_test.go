@@ -3,6 +3,7 @@ package api_test
 import (
 	"crypto/rand"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -151,4 +152,75 @@ func TestTidyHosts(t *testing.T) {
 	if line := `"object":"ports of 2 absent hosts, ` + now.ID + `","outcome":"done"`; !strings.Contains(c.audit.String(), line) {
 		t.Errorf("the audit log does not say %s:\n%s", line, c.audit)
 	}
+}
+
+// A port that cannot be read, of a host without an agent, is told, kept, and removed by a word that names
+// just what was seen; what was removed is in the answer, with its value.
+func TestTidyPorts(t *testing.T) {
+	c, ctx := startAll(t), t.Context()
+	if _, err := c.CreateTenant(ctx, api.TenantSpec{Name: "alice", Subnets: []string{"10.0.0.0/24"}}); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"h1", "h2", "h3"} {
+		c.register(t, name)
+	}
+	spoilt := map[string]store.Item[store.Port]{"h1": c.attach(t, "h1", 1)[0], "h2": c.attach(t, "h2", 1)[0], "h3": c.attach(t, "h3", 2)[0]}
+	for _, p := range spoilt {
+		c.spoil(t, p.Key, "rubbish")
+	}
+	c.lose(t, store.LiveHostKey("h2")) // its agent ended
+	c.lose(t, store.LiveHostKey("h3")) // so did this one's, and somebody lost its key
+	c.lose(t, store.HostKey("h3"))
+	c.lose(t, store.HostKey("h2"))
+	now, err := c.UnreadablePorts(ctx)
+	if err != nil || len(now.Ports) != 2 || now.Ports[0].Host != "h2" || now.Ports[1].Host != "h3" || string(now.Ports[0].Value) != "rubbish" {
+		t.Fatalf("unreadable: %+v, %v", now, err)
+	}
+	st, err := c.Status(ctx)
+	if err != nil || !slices.ContainsFunc(st.Problems, func(p store.Problem) bool {
+		return p.Object == "hosts/h2" && strings.Contains(p.Text, "of its 1 ports none can be read")
+	}) {
+		t.Errorf("status does not tell of h2: %v, %v", st.Problems, err)
+	}
+	for _, p := range st.Problems {
+		if p.Object == "hosts/h1" || p.Object == "hosts/h3" && strings.Contains(p.Text, "none can be read") {
+			t.Errorf("status tells of %v", p)
+		}
+	}
+	c.spoil(t, spoilt["h3"].Key, "other rubbish")
+	_, err = c.RemoveUnreadable(ctx, now.ID)
+	refuses(t, err, "look again with `sluice tidy ports`")
+	if now, err = c.UnreadablePorts(ctx); err != nil {
+		t.Fatal(err)
+	}
+	removed, err := c.RemoveUnreadable(ctx, now.ID)
+	if err != nil || len(removed.Ports) != 2 || string(removed.Ports[1].Value) != "other rubbish" || removed.Ports[1].Key != spoilt["h3"].Key.String() || removed.ID != now.ID {
+		t.Fatalf("removed: %+v, %v", removed, err)
+	}
+	left, err := c.byHand(t).Get(ctx, store.Under(store.KindPort), clientv3.WithPrefix())
+	if err != nil || len(left.Kvs) != 2 || string(left.Kvs[0].Value) != "rubbish" { // h1's, whose agent runs, and one of h3's that can be read
+		t.Errorf("left: %v, %v", left, err)
+	}
+	_, err = c.RemoveUnreadable(ctx, now.ID)
+	refuses(t, err, "what is left over is not what")
+	if !strings.Contains(c.audit.String(), `"object":"2 ports that cannot be read, `+now.ID+`","outcome":"done"`) {
+		t.Errorf("the audit log does not say it:\n%s", c.audit)
+	}
+}
+
+// spoil writes by hand over a key, and waits until the controller saw it.
+func (p prepared) spoil(t *testing.T, key store.Key, value string) {
+	t.Helper()
+	resp, err := p.byHand(t).Put(t.Context(), key.String(), value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	await(t, func() error {
+		for _, told := range p.store.Problems() {
+			if told.Object == key.Short() {
+				return nil
+			}
+		}
+		return fmt.Errorf("nobody tells of %s, spoilt at %d", key.Short(), resp.Header.Revision)
+	})
 }

@@ -76,6 +76,8 @@ func (r *run) output(port uint32) {
 	r.leavesAsItIs()
 	everybodys := r.slice.Tenant() == 0
 	switch {
+	case port >= of.PortUnset:
+		r.broken(RuleAction, "it outputs to a port that the switch chooses, as NORMAL and FLOOD do, which may be anybody's")
 	case r.flow.Table == flows.TableDeliver && everybodys && !r.is(flows.RegDestination, flows.GatewayPort):
 		r.broken(RuleOwner, "it delivers frames of any tenant, and not to the gateway port")
 	case r.flow.Table == flows.TableDeliver:
@@ -83,7 +85,7 @@ func (r *run) output(port uint32) {
 	case r.flow.Table == flows.TableEncap && port == r.tunnel && port != 0:
 		r.encaps()
 	default:
-		r.broken(RuleOutput, "it outputs frames to OpenFlow port %d, %s, from table %s, past what the tables before it ask", port, r.portName(port),
+		r.broken(RuleOutput, "it outputs frames to OpenFlow port %d, %s, from table %s, past what the tables before it ask", port, r.behind(port),
 			flows.TableName(r.flow.Table))
 	}
 }

@@ -43,7 +43,7 @@ func (r *run) decaps() {
 	case !ok || n == nil || t.Value.Number != tenant:
 		r.broken(RuleEntry, "it gives frames from a tunnel metadata that is of no network of the store")
 	case tenant != r.slice.Tenant():
-		r.broken(RuleOwner, "its cookie is %s, and it takes frames for %s", r.tenantName(r.slice.Tenant()), r.tenantName(tenant))
+		r.broken(RuleOwner, "its cookie is that of %s, and it takes frames for %s", r.tenantName(r.slice.Tenant()), r.tenantName(tenant))
 	case !within(r.flow.Match, arrives(n.Value)):
 		r.broken(RuleEntry, "it gives network %s frames under another tunnel key or tag than its own, which another tenant could send",
 			n.Key.NetworkName())

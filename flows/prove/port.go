@@ -1,7 +1,9 @@
 package prove
 
 import (
+	"maps"
 	"net/netip"
+	"slices"
 
 	"sluice/flows"
 
@@ -65,15 +67,15 @@ func (r *run) fromPort() {
 	case !known || p == nil:
 		r.broken(RuleEntry, "it takes frames of a container for a port that is none of this host's")
 	case p.ofport == 0 || !r.is(of.FieldInPort, uint64(p.ofport)):
-		r.broken(RuleEntry, "it takes frames for port %s that come in by another OpenFlow port than its own", p.item.Key.Short())
+		r.broken(RuleEntry, "it takes frames for port %s that come in by another OpenFlow port than its own", p.name())
 	case !ok || tenant != p.tenant || network != p.network:
 		r.broken(RuleEntry, "it gives frames of port %s metadata of %s, network %d, so that they would reach ports that are not in its network",
-			p.item.Key.Short(), r.tenantName(tenant), network)
+			p.name(), r.tenantName(tenant), network)
 	case r.slice.Tenant() != p.tenant:
-		r.broken(RuleOwner, "its cookie is that of %s, and it takes frames of port %s", r.tenantName(r.slice.Tenant()), p.item.Key.Short())
+		r.broken(RuleOwner, "its cookie is that of %s, and it takes frames of port %s", r.tenantName(r.slice.Tenant()), p.name())
 	case !r.is(flows.RegOrigin, flows.OriginPort):
 		r.broken(RuleEntry, "it does not say of frames of port %s that a container sent them, so that what is refused to containers would pass",
-			p.item.Key.Short())
+			p.name())
 	}
 }
 
@@ -92,7 +94,7 @@ func (r *run) writesDestination() {
 	case p == nil:
 		r.broken(RuleWrites, "it sends frames to port number %d, which no port here has, so that whoever gets the number would get them", number)
 	case p.tenant != r.tenant:
-		r.broken(RuleWrites, "it sends frames of %s to port %s of %s", r.tenantName(r.tenant), p.item.Key.Short(), r.tenantName(p.tenant))
+		r.broken(RuleWrites, "it sends frames of %s to port %s of %s", r.tenantName(r.tenant), p.name(), r.tenantName(p.tenant))
 	}
 }
 
@@ -108,18 +110,23 @@ func (r *run) delivers(port uint32) {
 			r.broken(RuleOutput, "it outputs frames for the gateway to OpenFlow port %d, which is not the gateway port", port)
 		}
 	case p == nil || p.ofport != port || port == 0:
-		r.broken(RuleOutput, "it outputs frames for port number %d to OpenFlow port %d, which is %s", number, port, r.portName(port))
+		r.broken(RuleOutput, "it outputs frames for port number %d to OpenFlow port %d, which is %s", number, port, r.behind(port))
 	}
 }
 
-// portName is what is behind an OpenFlow port, in words.
-func (p *picture) portName(port uint32) string {
-	for iface, number := range p.ofport {
-		if number != port {
+// name is the port in words.
+func (p *livePort) name() string { return portName(p.item.Key) }
+
+func portName(key store.Key) string { return key.NetworkName().String() + "/" + key.Name }
+
+// behind is what is behind an OpenFlow port, in words.
+func (p *picture) behind(port uint32) string {
+	for _, iface := range slices.Sorted(maps.Keys(p.ofport)) {
+		if p.ofport[iface] != port {
 			continue
 		}
 		if item := p.state.PortByInterface(p.host, iface); item != nil {
-			return "that of port " + item.Key.Short()
+			return "that of port " + portName(item.Key)
 		}
 		return "that of interface " + iface
 	}
@@ -198,7 +205,7 @@ func (r *run) admits(to uint8) {
 	if to == flows.TableAdmitND {
 		may = p.speech().toND
 	}
-	r.nothingBut(r.flow.Match, may, RuleSpoof, "it lets port %s speak with a MAC or an address that is not its own", p.item.Key.Short())
+	r.nothingBut(r.flow.Match, may, RuleSpoof, "it lets port %s speak with a MAC or an address that is not its own", p.name())
 }
 
 // nothingBut breaks a rule where a match holds other frames than those that it may.

@@ -16,8 +16,7 @@ import (
 // What is compiled is proved: no false alarm over random clusters, with gateways that drain, VLANs, both families,
 // allowed address pairs, and objects that a hand edit has spoilt.
 func TestCompiledWorldsAreProved(t *testing.T) {
-	const worldsProved = 400
-	for seed := range uint64(worldsProved) {
+	for seed := range worldsProved() {
 		w := worlds.New(seed)
 		for _, sw := range w.Switches() {
 			all, _ := flows.Desired(w.State, sw)
@@ -26,6 +25,13 @@ func TestCompiledWorldsAreProved(t *testing.T) {
 			}
 		}
 	}
+}
+
+func worldsProved() uint64 {
+	if testing.Short() {
+		return 60
+	}
+	return 400
 }
 
 // The same of the clusters of the golden files.
@@ -46,7 +52,7 @@ func TestGoldenFilesAreProved(t *testing.T) {
 }
 
 // golden reads what stands in etcd and on the switches at the top of a golden file.
-func golden(t *testing.T, path string) (*store.State, []flows.Switch) {
+func golden(t testing.TB, path string) (*store.State, []flows.Switch) {
 	t.Helper()
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -78,7 +84,7 @@ func golden(t *testing.T, path string) (*store.State, []flows.Switch) {
 	return s, switches
 }
 
-func ofports(t *testing.T, text string) map[string]uint32 {
+func ofports(t testing.TB, text string) map[string]uint32 {
 	t.Helper()
 	ports := map[string]uint32{}
 	for _, field := range strings.Fields(text) {

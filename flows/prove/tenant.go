@@ -52,7 +52,7 @@ func (r *run) owned(register of.Field, cookie uint32) {
 	case p == nil:
 		r.broken(RuleOwner, "it passes frames of port number %d, which no port here has, so that they may be of whoever gets the number", number)
 	case p.tenant != cookie:
-		r.broken(RuleOwner, "its cookie is that of %s, and it passes frames of port %s", r.tenantName(cookie), p.item.Key.Short())
+		r.broken(RuleOwner, "its cookie is that of %s, and it passes frames of port %s", r.tenantName(cookie), p.name())
 	}
 }
 

@@ -22,7 +22,7 @@ func invalidNames() []string {
 
 // nameless are the methods of Client that are given no name.
 func nameless() []string {
-	return []string{"Close", "Problems", "UnknownKinds", "GrantLease", "HostsChanged", "LiveChanged", "Watch", "Confines", "Confine", "Doubtful", "SetTransit", "Tombstones", "ReleaseTombstones",
+	return []string{"Close", "Problems", "UnknownKinds", "UnreadablePorts", "GrantLease", "HostsChanged", "LiveChanged", "Watch", "Confines", "Confine", "Doubtful", "SetTransit", "Tombstones", "ReleaseTombstones",
 		"ExtendChain", "Trust", "Trusted", "AddressesChanged", "EgressChanged", "Requests", "RealizedEverywhere", "Reports", "Allocs", "RestoreTaken", "FreeStrays", "StillStrays"}
 }
 
@@ -76,6 +76,10 @@ func byName(ctx context.Context, c *Client, name string) map[string][]func() err
 		}},
 		"ForgetFarewells": {func() error {
 			_, err := c.ForgetFarewells(ctx, []store.Event{{Key: store.FarewellKey(name), Object: &store.Farewell{}, Modified: 1}})
+			return err
+		}},
+		"RemoveUnreadable": {func() error {
+			_, err := c.RemoveUnreadable(ctx, []UnreadablePort{{Key: port, Modified: 1}})
 			return err
 		}},
 		"SayWord":     {func() error { _, _, err := c.SayWord(ctx, name, store.WordAdopt); return err }},

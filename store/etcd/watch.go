@@ -262,7 +262,7 @@ func remedy(path string) string {
 	if err != nil || key.Kind != store.KindPort {
 		return "write it anew or delete it"
 	}
-	return fmt.Sprintf("write it anew, or remove it on host %s with `sluice port detach %s/%s`; if that host is gone for good, `sluice host delete %s` removes it",
+	return fmt.Sprintf("write it anew, or remove it on host %s with `sluice port detach %s/%s`; if no agent runs there, `sluice tidy ports` removes it, and if the host is gone for good, `sluice host delete %s`",
 		key.Host, key.NetworkName(), key.Name, key.Host)
 }
 

@@ -26,6 +26,7 @@ type World struct {
 	Spoilt   map[store.Key]bool // these alone have problems
 	VLANs    uint32             // of networks so far
 	revision store.Revision
+	created  map[store.Key]store.Revision
 }
 
 // Port is a container's port with where it is.
@@ -38,7 +39,7 @@ type Port struct {
 
 // New makes the cluster of a seed: always the same.
 func New(seed uint64) *World {
-	w := &World{Rand: rand.New(rand.NewPCG(seed, 2)), Seed: seed, State: store.NewState(), Spoilt: map[store.Key]bool{}}
+	w := &World{Rand: rand.New(rand.NewPCG(seed, 2)), Seed: seed, State: store.NewState(), Spoilt: map[store.Key]bool{}, created: map[store.Key]store.Revision{}}
 	for i := range 2 + w.IntN(4) {
 		w.addHost(i + 1)
 	}
@@ -50,10 +51,20 @@ func New(seed uint64) *World {
 }
 
 // Put writes one object.
-func (w *World) Put(key store.Key, o store.Object) {
+func (w *World) Put(key store.Key, o store.Object) { w.Change(key, o) }
+
+// Change writes one object, or deletes it where it is nil, and returns what that meant. The lists of
+// hosts, tenants and ports stay as they are.
+func (w *World) Change(key store.Key, o store.Object) []store.Change {
 	w.revision++
-	w.State.Apply(store.Batch{Revision: w.revision, Events: []store.Event{
-		{Key: key, Object: o, Created: w.revision, Modified: w.revision}}})
+	e := store.Event{Key: key, Object: o, Created: w.revision, Modified: w.revision}
+	if at, ok := w.created[key]; ok {
+		e.Created = at
+	}
+	if w.created[key] = e.Created; o == nil {
+		delete(w.created, key)
+	}
+	return w.State.Apply(store.Batch{Revision: w.revision, Events: []store.Event{e}})
 }
 
 func (w *World) addHost(n int) {
