@@ -1,9 +1,13 @@
 package witness
 
 import (
+	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"testing"
 
@@ -15,21 +19,22 @@ import (
 
 // A soak makes more of each.
 var (
-	mutantWorlds = flag.Int("mutants.worlds", 10, "random clusters that are edited")
-	mutantEdits  = flag.Int("mutants.edits", 8, "hostile edits of each, and half as many harmless rewrites")
-	mutantSeed   = flag.Uint64("mutants.seed", 0, "of the first cluster")
+	mutantWorlds  = flag.Int("mutants.worlds", 10, "random clusters that are edited")
+	mutantEdits   = flag.Int("mutants.edits", 8, "hostile edits of each, and half as many harmless rewrites")
+	mutantPublish = flag.Bool("mutants.publish", false, "write the score to docs/proof-score.json")
+	mutantSeed    = flag.Uint64("mutants.seed", 0, "of the first cluster")
 )
 
 // score is what came of many edits.
 type score struct {
-	Edits           int // hostile ones
-	Harmful         int // of these, by the judge
-	Refused         int // by the proof
-	Missed          int // harmful, and not refused
-	Unproved        int // refused, though no frame was found that does harm
-	Counterexamples int // found from a finding: of so many harmful edits frames can be shown
-	Rewrites        int // harmless ones
-	FalseAlarms     int // of these refused
+	Edits           int `json:"edits"`           // hostile ones
+	Harmful         int `json:"harmful"`         // of these, by the judge
+	Refused         int `json:"refused"`         // by the proof
+	Missed          int `json:"missed"`          // harmful, and not refused
+	Unproved        int `json:"unproved"`        // refused, though the judge saw no frame that does harm
+	Counterexamples int `json:"counterexamples"` // found from a finding
+	Rewrites        int `json:"rewrites"`        // harmless ones
+	FalseAlarms     int `json:"falseAlarms"`     // of these refused
 }
 
 // mutant is a cluster with tables that were edited on one host.
@@ -106,6 +111,55 @@ func TestMutants(t *testing.T) {
 		}
 	})
 	t.Logf("%+v", s)
+	publish(t, "simulator", s)
+}
+
+// publish writes what a judge's edits came to, beside those of others.
+func publish(t *testing.T, judge string, s any) {
+	t.Helper()
+	if !*mutantPublish || t.Failed() {
+		return
+	}
+	all := published(t)
+	all[judge], _ = json.Marshal(s)
+	b, err := json.MarshalIndent(all, "", "  ")
+	if err == nil {
+		err = os.WriteFile(scoreFile, append(b, '\n'), 0o644)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+const scoreFile = "../../docs/proof-score.json"
+
+func published(t *testing.T) map[string]json.RawMessage {
+	t.Helper()
+	all := map[string]json.RawMessage{}
+	b, err := os.ReadFile(scoreFile)
+	if err == nil {
+		err = json.Unmarshal(b, &all)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// The score that is published is of enough edits, and nothing was missed.
+func TestPublishedScore(t *testing.T) {
+	for judge, least := range map[string]int{"simulator": 2000, "ofprotoTrace": 1000} {
+		var s struct {
+			score
+			traces
+		}
+		if err := json.Unmarshal(published(t)[judge], &s); err != nil {
+			t.Fatalf("%s: %v", judge, err)
+		}
+		if s.Edits < least || s.Missed > 0 || s.FalseAlarms > 0 || s.Disagreements > 0 || s.Harmful == 0 {
+			t.Errorf("by the %s: %+v", judge, s)
+		}
+	}
 }
 
 // edit judges one hostile edit; naive: also by frames of all sorts.

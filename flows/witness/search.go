@@ -127,7 +127,9 @@ func (c *Cluster) attempt(d dice, e entry) *Counterexample {
 	case e.from.Outside:
 		v.outside(d, e)
 	default:
-		v.stranger(d, e)
+		if p, ok := c.strange(d, e); ok {
+			v.send(e.from, p)
+		}
 	}
 	if v.law == "" {
 		return nil
@@ -238,20 +240,24 @@ func (v *conversation) outside(d dice, e entry) {
 		}
 		return
 	}
+	v.send(e.from, c.unasked(d, e))
+}
+
+// unasked is what comes from outside, to a tenant's transit address for the most part, and answers nothing.
+func (c *Cluster) unasked(d dice, e entry) simulate.Packet {
 	p := c.frame(d, nil, e.need)
 	p.SetUint(of.FieldEthSrc, store.KernelMAC.Uint64())
-	if _, ok := e.need[of.FieldIPDst]; !ok && d.often(70) {
+	if _, ok := e.need[of.FieldIPDst]; !ok && p.Uint(of.FieldEthType) == typeIPv4 && d.often(70) {
 		if transit := pick(d, c.words.far4); c.tenantOf(transit) != nil {
 			p.Set(of.FieldIPDst, of.Address(transit))
 		}
 	}
-	v.send(e.from, e.need.impose(p))
+	return headless(e.need.impose(p))
 }
 
-// stranger sends from a tunnel address that no host has.
-func (v *conversation) stranger(d dice, e entry) {
-	c := v.cluster
-	p := c.frame(d, nil, e.need)
+// strange is what comes from a tunnel address that no host has; ok is false where the entry asks for a host's.
+func (c *Cluster) strange(d dice, e entry) (p simulate.Packet, ok bool) {
+	p = c.frame(d, nil, e.need)
 	src := stranger[0]
 	if c.state.Host(e.from.Host).Value.VTEP().Is6() {
 		src = stranger[1]
@@ -275,10 +281,10 @@ func (v *conversation) stranger(d dice, e entry) {
 			f = of.FieldTunIPv6Src
 		}
 		if from := address(p.Get(f), a); !from.IsUnspecified() && c.state.HostByVTEP(from) != nil {
-			return // that is no stranger
+			return p, false
 		}
 	}
-	v.send(e.from, p)
+	return p, true
 }
 
 // anyKey is a tunnel key of a network.
