@@ -37,9 +37,9 @@ type TraceQuery struct {
 	From    string `query:"from" required:"true" doc:"TENANT/NETWORK/PORT or TENANT/PORT; outside, or an address there" example:"alice/default/web-1"`
 	To      string `query:"to" required:"true" doc:"an address, or a port" example:"10.0.0.7"`
 	Proto   string `query:"proto" doc:"tcp, udp, icmp, arp (for IPv6: neighbour discovery), or a protocol's number" default:"icmp"`
-	SrcPort uint16 `query:"sport" doc:"of tcp or udp; 0: 40000"`
-	DstPort uint16 `query:"dport" doc:"of tcp or udp; 0: 80"`
-	TTL     uint8  `query:"ttl" doc:"0: 64"`
+	SrcPort uint16 `query:"sport" maximum:"65535" doc:"of tcp or udp; 0: 40000"`
+	DstPort uint16 `query:"dport" maximum:"65535" doc:"of tcp or udp; 0: 80"`
+	TTL     uint8  `query:"ttl" maximum:"255" doc:"0: 64"`
 	State   string `query:"state" enum:"new,established,reply,related,invalid" default:"new" doc:"what it is to its connection"`
 	View    string `query:"view" enum:"installed,desired" default:"installed" doc:"over the flows that the switches hold now, or those that they should"`
 }
@@ -105,6 +105,9 @@ func (s *server) enterTrace(ctx context.Context, caller access.Caller) (leave fu
 	}, nil
 }
 
+// tablesTime bounds how long a trace waits for a switch that is busy, or does not answer.
+const tablesTime = 15 * time.Second
+
 // traceReader reads the tables of hosts for one trace, and notes how.
 type traceReader struct {
 	*server
@@ -144,7 +147,9 @@ func (r *traceReader) tablesOf(name string) (t trace.Tables, problem string, err
 		t.Flows, _, err = r.Controller.Desired(name)
 		return t, problem, err
 	}
-	installed, err := r.Controller.Installed(r.ctx, name)
+	ctx, cancel := context.WithTimeout(r.ctx, tablesTime)
+	defer cancel()
+	installed, err := r.Controller.Installed(ctx, name)
 	if err != nil {
 		return t, "", r.explain(name, err)
 	}

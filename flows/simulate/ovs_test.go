@@ -3,7 +3,6 @@ package simulate
 import (
 	"encoding/binary"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -11,7 +10,6 @@ import (
 	"regexp"
 	"slices"
 	"strconv"
-	"strings"
 	"testing"
 
 	"sluice/datapath/ovsrun"
@@ -67,9 +65,9 @@ func (o *ovs) configure() {
 			c.AddPort("br-phy", underlay),
 			o.dummy(c, underlay, 1))
 	})
-	o.appctl("netdev-dummy/ip4addr", "br-phy", localVTEP+"/24")
-	o.appctl("ovs/route/add", "172.30.0.0/24", "br-phy")
-	o.appctl("tnl/arp/set", "br-phy", remoteVTEP, net.HardwareAddr(peerMAC).String())
+	o.Call("netdev-dummy/ip4addr", "br-phy", localVTEP+"/24")
+	o.Call("ovs/route/add", "172.30.0.0/24", "br-phy")
+	o.Call("tnl/arp/set", "br-phy", remoteVTEP, net.HardwareAddr(peerMAC).String())
 }
 
 // dummy makes a port one of the dummy datapath that writes what it sends into a file.
@@ -86,28 +84,6 @@ func (o *ovs) load(file string) {
 	o.OFCtl("replace-flows", "br0", "--bundle", file)
 }
 
-// appctl calls a command of ovs-vswitchd by its control socket: a process a call would
-// take longer than all the rest.
-func (o *ovs) appctl(command string, args ...string) {
-	o.t.Helper()
-	conn, err := net.Dial("unix", o.Control())
-	if err != nil {
-		o.t.Fatal(err)
-	}
-	defer conn.Close()
-	request := map[string]any{"method": command, "params": append([]string{}, args...), "id": 0}
-	if err := json.NewEncoder(conn).Encode(request); err != nil {
-		o.t.Fatal(err)
-	}
-	var reply struct{ Error any }
-	if err := json.NewDecoder(conn).Decode(&reply); err != nil {
-		o.t.Fatal(err)
-	}
-	if reply.Error != nil {
-		o.t.Fatalf("%s %s: %v", command, strings.Join(args, " "), reply.Error)
-	}
-}
-
 // inject lets a frame enter by a port and returns the frames that left, by port. A tunnel's
 // frames are wrapped before and unwrapped after.
 func (o *ovs) inject(port uint32, frame []byte, key uint32) map[uint32][][]byte {
@@ -115,11 +91,11 @@ func (o *ovs) inject(port uint32, frame []byte, key uint32) map[uint32][][]byte 
 	if port == tunnelPort {
 		name, frame = underlay, wrap(frame, key)
 	}
-	o.appctl("netdev-dummy/receive", name, hex.EncodeToString(frame))
+	o.Call("netdev-dummy/receive", name, hex.EncodeToString(frame))
 	// Frames and commands are served by one loop in turns: when a later turn's command was
 	// answered, the frame has passed.
 	for range 2 {
-		o.appctl("version")
+		o.Call("version")
 	}
 	left := map[uint32][][]byte{}
 	for _, n := range plainPorts {
@@ -185,7 +161,7 @@ var countPattern = regexp.MustCompile(`cookie=(0x[0-9a-f]+),.* n_packets=(\d+),`
 
 // counts are the packets that each flow met, by cookie.
 func (o *ovs) counts() map[uint64]uint64 {
-	o.appctl("revalidator/purge")
+	o.Call("revalidator/purge")
 	dump := o.OFCtl("dump-flows", "br0")
 	counts := map[uint64]uint64{}
 	for _, m := range countPattern.FindAllStringSubmatch(dump, -1) {
