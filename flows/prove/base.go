@@ -74,6 +74,7 @@ func (r *run) goesAway() {
 // output holds a port that the frame leaves by against the rules of its table.
 func (r *run) output(port uint32) {
 	r.leavesAsItIs()
+	r.goesOn()
 	everybodys := r.slice.Tenant() == 0
 	switch {
 	case port >= of.PortUnset:

@@ -238,6 +238,12 @@ var edits = []struct {
 	{"h1", "port alice/default/a1", "load:0x65->NXM_NX_REG2[],goto", "load:0x65->NXM_NX_REG2[],set_field:10.0.0.13->ip_src,goto", prove.RuleSpoof, "it changes ip_src"},
 	{"h1", "base", "set_field:02:00:5e:00:01:04->eth_dst,load", "set_field:172.30.0.2->ip_dst,set_field:02:00:5e:00:01:04->eth_dst,load", prove.RuleSpoof, "it changes ip_dst"},
 
+	{"h1", "port alice/default/a1", "output:1", "set_field:02:00:00:00:00:13->eth_src,output:1", prove.RuleSpoof, "it changes eth_src of frames that leave the switch"},
+	{"h1", "base", "table=92, priority=0 actions=goto_table:100", "table=92, priority=0 actions=load:0x900000022->OXM_OF_METADATA[],goto_table:250", prove.RuleWrites, "other copies of the frame would go on so"},
+	{"h1", "base", "table=92, priority=0 actions=goto_table:100", "table=92, priority=0 actions=load:0x900000022->OXM_OF_METADATA[]", prove.RuleWrites, "other copies of the frame would go on so"},
+	{"h1", "base", "table=92, priority=0 actions=goto_table:100", "table=92, priority=0 actions=push_vlan:0x8100", prove.RuleWrites, "it changes the tags of frames"},
+	{"h1", "network alice/default", "load:0x65->NXM_NX_REG2[],resubmit(,90)", "resubmit(,92),load:0x65->NXM_NX_REG2[],resubmit(,90)", prove.RuleWrites, "others would get them with their tag"},
+
 	// What no flow does.
 	{"h1", "port alice/default/a1", "output:1", "NORMAL", prove.RuleAction, "a port that the switch chooses"},
 	{"h1", "base", "", "table=80,priority=1 actions=FLOOD", prove.RuleAction, "a port that the switch chooses"},

@@ -18,6 +18,7 @@ type run struct {
 	writes []written
 	stack  []value
 	pushed int // tags, less those taken off
+	sentOn bool // the frame may have entered a tunnel, and goes on with its tag
 
 	commit bool // the last look into conntrack committed
 
@@ -136,19 +137,46 @@ func (r *run) resubmit(a of.Resubmit) {
 		return
 	}
 	r.leave(a.Table)
+	if to, ok := r.number(flows.RegDestination); !ok || to == 0 || a.Table == flows.TableEncap {
+		r.sentOn = true
+	}
 	r.put(of.FieldTunID, value{})
 	r.put(of.FieldVLANVID, value{})
 }
 
+// comesBack asks of a flow of a table from which frames may come back that it changes nothing, also where it
+// refuses: the flow that sent a copy there goes on with what it became. A copy that entered a tunnel has its key and tag left, which
+// encap writes anew.
+func (r *run) comesBack() {
+	for i := range r.writes {
+		f, v := r.writes[i].field, r.writes[i].value
+		if v.of != f && f != flows.RegReason && f != flows.RegScope && f != of.FieldTunID && f != of.FieldVLANVID {
+			r.broken(ruleOf(f), "it changes %s in table %s, where no flow of Sluice does, and other copies of the frame would go on so", f,
+				flows.TableName(r.flow.Table))
+		}
+	}
+	if r.pushed != 0 && r.flow.Table != flows.TableEncap {
+		r.broken(RuleWrites, "it changes the tags of frames in table %s, where no flow of Sluice does", flows.TableName(r.flow.Table))
+	}
+}
+
+// goesOn asks that the frame has not been sent into a tunnel: what encap did to it would stay.
+func (r *run) goesOn() {
+	if r.sentOn {
+		r.broken(RuleWrites, "it goes on with frames that it has sent where tunnels are, so that others would get them with their tag")
+	}
+}
+
 // clone follows actions on a copy.
 func (r *run) clone(actions []of.Action) {
-	writes, stack, pushed := slices.Clone(r.writes), slices.Clone(r.stack), r.pushed
+	writes, stack, pushed, sentOn := slices.Clone(r.writes), slices.Clone(r.stack), r.pushed, r.sentOn
 	r.do(actions)
-	r.writes, r.stack, r.pushed = writes, stack, pushed
+	r.writes, r.stack, r.pushed, r.sentOn = writes, stack, pushed, sentOn
 }
 
 // leave is the frame's way to another table.
 func (r *run) leave(to uint8) {
+	r.goesOn()
 	if to != flows.TableDrop {
 		r.passes = append(r.passes, to)
 	}

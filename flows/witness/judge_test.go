@@ -99,7 +99,7 @@ func (o *tracer) judge(t *testing.T, m *mutant, c *Cluster, shown *Counterexampl
 		traced := c.Broken(send.From, &send.Packet, o.follow(c, send.From, send.Packet))
 		if simulated := c.Broken(send.From, &send.Packet, walk); (traced == "") != (simulated == "") && m.decided(c, &send) {
 			n.Disagreements++
-			t.Errorf("%s\n%s: %s\nOpen vSwitch: %q\nsimulator: %q\n%s", m, send.From, &send.Packet, traced, simulated, walk)
+			t.Errorf("%s\n%s: %s\nOpen vSwitch: %q\n%s\nsimulator: %q\n%s", m, send.From, &send.Packet, traced, o.said, simulated, walk)
 		}
 		if traced != "" && law == "" {
 			law = traced

@@ -109,7 +109,7 @@ func wrongSource(sender *store.Port, p *simulate.Packet) string {
 func (c *Cluster) wrongKernel(from Sender, forbidden string, d *simulate.Delivery) string {
 	p := &d.Packet
 	where := "reaches the kernel of host " + d.Host
-	if from.Outside && p.Uint(of.FieldEthType) == typeARP && p.Uint(of.FieldARPOp) == 2 {
+	if from.Outside && d.Host == from.Host && p.Uint(of.FieldEthType) == typeARP {
 		return "" // the switch's own answer
 	}
 	if from.Container == nil {

@@ -36,6 +36,7 @@ type tracer struct {
 	*ovstest.OVS
 	t       *testing.T
 	ofports map[string]map[uint64]uint32 // of each bridge, by the datapath's numbers
+	said    string                       // by the traces of the last frame
 	held    [tracedHosts][]of.Flow
 }
 
@@ -144,9 +145,11 @@ func (o *tracer) replace(bridge int, list []of.Flow) bool {
 	var text strings.Builder
 	for _, f := range o.held[bridge] {
 		if want[identity(&f)] == "" {
-			f.Actions = nil
 			line := (&of.Flow{Table: f.Table, Priority: f.Priority, Match: f.Match}).String()
-			fmt.Fprintf(&text, "delete_strict %s\n", strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(line), "actions=drop")))
+			if f.Table == 0 { // to delete, none named means all
+				line = "table=0," + line
+			}
+			fmt.Fprintf(&text, "delete_strict %s\n", strings.TrimSuffix(strings.TrimSpace(line), " actions=drop"))
 		}
 	}
 	for _, f := range list {
@@ -183,6 +186,7 @@ func withoutMeters(f *of.Flow) string {
 
 // follow is simulate.Cluster.Follow, by what Open vSwitch says alone.
 func (o *tracer) follow(c *Cluster, from Sender, p simulate.Packet) *simulate.Walk {
+	o.said = ""
 	walk := &simulate.Walk{}
 	type arrival struct {
 		host   *host
@@ -238,8 +242,9 @@ type sent struct {
 // trace asks Open vSwitch what one bridge does with a frame.
 func (o *tracer) trace(bridge int, port uint32, p simulate.Packet) []sent {
 	name := bridgeName(bridge)
-	r := reader{ports: o.ofports[name], packet: p, waiting: map[string]simulate.Packet{}}
 	text := o.appctl("ofproto/trace", name, traced(port, &p))
+	o.said += text
+	r := reader{ports: o.ofports[name], packet: p, waiting: map[string]simulate.Packet{}}
 	for line := range strings.Lines(text) {
 		line = strings.TrimSpace(line)
 		switch {
