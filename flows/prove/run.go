@@ -17,7 +17,7 @@ type run struct {
 	tenant uint32 // that the match names; 0: none
 	writes []written
 	stack  []value
-	pushed int // tags, less those taken off
+	pushed int  // tags, less those taken off
 	sentOn bool // the frame may have entered a tunnel, and goes on with its tag
 
 	commit bool // the last look into conntrack committed
