@@ -173,9 +173,14 @@ func toward(prefix netip.Prefix) of.Match {
 	return of.NewMatch(of.Is(of.FieldEthType, typeIPv4), of.In(of.FieldIPDst, prefix))
 }
 
-// ownMACs are the MACs that the switch itself gives to frames.
-func (r *run) ownMAC() {
-	if !r.is(of.FieldEthSrc, store.RouterMAC.Uint64()) && !r.is(of.FieldEthSrc, store.KernelMAC.Uint64()) {
+// ownMAC asks that the source MAC is the one that the switch itself gives to frames on that way: the router's, or to those from
+// outside the kernel's, by which they are accounted.
+func (r *run) ownMAC(w *way) {
+	own := store.RouterMAC
+	if w.from == flows.TableNATState && w.to == flows.TableL3Resolve {
+		own = store.KernelMAC
+	}
+	if !r.is(of.FieldEthSrc, own.Uint64()) {
 		r.broken(RuleSpoof, "it gives frames a source MAC that is not the router's, so that they would come from somebody else")
 	}
 }

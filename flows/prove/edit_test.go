@@ -238,6 +238,7 @@ var edits = []struct {
 	{"h1", "port alice/default/a1", "load:0x65->NXM_NX_REG2[],goto", "load:0x65->NXM_NX_REG2[],set_field:10.0.0.13->ip_src,goto", prove.RuleSpoof, "it changes ip_src"},
 	{"h1", "base", "set_field:02:00:5e:00:01:04->eth_dst,load", "set_field:172.30.0.2->ip_dst,set_field:02:00:5e:00:01:04->eth_dst,load", prove.RuleSpoof, "it changes ip_dst"},
 
+	{"h1", "base", "set_field:02:00:5e:00:01:01->eth_src,goto_table:60", "set_field:02:00:5e:00:01:04->eth_src,goto_table:60", prove.RuleSpoof, "a source MAC that is not the router's"},
 	{"h1", "port alice/default/a1", "output:1", "set_field:02:00:00:00:00:13->eth_src,output:1", prove.RuleSpoof, "it changes eth_src of frames that leave the switch"},
 	{"h1", "base", "table=92, priority=0 actions=goto_table:100", "table=92, priority=0 actions=load:0x900000022->OXM_OF_METADATA[],goto_table:250", prove.RuleWrites, "other copies of the frame would go on so"},
 	{"h1", "base", "table=92, priority=0 actions=goto_table:100", "table=92, priority=0 actions=load:0x900000022->OXM_OF_METADATA[]", prove.RuleWrites, "other copies of the frame would go on so"},

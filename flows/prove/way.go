@@ -146,6 +146,6 @@ func (r *run) keepsTo(w *way, f of.Field) {
 	case f == of.FieldInPort && !r.noPort():
 		r.broken(RuleWrites, "it says of frames that they came in by another port")
 	case f == of.FieldEthSrc && !answers:
-		r.ownMAC()
+		r.ownMAC(w)
 	}
 }
