@@ -19,6 +19,7 @@ import (
 	"sluice/controller/name"
 	"sluice/controller/report"
 	"sluice/controller/session"
+	"sluice/controller/usage"
 	"sluice/datapath"
 	"sluice/metrics"
 	"sluice/pki"
@@ -37,6 +38,7 @@ type Store interface {
 	account.Store
 	report.Store
 	lead.Store
+	usage.Store
 	Watch(ctx context.Context, handle func(store.Batch) error) error
 }
 
@@ -85,6 +87,7 @@ type Controller struct {
 	reports     *report.Reporter
 	checkpoints *account.Checkpoints
 	leader      *lead.Leader
+	usage       *usage.Reader
 	office      *enrol.Office
 }
 
@@ -104,6 +107,7 @@ func New(o Options) (*Controller, error) {
 		Problems: c.problems, Unknown: c.Unknown,
 	})
 	c.leader = lead.New(lead.Options{Controller: o.Name, Picture: c.picture, Store: o.Store, Log: o.Log, Changed: c.reports.Poke, Mended: set.Mended})
+	c.usage = usage.New(usage.Options{Picture: c.picture, Store: o.Store, Log: o.Log, Mastered: c.ledgers, Leads: c.leader.Leads})
 	c.office = enrol.New(enrol.Options{Controller: o.Name, Authority: o.Authority, Etcd: o.Etcd, Picture: c.picture, Store: o.Store, Log: o.Log})
 	c.sessions = session.New(session.Options{
 		Controller: o.Name, Picture: c.picture, Fleet: c.fleet, Reports: c.reports, Checkpoints: c.checkpoints,
@@ -129,6 +133,7 @@ func (c *Controller) Run(ctx context.Context) error {
 		"lead":                c.leader.Run,
 		"keep etcd's users":   c.office.Keep,
 		"checkpoint counters": c.checkpoints.Keep,
+		"read usage":          c.usage.Keep,
 		"offer hosts":         c.sessions.Keep,
 		"serve OpenFlow": func(ctx context.Context) error {
 			return datapath.Serve(ctx, c.opts.OpenFlow, c.opts.Session, c.sessions.Serve)

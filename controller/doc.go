@@ -15,6 +15,7 @@
 //   - session  is one switch's life: who is it, are we its master, program it until it goes
 //   - enrol    signs for hosts that join, renews certificates, and keeps etcd's users
 //   - lead     chooses gateway hosts and removes what nobody needs any more, on one controller at a time
+//   - usage    knows what tenants use of their limits, as hosts' agents told etcd
 //   - access   tells who asks the API, and whether they may
 //   - api      is what people and the command line see and ask for
 //

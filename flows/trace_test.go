@@ -158,10 +158,6 @@ func (o *tracer) load(t *testing.T, file string) {
 	for _, f := range flows {
 		text = append(text, f.String())
 	}
-	o.OFCtl("del-meters", "br0")
-	for _, m := range MetersOf(flows) {
-		o.OFCtl("add-meter", "br0", fmt.Sprintf("meter=%d,pktps,burst,stats,bands=type=drop,rate=%d,burst_size=%d", m.ID, m.Rate, m.Burst))
-	}
 	o.replace(t, text)
 	o.loaded = file
 }

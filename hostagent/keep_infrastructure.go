@@ -201,12 +201,7 @@ func (i *infrastructure) wait(ctx context.Context) {
 	i.mu.Lock()
 	at, rest := i.at, max(restInterval, restPerHost*time.Duration(i.hosts))
 	i.mu.Unlock()
-	rested := time.After(rest)
-	await(ctx, infrastructureInterval, at, i.store.AddressesChanged)
-	select {
-	case <-rested:
-	case <-ctx.Done():
-	}
+	awaitRested(ctx, rest, infrastructureInterval, at, i.store.AddressesChanged)
 }
 
 // resolver knows what names mean. One that does not resolve now means what it meant before.

@@ -171,6 +171,16 @@ func await(ctx context.Context, limit time.Duration, at store.Revision, changed 
 	<-changed(ctx, at)
 }
 
+// awaitRested is await that returns no sooner than after a rest, unless ctx ends.
+func awaitRested(ctx context.Context, rest, limit time.Duration, at store.Revision, changed func(context.Context, store.Revision) <-chan struct{}) {
+	rested := time.After(rest)
+	await(ctx, limit, at, changed)
+	select {
+	case <-rested:
+	case <-ctx.Done():
+	}
+}
+
 func pause(ctx context.Context, d time.Duration) {
 	select {
 	case <-ctx.Done():

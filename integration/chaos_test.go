@@ -117,7 +117,7 @@ func attachUntilKilled(t *testing.T, n int) (attached []lab.Container, failed ma
 	for i := range n {
 		g.Go(func() error {
 			name := fmt.Sprintf("amid-%d", i)
-			c, err := lab.Run(t.Context(), hostOfAmid(name), "amid", "", name, "")
+			c, err := lab.Run(t.Context(), lab.Request{Host: hostOfAmid(name), Tenant: "amid", Name: name})
 			mu.Lock()
 			defer mu.Unlock()
 			if err != nil {

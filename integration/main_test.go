@@ -77,7 +77,7 @@ func raiseLab(dir string) error {
 	}
 	if program = os.Getenv("SLUICE_BINARY"); program == "" {
 		program = filepath.Join(dir, "sluice")
-		if out, err := exec.Command("go", "build", "-o", program, "sluice/cmd/sluice").CombinedOutput(); err != nil {
+		if out, err := exec.Command("go", "build", "-o", dir, "sluice/cmd/sluice", "sluice/cmd/sluice-cni").CombinedOutput(); err != nil {
 			return fmt.Errorf("build sluice: %w\n%s", err, out)
 		}
 	}

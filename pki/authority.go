@@ -55,14 +55,12 @@ func CreateAuthority(dir string) (*Authority, error) {
 	if err != nil {
 		return nil, fmt.Errorf("authority in %s: make a key: %w", dir, err)
 	}
-	now := time.Now()
 	template := &x509.Certificate{
-		Subject:   pkix.Name{CommonName: "sluice authority " + now.UTC().Format(time.DateOnly)},
-		NotBefore: now.Add(-skew), NotAfter: now.Add(AuthorityLifetime),
-		IsCA: true, BasicConstraintsValid: true, MaxPathLenZero: true,
+		Subject: pkix.Name{CommonName: "sluice authority " + time.Now().UTC().Format(time.DateOnly)},
+		IsCA:    true, BasicConstraintsValid: true, MaxPathLenZero: true,
 		KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	der, err := certify(template, template, AuthorityLifetime, key.Public(), key)
 	if err == nil {
 		err = writeAuthority(dir, der, key)
 	}
@@ -138,17 +136,22 @@ func (a *Authority) Sign(request []byte, who Identity, names []string, lifetime 
 	if lifetime <= 0 {
 		return nil, fmt.Errorf("sign for %s: lifetime %s: give more than 0", who, lifetime)
 	}
-	template := leafFor(who, names)
-	now := time.Now()
-	template.NotBefore, template.NotAfter = now.Add(-skew), now.Add(lifetime)
-	if end := a.certificate.NotAfter; template.NotAfter.After(end) {
-		template.NotAfter = end
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, a.certificate, csr.PublicKey, a.key)
+	der, err := certify(leafFor(who, names), a.certificate, lifetime, csr.PublicKey, a.key)
 	if err != nil {
 		return nil, fmt.Errorf("sign for %s: %w", who, err)
 	}
 	return encodeCertificate(der), nil
+}
+
+// certify makes a certificate that is valid from now on, for lifetime but not longer than its signer's,
+// which may be itself.
+func certify(template, signer *x509.Certificate, lifetime time.Duration, of crypto.PublicKey, by crypto.Signer) (der []byte, err error) {
+	now := time.Now()
+	template.NotBefore, template.NotAfter = now.Add(-skew), now.Add(lifetime)
+	if template.NotAfter.After(signer.NotAfter) {
+		template.NotAfter = signer.NotAfter
+	}
+	return x509.CreateCertificate(rand.Reader, template, signer, of, by)
 }
 
 // leafFor is a certificate without its times.

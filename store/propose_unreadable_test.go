@@ -17,7 +17,7 @@ func TestProposeRemoveUnreadable(t *testing.T) {
 			{Condition: Absent, Path: "/sluice/v1/live/hosts/h1", Refusal: ErrInUse},
 		},
 	}
-	same := cmp.Comparer(func(a, b error) bool { return errors.Is(a, b) })
+	same := cmp.Comparer(errors.Is)
 	if diff := cmp.Diff(want, ProposeRemoveUnreadable(key, 7), same, cmpopts.EquateEmpty()); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
 	}

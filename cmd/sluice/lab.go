@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -116,18 +117,25 @@ func labRun() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:               "run HOST TENANT[/NETWORK] NAME",
 		Short:             "Start a container on a host, attached to a network",
-		Example:           "  sluice lab run h1 alice a1\n  sluice lab run h2 alice/db a2 --ip 10.0.1.20",
+		Example:           "  sluice lab run h1 alice a1\n  sluice lab run h2 alice/db a2 --ip 10.0.1.20\n  sluice lab run h1 alice a3 --runtime podman",
 		Args:              named("HOST", "TENANT[/NETWORK]", "NAME"),
 		ValidArgsFunction: completeLab(hostsOfLab),
 	}
 	ip := cmd.Flags().String("ip", "", "`ADDRESS` (default chosen from the network's subnets)")
+	var r lab.Request
+	cmd.Flags().StringVar(&r.Runtime, "runtime", lab.RuntimeNetNS, "what starts it: `"+strings.Join(lab.Runtimes(), "|")+"`")
+	completeWords(cmd, "runtime", lab.Runtimes()...)
 	out := outputFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		if !slices.Contains(lab.Runtimes(), r.Runtime) {
+			return usagef("--runtime %q: it is %s", r.Runtime, strings.Join(lab.Runtimes(), " or "))
+		}
 		if err := checkAddress(*ip); err != nil {
 			return err
 		}
 		tenant, network, _ := strings.Cut(args[1], "/")
-		c, err := lab.Run(cmd.Context(), args[0], tenant, network, args[2], *ip)
+		r.Host, r.Tenant, r.Network, r.Name, r.Address = args[0], tenant, network, args[2], *ip
+		c, err := lab.Run(cmd.Context(), r)
 		if err != nil {
 			return err
 		}

@@ -17,6 +17,7 @@ import (
 	"sluice/controller/access"
 	"sluice/controller/enrol"
 	"sluice/controller/host"
+	"sluice/controller/usage"
 	"sluice/datapath/openflow"
 	"sluice/store"
 	"sluice/store/etcd"
@@ -34,6 +35,7 @@ type Controller interface {
 	Problems() []store.Problem
 	Serving() etcd.TrustState
 	Office() *enrol.Office
+	Usage(ctx context.Context, tenant string) (*usage.Tenant, error)
 	Installed(ctx context.Context, host string) ([]openflow.FlowStats, error)
 	Desired(host string) ([]openflow.Flow, []store.Problem, error)
 	Ports(host string) (numbers map[string]uint32, told bool, err error)

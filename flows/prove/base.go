@@ -67,14 +67,13 @@ func (r *run) goesBack() {
 // goesAway asks that a frame that goes into a tunnel is for no port here.
 func (r *run) goesAway() {
 	if !r.is(flows.RegDestination, 0) {
-		r.broken(RuleOwner, "it sends frames of any tenant into tunnels that are for a port here")
+		r.broken(RuleOutput, "it sends frames into tunnels that are for a port here")
 	}
 }
 
 // output holds a port that the frame leaves by against the rules of its table.
 func (r *run) output(port uint32) {
 	r.leavesAsItIs()
-	r.goesOn()
 	everybodys := r.slice.Tenant() == 0
 	switch {
 	case port >= of.PortUnset:
@@ -91,8 +90,8 @@ func (r *run) output(port uint32) {
 	}
 }
 
-// leavesAsItIs asks that the last flow changes nothing of a frame but the tunnel's key and tag, which encaps
-// looks at.
+// leavesAsItIs asks that the last flow changes nothing of a frame, or of the copy that it sends, but the tunnel's
+// key and tag, which encaps looks at.
 func (r *run) leavesAsItIs() {
 	for i := range r.writes {
 		f, v := r.writes[i].field, r.writes[i].value
@@ -173,14 +172,13 @@ func toward(prefix netip.Prefix) of.Match {
 	return of.NewMatch(of.Is(of.FieldEthType, typeIPv4), of.In(of.FieldIPDst, prefix))
 }
 
-// ownMAC asks that the source MAC is the one that the switch itself gives to frames on that way: the router's, or to those from
-// outside the kernel's, by which they are accounted.
-func (r *run) ownMAC(w *way) {
-	own := store.RouterMAC
-	if w.from == flows.TableNATState && w.to == flows.TableL3Resolve {
-		own = store.KernelMAC
+// ownMAC asks that a frame gets the MAC of who sends it now: of the router, or on its way in of the kernel.
+func (r *run) ownMAC() {
+	mac := store.RouterMAC
+	if r.flow.Table == flows.TableNATState {
+		mac = store.KernelMAC
 	}
-	if !r.is(of.FieldEthSrc, own.Uint64()) {
-		r.broken(RuleSpoof, "it gives frames a source MAC that is not the router's, so that they would come from somebody else")
+	if !r.is(of.FieldEthSrc, mac.Uint64()) {
+		r.broken(RuleSpoof, "it gives frames a source MAC that is not %s, so that they would come from somebody else", mac)
 	}
 }

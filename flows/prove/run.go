@@ -18,7 +18,7 @@ type run struct {
 	writes []written
 	stack  []value
 	pushed int  // tags, less those taken off
-	sentOn bool // the frame may have entered a tunnel, and goes on with its tag
+	tagged bool // it came back from a table, and may have the tag of a tunnel
 
 	commit bool // the last look into conntrack committed
 
@@ -50,6 +50,7 @@ func (r *run) action(a of.Action) {
 	switch a := a.(type) {
 	case of.Output:
 		r.sends = true
+		r.untagged()
 		r.output(a.Port)
 	case of.GotoTable:
 		r.leave(a.Table)
@@ -137,49 +138,48 @@ func (r *run) resubmit(a of.Resubmit) {
 		return
 	}
 	r.leave(a.Table)
-	if to, ok := r.number(flows.RegDestination); !ok || to == 0 || a.Table == flows.TableEncap {
-		r.sentOn = true
-	}
+	to, known := r.number(flows.RegDestination)
+	r.tagged = a.Table == flows.TableEncap || !known || to == 0
 	r.put(of.FieldTunID, value{})
 	r.put(of.FieldVLANVID, value{})
 }
 
-// comesBack asks of a flow of a table from which frames may come back that it changes nothing, also where it
-// refuses: the flow that sent a copy there goes on with what it became. A copy that entered a tunnel has its key and tag left, which
-// encap writes anew.
-func (r *run) comesBack() {
-	for i := range r.writes {
-		f, v := r.writes[i].field, r.writes[i].value
-		if v.of != f && f != flows.RegReason && f != flows.RegScope && f != of.FieldTunID && f != of.FieldVLANVID {
-			r.broken(ruleOf(f), "it changes %s in table %s, where no flow of Sluice does, and other copies of the frame would go on so", f,
-				flows.TableName(r.flow.Table))
-		}
-	}
-	if r.pushed != 0 && r.flow.Table != flows.TableEncap {
-		r.broken(RuleWrites, "it changes the tags of frames in table %s, where no flow of Sluice does", flows.TableName(r.flow.Table))
+// untagged asks that the frame has no tag of a tunnel that it came back from.
+func (r *run) untagged() {
+	if r.tagged {
+		r.broken(RuleAction, "it goes on with a frame that was sent into a tunnel, and may still have its tag: only a copy may go there")
 	}
 }
 
-// goesOn asks that the frame has not been sent into a tunnel: what encap did to it would stay.
-func (r *run) goesOn() {
-	if r.sentOn {
-		r.broken(RuleWrites, "it goes on with frames that it has sent where tunnels are, so that others would get them with their tag")
+// comesBack asks that a frame that comes back from the flow is what it was: it may have been sent here
+// by a flow that goes on with it.
+func (r *run) comesBack() {
+	if r.flow.Table < flows.TableAccountOut {
+		return
+	}
+	for i := range r.writes {
+		f := r.writes[i].field
+		switch tunnel := f == of.FieldTunID || f == of.FieldVLANVID; {
+		case r.writes[i].value.of == f, f == flows.RegReason, f == flows.RegScope, tunnel && r.flow.Table == flows.TableEncap:
+		default:
+			r.broken(ruleOf(f), "it changes %s in table %s, so that a flow that sent a frame there goes on with another", f, flows.TableName(r.flow.Table))
+		}
 	}
 }
 
 // clone follows actions on a copy.
 func (r *run) clone(actions []of.Action) {
-	writes, stack, pushed, sentOn := slices.Clone(r.writes), slices.Clone(r.stack), r.pushed, r.sentOn
+	writes, stack, pushed, tagged := slices.Clone(r.writes), slices.Clone(r.stack), r.pushed, r.tagged
 	r.do(actions)
-	r.writes, r.stack, r.pushed, r.sentOn = writes, stack, pushed, sentOn
+	r.writes, r.stack, r.pushed, r.tagged = writes, stack, pushed, tagged
 }
 
 // leave is the frame's way to another table.
 func (r *run) leave(to uint8) {
-	r.goesOn()
 	if to != flows.TableDrop {
 		r.passes = append(r.passes, to)
 	}
+	r.untagged()
 	r.goes(to, false)
 }
 

@@ -28,25 +28,13 @@ type maker func(w *world, choose *rand.Rand) fault
 
 // makers are the kinds of faults. Each is as likely as any other.
 var makers = []maker{
-	killController, killEtcd, killAgent, killSwitch, killHost,
-	pauseController, pauseEtcd, pauseAgent, pauseSwitch, slowEtcd,
+	killing().controller, killing().etcd, killing().agent, killing().vswitch, killing().host,
+	pausing().controller, pausing().etcd, pausing().agent, pausing().vswitch, slowEtcd,
 	cutHosts, cutFromController, cutFromEtcd, cutControlPlane,
 	editFlows, unplugInterface,
 }
 
 func pick[T any](choose *rand.Rand, from []T) T { return from[choose.IntN(len(from))] }
-
-func killed(kind, target string, harms harm) fault {
-	return fault{
-		kind: "kill " + kind, what: "kill " + target, parts: []string{target}, harms: harms,
-		begin: func(ctx context.Context) error { return lab.Kill(ctx, target) },
-		end:   func(ctx context.Context) error { return lab.Revive(ctx, target) },
-	}
-}
-
-func killController(w *world, choose *rand.Rand) fault {
-	return killed("controller", "controller/"+pick(choose, w.lab.Controllers).Name, harmless)
-}
 
 // etcdTarget is a member of etcd. Where the first controller runs it, that is the target.
 func etcdTarget(w *world, choose *rand.Rand) string {
@@ -56,57 +44,47 @@ func etcdTarget(w *world, choose *rand.Rand) string {
 	return "etcd/" + pick(choose, w.lab.EtcdMembers).Name
 }
 
-func killEtcd(w *world, choose *rand.Rand) fault {
-	return killed("etcd", etcdTarget(w, choose), harmless)
+// stop is a way to stop a part, and to have it go on.
+type stop struct {
+	verb       string
+	begin, end func(ctx context.Context, target string) error
 }
 
-func killAgent(w *world, choose *rand.Rand) fault {
-	host := pick(choose, w.lab.Hosts).Name
-	f := killed("agent", "agent/"+host, harmless)
-	f.parts = []string{host}
-	return f
-}
+func killing() stop { return stop{"kill", lab.Kill, lab.Revive} }
 
-func killSwitch(w *world, choose *rand.Rand) fault {
-	host := pick(choose, w.lab.Hosts).Name
-	f := killed("switch", "switch/"+host, harmsHost(host))
-	f.parts = []string{host}
-	return f
-}
+func pausing() stop { return stop{"pause", lab.Pause, lab.Resume} }
 
-func killHost(w *world, choose *rand.Rand) fault {
-	host := pick(choose, w.lab.Hosts).Name
-	return killed("agent and switch", host, harmsHost(host))
-}
-
-func paused(kind, target string, harms harm) fault {
+func (s stop) fault(kind, target, part string, harms harm) fault {
 	return fault{
-		kind: "pause " + kind, what: "pause " + target, parts: []string{target}, harms: harms,
-		begin: func(ctx context.Context) error { return lab.Pause(ctx, target) },
-		end:   func(ctx context.Context) error { return lab.Resume(ctx, target) },
+		kind: s.verb + " " + kind, what: s.verb + " " + target, parts: []string{part}, harms: harms,
+		begin: func(ctx context.Context) error { return s.begin(ctx, target) },
+		end:   func(ctx context.Context) error { return s.end(ctx, target) },
 	}
 }
 
-func pauseController(w *world, choose *rand.Rand) fault {
-	return paused("controller", "controller/"+pick(choose, w.lab.Controllers).Name, harmless)
+func (s stop) controller(w *world, choose *rand.Rand) fault {
+	target := "controller/" + pick(choose, w.lab.Controllers).Name
+	return s.fault("controller", target, target, harmless)
 }
 
-func pauseEtcd(w *world, choose *rand.Rand) fault {
-	return paused("etcd", etcdTarget(w, choose), harmless)
+func (s stop) etcd(w *world, choose *rand.Rand) fault {
+	target := etcdTarget(w, choose)
+	return s.fault("etcd", target, target, harmless)
 }
 
-func pauseAgent(w *world, choose *rand.Rand) fault {
+func (s stop) agent(w *world, choose *rand.Rand) fault {
 	host := pick(choose, w.lab.Hosts).Name
-	f := paused("agent", "agent/"+host, harmless)
-	f.parts = []string{host}
-	return f
+	return s.fault("agent", "agent/"+host, host, harmless)
 }
 
-func pauseSwitch(w *world, choose *rand.Rand) fault {
+func (s stop) vswitch(w *world, choose *rand.Rand) fault {
 	host := pick(choose, w.lab.Hosts).Name
-	f := paused("switch", "switch/"+host, harmsHost(host))
-	f.parts = []string{host}
-	return f
+	return s.fault("switch", "switch/"+host, host, harmsHost(host))
+}
+
+func (s stop) host(w *world, choose *rand.Rand) fault {
+	host := pick(choose, w.lab.Hosts).Name
+	return s.fault("agent and switch", host, host, harmsHost(host))
 }
 
 // slowEtcd makes a member stutter, as on a disk that stalls: it works 50 ms and stands still

@@ -161,7 +161,7 @@ func (w *workload) attach(ctx context.Context) error {
 	if !w.ask("port "+name, made, func() (err error) {
 		w.history.keep("port %s: on %s in %s", name, host, tenant)
 		defer w.history.relinks(host)()
-		c, err = lab.Run(ctx, host, tenant, network, name, "")
+		c, err = lab.Run(ctx, lab.Request{Host: host, Tenant: tenant, Network: network, Name: name})
 		return err
 	}) {
 		w.withdraw(ctx, lab.Container{Host: host, Tenant: tenant, Network: cmp.Or(network, api.DefaultNetwork), Name: name})

@@ -69,7 +69,9 @@ func (w *world) populate(ctx context.Context, tenant uint16) error {
 	var made []*actor
 	for i, host := range hosts {
 		name := fmt.Sprintf("%s-%d", tenants[tenant].name, i+1)
-		c, err := lab.Run(ctx, host, tenants[tenant].name, "", name, fmt.Sprintf("10.66.0.%d", tenants[tenant].first+i))
+		c, err := lab.Run(ctx, lab.Request{
+			Host: host, Tenant: tenants[tenant].name, Name: name, Address: fmt.Sprintf("10.66.0.%d", tenants[tenant].first+i),
+		})
 		if err != nil {
 			return err
 		}

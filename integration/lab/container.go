@@ -1,11 +1,11 @@
 package lab
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
-	"net/netip"
 	"os"
 	"os/exec"
 	"time"
@@ -16,9 +16,17 @@ import (
 	"sluice/store"
 )
 
-// Run makes a container on a host and attaches it to a tenant's network; address "" leaves
-// the choice to the network. Names are unique in the lab. A run that fails leaves nothing.
-func Run(ctx context.Context, host, tenant, network, name, address string) (Container, error) {
+// Request asks for a container on a host, attached to a tenant's network.
+type Request struct {
+	Host, Tenant string
+	Network      string // "": the tenant's default
+	Name         string // unique in the lab
+	Address      string // "": the network chooses
+	Runtime      string // one of Runtimes; "": RuntimeNetNS
+}
+
+// Run makes a container and attaches it. A run that fails leaves nothing.
+func Run(ctx context.Context, r Request) (Container, error) {
 	unlock, err := lock(ctx, unix.LOCK_SH)
 	if err != nil {
 		return Container{}, err
@@ -28,20 +36,21 @@ func Run(ctx context.Context, host, tenant, network, name, address string) (Cont
 	if err != nil {
 		return Container{}, err
 	}
-	if err := errors.Join(s.hasHost(host), store.ValidateName(name)); err != nil {
+	c := Container{
+		Name: r.Name, Tenant: r.Tenant, Network: cmp.Or(r.Network, agentapi.DefaultNetwork), Host: r.Host,
+		NetNS: ContainerNS(r.Name), Iface: nic, Runtime: cmp.Or(r.Runtime, RuntimeNetNS),
+	}
+	_, unknown := starterOf(c.Runtime)
+	if err := errors.Join(s.hasHost(c.Host), store.ValidateName(c.Name), unknown); err != nil {
 		return Container{}, err
 	}
-	if network == "" {
-		network = agentapi.DefaultNetwork
-	}
-	c := Container{Name: name, Tenant: tenant, Network: network, Host: host, NetNS: ContainerNS(name), Iface: nic}
 	if err := claim(c); err != nil {
 		return Container{}, err
 	}
-	c, err = create(ctx, c, address)
+	c, err = create(ctx, c, r.Address)
 	if err != nil {
 		undo := context.WithoutCancel(ctx)
-		return Container{}, errors.Join(fmt.Errorf("container %s on %s: %w", name, host, err), erase(undo, c))
+		return Container{}, errors.Join(fmt.Errorf("container %s on %s: %w", c.Name, c.Host, err), undone(undo, c), erase(undo, c))
 	}
 	return c, nil
 }
@@ -60,31 +69,16 @@ func claim(c Container) error {
 }
 
 func create(ctx context.Context, c Container, address string) (Container, error) {
-	if nsExists(c.NetNS) {
-		if err := removeNS(ctx, c.NetNS); err != nil {
-			return c, err
-		}
-	}
-	if err := addNS(ctx, c.NetNS); err != nil {
-		return c, err
-	}
-	agent := agentapi.Dial(agentSocket(c.Host))
-	defer agent.Close()
-	a, err := agent.Attach(ctx, agentapi.AttachRequest{
-		Tenant: c.Tenant, Network: c.Network, Name: c.Name,
-		NetNS: nsPath(c.NetNS), IfName: c.Iface,
-		Address: address, ContainerID: c.Name, Runtime: "lab",
-	})
+	runtime, err := starterOf(c.Runtime)
 	if err != nil {
 		return c, err
 	}
-	c.MAC, c.Warnings = a.MAC, a.Warnings
-	for _, text := range a.Addresses {
-		p, err := netip.ParsePrefix(text)
-		if err != nil {
-			return c, fmt.Errorf("the agent's answer: address %w", err)
-		}
-		c.IPs = append(c.IPs, p.Addr())
+	a, err := runtime.start(ctx, c, address)
+	if err != nil {
+		return c, err
+	}
+	if err := c.attachedAs(a); err != nil {
+		return c, err
 	}
 	return c, writeJSON(containerPath(c.Name), c)
 }
@@ -106,15 +100,25 @@ func Remove(ctx context.Context, name string) error {
 	return erase(ctx, c)
 }
 
-// Detach detaches a container, if it is attached, and leaves its namespace.
+// Detach detaches a container, if it is attached, as its runtime does: a bare namespace stays,
+// others end.
 func Detach(ctx context.Context, c Container) error {
-	agent := agentapi.Dial(agentSocket(c.Host))
-	defer agent.Close()
-	err := agent.Detach(ctx, agentapi.DetachRequest{Tenant: c.Tenant, Network: c.Network, Name: c.Name})
-	if err != nil && !agentapi.IsNotFound(err) {
+	runtime, err := starterOf(cmp.Or(c.Runtime, RuntimeNetNS))
+	if err != nil {
+		return err
+	}
+	if err := runtime.remove(ctx, c); err != nil {
 		return fmt.Errorf("container %s on %s: detach: %w", c.Name, c.Host, err)
 	}
 	return nil
+}
+
+// undone ends what a runtime left of a container whose start failed. A failed attach leaves no port.
+func undone(ctx context.Context, c Container) error {
+	if c.Runtime == RuntimeNetNS {
+		return nil
+	}
+	return Detach(ctx, c)
 }
 
 // erase removes a container as far as the lab made it.
@@ -127,7 +131,7 @@ func erase(ctx context.Context, c Container) error {
 	return os.Remove(containerPath(c.Name))
 }
 
-// Exec runs a command in a container's namespace with this process's standard streams and
+// Exec runs a command in a container with this process's standard streams and
 // returns its exit status. When ctx ends the command is interrupted, as from a keyboard.
 func Exec(ctx context.Context, name string, argv []string) (int, error) {
 	if len(argv) == 0 {
@@ -140,7 +144,12 @@ func Exec(ctx context.Context, name string, argv []string) (int, error) {
 	if err != nil {
 		return 0, err
 	}
-	cmd := exec.CommandContext(ctx, "ip", append([]string{"netns", "exec", c.NetNS}, argv...)...)
+	runtime, err := starterOf(cmp.Or(c.Runtime, RuntimeNetNS))
+	if err != nil {
+		return 0, err
+	}
+	argv = append(runtime.enter(c), argv...)
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 5 * time.Second

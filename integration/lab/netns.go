@@ -41,6 +41,12 @@ func addNS(ctx context.Context, ns string) error {
 	return ipBatch(ctx, ns, "link set lo up")
 }
 
+// nameNS gives the namespace of a process a name, by which ip netns knows it.
+func nameNS(ctx context.Context, ns, pid string) error {
+	_, err := run(ctx, "ip", "netns", "attach", ns, pid)
+	return err
+}
+
 // removeNS ends every process in a namespace and deletes it.
 func removeNS(ctx context.Context, ns string) error {
 	if err := killInside(ns); err != nil {

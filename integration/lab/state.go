@@ -77,7 +77,8 @@ type Container struct {
 	Network string       `json:"network"`
 	Host    string       `json:"host"`
 	NetNS   string       `json:"netns"`
-	Iface   string       `json:"iface"` // inside the namespace
+	Iface   string       `json:"iface"`             // inside the namespace
+	Runtime string       `json:"runtime,omitempty"` // one of Runtimes
 	MAC     string       `json:"mac"`
 	IPs     []netip.Addr `json:"ips"`
 
@@ -233,17 +234,22 @@ func readJSON(path string, v any) error {
 	return nil
 }
 
-// writeJSON replaces a file at once, so that a reader never sees half of it.
+// writeJSON replaces a file by a value as JSON.
 func writeJSON(path string, v any) error {
 	b, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
+	return writeWhole(path, append(b, '\n'))
+}
+
+// writeWhole replaces a file at once, so that a reader never sees half of it.
+func writeWhole(path string, b []byte) error {
 	tmp, err := os.CreateTemp(filepath.Dir(path), ".new-*")
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
-	_, err = tmp.Write(append(b, '\n'))
+	_, err = tmp.Write(b)
 	if err = errors.Join(err, tmp.Close()); err == nil {
 		err = os.Rename(tmp.Name(), path)
 	}

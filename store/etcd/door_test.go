@@ -267,9 +267,16 @@ func TestUsersComeAndGoUnnoticed(t *testing.T) {
 	if err := <-coming; err != nil {
 		t.Error(err)
 	}
+	for range 2 { // as when two controllers let a host in at one time
+		_ = second(controller.etcd.UserAddWithOptions(ctx, "host:twice", "", &clientv3.UserAddOptions{NoPassword: true}))
+		_ = second(controller.etcd.RoleAdd(ctx, "host:twice"))
+	}
 	s.Close()
-	if text := told.String(); strings.Contains(text, "WARN") || strings.Contains(text, "ERROR") {
-		t.Errorf("the log tells:\n%s", text)
+	for line := range strings.Lines(told.String()) {
+		slow := strings.Contains(line, "took too long") // the machine is busy
+		if !slow && (strings.Contains(line, "WARN") || strings.Contains(line, "ERROR")) {
+			t.Errorf("the log tells: %s", line)
+		}
 	}
 }
 

@@ -23,11 +23,13 @@ var chatter = map[string]bool{
 }
 
 // answers are errors that tell a controller what it asked, or make a client try again: users come
-// and go.
+// and go, and two controllers let the same host in at one time.
 var answers = map[any]bool{
-	auth.ErrAuthOldRevision.Error(): true,
-	auth.ErrUserNotFound.Error():    true,
-	auth.ErrRoleNotFound.Error():    true,
+	auth.ErrAuthOldRevision.Error():  true,
+	auth.ErrUserNotFound.Error():     true,
+	auth.ErrRoleNotFound.Error():     true,
+	auth.ErrUserAlreadyExist.Error(): true,
+	auth.ErrRoleAlreadyExist.Error(): true,
 }
 
 // zapCore hands etcd's own log lines, which come through zap, to slog. Only warnings and
