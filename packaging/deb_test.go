@@ -98,7 +98,9 @@ func checkSettings(t *testing.T, root, part string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	shown := func(path string) string { return run(t, root+"/usr/bin/sluice", part, "--config", path, "--print-config") }
+	shown := func(path string) string {
+		return run(t, root+"/usr/bin/sluice", part, "--config", path, "--print-config")
+	}
 	defaults := shown("")
 	if got := shown(file); got != defaults {
 		t.Errorf("%s: it sets something:\n%s", file, cmp.Diff(defaults, got))
