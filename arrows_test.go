@@ -46,6 +46,7 @@ var arrows = map[string][]string{
 	"metrics":           {},
 	"pki":               {}, // whoever signs is a function
 	"pki/join":          {"pki"},
+	"packaging":         {},
 	"scripts":           {},
 }
 
