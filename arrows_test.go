@@ -47,6 +47,7 @@ var arrows = map[string][]string{
 	"metrics":           {},
 	"pki":               {}, // whoever signs is a function
 	"pki/join":          {"pki"},
+	"packaging":         {},
 	"scripts":           {},
 }
 

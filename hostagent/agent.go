@@ -47,6 +47,7 @@ type Options struct {
 	Names          []string       // etcd's members, by name or address
 	Tables         map[int]string // names of the OpenFlow tables
 	Store          Store
+	Listening      func() `json:"-"` // called once the socket takes requests; nil: nobody asks
 	Log            *slog.Logger
 }
 
@@ -148,6 +149,9 @@ func (a *Agent) Run(ctx context.Context) error {
 		return err
 	}
 	defer listener.Close()
+	if a.o.Listening != nil {
+		a.o.Listening()
+	}
 	if err := a.openSwitch(ctx); err != nil {
 		return err
 	}

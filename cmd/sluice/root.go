@@ -71,7 +71,7 @@ usage. sluice flows --diff and sluice verify exit 1 when they find something.`,
 	add(root, groupObjects, tenantCommand(), networkCommand(), hostCommand(), portCommand(), gatewayCommand(), tokenCommand(), schemaCommand(), tidyCommand())
 	add(root, groupLook, statusCommand(), flowsCommand(), traceCommand(), verifyCommand())
 	add(root, groupRun, controllerCommand(), agentCommand(), pkiCommand(), labCommand(), benchCommand())
-	root.AddCommand(versionCommand(), benchPartCommand())
+	root.AddCommand(versionCommand(), manCommand(), benchPartCommand())
 	describeCompletion(root)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	eachCommand(root, wrapArgs)

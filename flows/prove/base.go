@@ -73,6 +73,7 @@ func (r *run) goesAway() {
 
 // output holds a port that the frame leaves by against the rules of its table.
 func (r *run) output(port uint32) {
+	r.leavesAsItIs()
 	everybodys := r.slice.Tenant() == 0
 	switch {
 	case port >= of.PortUnset:
@@ -86,6 +87,17 @@ func (r *run) output(port uint32) {
 	default:
 		r.broken(RuleOutput, "it outputs frames to OpenFlow port %d, %s, from table %s, past what the tables before it ask", port, r.behind(port),
 			flows.TableName(r.flow.Table))
+	}
+}
+
+// leavesAsItIs asks that the last flow changes nothing of a frame, or of the copy that it sends, but the tunnel's
+// key and tag, which encaps looks at.
+func (r *run) leavesAsItIs() {
+	for i := range r.writes {
+		f, v := r.writes[i].field, r.writes[i].value
+		if v.of != f && f != flows.RegReason && f != of.FieldTunID && f != of.FieldVLANVID {
+			r.broken(ruleOf(f), "it changes %s of frames that leave the switch, where no flow of Sluice does", f)
+		}
 	}
 }
 

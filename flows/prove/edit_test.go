@@ -248,7 +248,8 @@ var edits = []struct {
 	{"h1", "port alice/default/a1", "", "table=92, priority=200,reg1=0x65,reg2=0x65,arp actions=push_vlan:0x8100", prove.RuleWrites, "it changes vlan_vid in table account_in"},
 	{"h1", "port alice/default/a1", "", "table=92, priority=200,reg1=0x65,reg2=0x65,arp actions=load:0x900000090->OXM_OF_METADATA[]", prove.RuleWrites, "it changes metadata in table account_in"},
 	{"h1", "tenant bob", "", "table=250, priority=200,metadata=0x700000000/0xffffffff00000000 actions=load:0x68->NXM_NX_REG2[]", prove.RuleWrites, "it changes reg2 in table drop"},
-	{"h1", "port alice/default/a1", "", "table=100, priority=200,reg2=0x65,ip actions=set_field:10.0.0.13->ip_src,output:1", prove.RuleSpoof, "it changes ip_src in table deliver"},
+	{"h1", "port alice/default/a1", "", "table=100, priority=200,reg2=0x65,ip actions=set_field:10.0.0.13->ip_src,output:1", prove.RuleSpoof, "it changes ip_src of frames that leave the switch"},
+	{"h1", "port alice/default/a1", "", "table=100, priority=200,reg2=0x65,ip actions=clone(set_field:10.0.0.13->ip_src,output:1)", prove.RuleSpoof, "it changes ip_src of frames that leave the switch"},
 	{"h1", "tenant alice", "table=92, send_flow_rem priority=100,metadata=0x700000000/0xffffffff00000000 actions=goto_table:100", "table=92, send_flow_rem priority=100,metadata=0x700000000/0xffffffff00000000 actions=goto_table:110", prove.RuleOutput, "it sends frames into tunnels that are for a port here"},
 
 	// What no flow does.

@@ -76,9 +76,9 @@ func Explain(s *store.State, tables []prove.Tables, list []prove.Finding, b Budg
 			continue
 		}
 		if cluster == nil {
-			cluster = witness.New(s, known(tables))
+			cluster = witness.New(s, tables)
 		}
-		if e := cluster.Search(f.Host, &f.Flow, witness.Budget{Tries: b.Tries, Seed: b.Seed}); e != nil {
+		if e := cluster.Search(f, witness.Budget{Tries: b.Tries, Seed: b.Seed}); e != nil {
 			out[i].Verdict, out[i].Counterexample = False, shown(s, e)
 		}
 	}
@@ -95,14 +95,6 @@ func Judge(list []Finding) Verdict {
 		verdict = Unproved
 	}
 	return verdict
-}
-
-func known(tables []prove.Tables) []witness.Tables {
-	list := make([]witness.Tables, len(tables))
-	for i, t := range tables {
-		list[i] = witness.Tables{Switch: t.Switch, Flows: t.Flows}
-	}
-	return list
 }
 
 func inWords(s *store.State, f *prove.Finding, rules map[prove.Rule]string) Finding {
