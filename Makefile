@@ -32,6 +32,14 @@ build: ## bin/sluice, bin/sluice-cni
 	@mkdir -p bin
 	go build -o bin/ ./cmd/...
 
+.PHONY: deb
+deb: ## bin/sluice_VERSION_ARCH.deb, the Debian package
+	@scripts/deb
+
+.PHONY: deb-check
+deb-check: ## lintian; install, upgrade, remove and purge the package in a bare Debian tree
+	@$(SUDO) scripts/debcheck
+
 .PHONY: demo
 demo: deps build ## the main job, from nothing: 3 hosts, 2 tenants, every claim checked
 	@$(SUDO) bin/sluice lab demo

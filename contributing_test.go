@@ -34,7 +34,7 @@ var flowless = []store.Kind{store.KindToken}
 // behind are the kinds that controllers and agents keep for each other.
 var behind = []store.Kind{
 	store.KindSchema, store.KindSettings, store.KindMaster, store.KindLiveHost, store.KindLiveController,
-	store.KindEnrolment, store.KindInvitation, store.KindStatusHost, store.KindStatusController, store.KindStatusCounters, store.KindAlloc,
+	store.KindEnrolment, store.KindInvitation, store.KindStatusHost, store.KindStatusController, store.KindStatusCounters, store.KindUsage, store.KindAlloc,
 	store.KindIdentity, store.KindWitnessHost, store.KindWitnessController, store.KindChain, store.KindStamp, store.KindRequest, store.KindWord, store.KindFarewell,
 }
 

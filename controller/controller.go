@@ -17,8 +17,10 @@ import (
 	"sluice/controller/host"
 	"sluice/controller/lead"
 	"sluice/controller/name"
+	"sluice/controller/proof"
 	"sluice/controller/report"
 	"sluice/controller/session"
+	"sluice/controller/usage"
 	"sluice/datapath"
 	"sluice/metrics"
 	"sluice/pki"
@@ -37,6 +39,7 @@ type Store interface {
 	account.Store
 	report.Store
 	lead.Store
+	usage.Store
 	Watch(ctx context.Context, handle func(store.Batch) error) error
 }
 
@@ -84,7 +87,9 @@ type Controller struct {
 	sessions    *session.Server
 	reports     *report.Reporter
 	checkpoints *account.Checkpoints
+	prover      *proof.Prover
 	leader      *lead.Leader
+	usage       *usage.Reader
 	office      *enrol.Office
 }
 
@@ -104,13 +109,15 @@ func New(o Options) (*Controller, error) {
 		Problems: c.problems, Unknown: c.Unknown,
 	})
 	c.leader = lead.New(lead.Options{Controller: o.Name, Picture: c.picture, Store: o.Store, Log: o.Log, Changed: c.reports.Poke, Mended: set.Mended})
+	c.usage = usage.New(usage.Options{Picture: c.picture, Store: o.Store, Log: o.Log, Mastered: c.ledgers, Leads: c.leader.Leads})
 	c.office = enrol.New(enrol.Options{Controller: o.Name, Authority: o.Authority, Etcd: o.Etcd, Picture: c.picture, Store: o.Store, Log: o.Log})
+	c.prover = proof.New(proof.Options{Interval: max(o.AuditInterval, proof.LeastInterval), Changed: c.reports.Poke})
 	c.sessions = session.New(session.Options{
-		Controller: o.Name, Picture: c.picture, Fleet: c.fleet, Reports: c.reports, Checkpoints: c.checkpoints,
+		Controller: o.Name, Picture: c.picture, Fleet: c.fleet, Reports: c.reports, Prover: c.prover, Checkpoints: c.checkpoints,
 		Store: o.Store, Lease: c.name.Lease, Metrics: set, Log: o.Log,
 		AuditInterval: o.AuditInterval, CounterInterval: o.CounterInterval, Resyncs: o.Resyncs,
 	})
-	c.picture.Observe(c.fleet.Observe, c.sessions.Observe, c.leader.Observe, c.office.Observe, c.reports.Observe)
+	c.picture.Observe(c.fleet.Observe, c.sessions.Observe, c.leader.Observe, c.office.Observe, c.reports.Observe, c.prover.Observe)
 	return c, nil
 }
 
@@ -129,6 +136,7 @@ func (c *Controller) Run(ctx context.Context) error {
 		"lead":                c.leader.Run,
 		"keep etcd's users":   c.office.Keep,
 		"checkpoint counters": c.checkpoints.Keep,
+		"read usage":          c.usage.Keep,
 		"offer hosts":         c.sessions.Keep,
 		"serve OpenFlow": func(ctx context.Context) error {
 			return datapath.Serve(ctx, c.opts.OpenFlow, c.opts.Session, c.sessions.Serve)

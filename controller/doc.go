@@ -12,16 +12,18 @@
 //   - host     keeps the slices of each host that are marked as out of date, and how it stands;
 //     its Fleet observes the picture and marks
 //   - report   says how far each host is, and writes floors and exceptions to etcd
+//   - proof    proves that what each switch holds keeps tenants apart, without asking the compiler
 //   - session  is one switch's life: who is it, are we its master, program it until it goes
 //   - enrol    signs for hosts that join, renews certificates, and keeps etcd's users
 //   - lead     chooses gateway hosts and removes what nobody needs any more, on one controller at a time
+//   - usage    knows what tenants use of their limits, as hosts' agents told etcd
 //   - access   tells who asks the API, and whether they may
 //   - api      is what people and the command line see and ask for
 //
 // This package wires them. One batch of the watch goes through Controller.take: name.Check,
 // then cluster.Picture.Apply, which tells, under the picture's lock, host.Fleet (marks),
-// session.Server (hosts that went), lead.Leader (tenants in doubt), enrol.Office (who is enrolled)
-// and report.Reporter (what attaches wait for). The Fleet wakes the sessions of marked hosts;
+// session.Server (hosts that went), lead.Leader (tenants in doubt), enrol.Office (who is enrolled),
+// report.Reporter (what attaches wait for) and proof.Prover (what flows are proved by). The Fleet wakes the sessions of marked hosts;
 // session.realize compiles under the picture's lock, commits, confirms, and pokes the Reporter.
 //
 // The order of locks is the picture's, then a room's own; no room calls another while it holds

@@ -2,12 +2,16 @@ package controller
 
 import (
 	"context"
+	"iter"
+	"maps"
 	"slices"
 	"time"
 
 	"sluice/controller/account"
 	"sluice/controller/cluster"
 	"sluice/controller/host"
+	"sluice/controller/proof"
+	"sluice/controller/usage"
 	"sluice/datapath/openflow"
 	"sluice/flows"
 	"sluice/metrics"
@@ -73,6 +77,11 @@ func (c *Controller) problems(s *store.State) store.Problems {
 // Installed reads the flows that a host's switch holds now.
 func (c *Controller) Installed(ctx context.Context, host string) ([]openflow.FlowStats, error) {
 	return c.sessions.Installed(ctx, host)
+}
+
+// Prove reads the flows that a host's switch holds now, and proves that they keep tenants apart.
+func (c *Controller) Prove(ctx context.Context, host string) (*proof.Look, error) {
+	return c.sessions.Prove(ctx, host)
 }
 
 // Desired compiles the flows that a host's switch should hold, with its port numbers as the
@@ -145,7 +154,28 @@ func (c *Controller) snapshot() metrics.Snapshot {
 		}
 	}
 	c.addTraffic(&snap, totals)
+	c.addUsage(&snap)
 	return snap
+}
+
+// addUsage adds what tenants use of their limits, where this controller leads.
+func (c *Controller) addUsage(snap *metrics.Snapshot) {
+	sums := c.usage.Sums()
+	names := c.tenantNames(maps.Keys(sums))
+	for number, u := range sums {
+		if name := names[number]; name != "" {
+			snap.Usage = append(snap.Usage, metrics.Usage{
+				Tenant: name, Connections: u.Connections, KernelConnections: u.KernelConnections,
+				KernelDrops: u.KernelDrops, PortsRefused: u.PortsRefused, NewPortsRefused: u.NewPortsRefused,
+			})
+		}
+	}
+}
+
+// Usage is what a tenant uses of its limits, or nil where there is no such tenant. With an error it
+// is what was known before.
+func (c *Controller) Usage(ctx context.Context, tenant string) (*usage.Tenant, error) {
+	return c.usage.Of(ctx, tenant)
 }
 
 // countHosts counts hosts by their state and returns those that this controller programs. Each
@@ -163,11 +193,18 @@ func (c *Controller) countHosts(snap *metrics.Snapshot) (mine []*host.Host) {
 			return
 		}
 		mine = append(mine, h)
+		snap.Proofs = append(snap.Proofs, proofOf(h))
 		if realized, exception := h.Standing(s.Revision()); exception == nil {
 			snap.Realized = min(snap.Realized, int64(realized))
 		}
 	})
 	return mine
+}
+
+// proofOf is what is proved of a host that this controller programs.
+func proofOf(h *host.Host) metrics.Proof {
+	p := h.Proof()
+	return metrics.Proof{Host: h.Name, Proved: p.Isolation == host.IsolationProved, Findings: p.Findings, At: p.At}
 }
 
 // noHosts has every state, so that a state in which no host is shows as 0.
@@ -182,7 +219,13 @@ func noHosts() map[string]int {
 // addTraffic turns classes into tenants' series. A tenant that is gone has none, and what never
 // counted a packet is left out.
 func (c *Controller) addTraffic(snap *metrics.Snapshot, totals map[flows.Class]account.Sum) {
-	names := c.tenantNames(totals)
+	names := c.tenantNames(func(yield func(uint32) bool) {
+		for class := range totals {
+			if !yield(class.Tenant) {
+				return
+			}
+		}
+	})
 	for class, total := range totals {
 		name, exists := names[class.Tenant]
 		switch {
@@ -198,14 +241,14 @@ func (c *Controller) addTraffic(snap *metrics.Snapshot, totals map[flows.Class]a
 	}
 }
 
-// tenantNames are the names of the tenants that the classes count for, by number. 0 is nobody.
-func (c *Controller) tenantNames(of map[flows.Class]account.Sum) map[uint32]string {
+// tenantNames are the names of the tenants that have the numbers, by number. 0 is nobody.
+func (c *Controller) tenantNames(of iter.Seq[uint32]) map[uint32]string {
 	names := map[uint32]string{0: ""}
 	var numbers []uint32
-	for class := range of {
-		if _, known := names[class.Tenant]; !known {
-			names[class.Tenant] = ""
-			numbers = append(numbers, class.Tenant)
+	for number := range of {
+		if _, known := names[number]; !known {
+			names[number] = ""
+			numbers = append(numbers, number)
 		}
 	}
 	c.picture.Each(len(numbers), func(s *store.State, i int) {

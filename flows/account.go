@@ -48,6 +48,17 @@ func Account(f *of.Flow) (c Class, ok bool) {
 	return Class{}, false
 }
 
+// ConnectionLimited is the class of what the limit of a tenant's connections refused, BroadcastLimited
+// that of what the limit of its broadcasts did.
+func ConnectionLimited(tenant uint32) Class {
+	return Class{Tenant: tenant, Reason: reasonConnectionLimit.String()}
+}
+
+// BroadcastLimited is the class of broadcasts: see ConnectionLimited.
+func BroadcastLimited(tenant uint32) Class {
+	return Class{Tenant: tenant, Reason: reasonBroadcastLimit.String()}
+}
+
 // AccountTables are the tables whose flows count: a poll reads these and no others.
 func AccountTables() []uint8 { return []uint8{tableAccountOut, tableAccountIn, tableDrop} }
 

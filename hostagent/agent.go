@@ -3,10 +3,12 @@ package hostagent
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
 	"net/netip"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -45,6 +47,7 @@ type Options struct {
 	Names          []string       // etcd's members, by name or address
 	Tables         map[int]string // names of the OpenFlow tables
 	Store          Store
+	Listening      func() `json:"-"` // called once the socket takes requests; nil: nobody asks
 	Log            *slog.Logger
 }
 
@@ -63,6 +66,8 @@ type Agent struct {
 	infrastructure *infrastructure
 	tenants        *tenants
 	pace           *pace
+	tally          *tally
+	usage          *usage
 	peers          *tunnelPeers
 	tableDue       bell       // the nftables table is to be looked at
 	refused        chan error // why the cluster may not have this host
@@ -99,10 +104,14 @@ func newAgent(o Options) *Agent {
 		refused: make(chan error, 1),
 	}
 	a.underlay.changed = a.tableDue
-	a.mender = newMender(a.problems, a.registration.registered)
+	a.mender = newMender(a.problems, a.registration.registered, func() bool { return a.tenants.told() })
 	a.infrastructure = newInfrastructure(o, a.problems, a.tableDue)
-	a.tenants = &tenants{host: o.Host, store: o.Store, changed: a.mender.nudge}
+	a.tenants = &tenants{host: o.Host, store: o.Store, file: filepath.Join(o.StateDir, "tenants.json"), changed: a.mender.nudge}
 	a.pace = newPace()
+	a.tally = newTally(o.StateDir)
+	a.usage = &usage{
+		o: o, tenants: a.tenants, infrastructure: a.infrastructure, registration: a.registration, tally: a.tally, every: usageInterval,
+	}
 	a.alive = &alive{store: o.Store, problems: a.problems}
 	a.ports = &ports{
 		host: o.Host, store: o.Store, registration: a.registration, log: log, gone: make(map[string]bool),
@@ -123,7 +132,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	if a.id, err = loadIdentity(a.o.StateDir, a.o.Host); err != nil {
 		return err
 	}
-	if err := a.infrastructure.load(); err != nil {
+	if err := errors.Join(a.infrastructure.load(), a.tenants.load(), a.tally.load()); err != nil {
 		return err
 	}
 	if a.journal, err = openJournal(a.o.StateDir); err != nil {
@@ -140,6 +149,9 @@ func (a *Agent) Run(ctx context.Context) error {
 		return err
 	}
 	defer listener.Close()
+	if a.o.Listening != nil {
+		a.o.Listening()
+	}
 	if err := a.openSwitch(ctx); err != nil {
 		return err
 	}

@@ -32,6 +32,7 @@ type attachment struct {
 	uid     string
 	key     store.Key
 	spec    store.PortSpec
+	tenant  uint32 // number
 	network *store.Network
 	mtu     int
 	ns      netns.NsHandle
@@ -101,7 +102,7 @@ func (a *Agent) prepare(ctx context.Context, r api.AttachRequest) (*attachment, 
 	if err := a.readNetwork(ctx, at); err != nil {
 		return nil, err
 	}
-	if err := a.awaitTurn(ctx, r.Tenant); err != nil {
+	if err := a.awaitTurn(ctx, at); err != nil {
 		return nil, err
 	}
 	at.ns, err = openNamespace(r.NetNS)
@@ -146,7 +147,8 @@ func (a *Agent) readNetwork(ctx context.Context, at *attachment) error {
 }
 
 // awaitTurn returns when the tenant may make one more port here.
-func (a *Agent) awaitTurn(ctx context.Context, tenant string) error {
+func (a *Agent) awaitTurn(ctx context.Context, at *attachment) error {
+	tenant := at.req.Tenant
 	o, rev, err := a.o.Store.Get(ctx, store.TenantKey(tenant))
 	switch {
 	case err != nil:
@@ -154,7 +156,12 @@ func (a *Agent) awaitTurn(ctx context.Context, tenant string) error {
 	case rev == 0:
 		return api.NewProblem(http.StatusNotFound, "tenant %s does not exist: see sluice tenant list", tenant)
 	}
-	return a.pace.take(ctx, tenant, o.(*store.Tenant).Limits)
+	t := o.(*store.Tenant)
+	at.tenant = t.Number
+	if err = a.pace.take(ctx, tenant, t.Limits); api.IsTooMany(err) {
+		a.tally.newPort(at.tenant)
+	}
+	return err
 }
 
 // notReady says why no port can be made now.
@@ -181,6 +188,9 @@ func (a *Agent) make(ctx context.Context, at *attachment) error {
 		var err error
 		at.port, err = a.o.Store.CreatePort(ctx, at.spec)
 		at.undecided = undecided(err)
+		if errors.Is(err, store.ErrLimit) {
+			a.tally.port(at.tenant)
+		}
 		return err
 	})
 	both.Go(func() error { return createVeth(at.uid, at.req.IfName, at.mtu, at.ns) })

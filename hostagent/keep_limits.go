@@ -3,11 +3,15 @@ package hostagent
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"sigs.k8s.io/knftables"
@@ -21,11 +25,12 @@ import (
 // since that is written anew whenever it is not listed as it was, and this one counts as it goes.
 const limitsTable = "sluice-limits"
 
-// kernelLimits keeps that table. What it counts starts anew when it is written.
+// kernelLimits keeps that table. What it counts starts anew when it is written; the tally has the sums.
 type kernelLimits struct {
 	o              Options
 	tenants        *tenants
 	infrastructure *infrastructure
+	tally          *tally
 }
 
 // limitsWritten is what the agent remembers of the table: what it wanted, and how nft listed it then.
@@ -63,7 +68,7 @@ func (k kernelLimits) makeSo(ctx context.Context, should limitRules, is string) 
 	}
 	tx := nft.NewTransaction()
 	should.write(tx)
-	if err := nft.Run(ctx, tx); err != nil {
+	if err := k.replace(ctx, should.transit, func() error { return nft.Run(ctx, tx) }); err != nil {
 		return fmt.Errorf("nftables table %s: %w", limitsTable, err)
 	}
 	listed, err := listLimits(ctx)
@@ -77,6 +82,17 @@ func (k kernelLimits) makeSo(ctx context.Context, should limitRules, is string) 
 	return writeFile(k.memory(), b)
 }
 
+// replace writes the table, and has the tally keep what the one before counted.
+func (k kernelLimits) replace(ctx context.Context, transit store.Transit, write func() error) error {
+	if dropped, err := listRefused(ctx, transit); err == nil { // else there is none
+		k.tally.listed(dropped)
+	}
+	if err := errors.Join(k.tally.save(), write()); err != nil {
+		return err
+	}
+	return k.tally.anew()
+}
+
 // listLimits is the table as nft shows it, without what it counts.
 func listLimits(ctx context.Context) (string, error) {
 	b, err := exec.CommandContext(ctx, "nft", "--terse", "list", "table", "inet", limitsTable).Output()
@@ -84,6 +100,30 @@ func listLimits(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("list nftables table %s: %w", limitsTable, err)
 	}
 	return string(b), nil
+}
+
+var refusedElement = regexp.MustCompile(`([0-9.]+) counter packets (\d+)`)
+
+// listRefused is how many packets the table dropped of each tenant since it was written.
+func listRefused(ctx context.Context, transit store.Transit) (map[uint32]uint64, error) {
+	b, err := exec.CommandContext(ctx, "nft", "list", "set", "inet", limitsTable, refusedSet).Output()
+	if err != nil {
+		return nil, fmt.Errorf("list set %s of nftables table %s: %w", refusedSet, limitsTable, err)
+	}
+	return parseRefused(string(b), transit), nil
+}
+
+// parseRefused reads the set as nft lists it.
+func parseRefused(text string, transit store.Transit) map[uint32]uint64 {
+	packets := make(map[uint32]uint64)
+	for _, found := range refusedElement.FindAllStringSubmatch(text, -1) {
+		address, err := netip.ParseAddr(found[1])
+		n, err2 := strconv.ParseUint(found[2], 10, 64)
+		if number, ok := transit.Number(address); ok && err == nil && err2 == nil {
+			packets[number] = n
+		}
+	}
+	return packets
 }
 
 // limitRules are the limits of connections that the table keeps tenants to.
@@ -123,11 +163,7 @@ func connectionsHere(l store.Limits, room int) connectionLimit {
 
 // kernelRoom is how many connections the kernel's table has room for, or 0.
 func kernelRoom() int {
-	b, err := os.ReadFile("/proc/sys/net/netfilter/nf_conntrack_max")
-	room := 0
-	if err == nil {
-		_, err = fmt.Sscan(string(b), &room)
-	}
+	room, err := sysctlNumber("net/netfilter/nf_conntrack_max")
 	if err != nil {
 		return 0
 	}

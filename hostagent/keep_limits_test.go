@@ -5,7 +5,6 @@ import (
 	"net"
 	"net/netip"
 	"os/exec"
-	"regexp"
 	"slices"
 	"testing"
 
@@ -66,6 +65,10 @@ func TestZoneLimits(t *testing.T) {
 	if diff := cmp.Diff(zoneLimits{14: 3, 16: 9}, is); diff != "" {
 		t.Errorf("read: -want +got\n%s", diff)
 	}
+	counts := parseZoneCounts("default limit=0\nzone=14,limit=3,count=2\nzone=15,limit=3,count=9\nzone=16,limit=9\nzone=20,limit=9,count=0\n")
+	if diff := cmp.Diff(map[uint32]int{7: 2, 10: 0}, counts); diff != "" {
+		t.Errorf("counted: -want +got\n%s", diff)
+	}
 	should := zoneLimitsOf(leavers{7: {Connections: 3}, 8: {Connections: 10}, 20: {}}, 262144)
 	if diff := cmp.Diff(zoneLimits{14: 3, 16: 10, 40: 16384}, should); diff != "" {
 		t.Errorf("wanted: -want +got\n%s", diff)
@@ -91,7 +94,8 @@ func TestKernelLimits(t *testing.T) {
 	}
 	serve(t, g.outside.netns(), nil, ports)
 	g.tenants.run("ip", "addr", "add", store.DefaultTransit.Address(bob).String()+"/10", "dev", "peer")
-	limits := kernelLimits{Options{StateDir: g.state}, &tenants{now: leavers{alice: {Connections: most}, bob: {}}}, g.cluster}
+	refused := newTally(g.state)
+	limits := kernelLimits{Options{StateDir: g.state}, &tenants{now: leavers{alice: {Connections: most}, bob: {}}}, g.cluster, refused}
 	keepLimits := func() {
 		t.Helper()
 		if err := keep(limits)(t.Context()); err != nil {
@@ -123,12 +127,29 @@ func TestKernelLimits(t *testing.T) {
 	if got := opened(bob, ports...); got != len(ports) {
 		t.Errorf("bob opened %d of %d connections beside alice's", got, len(ports))
 	}
-	listed := g.output("nft", "list", "set", "inet", limitsTable, refusedSet)
-	if want := fmt.Sprintf(`%s counter packets %d `, store.DefaultTransit.Address(alice), 2+len(ports[1:])-(most-2)); !regexp.MustCompile(want).MatchString(listed) {
-		t.Errorf("nft does not count what was refused, %s:\n%s", want, listed)
+	dropped := uint64(2 + len(ports[1:]) - (most - 2))
+	listed, err := listRefused(t.Context(), store.DefaultTransit)
+	if diff := cmp.Diff(map[uint32]uint64{alice: dropped}, listed); diff != "" || err != nil {
+		t.Errorf("nft does not count what was refused: %v: -want +got\n%s", err, diff)
+	}
+	live, err := kernelConnections(store.DefaultTransit) // also the ping of before there was a limit
+	if diff := cmp.Diff(map[uint32]int{alice: most + 1, bob: 4 + len(ports)}, live); diff != "" || err != nil {
+		b, _ := exec.Command("cat", "/proc/net/nf_conntrack").Output()
+		t.Errorf("connections in the kernel: %v: -want +got\n%s\n%s", err, diff, b)
 	}
 	limits.tenants.now = leavers{}
-	keepLimits()
+	keepLimits() // another table, which counts from 0
+	again := newTally(g.state)
+	if err := again.load(); err != nil {
+		t.Fatal(err)
+	}
+	for what, of := range map[string]*tally{"the agent": refused, "one that comes after it": again} {
+		used := map[uint32]store.Used{}
+		of.addTo(used)
+		if diff := cmp.Diff(map[uint32]store.Used{alice: {KernelDrops: dropped}}, used); diff != "" {
+			t.Errorf("%s has not the sums of the table before: -want +got\n%s", what, diff)
+		}
+	}
 	if got := opened(alice, one...); got != len(one) {
 		t.Errorf("with the default limit alice opened %d of 4 connections", got)
 	}
@@ -149,13 +170,4 @@ func probeAs(t *testing.T, path string, from netip.Addr, to string) bool {
 	defer c.Close()
 	c.Write([]byte("hello"))
 	return read(c) != ""
-}
-
-func (g *gatewayHost) output(name string, args ...string) string {
-	g.t.Helper()
-	out, err := exec.Command(name, args...).CombinedOutput()
-	if err != nil {
-		g.t.Fatalf("%s %v: %v\n%s", name, args, err, out)
-	}
-	return string(out)
 }

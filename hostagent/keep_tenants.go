@@ -2,8 +2,12 @@ package hostagent
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
+	"os"
 	"sync"
 	"time"
 
@@ -14,20 +18,35 @@ import (
 const tenantsInterval = time.Minute
 
 // tenants keeps the knowledge of the tenants that leave by this host, or drain here, and of what
-// each of them may take here.
+// each of them may take here. It outlives the agent, so that a restart while etcd is away changes no limit.
 type tenants struct {
 	host    string
 	store   Store
+	file    string
 	changed bell // rings when a tenant came, went or has other limits
 
 	mu  sync.Mutex
-	now leavers
+	now leavers        // nil: nothing was read, ever
 	at  store.Revision // of what the last try read
 	all int            // tenants of the cluster
 }
 
 // leavers are the limits of tenants that leave by this host, by the tenant's number.
 type leavers map[uint32]store.Limits
+
+// load reads what an earlier agent knew. What cannot be decoded is as good as none.
+func (t *tenants) load() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	b, err := os.ReadFile(t.file)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("read what the agent knew of tenants: %w", err)
+	}
+	if json.Unmarshal(b, &t.now) != nil {
+		t.now = nil
+	}
+	return nil
+}
 
 func (t *tenants) is(context.Context) (leavers, error) { return t.known(), nil }
 
@@ -65,8 +84,15 @@ func leaversBy(host string, gateways, all []store.Event) leavers {
 }
 
 func (t *tenants) makeSo(_ context.Context, should, is leavers) error {
-	if maps.Equal(should, is) {
+	if is != nil && maps.Equal(should, is) {
 		return nil
+	}
+	b, err := json.Marshal(should)
+	if err == nil {
+		err = writeFile(t.file, b)
+	}
+	if err != nil {
+		return fmt.Errorf("remember what tenants may take: %w", err)
 	}
 	t.mu.Lock()
 	t.now = should
@@ -75,7 +101,13 @@ func (t *tenants) makeSo(_ context.Context, should, is leavers) error {
 	return nil
 }
 
-// known is what was last read; nil: nothing was.
+// nameTenantsKnown is what keepers call that it is known what tenants may take.
+const nameTenantsKnown = "known tenants"
+
+// told reports whether anything was ever read.
+func (t *tenants) told() bool { return t.known() != nil }
+
+// known is what was last read, also by an earlier agent; nil: nothing was.
 func (t *tenants) known() leavers {
 	t.mu.Lock()
 	defer t.mu.Unlock()

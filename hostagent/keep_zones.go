@@ -91,7 +91,7 @@ func datapathName(kind string) string {
 	return kind + "@ovs-" + kind
 }
 
-var zoneLimit = regexp.MustCompile(`(?m)^zone=(\d+),limit=(\d+)`)
+var zoneLimit = regexp.MustCompile(`(?m)^zone=(\d+),limit=(\d+)(?:,count=(\d+))?`)
 
 // parseZoneLimits reads the limits that zones have of their own. The default limit is nobody's here:
 // the userspace datapath keeps it to the sum of all zones without one.
@@ -105,4 +105,17 @@ func parseZoneLimits(text string) zoneLimits {
 		}
 	}
 	return limits
+}
+
+// parseZoneCounts reads how many connections each tenant has in its zone, by the tenant's number.
+func parseZoneCounts(text string) map[uint32]int {
+	counts := make(map[uint32]int)
+	for _, found := range zoneLimit.FindAllStringSubmatch(text, -1) {
+		zone, err := strconv.ParseUint(found[1], 10, 16)
+		count, err2 := strconv.ParseUint(found[3], 10, 32)
+		if number := uint32(zone / 2); err == nil && err2 == nil && store.NATZone(number) == uint16(zone) {
+			counts[number] = int(count)
+		}
+	}
+	return counts
 }

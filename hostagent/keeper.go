@@ -12,7 +12,8 @@ type keeper struct {
 
 	// needs are the keepers without which this one would fail too. While one of them is not
 	// right this one is not tried, and Status shows the other's problem alone. One that must
-	// touch nothing before etcd has said what this host should have needs nameRegistration;
+	// touch nothing before etcd has said what this host should have needs nameRegistration, or
+	// nameTenantsKnown where an agent before this one may have been told;
 	// all others must be right once before the host registers.
 	needs names
 	// after are the keepers whose work this one uses: it is not tried before each of them has

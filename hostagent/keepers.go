@@ -25,15 +25,16 @@ func (a *Agent) keepers() []keeper {
 				try: keep(transit{a.underlay, a.infrastructure})},
 			keeper{name: "forwarding", needs: names{"name"}, try: keep(forwarding{a.o.Uplink})},
 			keeper{name: "tenants", needs: names{nameRegistration}, try: keep(a.tenants), wait: a.tenants.wait},
-			keeper{name: "zone limits", needs: names{nameRegistration, "bridge"}, after: names{"tenants"}, try: keep(zones{a.o, a.tenants})},
-			keeper{name: "kernel limits", needs: names{nameRegistration}, after: names{"tenants"}, try: keep(kernelLimits{a.o, a.tenants, a.infrastructure})})
+			keeper{name: "zone limits", aside: true, needs: names{nameTenantsKnown, "bridge"}, try: keep(zones{a.o, a.tenants})},
+			keeper{name: "kernel limits", aside: true, needs: names{nameTenantsKnown}, try: keep(kernelLimits{a.o, a.tenants, a.infrastructure, a.tally})})
 	}
 	return append(all,
 		keeper{name: "host", needs: names{nameRegistration},
 			try: keep(a.hostRecord())},
 		keeper{name: "ports", needs: names{nameRegistration}, try: keep(a.ports)},
 		keeper{name: "veths", aside: true, try: keep(veths{a.journal, a.log})},
-		keeper{name: "tunnel peers", needs: names{nameRegistration}, try: keep(a.peers), wait: a.peers.wait, limit: peersTimeout})
+		keeper{name: "tunnel peers", needs: names{nameRegistration}, try: keep(a.peers), wait: a.peers.wait, limit: peersTimeout},
+		keeper{name: "usage", needs: names{nameRegistration}, try: keep(a.usage), wait: a.usage.wait})
 }
 
 // names are those of keepers.

@@ -30,9 +30,9 @@ func TestKeepers(t *testing.T) {
 	}
 	for gateway, want := range map[bool][]string{
 		true: {"preflight", "underlay", "name", "switch certificate", "bridge", "tunnel port", "gateway port", "table names", "infrastructure", "nftables",
-			"transit interface", "forwarding", "tenants", "zone limits", "kernel limits", "host", "ports", "veths", "tunnel peers"},
+			"transit interface", "forwarding", "tenants", "zone limits", "kernel limits", "host", "ports", "veths", "tunnel peers", "usage"},
 		false: {"preflight", "underlay", "name", "switch certificate", "bridge", "tunnel port", "gateway port", "table names", "infrastructure", "nftables",
-			"host", "ports", "veths", "tunnel peers"},
+			"host", "ports", "veths", "tunnel peers", "usage"},
 	} {
 		o := testOptions()
 		o.Gateway = gateway
@@ -40,7 +40,7 @@ func TestKeepers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		earlier := []string{nameRegistration}
+		earlier := []string{nameRegistration, nameTenantsKnown}
 		for _, k := range a.keepers() {
 			for _, other := range slices.Concat(k.needs, k.after) {
 				if !slices.Contains(earlier, other) {
@@ -52,7 +52,7 @@ func TestKeepers(t *testing.T) {
 				t.Errorf("docs/operations.md does not say what a problem of %q is", k.name)
 			}
 		}
-		if diff := cmp.Diff(want, earlier[1:]); diff != "" {
+		if diff := cmp.Diff(want, earlier[2:]); diff != "" {
 			t.Errorf("keepers of a gateway host %v: -want +got\n%s", gateway, diff)
 		}
 	}

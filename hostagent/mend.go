@@ -20,6 +20,7 @@ type mender struct {
 	keepers    []keeper // set before run
 	problems   *problems
 	registered func() bool   // reports whether the host is registered
+	known      func() bool   // reports whether it is known what tenants may take
 	nudge      bell          // asks the mend loop to run at once
 	interval   time.Duration // between two rounds that nothing asks for
 	made       chan struct{} // closed once all is right that must be before the host registers
@@ -29,9 +30,9 @@ type mender struct {
 	once  map[string]bool // by keeper: a try has succeeded
 }
 
-func newMender(p *problems, registered func() bool) *mender {
+func newMender(p *problems, registered, known func() bool) *mender {
 	return &mender{
-		problems: p, registered: registered, nudge: newBell(), interval: mendInterval, made: make(chan struct{}),
+		problems: p, registered: registered, known: known, nudge: newBell(), interval: mendInterval, made: make(chan struct{}),
 		right: make(map[string]bool), once: make(map[string]bool),
 	}
 }
@@ -120,8 +121,11 @@ func (m *mender) mayTry(k keeper) bool {
 
 // lacks reports whether something that a keeper may need is not right. The caller has locked m.mu.
 func (m *mender) lacks(name string) bool {
-	if name == nameRegistration {
+	switch name {
+	case nameRegistration:
 		return !m.registered()
+	case nameTenantsKnown:
+		return !m.known()
 	}
 	return !m.right[name]
 }

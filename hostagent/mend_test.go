@@ -16,19 +16,21 @@ import (
 type bench struct {
 	*mender
 	registered bool
+	known      bool
 	tried      []string
 	failing    map[string]bool
 }
 
 func newBench() *bench {
 	b := &bench{failing: make(map[string]bool)}
-	b.mender = newMender(newProblems(slog.New(slog.DiscardHandler)), func() bool { return b.registered })
+	b.mender = newMender(newProblems(slog.New(slog.DiscardHandler)), func() bool { return b.registered }, func() bool { return b.known })
 	b.keepers = []keeper{
 		{name: "bridge"},
 		{name: "port", needs: names{"bridge"}},
 		{name: "option", needs: names{"port"}},
 		{name: "address", after: names{"port"}},
 		{name: "containers", needs: names{nameRegistration}},
+		{name: "limits", aside: true, needs: names{nameTenantsKnown}},
 		{name: "links", aside: true},
 	}
 	for n := range b.keepers {
@@ -80,9 +82,12 @@ func TestRounds(t *testing.T) {
 			[]string{"bridge", "port", "option", "address", "containers", "links"}, []string{"containers: broken"}},
 		{"is forgotten without it", []string{"containers"}, false, true, true,
 			[]string{"bridge", "port", "option", "address", "links"}, nil},
+		{"what an earlier agent was told needs no registration", nil, false, true, true,
+			[]string{"bridge", "port", "option", "address", "limits", "links"}, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			b.registered, b.tried = c.registered, nil
+			b.known = slices.Contains(c.tried, "limits")
 			clear(b.failing)
 			for _, name := range c.failing {
 				b.failing[name] = true
@@ -120,7 +125,7 @@ func TestRoundAtTheEnd(t *testing.T) {
 func TestRhythms(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	m := newMender(newProblems(slog.New(slog.DiscardHandler)), func() bool { return true })
+	m := newMender(newProblems(slog.New(slog.DiscardHandler)), func() bool { return true }, func() bool { return true })
 	inLoop, apart, due := make(chan time.Duration), make(chan time.Duration), make(chan struct{})
 	try := func(to chan time.Duration) func(context.Context) error {
 		return func(ctx context.Context) error {

@@ -25,7 +25,7 @@ func TestTheTableIsMendedAtOnce(t *testing.T) {
 		log: slog.New(slog.NewTextHandler(&writes, nil)),
 	}
 	var atRest atomic.Bool
-	m := newMender(newProblems(h.log()), func() bool { return true })
+	m := newMender(newProblems(h.log()), func() bool { return true }, func() bool { return true })
 	m.keepers = []keeper{{name: "nftables", try: keep(table), wait: func(ctx context.Context) {
 		atRest.Store(len(table.due) == 0)
 		table.due.wait(ctx, time.Hour)

@@ -35,5 +35,17 @@ func setSysctl(name, value string) error {
 	return nil
 }
 
+// sysctlNumber reads a setting, or a fact of the kernel's, that is a number.
+func sysctlNumber(name string) (n int, err error) {
+	b, err := os.ReadFile(sysctlPath(name))
+	if err == nil {
+		_, err = fmt.Sscan(string(b), &n)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("read setting %s: %w", dotted(name), err)
+	}
+	return n, nil
+}
+
 // dotted is a setting's name as sysctl(8) writes it.
 func dotted(name string) string { return strings.ReplaceAll(name, "/", ".") }

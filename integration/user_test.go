@@ -87,6 +87,7 @@ func container(t *testing.T, host, network, name string, ip ...string) lab.Conta
 	}
 	sluice(t, args...)
 	t.Cleanup(func() { command(t, "lab", "rm", name) })
+	endsProved(t)
 	return inspect(t, name)
 }
 

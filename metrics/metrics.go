@@ -30,6 +30,15 @@ var (
 	tenantDrops = Description{"sluice_tenant_drops_total", "counter",
 		"Packets refused, by reason. The tenant is empty where none could be told.",
 		[]string{"tenant", "reason"}}
+	tenantConnections = Description{"sluice_tenant_connections", "gauge",
+		"Connections through gateway hosts that live now: in their switches, where each tenant has its limit, and in their kernels, where they live longer. Read every 15 s. Only the leader of the controllers has it.",
+		[]string{"tenant", "where"}}
+	tenantKernelDrops = Description{"sluice_tenant_kernel_drops_total", "counter",
+		"Packets that would have opened a connection, and that a gateway host's kernel dropped by the tenant's limit. What the switches refused is in sluice_tenant_drops_total. Only the leader has it.",
+		[]string{"tenant"}}
+	tenantAttachesRefused = Description{"sluice_tenant_attaches_refused_total", "counter",
+		"Attaches that were refused by a limit: ports, the tenant has as many as it may; new-ports, it made them too fast. Only the leader has it.",
+		[]string{"tenant", "limit"}}
 	flowCount = Description{"sluice_flows", "gauge",
 		"Flows that this controller keeps on a host's switch.",
 		[]string{"host", "table"}}
@@ -51,6 +60,15 @@ var (
 	audits = Description{"sluice_audits_total", "counter",
 		"Audits of switches: counted, nobody else changed its flows and their number is right; quick, its flows were read and are right; differs, they are not, and each was compared; whole, each was compared anyway.",
 		[]string{"how"}}
+	proved = Description{"sluice_isolation_proved", "gauge",
+		"1 while it is proved, over the flows that the host's switch holds, that tenants are kept apart; 0 where a flow breaks a rule, or nothing was proved since the switch dialled in. Alert on 0, and on the age of the proof.",
+		[]string{"host"}}
+	provedAt = Description{"sluice_isolation_proof_timestamp_seconds", "gauge",
+		"When the flows were read that the host's last proof is of, in seconds since 1970; left out where there was none. time() less this is the age of the proof.",
+		[]string{"host"}}
+	findings = Description{"sluice_isolation_findings", "gauge",
+		"Flows of the host's switch that break a rule of the proof; sluice verify shows them.",
+		[]string{"host"}}
 	mended = Description{"sluice_taken_values_mended_total", "counter",
 		"Numbers, names, MACs and addresses under alloc/ in etcd that the leader put right: restored to the object that has them, or freed since no object has.",
 		[]string{"mended"}}
@@ -89,7 +107,7 @@ const realizeBuckets = 14
 // extents are how many values each label has at most; 0: as many as there are such objects.
 var extents = map[string]int{
 	"tenant": 0, "host": 0, "direction": 2, "scope": 2, "reason": 14, "table": 20, "state": 7,
-	"command": 3, "kind": 3, "how": 4, "mended": 2, "role": 4, "what": 2,
+	"where": 2, "limit": 2, "command": 3, "kind": 3, "how": 4, "mended": 2, "role": 4, "what": 2,
 }
 
 // Series says how many time series the metric has at most: "hosts x 22". A series of a tenant or a
@@ -119,8 +137,8 @@ func (d Description) Series() string {
 
 // Descriptions lists every metric.
 func Descriptions() []Description {
-	return []Description{tenantBytes, tenantPackets, tenantDrops, flowCount, hosts, realize,
-		flowMods, refused, drift, audits, mended, problems, sessions, impostors, unknown, crowded, held, requests, certificate, revision}
+	return []Description{tenantBytes, tenantPackets, tenantDrops, tenantConnections, tenantKernelDrops, tenantAttachesRefused, flowCount, hosts, realize,
+		flowMods, refused, drift, audits, proved, provedAt, findings, mended, problems, sessions, impostors, unknown, crowded, held, requests, certificate, revision}
 }
 
 // Set are the metrics that the controller counts as it goes.
@@ -191,7 +209,9 @@ type Source func() Snapshot
 type Snapshot struct {
 	Traffic  []Traffic
 	Drops    []Drops
+	Usage    []Usage
 	Flows    []Flows
+	Proofs   []Proof
 	Hosts    map[string]int // by state
 	Sessions map[string]int // by role
 	Problems int
@@ -216,17 +236,54 @@ type Drops struct {
 	Packets        uint64
 }
 
+// Usage is what one tenant uses of its limits.
+type Usage struct {
+	Tenant            string
+	Connections       int    // in switches
+	KernelConnections int    // in kernels
+	KernelDrops       uint64 // packets
+	PortsRefused      uint64 // attaches
+	NewPortsRefused   uint64 // attaches
+}
+
+// series are those that are not 0.
+func (u Usage) series(send func(d Description, v float64, labels ...string)) {
+	for _, s := range []struct {
+		of    Description
+		value float64
+		more  []string
+	}{
+		{tenantConnections, float64(u.Connections), []string{"switch"}},
+		{tenantConnections, float64(u.KernelConnections), []string{"kernel"}},
+		{tenantKernelDrops, float64(u.KernelDrops), nil},
+		{tenantAttachesRefused, float64(u.PortsRefused), []string{"ports"}},
+		{tenantAttachesRefused, float64(u.NewPortsRefused), []string{"new-ports"}},
+	} {
+		if s.value != 0 {
+			send(s.of, s.value, append([]string{u.Tenant}, s.more...)...)
+		}
+	}
+}
+
 // Flows is how many flows one table of a host has.
 type Flows struct {
 	Host, Table string
 	Count       int
 }
 
+// Proof is what was proved of one host.
+type Proof struct {
+	Host     string
+	Proved   bool
+	Findings int
+	At       time.Time // zero: nothing was
+}
+
 type collector Source
 
 // Describe implements prometheus.Collector.
 func (c collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []Description{tenantBytes, tenantPackets, tenantDrops, flowCount, hosts, problems, sessions, unknown, held, requests, certificate, revision} {
+	for _, d := range []Description{tenantBytes, tenantPackets, tenantDrops, tenantConnections, tenantKernelDrops, tenantAttachesRefused, flowCount, proved, provedAt, findings, hosts, problems, sessions, unknown, held, requests, certificate, revision} {
 		ch <- d.desc()
 	}
 }
@@ -252,8 +309,18 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	for _, d := range s.Drops {
 		send(tenantDrops, float64(d.Packets), d.Tenant, d.Reason)
 	}
+	for _, u := range s.Usage {
+		u.series(send)
+	}
 	for _, f := range s.Flows {
 		send(flowCount, float64(f.Count), f.Host, f.Table)
+	}
+	for _, p := range s.Proofs {
+		send(proved, map[bool]float64{true: 1}[p.Proved], p.Host)
+		send(findings, float64(p.Findings), p.Host)
+		if !p.At.IsZero() {
+			send(provedAt, float64(p.At.UnixMilli())/1000, p.Host)
+		}
 	}
 	for state, n := range s.Hosts {
 		send(hosts, float64(n), state)

@@ -17,9 +17,14 @@ var update = flag.Bool("update", false, "rewrite docs/metrics.md")
 
 func sample() Snapshot {
 	return Snapshot{
-		Traffic:  []Traffic{{Tenant: "alice", Direction: "out", Scope: "internal", Packets: 3, Bytes: 294}},
-		Drops:    []Drops{{Tenant: "bob", Reason: "spoofed", Packets: 1}},
+		Traffic: []Traffic{{Tenant: "alice", Direction: "out", Scope: "internal", Packets: 3, Bytes: 294}},
+		Drops:   []Drops{{Tenant: "bob", Reason: "spoofed", Packets: 1}},
+		Usage: []Usage{
+			{Tenant: "alice", Connections: 5, KernelConnections: 6, KernelDrops: 7, PortsRefused: 8, NewPortsRefused: 9},
+			{Tenant: "bob", KernelConnections: 1},
+		},
 		Flows:    []Flows{{Host: "h1", Table: "classify", Count: 7}},
+		Proofs:   []Proof{{Host: "h1", Proved: true, At: time.Unix(1_700_000_000, 0)}, {Host: "h2"}},
 		Hosts:    map[string]int{"realized": 3},
 		Sessions: map[string]int{"master": 3},
 		Seen:     12, Realized: 11, Certificate: time.Unix(1_800_000_000, 0),
@@ -97,7 +102,8 @@ func TestDocsAreFresh(t *testing.T) {
 	var b strings.Builder
 	b.WriteString("# Metrics\n\nThe controller serves these at `/metrics`. Generated from package metrics: `make docs`.\n\n")
 	b.WriteString("How many series there are at most, for each controller, stands under *series*: *hosts* are those that it programs. Those of a\n" +
-		"tenant or a table are left out while they are 0, so that a new one begins with its first packet.\n\n")
+		"tenant or a table are left out while they are 0, so that a new one begins with its first packet. What only\n" +
+		"the leader has is there once in a cluster.\n\n")
 	b.WriteString("| name | type | labels | series | meaning |\n|---|---|---|---|---|\n")
 	for _, d := range Descriptions() {
 		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s |\n", d.Name, d.Type, strings.Join(d.Labels, ", "), d.Series(), d.Help)

@@ -34,6 +34,7 @@ func TestGrants(t *testing.T) {
 			w  hosts/h1
 			rw ports/h1/
 			w  live/hosts/h1
+			rw usage/h1
 			rw witnesses/hosts/h1
 			rw requests/h1
 			rw words/h1

@@ -24,6 +24,7 @@ func TestKeys(t *testing.T) {
 		{StatusHostKey("h1"), "/sluice/v1/status/hosts/h1"},
 		{StatusControllerKey("c1"), "/sluice/v1/status/controllers/c1"},
 		{StatusCountersKey("h1"), "/sluice/v1/status/counters/h1"},
+		{UsageKey("h1"), "/sluice/v1/usage/h1"},
 		{AllocKey("addresses", "alice", "web", "10.0.0.2"), "/sluice/v1/alloc/addresses/alice/web/10.0.0.2"},
 	} {
 		if got := tc.key.String(); got != tc.path {

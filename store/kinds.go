@@ -55,6 +55,7 @@ type described interface {
 	unique() []uniqueFacts
 	find(s *State, key Key) (Event, bool)
 	all(s *State) []Event
+	each(s *State) []Event
 	takesIn(dir string, key Key, o Object) []Taken
 	takesMany(e Event) int
 	takers(s *State, keys []Key) []Key
@@ -159,6 +160,13 @@ func (d *description[K, T, P]) event(i *Item[T]) Event {
 
 // all are the objects of the kind, sorted by key.
 func (d *description[K, T, P]) all(s *State) []Event {
+	list := d.each(s)
+	slices.SortFunc(list, func(a, b Event) int { return compareKeys(a.Key, b.Key) })
+	return list
+}
+
+// each are the objects of the kind, in any order: of many, sorting would take most of the time.
+func (d *description[K, T, P]) each(s *State) []Event {
 	if d.table == nil {
 		return nil
 	}
@@ -166,7 +174,6 @@ func (d *description[K, T, P]) all(s *State) []Event {
 	for i := range maps.Values(d.table(s).items) {
 		list = append(list, d.event(i))
 	}
-	slices.SortFunc(list, func(a, b Event) int { return compareKeys(a.Key, b.Key) })
 	return list
 }
 

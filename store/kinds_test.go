@@ -99,7 +99,7 @@ func TestEveryKindSaysWhatItIs(t *testing.T) {
 }
 
 // unkept are the kinds that State does not keep.
-var unkept = []Kind{KindStatusHost, KindStatusController, KindStatusCounters, KindAlloc,
+var unkept = []Kind{KindStatusHost, KindStatusController, KindStatusCounters, KindUsage, KindAlloc,
 	KindIdentity, KindWitnessHost, KindWitnessController, KindChain, KindStamp, KindWord, KindFarewell}
 
 // State shows each object of the other kinds while it is there, and tells of it: on
@@ -363,6 +363,7 @@ func referenceCases() []struct {
 		{Event{Key: LiveHostKey("h1"), Object: &LiveHost{}}, host, follows, ""},
 		{Event{Key: StatusHostKey("h1"), Object: &StatusHost{}}, host, follows, ""},
 		{Event{Key: StatusCountersKey("h1"), Object: &StatusCounters{}}, host, follows, ""},
+		{Event{Key: UsageKey("h1"), Object: &Usage{}}, host, follows, ""},
 		{Event{Key: EnrolmentKey("h1"), Object: &Enrolment{}}, host, follows, ""},
 	}
 }

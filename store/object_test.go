@@ -46,6 +46,8 @@ var examples = []example{
 	{TokenKey("root"), &Token{Role: RoleAdmin, Person: true}, `{"role":"admin","person":true}`},
 	{StatusCountersKey("h1"), &StatusCounters{Counters: []Counter{{Tenant: 1, Direction: "in", Packets: 2, LastPackets: 2}}},
 		`{"counters":[{"tenant":1,"direction":"in","packets":2,"lastPackets":2}]}`},
+	{UsageKey("h1"), &Usage{Tenants: []TenantUsage{{7, Used{Connections: 3, KernelConnections: 4}}, {9, Used{KernelDrops: 5, PortsRefused: 6, NewPortsRefused: 7}}}, Omitted: 1},
+		`{"tenants":[{"tenant":7,"connections":3,"kernelConnections":4},{"tenant":9,"kernelDrops":5,"portsRefused":6,"newPortsRefused":7}],"omitted":1}`},
 	{StatusControllerKey("c1"), &StatusController{Floor: 8, UnknownSwitches: UnknownSwitches{Unknown: []DatapathID{255}, UnknownShows: map[DatapathID]string{255: "the certificate of host:h2"}}}, `{"floor":8,"unknown":["00000000000000ff"],"unknownShows":{"00000000000000ff":"the certificate of host:h2"}}`},
 	{StatusHostKey("h1"), &StatusHost{State: HostMissing, Realized: 8, Missing: []string{"ports/h1/alice/default/a1"}},
 		`{"state":"missing","realized":8,"missing":["ports/h1/alice/default/a1"]}`},

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"encoding/binary"
 	"fmt"
 	"net/netip"
 )
@@ -63,6 +64,16 @@ const transitBits = 16
 func (t Transit) Address(number uint32) netip.Addr {
 	base := t.Prefix.Addr().As4()
 	return netip.AddrFrom4([4]byte{base[0], base[1] | byte(number>>16), base[2] | byte(number>>8), base[3] | byte(number)})
+}
+
+// Number is the number of the tenant that has the address.
+func (t Transit) Number(a netip.Addr) (number uint32, ok bool) {
+	if !a.Is4() || !t.Contains(a) {
+		return 0, false
+	}
+	base, address := t.Prefix.Addr().As4(), a.As4()
+	number = binary.BigEndian.Uint32(address[:]) - binary.BigEndian.Uint32(base[:])
+	return number, number >= 1 && number <= MaxTenantNumber
 }
 
 // Kernel is the kernel's own address on the gateway port: the range's last but one.

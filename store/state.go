@@ -35,7 +35,7 @@ type Change struct {
 // tombstones and deletes all follow from the descriptions in this list.
 var kinds = []described{
 	schemaKind, settingsKind, tenantKind, networkKind, hostKind, portKind, gatewayKind, masterKind, liveHostKind, liveControllerKind, tokenKind,
-	enrolmentKind, invitationKind, statusHostKind, statusControllerKind, statusCountersKind, allocKind,
+	enrolmentKind, invitationKind, statusHostKind, statusControllerKind, statusCountersKind, usageKind, allocKind,
 	identityKind, chainKind, stampKind, witnessHostKind, witnessControllerKind, requestKind, wordKind, farewellKind,
 }
 

@@ -192,10 +192,19 @@ func (o *agentFlags) run(ctx context.Context, log *slog.Logger) error {
 	for _, t := range flows.Tables() {
 		o.options.Tables[int(t.ID)] = t.Name
 	}
+	ready := make(chan struct{})
+	o.options.Listening = func() { close(ready) }
 	agent, err := hostagent.New(o.options)
 	if err != nil {
 		return err
 	}
+	go func() {
+		select {
+		case <-ctx.Done():
+		case <-ready:
+			tellSupervisor(ctx, log, func() { agent.Status() })
+		}
+	}()
 	if err := agent.Run(ctx); err != nil && !errors.Is(err, context.Canceled) {
 		return fmt.Errorf("host %s: %w", o.options.Host, err)
 	}

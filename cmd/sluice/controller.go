@@ -31,6 +31,9 @@ import (
 // that is a cluster's state, seldom any of it garbage. GOGC in the environment overrides it.
 const garbagePercent = 50
 
+// storeFile is what a controller knows of its store, in its --data-dir.
+const storeFile = "store.json"
+
 // controllerFlags are the command line of sluice controller.
 type controllerFlags struct {
 	name                   string
@@ -89,7 +92,7 @@ func (o *controllerFlags) register(cmd *cobra.Command) {
 	f.StringVar(&o.name, "name", "", "`NAME` that no other controller of this etcd has (default the machine's name)")
 	f.StringVar(&o.openflow, "listen-openflow", "", "`ADDRESS` where switches dial in (default :6653, without a certificate 127.0.0.1:6653)")
 	o.api.register(cmd)
-	f.StringVar(&o.dataDir, "data-dir", "/var/lib/sluice", "`DIRECTORY` of the embedded etcd, and of what this controller knows of its store")
+	f.StringVar(&o.dataDir, "data-dir", defaultDataDir, "`DIRECTORY` of the embedded etcd, and of what this controller knows of its store")
 	f.BoolVar(&o.adopt, "adopt", false, "serve the store that etcd holds now, though another is remembered: after a restore, once")
 	o.etcd.register(cmd, "`URL`s of etcd, with commas (default an embedded one)")
 	f.StringVar(&o.embedClient, "embedded-etcd-client-url", "", "`URL` where the embedded etcd serves agents and other controllers (default https://127.0.0.1:2379, without a certificate http)")
@@ -116,6 +119,11 @@ func (o *controllerFlags) run(ctx context.Context, log *slog.Logger) error {
 	name, err := o.controllerName()
 	if err != nil {
 		return err
+	}
+	if o.dataDir == defaultDataDir {
+		if err := moved(o.dataDir, formerData); err != nil {
+			return err
+		}
 	}
 	source, err := o.secure(name, log)
 	if err != nil {
@@ -167,6 +175,7 @@ func (o *controllerFlags) run(ctx context.Context, log *slog.Logger) error {
 	g.Go(func() error { return keepRenewed(ctx, source, c.Office()) })
 	g.Go(func() error { return o.transit.set(ctx, client, log) })
 	g.Go(func() error { return access.Serve(ctx, web, handler, secured, log) })
+	tellSupervisor(ctx, log, func() { c.View(func(*store.State) {}) })
 	switch err := g.Wait(); {
 	case errors.Is(err, controller.ErrNameTaken):
 		return usageError{err} // so that a supervisor can tell: starting again would end the other one
@@ -254,7 +263,7 @@ func (o *controllerFlags) trust(client *etcd.Client, name string) (*etcd.Trust, 
 		return nil, fmt.Errorf("--data-dir, for what this controller knows of its store: %w", err)
 	}
 	return client.Trust(etcd.TrustOptions{
-		File: filepath.Join(o.dataDir, "store.json"), Witness: store.WitnessControllerKey(name), Founds: true, Adopt: o.adopt,
+		File: filepath.Join(o.dataDir, storeFile), Witness: store.WitnessControllerKey(name), Founds: true, Adopt: o.adopt,
 		Help: "bring the right store back, or start this controller with --adopt if this is the one to serve from now on",
 		Decide: func(_ context.Context, _ *etcd.Client, _ store.Sight, j store.Judgement) (bool, error) {
 			return !j.Held(), nil

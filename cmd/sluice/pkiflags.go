@@ -51,6 +51,8 @@ func (o *pkiFlags) open(who pki.Identity, log *slog.Logger) (*pki.Source, error)
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, fmt.Errorf("--pki %s: %w: make it with sluice pki issue %s %s, or sluice pki request on this machine and sluice pki sign where the authority is",
 			o.dir, err, who.Role, who.Name)
+	case errors.Is(err, fs.ErrPermission):
+		return nil, fmt.Errorf("--pki %s: %w: give the file to the user who runs this, as chown does, and make it as that user next time", o.dir, err)
 	case err != nil:
 		return nil, fmt.Errorf("--pki %s: %w", o.dir, err)
 	}

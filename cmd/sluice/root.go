@@ -53,7 +53,7 @@ else ` + defaultAPI + `. Who asks is said by --token, else $SLUICE_TOKEN; root o
 machine needs neither.
 
 Exit status: 0 done; 1 it failed, with one line that says what and which object; 2 wrong
-usage. sluice flows --diff exits 1 when it finds something.`,
+usage. sluice flows --diff and sluice verify exit 1 when they find something.`,
 		Example: `  sluice lab up
   sluice tenant create alice --subnet 10.0.0.0/24
   sluice lab run h1 alice a1
@@ -69,9 +69,9 @@ usage. sluice flows --diff exits 1 when it finds something.`,
 		&cobra.Group{ID: groupRun, Title: "Parts:"},
 	)
 	add(root, groupObjects, tenantCommand(), networkCommand(), hostCommand(), portCommand(), gatewayCommand(), tokenCommand(), schemaCommand(), tidyCommand())
-	add(root, groupLook, statusCommand(), flowsCommand(), traceCommand())
+	add(root, groupLook, statusCommand(), flowsCommand(), traceCommand(), verifyCommand())
 	add(root, groupRun, controllerCommand(), agentCommand(), pkiCommand(), labCommand(), benchCommand())
-	root.AddCommand(versionCommand(), benchPartCommand())
+	root.AddCommand(versionCommand(), manCommand(), benchPartCommand())
 	describeCompletion(root)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	eachCommand(root, wrapArgs)

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"sluice/controller/api"
+	"sluice/controller/host"
 	"sluice/store"
 )
 
@@ -19,8 +20,9 @@ func statusCommand() *cobra.Command {
 		Use:   "status",
 		Short: "Show the cluster at a glance: hosts, controllers, problems",
 		Long: `Show the cluster at a glance. A host is realized at a revision when its switch holds what the
-store said at it. Switches that dialled in and belong to no host are shown as unknown: they
-get no tenant's flows.`,
+store said at it. Its isolation is proved where the flows that its switch held when they were last
+read keep tenants apart; the command verify reads and proves them now. Switches that dialled in and
+belong to no host are shown as unknown: they get no tenant's flows.`,
 		Example: "  sluice status\n  sluice status -o json",
 		Args:    cobra.NoArgs,
 	}
@@ -44,9 +46,9 @@ func writeStatus(w io.Writer, st api.Status) {
 	writeVersions(w, st)
 	if len(st.Hosts) > 0 {
 		fmt.Fprintln(w)
-		g := columns("host", "state", "realized", "agent", "switch", "flows", "master", "version")
+		g := columns("host", "state", "realized", "isolation", "agent", "switch", "flows", "master", "version")
 		for _, h := range st.Hosts {
-			g.row(h.Name, p.state(h.State), fmt.Sprint(h.Realized), p.agent(h.Live), h.DatapathID.String(), positive(h.Flows), h.Master, h.Agent.Version)
+			g.row(h.Name, p.state(h.State), fmt.Sprint(h.Realized), p.isolation(h.Proof), p.agent(h.Live), h.DatapathID.String(), positive(h.Flows), h.Master, h.Agent.Version)
 		}
 		g.write(w)
 	}
@@ -156,6 +158,14 @@ func (p painter) state(s store.HostState) string {
 		return p.paint(string(s), color.FgRed)
 	}
 	return p.paint(string(s), color.FgYellow)
+}
+
+// isolation is what is proved of a host, by the controller that answers.
+func (p painter) isolation(proof *host.Proof) string {
+	if proof == nil {
+		return ""
+	}
+	return p.proved(proof.Isolation == host.IsolationProved, string(proof.Isolation))
 }
 
 func (p painter) agent(live bool) string {

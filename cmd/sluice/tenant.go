@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -173,6 +174,8 @@ func writeTenant(w io.Writer, t api.Tenant) {
 		"Networks", joined(t.Networks),
 		"Ports", limited(t.Ports, t.Limits.Ports),
 		"Limits", limits(t.Limits),
+		"Uses", uses(t.Usage),
+		"Refused", refusals(t.Usage),
 		"Hosts allowed", hosts,
 		"Labels", pairs(t.Labels),
 		"Created", fmt.Sprintf("revision %d", t.Created),
@@ -182,6 +185,41 @@ func writeTenant(w io.Writer, t api.Tenant) {
 // limits are a tenant's limits in words, those that it says itself and the defaults.
 func limits(l store.Limits) string {
 	return fmt.Sprintf("%d connections; a second on a host %d broadcasts and %d new ports", l.MaxConnections(), l.MaxBroadcasts(), l.MaxNewPorts())
+}
+
+// uses is what a tenant uses of its limits, in words.
+func uses(u *api.TenantUsage) string {
+	if u == nil {
+		return "unknown"
+	}
+	return fmt.Sprintf("%d connections (%d in the kernel)", u.Connections, u.KernelConnections)
+}
+
+// refusals are what a tenant's limits refused, in words.
+func refusals(u *api.TenantUsage) string {
+	if u == nil {
+		return "unknown"
+	}
+	var all []string
+	for _, r := range []struct {
+		n    uint64
+		what string
+	}{
+		{u.ConnectionDrops, "packets of new connections in the switch"},
+		{u.KernelDrops, "packets of new connections in the kernel"},
+		{u.BroadcastDrops, "broadcasts"},
+		{u.PortsRefused, "attaches beyond its number of ports"},
+		{u.NewPortsRefused, "attaches beyond its new ports a second"},
+	} {
+		if r.n > 0 {
+			all = append(all, fmt.Sprintf("%d %s", r.n, r.what))
+		}
+	}
+	text := cmp.Or(strings.Join(all, ", "), "nothing")
+	if u.HostsNotRead > 0 {
+		text += fmt.Sprintf(" (without the switches of %d hosts that other controllers program)", u.HostsNotRead)
+	}
+	return text
 }
 
 // limited is a number beside its bound, where it has one.

@@ -20,8 +20,14 @@ func versionCommand() *cobra.Command {
 	}
 }
 
-// version is what the Go toolchain noted in the binary: a release, or the commit.
+// release is what a package calls this version; the linker sets it.
+var release string
+
+// version is the package's, else what the Go toolchain noted in the binary: a release, or the commit.
 func version() string {
+	if release != "" {
+		return release
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "unknown"

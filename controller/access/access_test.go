@@ -136,6 +136,43 @@ func TestLocalTokenFiles(t *testing.T) {
 	}
 }
 
+func TestLocalDirs(t *testing.T) {
+	for _, tc := range []struct {
+		uid                    int
+		service, session, want string
+	}{
+		{0, "", "", "/run/sluice"},
+		{0, "/run/x", "/run/user/0", "/run/sluice"},
+		{7, "/run/x", "/run/user/7", "/run/x"},
+		{7, "", "/run/user/7", "/run/user/7/sluice"},
+		{7, "", "", ""},
+	} {
+		if got := localDir(tc.uid, tc.service, tc.session); got != tc.want {
+			t.Errorf("%+v: %q", tc, got)
+		}
+	}
+	if got := localTokenFile("", "8080"); got != "" {
+		t.Errorf("without a directory: %q", got)
+	}
+}
+
+// Root finds the token of the controller that systemd runs; others keep to their own.
+func TestTokenOfTheUnit(t *testing.T) {
+	unit := filepath.Join(t.TempDir(), "api-8080.token")
+	if got := sought("own", unit, 0); got != "own" {
+		t.Errorf("no unit runs: %s", got)
+	}
+	if err := os.WriteFile(unit, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := sought("own", unit, 0); got != unit {
+		t.Errorf("a unit runs: %s", got)
+	}
+	if got := sought("own", unit, 7); got != "own" {
+		t.Errorf("another user: %s", got)
+	}
+}
+
 func TestTokenTexts(t *testing.T) {
 	text, hash := NewToken("ci-1")
 	other, _ := NewToken("ci-1")

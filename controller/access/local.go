@@ -92,15 +92,44 @@ func (t *LocalToken) is(text string) bool { return t != nil && same(text, t.text
 // LocalTokenFile is where the controller whose API listens at that port of this machine has its own
 // token, unless it was told otherwise. It is empty where this user has no directory for it.
 func LocalTokenFile(port string) string {
-	dir := "/run/sluice"
-	if os.Getuid() != 0 {
-		runtime := os.Getenv("XDG_RUNTIME_DIR")
-		if runtime == "" {
-			return ""
-		}
-		dir = filepath.Join(runtime, "sluice")
+	return localTokenFile(localDir(os.Getuid(), os.Getenv("RUNTIME_DIRECTORY"), os.Getenv("XDG_RUNTIME_DIR")), port)
+}
+
+// rootDir is where root's controllers have their own tokens; systemd's unit has the directory of its
+// user below it.
+const (
+	rootDir = "/run/sluice"
+	unitDir = rootDir + "/controller"
+)
+
+// localDir is the directory of a user's tokens; service is what systemd made for it as a service, and
+// session what it has as one who logged in.
+func localDir(uid int, service, session string) string {
+	switch {
+	case uid == 0:
+		return rootDir
+	case service != "":
+		return service
+	case session != "":
+		return filepath.Join(session, "sluice")
+	}
+	return ""
+}
+
+func localTokenFile(dir, port string) string {
+	if dir == "" {
+		return ""
 	}
 	return filepath.Join(dir, "api-"+port+".token")
+}
+
+// sought is the token's file for who asks: root reads also that of a controller that systemd runs as a
+// user of its own.
+func sought(own, unit string, uid int) string {
+	if _, err := os.Stat(unit); uid == 0 && err == nil {
+		return unit
+	}
+	return own
 }
 
 // LocalTokenFileOf is that file for an API at a URL, or empty where the URL has no address of this
@@ -117,7 +146,7 @@ func LocalTokenFileOf(api string) string {
 	if port == "" {
 		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
 	}
-	return LocalTokenFile(port)
+	return sought(LocalTokenFile(port), localTokenFile(unitDir, port), os.Getuid())
 }
 
 // isOwn reports whether a text is an address of this machine.

@@ -117,7 +117,7 @@ func (l *Ledger) Load(saved *store.StatusCounters) {
 	}
 	l.sums, l.saved, l.dirty, l.urgent = map[flows.Class]*account{}, saved, false, false
 	for _, c := range saved.Counters {
-		at := l.at(flows.Class{Tenant: c.Tenant, Direction: c.Direction, Scope: c.Scope, Reason: c.Reason})
+		at := l.at(classOf(c))
 		at.base, at.last = Sum{c.Packets, c.Bytes}, Sum{c.LastPackets, c.LastBytes}
 	}
 }
@@ -135,6 +135,30 @@ func (l *Ledger) AddTo(totals map[flows.Class]Sum) {
 		t.Add(sum)
 		totals[class] = t
 	}
+}
+
+// Total is the sum of one class.
+func (l *Ledger) Total(class flows.Class) Sum {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if at := l.sums[class]; at != nil {
+		return at.total()
+	}
+	return Sum{}
+}
+
+// SavedTotal is the sum of one class in a checkpoint.
+func SavedTotal(saved *store.StatusCounters, class flows.Class) (total Sum) {
+	for _, c := range saved.Counters {
+		if classOf(c) == class {
+			total.Add(Sum{c.Packets + c.LastPackets, c.Bytes + c.LastBytes})
+		}
+	}
+	return total
+}
+
+func classOf(c store.Counter) flows.Class {
+	return flows.Class{Tenant: c.Tenant, Direction: c.Direction, Scope: c.Scope, Reason: c.Reason}
 }
 
 // save is the checkpoint to write, or nil if nothing moved. Sums of tenants that are gone

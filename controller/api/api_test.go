@@ -166,6 +166,10 @@ func TestReadYourWrites(t *testing.T) {
 		t.Fatal(err)
 	}
 	shown, err := c.Tenant(ctx, "alice")
+	if shown.Usage == nil || *shown.Usage != (api.TenantUsage{}) {
+		t.Errorf("nothing is used, and shown %+v", shown.Usage)
+	}
+	shown.Usage = nil // told of tenants that are shown alone
 	if diff := cmp.Diff(made, shown, compareAddresses); err != nil || diff != "" {
 		t.Errorf("shown otherwise than created: %v\n%s", err, diff)
 	}

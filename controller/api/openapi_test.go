@@ -48,7 +48,7 @@ func TestOpenAPI(t *testing.T) {
 	want := []string{
 		"adopt-host", "clean-host", "clear-absent-hosts", "create-network", "create-tenant", "create-token", "delete-host", "delete-network", "delete-tenant", "enrol-host", "free-stray-values", "invite-host", "list-absent-hosts", "list-flows", "list-gateways",
 		"list-hosts", "list-networks", "list-ports", "list-stray-values", "list-tenants", "list-tokens", "list-unreadable-ports", "remove-unreadable-ports", "revoke-token", "set-schema", "set-tenant-limits",
-		"show-host", "show-network", "show-port", "show-schema", "show-status", "show-tenant", "show-token", "trace-packet",
+		"show-host", "show-network", "show-port", "show-schema", "show-state", "show-status", "show-tenant", "show-token", "trace-packet", "verify-isolation",
 	}
 	if !slices.Equal(ids, want) {
 		t.Errorf("operations are\n%q, not\n%q", ids, want)

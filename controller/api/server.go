@@ -17,6 +17,8 @@ import (
 	"sluice/controller/access"
 	"sluice/controller/enrol"
 	"sluice/controller/host"
+	"sluice/controller/proof"
+	"sluice/controller/usage"
 	"sluice/datapath/openflow"
 	"sluice/store"
 	"sluice/store/etcd"
@@ -34,9 +36,11 @@ type Controller interface {
 	Problems() []store.Problem
 	Serving() etcd.TrustState
 	Office() *enrol.Office
+	Usage(ctx context.Context, tenant string) (*usage.Tenant, error)
 	Installed(ctx context.Context, host string) ([]openflow.FlowStats, error)
 	Desired(host string) ([]openflow.Flow, []store.Problem, error)
 	Ports(host string) (numbers map[string]uint32, told bool, err error)
+	Prove(ctx context.Context, host string) (*proof.Look, error)
 	Gone(host string) time.Duration
 }
 
@@ -176,6 +180,7 @@ func (s *server) resources(a huma.API) {
 	s.ports(a)
 	s.gateways(a)
 	s.flows(a)
+	s.verifications(a)
 	s.traces(a)
 	s.status(a)
 	s.tokens(a)

@@ -10,6 +10,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"sluice/controller/access"
+	"sluice/controller/usage"
 	"sluice/store"
 )
 
@@ -29,7 +30,12 @@ type Tenant struct {
 	Networks    []string       `json:"networks"`
 	Ports       int            `json:"ports"`
 	Created     store.Revision `json:"created"`
+	// Usage is told of one tenant that is shown, and not in lists.
+	Usage *TenantUsage `json:"usage,omitempty" doc:"what it uses of its limits and what they refused, half a minute old at most where much changed; not in lists"`
 }
+
+// TenantUsage is what a tenant uses of its limits, and what they refused.
+type TenantUsage usage.Tenant
 
 // TenantSpec is what a client says to create a tenant.
 type TenantSpec struct {
@@ -79,7 +85,17 @@ func tenantKeys(ctx context.Context) keysAfter {
 	}
 }
 
-func (s *server) showTenant(_ context.Context, in *tenantPath) (*body[Tenant], error) {
+func (s *server) showTenant(ctx context.Context, in *tenantPath) (*body[Tenant], error) {
+	shown, err := s.tenant(in)
+	if err == nil {
+		used, _ := s.Controller.Usage(ctx, in.Tenant) // while etcd is away: as it was known before
+		shown.Body.Usage = (*TenantUsage)(used)
+	}
+	return shown, err
+}
+
+// tenant is a tenant without what it uses.
+func (s *server) tenant(in *tenantPath) (*body[Tenant], error) {
 	var shown *body[Tenant]
 	s.Controller.View(func(state *store.State) {
 		if t := state.Tenant(in.Tenant); t != nil {
@@ -122,7 +138,7 @@ func (s *server) createTenant(ctx context.Context, in *struct{ Body TenantSpec }
 	if err != nil {
 		return nil, err
 	}
-	shown, err := s.showTenant(ctx, &tenantPath{spec.Name})
+	shown, err := s.tenant(&tenantPath{spec.Name})
 	return shown, unseen(err, "tenant", spec.Name, rev)
 }
 
@@ -144,7 +160,7 @@ func (s *server) setLimits(ctx context.Context, in *struct {
 	if err != nil {
 		return nil, err
 	}
-	shown, err := s.showTenant(ctx, &tenantPath{in.Tenant})
+	shown, err := s.tenant(&tenantPath{in.Tenant})
 	return shown, unseen(err, "tenant", in.Tenant, rev)
 }
 

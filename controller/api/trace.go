@@ -108,6 +108,12 @@ func (s *server) enterTrace(ctx context.Context, caller access.Caller) (leave fu
 // tablesTime bounds how long a trace waits for a switch that is busy, or does not answer.
 const tablesTime = 15 * time.Second
 
+// Bounds of what one trace keeps in memory: a broadcast enters all hosts of its network.
+const (
+	tracedHosts = 16
+	tracedFlows = 500_000
+)
+
 // traceReader reads the tables of hosts for one trace, and notes how.
 type traceReader struct {
 	*server
@@ -134,7 +140,20 @@ func (r *traceReader) tables(name string) (trace.Tables, error) {
 	return tables, err
 }
 
+// kept is of how many hosts flows were read so far, and how many.
+func (r *traceReader) kept() (hosts, n int) {
+	for _, t := range r.read {
+		if n += t.Flows; t.Flows > 0 {
+			hosts++
+		}
+	}
+	return hosts, n
+}
+
 func (r *traceReader) tablesOf(name string) (t trace.Tables, problem string, err error) {
+	if hosts, n := r.kept(); hosts >= tracedHosts || n >= tracedFlows {
+		return t, "", fmt.Errorf("this trace has read %d flows of %d hosts, and one trace reads no more", n, hosts)
+	}
 	ports, told, err := r.Controller.Ports(name)
 	if err != nil {
 		return t, "", err

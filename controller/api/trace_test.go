@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -65,6 +66,25 @@ func TestTraceWithoutSwitches(t *testing.T) {
 		if resp := c.send(t, "GET /v1/trace"+query); resp.StatusCode != want {
 			t.Errorf("%s: %s, not %d", query, resp.Status, want)
 		}
+	}
+}
+
+// A broadcast in a network of many hosts reads a bounded number of them, and says so of the others.
+func TestATraceReadsABoundedNumberOfHosts(t *testing.T) {
+	c := start(t)
+	if _, err := c.CreateTenant(t.Context(), api.TenantSpec{Name: "alice", Subnets: []string{"10.0.0.0/24"}}); err != nil {
+		t.Fatal(err)
+	}
+	for n := byte(1); n <= 18; n++ {
+		host := fmt.Sprint("h", n)
+		c.put(t, store.HostKey(host), &store.Host{DatapathID: store.DatapathID(n), Encap: "vxlan", VTEPs: []netip.Addr{netip.AddrFrom4([4]byte{172, 30, 0, n})}})
+		c.put(t, store.PortKey(host, "alice", "default", host), &store.Port{Number: uint32(n), MAC: store.MAC{2, 0, 0, 0, 0, n}, Interface: "sl-" + host,
+			Addresses: []netip.Prefix{netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 0, 0, n + 1}), 24)}})
+	}
+	got, err := c.Trace(t.Context(), api.TraceQuery{From: "alice/h1", To: "10.0.0.255", Proto: "udp", View: api.ViewDesired})
+	if err != nil || got.Verdict != "delivered" || got.Complete || strings.Count(got.Text, "delivered to") != 15 ||
+		strings.Count(got.Text, "of 16 hosts, and one trace reads no more") != 2 {
+		t.Errorf("%s: %s, %v", got.Verdict, got.Text, err)
 	}
 }
 

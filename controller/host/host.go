@@ -27,7 +27,10 @@ type Host struct {
 	missing   []Absence
 	orphans   []store.Problem
 	troubles  map[flows.Slice]Trouble
-	tables    map[uint8]int // flows that the switch holds, by table
+	tables    map[uint8]int  // flows that the switch holds, by table
+	rounds    uint64         // of programming, so far
+	proof     Proof          // over what the switch held; zero: there was none
+	findings  store.Problems // the first that it found
 	drift     Drift
 	ports     map[string]uint32 // interface name -> OpenFlow port, as the switch last told; nil: it never did
 	own       uint64            // generation of this controller's last claim, as etcd confirmed it; 0: none
@@ -86,6 +89,7 @@ func (h *Host) Take() Marks {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.underWay, h.marks = h.marks, Marks{}
+	h.rounds++
 	return h.underWay
 }
 
@@ -194,4 +198,5 @@ func (h *Host) Disconnect() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.connected, h.whole, h.lastKnown, h.gone = false, false, false, time.Now()
+	h.proof, h.findings = Proof{At: h.proof.At}, nil
 }

@@ -22,6 +22,7 @@ type Status struct {
 	Flows      int              `json:"flows"` // as confirmed by the switch; 0: another controller's
 	Missing    []string         `json:"missing,omitempty"`
 	Drift      *Drift           `json:"drift,omitempty"` // nil: none since this controller started, or another's
+	Proof      *Proof           `json:"proof,omitempty"` // that its flows keep tenants apart; nil: another controller proves it
 	Problems   store.Problems   `json:"problems,omitempty"`
 }
 
@@ -69,6 +70,8 @@ func (h *Host) Status(s *store.State, controller string) Status {
 	for _, n := range h.tables {
 		status.Flows += n
 	}
+	proof := h.proved()
+	status.Proof = &proof
 	status.Problems = h.problems()
 	return status
 }

@@ -40,7 +40,8 @@ func (h *Host) problems() (list store.Problems) {
 	for _, slice := range slices.Sorted(maps.Keys(h.troubles)) {
 		list = append(list, h.troubles[slice].Problems...)
 	}
-	return append(list, h.orphans...)
+	list = append(list, h.orphans...)
+	return append(list, h.findings...)
 }
 
 // unserves reports whether something is not programmed whole, be it for another host's port.

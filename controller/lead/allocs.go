@@ -45,7 +45,7 @@ type allocs struct {
 // end of a pass it restores what objects lack there, and frees what no object has and had for long
 // enough.
 func (l *Leader) audit(ctx context.Context) {
-	if !l.leads() {
+	if !l.Leads() {
 		return
 	}
 	if _, right := l.Store.Trusted(); !right {

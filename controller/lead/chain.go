@@ -18,7 +18,7 @@ const stampTime = 5 * time.Second
 // stamp adds a stamp to the store's chain, if this controller leads. Where another controller,
 // which leads by now, was faster, that one's does.
 func (l *Leader) stamp(ctx context.Context) {
-	if !l.leads() {
+	if !l.Leads() {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, stampTime)

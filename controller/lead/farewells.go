@@ -15,7 +15,7 @@ const farewellInterval = 6 * time.Hour
 // forgetFarewells removes the farewells to machines that did not come back, if this controller leads,
 // and etcd holds the store that it serves.
 func (l *Leader) forgetFarewells(ctx context.Context) {
-	if _, right := l.Store.Trusted(); !right || !l.leads() {
+	if _, right := l.Store.Trusted(); !right || !l.Leads() {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, tidyInterval)

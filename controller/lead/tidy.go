@@ -16,7 +16,7 @@ const (
 // tidy removes what nobody needs any more, if this controller leads, and etcd holds the store that
 // it serves. Each step is safe to repeat.
 func (l *Leader) tidy(ctx context.Context) {
-	if !l.leads() {
+	if !l.Leads() {
 		return
 	}
 	if _, right := l.Store.Trusted(); !right {
@@ -35,7 +35,8 @@ func (l *Leader) tidy(ctx context.Context) {
 	}
 }
 
-func (l *Leader) leads() bool {
+// Leads reports whether this controller is the leader, as far as it knows.
+func (l *Leader) Leads() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.tombstones.known != nil

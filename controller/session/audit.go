@@ -126,6 +126,9 @@ func (s *session) compare(ctx context.Context, dump *datapath.Dump, how string) 
 	}
 	s.host.Audited(p.Outcome)
 	s.srv.Reports.Poke()
+	if mods.Len() > 0 {
+		s.proof.Changed()
+	}
 	return nil
 }
 

@@ -19,6 +19,7 @@ import (
 	"sluice/controller/account"
 	"sluice/controller/cluster"
 	"sluice/controller/host"
+	"sluice/controller/proof"
 	"sluice/controller/report"
 	"sluice/datapath"
 	"sluice/datapath/openflow"
@@ -83,8 +84,9 @@ func newBench(t *testing.T, served bool, adapt ...func(*Options)) *bench {
 		Controller: "c1", Picture: picture, Fleet: fleet, Store: b.store, Realize: set.Realize, Log: log,
 		Problems: fleet.Problems, Unknown: func() store.UnknownSwitches { return b.srv.Unknown() },
 	})
+	prover := proof.New(proof.Options{Interval: time.Hour, Changed: reports.Poke})
 	o := Options{
-		Controller: "c1", Picture: picture, Fleet: fleet, Reports: reports, Store: b.store, Metrics: set, Log: log,
+		Controller: "c1", Picture: picture, Fleet: fleet, Reports: reports, Prover: prover, Store: b.store, Metrics: set, Log: log,
 		Checkpoints: account.New(account.Checkpoints{Picture: picture, Store: b.store, Log: log, Mastered: func() map[string]*account.Ledger {
 			return map[string]*account.Ledger{"h1": fleet.Get("h1").Ledger}
 		}}),
@@ -94,7 +96,7 @@ func newBench(t *testing.T, served bool, adapt ...func(*Options)) *bench {
 		change(&o)
 	}
 	b.srv = New(o)
-	picture.Observe(fleet.Observe, b.srv.Observe, reports.Observe)
+	picture.Observe(fleet.Observe, b.srv.Observe, reports.Observe, prover.Observe)
 	b.background(func(ctx context.Context) { _ = b.store.Watch(ctx, picture.Apply) })
 	b.background(func(ctx context.Context) { _ = reports.Keep(ctx) })
 	b.serve(served)

@@ -43,6 +43,9 @@ func (s *session) realize(ctx context.Context) error {
 	}
 	s.host.Confirm(p.Outcome)
 	s.srv.Reports.Poke()
+	if p.whole() || mods.Len() > 0 {
+		s.proof.Changed()
+	}
 	return nil
 }
 

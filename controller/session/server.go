@@ -13,6 +13,7 @@ import (
 	"sluice/controller/account"
 	"sluice/controller/cluster"
 	"sluice/controller/host"
+	"sluice/controller/proof"
 	"sluice/controller/report"
 	"sluice/datapath"
 	"sluice/metrics"
@@ -38,6 +39,7 @@ type Options struct {
 	Picture     *cluster.Picture
 	Fleet       *host.Fleet
 	Reports     *report.Reporter
+	Prover      *proof.Prover
 	Checkpoints *account.Checkpoints
 	Store       Store
 	Lease       func() *etcd.Lease // under which hosts are claimed; nil: none yet

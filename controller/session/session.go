@@ -11,6 +11,7 @@ import (
 	"github.com/cenkalti/backoff/v5"
 
 	"sluice/controller/host"
+	"sluice/controller/proof"
 	"sluice/datapath"
 	"sluice/datapath/openflow"
 	"sluice/flows"
@@ -24,6 +25,8 @@ type session struct {
 	sw   *datapath.Switch
 	log  *slog.Logger
 	over chan struct{} // closed when nothing of the session runs any more
+	// proof is that of the flows that the switch holds, while this controller is its master.
+	proof *proof.Watch
 
 	// These are the session's own goroutine's.
 	metered  map[uint32]bool    // meters that this session made
@@ -38,7 +41,9 @@ type session struct {
 }
 
 func newSession(srv *Server, h *host.Host, sw *datapath.Switch, log *slog.Logger) *session {
-	return &session{srv: srv, host: h, sw: sw, log: log, over: make(chan struct{}), metered: map[uint32]bool{}}
+	s := &session{srv: srv, host: h, sw: sw, log: log, over: make(chan struct{}), metered: map[uint32]bool{}}
+	s.proof = srv.Prover.Watch(h, s.readFlows, log)
+	return s
 }
 
 // run alternates between being the switch's master and watching another master.
@@ -172,7 +177,27 @@ func (s *session) master(ctx context.Context) error {
 	if err := s.startOver(ctx); err != nil {
 		return err
 	}
+	defer s.prove(ctx)()
 	return s.program(ctx)
+}
+
+// prove begins to prove what the switch holds; end waits until nothing of that runs any more.
+func (s *session) prove(ctx context.Context) (end func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.proof.Run(ctx)
+	}()
+	return func() {
+		cancel()
+		<-done
+	}
+}
+
+// readFlows reads all flows that the switch holds now.
+func (s *session) readFlows(ctx context.Context, yield func(*openflow.FlowStats) bool) error {
+	return s.sw.Flows(ctx, nil, yield)
 }
 
 // watch has the switch tell of changes that others make to its flows; an audit comes soon after.
@@ -227,6 +252,7 @@ func (s *session) program(ctx context.Context) error {
 		case <-s.sw.Edited():
 			s.edited = true
 			s.audits.edited(time.Now())
+			s.proof.Edited()
 		case <-s.host.Wake:
 			err = s.realize(ctx)
 		case <-audit.C:
@@ -282,6 +308,7 @@ func (s *session) catchUp(ctx context.Context) error {
 	}
 	s.edited = true
 	s.audits.lost(time.Now())
+	s.proof.Edited()
 	changed, err := s.readPorts(ctx)
 	for _, name := range changed {
 		s.markPort(name)

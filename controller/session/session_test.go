@@ -12,6 +12,7 @@ import (
 
 	"sluice/controller/cluster"
 	"sluice/controller/host"
+	"sluice/controller/proof"
 	"sluice/datapath/openflow"
 	"sluice/flows"
 	"sluice/metrics"
@@ -27,7 +28,7 @@ func offline(t *testing.T) *session {
 	}
 	srv := New(Options{
 		Controller: "c1", Picture: cluster.New(), Fleet: host.NewFleet("c1", set), Metrics: set,
-		Log: slog.New(slog.DiscardHandler), Resyncs: 1,
+		Prover: proof.New(proof.Options{}), Log: slog.New(slog.DiscardHandler), Resyncs: 1,
 	})
 	srv.turns = newTurns(1, time.Hour)
 	return newSession(srv, host.New("h1"), nil, srv.Log)

@@ -5,11 +5,21 @@ import (
 	"fmt"
 
 	"sluice/controller/host"
+	"sluice/controller/proof"
 	"sluice/datapath/openflow"
 )
 
-// Installed reads the flows that a host's switch holds now.
-func (srv *Server) Installed(ctx context.Context, name string) ([]openflow.FlowStats, error) {
+// Prove reads the flows that a host's switch holds now, and proves them.
+func (srv *Server) Prove(ctx context.Context, name string) (*proof.Look, error) {
+	s, err := srv.named(name)
+	if err != nil {
+		return nil, err
+	}
+	return srv.Prover.Examine(ctx, s.host, s.readFlows)
+}
+
+// named is the session of a host's switch.
+func (srv *Server) named(name string) (*session, error) {
 	h := srv.Fleet.Get(name)
 	if h == nil {
 		return nil, host.ErrUnknown{Host: name}
@@ -18,8 +28,17 @@ func (srv *Server) Installed(ctx context.Context, name string) ([]openflow.FlowS
 	if s == nil {
 		return nil, host.ErrNotConnected{Host: name}
 	}
+	return s, nil
+}
+
+// Installed reads the flows that a host's switch holds now.
+func (srv *Server) Installed(ctx context.Context, name string) ([]openflow.FlowStats, error) {
+	s, err := srv.named(name)
+	if err != nil {
+		return nil, err
+	}
 	var list []openflow.FlowStats
-	err := s.sw.Flows(ctx, nil, func(f *openflow.FlowStats) bool {
+	err = s.readFlows(ctx, func(f *openflow.FlowStats) bool {
 		list = append(list, *f)
 		return true
 	})

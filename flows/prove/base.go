@@ -67,12 +67,13 @@ func (r *run) goesBack() {
 // goesAway asks that a frame that goes into a tunnel is for no port here.
 func (r *run) goesAway() {
 	if !r.is(flows.RegDestination, 0) {
-		r.broken(RuleOwner, "it sends frames of any tenant into tunnels that are for a port here")
+		r.broken(RuleOutput, "it sends frames into tunnels that are for a port here")
 	}
 }
 
 // output holds a port that the frame leaves by against the rules of its table.
 func (r *run) output(port uint32) {
+	r.leavesAsItIs()
 	everybodys := r.slice.Tenant() == 0
 	switch {
 	case port >= of.PortUnset:
@@ -86,6 +87,17 @@ func (r *run) output(port uint32) {
 	default:
 		r.broken(RuleOutput, "it outputs frames to OpenFlow port %d, %s, from table %s, past what the tables before it ask", port, r.behind(port),
 			flows.TableName(r.flow.Table))
+	}
+}
+
+// leavesAsItIs asks that the last flow changes nothing of a frame, or of the copy that it sends, but the tunnel's
+// key and tag, which encaps looks at.
+func (r *run) leavesAsItIs() {
+	for i := range r.writes {
+		f, v := r.writes[i].field, r.writes[i].value
+		if v.of != f && f != flows.RegReason && f != of.FieldTunID && f != of.FieldVLANVID {
+			r.broken(ruleOf(f), "it changes %s of frames that leave the switch, where no flow of Sluice does", f)
+		}
 	}
 }
 
@@ -160,9 +172,13 @@ func toward(prefix netip.Prefix) of.Match {
 	return of.NewMatch(of.Is(of.FieldEthType, typeIPv4), of.In(of.FieldIPDst, prefix))
 }
 
-// ownMACs are the MACs that the switch itself gives to frames.
+// ownMAC asks that a frame gets the MAC of who sends it now: of the router, or on its way in of the kernel.
 func (r *run) ownMAC() {
-	if !r.is(of.FieldEthSrc, store.RouterMAC.Uint64()) && !r.is(of.FieldEthSrc, store.KernelMAC.Uint64()) {
-		r.broken(RuleSpoof, "it gives frames a source MAC that is not the router's, so that they would come from somebody else")
+	mac := store.RouterMAC
+	if r.flow.Table == flows.TableNATState {
+		mac = store.KernelMAC
+	}
+	if !r.is(of.FieldEthSrc, mac.Uint64()) {
+		r.broken(RuleSpoof, "it gives frames a source MAC that is not %s, so that they would come from somebody else", mac)
 	}
 }

@@ -155,7 +155,7 @@ var edits = []struct {
 	{"h1", "network alice/default", "", "table=30, priority=200,arp,reg1=77,metadata=0x700000070 actions=goto_table:40", prove.RuleOwner, "port number 77, which no port here has"},
 	{"h1", "network alice/default", "", "table=30, priority=200,arp,reg1=104,metadata=0x700000070 actions=goto_table:40", prove.RuleOwner, "it passes frames of port bob/default/b1"},
 	{"h1", "base", "", "table=30, priority=200,arp actions=move:NXM_OF_ETH_SRC[]->NXM_OF_ETH_DST[],goto_table:44", prove.RuleOwner, "it answers for any tenant"},
-	{"h1", "base", "table=92, priority=300,reg2=0 ", "table=92, priority=300 ", prove.RuleOwner, "it sends frames of any tenant into tunnels"},
+	{"h1", "base", "table=92, priority=300,reg2=0 ", "table=92, priority=300 ", prove.RuleOutput, "it sends frames into tunnels that are for a port here"},
 
 	// What a flow writes.
 	{"h1", "port alice/default/a1", "load:0x700000070->OXM_OF_METADATA[]", "load:0x900000090->OXM_OF_METADATA[]", prove.RuleWrites, "it writes metadata of tenant bob into frames of tenant alice"},
@@ -198,8 +198,9 @@ var edits = []struct {
 	{"h1", "network alice/back", "set_field:4109->vlan_vid", "set_field:4110->vlan_vid", prove.RuleOutput, "under another tag than its own"},
 	{"h1", "network alice/back", "push_vlan:0x8100,set_field:4109->vlan_vid,", nothing, prove.RuleOutput, "under another tag than its own"},
 	{"h1", "network alice/default", "table=110, priority=100,metadata=0x700000070", "table=110, priority=100,metadata=0x700000000/0xffffffff00000000", prove.RuleOutput, "it does not know the network of"},
-	{"h1", "port alice/default/a3", "set_field:172.30.0.2->tun_dst", "set_field:172.30.0.9->tun_dst", prove.RuleOutput, "a tunnel address that is no host's"},
-	{"h1", "network alice/default", "clone(set_field:172.30.0.2->tun_dst", "clone(set_field:203.0.113.1->tun_dst", prove.RuleOutput, "a tunnel address that is no host's"},
+	{"h1", "port alice/default/a3", "set_field:172.30.0.2->tun_dst", "set_field:172.30.0.9->tun_dst", prove.RuleOutput, "a tunnel address that is no other host's"},
+	{"h1", "port alice/default/a3", "set_field:172.30.0.2->tun_dst", "set_field:172.30.0.1->tun_dst", prove.RuleOutput, "a tunnel address that is no other host's"},
+	{"h1", "network alice/default", "clone(set_field:172.30.0.2->tun_dst", "clone(set_field:203.0.113.1->tun_dst", prove.RuleOutput, "a tunnel address that is no other host's"},
 	{"h1", "base", "ip,nw_src=100.64.0.0/10", "ip", prove.RuleOutput, "whose source is no transit address"},
 	{"h1", "base", "table=110, priority=200,reg0=0x2", "", prove.RuleRefused, "what came by tunnel, which would circle"},
 	{"h1", "base", "table=110, priority=200,reg0=0x2", "table=110, priority=100,reg0=0x2", prove.RuleRefused, "what came by tunnel, which would circle"},
@@ -234,9 +235,22 @@ var edits = []struct {
 
 	// What nobody changes on the way.
 	{"h1", "tenant alice", "set_field:10.1.0.1->ip_src", "set_field:10.9.0.1->ip_src", prove.RuleSpoof, "a source that is no router of tenant alice"},
-	{"h1", "base", "set_field:02:00:5e:00:01:01->eth_src,goto_table:60", "set_field:02:00:00:00:00:13->eth_src,goto_table:60", prove.RuleSpoof, "a source MAC that is not the router's"},
+	{"h1", "base", "set_field:02:00:5e:00:01:01->eth_src,goto_table:60", "set_field:02:00:00:00:00:13->eth_src,goto_table:60", prove.RuleSpoof, "a source MAC that is not 02:00:5e:00:01:01"},
 	{"h1", "port alice/default/a1", "load:0x65->NXM_NX_REG2[],goto", "load:0x65->NXM_NX_REG2[],set_field:10.0.0.13->ip_src,goto", prove.RuleSpoof, "it changes ip_src"},
 	{"h1", "base", "set_field:02:00:5e:00:01:04->eth_dst,load", "set_field:172.30.0.2->ip_dst,set_field:02:00:5e:00:01:04->eth_dst,load", prove.RuleSpoof, "it changes ip_dst"},
+
+	{"h1", "base", "set_field:02:00:5e:00:01:01->eth_src,goto_table:60", "set_field:02:00:5e:00:01:04->eth_src,goto_table:60", prove.RuleSpoof, "a source MAC that is not 02:00:5e:00:01:01"},
+	{"h1", "base", "set_field:02:00:5e:00:01:04->eth_src,goto_table:60", "set_field:02:00:5e:00:01:01->eth_src,goto_table:60", prove.RuleSpoof, "a source MAC that is not 02:00:5e:00:01:04"},
+
+	// What comes back from a table to who sent it there.
+	{"h1", "network alice/back", "meter:29,load:0x66->NXM_NX_REG2[],resubmit(,90)", "meter:29,resubmit(,90),load:0x66->NXM_NX_REG2[],resubmit(,92)", prove.RuleAction, "may still have its tag"},
+	{"h1", "network alice/default", "clone(set_field:172.30.0.2->tun_dst,resubmit(,110))", "set_field:172.30.0.2->tun_dst,resubmit(,110),resubmit(,110)", prove.RuleAction, "may still have its tag"},
+	{"h1", "port alice/default/a1", "", "table=92, priority=200,reg1=0x65,reg2=0x65,arp actions=push_vlan:0x8100", prove.RuleWrites, "it changes vlan_vid in table account_in"},
+	{"h1", "port alice/default/a1", "", "table=92, priority=200,reg1=0x65,reg2=0x65,arp actions=load:0x900000090->OXM_OF_METADATA[]", prove.RuleWrites, "it changes metadata in table account_in"},
+	{"h1", "tenant bob", "", "table=250, priority=200,metadata=0x700000000/0xffffffff00000000 actions=load:0x68->NXM_NX_REG2[]", prove.RuleWrites, "it changes reg2 in table drop"},
+	{"h1", "port alice/default/a1", "", "table=100, priority=200,reg2=0x65,ip actions=set_field:10.0.0.13->ip_src,output:1", prove.RuleSpoof, "it changes ip_src of frames that leave the switch"},
+	{"h1", "port alice/default/a1", "", "table=100, priority=200,reg2=0x65,ip actions=clone(set_field:10.0.0.13->ip_src,output:1)", prove.RuleSpoof, "it changes ip_src of frames that leave the switch"},
+	{"h1", "tenant alice", "table=92, send_flow_rem priority=100,metadata=0x700000000/0xffffffff00000000 actions=goto_table:100", "table=92, send_flow_rem priority=100,metadata=0x700000000/0xffffffff00000000 actions=goto_table:110", prove.RuleOutput, "it sends frames into tunnels that are for a port here"},
 
 	// What no flow does.
 	{"h1", "port alice/default/a1", "output:1", "NORMAL", prove.RuleAction, "a port that the switch chooses"},

@@ -56,8 +56,8 @@ func (r *run) writesTunnel(f of.Field) {
 	if v.IsZero() && ok {
 		return
 	}
-	if !ok || r.state.HostByVTEP(address(f, v)) == nil {
-		r.broken(RuleOutput, "it sends frames to a tunnel address that is no host's, so that they would leave the cluster")
+	if !ok || !r.another(address(f, v)) {
+		r.broken(RuleOutput, "it sends frames to a tunnel address that is no other host's, so that they would leave the cluster")
 	}
 }
 

@@ -47,6 +47,7 @@ func (p *picture) flowOf(f *of.Flow) *run {
 	}
 	r.tenant, _ = r.matched()
 	r.do(f.Actions)
+	r.comesBack()
 	switch proof := kinds[r.slice.Kind()]; {
 	case r.refuses() && len(r.findings) == 0: // whoever's it is
 	case proof == nil:

@@ -17,7 +17,8 @@ type run struct {
 	tenant uint32 // that the match names; 0: none
 	writes []written
 	stack  []value
-	pushed int // tags, less those taken off
+	pushed int  // tags, less those taken off
+	tagged bool // it came back from a table, and may have the tag of a tunnel
 
 	commit bool // the last look into conntrack committed
 
@@ -49,6 +50,7 @@ func (r *run) action(a of.Action) {
 	switch a := a.(type) {
 	case of.Output:
 		r.sends = true
+		r.untagged()
 		r.output(a.Port)
 	case of.GotoTable:
 		r.leave(a.Table)
@@ -136,15 +138,40 @@ func (r *run) resubmit(a of.Resubmit) {
 		return
 	}
 	r.leave(a.Table)
+	to, known := r.number(flows.RegDestination)
+	r.tagged = a.Table == flows.TableEncap || !known || to == 0
 	r.put(of.FieldTunID, value{})
 	r.put(of.FieldVLANVID, value{})
 }
 
+// untagged asks that the frame has no tag of a tunnel that it came back from.
+func (r *run) untagged() {
+	if r.tagged {
+		r.broken(RuleAction, "it goes on with a frame that was sent into a tunnel, and may still have its tag: only a copy may go there")
+	}
+}
+
+// comesBack asks that a frame that comes back from the flow is what it was: it may have been sent here
+// by a flow that goes on with it.
+func (r *run) comesBack() {
+	if r.flow.Table < flows.TableAccountOut {
+		return
+	}
+	for i := range r.writes {
+		f := r.writes[i].field
+		switch tunnel := f == of.FieldTunID || f == of.FieldVLANVID; {
+		case r.writes[i].value.of == f, f == flows.RegReason, f == flows.RegScope, tunnel && r.flow.Table == flows.TableEncap:
+		default:
+			r.broken(ruleOf(f), "it changes %s in table %s, so that a flow that sent a frame there goes on with another", f, flows.TableName(r.flow.Table))
+		}
+	}
+}
+
 // clone follows actions on a copy.
 func (r *run) clone(actions []of.Action) {
-	writes, stack, pushed := slices.Clone(r.writes), slices.Clone(r.stack), r.pushed
+	writes, stack, pushed, tagged := slices.Clone(r.writes), slices.Clone(r.stack), r.pushed, r.tagged
 	r.do(actions)
-	r.writes, r.stack, r.pushed = writes, stack, pushed
+	r.writes, r.stack, r.pushed, r.tagged = writes, stack, pushed, tagged
 }
 
 // leave is the frame's way to another table.
@@ -152,6 +179,7 @@ func (r *run) leave(to uint8) {
 	if to != flows.TableDrop {
 		r.passes = append(r.passes, to)
 	}
+	r.untagged()
 	r.goes(to, false)
 }
 

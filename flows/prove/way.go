@@ -75,7 +75,7 @@ var ways = []way{
 	{from: flows.TableForward, to: flows.TableEncap, writes: onward, tenant: (*run).anything},
 	{from: flows.TableAccountOut, to: flows.TableAccountIn, everybody: (*run).anything, tenant: (*run).anything},
 	{from: flows.TableAccountIn, to: flows.TableDeliver, everybody: (*run).anything, tenant: (*run).anything},
-	{from: flows.TableAccountIn, to: flows.TableEncap, everybody: (*run).goesAway, tenant: (*run).anything},
+	{from: flows.TableAccountIn, to: flows.TableEncap, everybody: (*run).goesAway, tenant: (*run).goesAway},
 }
 
 // goes holds a frame's way to another table against what the way asks, with what was written until then.
@@ -114,8 +114,8 @@ func (r *run) writesKeepTo(w *way) {
 		f, v := r.writes[i].field, r.writes[i].value
 		switch {
 		case v.of == f, f == flows.RegReason, f == flows.RegScope:
-		case f == of.FieldVLANVID && w.from >= flows.TableForward, f == of.FieldTunID && w.from >= flows.TableForward:
-			// what is left of a copy that went into a tunnel: encap writes both anew
+		case w.from == flows.TableForward && v == (value{}) && (f == of.FieldVLANVID || f == of.FieldTunID):
+			// what is left of a copy: encap writes both anew
 		case !slices.Contains(w.writes, f):
 			r.broken(ruleOf(f), "it changes %s on the way from table %s to table %s, where no flow of Sluice does", f,
 				flows.TableName(w.from), flows.TableName(w.to))

@@ -275,7 +275,10 @@ func (c *Cluster) tunnel(from *Host, p Packet) (transit, error) {
 		return transit{}, fmt.Errorf("tunnel to nowhere")
 	}
 	to := c.vteps[dst]
-	if to == nil || to == from {
+	switch {
+	case to == from:
+		return transit{}, fmt.Errorf("tunnel to %s, where no other host is", dst)
+	case to == nil:
 		return transit{}, &StrayError{Host: from.Name, Output: Output{Port: from.Tunnel, Packet: p}, Underlay: true,
 			Why: fmt.Sprintf("tunnel to %s, where no other host is", dst)}
 	}

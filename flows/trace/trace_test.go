@@ -3,6 +3,7 @@ package trace
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -76,6 +77,8 @@ func TestForeignFlows(t *testing.T) {
 			"alice/web-1 alice/default/web-2", Delivered, "delivered to bob/default/web-9 on h2"},
 		{"it copies", "h2", "table=80,priority=900,metadata=0x700000007/0xffffffffffffffff,dl_dst=02:00:00:00:00:02,actions=clone(output:5),load:2->NXM_NX_REG2[],goto_table:90",
 			"alice/web-1 alice/default/web-2", Delivered, "delivered to bob/default/web-9 on h2; delivered to alice/default/web-2 on h2"},
+		{"it sends copies alone", "h2", "table=80,priority=900,metadata=0x700000007/0xffffffffffffffff,dl_dst=02:00:00:00:00:02,actions=clone(output:5)",
+			"alice/web-1 alice/default/web-2", Delivered, "delivered to bob/default/web-9 on h2"},
 		{"it drops", "h1", "table=0,priority=900,in_port=1,ip,actions=drop",
 			"alice/web-1 10.0.0.7", Dropped, "dropped on h1 in table classify: the flow of nobody that is known does no more with it"},
 		{"it refuses without a reason", "h1", "table=0,priority=900,in_port=1,ip,actions=goto_table:250",
@@ -111,6 +114,9 @@ func TestForeignFlows(t *testing.T) {
 			l := newLab(t)
 			l.inject(test.host, "cookie=0xbad,"+test.flow)
 			a := l.ask(all, question(t, test.question))
+			if test.verdict == Delivered && a.Text != test.says {
+				t.Errorf("%s, want %s", a.Text, test.says)
+			}
 			if a.Verdict != test.verdict || !strings.Contains(a.Text, test.says) || a.Complete == (a.Verdict == Unknown) {
 				t.Errorf("%s: %s (complete %t), want %s: %s\n%s", a.Verdict, a.Text, a.Complete, test.verdict, test.says, written(a))
 			}
@@ -209,6 +215,62 @@ func TestATenantIsToldOfAnEscape(t *testing.T) {
 	l.away["h2"] = errAway
 	if a := l.ask(onlyAlice, question(t, "alice/web-1 alice/default/web-2")); a.Text != "not known what happens on h2: what its switch holds is not known" {
 		t.Error(a.Text)
+	}
+}
+
+// An interface that is no port's is told by name to those who may see the cluster's own.
+func TestInterfaceOfNobody(t *testing.T) {
+	for _, test := range []struct {
+		sees func(string) bool
+		want string
+	}{
+		{all, "delivered to interface stray0, which is no port's on h1"},
+		{onlyAlice, "delivered to an interface that is no port's on h1"},
+	} {
+		l := newLab(t)
+		l.inject("h1", "cookie=0xbad,table=0,priority=900,in_port=1,ip,actions=output:99")
+		tr, err := Ask(l.state, test.sees, question(t, "alice/web-1 10.0.0.7 icmp"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		tr.Run(func(host string) (Tables, error) {
+			tables, err := l.tables(host)
+			tables.Ports["stray0"] = 99
+			return tables, err
+		})
+		if a := tr.Answer(l.state); a.Text != test.want {
+			t.Errorf("%s, want %s", a.Text, test.want)
+		}
+	}
+}
+
+func TestGroupMAC(t *testing.T) {
+	for address, want := range map[string]string{
+		"224.0.0.9": "01:00:5e:00:00:09", "239.255.1.2": "01:00:5e:7f:01:02", "ff02::1:ff00:7": "33:33:ff:00:00:07",
+	} {
+		if got := groupMAC(netip.MustParseAddr(address)).String(); got != want {
+			t.Errorf("%s: %s, want %s", address, got, want)
+		}
+	}
+}
+
+// A tunnel address that two hosts say is the older one's; a host may have several.
+func TestTunnelAddressesOfHosts(t *testing.T) {
+	l := newLab(t)
+	addresses := func(list ...string) (parsed []netip.Addr) {
+		for _, a := range list {
+			parsed = append(parsed, netip.MustParseAddr(a))
+		}
+		return parsed
+	}
+	l.put(store.HostKey("a-later"), &store.Host{VTEPs: addresses("172.30.0.1", "172.30.0.9", "fd30::9")})
+	var got []string
+	for _, h := range hostsOf(l.state) {
+		got = append(got, fmt.Sprint(h.Name, " ", h.VTEP, " ", h.Further))
+	}
+	want := []string{"a-later 172.30.0.9 [fd30::9]", "h1 172.30.0.1 []", "h2 172.30.0.2 []", "h3 172.30.0.3 []"}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
 	}
 }
 

@@ -6,15 +6,13 @@ import (
 
 	of "sluice/datapath/openflow"
 	"sluice/flows"
+	"sluice/flows/prove"
 	"sluice/flows/simulate"
 	"sluice/store"
 )
 
 // Tables are what a host's switch holds.
-type Tables struct {
-	Switch flows.Switch
-	Flows  []of.Flow
-}
+type Tables = prove.Tables
 
 // Cluster is all hosts with their tables, ready to run frames through them.
 type Cluster struct {

@@ -35,7 +35,34 @@ func (c *Cluster) frame(d dice, me *store.Port, need known) simulate.Packet {
 	if d.often(3) {
 		p = p.Tag(pick(d, append([]uint16{0}, c.words.vlans...)))
 	}
-	return need.impose(p)
+	return headless(need.impose(p))
+}
+
+// headless takes from an IP packet the headers that it does not have, since it is of another protocol than
+// it was drawn for, or a later fragment.
+func headless(p simulate.Packet) simulate.Packet {
+	proto, v6 := p.Uint(of.FieldIPProto), p.Uint(of.FieldEthType) == typeIPv6
+	for f := of.FieldTCPSrc; f <= of.FieldNDOptionsType; f++ {
+		has := false
+		switch {
+		case p.Uint(of.FieldIPFrag) == simulate.FragmentLater:
+		case f <= of.FieldTCPFlags:
+			has = proto == protoTCP
+		case f <= of.FieldUDPDst:
+			has = proto == protoUDP
+		case f == of.FieldICMPType || f == of.FieldICMPCode:
+			has = proto == protoICMP && !v6
+		case f == of.FieldICMPv6Type || f == of.FieldICMPv6Code:
+			has = proto == protoICMPv6 && v6
+		default:
+			kind := p.Uint(of.FieldICMPv6Type)
+			has = proto == protoICMPv6 && v6 && (kind == icmp6Solicit || kind == icmp6Advert) && p.Uint(of.FieldICMPv6Code) == 0
+		}
+		if !has {
+			p.Set(f, of.Value{})
+		}
+	}
+	return p
 }
 
 // speaking is a sender as it may speak, or now and then as it pretends to be.

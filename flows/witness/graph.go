@@ -91,14 +91,14 @@ func (g *graph) node(f *of.Flow) *node {
 // most is how many tables a way may cross in one switch.
 const most = 24
 
-// onwards draws a way from a flow to where frames leave, and returns what a frame must be when it meets the
-// flow to take it. The way is given by its branches. It reports false where the draw led nowhere.
-func (g *graph) onwards(d dice, n *node) (way []*branch, need known, ok bool) {
-	is := known{}
+// onwards draws a way from a flow to where frames leave, for frames of which so much is known, and returns its
+// branches. It reports false where the draw led nowhere.
+func (g *graph) onwards(d dice, n *node, known known) (way []*branch, ok bool) {
+	is := known.clone()
 	is.meets(n.flow.Match)
 	for range most {
 		if len(n.branches) == 0 {
-			return nil, nil, false
+			return nil, false
 		}
 		b := pick(d, n.branches)
 		way = append(way, b)
@@ -109,18 +109,23 @@ func (g *graph) onwards(d dice, n *node) (way []*branch, need known, ok bool) {
 			break
 		}
 		if n = g.next(d, b.table, is); n == nil {
-			return nil, nil, false
+			return nil, false
 		}
 		is.meets(n.flow.Match)
 	}
-	need = known{}
-	return way, need, need.back(way)
+	return way, true
 }
 
-// back makes need, what must hold after a way, what must hold when a frame meets its first flow.
+// back adds to k, what must hold when a frame meets the first flow of a way, what it takes to go the way.
 func (k known) back(way []*branch) bool {
+	need := known{}
 	for i := len(way) - 1; i >= 0; i-- {
-		if !k.before(way[i].before) || !k.meets(way[i].flow.Match) {
+		if !need.before(way[i].before) || !need.meets(way[i].flow.Match) {
+			return false
+		}
+	}
+	for f, b := range need {
+		if !k.add(f, b) {
 			return false
 		}
 	}

@@ -11,14 +11,14 @@ import (
 	"sluice/store"
 )
 
-// Broken says in one sentence which law a frame's walk broke, or nothing where it broke none. The
-// error is what simulate.Cluster.Send said. What the laws are:
+// Broken says in one sentence which law a frame's walk broke, or nothing where it broke none.
+// What the laws are:
 //
 //   - a frame reaches containers of its sender's tenant alone, and from outside only in answer to one of them;
 //   - it reaches a kernel at a gateway host of its tenant alone, from the tenant's transit address, and never for the infrastructure;
 //   - it enters a tunnel only to a host, under the key and tag of a network of its tenant;
 //   - what a port must not send reaches nobody, and nobody gets a source that was not given to the sender.
-func (c *Cluster) Broken(from Sender, sent *simulate.Packet, walk *simulate.Walk, err error) string {
+func (c *Cluster) Broken(from Sender, sent *simulate.Packet, walk *simulate.Walk) string {
 	what := ""
 	if from.Container != nil {
 		what = forbidden(from.Container.Value, sent)
@@ -37,20 +37,20 @@ func (c *Cluster) Broken(from Sender, sent *simulate.Packet, walk *simulate.Walk
 			return fmt.Sprintf("A frame of %s %s.", from, why)
 		}
 	}
-	return c.astray(from, err)
+	return c.astray(from, walk)
 }
 
 // astray is of a frame that left for where no host is.
-func (c *Cluster) astray(from Sender, err error) string {
-	var stray *simulate.StrayError
-	if !errors.As(err, &stray) {
-		return ""
-	}
-	switch {
-	case stray.Underlay:
-		return fmt.Sprintf("A frame of %s leaves host %s by a %s.", from, stray.Host, stray.Why)
-	case stray.Output.Port == of.PortLocal:
-		return fmt.Sprintf("A frame of %s reaches the kernel of host %s by the bridge's own port.", from, stray.Host)
+func (c *Cluster) astray(from Sender, walk *simulate.Walk) string {
+	for _, loss := range walk.Losses {
+		var stray *simulate.StrayError
+		switch {
+		case !errors.As(loss.Err, &stray):
+		case stray.Underlay:
+			return fmt.Sprintf("A frame of %s leaves host %s by a %s.", from, stray.Host, stray.Why)
+		case stray.Output.Port == of.PortLocal:
+			return fmt.Sprintf("A frame of %s reaches the kernel of host %s by the bridge's own port.", from, stray.Host)
+		}
 	}
 	return ""
 }
@@ -109,7 +109,7 @@ func wrongSource(sender *store.Port, p *simulate.Packet) string {
 func (c *Cluster) wrongKernel(from Sender, forbidden string, d *simulate.Delivery) string {
 	p := &d.Packet
 	where := "reaches the kernel of host " + d.Host
-	if from.Outside && p.Uint(of.FieldEthType) == typeARP && p.Uint(of.FieldARPOp) == 2 {
+	if from.Outside && d.Host == from.Host && p.Uint(of.FieldEthType) == typeARP {
 		return "" // the switch's own answer
 	}
 	if from.Container == nil {

@@ -13,20 +13,27 @@ type entry struct {
 	need known
 }
 
-// towards draws an entry from which a frame may meet a flow of a host, and go on to where frames leave.
-func (c *Cluster) towards(d dice, h *host, n *node) (entry, bool) {
-	need := known{}
-	ok := need.meets(n.flow.Match)
-	if len(n.branches) > 0 && d.often(85) {
-		_, need, ok = h.graph.onwards(d, n)
+// towards draws an entry from which a frame may meet a target, and go on to where frames leave.
+func (c *Cluster) towards(d dice, t target) (entry, bool) {
+	must := known{}
+	if !must.meets(t.match) || d.often(75) && !must.meets(t.frames) {
+		return entry{}, false
 	}
+	need, n := must.clone(), t.node
+	if n == nil {
+		n = t.host.graph.next(d, t.table, must)
+	}
+	if n != nil && len(n.branches) > 0 && d.often(85) {
+		way, ok := t.host.graph.onwards(d, n, must)
+		if !ok || !need.back(way) {
+			return entry{}, false
+		}
+	}
+	need, ok := t.host.graph.backwards(d, t.table, need)
 	if !ok {
 		return entry{}, false
 	}
-	if need, ok = h.graph.backwards(d, n.flow.Table, need); !ok {
-		return entry{}, false
-	}
-	return c.enter(d, h, need, 3)
+	return c.enter(d, t.host, need, 3)
 }
 
 // enter draws who sends what must enter a host's switch, over at most so many tunnels.

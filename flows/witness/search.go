@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	of "sluice/datapath/openflow"
+	"sluice/flows/prove"
 	"sluice/flows/simulate"
 	"sluice/store"
 )
@@ -40,24 +41,34 @@ type Budget struct {
 	Seed  uint64 // of what is drawn
 }
 
-// Search looks for frames that meet a flow of a host and break a law; nil: it found none. That the
-// flow is nil, or not in the tables, is allowed: then frames are drawn from all that the cluster speaks of.
-func (c *Cluster) Search(host string, f *of.Flow, b Budget) *Counterexample {
-	d := dice{rand.New(rand.NewPCG(b.Seed, 9))}
-	h := c.host(host)
+// Search looks for frames that show what a finding says: that meet its flow, or what it should have refused,
+// and break a law. Nil: it found none, which proves nothing. A finding whose flow is not in the tables may be asked
+// for: then the frames are drawn as from its match.
+func (c *Cluster) Search(f *prove.Finding, b Budget) *Counterexample {
+	h := c.host(f.Host)
 	if h == nil {
 		return nil
 	}
-	var n *node
-	if f != nil {
-		n = h.graph.node(f)
-	}
+	return c.search(target{host: h, table: f.Flow.Table, match: f.Flow.Match, node: h.graph.node(&f.Flow), frames: f.Frames}, b)
+}
+
+// target is what the frames of a search are to meet.
+type target struct {
+	host   *host
+	table  uint8
+	match  of.Match
+	node   *node    // the flow; nil: any of the table
+	frames of.Match // some of those that match, which are of most interest
+}
+
+func (c *Cluster) search(t target, b Budget) *Counterexample {
+	d := dice{rand.New(rand.NewPCG(b.Seed, 9))}
 	var best *Counterexample
 	for try := range b.Tries {
 		if best != nil && (len(best.Sends) == 1 || try > best.Tries+simpler) {
 			break
 		}
-		e, ok := c.draw(d, h, n)
+		e, ok := c.draw(d, t)
 		if !ok {
 			continue
 		}
@@ -72,12 +83,12 @@ func (c *Cluster) Search(host string, f *of.Flow, b Budget) *Counterexample {
 // simpler is how many tries more a search makes for fewer frames, once it has found some.
 const simpler = 40
 
-// draw is an entry that leads to a node, or now and then any.
-func (c *Cluster) draw(d dice, h *host, n *node) (entry, bool) {
+// draw is an entry that leads to a target, or now and then any.
+func (c *Cluster) draw(d dice, t target) (entry, bool) {
 	const draws = 6
-	if n != nil && !d.often(10) {
+	if !d.often(8) {
 		for range draws {
-			if e, ok := c.towards(d, h, n); ok {
+			if e, ok := c.towards(d, t); ok {
 				return e, true
 			}
 		}
@@ -86,7 +97,7 @@ func (c *Cluster) draw(d dice, h *host, n *node) (entry, bool) {
 	if d.often(30) && len(c.words.everywhere) > 0 {
 		return entry{pick(d, c.words.everywhere), known{}}, true
 	}
-	return c.enter(d, h, known{}, 1)
+	return c.enter(d, t.host, known{}, 1)
 }
 
 // conversation is what was sent so far; it ends where a law is broken.
@@ -98,9 +109,9 @@ type conversation struct {
 
 // send lets a frame enter and reports whether the conversation goes on.
 func (v *conversation) send(from Sender, p simulate.Packet) *simulate.Walk {
-	walk, err := v.cluster.sim.Send(from.Host, from.Port, p)
+	walk := v.cluster.sim.Follow(from.Host, from.Port, p)
 	v.sends = append(v.sends, Send{from, p, walk})
-	v.law = v.cluster.Broken(from, &p, walk, err)
+	v.law = v.cluster.Broken(from, &p, walk)
 	return walk
 }
 
@@ -116,7 +127,9 @@ func (c *Cluster) attempt(d dice, e entry) *Counterexample {
 	case e.from.Outside:
 		v.outside(d, e)
 	default:
-		v.stranger(d, e)
+		if p, ok := c.strange(d, e); ok {
+			v.send(e.from, p)
+		}
 	}
 	if v.law == "" {
 		return nil
@@ -227,20 +240,24 @@ func (v *conversation) outside(d dice, e entry) {
 		}
 		return
 	}
+	v.send(e.from, c.unasked(d, e))
+}
+
+// unasked is what comes from outside, to a tenant's transit address for the most part, and answers nothing.
+func (c *Cluster) unasked(d dice, e entry) simulate.Packet {
 	p := c.frame(d, nil, e.need)
 	p.SetUint(of.FieldEthSrc, store.KernelMAC.Uint64())
-	if _, ok := e.need[of.FieldIPDst]; !ok && d.often(70) {
+	if _, ok := e.need[of.FieldIPDst]; !ok && p.Uint(of.FieldEthType) == typeIPv4 && d.often(70) {
 		if transit := pick(d, c.words.far4); c.tenantOf(transit) != nil {
 			p.Set(of.FieldIPDst, of.Address(transit))
 		}
 	}
-	v.send(e.from, e.need.impose(p))
+	return headless(e.need.impose(p))
 }
 
-// stranger sends from a tunnel address that no host has.
-func (v *conversation) stranger(d dice, e entry) {
-	c := v.cluster
-	p := c.frame(d, nil, e.need)
+// strange is what comes from a tunnel address that no host has; ok is false where the entry asks for a host's.
+func (c *Cluster) strange(d dice, e entry) (p simulate.Packet, ok bool) {
+	p = c.frame(d, nil, e.need)
 	src := stranger[0]
 	if c.state.Host(e.from.Host).Value.VTEP().Is6() {
 		src = stranger[1]
@@ -264,10 +281,10 @@ func (v *conversation) stranger(d dice, e entry) {
 			f = of.FieldTunIPv6Src
 		}
 		if from := address(p.Get(f), a); !from.IsUnspecified() && c.state.HostByVTEP(from) != nil {
-			return // that is no stranger
+			return p, false
 		}
 	}
-	v.send(e.from, p)
+	return p, true
 }
 
 // anyKey is a tunnel key of a network.

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	of "sluice/datapath/openflow"
+	"sluice/flows/prove"
 )
 
 // Each hostile flow of h1 is shown to do harm by frames, and by the sentence that says which.
@@ -57,7 +58,7 @@ func TestSearchFinds(t *testing.T) {
 				t.Fatal(err)
 			}
 			tables[0].Flows = append(slices.Clone(tables[0].Flows), f)
-			found := New(s, tables).Search("h1", &f, Budget{Tries: 400, Seed: 1})
+			found := New(s, tables).Search(&prove.Finding{Host: "h1", Flow: f}, Budget{Tries: 400, Seed: 1})
 			switch {
 			case found == nil && tt.law != "":
 				t.Error("nothing was found")
@@ -78,7 +79,7 @@ func TestSearchIsRepeatable(t *testing.T) {
 	tables[0].Flows = append(tables[0].Flows, f)
 	var first string
 	for i := range 3 {
-		found := New(s, tables).Search("h1", &f, Budget{Tries: 400, Seed: 7})
+		found := New(s, tables).Search(&prove.Finding{Host: "h1", Flow: f}, Budget{Tries: 400, Seed: 7})
 		if found == nil {
 			t.Fatal("nothing was found")
 		}
@@ -95,9 +96,9 @@ func TestSearchIsRepeatable(t *testing.T) {
 func BenchmarkSearch(b *testing.B) {
 	s, tables := twoTenants()
 	c := New(s, tables)
-	f := &tables[0].Flows[len(tables[0].Flows)/2]
+	f := &prove.Finding{Host: "h1", Flow: tables[0].Flows[len(tables[0].Flows)/2]}
 	for b.Loop() {
-		if found := c.Search("h1", f, Budget{Tries: 100, Seed: 1}); found != nil {
+		if found := c.Search(f, Budget{Tries: 100, Seed: 1}); found != nil {
 			b.Fatal(found)
 		}
 	}

@@ -30,6 +30,9 @@ func IsNotFound(err error) bool { return hasStatus(err, http.StatusNotFound) }
 // IsConflict reports whether err says that what was asked for is taken.
 func IsConflict(err error) bool { return hasStatus(err, http.StatusConflict) }
 
+// IsTooMany reports whether err says that this is asked for too often.
+func IsTooMany(err error) bool { return hasStatus(err, http.StatusTooManyRequests) }
+
 func hasStatus(err error, status int) bool {
 	var p *Problem
 	return errors.As(err, &p) && p.Status == status

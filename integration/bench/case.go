@@ -45,7 +45,7 @@ func need(programs []string) error {
 // Cases are all that there is to run, in the order in which they run.
 func Cases() []Case {
 	return []Case{
-		programCase(), resyncCase(), tenantCase(), attachCase(), fleetCase(), bandwidthCase(), floodCase(),
+		programCase(), resyncCase(), tenantCase(), attachCase(), fleetCase(), bandwidthCase(), floodCase(), verifyCase(),
 	}
 }
 

@@ -28,6 +28,7 @@ var tinyRuns = map[string]tinyRun{
 	"fleet":     {2, 0.02, checkFleet},
 	"bandwidth": {1, 0.2, checkBandwidth},
 	"flood":     {1, 0.2, checkFlood},
+	"verify":    {2, 0.05, checkVerify},
 }
 
 // Every case can be measured on this machine, from its first step to its last.
@@ -104,5 +105,12 @@ func TestDepsHaveWhatCasesNeed(t *testing.T) {
 				t.Errorf("%s needs %s, which scripts/deps does not install", c.Name, program)
 			}
 		}
+	}
+}
+
+// checkVerify needs all flows to be proved.
+func checkVerify(t *testing.T, results []Result) {
+	if len(results) != 1 || results[0].Unit != "s" || len(results[0].Also) > 0 || results[0].Facts[0].Value < 100 {
+		t.Errorf("verify measured %+v", results)
 	}
 }

@@ -29,7 +29,7 @@ func (r *run) finish(ctx context.Context) error {
 		return err
 	}
 	defer client.Close()
-	for _, step := range []func(context.Context, *etcd.Client) error{r.lastJudgement, r.allEqual, r.nothingLeft} {
+	for _, step := range []func(context.Context, *etcd.Client) error{r.lastJudgement, r.allEqual, r.allProved, r.nothingLeft} {
 		if err := step(ctx, client); err != nil {
 			return err
 		}
@@ -56,6 +56,14 @@ func (r *run) allEqual(ctx context.Context, _ *etcd.Client) error {
 		}
 	}
 	return nil
+}
+
+// allProved waits until it is proved of each switch, over what it holds, that tenants are kept apart.
+func (r *run) allProved(ctx context.Context, _ *etcd.Client) error {
+	return until(ctx, func() error {
+		_, err := r.world.run(ctx, "verify")
+		return err
+	})
 }
 
 // nothingLeft removes what the run made, and looks for what is still there.

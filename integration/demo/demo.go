@@ -67,7 +67,7 @@ func Run(ctx context.Context, o Options) (err error) {
 		return err
 	}
 	for _, act := range []func(context.Context) error{
-		s.populate, s.sameTenant, s.otherTenant, s.egress, s.table, s.counters, s.deletion,
+		s.populate, s.sameTenant, s.otherTenant, s.egress, s.table, s.counters, s.proof, s.deletion,
 	} {
 		if err := act(ctx); err != nil {
 			return err

@@ -179,7 +179,7 @@ func call[T any](what string, f func(context.Context, *clientv3.Client) (T, erro
 func ofKeys() (list []attempt) {
 	for _, path := range []string{
 		"hosts/h2", "hosts/h10", "hosts/h1/x", "ports/h2/alice/default/a1", "ports/h10/alice/default/a1", "tenants/alice", "networks/alice/default",
-		"masters/h1", "masters/h2", "gateways/alice", "status/hosts/h1", "status/hosts/h2", "status/controllers/c1", "status/counters/h1",
+		"masters/h1", "masters/h2", "gateways/alice", "status/hosts/h1", "status/hosts/h2", "status/controllers/c1", "status/counters/h1", "usage/h2",
 		"live/hosts/h2", "live/controllers/c1", "enrolled/h1", "enrolled/h2", "invitations/x", "tokens/x", "identity/store", "settings/x", "elections/leader/1", "zzz",
 	} {
 		list = append(list, write(path), remove(path))
@@ -187,7 +187,7 @@ func ofKeys() (list []attempt) {
 	for _, path := range []string{"", "hosts/", "ports/", "live/", "status/", "elections/"} {
 		list = append(list, remove(path))
 	}
-	for _, path := range []string{"", "ports/", "ports/h2/", "enrolled/", "invitations/", "status/counters/", "tokens/", "elections/"} {
+	for _, path := range []string{"", "ports/", "ports/h2/", "enrolled/", "invitations/", "status/counters/", "usage/", "usage/h2", "tokens/", "elections/"} {
 		list = append(list, read(path))
 	}
 	return append(list,

@@ -122,16 +122,30 @@ func (c *Client) heldBy(ctx context.Context, spec store.Registrant) (map[string]
 // Update tells the cluster what became of the host since it registered, such as other addresses.
 // It fails with store.ErrHostGone or store.ErrHostTaken where the registration is lost.
 func (r *Registration) Update(ctx context.Context, h store.Host) error {
-	op, err := putOp(store.HostKey(r.name), &h)
-	if err == nil {
-		_, err = r.client.commitOps(ctx, []clientv3.Op{op},
-			createdAt(store.HostKey(r.name).String(), r.Created, store.HostGone(r.name)),
-			leased(store.LiveHostKey(r.name).String(), r.Lease.ID, fmt.Errorf("host %s: %w", r.name, store.ErrHostTaken)))
-	}
-	if err != nil {
+	if err := r.put(ctx, store.HostKey(r.name), &h); err != nil {
 		return fmt.Errorf("update host %s: %w", r.name, err)
 	}
 	return nil
+}
+
+// TellUsage tells the cluster what tenants use on the host. It fails as Update does.
+func (r *Registration) TellUsage(ctx context.Context, u store.Usage) error {
+	if err := r.put(ctx, store.UsageKey(r.name), &u); err != nil {
+		return fmt.Errorf("tell what tenants use on host %s: %w", r.name, err)
+	}
+	return nil
+}
+
+// put writes an object of the host's while the registration is held.
+func (r *Registration) put(ctx context.Context, key store.Key, o store.Object) error {
+	op, err := putOp(key, o)
+	if err != nil {
+		return err
+	}
+	_, err = r.client.commitOps(ctx, []clientv3.Op{op},
+		createdAt(store.HostKey(r.name).String(), r.Created, store.HostGone(r.name)),
+		leased(store.LiveHostKey(r.name).String(), r.Lease.ID, fmt.Errorf("host %s: %w", r.name, store.ErrHostTaken)))
+	return err
 }
 
 // Lost is closed when the lease expired, another agent took the name over, or the host was

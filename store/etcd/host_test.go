@@ -292,6 +292,63 @@ func TestUpdateHost(t *testing.T) {
 	expect(t, update(second, 1100), store.ErrHostGone, "host h1")
 }
 
+// What tenants use is told under the registration, and read by what is newer than the last reading.
+func TestTellUsage(t *testing.T) {
+	c := start(t)
+	ctx := testContext(t)
+	hold := func(host string) *Registration {
+		t.Helper()
+		r, err := c.RegisterHost(ctx, host, hostObject(host))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return r
+	}
+	r1, r2 := hold("h1"), hold("h2")
+	usage := func(n int) store.Usage { return store.UsageOf(map[uint32]store.Used{7: {Connections: n}}) }
+	read := func(after store.Revision) (told string, at store.Revision) {
+		t.Helper()
+		events, at, err := c.Usages(ctx, after)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range events {
+			told += fmt.Sprint(e.Key.Host, ":", e.Object.(*store.Usage).Of(7).Connections, " ")
+		}
+		return told, at
+	}
+	for _, tell := range []struct {
+		under *Registration
+		n     int
+	}{{r1, 1}, {r2, 2}} {
+		if err := tell.under.TellUsage(ctx, usage(tell.n)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	told, at := read(0)
+	if told != "h1:1 h2:2 " {
+		t.Errorf("told %q", told)
+	}
+	if told, again := read(at); told != "" || again != at {
+		t.Errorf("nothing is new, and told %q at %d, read at %d", told, again, at)
+	}
+	if err := r2.TellUsage(ctx, usage(3)); err != nil {
+		t.Fatal(err)
+	}
+	if told, _ := read(at); told != "h2:3 " {
+		t.Errorf("new is %q", told)
+	}
+	taken := hold("h1")
+	expect(t, r1.TellUsage(ctx, usage(4)), store.ErrHostTaken, "tell what tenants use on host h1")
+	if _, err := c.DeleteHost(ctx, "h1"); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, taken.TellUsage(ctx, usage(5)), store.ErrHostGone, "host h1")
+	if told, _ := read(0); told != "h2:3 " {
+		t.Errorf("of a host that is gone there is left: %q", told)
+	}
+}
+
 // A VTEP is one host's: a second is refused while the first is registered, whichever way it has its
 // own, and a delete or another address gives it free.
 func TestVTEPIsOneHosts(t *testing.T) {

@@ -28,6 +28,7 @@ type listing struct {
 	keysOnly   bool
 	revision   store.Revision // 0: now
 	maxCreated store.Revision // 0: no bound
+	since      store.Revision // only what was written after it
 }
 
 // list reads ranges page by page, all at one revision, which it returns.
@@ -71,6 +72,9 @@ func (c *Client) page(ctx context.Context, l listing, r keyRange) (*clientv3.Get
 	}
 	if l.maxCreated > 0 {
 		options = append(options, clientv3.WithMaxCreateRev(int64(l.maxCreated)))
+	}
+	if l.since > 0 {
+		options = append(options, clientv3.WithMinModRev(int64(l.since)+1))
 	}
 	got, at, err := c.readAsRead(ctx, clientv3.OpGet(r.from, options...))
 	if err != nil {

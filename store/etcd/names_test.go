@@ -23,7 +23,7 @@ func invalidNames() []string {
 // nameless are the methods of Client that are given no name.
 func nameless() []string {
 	return []string{"Close", "Problems", "UnknownKinds", "UnreadablePorts", "GrantLease", "HostsChanged", "LiveChanged", "Watch", "Confines", "Confine", "Doubtful", "SetTransit", "Tombstones", "ReleaseTombstones",
-		"ExtendChain", "Trust", "Trusted", "AddressesChanged", "EgressChanged", "Requests", "RealizedEverywhere", "Reports", "Allocs", "RestoreTaken", "FreeStrays", "StillStrays"}
+		"ExtendChain", "Trust", "Trusted", "AddressesChanged", "EgressChanged", "Requests", "RealizedEverywhere", "Reports", "Allocs", "RestoreTaken", "FreeStrays", "StillStrays", "Usages"}
 }
 
 // byName calls each method of Client that is given names with one that is not valid.

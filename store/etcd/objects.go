@@ -31,8 +31,19 @@ func (c *Client) Get(ctx context.Context, key store.Key) (store.Object, store.Re
 // their keys, and the revision that they were read at. An object that cannot be read is
 // logged and left out.
 func (c *Client) List(ctx context.Context, kind store.Kind, prefix ...string) ([]store.Event, store.Revision, error) {
+	return c.listSince(ctx, 0, kind, prefix...)
+}
+
+// Usages reads what was told, after a revision, of what tenants use, as List does. It does not tell of
+// keys that are gone.
+func (c *Client) Usages(ctx context.Context, after store.Revision) ([]store.Event, store.Revision, error) {
+	return c.listSince(ctx, after, store.KindUsage)
+}
+
+// listSince is List of what was written after a revision.
+func (c *Client) listSince(ctx context.Context, since store.Revision, kind store.Kind, prefix ...string) ([]store.Event, store.Revision, error) {
 	var events []store.Event
-	l := listing{under: []string{store.Under(kind, prefix...)}}
+	l := listing{under: []string{store.Under(kind, prefix...)}, since: since}
 	rev, err := c.list(ctx, l, func(kv *mvccpb.KeyValue) error {
 		e, err := eventOf(kv)
 		if err != nil {

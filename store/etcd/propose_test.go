@@ -20,7 +20,7 @@ func TestPlainDelete(t *testing.T) {
 	}
 	for _, key := range []store.Key{
 		store.GatewayKey("alice"), store.MasterKey("h1"), store.LiveHostKey("h1"), store.LiveControllerKey("c1"),
-		store.StatusHostKey("h1"), store.StatusControllerKey("c1"), store.StatusCountersKey("h1"), store.AllocKey("vlans", "7"),
+		store.StatusHostKey("h1"), store.StatusControllerKey("c1"), store.StatusCountersKey("h1"), store.UsageKey("h1"), store.AllocKey("vlans", "7"),
 	} {
 		if _, err := c.Delete(testContext(t), key); err != nil {
 			t.Errorf("delete of %s: %v", key.Short(), err)

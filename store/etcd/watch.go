@@ -16,15 +16,18 @@ import (
 	"sluice/store"
 )
 
-// What Watch reads. alloc/ comes first of all kinds, so one watch passes it by; stamps/ and status/
-// lie in the middle of the range, and their events are dropped here, since two watches
+// What Watch reads. alloc/ comes first of all kinds, so one watch passes it by; stamps/, status/ and
+// usage/ lie in the middle of the range, and their events are dropped here, since two watches
 // would not see one transaction at one time.
 var (
 	watched      = keyRange{store.Under(store.KindAlloc)[:len(store.Under(store.KindAlloc))-1] + "0", clientv3.GetPrefixRangeEnd(store.Prefix)}
 	stampRange   = prefixRange(store.Under(store.KindStamp))
 	witnessRange = prefixRange(store.Prefix + "witnesses/")
 	statusRange  = prefixRange(store.Prefix + "status/")
-	listed       = []keyRange{{watched.from, stampRange.from}, {stampRange.to, statusRange.from}, {statusRange.to, watched.to}}
+	usageRange   = prefixRange(store.Under(store.KindUsage))
+	listed       = []keyRange{
+		{watched.from, stampRange.from}, {stampRange.to, statusRange.from}, {statusRange.to, usageRange.from}, {usageRange.to, watched.to},
+	}
 )
 
 // stream is one run of Watch.
@@ -47,7 +50,7 @@ var errBack = errors.New("etcd went back in time: it was restored from a backup,
 // handlerError carries an error of the handler's through the stream's own.
 type handlerError struct{ error }
 
-// Watch lists, then watches everything but alloc/ and status/, and hands whole revisions
+// Watch lists, then watches everything but alloc/, status/ and usage/, and hands whole revisions
 // to handle, in order: the first batch is the whole list, also when it is empty. After a
 // compaction it lists again and yields the difference, deletions included. From time to
 // time it compares what it yielded with a fresh list; events that the watch lost are
@@ -191,7 +194,7 @@ func (s *stream) checkSchema(ctx context.Context, events []*clientv3.Event) erro
 
 // excluded reports whether Watch passes a key by.
 func excluded(key string) bool {
-	return statusRange.has(key) || stampRange.has(key) || witnessRange.has(key) || strings.HasPrefix(key, electionPrefix) ||
+	return statusRange.has(key) || usageRange.has(key) || stampRange.has(key) || witnessRange.has(key) || strings.HasPrefix(key, electionPrefix) ||
 		key == store.ChainKey().String() || key == store.IdentityKey().String()
 }
 

@@ -64,7 +64,7 @@ func (f *follower) add(b store.Batch) {
 	}
 	f.last = b.Revision
 	for _, e := range b.Events {
-		if e.Key.Kind == store.KindAlloc || strings.HasPrefix(string(e.Key.Kind), "status/") {
+		if e.Key.Kind == store.KindAlloc || e.Key.Kind == store.KindUsage || strings.HasPrefix(string(e.Key.Kind), "status/") {
 			f.t.Errorf("yielded: %s", e.Key)
 		}
 		if e.Object == nil {
@@ -108,8 +108,12 @@ func TestWatchYieldsWholeRevisions(t *testing.T) {
 	if first := f.next(); len(first.Events) != 2 {
 		t.Errorf("the list has %v, not a tenant and its network", first.Events)
 	}
-	if err := c.PutStatus(testContext(t), []store.Event{{Key: store.StatusControllerKey("c1"), Object: &store.StatusController{Floor: 1}}}); err != nil {
+	unwatched := []store.Event{{Key: store.StatusControllerKey("c1"), Object: &store.StatusController{Floor: 1}}, {Key: store.UsageKey("h1"), Object: &store.Usage{}}}
+	if err := c.PutStatus(testContext(t), unwatched); err != nil {
 		t.Fatal(err)
+	}
+	if b := follow(t, c.Watch).next(); len(b.Events) != 2 { // nor are they listed
+		t.Errorf("another list has %v, not a tenant and its network", b.Events)
 	}
 	made := createTenant(t, c, store.TenantSpec{Name: "bob"})
 	if b := f.next(); b.Revision != made || len(b.Events) != 2 {

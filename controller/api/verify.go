@@ -1,0 +1,246 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"sluice/controller/access"
+	"sluice/controller/host"
+	"sluice/controller/proof"
+	"sluice/flows/prove"
+	"sluice/flows/verify"
+	"sluice/store"
+)
+
+// Verification is whether the flows that switches hold keep tenants apart, host by host.
+type Verification struct {
+	Revision store.Revision `json:"revision"`
+	Hosts    []VerifiedHost `json:"hosts"`
+}
+
+// VerifiedHost is what is proved of one host.
+type VerifiedHost struct {
+	Host     string           `json:"host"`
+	Verdict  verify.Verdict   `json:"verdict" enum:"proved,false,unproved,unread"`
+	Read     time.Time        `json:"read,omitzero"` // its flows, for this request; zero: they were not
+	Flows    int              `json:"flows"`
+	Findings []verify.Finding `json:"findings"`       // the first ones
+	More     int              `json:"more,omitempty"` // findings that are not listed
+	Why      string           `json:"why,omitempty"`  // it was not read, and who could
+	Last     time.Time        `json:"last,omitzero"`  // of an unread host: when it was read for the last proof of this controller; zero: never
+}
+
+func (s *server) verifications(a huma.API) {
+	op := operation("verify-isolation", http.MethodGet, "/v1/verify", "flows", "Prove over the installed flows that tenants are kept apart", access.Look)
+	op.Description = "The flows of each host are read from its switch for this request and proved flow by flow, for all packets. A verdict is proved; " +
+		"false, with a counterexample: a packet that crosses, escapes or lies, and its way; unproved: a flow breaks a rule of the proof, and no such packet was found; " +
+		"or unread: the switch has no session with this controller. Only proved says that tenants are kept apart."
+	op.Errors = append(op.Errors, http.StatusNotFound)
+	huma.Register(a, op, s.verify)
+	op = operation("show-state", http.MethodGet, "/v1/state", "flows", "Show what flows are proved by", access.Look)
+	op.Description = "The objects of the store from which flows are compiled, at one revision, and the numbers of the switches' interfaces: " +
+		"what a dump of a switch can be proved by later, without this controller (sluice verify --dump FILE --state FILE)."
+	huma.Register(a, op, s.showState)
+}
+
+type verifyQuery struct {
+	Hosts []string `query:"host,explode" doc:"only these hosts; none: all" example:"h1"`
+}
+
+func (s *server) verify(ctx context.Context, in *verifyQuery) (*body[Verification], error) {
+	state := s.facts()
+	hosts, err := chosenHosts(state, in.Hosts)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.dumps.Acquire(ctx, 1); err != nil {
+		return nil, s.refuse(fmt.Errorf("verify: wait for others that read flows: %w", err))
+	}
+	defer s.dumps.Release(1)
+	v := verifier{server: s, state: state}
+	out := &body[Verification]{Verification{Revision: state.Revision(), Hosts: make([]VerifiedHost, len(hosts))}}
+	for i, name := range hosts {
+		out.Body.Hosts[i] = v.host(ctx, name)
+		if err := ctx.Err(); err != nil {
+			return nil, s.refuse(fmt.Errorf("verify: host %s: %w: ask for fewer hosts at once", name, err))
+		}
+	}
+	return out, nil
+}
+
+// facts are a State of its own, so that what reads it for long holds up nobody.
+func (s *server) facts() *store.State {
+	var facts store.Batch
+	s.Controller.View(func(state *store.State) { facts = state.Facts() })
+	state := store.NewState()
+	state.Apply(facts)
+	return state
+}
+
+// chosenHosts are the hosts that a request asks for.
+func chosenHosts(state *store.State, asked []string) (names []string, err error) {
+	for _, name := range asked {
+		if state.Host(name) == nil {
+			return nil, absent("host", name, "host list")
+		}
+	}
+	if len(asked) > 0 {
+		return asked, nil
+	}
+	for h := range state.Hosts() {
+		names = append(names, h.Key.Host)
+	}
+	return names, nil
+}
+
+// Bounds of one answer: findings of a host that are listed, those of a host for which a counterexample is
+// searched, and the flows of other hosts that are read for that.
+const (
+	findingsShown    = 100
+	findingsSearched = 10
+	searchTries      = 2000
+	searchFlows      = 300_000
+)
+
+// verifier verifies hosts for one request.
+type verifier struct {
+	*server
+	state  *store.State
+	others []prove.Tables // read once, where there is something to search
+}
+
+func (v *verifier) host(ctx context.Context, name string) VerifiedHost {
+	out := VerifiedHost{Host: name, Verdict: verify.Unread, Findings: []verify.Finding{}}
+	look, err := v.Controller.Prove(ctx, name)
+	if err != nil {
+		out.Why, out.Last = v.away(name, err)
+		return out
+	}
+	others := func() []prove.Tables { return v.tables(ctx, look) }
+	out = judged(v.state, look.Tables, look.Findings, others)
+	out.Read = look.At
+	return out
+}
+
+// judged is the verdict over findings. all are the tables over which counterexamples are searched.
+func judged(state *store.State, t prove.Tables, findings []prove.Finding, all func() []prove.Tables) VerifiedHost {
+	out := VerifiedHost{Host: t.Switch.Host, Flows: len(t.Flows), Findings: []verify.Finding{}}
+	shown := findings[:min(len(findings), findingsShown)]
+	out.More = len(findings) - len(shown)
+	if len(shown) > 0 {
+		budget := verify.Budget{Findings: findingsSearched, Tries: searchTries, Seed: 1}
+		out.Findings = verify.Explain(state, all(), shown, budget)
+	}
+	out.Verdict = verify.Judge(out.Findings)
+	return out
+}
+
+// VerifyTables proves tables that were read before, without an API. Counterexamples are searched over all
+// of those that there are.
+func VerifyTables(state *store.State, t prove.Tables, all []prove.Tables) VerifiedHost {
+	return judged(state, t, prove.Host(state, t), func() []prove.Tables { return all })
+}
+
+// tables are those of the host that was looked at, and of the others whose switches can be read, as far as there is room.
+func (v *verifier) tables(ctx context.Context, look *proof.Look) []prove.Tables {
+	if v.others == nil {
+		v.others = v.readAll(ctx)
+	}
+	own := look.Tables.Switch.Host
+	others := slices.DeleteFunc(slices.Clone(v.others), func(t prove.Tables) bool { return t.Switch.Host == own })
+	return append([]prove.Tables{look.Tables}, others...)
+}
+
+func (v *verifier) readAll(ctx context.Context) []prove.Tables {
+	all, total := []prove.Tables{}, 0
+	for h := range v.state.Hosts() {
+		if total > searchFlows {
+			break
+		}
+		if t, ok := v.read(ctx, h.Key.Host); ok {
+			all, total = append(all, t), total+len(t.Flows)
+		}
+	}
+	return all
+}
+
+// read reads what a host's switch holds, where it can be read.
+func (v *verifier) read(ctx context.Context, name string) (t prove.Tables, ok bool) {
+	installed, err := v.Controller.Installed(ctx, name)
+	if err != nil {
+		return t, false
+	}
+	t.Switch.Host = name
+	if t.Switch.OFPort, _, err = v.Controller.Ports(name); err != nil {
+		return t, false
+	}
+	for i := range installed {
+		t.Flows = append(t.Flows, installed[i].Flow)
+	}
+	return t, true
+}
+
+// away says why a host was not read, who could read it, and when this controller last did.
+func (v *verifier) away(name string, err error) (why string, last time.Time) {
+	var gone host.ErrNotConnected
+	if !errors.As(err, &gone) {
+		return err.Error(), time.Time{}
+	}
+	for _, status := range v.Controller.Hosts() {
+		if status.Name == name && status.Proof != nil {
+			last = status.Proof.At
+		}
+	}
+	why = "its switch has no session with controller " + v.Controller.Name()
+	m := v.state.Master(name)
+	switch {
+	case m == nil:
+		return why + ", and no other has claimed it", last
+	case m.Value.Controller == v.Controller.Name() || m.Value.Unreached:
+		return why + ", which claimed it: is its Open vSwitch running, and does it reach the controllers?", last
+	}
+	why += ", and controller " + m.Value.Controller + " has claimed it"
+	if c := v.state.LiveController(m.Value.Controller); c != nil && c.Value.API != "" {
+		why += ": ask that one, with --api " + c.Value.API
+	}
+	return why, last
+}
+
+func (s *server) showState(_ context.Context, _ *struct{}) (*body[verify.Snapshot], error) {
+	var facts store.Batch
+	s.Controller.View(func(state *store.State) { facts = state.Facts() })
+	ports := map[string]map[string]uint32{}
+	for _, e := range facts.Events {
+		if e.Key.Kind != store.KindHost {
+			continue
+		}
+		if numbers, told, err := s.Controller.Ports(e.Key.Host); err == nil && told { // else it is not known
+			ports[e.Key.Host] = numbers
+		}
+	}
+	snapshot, err := verify.Save(facts, ports)
+	if err != nil {
+		return nil, s.refuse(err)
+	}
+	return &body[verify.Snapshot]{snapshot}, nil
+}
+
+// Verify proves the flows of hosts, all of them where none is named.
+func (c *Client) Verify(ctx context.Context, hosts ...string) (Verification, error) {
+	q := query()
+	for _, name := range hosts {
+		q.Add("host", name)
+	}
+	return get[Verification](ctx, c, "/v1/verify", q)
+}
+
+// State is what flows are proved by.
+func (c *Client) State(ctx context.Context) (verify.Snapshot, error) {
+	return get[verify.Snapshot](ctx, c, "/v1/state", nil)
+}

@@ -1,0 +1,162 @@
+// Package usage knows what tenants use of their limits: what the agents of hosts told etcd, and what
+// the switches of hosts refused.
+//
+// In the loop it stands beside the programming: keys under usage/ are no part of the picture, and no
+// watch tells of them, so that they cost the programming nothing. They are read when somebody asks,
+// and by the leader for its metrics.
+//
+// It must never write anything, and never believe what a host tells for more than it is: a number to
+// be shown.
+package usage
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"maps"
+	"sync"
+	"time"
+
+	"sluice/controller/account"
+	"sluice/controller/cluster"
+	"sluice/store"
+)
+
+const (
+	// interval is how often the leader reads what is used.
+	interval = 15 * time.Second
+	// fresh is how old what was read may be when somebody asks.
+	fresh = time.Second
+	// readTime bounds the reading, where etcd is away.
+	readTime = 2 * time.Second
+)
+
+// Store is what the reader needs of etcd.
+type Store interface {
+	Get(ctx context.Context, key store.Key) (store.Object, store.Revision, error)
+	Usages(ctx context.Context, after store.Revision) ([]store.Event, store.Revision, error)
+}
+
+// Options are what a Reader stands on. All are required.
+type Options struct {
+	Picture *cluster.Picture
+	Store   Store
+	Log     *slog.Logger
+	// Mastered yields the ledgers of the hosts that this controller programs, by host.
+	Mastered func() map[string]*account.Ledger
+	// Leads reports whether this controller is the leader.
+	Leads func() bool
+}
+
+// Reader reads what tenants use. It is safe for concurrent use.
+type Reader struct {
+	Options
+	reading sync.Mutex // one reads at a time
+
+	mu    sync.Mutex
+	at    store.Revision // of what was read; 0: nothing was
+	when  time.Time      // when
+	hosts map[string]told
+}
+
+// told is what the agent of a host told, under the key that was created at a revision.
+type told struct {
+	created store.Revision
+	usage   *store.Usage
+}
+
+// New makes a reader that Keep keeps up to date.
+func New(o Options) *Reader { return &Reader{Options: o, hosts: map[string]told{}} }
+
+// Keep reads, while this controller leads, what its metrics show, until ctx ends.
+func (r *Reader) Keep(ctx context.Context) error {
+	tick := time.Tick(interval)
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick:
+		}
+		if !r.Leads() {
+			continue
+		}
+		if err := r.read(ctx, interval/2); err != nil && ctx.Err() == nil {
+			r.Log.Warn("cannot read what tenants use, trying again", "err", err)
+		}
+	}
+}
+
+// read reads what was told since it was last read, unless that is no older than age.
+func (r *Reader) read(ctx context.Context, age time.Duration) error {
+	r.reading.Lock()
+	defer r.reading.Unlock()
+	at, when := r.last()
+	if at > 0 && time.Since(when) < age {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, readTime)
+	defer cancel()
+	events, now, err := r.Store.Usages(ctx, at)
+	if err == nil && now < at { // another store, which counts anew
+		events, now, err = r.Store.Usages(ctx, 0)
+	}
+	if err != nil {
+		return fmt.Errorf("read what tenants use: %w", err)
+	}
+	r.take(events, now)
+	return nil
+}
+
+func (r *Reader) last() (store.Revision, time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.at, r.when
+}
+
+func (r *Reader) take(events []store.Event, at store.Revision) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if at < r.at {
+		clear(r.hosts)
+	}
+	r.at, r.when = at, time.Now()
+	for _, e := range events {
+		if usage, ok := e.Object.(*store.Usage); ok {
+			r.hosts[e.Key.Host] = told{e.Created, usage}
+		}
+	}
+}
+
+// known is what was told by the hosts that are registered. What a host told before it was deleted
+// and came back is nobody's.
+func (r *Reader) known() map[string]*store.Usage {
+	r.mu.Lock()
+	hosts := maps.Clone(r.hosts)
+	r.mu.Unlock()
+	known := make(map[string]*store.Usage, len(hosts))
+	r.Picture.View(func(s *store.State) {
+		for name, t := range hosts {
+			if h := s.Host(name); h != nil && h.Created < t.created {
+				known[name] = t.usage
+			}
+		}
+	})
+	return known
+}
+
+// Sums are what all tenants use on all hosts, by their numbers, as the leader last read it. On
+// other controllers there are none, so that nothing is counted twice.
+func (r *Reader) Sums() map[uint32]store.Used {
+	sums := map[uint32]store.Used{}
+	if !r.Leads() {
+		return sums
+	}
+	for _, usage := range r.known() {
+		for _, t := range usage.Tenants {
+			sum := sums[t.Tenant]
+			sum.Add(t.Used)
+			sums[t.Tenant] = sum
+		}
+	}
+	return sums
+}
