@@ -105,6 +105,13 @@ func (r *rig) read(_ context.Context, yield func(*openflow.FlowStats) bool) erro
 	return r.fails
 }
 
+// fail has every read end with an error from now on; nil: none does.
+func (r *rig) fail(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.fails = err
+}
+
 // add writes a flow to the switch; the function that it returns deletes it.
 func (r *rig) add(text string) (remove func()) {
 	r.t.Helper()
@@ -270,16 +277,16 @@ func TestUnreadable(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, time.Minute)
 		r.run(func() {
-			r.fails = errors.New("cut off")
+			r.fail(errors.New("cut off"))
 			r.watch.Changed()
 			r.is("never read", host.IsolationUnknown, 0)
 			if r.says("cannot be read") != 1 || r.says("cut off") != 1 || r.says("host h1") != 1 {
 				t.Errorf("the log:\n%s", r.log.String())
 			}
-			r.fails = nil
+			r.fail(nil)
 			time.Sleep(time.Minute)
 			r.is("an interval later", host.IsolationProved, 0)
-			r.fails = errors.New("cut off")
+			r.fail(errors.New("cut off"))
 			at := r.host.Proof().At
 			time.Sleep(time.Minute)
 			if p := r.host.Proof(); !p.At.Equal(at) {
