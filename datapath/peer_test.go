@@ -325,7 +325,6 @@ func TestRequestsAndRepliesDoNotWaitForEachOther(t *testing.T) {
 		p.receive() // until our side is done
 	}()
 	check(t, "flows", []string{}, dump(deadline(t), t, s, make([]uint64, cookies)))
-	s.Close(nil)
 }
 
 // A reply that cannot be read ends the session, and the call says why.

@@ -139,9 +139,16 @@ func (s *Switch) handshake() error {
 	if err != nil {
 		return fmt.Errorf("handshake: %w", err)
 	}
-	s.id, s.known = f.DatapathID, true
+	s.introduce(f.DatapathID)
 	s.log = s.log.With("dpid", fmt.Sprintf("%016x", s.id))
 	return s.conn.SetDeadline(time.Time{})
+}
+
+// introduce keeps who the switch is. Another session, for which this one makes room, may close it now.
+func (s *Switch) introduce(id uint64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.id, s.known = id, true
 }
 
 func (s *Switch) awaitHello() error {

@@ -32,10 +32,11 @@ import (
 // cluster is an API before a real controller and a real etcd.
 type cluster struct {
 	*api.Client
-	store   *etcd.Client
-	handler http.Handler
-	token   string        // the controller's own
-	audit   *bytes.Buffer // read it while nothing is written
+	store      *etcd.Client
+	controller *controller.Controller
+	handler    http.Handler
+	token      string        // the controller's own
+	audit      *bytes.Buffer // read it while nothing is written
 }
 
 // start runs etcd, a controller and its API until the test ends.
@@ -61,9 +62,8 @@ func startAll(t *testing.T) prepared {
 
 type prepared struct {
 	cluster
-	etcd       *etcd.Embedded
-	controller *controller.Controller
-	failed     chan error
+	etcd   *etcd.Embedded
+	failed chan error
 }
 
 // prepare is start without running the controller.
@@ -102,7 +102,7 @@ func prepare(t *testing.T) prepared {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return prepared{cluster{dialled, client, handler, strings.TrimSpace(string(token)), audit}, embedded, c, make(chan error, 1)}
+	return prepared{cluster{dialled, client, c, handler, strings.TrimSpace(string(token)), audit}, embedded, make(chan error, 1)}
 }
 
 // serve answers at an address of this machine until the test ends, and returns it.

@@ -45,7 +45,11 @@ func (c cluster) walk(t *testing.T, path string) (pages []string) {
 // put writes objects as they are: what is listed is what stands in etcd.
 func (c cluster) put(t *testing.T, key store.Key, o store.Object) {
 	t.Helper()
-	if _, err := c.store.PutIf(t.Context(), key, o, 0, 0); err != nil {
+	rev, err := c.store.PutIf(t.Context(), key, o, 0, 0)
+	if err == nil {
+		err = c.controller.Await(t.Context(), rev) // not every read waits for what was written past the API
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
 }

@@ -25,7 +25,11 @@ func (c cluster) colleague(t *testing.T) {
 	if _, err := c.store.PutIf(ctx, store.LiveControllerKey("c2"), live, 0, lease.ID); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.store.PutIf(ctx, store.MasterKey("h1"), &store.Master{Controller: "c2", Generation: 1}, 0, lease.ID); err != nil {
+	rev, err := c.store.PutIf(ctx, store.MasterKey("h1"), &store.Master{Controller: "c2", Generation: 1}, 0, lease.ID)
+	if err == nil {
+		err = c.controller.Await(ctx, rev)
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
 }

@@ -105,6 +105,13 @@ func (r *rig) read(_ context.Context, yield func(*openflow.FlowStats) bool) erro
 	return r.fails
 }
 
+// fail has every read end with an error from now on; nil: none does.
+func (r *rig) fail(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.fails = err
+}
+
 // add writes a flow to the switch; the function that it returns deletes it.
 func (r *rig) add(text string) (remove func()) {
 	r.t.Helper()

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -54,6 +55,13 @@ func (r *recorder) Get(ctx context.Context, key store.Key) (store.Object, store.
 	return r.saved[key], 1, r.call(ctx, "get %s", key.Short())
 }
 
+// fail has every request fail from now on; nil: none.
+func (r *recorder) fail(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.err = err
+}
+
 // asked is what was asked since the last time.
 func (r *recorder) asked() []string {
 	r.mu.Lock()
@@ -76,14 +84,15 @@ func (r *recorder) tell(host string, created store.Revision, used map[uint32]sto
 type world struct {
 	*recorder
 	*Reader
-	leads  bool
+	leads  atomic.Bool
 	log    bytes.Buffer
 	ledger *account.Ledger
 }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{recorder: &recorder{start: time.Now(), at: 20, saved: map[store.Key]store.Object{}}, ledger: account.NewLedger(), leads: true}
+	w := &world{recorder: &recorder{start: time.Now(), at: 20, saved: map[store.Key]store.Object{}}, ledger: account.NewLedger()}
+	w.leads.Store(true)
 	picture := cluster.New()
 	var events []store.Event
 	for key, o := range map[store.Key]store.Object{
@@ -100,7 +109,7 @@ func newWorld(t *testing.T) *world {
 	w.Reader = New(Options{
 		Picture: picture, Store: w.recorder, Log: slog.New(slog.NewTextHandler(&w.log, nil)),
 		Mastered: func() map[string]*account.Ledger { return map[string]*account.Ledger{"h1": w.ledger} },
-		Leads:    func() bool { return w.leads },
+		Leads:    w.leads.Load,
 	})
 	return w
 }
@@ -145,13 +154,14 @@ func TestSums(t *testing.T) {
 		second := map[uint32]store.Used{7: {Connections: 2, PortsRefused: 1}, 8: {Connections: 3, KernelConnections: 4, KernelDrops: 5, NewPortsRefused: 6}}
 		sums("one changed", second)
 
-		w.err = errors.New("etcd is away")
+		w.fail(errors.New("etcd is away"))
 		until(45 * time.Second)
 		sums("etcd is away", second)
 		if !strings.Contains(w.log.String(), "cannot read what tenants use") || !strings.Contains(w.log.String(), "etcd is away") {
 			t.Errorf("the log says %q", w.log.String())
 		}
-		w.err, w.leads = nil, false
+		w.fail(nil)
+		w.leads.Store(false)
 		w.asked()
 		until(75 * time.Second)
 		w.wants(t)
@@ -190,7 +200,7 @@ func TestAnotherStore(t *testing.T) {
 func TestOf(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		w.leads = false
+		w.leads.Store(false)
 		drops := func(tenant uint32, connections, broadcasts uint64) *store.StatusCounters {
 			return &store.StatusCounters{Counters: []store.Counter{
 				{Tenant: tenant, Reason: "connection-limit", Packets: connections, LastPackets: 1},
@@ -228,7 +238,7 @@ func TestOf(t *testing.T) {
 		w.wants(t, "1s: usages after 22, within 2s")
 
 		time.Sleep(fresh)
-		w.err = errors.New("etcd is away")
+		w.fail(errors.New("etcd is away"))
 		used, err := w.Of(t.Context(), "alice")
 		want.ConnectionDrops, want.BroadcastDrops, want.HostsNotRead = 11, 20, 1
 		if diff := cmp.Diff(want, used); diff != "" || !errors.Is(err, w.err) {
