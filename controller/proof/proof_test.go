@@ -129,13 +129,6 @@ func (r *rig) add(text string) (remove func()) {
 	}
 }
 
-// fail has readings end with an error from now on; nil: with none.
-func (r *rig) fail(err error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.fails = err
-}
-
 func (r *rig) counted() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
