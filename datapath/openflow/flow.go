@@ -154,6 +154,15 @@ type Subfield struct {
 	Bits   uint16
 }
 
+// Width is how many bits the subfield has. A whole port or VLAN id is narrower in actions than in a match: NXM's
+// 16 bits, and an id without the present bit.
+func (s Subfield) Width() int {
+	if s.Bits != 0 {
+		return int(s.Bits)
+	}
+	return int(s.Field.spec().width())
+}
+
 // NAT is the nat(...) argument of CT. All zero: translate by the connection's own record.
 // A range has its lower end in Min; Max is zero where it is no range.
 type NAT struct {

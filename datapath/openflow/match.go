@@ -30,6 +30,25 @@ func (v Value) And(w Value) Value { return Value{v.Hi & w.Hi, v.Lo & w.Lo} }
 // Xor is the bitwise exclusive or of two values.
 func (v Value) Xor(w Value) Value { return Value{v.Hi ^ w.Hi, v.Lo ^ w.Lo} }
 
+// Or is the bitwise or of two values.
+func (v Value) Or(w Value) Value { return Value{v.Hi | w.Hi, v.Lo | w.Lo} }
+
+// Left is the value shifted left by n bits, at most 128; what goes beyond is lost.
+func (v Value) Left(n int) Value {
+	if n >= 64 {
+		return Value{Hi: v.Lo << (n - 64)}
+	}
+	return Value{Hi: v.Hi<<n | v.Lo>>(64-n), Lo: v.Lo << n}
+}
+
+// Right is the value shifted right by n bits, at most 128.
+func (v Value) Right(n int) Value {
+	if n >= 64 {
+		return Value{Lo: v.Hi >> (n - 64)}
+	}
+	return Value{Hi: v.Hi >> n, Lo: v.Lo>>n | v.Hi<<(64-n)}
+}
+
 // IsZero reports whether no bit is set.
 func (v Value) IsZero() bool { return v == Value{} }
 

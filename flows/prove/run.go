@@ -107,8 +107,8 @@ func (r *run) setField(a of.SetField) {
 	before := r.get(a.Field)
 	to := of.Subfield{Field: a.Field}
 	r.write(to, value{
-		bits:  or(without(before.bits, mask), a.Value.And(mask)),
-		known: or(without(before.known, mask), mask),
+		bits:  without(before.bits, mask).Or(a.Value.And(mask)),
+		known: without(before.known, mask).Or(mask),
 	})
 }
 

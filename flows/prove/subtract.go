@@ -24,7 +24,7 @@ func meet(a, b of.Match) (of.Match, bool) {
 		case a[0].Field > b[0].Field:
 			both, b = append(both, b[0]), b[1:]
 		default:
-			both = append(both, of.MatchField{Field: a[0].Field, Value: or(a[0].Value, b[0].Value), Mask: or(a[0].Mask, b[0].Mask)})
+			both = append(both, of.MatchField{Field: a[0].Field, Value: a[0].Value.Or(b[0].Value), Mask: a[0].Mask.Or(b[0].Mask)})
 			a, b = a[1:], b[1:]
 		}
 	}
@@ -106,7 +106,6 @@ func (s *subtraction) pieces(a, b of.Match, others []of.Match) (left of.Match, o
 	return nil, true
 }
 
-func or(v, w of.Value) of.Value      { return of.Value{Hi: v.Hi | w.Hi, Lo: v.Lo | w.Lo} }
 func without(v, w of.Value) of.Value { return of.Value{Hi: v.Hi &^ w.Hi, Lo: v.Lo &^ w.Lo} }
 
 // highest is the highest bit that is set.

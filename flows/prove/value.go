@@ -87,10 +87,10 @@ func (r *run) write(to of.Subfield, v value) {
 		return
 	}
 	before := r.get(to.Field)
-	mask := shiftLeft(of.Ones(count), at)
+	mask := of.Ones(count).Left(at)
 	r.put(to.Field, value{
-		bits:  or(without(before.bits, mask), shiftLeft(v.bits, at).And(mask)),
-		known: or(without(before.known, mask), shiftLeft(v.known, at).And(mask)),
+		bits:  without(before.bits, mask).Or(v.bits.Left(at).And(mask)),
+		known: without(before.known, mask).Or(v.known.Left(at).And(mask)),
 	})
 }
 
@@ -109,7 +109,7 @@ func (r *run) writeWide(to of.Subfield, high, low of.Field, v value) {
 	at, count := part(to)
 	if inLow := min(at+count, width) - at; inLow > 0 {
 		r.write(of.Subfield{Field: low, Offset: uint16(at), Bits: uint16(inLow)}, value{bits: v.bits, known: v.known})
-		v = value{bits: shiftRight(v.bits, inLow), known: shiftRight(v.known, inLow)}
+		v = value{bits: v.bits.Right(inLow), known: v.known.Right(inLow)}
 		at, count = width, count-inLow
 	}
 	if count > 0 {
@@ -124,21 +124,7 @@ func (r *run) read(from of.Subfield) value {
 	if at == 0 && count >= from.Field.Bits() {
 		return v
 	}
-	return value{bits: shiftRight(v.bits, at).And(of.Ones(count)), known: shiftRight(v.known, at).And(of.Ones(count))}
-}
-
-func shiftLeft(v of.Value, n int) of.Value {
-	if n >= 64 {
-		return of.Value{Hi: v.Lo << (n - 64)}
-	}
-	return of.Value{Hi: v.Hi<<n | v.Lo>>(64-n), Lo: v.Lo << n}
-}
-
-func shiftRight(v of.Value, n int) of.Value {
-	if n >= 64 {
-		return of.Value{Lo: v.Hi >> (n - 64)}
-	}
-	return of.Value{Hi: v.Hi >> n, Lo: v.Lo>>n | v.Hi<<(64-n)}
+	return value{bits: v.bits.Right(at).And(of.Ones(count)), known: v.known.Right(at).And(of.Ones(count))}
 }
 
 // noPort reports whether in_port says that the frame came in nowhere.

@@ -35,7 +35,7 @@ func (s sequence) bytes(p *Packet) []byte {
 func appendField(b []byte, p *Packet, f of.Field, n int) []byte {
 	v := p.Get(f)
 	for i := n - 1; i >= 0; i-- {
-		b = append(b, byte(shiftRight(v, 8*i).Lo))
+		b = append(b, byte(v.Right(8*i).Lo))
 	}
 	return b
 }

@@ -161,7 +161,7 @@ func (k known) impose(p simulate.Packet) simulate.Packet {
 	}
 	for f := of.FieldEthSrc; f <= of.FieldNDOptionsType; f++ {
 		if b, ok := k[f]; ok && f != of.FieldVLANVID {
-			p.Set(f, or(b.value.And(b.mask), p.Get(f).And(b.mask.Xor(of.Ones(128)))))
+			p.Set(f, b.value.And(b.mask).Or(p.Get(f).And(b.mask.Xor(of.Ones(128)))))
 		}
 	}
 	return p

@@ -272,7 +272,7 @@ func (c *Cluster) strange(d dice, e entry) (p simulate.Packet, ok bool) {
 	p = p.Tunnelled(key, src, c.state.Host(e.from.Host).Value.VTEP())
 	for _, f := range []of.Field{of.FieldTunSrc, of.FieldTunIPv6Src, of.FieldTunID} {
 		if b, ok := e.need[f]; ok {
-			p.Set(f, or(b.value.And(b.mask), p.Get(f).And(b.mask.Xor(of.Ones(128)))))
+			p.Set(f, b.value.And(b.mask).Or(p.Get(f).And(b.mask.Xor(of.Ones(128)))))
 		}
 	}
 	for _, a := range []bool{false, true} {

@@ -51,9 +51,9 @@ func (k known) add(f of.Field, b bits) bool {
 	if !old.value.Xor(b.value).And(old.mask).And(b.mask).IsZero() {
 		return false
 	}
-	both := or(old.mask, b.mask)
+	both := old.mask.Or(b.mask)
 	if !both.IsZero() {
-		k[f] = bits{or(old.value.And(old.mask), b.value.And(b.mask)), both}
+		k[f] = bits{old.value.And(old.mask).Or(b.value.And(b.mask)), both}
 	}
 	return true
 }
@@ -74,51 +74,17 @@ func (k known) forget(f of.Field, mask of.Value) {
 
 // get reads a subfield, right aligned.
 func (k known) get(s of.Subfield) bits {
-	mask := of.Ones(size(s))
+	mask := of.Ones(s.Width())
 	b := k[s.Field]
-	return bits{right(b.value, s.Offset).And(mask), right(b.mask, s.Offset).And(mask)}
+	return bits{b.value.Right(int(s.Offset)).And(mask), b.mask.Right(int(s.Offset)).And(mask)}
 }
 
 // put adds a subfield's bits.
 func (k known) put(s of.Subfield, b bits) bool {
-	return k.add(s.Field, bits{left(b.value, s.Offset), left(b.mask, s.Offset)})
+	return k.add(s.Field, bits{b.value.Left(int(s.Offset)), b.mask.Left(int(s.Offset))})
 }
 
-func maskOf(s of.Subfield) of.Value { return left(of.Ones(size(s)), s.Offset) }
-
-func size(s of.Subfield) int {
-	switch {
-	case s.Bits != 0:
-		return int(s.Bits)
-	case s.Field == of.FieldInPort:
-		return 16
-	case s.Field == of.FieldVLANVID:
-		return 12
-	}
-	return s.Field.Bits()
-}
-
-func or(a, b of.Value) of.Value { return of.Value{Hi: a.Hi | b.Hi, Lo: a.Lo | b.Lo} }
-
-func left(v of.Value, n uint16) of.Value {
-	switch {
-	case n == 0:
-		return v
-	case n >= 64:
-		return of.Value{Hi: v.Lo << (n - 64)}
-	}
-	return of.Value{Hi: v.Hi<<n | v.Lo>>(64-n), Lo: v.Lo << n}
-}
-
-func right(v of.Value, n uint16) of.Value {
-	switch {
-	case n == 0:
-		return v
-	case n >= 64:
-		return of.Value{Lo: v.Hi >> (n - 64)}
-	}
-	return of.Value{Hi: v.Hi >> n, Lo: v.Lo>>n | v.Hi<<(64-n)}
-}
+func maskOf(s of.Subfield) of.Value { return of.Ones(s.Width()).Left(int(s.Offset)) }
 
 // after makes k what it is once an action has run.
 func (k known) after(a of.Action) {
@@ -129,7 +95,7 @@ func (k known) after(a of.Action) {
 		k.add(a.Field, bits{a.Value.And(mask), mask})
 	case of.Load:
 		k.forget(a.Target.Field, maskOf(a.Target))
-		k.put(a.Target, bits{of.U64(a.Value), of.Ones(size(a.Target))})
+		k.put(a.Target, bits{of.U64(a.Value), of.Ones(a.Target.Width())})
 	case of.WriteMetadata:
 		k.forget(of.FieldMetadata, of.U64(a.Mask))
 		k.add(of.FieldMetadata, bits{of.U64(a.Value & a.Mask), of.U64(a.Mask)})
@@ -197,7 +163,7 @@ func (k known) before(actions []of.Action) bool {
 				return false
 			}
 		case of.Load:
-			if !k.set(a.Target.Field, bits{left(of.U64(a.Value), a.Target.Offset), maskOf(a.Target)}) {
+			if !k.set(a.Target.Field, bits{of.U64(a.Value).Left(int(a.Target.Offset)), maskOf(a.Target)}) {
 				return false
 			}
 		case of.WriteMetadata:
