@@ -93,8 +93,8 @@ How to read it:
 - *Attach or detach* is no fault. Open vSwitch's userspace datapath, which the lab uses, reads the
   kernel's routes anew at every change of a link, and may lose up to 3 packets of each tunnel then
   ([broken on purpose](design/026-broken-on-purpose.md)). The kernel's datapath does not do that.
-- *Edit flows* is a hand that deletes or adds flows on a switch. The controller hears of it, and the
-  next audit mends it ([what an audit reads](design/012-what-an-audit-reads.md)).
+- *Edit flows* is a hand that deletes or adds flows on a switch. The controller hears of it, and an
+  audit 2 s later mends it ([what an audit reads](design/012-what-an-audit-reads.md)).
 
 Run it yourself. The same seed gives the same choices:
 
