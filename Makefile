@@ -16,6 +16,16 @@ PKG := ./flows
 N := 40
 SEED := 1
 GO_DIRS = $(shell go list -f '{{.Dir}}' ./...)
+# Packages that start no goroutine (TestSequential holds that): the race detector finds nothing in their own tests, in
+# which it takes four times as long. It looks at them in the tests of those that use them.
+SEQUENTIAL := ./store ./flows/... ./datapath/openflow
+
+# Waits for most of its time, so it begins first, and two others run beside it.
+FIRST := ./hostagent
+
+# Tests that make a lab, of which a machine has one.
+E2E := ./integration
+IN_LAB := ./integration/bench ./integration/lab
 
 .PHONY: help
 help: ## this list
@@ -45,7 +55,7 @@ demo: deps build ## the main job, from nothing: 3 hosts, 2 tenants, every claim 
 	@$(SUDO) bin/sluice lab demo
 
 .PHONY: test
-test: deps lint unit e2e ## everything: lint, unit tests, tests on real switches
+test: deps lint tests ## everything: lint, unit tests, tests on real switches
 	@echo 'make test: all of it passed'
 
 .PHONY: lint
@@ -60,15 +70,29 @@ check: lint ## in under a minute, without root: lint, and the tests of the pure 
 	@go test -short . ./scripts/... ./store ./flows/... ./datapath/openflow ./metrics ./controller/cluster ./controller/host ./controller/session
 
 # Root and Open vSwitch are there (deps), so a test that skips is a failure.
+RUN_TESTS := SLUICE_REQUIRE_OVS=1 SLUICE_BINARY=$(CURDIR)/bin/sluice $(GO_TEST) -timeout=60m -json
+ELSEWHERE = $(shell go list $(FIRST) $(SEQUENTIAL) $(IN_LAB) $(E2E))
+
+# Both halves run at once: tests in the lab wait for most of their time. The others are patient, and leave it the processor.
+.PHONY: tests
+tests: build $(REPORT)
+	@$(MAKE) --no-print-directory -j2 lab-tests unit
+
 .PHONY: unit
-unit: $(REPORT) ## tests of the packages, with the race detector
+unit: $(REPORT) ## tests of the packages, with the race detector where goroutines meet
 	@echo 'unit tests'
-	@SLUICE_REQUIRE_OVS=1 $(GO_TEST) -race -json $$(go list ./... | grep -v '^sluice/integration$$') | $(REPORT) -no-skips
+	@nice -n 19 env $(RUN_TESTS) -race -p=3 $$(go list $(FIRST); go list ./... | grep -vxF "$$(printf '%s\n' $(ELSEWHERE))") | $(REPORT) -no-skips
+	@nice -n 19 env $(RUN_TESTS) $(SEQUENTIAL) | $(REPORT) -no-skips
+
+.PHONY: lab-tests
+lab-tests: e2e
+	@echo 'tests of the lab and of the benchmarks'
+	@$(RUN_TESTS) -race -p=1 $(IN_LAB) | $(REPORT) -no-skips
 
 .PHONY: e2e
 e2e: build $(REPORT) ## end-to-end tests: the laws, with traffic through real switches
 	@echo 'end-to-end tests'
-	@SLUICE_REQUIRE_OVS=1 SLUICE_BINARY=$(CURDIR)/bin/sluice $(GO_TEST) -count=1 -timeout=20m -json ./integration | $(REPORT) -no-skips
+	@$(RUN_TESTS) -count=1 $(E2E) | $(REPORT) -no-skips
 
 $(REPORT): scripts/testreport/main.go
 	@mkdir -p bin

@@ -19,22 +19,25 @@ import (
 
 // served are the kinds that people see and ask for, with the names of what a kind of object has
 // in files and commands.
-var served = map[store.Kind]struct{ one, many string }{
-	store.KindTenant:  {"tenant", "tenants"},
-	store.KindNetwork: {"network", "networks"},
-	store.KindHost:    {"host", "hosts"},
-	store.KindPort:    {"port", "ports"},
-	store.KindGateway: {"gateway", "gateways"},
-	store.KindToken:   {"token", "tokens"},
+var served = map[store.Kind]struct{ one, many, command string }{
+	store.KindTenant:      {"tenant", "tenants", "tenant"},
+	store.KindNetwork:     {"network", "networks", "network"},
+	store.KindHost:        {"host", "hosts", "host"},
+	store.KindPort:        {"port", "ports", "port"},
+	store.KindGateway:     {"gateway", "gateways", "gateway"},
+	store.KindToken:       {"token", "tokens", "token"},
+	store.KindPeering:     {"peering", "peerings", "peer"},
+	store.KindPublication: {"publication", "publications", "publish"},
+	store.KindSticky:      {"sticky", "stickies", "sticky"},
 }
 
 // flowless are those of them that no switch holds anything of.
-var flowless = []store.Kind{store.KindToken}
+var flowless = []store.Kind{store.KindToken, store.KindSticky}
 
 // behind are the kinds that controllers and agents keep for each other.
 var behind = []store.Kind{
 	store.KindSchema, store.KindSettings, store.KindMaster, store.KindLiveHost, store.KindLiveController,
-	store.KindEnrolment, store.KindInvitation, store.KindStatusHost, store.KindStatusController, store.KindStatusCounters, store.KindUsage, store.KindAlloc,
+	store.KindEnrolment, store.KindInvitation, store.KindStatusHost, store.KindStatusController, store.KindStatusCounters, store.KindHappening, store.KindUsage, store.KindEmptied, store.KindDrain, store.KindAlloc, store.KindIdle,
 	store.KindIdentity, store.KindWitnessHost, store.KindWitnessController, store.KindChain, store.KindStamp, store.KindRequest, store.KindWord, store.KindFarewell,
 }
 
@@ -63,21 +66,24 @@ func TestEachKindHasWhatContributingAsksFor(t *testing.T) {
 			{"flows/testdata/*.golden", "\n" + string(kind) + "/"},
 			{"controller/session/testdata/*.scenario", "\nput " + string(kind) + "/"},
 			{"docs/keys.md", "`" + string(kind) + "/"},
-			{"docs/cli.md", "## sluice " + names.one + " "},
+			{"docs/cli.md", "## sluice " + names.command + " "},
 			{"controller/api/server.go", "s." + names.many + "(a)"},
 			{"cmd/sluice/root.go", names.one + "Command()"},
-			{"cmd/sluice/testdata/session.txt", "$ sluice " + names.one + " "},
+			{"cmd/sluice/testdata/session.txt", "$ sluice " + names.command + " "},
 			{"flows/prove/testdata/cluster.txt", "\n" + string(kind) + "/"},
 			{"flows/incremental_test.go", "store." + title(names.one) + "Key("},
-			{"flows/internal/worlds/world.go", "store." + title(names.one) + "Key("},
+			{"flows/internal/worlds/*.go", "store." + title(names.one) + "Key("},
 		} {
 			if inFlows := strings.HasPrefix(asked.place, "flows/") || strings.HasSuffix(asked.place, ".scenario"); inFlows && slices.Contains(flowless, kind) {
 				continue
 			}
 			holds(t, string(kind), asked.place, asked.text)
 		}
+		if kind != store.KindToken { // who may use the API is nobody's to watch
+			holds(t, string(kind), "controller/changes/changes.go", "store.Kind"+title(names.one))
+		}
 		if _, err := os.Stat("store/" + names.one + "_spec.go"); err == nil {
-			holds(t, string(kind), "store/propose_test.go", title(names.one)+"Spec{")
+			holds(t, string(kind), "store/*_test.go", title(names.one)+"Spec{")
 			holds(t, string(kind), "store/etcd/*_test.go", "store."+title(names.one)+"Spec{")
 		}
 	}
@@ -116,6 +122,10 @@ func TestEachTableAndMetricIsInTheDocs(t *testing.T) {
 	for _, m := range metrics.Descriptions() {
 		holds(t, "metric "+m.Name, "docs/metrics.md", "`"+m.Name+"`")
 	}
+	for _, what := range store.Whats() {
+		row := "\n| `" + string(what) + "` | "
+		holds(t, "event "+string(what), "docs/events.md", row)
+	}
 }
 
 // What docs/metrics.md says of how many series there are is what flows can make.
@@ -126,6 +136,7 @@ func TestStatedSeriesAreThoseOfTheFlows(t *testing.T) {
 	}
 	for name, want := range map[string]string{
 		"sluice_flows":              fmt.Sprintf("hosts x %d", len(flows.Tables())),
+		"sluice_events_total":       fmt.Sprint(len(store.Whats())),
 		"sluice_tenant_drops_total": fmt.Sprintf("tenants x %d", len(flows.Reasons())+1), // one is unknown
 	} {
 		if stated[name] != want {
@@ -166,7 +177,7 @@ func TestContributingNamesFilesThatExist(t *testing.T) {
 	path := regexp.MustCompile("`([a-z_/*]+/[a-zA-Z_*.]+)`")
 	named := 0
 	for _, m := range path.FindAllStringSubmatch(string(b), -1) {
-		if strings.HasPrefix(m[1], "published/") {
+		if strings.HasPrefix(m[1], "policies/") {
 			continue // the example's key
 		}
 		if paths, err := filepath.Glob(m[1]); err != nil || len(paths) == 0 {

@@ -1,25 +1,32 @@
 package controller
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
 	"sluice/controller/account"
+	"sluice/controller/changes"
 	"sluice/controller/cluster"
+	"sluice/controller/dump"
 	"sluice/controller/enrol"
+	"sluice/controller/events"
+	"sluice/controller/history"
 	"sluice/controller/host"
 	"sluice/controller/lead"
 	"sluice/controller/name"
 	"sluice/controller/proof"
 	"sluice/controller/report"
 	"sluice/controller/session"
+	"sluice/controller/traffic"
 	"sluice/controller/usage"
 	"sluice/datapath"
 	"sluice/metrics"
@@ -40,6 +47,9 @@ type Store interface {
 	report.Store
 	lead.Store
 	usage.Store
+	traffic.Store
+	history.Store
+	events.Store
 	Watch(ctx context.Context, handle func(store.Batch) error) error
 }
 
@@ -51,13 +61,16 @@ type Options struct {
 	OpenFlow net.Listener // where switches dial in
 	Session  datapath.Options
 	Live     store.LiveController // what others may know of this controller; New chooses its incarnation
-	Registry prometheus.Registerer
-	Identity *pki.Source // its certificate, of which metrics tell the end; nil: it has none
+	// Addresses are those of this controller's machine, now: gateway hosts close them. Nil: those of Live.
+	Addresses func() []netip.Addr
+	Registry  prometheus.Registerer
+	Identity  *pki.Source // its certificate, of which metrics tell the end; nil: it has none
 	// Authority signs the certificates of hosts that join; nil: its key is elsewhere. Etcd is what they
 	// are told of where etcd is: URLs.
 	Authority *pki.Authority
 	Etcd      []string
 	Log       *slog.Logger
+	Audit     *slog.Logger // gets a line for what the leader removes by itself; nil: Log
 
 	AuditInterval   time.Duration // between two audits of a switch; default 60 s
 	CounterInterval time.Duration // reading of the accounting tables; default 2 s, negative: never
@@ -87,38 +100,64 @@ type Controller struct {
 	sessions    *session.Server
 	reports     *report.Reporter
 	checkpoints *account.Checkpoints
+	totals      *account.Totals
 	prover      *proof.Prover
+	meter       *traffic.Meter
 	leader      *lead.Leader
 	usage       *usage.Reader
 	office      *enrol.Office
+	changes     *changes.Window
+	history     *history.Reader
+	dumps       *dump.Shelf
+	events      *events.Log
+	lookout     *events.Lookout
 }
 
 // New makes a controller; Run starts it.
 func New(o Options) (*Controller, error) {
 	o = o.withDefaults()
-	c := &Controller{opts: o, picture: cluster.New(), name: name.New(o.Name, o.Live, o.Store, o.Log)}
+	c := &Controller{opts: o, picture: cluster.New(), changes: changes.New(changes.Kinds()...), history: history.New(o.Store), dumps: dump.New(), name: name.New(o.Name, o.Live, o.Addresses, o.Store, o.Log)}
 	set, err := metrics.New(o.Registry, c.snapshot)
 	if err != nil {
 		return nil, fmt.Errorf("controller %s: register metrics: %w", o.Name, err)
 	}
 	c.opts.Session.Crowded = set.Crowded.Inc
 	c.fleet = host.NewFleet(o.Name, set)
-	c.checkpoints = account.New(account.Checkpoints{Picture: c.picture, Store: o.Store, Log: o.Log, Mastered: c.ledgers})
+	c.checkpoints = account.New(account.Checkpoints{Picture: c.picture, Store: o.Store, Log: o.Log, Mastered: c.ledgers, Ledgers: c.allLedgers})
 	c.reports = report.New(report.Options{
 		Controller: o.Name, Picture: c.picture, Fleet: c.fleet, Store: o.Store, Realize: set.Realize, Log: o.Log,
 		Problems: c.problems, Unknown: c.Unknown,
 	})
-	c.leader = lead.New(lead.Options{Controller: o.Name, Picture: c.picture, Store: o.Store, Log: o.Log, Changed: c.reports.Poke, Mended: set.Mended})
+	c.meter = traffic.New(traffic.Options{Picture: c.picture, Store: o.Store, Log: o.Log})
+	c.leader = lead.New(lead.Options{
+		Controller: o.Name, Picture: c.picture, Store: o.Store, Log: o.Log, Audit: cmp.Or(o.Audit, o.Log), Changed: c.reports.Poke,
+		Mended: set.Mended, Balanced: set.Balanced, Outlook: c.meter.Outlook,
+	})
+	c.events = events.New(events.Options{Controller: o.Name, Store: o.Store, Log: o.Log, Leads: c.leader.Leads, Noted: set.Noted, Lost: set.Lost})
+	c.lookout = events.NewLookout(events.LookoutOptions{Log: c.events, Hosts: c.Hosts, Refused: c.refused})
+	c.totals = &account.Totals{Picture: c.picture, Store: o.Store, Leads: c.leader.Leads}
 	c.usage = usage.New(usage.Options{Picture: c.picture, Store: o.Store, Log: o.Log, Mastered: c.ledgers, Leads: c.leader.Leads})
 	c.office = enrol.New(enrol.Options{Controller: o.Name, Authority: o.Authority, Etcd: o.Etcd, Picture: c.picture, Store: o.Store, Log: o.Log})
-	c.prover = proof.New(proof.Options{Interval: max(o.AuditInterval, proof.LeastInterval), Changed: c.reports.Poke})
+	c.prover = proof.New(proof.Options{Picture: c.picture, Interval: max(o.AuditInterval, proof.LeastInterval), Changed: c.proofChanged})
 	c.sessions = session.New(session.Options{
-		Controller: o.Name, Picture: c.picture, Fleet: c.fleet, Reports: c.reports, Prover: c.prover, Checkpoints: c.checkpoints,
+		Controller: o.Name, Picture: c.picture, Fleet: c.fleet, Reports: c.reports, Prover: c.prover, Checkpoints: c.checkpoints, Dumps: c.dumps,
 		Store: o.Store, Lease: c.name.Lease, Metrics: set, Log: o.Log,
 		AuditInterval: o.AuditInterval, CounterInterval: o.CounterInterval, Resyncs: o.Resyncs,
 	})
-	c.picture.Observe(c.fleet.Observe, c.sessions.Observe, c.leader.Observe, c.office.Observe, c.reports.Observe, c.prover.Observe)
+	c.picture.Observe(c.checkpoints.Observe, c.fleet.Observe, c.sessions.Observe, c.leader.Observe, c.office.Observe, c.reports.Observe, c.prover.Observe, c.changes.Observe, c.dumps.Observe, c.lookout.Observe)
 	return c, nil
+}
+
+// Changes are the last ones of objects that people see.
+func (c *Controller) Changes() *changes.Window { return c.changes }
+
+// Events are what happened, for operators.
+func (c *Controller) Events() *events.Log { return c.events }
+
+// proofChanged tells of another outcome of a proof.
+func (c *Controller) proofChanged() {
+	c.reports.Poke()
+	c.lookout.Poke()
 }
 
 // Office enrols hosts and renews certificates.
@@ -137,6 +176,9 @@ func (c *Controller) Run(ctx context.Context) error {
 		"keep etcd's users":   c.office.Keep,
 		"checkpoint counters": c.checkpoints.Keep,
 		"read usage":          c.usage.Keep,
+		"measure traffic":     c.meter.Keep,
+		"keep events":         c.events.Keep,
+		"look out":            c.lookout.Keep,
 		"offer hosts":         c.sessions.Keep,
 		"serve OpenFlow": func(ctx context.Context) error {
 			return datapath.Serve(ctx, c.opts.OpenFlow, c.opts.Session, c.sessions.Serve)

@@ -13,17 +13,24 @@
 //     its Fleet observes the picture and marks
 //   - report   says how far each host is, and writes floors and exceptions to etcd
 //   - proof    proves that what each switch holds keeps tenants apart, without asking the compiler
+//   - dump     keeps what switches held when they were last read whole, for people
 //   - session  is one switch's life: who is it, are we its master, program it until it goes
+//   - changes  keeps the last changes, for those who watch by the API
+//   - events   keeps what happened, for operators, and looks out for it
+//   - history  is the cluster as it was at a revision that is over, for people
 //   - enrol    signs for hosts that join, renews certificates, and keeps etcd's users
+//   - balance  decides which gateways would move so that hosts carry alike: a pure function
+//   - traffic  averages what tenants send and get through their gateways, and asks balance
 //   - lead     chooses gateway hosts and removes what nobody needs any more, on one controller at a time
 //   - usage    knows what tenants use of their limits, as hosts' agents told etcd
 //   - access   tells who asks the API, and whether they may
 //   - api      is what people and the command line see and ask for
+//   - web      is what people see in a browser, of what the API answers to them
 //
 // This package wires them. One batch of the watch goes through Controller.take: name.Check,
 // then cluster.Picture.Apply, which tells, under the picture's lock, host.Fleet (marks),
 // session.Server (hosts that went), lead.Leader (tenants in doubt), enrol.Office (who is enrolled),
-// report.Reporter (what attaches wait for) and proof.Prover (what flows are proved by). The Fleet wakes the sessions of marked hosts;
+// report.Reporter (what attaches wait for), proof.Prover (what flows are proved by), changes.Window and events.Lookout (what happened). The Fleet wakes the sessions of marked hosts;
 // session.realize compiles under the picture's lock, commits, confirms, and pokes the Reporter.
 //
 // The order of locks is the picture's, then a room's own; no room calls another while it holds

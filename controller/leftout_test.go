@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -71,4 +72,38 @@ func TestHostWithoutItsTunnelPortIsUnreachable(t *testing.T) {
 		"type=vxlan", "options:remote_ip=flow", "options:key=flow")
 	b.realized(a3)
 	b.inSync(c)
+}
+
+// A host that cannot be the gateway host to come has all flows of the tenant's ports: an attach there succeeds, and what
+// keeps the gateway away is told by whom it leaves out.
+func TestNoKernelsSideLeavesOutNoPort(t *testing.T) {
+	b, _, _ := newProgrammed(t)
+	b.ovs.VSCtl("del-port", store.BridgeName, store.GatewayInterface)
+	other, err := b.store.RegisterHost(b.ctx, "h2", store.Host{
+		Incarnation: "one", DatapathID: datapathID + 1, VTEPs: []netip.Addr{netip.MustParseAddr("172.30.0.2")},
+		Gateway: true, Encap: "vxlan", UnderlayMTU: 1500,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { other.Close() })
+	_, at, err := b.store.Get(b.ctx, store.GatewayKey("alice"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	moving := &store.Gateway{Active: "h2", Epoch: 1, Move: &store.Move{To: h1, Since: time.Now().UTC(), Timeout: 60}}
+	if _, err := b.store.PutIf(b.ctx, store.GatewayKey("alice"), moving, at, 0); err != nil {
+		t.Fatal(err)
+	}
+	told := func() bool {
+		reached, err := b.store.Reached(b.ctx)
+		return err == nil && slices.ContainsFunc(reached[h1].Problems, func(p store.Problem) bool {
+			return p.Object == "tenants/alice" && p.LeavesOut == store.LeavesOutGateway
+		})
+	}
+	b.eventually("etcd says that the gateway is left out on h1", told)
+	b.realized(b.port("alice", "a2", "bbbbbbbbbbbb", true))
+	if !told() {
+		t.Error("the port was realized once the gateway was not left out any more: the test shows nothing")
+	}
 }

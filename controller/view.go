@@ -9,8 +9,10 @@ import (
 
 	"sluice/controller/account"
 	"sluice/controller/cluster"
+	"sluice/controller/events"
 	"sluice/controller/host"
 	"sluice/controller/proof"
+	"sluice/controller/traffic"
 	"sluice/controller/usage"
 	"sluice/datapath/openflow"
 	"sluice/flows"
@@ -79,6 +81,16 @@ func (c *Controller) Installed(ctx context.Context, host string) ([]openflow.Flo
 	return c.sessions.Installed(ctx, host)
 }
 
+// LastDump is what a host's switch held when this controller last read all its flows, and when; the zero time: it is not kept.
+func (c *Controller) LastDump(host string) ([]openflow.FlowStats, time.Time, error) {
+	return c.dumps.Last(host)
+}
+
+// FromPeers reads the flows by which a host's switch takes what other hosts send it, with their counters.
+func (c *Controller) FromPeers(ctx context.Context, host string) ([]openflow.FlowStats, error) {
+	return c.sessions.FromPeers(ctx, host)
+}
+
 // Prove reads the flows that a host's switch holds now, and proves that they keep tenants apart.
 func (c *Controller) Prove(ctx context.Context, host string) (*proof.Look, error) {
 	return c.sessions.Prove(ctx, host)
@@ -100,6 +112,19 @@ func (c *Controller) Desired(name string) (list []openflow.Flow, problems []stor
 		list, problems = compiled, append(problems, more...)
 	})
 	return list, problems, nil
+}
+
+// Past is the state as it was at a revision, which nobody may change.
+func (c *Controller) Past(ctx context.Context, rev store.Revision) (*store.State, error) {
+	return c.history.At(ctx, rev)
+}
+
+// SwitchAt is a host's switch for states of the past, and how many interfaces it has not now: their numbers are assumed.
+func (c *Controller) SwitchAt(name string, states ...*store.State) (sw flows.Switch, gone int) {
+	if h := c.fleet.Get(name); h != nil {
+		return h.SwitchOf(states...)
+	}
+	return host.SwitchThen(name, states...)
 }
 
 // Ports are the OpenFlow numbers of a host's interfaces; told is false where its switch never told them
@@ -132,8 +157,19 @@ func (c *Controller) ledgers() map[string]*account.Ledger {
 	return mine
 }
 
-// snapshot is what /metrics shows: the sums of all hosts that this controller programs. They are
-// added up with no lock held but each ledger's own: programming goes on meanwhile.
+// allLedgers are those of all hosts.
+func (c *Controller) allLedgers() iter.Seq[*account.Ledger] {
+	return func(yield func(*account.Ledger) bool) {
+		for h := range c.fleet.All() {
+			if !yield(h.Ledger) {
+				return
+			}
+		}
+	}
+}
+
+// snapshot is what /metrics shows: of the hosts that this controller programs, and where it leads the sums of
+// tenants on all hosts. It is put together without the picture's lock: programming goes on meanwhile.
 func (c *Controller) snapshot() metrics.Snapshot {
 	snap := metrics.Snapshot{Hosts: noHosts(), Sessions: c.sessions.Roles(), Seen: int64(c.picture.Revision())}
 	snap.Realized, snap.Problems = snap.Seen, len(c.Problems())
@@ -144,18 +180,43 @@ func (c *Controller) snapshot() metrics.Snapshot {
 		snap.Certificate = c.opts.Identity.Certificate().NotAfter
 	}
 	c.picture.View(func(s *store.State) { snap.Requests = len(slices.Collect(s.Requests())) })
-	totals := map[flows.Class]account.Sum{}
 	for _, h := range c.countHosts(&snap) {
-		h.Ledger.AddTo(totals)
 		for table, n := range h.Tables() {
 			if n > 0 {
 				snap.Flows = append(snap.Flows, metrics.Flows{Host: h.Name, Table: flows.TableName(table), Count: n})
 			}
 		}
 	}
-	c.addTraffic(&snap, totals)
+	c.addTotals(&snap)
 	c.addUsage(&snap)
+	c.addGateways(&snap)
 	return snap
+}
+
+// addGateways adds what gateway hosts carry, where this controller leads.
+func (c *Controller) addGateways(snap *metrics.Snapshot) {
+	if !c.leader.Leads() {
+		return
+	}
+	for host, load := range c.meter.Loads() {
+		snap.Gateways = append(snap.Gateways, metrics.GatewayLoad{Host: host, Bytes: load})
+	}
+}
+
+// Outlook is what gateway hosts carry, and the moves that balance proposes.
+func (c *Controller) Outlook(ctx context.Context, q traffic.Question) (traffic.Outlook, error) {
+	return c.meter.Outlook(ctx, q)
+}
+
+// addTotals adds what tenants sent, got and were refused, where this controller leads. Where it cannot be read it is
+// left out: sums that stand still would come as one burst later.
+func (c *Controller) addTotals(snap *metrics.Snapshot) {
+	totals, err := c.totals.Sums(context.Background())
+	if err != nil {
+		c.opts.Log.Warn("metrics lack the sums of tenants", "err", err)
+	}
+	snap.Leads, snap.Summed = c.leader.Leads(), err == nil
+	c.addTraffic(snap, totals)
 }
 
 // addUsage adds what tenants use of their limits, where this controller leads.
@@ -166,10 +227,19 @@ func (c *Controller) addUsage(snap *metrics.Snapshot) {
 		if name := names[number]; name != "" {
 			snap.Usage = append(snap.Usage, metrics.Usage{
 				Tenant: name, Connections: u.Connections, KernelConnections: u.KernelConnections,
-				KernelDrops: u.KernelDrops, PortsRefused: u.PortsRefused, NewPortsRefused: u.NewPortsRefused,
+				KernelDrops: u.KernelDrops, PortsRefused: u.PortsRefused, NewPortsRefused: u.NewPortsRefused, QuestionsRefused: u.QuestionsRefused, Answers: u.Answers,
 			})
 		}
 	}
+}
+
+// Visited is when something passed last by what tenants publish by routes. What cannot be read is as it was known before.
+func (c *Controller) Visited(ctx context.Context) map[store.Key]store.Visit {
+	visits, err := c.usage.Visited(ctx)
+	if err != nil {
+		c.opts.Log.Debug("visits are as they were read before", "err", err)
+	}
+	return visits
 }
 
 // Usage is what a tenant uses of its limits, or nil where there is no such tenant. With an error it
@@ -204,7 +274,27 @@ func (c *Controller) countHosts(snap *metrics.Snapshot) (mine []*host.Host) {
 // proofOf is what is proved of a host that this controller programs.
 func proofOf(h *host.Host) metrics.Proof {
 	p := h.Proof()
-	return metrics.Proof{Host: h.Name, Proved: p.Isolation == host.IsolationProved, Findings: p.Findings, At: p.At}
+	return metrics.Proof{Host: h.Name, Proved: p.Isolation == host.IsolationProved, Findings: p.Findings, At: p.At, Whole: p.Whole}
+}
+
+// refused are the attaches that hosts refused by limits, by the names of their tenants.
+func (c *Controller) refused() (sums map[events.Refusal]uint64, ok bool) {
+	list, ok := c.usage.Refused()
+	names := c.tenantNames(func(yield func(uint32) bool) {
+		for _, r := range list {
+			if !yield(r.Tenant) {
+				return
+			}
+		}
+	})
+	sums = map[events.Refusal]uint64{}
+	for _, r := range list {
+		if name := names[r.Tenant]; name != "" {
+			sums[events.Refusal{Host: r.Host, Tenant: name, Why: "the tenant has as many ports as it may"}] = r.Ports
+			sums[events.Refusal{Host: r.Host, Tenant: name, Why: "the tenant makes ports faster than it may"}] = r.NewPorts
+		}
+	}
+	return sums, ok
 }
 
 // noHosts has every state, so that a state in which no host is shows as 0.

@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"log/slog"
@@ -16,11 +17,11 @@ import (
 	"sluice/store"
 )
 
-// crowd is a controller that masters hosts, each of which counted packets of every tenant in every
+// crowd is a controller that leads and masters hosts, each of which counted packets of every tenant in every
 // class that there is. Nothing runs.
 func crowd(t *testing.T, hosts, tenants int) *Controller {
 	t.Helper()
-	c, err := New(Options{Name: "c1", Registry: prometheus.NewRegistry(), Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
+	c, err := New(Options{Name: "c1", Store: checkpointed{hosts: hosts, tenants: tenants}, Registry: prometheus.NewRegistry(), Log: slog.New(slog.NewTextHandler(io.Discard, nil))})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,13 +40,27 @@ func crowd(t *testing.T, hosts, tenants int) *Controller {
 	if err := c.picture.Apply(store.Batch{Revision: 1, Events: events}); err != nil {
 		t.Fatal(err)
 	}
+	c.totals.Leads = func() bool { return true }
 	for h := range c.fleet.All() {
-		h.Ledger.Load(&store.StatusCounters{Counters: counted(tenants)})
 		for _, table := range flows.Tables() {
 			h.Grow(table.ID, 1)
 		}
 	}
 	return c
+}
+
+// checkpointed is an etcd that has a checkpoint of each host.
+type checkpointed struct {
+	Store
+	hosts, tenants int
+}
+
+func (s checkpointed) Counters(context.Context, store.Revision) (list []store.Event, _ store.Revision, _ error) {
+	saved := &store.StatusCounters{Counters: counted(s.tenants)}
+	for n := range s.hosts {
+		list = append(list, store.Event{Key: store.StatusCountersKey(fmt.Sprintf("h%d", n+1)), Object: saved, Modified: 1})
+	}
+	return list, 1, nil
 }
 
 // counted has every class of every tenant, and of nobody, once.

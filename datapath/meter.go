@@ -51,11 +51,20 @@ func (x *exchange) setMeters(ctx context.Context, meters []openflow.MeterSpec) e
 	return nil
 }
 
+// Meters reads all meters as they are.
+func (s *Switch) Meters(ctx context.Context) ([]openflow.MeterSpec, error) {
+	return readMeters(ctx, s, openflow.AppendMeterConfigRequest, openflow.DecodeMeterConfig)
+}
+
 // MeterStats reads what all meters counted.
-func (s *Switch) MeterStats(ctx context.Context) (list []openflow.MeterStats, err error) {
-	request := func(b []byte, xid uint32, _ int) []byte { return openflow.AppendMeterStatsRequest(b, xid) }
+func (s *Switch) MeterStats(ctx context.Context) ([]openflow.MeterStats, error) {
+	return readMeters(ctx, s, openflow.AppendMeterStatsRequest, openflow.DecodeMeterStats)
+}
+
+func readMeters[T any](ctx context.Context, s *Switch, ask func([]byte, uint32) []byte, decode func([]byte) ([]T, bool, error)) (list []T, err error) {
+	request := func(b []byte, xid uint32, _ int) []byte { return ask(b, xid) }
 	_, err = s.multipart(ctx, 1, request, func(message []byte) (more, stop bool, err error) {
-		part, more, err := openflow.DecodeMeterStats(message)
+		part, more, err := decode(message)
 		list = append(list, part...)
 		return more, false, err
 	})

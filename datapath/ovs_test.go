@@ -418,8 +418,16 @@ func TestOVSMeters(t *testing.T) {
 		t.Fatalf("a flow that names no meter: %v", err)
 	}
 	for _, rate := range []uint32{100, 500, 500} {
-		if err := s.SetMeters(ctx, []openflow.MeterSpec{{ID: 29, Rate: rate, Burst: rate}, {ID: 131071, Rate: 1, Burst: 1}}); err != nil {
+		specs := []openflow.MeterSpec{
+			{ID: 29, Unit: openflow.MeterPackets, Rate: rate, Burst: rate}, {ID: 199999, Unit: openflow.MeterKilobits, Rate: 7, Burst: rate},
+		}
+		if err := s.SetMeters(ctx, specs); err != nil {
 			t.Fatal(err)
+		}
+		held, err := s.Meters(ctx)
+		slices.SortFunc(held, func(a, b openflow.MeterSpec) int { return int(a.ID) - int(b.ID) })
+		if err != nil || !slices.Equal(held, specs) {
+			t.Errorf("the switch has the meters %+v, want %+v: %v", held, specs, err)
 		}
 		if held := o.OFCtl("dump-meters", "br-test"); !strings.Contains(held, fmt.Sprintf("rate=%d burst_size=%d", rate, rate)) {
 			t.Errorf("the switch has\n%s", held)
@@ -433,11 +441,16 @@ func TestOVSMeters(t *testing.T) {
 		t.Fatal(err)
 	}
 	slices.SortFunc(stats, func(a, b openflow.MeterStats) int { return int(a.ID) - int(b.ID) })
-	if want := []openflow.MeterStats{{ID: 29}, {ID: 131071}}; !slices.Equal(stats, want) {
+	if want := []openflow.MeterStats{{ID: 29}, {ID: 199999}}; !slices.Equal(stats, want) {
 		t.Errorf("meters are %+v, want %+v", stats, want)
 	}
-	if err := s.SetMeters(ctx, []openflow.MeterSpec{{ID: 0, Rate: 1, Burst: 1}}); err == nil || !strings.Contains(err.Error(), "add meter 0: switch refused") {
+	if err := s.SetMeters(ctx, []openflow.MeterSpec{{ID: 0, Unit: openflow.MeterPackets, Rate: 1, Burst: 1}}); err == nil || !strings.Contains(err.Error(), "add meter 0: switch refused") {
 		t.Errorf("a number that no meter may have: %v", err)
+	}
+	o.OFCtl("add-meter", "br-test", "meter=7,kbps,burst,bands=type=drop,rate=5,burst_size=6,type=drop,rate=8,burst_size=9")
+	held, err := s.Meters(ctx)
+	if err != nil || !slices.Contains(held, openflow.MeterSpec{ID: 7}) {
+		t.Errorf("with one of two bands the switch has the meters %+v: %v", held, err)
 	}
 	if err := s.SetMeters(ctx, nil); err != nil {
 		t.Error(err)

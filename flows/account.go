@@ -1,6 +1,9 @@
 package flows
 
-import of "sluice/datapath/openflow"
+import (
+	of "sluice/datapath/openflow"
+	"sluice/store"
+)
 
 // Directions and scopes of a Class.
 const (
@@ -9,6 +12,11 @@ const (
 
 	ScopeInternal = "internal" // between ports of the tenant
 	ScopeEgress   = "egress"   // through its gateway host
+	ScopePort     = "port"     // of drops: by the limit of one port
+
+	ScopePeering = "peering" // between ports of the tenant and of one that it is peered with
+
+	ScopePublished = "published" // between the outside and a published port
 )
 
 // Class is what a counting flow counts: a direction and scope of a tenant's traffic, or
@@ -16,8 +24,19 @@ const (
 type Class struct {
 	Tenant    uint32 // its number; 0: no tenant was known
 	Direction string // empty for drops
-	Scope     string // empty for drops
+	Scope     string // empty for drops, but for those of a port's meter
 	Reason    string // one of Reasons, empty for traffic
+}
+
+// Classes are all that anything counts for one tenant.
+func Classes(tenant uint32) (list []Class) {
+	for _, scope := range []string{ScopeInternal, ScopeEgress, ScopePeering, ScopePublished} {
+		list = append(list, Class{Tenant: tenant, Direction: DirectionIn, Scope: scope}, Class{Tenant: tenant, Direction: DirectionOut, Scope: scope})
+	}
+	for _, r := range Reasons() {
+		list = append(list, Class{Tenant: tenant, Reason: r.Name})
+	}
+	return append(list, PortRateLimited(tenant), Class{Tenant: tenant, Reason: reason(0).String()})
 }
 
 // Account says what a flow counts; ok is false for flows that count nothing.
@@ -29,16 +48,21 @@ func Account(f *of.Flow) (c Class, ok bool) {
 	switch f.Table {
 	case tableAccountOut:
 		scope, counts := f.Match.Get(regScope)
-		c = Class{Tenant: tenantOf(f), Direction: DirectionOut, Scope: ScopeInternal}
-		if scope.Value.Lo == scopeEgress {
-			c.Scope = ScopeEgress
+		c = Class{Tenant: tenantOf(f), Direction: DirectionOut, Scope: scopeName(scope.Value.Lo)}
+		if from, crossed := f.Match.Get(regFrom); crossed {
+			c.Tenant = uint32(from.Value.Lo)
 		}
 		return c, counts
 	case tableAccountIn:
-		_, egress := f.Match.Get(of.FieldEthSrc)
+		sender, _ := f.Match.Get(of.FieldEthSrc)
 		c = Class{Tenant: tenantOf(f), Direction: DirectionIn, Scope: ScopeInternal}
-		if egress {
+		switch sender.Value.Lo {
+		case store.KernelMAC.Uint64():
 			c.Scope = ScopeEgress
+		case store.PeerMAC.Uint64():
+			c.Scope = ScopePeering
+		case store.PublishedMAC.Uint64():
+			c.Scope = ScopePublished
 		}
 		return c, c.Tenant != 0
 	case tableDrop:
@@ -52,6 +76,15 @@ func Account(f *of.Flow) (c Class, ok bool) {
 // that of what the limit of its broadcasts did.
 func ConnectionLimited(tenant uint32) Class {
 	return Class{Tenant: tenant, Reason: reasonConnectionLimit.String()}
+}
+
+// RateLimited is the class of what a gateway host dropped by the limits of a tenant's rate, PortRateLimited that of what
+// the limits of its ports did.
+func RateLimited(tenant uint32) Class { return Class{Tenant: tenant, Reason: reasonRate.String()} }
+
+// PortRateLimited is the class of ports: see RateLimited. Their meters come and go with them, so that it is a sum apart.
+func PortRateLimited(tenant uint32) Class {
+	return Class{Tenant: tenant, Scope: ScopePort, Reason: reasonRate.String()}
 }
 
 // BroadcastLimited is the class of broadcasts: see ConnectionLimited.

@@ -23,10 +23,13 @@ func Affected(s *store.State, c store.Change, mark func(host string, sl Slice)) 
 // AffectedPort marks the slices of a host that depend on the OpenFlow port of one
 // interface, learned or lost; all says that every slice of the host does.
 func AffectedPort(s *store.State, host, iface string, mark func(sl Slice)) (all bool) {
-	if iface == store.TunnelInterface || iface == store.GatewayInterface {
+	if iface == store.TunnelInterface || iface == store.GatewayInterface || iface == store.ResolverInterface || isTrunk(s, host, iface) {
 		return true
 	}
 	m := marker{s, func(_ string, sl Slice) { mark(sl) }}
+	if hash, ok := store.ProbedHash(iface); ok {
+		m.probe(host, hash)
+	}
 	if p := s.PortByInterface(host, iface); p != nil {
 		for i := range sections {
 			if changed := sections[i].interfaceChanged; changed != nil {
@@ -42,28 +45,73 @@ func (m marker) comings(c store.Change) {
 	tenant := c.Key.Tenant
 	switch c.Key.Kind {
 	case store.KindHost:
-		if !same(c, sameEncap) { // which decides what it reaches at all
+		if !same(c, sameEncap) || !same(c, sameTrunkInterface) { // which decides what it reaches at all
 			Slices(m.state, c.Key.Host, func(sl Slice) { m.mark(c.Key.Host, sl) })
 		}
-	case store.KindSettings: // only edits by hand change them while there are tenants
+		if !same(c, sameTunnel) || !same(c, sameCapable) {
+			for _, star := range m.stars(c.Key.Host) {
+				m.whole(star, hostsOf(m.state, star)...)
+			}
+		}
+	case store.KindSettings:
+		if transitOf(c.Before) == transitOf(c.After) { // only edits by hand change it while there are tenants
+			return
+		}
 		for h := range m.state.Hosts() {
 			Slices(m.state, h.Key.Host, func(sl Slice) { m.mark(h.Key.Host, sl) })
 		}
 	case store.KindTenant:
 		if !same(c, sameTenant) {
 			m.whole(tenant, hostsOf(m.state, tenant)...)
+			m.peersOf(tenant, presentOn(m.state, tenant)...)
 		}
 	case store.KindNetwork: // whether it is there decides where the tenant is present
 		if !same(c, sameSegment) {
 			m.whole(tenant, hostsOf(m.state, tenant)...)
+			m.peersOf(tenant, presentOn(m.state, tenant)...)
 		}
 	case store.KindPresence:
 		m.whole(tenant, c.Key.Host)
+		m.peersOf(tenant, c.Key.Host)
+		if m.state.Stirred(tenant) {
+			m.whole(tenant, m.gatewayHosts(tenant)...)
+		}
+	case store.KindPeering:
+		if slices.Contains(m.state.PeersNear(tenant), c.Key.Name) {
+			m.whole(tenant, hostsOf(m.state, tenant)...)
+			m.whole(c.Key.Name, hostsOf(m.state, c.Key.Name)...)
+		}
 	case store.KindGateway:
-		if !same(c, sameGateway) {
-			sides(c, func(g *store.Gateway) { m.whole(tenant, gatewayChain(g)...) })
+		if !m.slept(tenant) {
+			m.whole(tenant, membersThatDiffer(c)...)
+			if relayChanged(c) {
+				m.whole(tenant, hostsOf(m.state, tenant)...)
+			}
 		}
 	}
+}
+
+// transitOf is the transit range of a cluster with some settings, or none.
+func transitOf(o store.Object) store.Transit {
+	if settings, ok := o.(*store.Settings); ok {
+		return settings.TransitOr(store.DefaultTransit)
+	}
+	return store.DefaultTransit
+}
+
+// membersThatDiffer are the hosts that became gateway hosts of a tenant, or are none any more.
+func membersThatDiffer(c store.Change) []string {
+	var hosts []string
+	sides(c, func(g *store.Gateway) {
+		for _, host := range g.Members() {
+			if at := slices.Index(hosts, host); at >= 0 {
+				hosts = slices.Delete(hosts, at, at+1)
+			} else {
+				hosts = append(hosts, host)
+			}
+		}
+	})
+	return hosts
 }
 
 // whole marks a tenant with all its networks and ports, on hosts.
@@ -74,6 +122,16 @@ func (m marker) whole(tenant string, hosts ...string) {
 				m.mark(host, sl)
 			}
 		})
+	}
+}
+
+// slept reports whether a tenant had no port before the last batch and has none after: its gateway holds nothing.
+func (m marker) slept(tenant string) bool { return !m.state.Awake(tenant) && !m.state.Stirred(tenant) }
+
+// peersOf marks whole, on hosts of a tenant, those that it is peered with.
+func (m marker) peersOf(tenant string, hosts ...string) {
+	for _, peer := range m.state.PeersNear(tenant) {
+		m.whole(peer, hosts...)
 	}
 }
 

@@ -45,6 +45,7 @@ func (c *compiler) base() {
 	c.baseRoute()
 	c.baseAnswer()
 	c.baseHop()
+	c.baseSteer()
 	c.baseNATState()
 	c.baseNATNew()
 	c.baseExit()
@@ -57,9 +58,12 @@ func (c *compiler) baseEntry() {
 		c.refuse(stepClassifyStray, match(inPort(c.tunnel)), reasonUnknownVTEP)
 	}
 	if c.gateway != 0 {
-		c.flow(stepClassifyKnown, match(inPort(c.gateway), etherType(typeARP)),
+		c.flow(stepClassifyKnown, match(inPort(c.gateway), untagged(), etherType(typeARP)),
 			load(regOrigin, originGateway), load(regSource, gatewayPort), goTo(tableResolve))
 		c.refuse(stepClassifyStray, match(inPort(c.gateway)), reasonNoConnection)
+	}
+	if c.trunk != 0 {
+		c.baseTrunk()
 	}
 	c.refuse(stepClassifyNone, nil, reasonUnknownPort)
 	c.refuse(stepDecapNone, nil, reasonUnknownSegment)
@@ -183,10 +187,13 @@ func (c *compiler) baseHop() {
 	for _, t := range []uint64{typeIPv4, typeIPv6} {
 		c.refuse(stepHopExpired, match(etherType(t), of.Is(of.FieldIPTTL, 0)), reasonTTL)
 		c.refuse(stepHopExpired, match(etherType(t), of.Is(of.FieldIPTTL, 1)), reasonTTL)
+		c.flow(stepHopPeering, match(etherType(t), of.Is(regScope, scopePeering)),
+			of.DecTTL{}, setMAC(of.FieldEthSrc, store.PeerMAC), goTo(tableL3Resolve))
 		c.flow(stepHopNext, match(etherType(t)),
 			of.DecTTL{}, setMAC(of.FieldEthSrc, store.RouterMAC), goTo(tableL3Resolve))
 	}
 	c.refuse(stepHopNone, nil, reasonNoRoute)
+	c.refuse(stepL3ResolveFull, match(etherType(typeIPv4), ipDst(c.state.Transit().Prefix)), reasonConnectionLimit)
 	c.refuse(stepL3ResolveNone, nil, reasonUnknownDestination)
 }
 
@@ -227,7 +234,7 @@ func (c *compiler) baseNATNew() {
 	// Open vSwitch passes the packet on, new and untranslated.
 	c.flow(stepNATOutTranslated, match(etherType(typeIPv4), ipSrc(c.state.Transit().Prefix)),
 		setMAC(of.FieldEthSrc, store.RouterMAC), setMAC(of.FieldEthDst, store.KernelMAC),
-		load(regDestination, gatewayPort), load(regScope, scopeEgress), goTo(tableAccountOut))
+		load(regDestination, gatewayPort), goTo(tableAccountOut))
 	c.refuse(stepNATOutNone, nil, reasonConnectionLimit)
 }
 
@@ -262,6 +269,9 @@ func (c *compiler) baseExit() {
 // baseDrop counts by reason what has no tenant here.
 func (c *compiler) baseDrop() {
 	for why := reason(1); why < numReasons; why++ {
+		if ofTrunk := why == reasonUnknownSource || why == reasonElsewhere; ofTrunk && c.trunk == 0 {
+			continue
+		}
 		c.flow(stepDropReason, match(of.Is(regReason, uint64(why))))
 	}
 	c.flow(stepDropRest, nil)

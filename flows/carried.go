@@ -18,6 +18,8 @@ func Carried(s *store.State, sees func(tenant string) bool, f of.Field, v of.Val
 		return "source " + portName(s, sees, uint32(v.Lo))
 	case regDestination:
 		return "destination " + portName(s, sees, uint32(v.Lo))
+	case regFrom:
+		return fromName(s, sees, uint32(v.Lo))
 	case regScope:
 		return "counts as " + scopeName(v.Lo)
 	case of.FieldMetadata:
@@ -41,6 +43,12 @@ func originName(n uint64) string {
 		return "the gateway's kernel"
 	case originHandOver:
 		return "another gateway host"
+	case originResolver:
+		return "the resolver"
+	case originRelay:
+		return "a tunnel, relayed"
+	case originTrunk:
+		return "the trunk"
 	}
 	return fmt.Sprint(n)
 }
@@ -51,8 +59,26 @@ func scopeName(n uint64) string {
 		return ScopeInternal
 	case scopeEgress:
 		return ScopeEgress
+	case scopePeering:
+		return ScopePeering
+	case scopePublished:
+		return ScopePublished
 	}
 	return fmt.Sprint(n)
+}
+
+// fromName is the tenant that a frame was of before it entered a network of a peered one.
+func fromName(s *store.State, sees func(string) bool, number uint32) string {
+	switch t := s.TenantByNumber(number); {
+	case number == 0:
+		return ""
+	case t == nil:
+		return fmt.Sprintf("from tenant number %d, which nobody has", number)
+	case !sees(t.Key.Tenant):
+		return "from another tenant"
+	default:
+		return "from tenant " + t.Key.Tenant
+	}
 }
 
 // portName is a port by its number, as registers hold it.
@@ -62,6 +88,8 @@ func portName(s *store.State, sees func(string) bool, number uint32) string {
 		return "none"
 	case number == gatewayPort:
 		return "the gateway port"
+	case number == resolverPort:
+		return "the resolver"
 	case p == nil:
 		return fmt.Sprintf("port number %d, which nobody has", number)
 	case !sees(p.Key.Tenant):

@@ -14,16 +14,23 @@ type compiler struct {
 	ofport   map[string]uint32
 	tunnel   uint32 // OpenFlow port of the tunnel interface; 0: there is none
 	gateway  uint32 // the same of the gateway interface
+	resolver uint32 // the same of the resolver interface
+	trunk    uint32 // the same of the trunk
 	slice    Slice  // whose flows are emitted
 	emit     func(of.Flow)
 	problems []store.Problem
 }
 
 func newCompiler(s *store.State, sw Switch, sl Slice, emit func(of.Flow)) *compiler {
-	return &compiler{
+	c := &compiler{
 		state: s, host: sw.Host, ofport: sw.OFPort, slice: sl, emit: emit,
 		tunnel: sw.OFPort[store.TunnelInterface], gateway: sw.OFPort[store.GatewayInterface],
+		resolver: sw.OFPort[store.ResolverInterface],
 	}
+	if own := s.Host(sw.Host); own != nil && own.Value.Trunk != "" {
+		c.trunk = sw.OFPort[own.Value.Trunk]
+	}
+	return c
 }
 
 // claimants compiles the slice's own among the objects that say a number: the one that holds
@@ -74,31 +81,50 @@ func (c *compiler) leaveOut(key store.Key, format string, args ...any) {
 type tenantAt struct {
 	*store.Item[store.Tenant]
 	present bool     // a network of the tenant has a port here
-	chain   []string // its gateway hosts: the active one, then those that drain
-	at      int      // this host's place in the chain; -1: it is no gateway of the tenant
+	peered  bool     // a tenant that it is peered with has a port here; not looked for where own
+	active  string   // the host that its egress is sent to; empty: none
+	backup  string   // the host that it is sent to while probes find that one dead; empty: none
+	members []string // the hosts that hold its gateway's flows, that one first
+	asks    []string // those of them, but this host, that may know a connection
+	gateway bool     // this host is one of the members, and the tenant has a port somewhere
+	slot    uint32   // what this host tells its connections by; 0: it has none here
+	moves   bool     // several of the members have a part in a move
+
+	movers []string    // the members that have a part in a move, or the active one alone
+	relay  store.Relay // how far the members are to relay what passes between hosts
 }
 
-func (t *tenantAt) gateway() bool  { return t.at >= 0 }
 func (t *tenantAt) number() uint32 { return t.Value.Number }
 
 // mark stands for the tenant itself in its zone: a later one of its name or number has
 // another create revision.
 func (t *tenantAt) mark() uint64 { return uint64(uint32(t.Created)) }
 
-// natZone is the conntrack zone in which the tenant's egress is translated.
-func (t *tenantAt) natZone() uint16 { return store.NATZone(t.number()) }
+// natZone is the conntrack zone in which the tenant's egress is translated here.
+func (t *tenantAt) natZone() uint16 { return store.NATZone(t.slot) }
+
+// translates reports whether the tenant's egress passes this host's kernel.
+func (c *compiler) translates(t *tenantAt) bool { return t.gateway && c.gateway != 0 && t.slot != 0 }
 
 // tenantAt looks a tenant up; ok is false where the host holds nothing of it.
 func (c *compiler) tenantAt(name string) (t tenantAt, ok bool) {
-	t = tenantAt{Item: c.state.Tenant(name), at: -1}
+	t = tenantAt{Item: c.state.Tenant(name)}
 	if t.Item == nil {
 		return t, false
 	}
 	if g := c.state.Gateway(name); g != nil {
-		t.chain = gatewayChain(g.Value)
-		t.at = slices.Index(t.chain, c.host)
+		movers := g.Value.Movers()
+		t.movers, t.relay = movers, g.Value.Relay
+		t.active, t.backup, t.members, t.moves = g.Value.Active, g.Value.Backup, g.Value.Members(), len(movers) > 1
+		t.asks = slices.DeleteFunc(g.Value.Asked(), func(host string) bool {
+			// To a backup all is sent because the active host is dead: it would swallow a question.
+			return host == c.host || host == t.active && !slices.Contains(movers, c.host)
+		})
+		t.gateway = slices.Contains(t.members, c.host) && c.state.Awake(name)
+		t.slot = c.state.Slot(c.host, t.Item)
 	}
 	t.present = c.state.TenantPresent(c.host, name)
+	t.peered = !t.own() && slices.ContainsFunc(c.state.PeersOf(name), func(peer string) bool { return c.state.TenantPresent(c.host, peer) })
 	return t, t.here() && len(c.tenantProblems(t.Item)) == 0
 }
 

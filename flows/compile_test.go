@@ -49,10 +49,10 @@ func TestProblems(t *testing.T) {
 		{"a link-local subnet", store.NetworkKey("t0", "x"), &store.Network{Number: 77, Subnets: []store.Subnet{
 			{Prefix: netip.MustParsePrefix("fe80::/64"), Gateway: netip.MustParseAddr("fe80::1")}}},
 			[]string{"networks/t0/x", "subnet fe80::/64 overlaps fe80::/10, the link-local range"}},
-		{"a tenant's number that has no conntrack zone", store.TenantKey("t0"), &store.Tenant{Number: store.MaxTenantNumber + 1},
-			[]string{"tenants/t0", "number 32768 is not between 1 and 32767"}},
+		{"a tenant's number that stands for those beyond", store.TenantKey("t0"), &store.Tenant{Number: store.MaxTenantNumber + 1},
+			[]string{"tenants/t0", "number 16777215 is not between 1 and 16777214"}},
 		{"a tenant's number that no cookie can hold", store.TenantKey("t0"), &store.Tenant{Number: 1<<24 + 2},
-			[]string{"tenants/t0", "number 16777218 is not between 1 and 32767"}},
+			[]string{"tenants/t0", "number 16777218 is not between 1 and 16777214"}},
 		{"the tunnel key of VLAN networks", store.NetworkKey("t0", "x"), &store.Network{Number: store.VLANTunnelKey},
 			[]string{"networks/t0/x", "number 16777215 is not between"}},
 		{"a VLAN id beyond 12 bits", store.NetworkKey("t0", "x"), &store.Network{Number: 77, Segmentation: store.SegmentationVLAN,

@@ -51,6 +51,8 @@ func (t *Table) checkAction(a of.Action) error {
 		return t.checkNext(a.Table)
 	case of.Clone:
 		return t.checkActions(a.Actions)
+	case of.BundleLoad:
+		return t.checkSet(a.Target.Field)
 	case of.Load:
 		return t.checkSet(a.Target.Field)
 	case of.SetField:

@@ -31,7 +31,7 @@ func Doubled(s *store.State, host string, f *of.Flow, first Slice) []store.Probl
 	left := Slice(f.Cookie)
 	problems := doubled(s, host, left, first, f.Table)
 	for i := range problems {
-		problems[i].LeftOut = true
+		problems[i].LeavesOut = store.LeavesOutPorts
 	}
 	return append(problems, doubled(s, host, first, left, f.Table)...)
 }

@@ -21,10 +21,10 @@ func TestDoubled(t *testing.T) {
 		want        []store.Problem
 	}{
 		{portSlice(1, 1), networkSlice(2, 2), []store.Problem{
-			{Key: port, Object: port.Short(), Text: text("port t0/default/p0", "network t1/default"), LeftOut: true},
+			{Key: port, Object: port.Short(), Text: text("port t0/default/p0", "network t1/default"), LeavesOut: store.LeavesOutPorts},
 			{Key: network, Object: network.Short(), Text: text("network t1/default", "port t0/default/p0")}}},
 		{peerSlice("h2"), 0xabc, []store.Problem{
-			{Key: store.HostKey("h1"), Object: "hosts/h1", Text: text("peer h2", "unknown 0xabc"), LeftOut: true},
+			{Key: store.HostKey("h1"), Object: "hosts/h1", Text: text("peer h2", "unknown 0xabc"), LeavesOut: store.LeavesOutPorts},
 			{Object: "unknown 0xabc", Text: text("unknown 0xabc", "peer h2")}}},
 	} {
 		got := Doubled(s, "h1", &of.Flow{Table: tableForward, Cookie: uint64(tt.left)}, tt.first)

@@ -2,32 +2,17 @@ package flows
 
 import (
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	of "sluice/datapath/openflow"
+	"sluice/internal/golden"
 )
 
 // TestDocsOfThePipeline keeps docs/pipeline.md the page that the pipeline declares.
 func TestDocsOfThePipeline(t *testing.T) {
-	const path = "../docs/pipeline.md"
-	page := pipelinePage()
-	if *update {
-		if err := os.WriteFile(path, []byte(page), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	got, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(page, string(got)); diff != "" {
-		t.Errorf("%s is stale, run make docs (-want +got):\n%s", path, diff)
-	}
+	golden.Check(t, "../docs/pipeline.md", []byte(pipelinePage()), *update)
 }
 
 func pipelinePage() string {
@@ -63,12 +48,13 @@ flows/pipeline.go: ` + "`make docs`" + `. What every bridge holds is in
 		field of.Field
 		holds string
 	}{
-		{regOrigin, fmt.Sprintf("origin: %d a port, %d a tunnel, %d the gateway, %d handed over by another gateway host",
-			originPort, originTunnel, originGateway, originHandOver)},
+		{regOrigin, fmt.Sprintf("origin: %d a port, %d a tunnel, %d the gateway, %d handed over by another gateway host, %d the resolver, %d relayed in a star, %d the trunk",
+			originPort, originTunnel, originGateway, originHandOver, originResolver, originRelay, originTrunk)},
 		{regSource, "number of the port that sent the frame"},
-		{regDestination, fmt.Sprintf("number of the port that gets it; 0 another host, %#x the gateway port", uint32(gatewayPort))},
+		{regDestination, fmt.Sprintf("number of the port that gets it; 0 another host, %#x the gateway port, %#x the resolver port", uint32(gatewayPort), uint32(resolverPort))},
 		{regReason, "the reason of a refusal"},
-		{regScope, fmt.Sprintf("what it counts as when it leaves: %d internal, %d egress", scopeInternal, scopeEgress)},
+		{regScope, fmt.Sprintf("what it counts as when it leaves: %d internal, %d egress, %d peering, %d published", scopeInternal, scopeEgress, scopePeering, scopePublished)},
+		{regFrom, "number of the tenant that a frame was of, once it entered a network of a peered tenant"},
 	} {
 		fmt.Fprintf(&b, "| %s | %s |\n", r.field, r.holds)
 	}

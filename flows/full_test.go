@@ -49,7 +49,7 @@ func TestOVSBroadcastsAreLimited(t *testing.T) {
 	o := newTracer(t)
 	o.load(t, "two-tenants")
 	const frames = 20
-	alices, bobs := uint32(7)<<meterRateBits|1, uint32(9)<<meterRateBits|1
+	alices, bobs := uint32(7)<<meterKindBits|meterBroadcasts, uint32(9)<<meterKindBits|meterBroadcasts
 	o.OFCtl("mod-meter", "br0", fmt.Sprintf("meter=%d,pktps,burst,stats,bands=type=drop,rate=1,burst_size=1", alices))
 	container := netip.MustParseAddr("10.0.0.11")
 	for _, port := range []string{"p1", "p2"} {

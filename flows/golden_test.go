@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	of "sluice/datapath/openflow"
+	"sluice/flows/internal/document"
 	"sluice/store"
 
 	gocmp "github.com/google/go-cmp/cmp"
@@ -20,82 +21,45 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew from their inputs")
 
-// document is a golden file: what stands in etcd and on the switches above, and what
+// tables is a golden file: what stands in etcd and on the switches above, and what
 // every host's tables hold below.
-type document struct {
-	input    string // as it stands in the file
-	state    *store.State
-	switches []Switch
-}
+type tables struct{ document.Document }
 
-// tablesBelow divides a document.
-const tablesBelow = "\n================================"
-
-func readDocument(t *testing.T, path string) (document, string) {
+func readDocument(t *testing.T, path string) (tables, string) {
 	t.Helper()
-	text, err := os.ReadFile(path)
+	d, text, err := document.Read(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	input, _, _ := strings.Cut(string(text), tablesBelow)
-	d := document{input: strings.TrimRight(input, "\n") + "\n", state: store.NewState()}
-	for i, line := range strings.Split(input, "\n") {
-		if err := d.line(line, store.Revision(i+1)); err != nil {
-			t.Fatalf("%s:%d: %v", path, i+1, err)
-		}
-	}
-	return d, string(text)
+	return tables{d}, text
 }
 
-func (d *document) line(line string, revision store.Revision) error {
-	name, value, _ := strings.Cut(line, " ")
-	if name == "" || name == "#" {
-		return nil
+// switches are the document's.
+func (d *tables) switches() (list []Switch) {
+	for _, sw := range d.Switches {
+		list = append(list, Switch(sw))
 	}
-	if host, ok := strings.CutPrefix(name, "switch/"); ok {
-		sw := Switch{Host: host, OFPort: map[string]uint32{}}
-		for _, port := range strings.Fields(value) {
-			iface, number, _ := strings.Cut(port, "=")
-			var n uint32
-			if _, err := fmt.Sscan(number, &n); err != nil {
-				return fmt.Errorf("%q: %w", port, err)
-			}
-			sw.OFPort[iface] = n
-		}
-		d.switches = append(d.switches, sw)
-		return nil
-	}
-	key, err := store.ParseKey(store.Prefix + name)
-	if err != nil {
-		return err
-	}
-	object, err := store.Decode(key, []byte(value))
-	if err != nil {
-		return err
-	}
-	d.state.Apply(store.Batch{Revision: revision, Events: []store.Event{
-		{Key: key, Object: object, Created: revision, Modified: revision}}})
-	return nil
+	return list
 }
 
 // text is the whole document with the tables as compiled. Of base's flows each is shown once, and
 // none that was shown before.
-func (d *document) text(shown map[string]bool) string {
+func (d *tables) text(shown map[string]bool) string {
 	shown = maps.Clone(shown)
 	var b bytes.Buffer
-	b.WriteString(d.input)
-	for _, sw := range d.switches {
-		flows, problems := compileHost(d.state, sw)
+	b.WriteString(d.Input)
+	for _, sw := range d.switches() {
+		flows, problems := compileHost(d.State, sw)
 		all := len(flows)
 		flows = slices.DeleteFunc(flows, func(f of.Flow) bool {
-			line := goldenLine(d.state, f)
+			line := goldenLine(d.State, f)
 			before := shown[line]
 			if Slice(f.Cookie) == baseSlice() {
 				shown[line] = true
 			}
 			return before
 		})
-		fmt.Fprintf(&b, "%s\n# %s: %d flows", tablesBelow, sw.Host, all)
+		fmt.Fprintf(&b, "%s\n# %s: %d flows", document.Below, sw.Host, all)
 		if all > len(flows) {
 			fmt.Fprintf(&b, ", %d of them base's and shown before", all-len(flows))
 		}
@@ -103,7 +67,7 @@ func (d *document) text(shown map[string]bool) string {
 		for _, p := range store.Problems(problems).Told() {
 			fmt.Fprintf(&b, "# problem: %s: %s\n", p.Object, p.Text)
 		}
-		writeTables(&b, d.state, flows)
+		writeTables(&b, d.State, flows)
 	}
 	return b.String()
 }
@@ -147,11 +111,11 @@ func baseLines(t *testing.T) map[string]bool {
 	t.Helper()
 	d, _ := readDocument(t, baseDocument)
 	lines := map[string]bool{}
-	for _, sw := range d.switches {
-		flows, _ := compileHost(d.state, sw)
+	for _, sw := range d.switches() {
+		flows, _ := compileHost(d.State, sw)
 		for _, f := range flows {
 			if Slice(f.Cookie) == baseSlice() {
-				lines[goldenLine(d.state, f)] = true
+				lines[goldenLine(d.State, f)] = true
 			}
 		}
 	}
@@ -194,8 +158,8 @@ func TestGolden(t *testing.T) {
 func TestContract(t *testing.T) {
 	for _, path := range documents(t) {
 		d, _ := readDocument(t, path)
-		for _, sw := range d.switches {
-			flows, _ := compileHost(d.state, sw)
+		for _, sw := range d.switches() {
+			flows, _ := compileHost(d.State, sw)
 			for _, f := range flows {
 				if err := Check(&f); err != nil {
 					t.Errorf("%s, %s: %v", path, sw.Host, err)
@@ -209,9 +173,9 @@ func TestContract(t *testing.T) {
 func TestFlowsOfATenant(t *testing.T) {
 	const most = 40
 	d, _ := readDocument(t, "testdata/two-tenants.golden")
-	for _, sw := range d.switches {
+	for _, sw := range d.switches() {
 		owned := map[uint32]int{}
-		flows, _ := compileHost(d.state, sw)
+		flows, _ := compileHost(d.State, sw)
 		for _, f := range flows {
 			owned[Slice(f.Cookie).Tenant()]++
 		}

@@ -2,83 +2,91 @@ package flows
 
 import (
 	"net/netip"
+	"slices"
 
 	of "sluice/datapath/openflow"
 	"sluice/store"
 )
 
-// handOver emits what keeps connections while a tenant's gateway moves. Its gateway
-// hosts form a chain, the active one first: a packet whose connection a host does not
-// know goes to the next, and one that the last does not know goes back to the active
-// host, which commits it. A MAC of its own marks each of the two ways.
+// handOver emits what keeps connections while a tenant's gateway moves. Any of its gateway hosts takes the
+// tenant's egress: what it does not know it asks the others for, one after the other. Who knows it lets it out, and
+// who does not sends it back to the host that asked, which asks the next, or opens the connection when nobody knew it.
+// A SYN opens a connection wherever it comes: it is asked for nowhere.
 //
-// TCP needs no way back: only a SYN opens a connection, and that stays at the active host.
+// A MAC of its own marks questions, and another one what comes back. The tunnel address that a frame comes back from
+// tells who was asked: so no host depends on what another one takes for the order.
 func (c *compiler) handOver(t *tenantAt) {
-	n := t.number()
-	last := len(t.chain) - 1
-	if t.at == 0 {
-		c.accept(n, store.BounceMAC, t.chain[last], tableNATNew)
-		c.flow(stepNATStateTCP, match(tenantMetadata(n), ctState(ctTracked|ctNew, ctInvalid),
-			etherType(typeIPv4), ipProto(protoTCP), tcpSYN()), goTo(tableNATNew))
-	} else {
-		c.accept(n, store.HandOverMAC, t.chain[t.at-1], tableNAT)
+	c.flow(stepNATStateTCP, match(tenantMetadata(t.number()), ctState(ctTracked|ctNew, ctInvalid),
+		etherType(typeIPv4), ipProto(protoTCP), tcpSYN()), goTo(tableNATNew))
+	asked := slices.DeleteFunc(slices.Clone(t.asks), func(host string) bool { return !c.vtep(host).IsValid() })
+	if len(asked) > 0 {
+		c.ask(t, c.vtep(asked[0]))
 	}
-	if t.at < last {
-		c.pass(n, store.HandOverMAC, t.chain[t.at+1], true)
-		if t.at == 0 && t.present {
-			c.passOwn(n, t.chain[1])
+	for _, host := range t.members {
+		h := c.state.Host(host)
+		if h == nil || host == c.host {
+			continue
 		}
-		return
-	}
-	c.refuse(stepNATStateTCP, match(tenantMetadata(n), ctState(ctTracked|ctNew, 0),
-		etherType(typeIPv4), ipProto(protoTCP)), reasonNoConnection)
-	c.pass(n, store.BounceMAC, t.chain[0], false)
-}
-
-// accept takes the tenant's frames that another gateway host marked with a MAC, from any VTEP
-// of that host: which one a frame leaves from depends on where it goes.
-func (c *compiler) accept(tenant uint32, mark store.MAC, from string, next uint8) {
-	h := c.state.Host(from)
-	if h == nil {
-		return
-	}
-	for vtep := range c.vteps(h) {
-		c.flow(stepRouteTunnel, match(tenantMetadata(tenant), origin(originTunnel), ethDst(mark),
-			tunnelFrom(vtep), etherType(typeIPv4)), goTo(next))
-	}
-}
-
-// pass sends on what this host's conntrack does not know, with TCP's invalid packets too
-// where the next host may know them.
-func (c *compiler) pass(tenant uint32, mark store.MAC, to string, tcpToo bool) {
-	vtep := c.vtep(to)
-	if !vtep.IsValid() {
-		return
-	}
-	mine, ipv4 := tenantMetadata(tenant), etherType(typeIPv4)
-	if tcpToo {
-		for _, unknown := range []uint64{ctNew, ctInvalid} {
-			c.flow(stepNATStatePassTCP, match(mine, ctState(ctTracked|unknown, 0), ipv4, ipProto(protoTCP)),
-				c.marked(mark, vtep)...)
+		// One that is not asked any more was asked by flows of before: the others are asked from the first on.
+		next := asked[slices.Index(asked, host)+1:]
+		for from := range c.vteps(h) {
+			c.answer(t, from, c.vtep(host))
+			c.goOn(t, from, next)
 		}
 	}
-	c.flow(stepNATStatePassNew, match(mine, ctState(ctTracked|ctNew, 0), ipv4), c.marked(mark, vtep)...)
 }
 
-// passOwn does the same for the containers of the active host, whose frames count as sent
-// here: they come back, if they do, as frames from a tunnel.
-func (c *compiler) passOwn(tenant uint32, to string) {
-	vtep := c.vtep(to)
-	if !vtep.IsValid() {
+// unknown are the packets whose connection this host does not know, but for a SYN. An error of ICMP about a
+// connection that it does not know is invalid, as is a late packet of TCP.
+func unknown(more ...of.MatchField) []of.Match {
+	of4 := func(f ...of.MatchField) of.Match { return match(append(append(f, more...), etherType(typeIPv4))...) }
+	return []of.Match{
+		of4(ctState(ctTracked|ctNew, 0)),
+		of4(ctState(ctTracked|ctInvalid, 0), ipProto(protoTCP)),
+		of4(ctState(ctTracked|ctInvalid, 0), ipProto(protoICMP)),
+	}
+}
+
+// ask sends what came here first, and is not known, to the first of the others. What containers here send counts as
+// sent then: it comes back, if it does, as a frame from a tunnel.
+func (c *compiler) ask(t *tenantAt, first netip.Addr) {
+	mine, question := tenantMetadata(t.number()), store.HandOverMAC
+	for _, m := range unknown(mine, origin(originTunnel)) {
+		c.flow(stepNATStateAsk, m, c.marked(question, first)...)
+	}
+	if !t.present {
 		return
 	}
-	mine, ipv4, own := tenantMetadata(tenant), etherType(typeIPv4), origin(originPort)
-	counted := []of.Action{load(regScope, scopeEgress), load(of.FieldInPort, noPort),
-		setMAC(of.FieldEthDst, store.HandOverMAC), tunnelTo(vtep), goTo(tableAccountOut)}
-	for _, unknown := range []uint64{ctNew, ctInvalid} {
-		c.flow(stepNATStateOwnTCP, match(mine, own, ctState(ctTracked|unknown, 0), ipv4, ipProto(protoTCP)), counted...)
+	for _, m := range unknown(mine, origin(originPort)) {
+		c.flow(stepNATStateAsk, m, load(of.FieldInPort, noPort),
+			setMAC(of.FieldEthDst, question), tunnelTo(first), goTo(tableAccountOut))
 	}
-	c.flow(stepNATStateOwnNew, match(mine, own, ctState(ctTracked|ctNew, 0), ipv4), counted...)
+}
+
+// answer takes the questions of another gateway host, from any tunnel address of it: which one a frame
+// leaves from depends on where it goes. What is not known here either goes back to it.
+func (c *compiler) answer(t *tenantAt, from, back netip.Addr) {
+	mine := tenantMetadata(t.number())
+	c.flow(stepRouteTunnel, match(mine, origin(originTunnel), ethDst(store.HandOverMAC), tunnelFrom(from), etherType(typeIPv4)),
+		load(regOrigin, originHandOver), goTo(tableNAT))
+	if !back.IsValid() {
+		return
+	}
+	for _, m := range unknown(mine, origin(originHandOver), tunnelFrom(from)) {
+		c.flow(stepNATStateBack, m, c.marked(store.BounceMAC, back)...)
+	}
+}
+
+// goOn takes a question back that another gateway host could not answer: it goes to the next or, where there is none,
+// opens the connection. One of TCP is opened by a SYN alone.
+func (c *compiler) goOn(t *tenantAt, from netip.Addr, next []string) {
+	back := []of.MatchField{tenantMetadata(t.number()), origin(originTunnel), ethDst(store.BounceMAC), tunnelFrom(from), etherType(typeIPv4)}
+	if len(next) > 0 {
+		c.flow(stepRouteTunnel, match(back...), c.marked(store.HandOverMAC, c.vtep(next[0]))...)
+		return
+	}
+	c.flow(stepRouteTunnel, match(back...), goTo(tableNATNew))
+	c.refuse(stepRouteNobody, match(append(back, ipProto(protoTCP))...), reasonNoConnection)
 }
 
 // marked sends a frame on from one tunnel into another. It still carries this host's own VTEP

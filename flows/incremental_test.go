@@ -2,6 +2,7 @@ package flows
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/netip"
 	"strings"
@@ -51,6 +52,7 @@ type world struct {
 // held is what one slice was compiled to.
 type held struct {
 	flows    []of.Flow
+	meters   map[uint32]Meter
 	problems []store.Problem
 }
 
@@ -60,13 +62,56 @@ var hostNames = []string{"h1", "h2", "h3", "costarring", "liquid"}
 func newWorld(seed uint64) *world {
 	w := &world{
 		Rand: rand.New(rand.NewPCG(seed, 1)), state: store.NewState(), names: hostNames,
-		switches: map[string]Switch{}, ofport: 2, installed: map[string]map[Slice]held{}, created: map[store.Key]store.Revision{},
+		switches: map[string]Switch{}, ofport: 3, installed: map[string]map[Slice]held{}, created: map[store.Key]store.Revision{},
 	}
 	for _, h := range w.names {
-		w.switches[h] = Switch{Host: h, OFPort: map[string]uint32{store.TunnelInterface: 1, store.GatewayInterface: 2}}
+		w.switches[h] = Switch{Host: h, OFPort: map[string]uint32{store.TunnelInterface: 1, store.GatewayInterface: 2, store.ResolverInterface: 3, "eth1": 0xe000}}
+		for i, other := range w.names {
+			w.switches[h].OFPort[store.ProbeInterface(other)] = 0xf000 + uint32(i)
+		}
 		w.resync(h)
 	}
+	if seed%2 == 1 {
+		w.begin()
+	}
 	return w
+}
+
+// begin makes three tenants of whom two pairs are peered, with a port of each on a host: random events make that seldom.
+func (w *world) begin() {
+	tenants := []string{"alice", "bob", "carol"}
+	var events []store.Event
+	add := func(key store.Key, o store.Object) {
+		w.created[key] = 1
+		events = append(events, store.Event{Key: key, Object: o, Created: 1, Modified: 1})
+	}
+	for i, tenant := range tenants {
+		host := w.names[i]
+		add(store.HostKey(host), &store.Host{DatapathID: store.DatapathID(i + 1), Encap: "vxlan", VTEPs: []netip.Addr{netip.AddrFrom4([4]byte{172, 30, 2, host[1]})}})
+		add(store.TenantKey(tenant), &store.Tenant{Number: uint32(i + 1)})
+		add(store.NetworkKey(tenant, tenant), &store.Network{Number: uint32(10 + i), Segmentation: store.SegmentationTunnel,
+			Subnets: []store.Subnet{w.ownSubnet(tenant)}})
+		p := w.port(tenant, iface(tenant, tenant, 0, 0))
+		p.Number, p.Addresses = uint32(1+i), []netip.Prefix{netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 0, third(tenant), 99}), 24)}
+		add(store.PortKey(host, tenant, tenant, "p0"), p)
+		w.ofport++
+		w.switches[host].OFPort[p.Interface] = w.ofport
+	}
+	publication := store.PublicationKey("bob", "begun")
+	w.created[publication] = 2 // not with its tenant
+	events = append(events, store.Event{Key: publication, Created: 2, Modified: 2,
+		Object: &store.Publication{TenantCreated: 1, Network: "bob", Port: "p0", Protocol: store.ProtocolTCP, First: 80, On: 80, Count: 2}})
+	for _, pair := range [][2]string{{"alice", "bob"}, {"bob", "carol"}} {
+		add(store.PeeringKey(pair[0], pair[1]), &store.Peering{TenantCreated: 1, PeerCreated: 1})
+		add(store.PeeringKey(pair[1], pair[0]), &store.Peering{TenantCreated: 1, PeerCreated: 1})
+	}
+	w.revision = 2
+	for _, c := range w.state.Apply(store.Batch{Revision: w.revision, Events: events}) {
+		Affected(w.state, c, w.mark)
+	}
+	for _, h := range w.names[:len(tenants)] {
+		w.resync(h)
+	}
 }
 
 // resync gives a host all its flows anew, as when its switch connects.
@@ -78,6 +123,7 @@ func (w *world) resync(host string) {
 func (w *world) mark(host string, sl Slice) {
 	var h held
 	h.problems = Compile(w.state, w.switches[host], sl, func(f of.Flow) { h.flows = append(h.flows, f) })
+	h.meters = metersOf(w.state, h.flows)
 	if w.changed != nil && texts(w.installed[host][sl].flows) != texts(h.flows) {
 		w.changed[sl.kind()]++
 	}
@@ -88,8 +134,10 @@ func (w *world) mark(host string, sl Slice) {
 func (w *world) wrong(host string) string {
 	var installed, desired []of.Flow
 	var told []store.Problem
+	meters := map[uint32]Meter{}
 	for _, h := range w.installed[host] {
 		installed, told = append(installed, h.flows...), append(told, h.problems...)
+		maps.Copy(meters, h.meters)
 	}
 	problems := CompileHost(w.state, w.switches[host], func(f of.Flow) { desired = append(desired, f) })
 	for _, f := range desired {
@@ -100,11 +148,25 @@ func (w *world) wrong(host string) string {
 	if why := differ(w.state, installed, desired, told, problems); why != "" {
 		return why
 	}
+	if diff := cmp.Diff(metersOf(w.state, desired), meters); diff != "" {
+		return "meters (-want +got):\n" + diff
+	}
 	whole, problemsOfAll := Desired(w.state, w.switches[host])
 	if why := differ(w.state, whole, desired, problemsOfAll, problems); why != "" {
 		return "Desired: " + why
 	}
 	return ""
+}
+
+// metersOf are the meters that flows name.
+func metersOf(s *store.State, list []of.Flow) map[uint32]Meter {
+	meters := map[uint32]Meter{}
+	for i := range list {
+		if m, ok := MeterOf(s, &list[i]); ok {
+			meters[m.ID] = m
+		}
+	}
+	return meters
 }
 
 // differ says how flows and problems differ from what the twin wants, which has no match twice.
@@ -170,9 +232,10 @@ func (w *world) createdAt(e store.Event) store.Revision {
 
 func (w *world) portComesOrGoes() string {
 	host := w.names[w.IntN(len(w.names))]
-	iface := iface(w.tenant(), w.network(), w.IntN(3), w.IntN(2))
+	tenant := w.tenant()
+	iface := iface(tenant, w.network(tenant), w.IntN(3), w.IntN(2))
 	if w.IntN(8) == 0 {
-		iface = []string{store.TunnelInterface, store.GatewayInterface}[w.IntN(2)]
+		iface = []string{store.TunnelInterface, store.GatewayInterface, store.ResolverInterface, "eth1"}[w.IntN(4)]
 	}
 	ports := w.switches[host].OFPort
 	if ports[iface] != 0 && w.IntN(2) == 0 {
@@ -190,23 +253,32 @@ func (w *world) portComesOrGoes() string {
 // event is a random put or delete. Numbers, MACs and addresses collide now and then, and
 // nothing asks whether a parent exists: a hand edit does not ask either.
 func (w *world) event() store.Event {
-	tenant, network, port := w.tenant(), w.network(), w.IntN(3)
+	tenant, port := w.tenant(), w.IntN(3)
+	network := w.network(tenant)
 	host := w.names[w.IntN(len(w.names))]
 	e := store.Event{}
 	if w.IntN(40) == 0 { // an edit by hand
 		transit := netip.PrefixFrom(netip.AddrFrom4([4]byte{11, byte(w.IntN(2))}), 16)
 		return store.Event{Key: store.SettingsKey(), Object: &store.Settings{Transit: transit}}
 	}
-	switch w.IntN(12) {
+	switch w.IntN(17) {
+	case 15, 16:
+		e = store.Event{Key: store.PublicationKey(tenant, fmt.Sprint("w", w.IntN(3))), Object: w.publication(tenant)}
 	case 0:
 		e = store.Event{Key: store.TenantKey(tenant), Object: &store.Tenant{Number: w.tenantNumber(),
-			Hosts: w.allowed(), Labels: store.Labels{"n": fmt.Sprint(w.IntN(3))}}}
+			Hosts: w.allowed(), Limits: w.limits(), Labels: store.Labels{"n": fmt.Sprint(w.IntN(3))}}}
 	case 1, 2:
 		e = store.Event{Key: store.NetworkKey(tenant, network), Object: w.segment(network)}
 	case 3, 4:
 		e = store.Event{Key: store.HostKey(host), Object: w.host(host)}
 	case 5, 6:
 		e = store.Event{Key: store.GatewayKey(tenant), Object: w.gateway()}
+	case 7, 8, 9:
+		peer := w.peer(tenant)
+		if peer == "" {
+			tenant, peer = "alice", "bob"
+		}
+		e = store.Event{Key: store.PeeringKey(tenant, peer), Object: w.peering(tenant, peer)}
 	default:
 		e = store.Event{Key: store.PortKey(host, tenant, network, fmt.Sprint("p", port)),
 			Object: w.port(network, w.iface(tenant, network, port))}
@@ -241,20 +313,30 @@ func (w *world) edit(e *store.Event) {
 		if old := w.state.Host(e.Key.Host); old != nil {
 			v := *old.Value
 			w.one(func() { v.VTEPs = fresh.VTEPs }, func() { v.DatapathID = fresh.DatapathID },
-				func() { v.Encap = fresh.Encap }, func() { v.Infrastructure = fresh.Infrastructure }, func() { v.Labels = fresh.Labels })
+				func() { v.Encap = fresh.Encap }, func() { v.Gateway = fresh.Gateway },
+				func() { v.Trunk = fresh.Trunk }, func() { v.TrunkReady = fresh.TrunkReady }, func() { v.Infrastructure = fresh.Infrastructure }, func() { v.Labels = fresh.Labels })
 			e.Object = &v
 		}
 	case *store.Gateway:
 		if old := w.state.Gateway(e.Key.Tenant); old != nil {
 			v := *old.Value
-			w.one(func() { v.Active = fresh.Active }, func() { v.Draining = fresh.Draining }, func() { v.Epoch = fresh.Epoch })
+			w.one(func() { v.Active = fresh.Active }, func() { v.Draining = fresh.Draining }, func() { v.Epoch = fresh.Epoch },
+				func() { v.Relay = fresh.Relay }, func() { v.Backup = fresh.Backup })
+			e.Object = &v
+		}
+	case *store.Peering:
+		if old := w.state.Peering(e.Key.Tenant, e.Key.Name); old != nil {
+			v := *old.Value
+			w.one(func() { v.TenantCreated, v.PeerCreated = fresh.TenantCreated, fresh.PeerCreated }, func() { v.Networks = fresh.Networks },
+				func() { v.PeerNetworks = fresh.PeerNetworks }, func() { v.By = fresh.By })
 			e.Object = &v
 		}
 	case *store.Port:
 		if old := w.state.Port(e.Key); old != nil {
 			v := *old.Value
 			w.one(func() { v.Number = fresh.Number }, func() { v.MAC = fresh.MAC }, func() { v.Interface = fresh.Interface },
-				func() { v.Addresses = fresh.Addresses }, func() { v.AllowedPairs = fresh.AllowedPairs }, func() { v.Labels = fresh.Labels })
+				func() { v.Addresses = fresh.Addresses }, func() { v.AllowedPairs = fresh.AllowedPairs }, func() { v.Labels = fresh.Labels }, func() { v.Publish = fresh.Publish }, func() { v.Limits = fresh.Limits },
+				func() { v.UID = fresh.UID })
 			e.Object = &v
 		}
 	}
@@ -263,13 +345,73 @@ func (w *world) edit(e *store.Event) {
 // one does one of several things.
 func (w *world) one(things ...func()) { things[w.IntN(len(things))]() }
 
-func (w *world) tenant() string  { return []string{"alice", "bob", "carol"}[w.IntN(3)] }
-func (w *world) network() string { return []string{"default", "db"}[w.IntN(2)] }
+func (w *world) tenant() string { return []string{"alice", "bob", "carol"}[w.IntN(3)] }
+
+// network is one that other tenants have too, or one of the tenant's own name, whose addresses are nobody else's.
+func (w *world) network(tenant string) string {
+	return []string{"default", "db", tenant, tenant}[w.IntN(4)]
+}
+
+// peer is one that says that it would be peered with a tenant; empty: there is none.
+func (w *world) peer(tenant string) string {
+	for _, peer := range []string{"carol", "bob", "alice"} {
+		if w.state.Peering(peer, tenant) != nil && w.IntN(2) == 0 {
+			return peer
+		}
+	}
+	return []string{"", w.tenant()}[w.IntN(2)]
+}
+
+// peering is about the tenants that are there, and as a rule about all of their networks.
+func (w *world) peering(tenant, peer string) *store.Peering {
+	p := &store.Peering{TenantCreated: w.created[store.TenantKey(tenant)], PeerCreated: w.created[store.TenantKey(peer)], By: fmt.Sprint(w.IntN(3))}
+	if w.IntN(3) == 0 {
+		p.Networks = []string{w.network(tenant)}
+	}
+	if w.IntN(3) == 0 {
+		p.PeerNetworks = []string{w.network(peer), w.network(peer)}
+	}
+	if w.IntN(12) == 0 {
+		p.PeerCreated++
+	}
+	return p
+}
+
+// publication is of a port that may be there, on ports of the host that others may have.
+func (w *world) publication(tenant string) *store.Publication {
+	p := &store.Publication{TenantCreated: w.created[store.TenantKey(tenant)], Network: w.network(tenant), Port: fmt.Sprint("p", w.IntN(3)),
+		Protocol: []store.Protocol{store.ProtocolTCP, store.ProtocolUDP}[w.IntN(2)], First: uint16(80 + w.IntN(2)), On: uint16(80 + w.IntN(3)),
+		Count: uint16(1 + w.IntN(2)), KeepSource: w.IntN(2) == 0}
+	if w.IntN(12) == 0 {
+		p.Count = 0
+	}
+	return p
+}
 
 // tenantNumber is now and then none that a tenant can have.
+// limits are mostly none, and change one at a time.
+func (w *world) limits() (l store.Limits) {
+	switch rate := 1 + w.Uint32N(2); w.IntN(8) {
+	case 0:
+		l.EgressKbps = rate
+	case 1:
+		l.IngressKbps = rate
+	case 2:
+		l.PortEgressKbps = rate
+	case 3:
+		l.PortIngressKbps = rate
+	case 4:
+		l.Broadcasts = int(rate)
+	}
+	return l
+}
+
 func (w *world) tenantNumber() uint32 {
 	if w.IntN(12) == 0 {
 		return []uint32{0, store.MaxTenantNumber + 1, 1<<24 + 1}[w.IntN(3)]
+	}
+	if w.IntN(4) == 0 {
+		return store.MaxSlot + 1 + w.Uint32N(2) // that is no slot
 	}
 	return 1 + w.Uint32N(4)
 }
@@ -301,7 +443,7 @@ func third(network string) byte { return network[1] }
 func (w *world) segment(network string) *store.Network {
 	v := &store.Network{Number: 10 + w.Uint32N(8), Flood: store.FloodAuto, Segmentation: store.SegmentationTunnel,
 		Subnets: []store.Subnet{w.ownSubnet(network)}}
-	for range w.IntN(3) {
+	for range w.IntN(3) * w.IntN(2) {
 		v.Subnets = append(v.Subnets, w.subnet(network))
 	}
 	if w.IntN(2) == 0 {
@@ -328,7 +470,7 @@ func (w *world) subnet(network string) store.Subnet {
 	}
 	all := []store.Subnet{
 		of(own+"/64", own+"1"), of(own+"/64", own+"1"), of(own+"/64", own+"2"),
-		of("10.0.0.0/16", "10.0.0.1"), w.ownSubnet(w.network()), of("fd00::/32", "fd00::1"),
+		of("10.0.0.0/16", "10.0.0.1"), w.ownSubnet(w.network(w.tenant())), of("fd00::/32", "fd00::1"),
 		of("fe80::/64", "fe80::1"), of("10.9.0.0/24", "10.8.0.1"),
 	}
 	return all[w.IntN(len(all))]
@@ -338,7 +480,8 @@ func (w *world) subnet(network string) store.Subnet {
 func (w *world) host(name string) *store.Host {
 	v := &store.Host{DatapathID: store.DatapathID(w.IntN(4)), Labels: store.Labels{"n": fmt.Sprint(w.IntN(3))},
 		Infrastructure: []netip.Prefix{netip.PrefixFrom(netip.AddrFrom4([4]byte{172, byte(w.IntN(3))}), 16)}}
-	v.Encap = w.encap()
+	v.Encap, v.Gateway = w.encap(), w.IntN(3) > 0
+	v.Trunk, v.TrunkReady = []string{"", "eth1", "eth1"}[w.IntN(3)], w.IntN(3) > 0
 	for range w.IntN(3) {
 		v.VTEPs = append(v.VTEPs, w.vtep(name))
 	}
@@ -372,12 +515,25 @@ func (w *world) gateway() *store.Gateway {
 	for range w.IntN(3) {
 		g.Draining = append(g.Draining, w.names[w.IntN(len(w.names))])
 	}
+	g.Relay = []store.Relay{"", store.RelayReady, store.RelayOn}[w.IntN(3)]
+	if w.IntN(2) == 0 {
+		g.Backup = w.names[w.IntN(len(w.names))]
+	}
+	for range w.IntN(3) { // one that the tenant of that number has, or another one was given, as a rule
+		if g.Slots == nil {
+			g.Slots = map[string]uint32{}
+		}
+		g.Slots[w.names[w.IntN(len(w.names))]] = w.Uint32N(6)
+	}
+	if w.IntN(20) == 0 {
+		g.Slots = map[string]uint32{g.Active: store.MaxSlot + 1}
+	}
 	return g
 }
 
 func (w *world) port(network, iface string) *store.Port {
 	n := byte(w.IntN(9))
-	p := &store.Port{Number: 1 + w.Uint32N(16), MAC: store.MAC{2, 0, 0, 0, 0, n}, Interface: iface,
+	p := &store.Port{UID: fmt.Sprint(w.IntN(12)), Number: 1 + w.Uint32N(16), MAC: store.MAC{2, 0, 0, 0, 0, n}, Interface: iface,
 		Addresses: []netip.Prefix{netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 0, third(network), 10 + n}), 24)},
 		Labels:    store.Labels{"n": fmt.Sprint(w.IntN(3))}}
 	switch w.IntN(6) {
@@ -391,13 +547,23 @@ func (w *world) port(network, iface string) *store.Port {
 	for range w.IntN(3) {
 		p.AllowedPairs = append(p.AllowedPairs, w.pair())
 	}
+	switch w.IntN(6) {
+	case 0:
+		p.Limits.EgressKbps = 1 + w.Uint32N(2)
+	case 1:
+		p.Limits.IngressKbps = 1 + w.Uint32N(2)
+	}
+	for range w.IntN(6) - 3 {
+		one := w.publication("")
+		p.Publish = append(p.Publish, store.PortPublication{Protocol: one.Protocol, First: one.First, On: one.On, Count: one.Count})
+	}
 	return p
 }
 
 // pair is one more address that a port may speak with, now and then with another MAC, or none
 // that a port can have.
 func (w *world) pair() store.AddressPair {
-	prefixes := []string{"10.0.7.0/24", "10.0.7.9/24", "10.0.7.1/32", "0.0.0.0/0", "fd00:7::/64", "fd00:7::9/64", "::/0"}
+	prefixes := []string{"10.0.7.0/24", "10.0.7.9/24", "10.0.7.1/32", "10.0.0.0/8", "fd00:7::/64", "fd00:7::9/64", "::/0"}
 	p := store.AddressPair{Prefix: netip.MustParsePrefix(prefixes[w.IntN(len(prefixes))])}
 	if w.IntN(2) == 0 {
 		p.MAC = store.MAC{2, 0, 0, 0, 0, byte(w.IntN(9))}

@@ -33,6 +33,7 @@ func TestIsolation(t *testing.T) {
 			w := newWorld(t, seed)
 			w.talk()
 			w.leave()
+			w.visit()
 			w.speakForOthers()
 			w.compareCounters()
 			w.stray()
@@ -53,27 +54,27 @@ func (w *world) send(from *port, p simulate.Packet) *simulate.Walk {
 		w.fatalf("%s sent %s: %v", from.Key.Short(), &p, err)
 	}
 	for _, d := range walk.Deliveries {
-		if why := w.wrong(from.Key.Tenant, d); why != "" {
+		if why := w.wrong(from, d); why != "" {
 			w.fatalf("%s sent %s: %s\n%s", from.Key.Short(), &p, why, walk)
 		}
 	}
 	return walk
 }
 
-// wrong says why a tenant's packet must not have been delivered there.
-func (w *world) wrong(tenant string, d simulate.Delivery) string {
-	to := w.portAt(d)
+// wrong says why a port's packet must not have been delivered there.
+func (w *world) wrong(from *port, d simulate.Delivery) string {
+	to, tenant := w.portAt(d), from.Key.Tenant
 	switch {
 	case len(d.Packet.Tags()) > 0:
 		return "delivered with a tag"
-	case to != nil && to.Key.Tenant != tenant:
+	case to != nil && to.Key.Tenant != tenant && !w.State.Crosses(from.Key.NetworkName(), to.Key.NetworkName()):
 		return "delivered to another tenant: " + to.Key.Short()
 	case to != nil:
 		return ""
 	}
 	transit := of.Address(store.DefaultTransit.Address(w.Number(tenant)))
 	switch g := w.State.Gateway(tenant); {
-	case g == nil || g.Value.Active != d.Host && (len(g.Value.Draining) == 0 || g.Value.Draining[0] != d.Host):
+	case g == nil || !g.Value.At(d.Host):
 		return "left at a host that is no gateway of its tenant: " + d.Host
 	case d.Packet.Get(of.FieldIPSrc) != transit:
 		return "left under another source than its transit address"
@@ -116,11 +117,11 @@ func (w *world) count(tenant, direction, scope string, n int) {
 	w.expected[flows.Class{Tenant: w.Number(tenant), Direction: direction, Scope: scope}] += uint64(n)
 }
 
-// talk lets every pair of a tenant resolve each other and exchange packets both ways.
+// talk lets every pair of a tenant, or of peered networks, resolve each other and exchange packets both ways.
 func (w *world) talk() {
 	for _, a := range w.Ports {
 		for _, b := range w.Ports {
-			if a != b && a.Key.Tenant == b.Key.Tenant {
+			if a != b && (a.Key.Tenant == b.Key.Tenant || w.State.Crosses(a.Key.NetworkName(), b.Key.NetworkName())) {
 				w.converse(a, b, netip.Addr.Is4)
 				w.converse(a, b, netip.Addr.Is6)
 			}
@@ -148,8 +149,14 @@ func (w *world) converse(a, b *port, is func(netip.Addr) bool) {
 		answer := simulate.Answer(got, b.Value.MAC)
 		answer.SetUint(of.FieldEthDst, back.MAC.Uint64())
 		w.only(w.send(b, answer), a, "answer")
-		w.count(a.Key.Tenant, flows.DirectionOut, flows.ScopeInternal, 2)
-		w.count(a.Key.Tenant, flows.DirectionIn, flows.ScopeInternal, 2)
+		scope := flows.ScopeInternal
+		if a.Key.Tenant != b.Key.Tenant {
+			scope = flows.ScopePeering
+		}
+		for _, end := range []*port{a, b} {
+			w.count(end.Key.Tenant, flows.DirectionOut, scope, 1)
+			w.count(end.Key.Tenant, flows.DirectionIn, scope, 1)
+		}
 	}
 }
 
@@ -318,6 +325,10 @@ func (w *world) spoofed(a *port) map[string]simulate.Packet {
 		victim = others[w.IntN(len(others))].End4()
 	}
 	stranger := simulate.Endpoint{MAC: store.MAC{2, 0xff, 0, 0, 0, 1}, IP: netip.MustParseAddr("10.0.0.250")}
+	answered := victim
+	if answered.IP == me.IP { // by that a port tells its neighbours of its own address
+		answered = stranger
+	}
 	notMyMAC, notMyIP := me, me
 	notMyMAC.MAC, notMyIP.IP = stranger.MAC, stranger.IP
 	inside := simulate.ARPRequest(me, w.router(a, me.IP))
@@ -334,7 +345,7 @@ func (w *world) spoofed(a *port) map[string]simulate.Packet {
 		"ARP for another":         simulate.ARPReply(notMyIP, victim),
 		"ARP request by another":  simulate.ARPRequest(notMyIP, w.router(a, me.IP)),
 		"ARP request by a MAC":    inside,
-		"unsolicited ARP reply":   simulate.ARPReply(me, victim),
+		"unsolicited ARP reply":   simulate.ARPReply(me, answered),
 		"tagged":                  simulate.UDP(me, victim).Tag(vlan),
 		"priority-tagged":         simulate.UDP(me, victim).Tag(0),
 		"double-tagged":           simulate.UDP(me, victim).Tag(vlan).Tag(vlan),

@@ -1,6 +1,7 @@
 package flows_test
 
 import (
+	"fmt"
 	"net/netip"
 	"testing"
 
@@ -25,6 +26,9 @@ type lab struct {
 const (
 	tunnelPort  = 100
 	gatewayPort = 200
+	resolver    = 300
+	trunkPort   = 350
+	probePorts  = 400 // and the host's number
 )
 
 var internet = netip.MustParseAddr("203.0.113.1")
@@ -32,7 +36,7 @@ var internet = netip.MustParseAddr("203.0.113.1")
 func newLab(t *testing.T) *lab {
 	l := &lab{T: t, state: store.NewState(), ports: map[string]*store.Item[store.Port]{}}
 	for i, h := range []string{"h1", "h2", "h3"} {
-		l.put(store.HostKey(h), &store.Host{VTEPs: []netip.Addr{netip.AddrFrom4([4]byte{172, 30, 0, byte(i + 1)})},
+		l.put(store.HostKey(h), &store.Host{Gateway: true, VTEPs: []netip.Addr{netip.AddrFrom4([4]byte{172, 30, 0, byte(i + 1)})},
 			Infrastructure: []netip.Prefix{netip.MustParsePrefix("172.30.0.0/24")}})
 	}
 	l.tenant("alice", 7, "h1", store.SegmentationTunnel)
@@ -73,8 +77,14 @@ func (l *lab) program() {
 	l.hosts = nil
 	for h := range l.state.Hosts() {
 		sw := flows.Switch{Host: h.Key.Host, OFPort: map[string]uint32{
-			store.TunnelInterface: tunnelPort, store.GatewayInterface: gatewayPort}}
-		containers := map[uint32]string{}
+			store.TunnelInterface: tunnelPort, store.GatewayInterface: gatewayPort, store.ResolverInterface: resolver}}
+		if h.Value.Trunk != "" {
+			sw.OFPort[h.Value.Trunk] = trunkPort
+		}
+		for i := range 3 {
+			sw.OFPort[store.ProbeInterface(fmt.Sprint("h", i+1))] = probePorts + uint32(i+1)
+		}
+		containers := map[uint32]string{resolver: "resolver of " + h.Key.Host}
 		for name, p := range l.ports {
 			if p.Key.Host == h.Key.Host {
 				sw.OFPort[p.Value.Interface] = p.Value.Number
@@ -82,7 +92,7 @@ func (l *lab) program() {
 			}
 		}
 		l.hosts = append(l.hosts, &simulate.Host{Name: h.Key.Host, Bridge: l.bridge(sw), VTEP: h.Value.VTEP(),
-			Tunnel: tunnelPort, Gateway: gatewayPort, Ports: containers})
+			Tunnel: tunnelPort, Gateway: gatewayPort, Trunked: h.Value.Trunk != "", Trunk: sw.OFPort[h.Value.Trunk], Ports: containers})
 	}
 	l.cluster = simulate.NewCluster(l.hosts...)
 }

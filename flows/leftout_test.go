@@ -21,8 +21,8 @@ import (
 type reasonOfProblem struct {
 	text string // of the problem, as a regular expression
 	on   string // the object that it is told on
-	// out says that the object is left out: an attach that needs it fails.
-	out bool
+	// out is whom it leaves out: ports, whose attach fails, or a gateway.
+	out store.LeavesOut
 	do  func(s *store.State, sw Switch)
 }
 
@@ -78,64 +78,99 @@ func subnets(prefix, gateway string) func(*store.State, Switch) {
 		{Prefix: netip.MustParsePrefix(prefix), Gateway: netip.MustParseAddr(gateway)}}})
 }
 
+const (
+	nobody store.LeavesOut = ""
+	ports                  = store.LeavesOutPorts
+)
+
 // reasonsOfProblems are all texts, as h1 tells them. Where an object is left out, its ports have no
 // flows, or reach nobody: whoever attaches one must hear of it.
 var reasonsOfProblems = []reasonOfProblem{
-	{`number 0 is not between 1 and`, "tenants/t0", true, object(store.TenantKey("t0"), &store.Tenant{})},
-	{`number 2 belongs to the older tenants/t1`, "tenants/t0", true, object(store.TenantKey("t0"), &store.Tenant{Number: 2})},
-	{`its gateway host h9 is not registered`, "tenants/t0", false, object(store.GatewayKey("t0"), &store.Gateway{Active: "h9"})},
-	{`its gateway host h2 has no VTEP`, "tenants/t1", false, onHost("h2", func(h *store.Host) { h.VTEPs = nil })},
-	{`its gateway host h2 has another encapsulation`, "tenants/t1", false, onHost("h2", func(h *store.Host) { h.Encap = "gre" })},
-	{`its gateway host h1 has no interface sluice-gw`, "tenants/t0", false, without(store.GatewayInterface)},
+	{`number 0 is not between 1 and`, "tenants/t0", ports, object(store.TenantKey("t0"), &store.Tenant{})},
+	{`number 2 belongs to the older tenants/t1`, "tenants/t0", ports, object(store.TenantKey("t0"), &store.Tenant{Number: 2})},
+	{`its gateway host h9 is not registered`, "tenants/t0", nobody, object(store.GatewayKey("t0"), &store.Gateway{Active: "h9"})},
+	{`its gateway host h2 has no VTEP`, "tenants/t1", nobody, onHost("h2", func(h *store.Host) { h.VTEPs = nil })},
+	{`its gateway host h2 has another encapsulation`, "tenants/t1", nobody, onHost("h2", func(h *store.Host) { h.Encap = "gre" })},
+	{`its gateway host h1 has no interface sluice-gw`, "tenants/t0", nobody, without(store.GatewayInterface)},
+	{`its gateway host h1 has no interface sluice-gw`, "tenants/t0", store.LeavesOutGateway, func(s *store.State, sw Switch) {
+		delete(sw.OFPort, store.GatewayInterface)
+		change(s, store.GatewayKey("t0"), &store.Gateway{Active: "h2", Epoch: 2, Move: &store.Move{To: "h1"}})
+	}},
+	{`its gateway host h1 has no conntrack zone for it`, "tenants/t0", nobody, func(s *store.State, _ Switch) {
+		change(s, store.GatewayKey("t1"), &store.Gateway{Active: "h2", Slots: map[string]uint32{"h1": 1}})
+	}},
+	{`its gateway host h1 has no conntrack zone for it`, "tenants/t0", store.LeavesOutGateway, func(s *store.State, _ Switch) {
+		change(s, store.TenantKey("t0"), &store.Tenant{Number: store.MaxSlot + 1})
+		change(s, store.GatewayKey("t0"), &store.Gateway{Active: "h2", Epoch: 2, Move: &store.Move{To: "h1"}})
+	}},
 
-	{`number 0 is not between 1 and`, "networks/t0/default", true, object(store.NetworkKey("t0", "default"), &store.Network{})},
-	{`number 2 belongs to the older networks/t1/default`, "networks/t0/default", true, object(store.NetworkKey("t0", "default"), &store.Network{Number: 2})},
-	{`VLAN id 4095 is not between`, "networks/t0/x", true, object(networkX, &store.Network{Number: 77, Segmentation: store.SegmentationVLAN, Segment: 4095})},
-	{`VLAN id 5 belongs to the older networks/t1/x`, "networks/t0/x", true, func(s *store.State, _ Switch) {
+	{`number 0 is not between 1 and`, "networks/t0/default", ports, object(store.NetworkKey("t0", "default"), &store.Network{})},
+	{`number 2 belongs to the older networks/t1/default`, "networks/t0/default", ports, object(store.NetworkKey("t0", "default"), &store.Network{Number: 2})},
+	{`VLAN id 4095 is not between`, "networks/t0/x", ports, object(networkX, &store.Network{Number: 77, Segmentation: store.SegmentationVLAN, Segment: 4095})},
+	{`VLAN id 5 belongs to the older networks/t1/x`, "networks/t0/x", ports, func(s *store.State, _ Switch) {
 		put(s, store.NetworkKey("t1", "x"), &store.Network{Number: 78, Segmentation: store.SegmentationVLAN, Segment: 5})
 		put(s, networkX, &store.Network{Number: 77, Segmentation: store.SegmentationVLAN, Segment: 5})
 	}},
-	{`subnet 10.7.0.0/24 has no router at 10.8.0.1`, "networks/t0/x", false, subnets("10.7.0.0/24", "10.8.0.1")},
-	{`subnet fe80::/64 overlaps fe80::/10, the link-local range`, "networks/t0/x", false, subnets("fe80::/64", "fe80::1")},
-	{`subnet 10.0.0.0/25 overlaps subnet 10.0.0.0/24`, "networks/t0/x", false, subnets("10.0.0.0/25", "10.0.0.1")},
-	{`it spans 257 hosts and flood auto ends at 256`, "networks/t0/x", false, wide(store.FloodAuto, 256)},
-	{`they need 781 copies`, "networks/t0/x", false, wide(store.FloodOn, 780)},
+	{`subnet 10.7.0.0/24 has no router at 10.8.0.1`, "networks/t0/x", nobody, subnets("10.7.0.0/24", "10.8.0.1")},
+	{`subnet fe80::/64 overlaps fe80::/10, the link-local range`, "networks/t0/x", nobody, subnets("fe80::/64", "fe80::1")},
+	{`subnet 10.0.0.0/25 overlaps subnet 10.0.0.0/24`, "networks/t0/x", nobody, subnets("10.0.0.0/25", "10.0.0.1")},
+	{`it spans 257 hosts and flood auto ends at 256`, "networks/t0/x", nobody, wide(store.FloodAuto, 256)},
+	{`they need 781 copies`, "networks/t0/x", nobody, wide(store.FloodOn, 780)},
 
-	{`number 4294967295 is reserved`, portX.Short(), true, onPort(func(p *store.Port) { p.Number = gatewayPort })},
-	{`number 0 is reserved`, portX.Short(), true, onPort(func(p *store.Port) { p.Number = 0 })},
-	{`interface sluice-tun is the host's own`, portX.Short(), true, onPort(func(p *store.Port) { p.Interface = store.TunnelInterface })},
-	{`tenant t0 may not use host h1`, "ports/h1/t0/default/p0", true, object(store.TenantKey("t0"), &store.Tenant{Number: 1, Hosts: []string{"h2"}})},
-	{`MAC 02:00:5e:00:01:01 is reserved`, portX.Short(), true, onPort(func(p *store.Port) { p.MAC = store.RouterMAC })},
-	{`address 10.9.0.9/24 is none that its network has`, portX.Short(), true, onPort(func(p *store.Port) { p.Addresses[0] = netip.MustParsePrefix("10.9.0.9/24") })},
-	{`allowed pair .* is not an address that a port can have`, portX.Short(), true, onPort(func(p *store.Port) { p.AllowedPairs = []store.AddressPair{{}} })},
-	{`number 1 belongs to the older ports/h1/t0/default/p0`, portX.Short(), true, onPort(func(p *store.Port) { p.Number = 1 })},
-	{`MAC 02:00:00:00:00:00 belongs to the older`, portX.Short(), true, onPort(func(p *store.Port) { p.MAC = store.MAC{2} })},
-	{`address 10.0.0.10 belongs to the older`, portX.Short(), true, onPort(func(p *store.Port) { p.Addresses[0] = netip.MustParsePrefix("10.0.0.10/24") })},
-	{`interface sl-0-0 belongs to the older`, portX.Short(), true, onPort(func(p *store.Port) { p.Interface = "sl-0-0" })},
-	{`its network t0/x is not there`, "ports/h1/t0/x/one", true,
+	{`networks t0/default and t1/default do not reach each other: subnet 10.0.0.0/24 of network t0/default overlaps`, "peerings/t0/t1", nobody, func(s *store.State, _ Switch) {
+		one, other := s.Tenant("t0").Created, s.Tenant("t1").Created
+		put(s, store.PeeringKey("t0", "t1"), &store.Peering{TenantCreated: one, PeerCreated: other})
+		put(s, store.PeeringKey("t1", "t0"), &store.Peering{TenantCreated: other, PeerCreated: one})
+	}},
+
+	{`number 4294967295 is reserved`, portX.Short(), ports, onPort(func(p *store.Port) { p.Number = gatewayPort })},
+	{`number 0 is reserved`, portX.Short(), ports, onPort(func(p *store.Port) { p.Number = 0 })},
+	{`interface sluice-tun is the host's own`, portX.Short(), ports, onPort(func(p *store.Port) { p.Interface = store.TunnelInterface })},
+	{`tenant t0 may not use host h1`, "ports/h1/t0/default/p0", ports, object(store.TenantKey("t0"), &store.Tenant{Number: 1, Hosts: []string{"h2"}})},
+	{`MAC 02:00:5e:00:01:01 is reserved`, portX.Short(), ports, onPort(func(p *store.Port) { p.MAC = store.RouterMAC })},
+	{`address 10.9.0.9/24 is none that its network has`, portX.Short(), ports, onPort(func(p *store.Port) { p.Addresses[0] = netip.MustParsePrefix("10.9.0.9/24") })},
+	{`allowed pair .* is not an address that a port can have`, portX.Short(), ports, onPort(func(p *store.Port) { p.AllowedPairs = []store.AddressPair{{}} })},
+	{`allowed pair 100.64.0.9/32 overlaps the transit range`, portX.Short(), ports,
+		onPort(func(p *store.Port) {
+			p.AllowedPairs = []store.AddressPair{{Prefix: netip.MustParsePrefix("100.64.0.9/32")}}
+		})},
+	{`number 1 belongs to the older ports/h1/t0/default/p0`, portX.Short(), ports, onPort(func(p *store.Port) { p.Number = 1 })},
+	{`MAC 02:00:00:00:00:00 belongs to the older`, portX.Short(), ports, onPort(func(p *store.Port) { p.MAC = store.MAC{2} })},
+	{`address 10.0.0.10 belongs to the older`, portX.Short(), ports, onPort(func(p *store.Port) { p.Addresses[0] = netip.MustParsePrefix("10.0.0.10/24") })},
+	{`interface sl-0-0 belongs to the older`, portX.Short(), ports, onPort(func(p *store.Port) { p.Interface = "sl-0-0" })},
+	{`what it sends and gets is not limited: its interface sl-0-0 has the OpenFlow port number 34464 on host h1, and meters end at 34463`,
+		"ports/h1/t0/default/p0", nobody, func(s *store.State, sw Switch) {
+			sw.OFPort["sl-0-0"] = 34464
+			change(s, store.TenantKey("t0"), &store.Tenant{Number: 1, Limits: store.Limits{PortIngressKbps: 100}})
+		}},
+	{`the interfaces of its ports on host h1 have OpenFlow numbers above 32767 only`, "networks/t0/default", nobody, func(s *store.State, sw Switch) {
+		sw.OFPort["sl-0-0"] = store.MaxSlot + 1
+		change(s, store.TenantKey("t0"), &store.Tenant{Number: store.MaxSlot + 1})
+	}},
+	{`its network t0/x is not there`, "ports/h1/t0/x/one", ports,
 		object(store.PortKey("h1", "t0", "x", "one"), &store.Port{Number: 901, MAC: store.MAC{2, 8}, Interface: "sl-one"})},
-	{`its network t9/default is not there`, "ports/h1/t9/default/one", true,
+	{`its network t9/default is not there`, "ports/h1/t9/default/one", ports,
 		object(store.PortKey("h1", "t9", "default", "one"), &store.Port{Number: 901, MAC: store.MAC{2, 8}, Interface: "sl-one"})},
-	{`a flow of port t1/default/p0 in table classify of host h1 has the match`, "ports/h1/t1/default/p0", true,
+	{`a flow of port t1/default/p0 in table classify of host h1 has the match`, "ports/h1/t1/default/p0", ports,
 		func(_ *store.State, sw Switch) { sw.OFPort["sl-1-0"] = sw.OFPort["sl-0-0"] }},
-	{`a flow of port t0/default/p0 in table classify of host h1 has the match`, "ports/h1/t0/default/p0", false,
+	{`a flow of port t0/default/p0 in table classify of host h1 has the match`, "ports/h1/t0/default/p0", nobody,
 		func(_ *store.State, sw Switch) { sw.OFPort["sl-1-0"] = sw.OFPort["sl-0-0"] }},
 
-	{`its bridge has no interface sluice-tun`, "hosts/h1", true, without(store.TunnelInterface)},
-	{`it has no tunnel address`, "hosts/h1", true, onHost("h1", func(h *store.Host) { h.VTEPs = nil })},
-	{`its encapsulation is gre and that of the oldest host vxlan`, "hosts/h1", true, func(s *store.State, _ Switch) {
+	{`its bridge has no interface sluice-tun`, "hosts/h1", ports, without(store.TunnelInterface)},
+	{`it has no tunnel address`, "hosts/h1", ports, onHost("h1", func(h *store.Host) { h.VTEPs = nil })},
+	{`its encapsulation is gre and that of the oldest host vxlan`, "hosts/h1", ports, func(s *store.State, _ Switch) {
 		h1, h2 := *s.Host("h1").Value, *s.Host("h2").Value
 		h1.Encap, h2.Encap = "gre", "vxlan"
 		change(s, store.HostKey("h2"), &h2)
 		put(s, store.HostKey("h1"), &h1)
 	}},
-	{`its encapsulation is  and that of some hosts gre`, "hosts/h1", false, onHost("h2", func(h *store.Host) { h.Encap = "gre" })},
-	{`VTEP 172.30.0.2 belongs to the older hosts/h2`, "hosts/h1", true, func(s *store.State, _ Switch) {
+	{`its encapsulation is  and that of some hosts gre`, "hosts/h1", nobody, onHost("h2", func(h *store.Host) { h.Encap = "gre" })},
+	{`VTEP 172.30.0.2 belongs to the older hosts/h2`, "hosts/h1", ports, func(s *store.State, _ Switch) {
 		h1 := *s.Host("h1").Value
 		h1.VTEPs = s.Host("h2").Value.VTEPs
 		put(s, store.HostKey("h1"), &h1)
 	}},
-	{`datapath id 0000000000000002 belongs to the older hosts/h2`, "hosts/h1", true, func(s *store.State, _ Switch) {
+	{`datapath id 0000000000000002 belongs to the older hosts/h2`, "hosts/h1", ports, func(s *store.State, _ Switch) {
 		h1 := *s.Host("h1").Value
 		h1.DatapathID = 2
 		put(s, store.HostKey("h1"), &h1)
@@ -160,9 +195,9 @@ func TestEveryReasonOfAProblem(t *testing.T) {
 			text := regexp.MustCompile(r.text)
 			problems := allProblems(s, sw)
 			if !slices.ContainsFunc(problems, func(p store.Problem) bool {
-				return p.Object == r.on && p.LeftOut == r.out && text.MatchString(p.Text)
+				return p.Object == r.on && p.LeavesOut == r.out && text.MatchString(p.Text)
 			}) {
-				t.Errorf("problems %+v\nwant one of %s with %q, left out: %v", problems, r.on, r.text, r.out)
+				t.Errorf("problems %+v\nwant one of %s with %q, which leaves out %q", problems, r.on, r.text, r.out)
 			}
 		})
 	}
@@ -336,7 +371,7 @@ func (w *world) ports(host string) map[store.Key]standingOfPort {
 	}
 	excuses := map[store.Key]string{}
 	for _, p := range append(problems, Orphans(w.state, host)...) {
-		if p.LeftOut {
+		if p.LeavesOut == store.LeavesOutPorts {
 			excuses[p.Key] = p.Text
 		}
 	}
@@ -374,7 +409,7 @@ func TestTheOldestHostsEncapsulationIsTheClusters(t *testing.T) {
 		if len(problems) == 0 {
 			t.Errorf("%s is told nothing", host)
 		}
-		return slices.ContainsFunc(problems, func(p store.Problem) bool { return p.LeftOut })
+		return slices.ContainsFunc(problems, func(p store.Problem) bool { return p.LeavesOut == store.LeavesOutPorts })
 	}
 	check := func(want map[string]bool) {
 		t.Helper()

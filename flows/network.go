@@ -1,6 +1,7 @@
 package flows
 
 import (
+	"net/netip"
 	"slices"
 
 	of "sluice/datapath/openflow"
@@ -54,10 +55,19 @@ func networkChanged(m marker, c store.Change) {
 		if !same(c, samePort) {
 			m.network(name, c.Key.Host)
 		}
+		if pairMACsDiffer(c) {
+			m.network(name, m.state.HostsOf(name)...)
+		}
 	case store.KindPresence:
-		m.network(name, m.state.HostsOf(name)...)
+		m.network(name, slices.Concat(m.state.HostsOf(name), m.relaying(name.Tenant))...)
+	case store.KindTenant:
+		if !same(c, sameBroadcasts) {
+			for n := range m.state.NetworksOf(c.Key.Tenant) {
+				m.network(n.Key.NetworkName(), m.state.HostsOf(n.Key.NetworkName())...)
+			}
+		}
 	case store.KindHost:
-		if !same(c, sameTunnel) {
+		if !same(c, sameTunnel) || !same(c, sameTrunk) {
 			for _, n := range m.state.NetworksOn(c.Key.Host) {
 				m.network(n, hostsOf(m.state, n.Tenant)...)
 			}
@@ -123,7 +133,8 @@ func (c *compiler) networkAt(name store.NetworkName) (n networkAt, ok bool) {
 }
 
 // network emits a network's segment, its router and its broadcast domain. A host with
-// another network of the tenant routes to this one; one without any holds nothing of it.
+// another network of the tenant routes to this one; one with a port of a peered tenant holds the way to it; one without any
+// holds nothing of it.
 func (c *compiler) network(item *store.Item[store.Network]) {
 	n, ok := c.networkAt(item.Key.NetworkName())
 	if !n.tenant.here() {
@@ -139,9 +150,11 @@ func (c *compiler) network(item *store.Item[store.Network]) {
 			c.problem(n.Key, "%s", why)
 			continue
 		}
-		c.subnet(&n, subnet)
+		if n.tenant.own() {
+			c.subnet(&n, subnet)
+		}
 	}
-	if n.present {
+	if n.present || c.centres(&n.tenant) {
 		c.flood(&n)
 	}
 }
@@ -154,18 +167,20 @@ func (c *compiler) segment(n *networkAt) {
 	key := uint64(n.Value.Number)
 	untag := []of.Action{}
 	tag := []of.Action{}
-	vlan := of.Masked(of.FieldVLANVID, of.U64(0), of.U64(vlanPresent))
+	vlan := untagged()
 	if n.Value.Segmentation == store.SegmentationVLAN {
 		key = store.VLANTunnelKey
 		vlan = of.Is(of.FieldVLANVID, uint64(vlanPresent|n.Value.Segment))
 		untag = append(untag, of.PopVLAN{})
 		tag = append(tag, of.PushVLAN{EtherType: typeVLAN}, set(of.FieldVLANVID, uint64(vlanPresent|n.Value.Segment)))
 	}
-	if n.present || n.tenant.gateway() {
+	if n.present || n.tenant.gateway {
 		c.flow(stepDecapSegment, match(of.Is(of.FieldTunID, key), vlan),
 			append(untag, writeMetadata(n.metadata()), goTo(tableRoute))...)
 	}
-	c.flow(stepEncapNetwork, match(n.match()), append(tag, set(of.FieldTunID, key), of.Output{Port: c.tunnel})...)
+	out := slices.Concat(tag, []of.Action{set(of.FieldTunID, key), of.Output{Port: c.tunnel}})
+	c.flow(stepEncapNetwork, match(n.match()), out...)
+	c.trunkSegment(n, tag, out)
 }
 
 // subnet is the router's address in the network, and the way to the network's ports from
@@ -199,17 +214,50 @@ func (c *compiler) flood(n *networkAt) {
 	hosts := slices.DeleteFunc(slices.Clone(c.state.HostsOf(n.Key.NetworkName())),
 		func(host string) bool { return !n.tenant.Value.MayUse(host) })
 	ports := c.programmed(n.Key.NetworkName())
-	if len(ports) == 0 || !c.mayFlood(n, len(hosts), len(ports)) {
+	centre := c.centres(&n.tenant)
+	if len(hosts) == 0 || len(ports) == 0 && !centre || !c.mayFlood(n, len(hosts), len(ports)) {
 		return
 	}
-	c.flow(stepForwardFlood, match(n.match(), origin(originTunnel), multicast()), copies(ports, tableAccountIn)...)
-	actions := append([]of.Action{n.tenant.broadcastMeter()}, copies(ports, tableAccountOut)...)
-	for _, host := range hosts {
-		if vtep := c.vtep(host); host != c.host && vtep.IsValid() {
-			actions = append(actions, of.Clone{Actions: []of.Action{tunnelTo(vtep), resubmit(tableEncap)}})
-		}
+	others := c.others(hosts)
+	if c.takes(n) && len(ports) > 0 {
+		c.flow(stepForwardFlood, match(n.match(), origin(originTrunk), multicast()), copies(ports, tableAccountIn)...)
+	}
+	if centre {
+		c.relayFlood(n, others, copies(ports, tableAccountIn))
+	} else {
+		c.flow(stepForwardFlood, match(n.match(), origin(originTunnel), multicast()), copies(ports, tableAccountIn)...)
+	}
+	if len(ports) == 0 {
+		return
+	}
+	if vtep := c.vtep(n.tenant.active); c.starred(&n.tenant) && len(others) > 0 {
+		others = slices.DeleteFunc([]netip.Addr{vtep}, func(a netip.Addr) bool { return !a.IsValid() })
+	}
+	bound, ok := c.broadcastMeter(n)
+	if !ok {
+		c.problem(n.Key, "the interfaces of its ports on host %s have OpenFlow numbers above %d only, for which there are no meters: broadcasts are not copied: "+
+			"detach a port and attach it again", c.host, store.MaxSlot)
+		return
+	}
+	actions := append([]of.Action{bound}, copies(ports, tableAccountOut)...)
+	if c.trunked(n) {
+		others = nil
+		actions = append(actions, of.Clone{Actions: []of.Action{resubmit(tableEncap)}})
+	}
+	for _, vtep := range others {
+		actions = append(actions, of.Clone{Actions: []of.Action{tunnelTo(vtep), resubmit(tableEncap)}})
 	}
 	c.flow(stepForwardFlood, match(n.match(), origin(originPort), multicast()), actions...)
+}
+
+// others are the tunnel addresses of those of some hosts that are not this one.
+func (c *compiler) others(hosts []string) (vteps []netip.Addr) {
+	for _, host := range hosts {
+		if vtep := c.vtep(host); host != c.host && vtep.IsValid() {
+			vteps = append(vteps, vtep)
+		}
+	}
+	return vteps
 }
 
 // copies sends a frame to each port, the first one by way of another table.

@@ -22,9 +22,9 @@ func TestOVSHoldsTheSame(t *testing.T) {
 	o := startOVS(t)
 	for _, path := range documents(t) {
 		d, _ := readDocument(t, path)
-		for _, sw := range d.switches {
+		for _, sw := range d.switches() {
 			t.Run(filepath.Base(path)+"/"+sw.Host, func(t *testing.T) {
-				flows, _ := compileHost(d.state, sw)
+				flows, _ := compileHost(d.State, sw)
 				var want []string
 				for _, f := range flows {
 					want = append(want, strings.TrimSpace(f.String()))

@@ -5,12 +5,27 @@ import (
 	"net/netip"
 	"slices"
 
+	of "sluice/datapath/openflow"
 	"sluice/store"
 )
 
 const kindPeer sliceKind = 2
 
 func peerSlice(host string) Slice { return newSlice(kindPeer, 0, store.HostHash(host)) }
+
+// PeerSlices are the slices of a host's flows that know other hosts.
+func PeerSlices(s *store.State, host string) (list []Slice) {
+	peerSection.onHost(s, host, func(sl Slice, _ bool) { list = append(list, sl) })
+	return slices.Compact(slices.Sorted(slices.Values(list)))
+}
+
+// TakesFromPeer reports whether a flow takes what comes through the tunnel from another host: it counts the frames of
+// that direction, as they were before they were wrapped.
+func TakesFromPeer(f *of.Flow) bool {
+	_, v4 := f.Match.Get(of.FieldTunSrc)
+	_, v6 := f.Match.Get(of.FieldTunIPv6Src)
+	return f.Table == tableClassify && (v4 || v6)
+}
 
 // peerSection is what a bridge knows of each other host: of one, or of several whose names
 // share a hash.
@@ -46,13 +61,13 @@ func peerChanged(m marker, c store.Change) {
 		oldestChanged(m, c)
 	}
 	tunnel := c.Key.Kind == store.KindHost && !same(c, sameTunnel)
-	if c.Key.Kind != store.KindHost || !tunnel && same(c, sameDatapath) {
+	if c.Key.Kind != store.KindHost || !tunnel && same(c, sameDatapath) && same(c, sameCapable) {
 		return
 	}
 	for other := range m.state.Hosts() {
 		if other.Key.Host != c.Key.Host {
 			m.mark(other.Key.Host, peerSlice(c.Key.Host))
-			if tunnel {
+			if tunnel || !same(c, sameCapable) {
 				m.mark(c.Key.Host, peerSlice(other.Key.Host))
 			}
 		}
@@ -76,6 +91,7 @@ func oldestChanged(m marker, c store.Change) {
 func sameVTEPs(a, b *store.Host) bool    { return slices.Equal(a.VTEPs, b.VTEPs) }
 func sameTunnel(a, b *store.Host) bool   { return sameVTEPs(a, b) && sameEncap(a, b) }
 func sameEncap(a, b *store.Host) bool    { return a.Encap == b.Encap }
+func sameCapable(a, b *store.Host) bool  { return a.Gateway == b.Gateway }
 func sameDatapath(a, b *store.Host) bool { return a.DatapathID == b.DatapathID }
 
 // peer emits what this switch knows of another host: frames from its VTEP are taken, and
@@ -92,6 +108,8 @@ func (c *compiler) peer(h *store.Item[store.Host]) {
 				load(regOrigin, originTunnel), goTo(tableDecap))
 		}
 	}
+	c.steerTo(h)
+	c.notBack(h)
 	c.closedVTEPs(h)
 }
 

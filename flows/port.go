@@ -60,11 +60,15 @@ func portChanged(m marker, c store.Change) {
 		if !same(c, sameTunnel) {
 			m.portsAt(c.Key.Host)
 		}
+	case store.KindTenant:
+		if !same(c, samePortRates) {
+			m.portsOf(c.Key.Tenant)
+		}
 	}
 }
 
 func samePort(a, b *store.Port) bool {
-	return a.Number == b.Number && a.MAC == b.MAC && a.Interface == b.Interface &&
+	return a.Number == b.Number && a.MAC == b.MAC && a.Interface == b.Interface && a.Limits == b.Limits &&
 		slices.Equal(a.Addresses, b.Addresses) && slices.Equal(a.AllowedPairs, b.AllowedPairs)
 }
 
@@ -80,6 +84,15 @@ func (m marker) port(tenant string, port uint32, hosts []string) {
 func (m marker) ports(name store.NetworkName, hosts []string) {
 	for p := range m.state.PortsOf(name) {
 		m.port(name.Tenant, p.Value.Number, hosts)
+	}
+}
+
+// portsOf marks all ports of a tenant, each on its own host.
+func (m marker) portsOf(tenant string) {
+	for n := range m.state.NetworksOf(tenant) {
+		for p := range m.state.PortsOf(n.Key.NetworkName()) {
+			m.port(tenant, p.Value.Number, []string{p.Key.Host})
+		}
 	}
 }
 
@@ -102,6 +115,15 @@ type portAt struct {
 	addresses []netip.Addr // its own, with the link-local one if it has any of IPv6
 }
 
+// rates are what this host keeps the port to: nothing, where the port is elsewhere.
+func (p *portAt) rates() (egress, ingress store.Rate) {
+	if p.ofport == 0 || p.ofport >= meteredPorts {
+		return egress, ingress
+	}
+	limits := p.network.tenant.Value.Limits
+	return p.Value.Egress(limits), p.Value.Ingress(limits)
+}
+
 // port emits one port: its security and delivery where it is attached here, and on each
 // host of its tenant the way to it.
 func (c *compiler) port(item *store.Item[store.Port]) {
@@ -119,6 +141,10 @@ func (c *compiler) port(item *store.Item[store.Port]) {
 	}
 	if p.ofport != 0 {
 		c.attached(&p)
+	}
+	if p.ofport >= meteredPorts && !samePortRates(n.tenant.Value, &store.Tenant{}) {
+		c.problem(item.Key, "what it sends and gets is not limited: its interface %s has the OpenFlow port number %d on host %s, and meters end at %d; "+
+			"detach the port and attach it again", item.Value.Interface, p.ofport, c.host, meteredPorts-1)
 	}
 	c.reachable(&p)
 }
@@ -162,15 +188,19 @@ func (c *compiler) reachable(p *portAt) {
 				load(of.FieldMetadata, p.network.metadata()), setMAC(of.FieldEthDst, p.Value.MAC), goTo(tableForward))
 		}
 	}
-	way := load(regDestination, uint64(p.Value.Number))
 	if p.ofport == 0 {
-		way = tunnelTo(p.vtep)
+		c.away(p)
+		c.byTrunk(p)
+		return
 	}
-	c.flow(stepForwardPort, match(mine, ethDst(p.Value.MAC)), way, goTo(tableAccountOut))
+	_, rate := p.rates()
+	c.flow(stepForwardPort, match(mine, ethDst(p.Value.MAC)), metered(rate, p.meter(meterPortIngress),
+		load(regDestination, uint64(p.Value.Number)), goTo(tableAccountOut))...)
 }
 
 // neighbour answers ARP for the port, and sends a neighbour solicitation to it alone. The
-// port's own question, by which it looks for another that has its address, gets none.
+// port's own question, by which it looks for another that has its address, gets none. By ARP it tells its
+// neighbours that the address is its, whoever had it before (RFC 5227, 3), so that goes on to them.
 func (c *compiler) neighbour(p *portAt, a netip.Addr) {
 	asked, mine := single(a), p.network.match()
 	if a.Is4() {
@@ -183,7 +213,7 @@ func (c *compiler) neighbour(p *portAt, a netip.Addr) {
 		return
 	}
 	if a.Is4() {
-		c.refuse(stepResolveSelf, arp(arpAny, asked, source(p.Value.Number)), reasonUnanswered)
+		c.flow(stepResolveSelf, arp(arpAny, asked, source(p.Value.Number)), goTo(tableForward))
 	} else {
 		c.refuse(stepResolveSelf, icmp6(neighbourSolicitation, source(p.Value.Number), target(asked)), reasonUnanswered)
 	}
@@ -192,8 +222,9 @@ func (c *compiler) neighbour(p *portAt, a netip.Addr) {
 // attached emits what a port has on its own host only.
 func (c *compiler) attached(p *portAt) {
 	number := p.Value.Number
-	c.flow(stepClassifyKnown, match(inPort(p.ofport)), load(regOrigin, originPort), load(regSource, uint64(number)),
-		writeMetadata(p.network.metadata()), goTo(tableAdmit))
+	rate, _ := p.rates()
+	c.flow(stepClassifyKnown, match(inPort(p.ofport)), metered(rate, p.meter(meterPortEgress),
+		load(regOrigin, originPort), load(regSource, uint64(number)), writeMetadata(p.network.metadata()), goTo(tableAdmit))...)
 	c.security(p)
 	c.flow(stepAccountInBack, match(source(number), destination(number))) // not back to where it came from
 	c.flow(stepDeliverPort, match(destination(number)), of.Output{Port: p.ofport})

@@ -19,6 +19,9 @@ const (
 	reasonNoConnection
 	reasonConnectionLimit
 	reasonBroadcastLimit
+	reasonRate
+	reasonUnknownSource
+	reasonElsewhere
 	numReasons
 )
 
@@ -28,6 +31,9 @@ type Reason struct {
 	Text  string // why
 	Allow string // what would let the frame pass
 }
+
+// ReasonElsewhere is the name of the reason that befalls what arrives on another host.
+const ReasonElsewhere = "elsewhere"
 
 // Reasons are all of them, in the order of their numbers from 1.
 func Reasons() []Reason {
@@ -58,6 +64,12 @@ func Reasons() []Reason {
 			"fewer connections, or a higher limit: sluice tenant set TENANT --limit-connections N"},
 		{"broadcast-limit", "the tenant's ports on the host broadcast more than its limit allows; a meter drops it",
 			"fewer broadcasts, or a higher limit: sluice tenant set TENANT --limit-broadcasts N"},
+		{"rate", "a port sends or gets more bits a second than its limit allows, or its tenant does through its gateway host; a meter drops it",
+			"less at a time, or a higher limit: sluice tenant set TENANT --limit-egress-kbps N, or whichever limit it is"},
+		{"unknown-source", "it came by the trunk, from a MAC that no port of its network on another host has",
+			"a port that has the MAC; nothing else on the trunk may speak in VLANs of tenants"},
+		{ReasonElsewhere, "it came by the trunk, and is for a port on another host: a switch of the trunk sent it to all of them",
+			"nothing: it arrives there; the switch sends it there alone once it has seen the port's MAC"},
 	}
 }
 

@@ -42,7 +42,7 @@ type section struct {
 type yieldSlice func(sl Slice, alone bool)
 
 // sections are all kinds of slices, in the order in which a host's flows are compiled.
-var sections = []section{baseSection, peerSection, tenantSection, networkSection, portSection}
+var sections = []section{baseSection, peerSection, tenantSection, networkSection, portSection, peeringSection, publicationSection, resolverSection}
 
 // sectionOf is the section of a slice; nil: no slice of ours has that kind.
 func sectionOf(sl Slice) *section {

@@ -14,7 +14,6 @@ import (
 
 // Every section keeps each of its promises: whoever forgets a line of one learns it here.
 func TestSections(t *testing.T) {
-	d, _ := readDocument(t, "testdata/two-tenants.golden")
 	golden := goldenOwners(t)
 	kinds := map[sliceKind]bool{}
 	for _, sec := range sections {
@@ -23,8 +22,16 @@ func TestSections(t *testing.T) {
 				t.Errorf("its kind is %d, which is to be its own; its owner is %q, its object %q", sec.kind, sec.owner, sec.object)
 			}
 			kinds[sec.kind] = true
-			for _, sw := range d.switches {
-				checkSlices(t, d.state, sw, &sec)
+			path := "testdata/two-tenants.golden"
+			if sec.kind == kindPeering {
+				path = "testdata/peering.golden"
+			}
+			if sec.kind == kindPublished {
+				path = "testdata/published.golden"
+			}
+			d, _ := readDocument(t, path)
+			for _, sw := range d.switches() {
+				checkSlices(t, d.State, sw, &sec)
 			}
 			if word, _, _ := strings.Cut(sec.owner, ":"); !golden[word] {
 				t.Errorf("no golden file shows a flow of %s", word)
@@ -92,15 +99,19 @@ func goldenOwners(t *testing.T) map[string]bool {
 // Cookies stand in switches that run on while controllers are replaced: they are what they were.
 func TestCookies(t *testing.T) {
 	for sl, want := range map[Slice]uint64{
-		baseSlice():                        0x0100000000000000,
-		peerSlice("h2"):                    0x0200000000000000 | uint64(store.HostHash("h2")),
-		tenantSlice(7):                     0x0300000700000000,
-		networkSlice(7, 9):                 0x0400000700000009,
-		portSlice(7, 9):                    0x0500000700000009,
+		baseSlice():        0x0100000000000000,
+		peerSlice("h2"):    0x0200000000000000 | uint64(store.HostHash("h2")),
+		tenantSlice(7):     0x0300000700000000,
+		networkSlice(7, 9): 0x0400000700000009,
+		portSlice(7, 9):    0x0500000700000009,
+		peeringSlice(7, 9): 0x0700000700000009,
+		publishedSlice(7, &store.Publication{Protocol: store.ProtocolTCP, On: 80}): 0x0800000700000050,
+		publishedSlice(7, &store.Publication{Protocol: store.ProtocolUDP, On: 80}): 0x0800000700010050,
 		portSlice(0xfffffe, 1):             0x05fffffe00000001,
 		portSlice(1<<24, 1):                0x05ffffff00000001,
 		portSlice(7, 0xffffffff):           0x05000007ffffffff,
-		tenantSlice(store.MaxTenantNumber): 0x03007fff00000000,
+		resolverSlice():                    0x0600000000000001,
+		tenantSlice(store.MaxTenantNumber): 0x03fffffe00000000,
 	} {
 		if uint64(sl) != want {
 			t.Errorf("cookie %#x, want %#x", uint64(sl), want)
@@ -118,6 +129,8 @@ func TestServed(t *testing.T) {
 		baseSlice():        {store.HostKey("h1")},
 		peerSlice("h2"):    {store.HostKey("h1")},
 		tenantSlice(2):     {store.TenantKey("t1")},
+		resolverSlice():    {store.HostKey("h1")},
+		0x0600000200000000: nil,
 		networkSlice(2, 2): {store.NetworkKey("t1", "default")},
 		portSlice(2, 4):    {store.PortKey("h2", "t1", "default", "p1")},
 		tenantSlice(9):     nil,
@@ -159,15 +172,15 @@ func TestAffected(t *testing.T) {
 		{"a host's encapsulation", editHost(func(h *store.Host) { h.Encap = "gre" }), map[string]string{
 			"base": "h2", "peer h1": "h2", "peer h2": "h1 h3", "peer h3": "h2", "network alice/default": "h1 h2",
 			"port alice/default/a1": "h2", "port alice/default/a2": "h1 h2", "tenant alice": "h2", "tenant bob": all,
-			"network bob/default": "h2", "port bob/default/b1": "h2", "port bob/default/b3": "h2"}},
+			"network bob/default": "h2", "port bob/default/b1": "h2", "port bob/default/b3": "h2", "resolver": "h2"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.about, func(t *testing.T) {
 			d, _ := readDocument(t, "testdata/two-tenants.golden")
 			got := map[string]map[string]bool{}
-			for _, c := range tt.do(d.state) {
-				Affected(d.state, c, func(host string, sl Slice) {
-					owner := Owner(d.state, uint64(sl))
+			for _, c := range tt.do(d.State) {
+				Affected(d.State, c, func(host string, sl Slice) {
+					owner := Owner(d.State, uint64(sl))
 					if got[owner] == nil {
 						got[owner] = map[string]bool{}
 					}
@@ -252,8 +265,8 @@ func TestSteps(t *testing.T) {
 	used := map[string]bool{}
 	for _, path := range documents(t) {
 		d, _ := readDocument(t, path)
-		for _, sw := range d.switches {
-			flows, _ := compileHost(d.state, sw)
+		for _, sw := range d.switches() {
+			flows, _ := compileHost(d.State, sw)
 			for _, f := range flows {
 				used[fmt.Sprint(f.Table, " ", f.Priority)] = true
 			}

@@ -13,6 +13,11 @@ const (
 	stepDecapSegment
 	stepDecapNone
 
+	stepTrunkPort
+	stepTrunkPair
+	stepTrunkStranger
+	stepTrunkNone
+
 	stepAdmitTagged
 	stepAdmitServer
 	stepAdmitDuplicate
@@ -27,13 +32,19 @@ const (
 
 	stepResolveSelf
 	stepResolveKnown
+	stepResolveResolver
 	stepResolveTransit
 	stepResolveNobody
 	stepResolveRest
 
 	stepRouteEcho
+	stepRouteResolver
+	stepRouteResolverFar
 	stepRouteClosed
 	stepRouteNetwork
+	stepRoutePeering
+	stepRouteNobody
+	stepRoutePublished
 	stepRouteTunnel
 	stepRouteNAT
 	stepRouteNowhere
@@ -43,9 +54,15 @@ const (
 	stepAnswerNone
 
 	stepHopExpired
+	stepHopPeering
 	stepHopNext
 	stepHopNone
 
+	stepSteerAlive
+	stepSteerDead
+	stepSteerNone
+
+	stepNATLimited
 	stepNATTenant
 	stepNATNone
 
@@ -54,14 +71,14 @@ const (
 	stepNATKnownAnothers
 
 	stepNATStateError
+	stepNATStatePublished
 	stepNATStateReply
+	stepNATStateOpened
 	stepNATStateOutside
 	stepNATStateKnown
 	stepNATStateTCP
-	stepNATStateOwnTCP
-	stepNATStatePassTCP
-	stepNATStateOwnNew
-	stepNATStatePassNew
+	stepNATStateBack
+	stepNATStateAsk
 	stepNATStateNew
 	stepNATStateNone
 
@@ -74,9 +91,13 @@ const (
 	stepNATOutNone
 
 	stepL3ResolvePort
+	stepL3ResolveFull
 	stepL3ResolveNone
 
+	stepForwardRelay
+	stepForwardStar
 	stepForwardPort
+	stepForwardFloodCentre
 	stepForwardFlood
 	stepForwardNone
 
@@ -85,6 +106,8 @@ const (
 
 	stepAccountInAway
 	stepAccountInBack
+	stepAccountInPeering
+	stepAccountInPublished
 	stepAccountInEgress
 	stepAccountInInternal
 	stepAccountInRest
@@ -93,6 +116,8 @@ const (
 	stepDeliverNone
 
 	stepEncapBack
+	stepEncapRouted
+	stepEncapTrunk
 	stepEncapNetwork
 	stepEncapNone
 

@@ -1,6 +1,7 @@
 package flows
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
 
@@ -45,27 +46,64 @@ func compileTenants(c *compiler, sl Slice) {
 }
 
 // tenantChanged: the tenant speaks with a router's address of its networks, and sends its
-// egress to the VTEPs of its gateway hosts.
+// egress to the VTEPs of its gateway hosts. What passes between it and others counts while it is peered with any.
 func tenantChanged(m marker, c store.Change) {
 	switch c.Key.Kind {
+	case store.KindTenant:
+		if !same(c, sameRates) {
+			m.tenant(c.Key.Tenant, m.gatewayHosts(c.Key.Tenant))
+		}
+		if !same(c, sameTenant) {
+			for _, peer := range m.state.PeersNear(c.Key.Tenant) {
+				m.tenant(peer, hostsOf(m.state, peer))
+			}
+		}
 	case store.KindNetwork:
 		if !same(c, sameSubnets) {
 			m.tenant(c.Key.Tenant, hostsOf(m.state, c.Key.Tenant))
 		}
 	case store.KindGateway:
-		if !same(c, sameGateway) {
+		m.lentSlots(c)
+		switch {
+		case same(c, sameGateway), m.slept(c.Key.Tenant):
+		case same(c, sameWay): // who sends goes on as before
+			sides(c, func(g *store.Gateway) { m.tenant(c.Key.Tenant, g.Members()) })
+		default:
 			m.tenant(c.Key.Tenant, hostsOf(m.state, c.Key.Tenant))
 		}
 	case store.KindHost:
-		if !same(c, sameTunnel) {
-			for _, tenant := range m.state.TenantsVia(c.Key.Host) {
-				m.tenant(tenant, hostsOf(m.state, tenant))
+		if !same(c, sameTunnel) || !same(c, sameCapable) {
+			m.via(c.Key.Host)
+			for _, other := range m.state.HostsByHash(store.HostHash(c.Key.Host)) { // two that share a hash are not probed
+				m.via(other.Key.Host)
 			}
 		}
 	}
 }
 
+// via marks the tenants that have a host among their gateway hosts.
+func (m marker) via(host string) {
+	for _, tenant := range m.state.TenantsVia(host) {
+		m.tenant(tenant, hostsOf(m.state, tenant))
+	}
+}
+
+// lentSlots marks the tenants whose number is a slot that another one's gateway was given, or gave back.
+func (m marker) lentSlots(c store.Change) {
+	sides(c, func(g *store.Gateway) {
+		for host, slot := range g.Slots {
+			if t := m.state.TenantByNumber(slot); t != nil && t.Key.Tenant != c.Key.Tenant {
+				m.tenant(t.Key.Tenant, []string{host})
+			}
+		}
+	})
+}
+
+// tenant marks a tenant's counters and its way out, which the answers of its published ports go too.
 func (m marker) tenant(name string, hosts []string) {
+	for p := range m.state.PublicationsOf(name) {
+		m.published(name, p.Value, hosts)
+	}
 	for _, number := range m.numbers(name) {
 		for _, host := range hosts {
 			m.mark(host, tenantSlice(number))
@@ -74,10 +112,24 @@ func (m marker) tenant(name string, hosts []string) {
 }
 
 func sameTenant(a, b *store.Tenant) bool {
-	return a.Number == b.Number && slices.Equal(a.Hosts, b.Hosts) && sameBroadcasts(a.Limits, b.Limits)
+	return a.Number == b.Number && slices.Equal(a.Hosts, b.Hosts)
 }
 
-func sameGateway(a, b *store.Gateway) bool { return slices.Equal(gatewayChain(a), gatewayChain(b)) }
+// gatewayHosts are the hosts that hold flows of a tenant's gateway.
+func (m marker) gatewayHosts(tenant string) []string {
+	if g := m.state.Gateway(tenant); g != nil && !m.slept(tenant) {
+		return g.Value.Members()
+	}
+	return nil
+}
+
+// sameGateway compares what gateway hosts hold, and what senders do.
+func sameGateway(a, b *store.Gateway) bool {
+	return sameWay(a, b) && maps.Equal(a.Slots, b.Slots) && slices.Equal(a.Members(), b.Members()) && slices.Equal(a.Movers(), b.Movers()) && slices.Equal(a.Asked(), b.Asked())
+}
+
+// sameWay compares where egress is sent.
+func sameWay(a, b *store.Gateway) bool { return a.Active == b.Active && a.Backup == b.Backup }
 
 // tenant emits a tenant's counters and its way out.
 func (c *compiler) tenant(item *store.Item[store.Tenant]) {
@@ -91,6 +143,12 @@ func (c *compiler) tenant(item *store.Item[store.Tenant]) {
 	}
 	if t.present {
 		c.accounts(t.number())
+		if len(c.state.PeersOf(t.Key.Tenant)) > 0 {
+			c.peeringAccounts(t.number())
+		}
+		if c.state.Publishes(t.Key.Tenant) {
+			c.publishedAccounts(t.number())
+		}
 	}
 	c.drops(&t)
 	c.egress(&t)
@@ -107,6 +165,20 @@ func (c *compiler) accounts(tenant uint32) {
 	c.flow(stepAccountInInternal, match(mine), goTo(tableDeliver))
 }
 
+// peeringAccounts does the same of what passes between the tenant and those that it is peered with. A frame that
+// leaves is the other tenant's by then: a register says whose it was.
+func (c *compiler) peeringAccounts(tenant uint32) {
+	c.flow(stepAccountOutTenant, match(origin(originPort), of.Is(regScope, scopePeering), of.Is(regFrom, uint64(tenant))), goTo(tableAccountIn))
+	c.flow(stepAccountInPeering, match(tenantMetadata(tenant), ethSrc(store.PeerMAC)), goTo(tableDeliver))
+}
+
+// publishedAccounts does the same of what passes between published ports and the outside.
+func (c *compiler) publishedAccounts(tenant uint32) {
+	mine := tenantMetadata(tenant)
+	c.flow(stepAccountOutTenant, match(mine, origin(originPort), of.Is(regScope, scopePublished)), goTo(tableAccountIn))
+	c.flow(stepAccountInPublished, match(mine, ethSrc(store.PublishedMAC)), goTo(tableDeliver))
+}
+
 // drops counts the refusals that can befall the tenant on this host.
 func (c *compiler) drops(t *tenantAt) {
 	var reasons []reason
@@ -114,7 +186,7 @@ func (c *compiler) drops(t *tenantAt) {
 		reasons = append(reasons, reasonSpoofed, reasonForbidden, reasonUnanswered)
 	}
 	reasons = append(reasons, reasonNoRoute, reasonTTL, reasonUnknownDestination)
-	if t.gateway() {
+	if t.gateway {
 		reasons = append(reasons, reasonInfrastructure, reasonNoConnection, reasonConnectionLimit)
 	}
 	for _, why := range reasons {
@@ -123,26 +195,49 @@ func (c *compiler) drops(t *tenantAt) {
 }
 
 // egress sends what is for no network of the tenant to its gateway host, or on such a
-// host through NAT. Only the draining hosts take egress by tunnel that is for another.
+// host through NAT. Other hosts that hold its gateway's flows send what their own containers have there too.
 func (c *compiler) egress(t *tenantAt) {
-	if len(t.chain) == 0 {
+	if t.active == "" {
 		return
 	}
-	if t.at != 0 && t.present {
+	if t.active != c.host && t.present {
 		c.steer(t)
 	}
-	if !t.gateway() {
+	if !t.gateway {
 		return
 	}
 	if c.gateway == 0 {
-		c.problem(t.Key, "its gateway host %s has no interface %s in its bridge: start the agent there with --gateway, "+
-			"or move the gateway", c.host, store.GatewayInterface)
+		c.noKernel(t)
+		return
+	}
+	if t.slot == 0 {
+		c.noSlot(t)
 		return
 	}
 	c.gatewayHost(t)
-	if len(t.chain) > 1 {
+	if t.moves {
 		c.handOver(t)
 	}
+}
+
+// noKernel tells that the way to this host's kernel is not there. A host to which the gateway is to move is not ready then.
+func (c *compiler) noKernel(t *tenantAt) {
+	p := store.ProblemOf(t.Key, "its gateway host %s has no interface %s in its bridge: start the agent there with --gateway, "+
+		"or move the gateway", c.host, store.GatewayInterface)
+	c.gatewayProblem(t, p)
+}
+
+// noSlot tells that this host does not know the tenant's connections from others' yet.
+func (c *compiler) noSlot(t *tenantAt) {
+	c.gatewayProblem(t, store.ProblemOf(t.Key, "its gateway host %s has no conntrack zone for it: the leader of the controllers gives it one, "+
+		"while there is one that no other tenant has", c.host))
+}
+
+func (c *compiler) gatewayProblem(t *tenantAt, p store.Problem) {
+	if t.active != c.host {
+		p.LeavesOut = store.LeavesOutGateway
+	}
+	c.problems = append(c.problems, p)
 }
 
 // toRouter matches the tenant's IPv4 frames to the router.
@@ -150,20 +245,9 @@ func toRouter(tenant uint32, more ...of.MatchField) of.Match {
 	return match(append(more, tenantMetadata(tenant), ethDst(store.RouterMAC), etherType(typeIPv4))...)
 }
 
-// steer sends the egress of this host's containers to the active gateway host.
-func (c *compiler) steer(t *tenantAt) {
-	vtep := c.vtep(t.chain[0])
-	if !vtep.IsValid() {
-		c.unreachable(t)
-		return
-	}
-	c.flow(stepRouteTunnel, toRouter(t.number(), origin(originPort)),
-		load(regScope, scopeEgress), tunnelTo(vtep), goTo(tableAccountOut))
-}
-
 // unreachable tells a tenant that no tunnel leads to its gateway host.
 func (c *compiler) unreachable(t *tenantAt) {
-	host := t.chain[0]
+	host := t.active
 	switch h := c.state.Host(host); {
 	case h == nil:
 		c.problem(t.Key, "its gateway host %s is not registered: start its agent, or move the gateway", host)
@@ -177,13 +261,17 @@ func (c *compiler) unreachable(t *tenantAt) {
 // gatewayHost emits the tenant's own part of NAT: its transit address and its zone.
 func (c *compiler) gatewayHost(t *tenantAt) {
 	n := t.number()
-	zone, transit := t.natZone(), c.state.Transit().Address(n)
+	zone, transit := t.natZone(), c.state.Transit().Address(t.slot)
 	ipv4, mine := etherType(typeIPv4), tenantMetadata(n)
 
-	c.flow(stepClassifyKnown, match(inPort(c.gateway), ipv4, ipDst(single(transit))),
+	c.flow(stepClassifyKnown, match(inPort(c.gateway), untagged(), ipv4, ipDst(single(transit))),
 		load(regOrigin, originGateway), writeMetadata(metadata(n, 0)), goTo(tableNAT))
-	c.flow(stepRouteNAT, toRouter(n), goTo(tableNAT))
-	c.flow(stepNATTenant, match(mine, ipv4), of.CT{Zone: zone, NAT: &of.NAT{}, Table: tableNATKnown})
+	c.flow(stepRouteNAT, toRouter(n), load(regScope, scopeEgress), goTo(tableNAT))
+	limits, lookUp := t.Value.Limits, of.CT{Zone: zone, NAT: &of.NAT{}, Table: tableNATKnown}
+	if !sameRates(t.Value, &store.Tenant{}) {
+		c.flow(stepNATLimited, match(mine, ipv4, origin(originGateway)), metered(store.RateOf(limits.IngressKbps, 0), t.rateMeter(meterIngress), lookUp)...)
+	}
+	c.flow(stepNATTenant, match(mine, ipv4), metered(store.RateOf(limits.EgressKbps, 0), t.rateMeter(meterEgress), lookUp)...)
 	c.flow(stepNATKnownOwn, match(mine, ipv4, of.Is(of.FieldCTMark, t.mark())), goTo(tableNATState))
 	c.flow(stepNATNewOpen, match(mine, ipv4), of.CT{Commit: true, Zone: zone, Table: tableNATOut,
 		NAT: &of.NAT{Source: true, MinAddress: of.Address(transit)}, Exec: []of.Action{set(of.FieldCTMark, t.mark())}})

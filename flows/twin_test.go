@@ -18,6 +18,10 @@ func CompileHost(s *store.State, sw Switch, emit func(of.Flow)) []store.Problem 
 		c.slice = peerSlice(h.Key.Host)
 		c.peer(h)
 	}
+	c.slice = resolverSlice()
+	if c.resolver != 0 {
+		c.toResolver()
+	}
 	for _, name := range tenantsOn(s, sw.Host) {
 		if t := s.Tenant(name); t != nil {
 			c.wholeTenant(t)
@@ -38,6 +42,22 @@ func (c *compiler) wholeTenant(t *store.Item[store.Tenant]) {
 		for p := range c.state.PortsOf(n.Key.NetworkName()) {
 			c.slice = portSlice(t.Value.Number, p.Value.Number)
 			c.port(p)
+		}
+	}
+	for _, name := range c.state.PeersOf(t.Key.Tenant) {
+		peer := c.state.Tenant(name)
+		c.slice = peeringSlice(t.Value.Number, peer.Value.Number)
+		c.peering(t, peer)
+	}
+	c.wholePublications(t)
+}
+
+// wholePublications emits what a tenant publishes, as its own slices do.
+func (c *compiler) wholePublications(t *store.Item[store.Tenant]) {
+	for p := range c.state.PublicationsOf(t.Key.Tenant) {
+		c.slice = publishedSlice(t.Value.Number, p.Value)
+		if c.state.Unpublished(p) == "" && c.state.TenantByNumber(t.Value.Number) == t {
+			c.publication(p)
 		}
 	}
 }

@@ -29,12 +29,18 @@ func (c *compiler) networkProblems(n *store.Item[store.Network]) []store.Problem
 	return c.state.ContestedNetwork(n)
 }
 
+// hostsOwn reports whether an interface is one that a host has of its own.
+func hostsOwn(s *store.State, host, iface string) bool {
+	_, probes := store.ProbedHash(iface)
+	return probes || isTrunk(s, host, iface) || iface == store.TunnelInterface || iface == store.GatewayInterface || iface == store.ResolverInterface
+}
+
 // portProblems does the same for a port.
 func (c *compiler) portProblems(p *store.Item[store.Port]) []store.Problem {
-	if p.Value.Number == 0 || p.Value.Number == gatewayPort {
+	if p.Value.Number == 0 || p.Value.Number >= resolverPort {
 		return invalid(p.Key, "number %d is reserved", p.Value.Number)
 	}
-	if i := p.Value.Interface; i == store.TunnelInterface || i == store.GatewayInterface {
+	if i := p.Value.Interface; hostsOwn(c.state, p.Key.Host, i) {
 		return invalid(p.Key, "interface %s is the host's own", i)
 	}
 	if t := c.state.Tenant(p.Key.Tenant); t != nil && !t.Value.MayUse(p.Key.Host) {
@@ -52,6 +58,9 @@ func (c *compiler) portProblems(p *store.Item[store.Port]) []store.Problem {
 	for _, pair := range p.Value.AllowedPairs {
 		if !pair.Prefix.IsValid() || !pair.MAC.IsZero() && store.ValidateMAC(pair.MAC) != nil {
 			return invalid(p.Key, "allowed pair %s %s is not an address that a port can have", pair.MAC, pair.Prefix)
+		}
+		if transit := c.state.Transit().Prefix; transit.Overlaps(pair.Prefix) {
+			return invalid(p.Key, "allowed pair %s overlaps the transit range %s, whose addresses tenants have between switch and kernel", pair.Prefix, transit)
 		}
 	}
 	return c.state.ContestedPort(p)

@@ -1,5 +1,7 @@
 package flows
 
+import "sluice/store"
+
 // This file names what stands in flows for those who read installed ones and compile none, such as
 // package prove: the numbers of tables, registers, origins and kinds, under the names that
 // pipeline.go gives them.
@@ -8,12 +10,14 @@ package flows
 const (
 	TableClassify   = tableClassify
 	TableDecap      = tableDecap
+	TableTrunk      = tableTrunk
 	TableAdmit      = tableAdmit
 	TableAdmitND    = tableAdmitND
 	TableResolve    = tableResolve
 	TableRoute      = tableRoute
 	TableAnswer     = tableAnswer
 	TableHop        = tableHop
+	TableSteer      = tableSteer
 	TableNAT        = tableNAT
 	TableNATKnown   = tableNATKnown
 	TableNATState   = tableNATState
@@ -35,6 +39,8 @@ const (
 	RegDestination = regDestination // the number of the port that gets it
 	RegReason      = regReason      // why it is refused
 	RegScope       = regScope       // what it counts as
+	RegGateway     = regGateway     // which of its gateway hosts egress goes to
+	RegFrom        = regFrom        // the tenant that it was of before it entered a peered tenant's network
 )
 
 // Origins, in RegOrigin.
@@ -43,10 +49,20 @@ const (
 	OriginTunnel   = originTunnel
 	OriginGateway  = originGateway
 	OriginHandOver = originHandOver
+	OriginResolver = originResolver
+	OriginRelay    = originRelay
+	OriginTrunk    = originTrunk
 )
 
-// GatewayPort stands for the gateway port where a port's number is expected.
-const GatewayPort = gatewayPort
+// GatewayPort and ResolverPort stand for the gateway port and the resolver port where a port's number is
+// expected.
+const (
+	GatewayPort  = gatewayPort
+	ResolverPort = resolverPort
+)
+
+// NoneAlive is what the low half of RegGateway says where no gateway host is alive.
+const NoneAlive = noneAlive
 
 // NoPort is what in_port says of a frame that may leave where it came in.
 const NoPort = noPort
@@ -61,6 +77,11 @@ const (
 	KindTenant  = kindTenant
 	KindNetwork = kindNetwork
 	KindPort    = kindPort
+	KindPeering = kindPeering
+
+	KindPublished = kindPublished
+
+	KindResolver = kindResolver
 )
 
 // Kinds are all kinds of slices, each with the word for whose they are.
@@ -75,8 +96,33 @@ func Kinds() map[Kind]string {
 // Kind is the sort of object that the slice belongs to.
 func (sl Slice) Kind() Kind { return sl.kind() }
 
+// Peer is the number of the other tenant of a slice of KindPeering.
+func (sl Slice) Peer() uint32 { return sl.object() }
+
+// Published is the first port of the gateway host of a slice of KindPublished.
+func (sl Slice) Published() store.Endpoint {
+	if sl.object()&udpPublished != 0 {
+		return store.Endpoint{Protocol: store.ProtocolUDP, Port: uint16(sl.object())}
+	}
+	return store.Endpoint{Protocol: store.ProtocolTCP, Port: uint16(sl.object())}
+}
+
+// Port is the number of the port of a slice of KindPort.
+func (sl Slice) Port() uint32 { return sl.object() }
+
 // MetadataOf is what metadata says of a frame: the number of its tenant, and of its network.
 func MetadataOf(v uint64) (tenant, network uint32) { return uint32(v >> 32), uint32(v) }
 
-// MeterTenant is the number of the tenant whose broadcasts a meter bounds.
-func MeterTenant(meter uint32) uint32 { return meter >> meterRateBits }
+// MeterBounds is whose meter of a host has a number: that of the tenant with a number, with a slot of the host, or with a
+// port of some OpenFlow port number there.
+func MeterBounds(meter uint32) (number, slot, ofport uint32) {
+	switch {
+	case meter >= portMeters:
+		return 0, 0, (meter - portMeters) / portMeterKinds
+	case meter%(1<<meterKindBits) == meterNetwork:
+		return 0, 0, meter >> meterKindBits
+	case meter%(1<<meterKindBits) == meterBroadcasts:
+		return meter >> meterKindBits, 0, 0
+	}
+	return 0, meter >> meterKindBits, 0
+}

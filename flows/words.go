@@ -12,16 +12,16 @@ import (
 
 // Ethernet types, IP protocols and ICMP types that the tables speak of.
 const (
-	typeIPv4 = 0x0800
-	typeARP  = 0x0806
-	typeIPv6 = 0x86dd
-	typeVLAN = 0x8100
+	typeIPv4 = of.EtherIPv4
+	typeARP  = of.EtherARP
+	typeIPv6 = of.EtherIPv6
+	typeVLAN = of.EtherVLAN
 
 	protoHidden = 0 // of IPv6: the headers end before any protocol (a real 0, hop-by-hop options, is skipped)
-	protoICMP   = 1
-	protoTCP    = 6
-	protoUDP    = 17
-	protoICMPv6 = 58
+	protoICMP   = of.ProtoICMP
+	protoTCP    = of.ProtoTCP
+	protoUDP    = of.ProtoUDP
+	protoICMPv6 = of.ProtoICMPv6
 
 	icmpEchoReply   = 0
 	icmpEchoRequest = 8
@@ -38,6 +38,7 @@ const (
 	echo6Request          = 128
 	echo6Reply            = 129
 
+	portDNS          = 53
 	portDHCPServer   = 67
 	portDHCPClient   = 68
 	portDHCPv6Server = 547
@@ -70,6 +71,9 @@ const (
 	ctInvalid = 0x10
 	ctTracked = 0x20
 )
+
+// untagged matches frames without a VLAN tag.
+func untagged() of.MatchField { return of.Masked(of.FieldVLANVID, of.U64(0), of.U64(vlanPresent)) }
 
 func match(f ...of.MatchField) of.Match { return of.NewMatch(f...) }
 

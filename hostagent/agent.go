@@ -16,6 +16,8 @@ import (
 
 	"sluice/datapath/ovsdb"
 	"sluice/hostagent/api"
+	"sluice/hostagent/resolver"
+	"sluice/hostagent/socket"
 	"sluice/pki"
 	"sluice/store"
 )
@@ -38,17 +40,28 @@ type Options struct {
 	// Quarantine is how long an interface must have belonged to no port before it is removed, in a
 	// store known to be right; 0: 10 minutes.
 	Quarantine time.Duration
-	Uplink     string      // interface by which tenants leave; empty: those of the default routes
-	Gateway    bool        // may be a gateway host
-	Identity   *pki.Source // this host's, which its switch shows to controllers; nil: none
+	Trunk      string // physical interface by which frames of VLAN networks go between hosts; empty: none
+	Uplink     string // interface by which tenants leave; empty: those of the default routes
+	Gateway    bool   // may be a gateway host
+	Weight     int    // share of tenants and of traffic that it is to have as one; 0: 1
+	// ProbeOutside is an address outside that a gateway host pings: while it does not answer the host counts as dead; none: nobody is asked.
+	ProbeOutside netip.Addr
+	Identity     *pki.Source // this host's, which its switch shows to controllers; nil: none
 	// Infrastructure is closed to tenants, beside the VTEP's own prefix and the addresses of all
 	// hosts, controllers and Names.
 	Infrastructure []netip.Prefix
 	Names          []string       // etcd's members, by name or address
 	Tables         map[int]string // names of the OpenFlow tables
-	Store          Store
-	Listening      func() `json:"-"` // called once the socket takes requests; nil: nobody asks
-	Log            *slog.Logger
+	// Resolver says that this host answers its containers' questions for names. Upstream are the DNS servers that it
+	// asks for all but tenants' own; none: those of the host.
+	Resolver  bool
+	Upstream  []string
+	Entry     Entry // for what tenants publish by routes
+	Store     Store
+	Listening func() `json:"-"` // called once the socket takes requests; nil: nobody asks
+	// Step is told each step of attaches and detaches, as tests need it that end the agent there; nil: nobody is.
+	Step func(string) `json:"-"`
+	Log  *slog.Logger
 }
 
 // Agent serves one host. Use New. Its parts lock themselves.
@@ -65,11 +78,18 @@ type Agent struct {
 	ports          *ports
 	infrastructure *infrastructure
 	tenants        *tenants
+	published      *published
+	web            *webEntry
+	routes         *webRoutes
 	pace           *pace
 	tally          *tally
 	usage          *usage
+	emptied        *emptied
 	peers          *tunnelPeers
+	resolving      *resolving
+	probes         *probes
 	tableDue       bell       // the nftables table is to be looked at
+	trunkDue       bell       // the trunk has a next step
 	refused        chan error // why the cluster may not have this host
 
 	id      identity // this and what follows is set by Run, before anything runs
@@ -91,30 +111,40 @@ func New(o Options) (*Agent, error) {
 		known := slices.Sorted(maps.Keys(tunnelOverhead))
 		return nil, fmt.Errorf("host %s: unknown encapsulation %q: use one of %v", o.Host, o.Encap, known)
 	}
-	return newAgent(o), nil
+	upstream, err := resolver.NewUpstream(o.Upstream)
+	if err != nil {
+		return nil, fmt.Errorf("host %s: %w", o.Host, err)
+	}
+	return newAgent(o, upstream), nil
 }
 
 // newAgent makes the parts.
-func newAgent(o Options) *Agent {
+func newAgent(o Options, upstream *resolver.Upstream) *Agent {
 	log := o.Log.With("host", o.Host)
 	a := &Agent{
 		o: o, log: log, patience: ownTimeout,
 		problems: newProblems(log), registration: &registration{},
-		underlay: &underlay{vtep: o.VTEP, encap: o.Encap}, peers: newTunnelPeers(o), tableDue: newBell(),
+		underlay: &underlay{vtep: o.VTEP, encap: o.Encap}, peers: newTunnelPeers(o), tableDue: newBell(), trunkDue: newBell(),
 		refused: make(chan error, 1),
 	}
 	a.underlay.changed = a.tableDue
 	a.mender = newMender(a.problems, a.registration.registered, func() bool { return a.tenants.told() })
 	a.infrastructure = newInfrastructure(o, a.problems, a.tableDue)
 	a.tenants = &tenants{host: o.Host, store: o.Store, file: filepath.Join(o.StateDir, "tenants.json"), changed: a.mender.nudge}
+	a.published = &published{host: o.Host, store: o.Store, ports: newPublishing(), file: filepath.Join(o.StateDir, "published.json"), changed: a.tableDue, problems: a.problems, listens: listening}
+	a.web = newWebEntry(o, a.problems)
+	a.routes = &webRoutes{store: o.Store, file: filepath.Join(o.StateDir, "routes.json"), table: a.web.table}
+	a.probes = newProbes(o, a.problems, a.mender.wake)
 	a.pace = newPace()
 	a.tally = newTally(o.StateDir)
+	a.resolving = newResolving(o, upstream, a.published.ports, a.problems)
 	a.usage = &usage{
-		o: o, tenants: a.tenants, infrastructure: a.infrastructure, registration: a.registration, tally: a.tally, every: usageInterval,
+		o: o, tenants: a.tenants, infrastructure: a.infrastructure, registration: a.registration, tally: a.tally, resolving: a.resolving, web: a.web, every: usageInterval,
 	}
+	a.emptied = &emptied{o: o, tenants: a.tenants, registration: a.registration}
 	a.alive = &alive{store: o.Store, problems: a.problems}
 	a.ports = &ports{
-		host: o.Host, store: o.Store, registration: a.registration, log: log, gone: make(map[string]bool),
+		host: o.Host, store: o.Store, registration: a.registration, reached: o.reached, log: log, gone: make(map[string]bool),
 		failed: make(map[string]error), quarantine: cmp.Or(o.Quarantine, defaultQuarantine),
 	}
 	return a
@@ -132,7 +162,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	if a.id, err = loadIdentity(a.o.StateDir, a.o.Host); err != nil {
 		return err
 	}
-	if err := errors.Join(a.infrastructure.load(), a.tenants.load(), a.tally.load()); err != nil {
+	if err := errors.Join(a.infrastructure.load(), a.tenants.load(), a.published.load(), a.routes.load(), a.tally.load()); err != nil {
 		return err
 	}
 	if a.journal, err = openJournal(a.o.StateDir); err != nil {
@@ -144,7 +174,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	if err := a.serveStore(); err != nil {
 		return err
 	}
-	listener, err := listen(a.o.Socket)
+	listener, err := socket.Listen(a.o.Socket)
 	if err != nil {
 		return err
 	}
@@ -158,6 +188,8 @@ func (a *Agent) Run(ctx context.Context) error {
 	defer a.db.Close()
 
 	a.ports.db, a.ports.journal, a.ports.records, a.ports.serving = a.db, a.journal, a.records, a.serving
+	a.resolving.db, a.probes.db = a.db, a.db
+	defer a.resolving.close()
 	a.mender.keepers = a.keepers()
 
 	g, ctx := errgroup.WithContext(ctx)
@@ -167,6 +199,12 @@ func (a *Agent) Run(ctx context.Context) error {
 	g.Go(func() error { return a.register(ctx) })
 	g.Go(func() error { a.mender.run(ctx); return nil })
 	g.Go(func() error { a.alive.run(ctx); return nil })
+	g.Go(func() error { a.probes.watch(ctx); return nil })
+	g.Go(func() error { a.probes.busy(ctx); return nil })
+	g.Go(func() error { a.probes.wayOut.run(ctx); return nil })
+	g.Go(func() error { return a.resolving.run(ctx) })
+	g.Go(func() error { a.web.serveEntry(ctx); return nil })
+	g.Go(func() error { a.web.serveRelay(ctx); return nil })
 	g.Go(func() error { nftablesNotifications.listen(ctx, a.tableDue); return nil })
 	g.Go(func() error { a.hearEdits(ctx); return nil })
 	g.Go(func() error { addressNotifications.listen(ctx, a.mender.nudge); return nil })
@@ -209,5 +247,6 @@ func (a *Agent) Status() api.Status {
 		Registered: a.registration.registered(), Ports: a.ports.counted(), Peers: a.peers.counted(),
 		Problems: a.problems.list(),
 		Store:    a.serving.status(),
+		Resolver: a.resolving.status(),
 	}
 }

@@ -17,7 +17,7 @@ func (a *Agent) attachmentOf(key store.Key, created store.Revision, p *store.Por
 	r := api.Attachment{
 		Tenant: key.Tenant, Network: key.Network, Name: key.Name, Host: key.Host,
 		MAC: p.MAC.String(), Interface: p.Interface, ContainerID: p.ContainerID, Runtime: p.Runtime,
-		Labels: p.Labels, Revision: int64(created),
+		Labels: p.Labels, Publish: publishOf(p), Limits: limitsAsked(p), Revision: int64(created),
 	}
 	for _, prefix := range p.Addresses {
 		r.Addresses = append(r.Addresses, prefix.String())
@@ -25,11 +25,20 @@ func (a *Agent) attachmentOf(key store.Key, created store.Revision, p *store.Por
 	if n == nil {
 		return r
 	}
-	r.MTU = a.underlay.networkMTU(n)
+	r.MTU, r.DNS = a.underlay.networkMTU(n), a.resolving.dnsFor(key, p.Addresses)
 	for _, g := range gatewaysFor(n, p.Addresses) {
 		r.Gateways = append(r.Gateways, g.String())
 	}
 	return r
+}
+
+// limitsAsked are a port's own limits, as the API shows them; nil: it has none.
+func limitsAsked(p *store.Port) *api.Limits {
+	if p.Limits == (store.PortLimits{}) {
+		return nil
+	}
+	limits := api.Limits(p.Limits)
+	return &limits
 }
 
 // gatewaysFor are the routers of the subnets that contain the addresses, one a family.
@@ -66,11 +75,17 @@ func (a *Agent) List(ctx context.Context) ([]api.Attachment, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list ports of host %s: %w", a.o.Host, err)
 	}
+	links, err := portLinks()
+	if err != nil {
+		return nil, err
+	}
 	networks := make(networkCache)
 	all := make([]api.Attachment, 0, len(ports))
 	for _, e := range ports {
-		n := networks.get(ctx, a.o.Store, e.Key.NetworkName())
-		all = append(all, a.attachmentOf(e.Key, e.Created, e.Object.(*store.Port), n))
+		p, n := e.Object.(*store.Port), networks.get(ctx, a.o.Store, e.Key.NetworkName())
+		one := a.attachmentOf(e.Key, e.Created, p, n)
+		one.Arrives = a.arrives(p, links)
+		all = append(all, one)
 	}
 	return all, nil
 }

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"sluice/hostagent/api"
+	"sluice/hostagent/resolver"
 	"sluice/store"
 	"sluice/store/etcd"
 )
@@ -32,11 +33,14 @@ type attachment struct {
 	uid     string
 	key     store.Key
 	spec    store.PortSpec
-	tenant  uint32 // number
+	tenant  resolver.Asker
 	network *store.Network
 	mtu     int
+	routes  []route // nil: default routes
 	ns      netns.NsHandle
 	port    store.Item[store.Port]
+	// moved: the port came from another host, as it is.
+	moved bool
 	// undecided: etcd did not say whether it made the port.
 	undecided bool
 	result    api.Attachment
@@ -60,10 +64,20 @@ func (a *Agent) Attach(ctx context.Context, r api.AttachRequest) (api.Attachment
 	if err := a.journal.begin(at.intent()); err != nil {
 		return api.Attachment{}, fmt.Errorf("attach %s: %w", name, err)
 	}
+	a.o.reached(stepIntent)
 	if err := a.make(ctx, at); err != nil {
 		return api.Attachment{}, a.giveUp(ctx, at, fmt.Errorf("attach %s: %w", name, err))
 	}
+	a.o.reached(stepRealized)
+	a.announce(ctx, at)
 	a.warnBehind(ctx, at)
+	a.announce(ctx, at) // again: now other hosts know the way to it
+	a.o.reached(stepOthers)
+	if at.req.HandOver {
+		if err := handOver(at.ns, at.req.IfName); err != nil {
+			return api.Attachment{}, a.giveUp(ctx, at, fmt.Errorf("attach %s: %w", name, err))
+		}
+	}
 	// Last before the answer: an agent that is killed earlier undoes the attach when it is back,
 	// for nobody was told that it succeeded.
 	if err = ctx.Err(); err == nil {
@@ -72,13 +86,14 @@ func (a *Agent) Attach(ctx context.Context, r api.AttachRequest) (api.Attachment
 	if err != nil {
 		return api.Attachment{}, a.giveUp(ctx, at, fmt.Errorf("attach %s: %w", name, err))
 	}
+	a.o.reached(stepAttached)
 	a.log.Info("attached", "tenant", at.key.Tenant, "network", at.key.Network, "port", at.key.Name,
 		"rev", at.port.Created, "interface", at.port.Value.Interface)
 	return at.result, nil
 }
 
 func (at *attachment) intent() intent {
-	return intent{UID: at.uid, Tenant: at.key.Tenant, Network: at.key.Network, Name: at.key.Name}
+	return intent{UID: at.uid, Tenant: at.key.Tenant, Network: at.key.Network, Name: at.key.Name, Moved: at.moved}
 }
 
 // prepare checks the request and reads its network; it changes nothing. The caller closes ns.
@@ -92,9 +107,10 @@ func (a *Agent) prepare(ctx context.Context, r api.AttachRequest) (*attachment, 
 	}
 	at := &attachment{req: r, uid: newUID(), key: store.PortKey(a.o.Host, r.Tenant, r.Network, r.Name)}
 	at.spec = store.PortSpec{
-		Host: a.o.Host, HostCreated: registration.Created, UID: at.uid,
-		Tenant: r.Tenant, Network: r.Network, Name: r.Name,
-		ContainerID: r.ContainerID, Runtime: r.Runtime, Labels: r.Labels,
+		Host: a.o.Host, HostCreated: registration.Created, HostLease: int64(registration.Lease.ID), UID: at.uid,
+		Tenant: r.Tenant, Network: r.Network, Name: r.Name, Reserved: r.Reserved,
+		ContainerID: r.ContainerID, Runtime: r.Runtime, Labels: r.Labels, Sticky: r.Sticky, Publish: publishedBy(r),
+		Limits: limitsOf(r),
 	}
 	if err := addresses(r, &at.spec); err != nil {
 		return nil, err
@@ -102,8 +118,25 @@ func (a *Agent) prepare(ctx context.Context, r api.AttachRequest) (*attachment, 
 	if err := a.readNetwork(ctx, at); err != nil {
 		return nil, err
 	}
+	if at.mtu, err = mtuFor(r.MTU, at.mtu); err != nil {
+		return nil, err
+	}
+	if at.routes, err = routes(r); err != nil {
+		return nil, err
+	}
+	if err := a.arrived(ctx, at); err != nil {
+		return nil, err
+	}
+	if err := a.published.refuse(ctx, at.spec); err != nil {
+		return nil, fmt.Errorf("attach %s/%s: %w", at.key.NetworkName(), at.key.Name, err)
+	}
 	if err := a.awaitTurn(ctx, at); err != nil {
 		return nil, err
+	}
+	if r.HandOver {
+		at.req.IfName = api.HandedEnd(portInterface(at.uid))
+		at.ns, err = newAnteroom()
+		return at, err
 	}
 	at.ns, err = openNamespace(r.NetNS)
 	return at, err
@@ -118,8 +151,13 @@ const (
 
 // awaitReady is the host's registration once ports can be made.
 func (a *Agent) awaitReady(ctx context.Context) (*etcd.Registration, error) {
+	return a.awaitOther(ctx, 0)
+}
+
+// awaitOther is awaitReady of a registration that has not the lease.
+func (a *Agent) awaitOther(ctx context.Context, lease int64) (*etcd.Registration, error) {
 	for until := time.Now().Add(readyPatience); ; {
-		if r := a.registration.ready(); r != nil {
+		if r := a.registration.ready(); r != nil && int64(r.Lease.ID) != lease {
 			return r, nil
 		}
 		if time.Now().After(until) || ctx.Err() != nil {
@@ -157,9 +195,9 @@ func (a *Agent) awaitTurn(ctx context.Context, at *attachment) error {
 		return api.NewProblem(http.StatusNotFound, "tenant %s does not exist: see sluice tenant list", tenant)
 	}
 	t := o.(*store.Tenant)
-	at.tenant = t.Number
+	at.tenant = resolver.Asker{Number: t.Number, Limits: t.Limits}
 	if err = a.pace.take(ctx, tenant, t.Limits); api.IsTooMany(err) {
-		a.tally.newPort(at.tenant)
+		a.tally.newPort(at.tenant.Number)
 	}
 	return err
 }
@@ -184,23 +222,18 @@ func portInterface(uid string) string { return interfacePrefix + uid }
 // make does all that an attach is, and leaves it to the caller to undo.
 func (a *Agent) make(ctx context.Context, at *attachment) error {
 	var both errgroup.Group // neither cancels the other: a write cut short may still land
-	both.Go(func() error {
-		var err error
-		at.port, err = a.o.Store.CreatePort(ctx, at.spec)
-		at.undecided = undecided(err)
-		if errors.Is(err, store.ErrLimit) {
-			a.tally.port(at.tenant)
-		}
-		return err
-	})
-	both.Go(func() error { return createVeth(at.uid, at.req.IfName, at.mtu, at.ns) })
+	both.Go(func() error { return a.then(stepPort, a.createPort(ctx, at)) })
+	both.Go(func() error { return a.then(stepVeth, createVeth(at.uid, at.req.IfName, at.mtu, at.ns)) })
 	if err := both.Wait(); err != nil {
 		return err
 	}
 	g, stage := errgroup.WithContext(ctx)
-	g.Go(func() error { return a.ports.plugIn(stage, at.key, at.port.Value) })
-	g.Go(func() error { return a.furnish(at) })
-	g.Go(func() error { return a.records.keep(recordOf(at.key, at.port.Value, at.port.Created)) })
+	g.Go(func() error { return a.then(stepPlugged, a.ports.plugIn(stage, at.key, at.port.Value)) })
+	g.Go(func() error { return a.then(stepFurnished, a.furnish(at)) })
+	g.Go(func() error {
+		return a.then(stepRecord, a.records.keep(recordOf(at.key, at.port.Value, at.port.Created)))
+	})
+	g.Go(func() error { a.resolving.open(at.req.Tenant, at.tenant); return nil })
 	if err := g.Wait(); err != nil {
 		return err
 	}
@@ -209,12 +242,39 @@ func (a *Agent) make(ctx context.Context, at *attachment) error {
 	return a.o.Store.WaitHost(wait, a.o.Host, at.port.Created, at.key)
 }
 
+// then tells a step that succeeded.
+func (a *Agent) then(s step, err error) error {
+	if err == nil {
+		a.o.reached(s)
+	}
+	return err
+}
+
+// createPort makes the port in etcd. A port of the name whose container vanished from this host, as when
+// the machine started anew, makes room. Where the agent lost its registration meanwhile, it asks under the next one.
+func (a *Agent) createPort(ctx context.Context, at *attachment) (err error) {
+	at.port, err = a.o.Store.CreatePort(ctx, at.spec)
+	if errors.Is(err, store.ErrLeaseLost) {
+		if next, late := a.awaitOther(ctx, at.spec.HostLease); late == nil && next.Created == at.spec.HostCreated {
+			at.spec.HostLease = int64(next.Lease.ID)
+			at.port, err = a.o.Store.CreatePort(ctx, at.spec)
+		}
+	}
+	if errors.Is(err, store.ErrExists) && a.ports.removeDead(ctx, at.key, at.spec.HostCreated) {
+		at.port, err = a.o.Store.CreatePort(ctx, at.spec)
+	}
+	at.undecided = undecided(err)
+	if errors.Is(err, store.ErrLimit) {
+		a.tally.port(at.tenant.Number)
+	}
+	return err
+}
+
 // furnish sets the container's end up and notes the answer.
 func (a *Agent) furnish(at *attachment) error {
 	p := at.port.Value
-	gateways := gatewaysFor(at.network, p.Addresses)
 	end := containerEnd{
-		name: at.req.IfName, mac: p.MAC, addresses: p.Addresses, gateways: gateways,
+		name: at.req.IfName, mac: p.MAC, addresses: p.Addresses, gateways: gatewaysFor(at.network, p.Addresses), routes: at.routes, handOver: at.req.HandOver,
 		plainChecksums: a.o.DatapathType == "netdev",
 	}
 	warnings, err := end.setUp(at.ns)
@@ -223,6 +283,7 @@ func (a *Agent) furnish(at *attachment) error {
 	}
 	at.result = a.attachmentOf(at.key, at.port.Created, p, at.network)
 	at.result.IfName, at.result.NetNS, at.result.Warnings = at.req.IfName, at.req.NetNS, warnings
+	at.result.MTU, at.result.Routes = at.mtu, at.req.Routes
 	return nil
 }
 

@@ -6,11 +6,14 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"sluice/store"
 )
 
 // cni is the plugin, run as a container runtime runs it.
@@ -32,6 +35,7 @@ func buildCNI(t *testing.T, h *host) cni {
 func (p cni) call(command, id string, box *container, more map[string]any) (string, error) {
 	conf := map[string]any{
 		"cniVersion": "1.1.0", "name": "shop", "type": "sluice", "tenant": "alice", "socket": p.h.options.Socket,
+		"patience": "500ms",
 	}
 	for k, v := range more {
 		conf[k] = v
@@ -92,12 +96,39 @@ func TestCNI(t *testing.T) {
 		t.Errorf("ADD for an unknown tenant: %v, %s", err, out)
 	}
 
+	routed := newContainer(t)
+	plugin.must("ADD", "c3", routed, map[string]any{"mtu": 1400, "routes": []any{map[string]string{"dst": "10.8.0.0/16"}}})
+	expectIn(t, "interface with an MTU of its own", routed.run("ip", "link", "show", "dev", "eth0"), "mtu 1400")
+	if got := routed.run("ip", "route"); !strings.Contains(got, "10.8.0.0/16 via 10.0.0.1") || strings.Contains(got, "default") {
+		t.Errorf("routes of its own: %s", got)
+	}
+	plugin.must("DEL", "c3", nil, nil)
+	plugin.must("ADD", "c4", newContainer(t), map[string]any{"runtimeConfig": map[string]any{
+		"bandwidth":    map[string]any{"ingressRate": 8_000_000, "ingressBurst": 9_000_000, "egressRate": 4_000_000},
+		"portMappings": []any{map[string]any{"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}},
+	}})
+	h.hasPort(func(p *store.Port) bool {
+		return p.Limits == store.PortLimits{IngressKbps: 8000, IngressBurst: 9000, EgressKbps: 4000} &&
+			slices.Equal(p.Publish, []store.PortPublication{{Protocol: store.ProtocolTCP, First: 80, On: 8080, Count: 1}})
+	})
+	plugin.must("DEL", "c4", nil, nil)
+
 	valid := []any{map[string]string{"containerID": "c1", "ifname": "eth0"}}
 	plugin.must("ADD", "lost", newContainer(t), nil)
 	plugin.must("GC", "", nil, map[string]any{"cni.dev/valid-attachments": valid})
 	if links, err := portLinks(); err != nil || len(links) != 1 {
 		t.Errorf("after GC: interfaces %v, error %v; want that of c1 alone", links, err)
 	}
+	// A DEL that comes late removes neither another container's port nor that of a later start of the same one.
+	plugin.must("DEL", "c1", nil, map[string]any{"prevResult": json.RawMessage(strings.ReplaceAll(answer, `"sl-`, `"sl-x`))})
+	if links, err := portLinks(); err != nil || len(links) != 1 {
+		t.Errorf("after a late DEL: interfaces %v, error %v; want that of c1", links, err)
+	}
+	plugin.must("DEL", "c1", nil, map[string]any{"prevResult": before})
+	if diff := cmp.Diff(empty, h.traces()); diff != "" {
+		t.Errorf("after DEL with what ADD answered: -want +got\n%s", diff)
+	}
+	plugin.must("ADD", "c1", newContainer(t), nil)
 	for range 2 { // a runtime may repeat it
 		plugin.must("DEL", "c1", nil, nil)
 	}
@@ -105,6 +136,15 @@ func TestCNI(t *testing.T) {
 		t.Errorf("after DEL: -want +got\n%s", diff)
 	}
 	expectIn(t, "VERSION", plugin.must("VERSION", "", nil, nil), fmt.Sprintf("%q", "1.0.0"))
+}
+
+// hasPort looks for a port in etcd.
+func (h *host) hasPort(is func(*store.Port) bool) {
+	h.t.Helper()
+	ports, _, err := h.client.List(h.t.Context(), store.KindPort)
+	if err != nil || !slices.ContainsFunc(ports, func(e store.Event) bool { return is(e.Object.(*store.Port)) }) {
+		h.t.Errorf("the port that was asked for is not among %+v: %v", ports, err)
+	}
 }
 
 // noticesChanges spoils the container's interface in each way that CHECK looks for, and mends it.
@@ -147,7 +187,10 @@ func TestCNIRefusals(t *testing.T) {
 	h.realizeAll()
 	h.agent()
 	empty := h.traces()
-	refused(invalidConfig, "port mappings are not possible yet", asking(map[string]any{"portMappings": []any{map[string]any{"hostPort": 80, "containerPort": 80}}}))
+	refused(invalidConfig, "only tcp and udp can be published", asking(map[string]any{"portMappings": []any{map[string]any{"hostPort": 80, "containerPort": 80, "protocol": "sctp"}}}))
+	refused(invalidConfig, "is for the tunnels", asking(map[string]any{"portMappings": []any{map[string]any{"hostPort": 4789, "containerPort": 80, "protocol": "udp"}}}))
+	refused(invalidConfig, `unknown key "net-work"`, map[string]any{"net-work": "db"})
+	refused(invalidConfig, `patience "soon": write it as 20s`, map[string]any{"patience": "soon"})
 	refused(invalidConfig, "names no tenant", map[string]any{"tenant": ""})
 	refused(invalidConfig, "it is in no subnet", asking(map[string]any{"ips": []string{"192.0.2.1/24"}}))
 	refused(invalidConfig, "both are of 10.0.0.0/24", asking(map[string]any{"ips": []string{"10.0.0.8/24", "10.0.0.9/24"}}))
@@ -158,7 +201,7 @@ func TestCNIRefusals(t *testing.T) {
 	}
 }
 
-// A container may have interfaces in two networks, and fifty may come at once.
+// A container may have interfaces in two networks, and two hundred may come at once.
 func TestCNICrowd(t *testing.T) {
 	h := newHost(t)
 	plugin := buildCNI(t, h)
@@ -172,7 +215,7 @@ func TestCNICrowd(t *testing.T) {
 	second.must("ADD", "twice", box, map[string]any{"tenant": "bob", "name": "office"})
 	expectIn(t, "container's interfaces", box.run("ip", "-brief", "link"), "eth0@", "net1@")
 
-	const crowd = 50
+	const crowd = 200
 	answers := make(chan string, crowd)
 	var g sync.WaitGroup
 	for i := range crowd {
@@ -206,6 +249,43 @@ func TestCNICrowd(t *testing.T) {
 	if diff := cmp.Diff(empty, h.traces()); diff != "" {
 		t.Errorf("after all are gone: -want +got\n%s", diff)
 	}
+}
+
+// A sticky container's name, MAC and addresses are the next one's that the runtime calls so, whatever its id.
+func TestCNISticky(t *testing.T) {
+	h := newHost(t)
+	plugin := buildCNI(t, h)
+	h.realizeAll()
+	h.agent()
+	empty := h.traces()
+	sticky := map[string]any{"sticky": true}
+	end := func(id string) (addresses []string, mac string) {
+		t.Helper()
+		var answer struct {
+			IPs        []struct{ Address string }
+			Interfaces []struct{ Mac, Sandbox string }
+		}
+		if err := json.Unmarshal([]byte(plugin.must("ADD", id, newContainer(t), sticky)), &answer); err != nil || len(answer.Interfaces) != 2 {
+			t.Fatalf("%+v, %v", answer, err)
+		}
+		for _, ip := range answer.IPs {
+			addresses = append(addresses, ip.Address)
+		}
+		return addresses, answer.Interfaces[1].Mac
+	}
+	was, mac := end("c1")
+	h.port("web-0") // as the runtime calls the container
+	plugin.must("DEL", "c1", nil, sticky)
+	if diff := cmp.Diff(empty, h.traces()); diff != "" {
+		t.Errorf("after DEL: -want +got\n%s", diff)
+	}
+	is, again := end("c2")
+	if diff := cmp.Diff(was, is); diff != "" || mac != again {
+		t.Errorf("MAC %s, then %s; addresses -was +is\n%s", mac, again, diff)
+	}
+	plugin.must("DEL", "c1", nil, sticky) // late: the name is another container's now
+	h.port("web-0")
+	plugin.must("DEL", "c2", nil, sticky)
 }
 
 // cnitool is the tool of the CNI project, in a folder with lists of its own.

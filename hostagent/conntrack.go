@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
@@ -13,7 +14,7 @@ import (
 	"sluice/store"
 )
 
-// kernelConnections counts the connections that this host's kernel knows of tenants, by number, as
+// kernelConnections counts the connections that this host's kernel knows of tenants, by their slots here, as
 // the limit does: without closed ones. nftables counts them too, and shows no one how many there are. The
 // kernel walks all of its table for it.
 func kernelConnections(transit store.Transit) (map[uint32]int, error) {
@@ -24,8 +25,8 @@ func kernelConnections(transit store.Transit) (map[uint32]int, error) {
 	request := nl.NewNetlinkRequest(netlink.ConntrackTable<<8|nl.IPCTNL_MSG_CT_GET, unix.NLM_F_DUMP)
 	request.AddData(&nl.Nfgenmsg{NfgenFamily: unix.AF_INET, Version: nl.NFNETLINK_V0})
 	err := request.ExecuteIter(unix.NETLINK_NETFILTER, 0, func(message []byte) bool {
-		if number, ok := transit.Number(connectionSource(message)); ok && !connectionClosed(message) {
-			counts[number]++
+		if slot, ok := connectionTenant(message, transit); ok && !connectionClosed(message) {
+			counts[slot]++
 		}
 		return true
 	})
@@ -35,13 +36,23 @@ func kernelConnections(transit store.Transit) (map[uint32]int, error) {
 	return counts, nil
 }
 
-// connectionSource is who opened a connection that the kernel tells of, by its IPv4 address.
-func connectionSource(message []byte) netip.Addr {
-	source, ok := netip.AddrFromSlice(inside(message, nl.CTA_TUPLE_ORIG, nl.CTA_TUPLE_IP, nl.CTA_IP_V4_SRC))
-	if !ok || !source.Is4() {
+// connectionTenant is the slot of whose a connection is: of the tenant that opened it, or that publishes where it leads. What the host itself
+// opened to a transit address is nobody's.
+func connectionTenant(message []byte, transit store.Transit) (uint32, bool) {
+	slot, ok := transit.Slot(connectionEnd(message, nl.CTA_TUPLE_ORIG, nl.CTA_IP_V4_SRC))
+	if _, itself := transit.Slot(connectionEnd(message, nl.CTA_TUPLE_ORIG, nl.CTA_IP_V4_DST)); !ok && !itself {
+		slot, ok = transit.Slot(connectionEnd(message, nl.CTA_TUPLE_REPLY, nl.CTA_IP_V4_SRC))
+	}
+	return slot, ok
+}
+
+// connectionEnd is an IPv4 address of a connection that the kernel tells of: in the tuple of who opened it, or of the answers.
+func connectionEnd(message []byte, tuple, end uint16) netip.Addr {
+	a, ok := netip.AddrFromSlice(inside(message, tuple, nl.CTA_TUPLE_IP, end))
+	if !ok || !a.Is4() {
 		return netip.Addr{}
 	}
-	return source
+	return a
 }
 
 // connectionClosed reports whether a connection of TCP is over: the kernel keeps those for minutes, and
@@ -76,4 +87,64 @@ func attribute(list []byte, kind uint16) []byte {
 		list = list[min((size+unix.NLA_ALIGNTO-1)&^(unix.NLA_ALIGNTO-1), len(list)):]
 	}
 	return nil
+}
+
+// forgetConnections has the kernel forget the connections that were opened to some published ports.
+func forgetConnections(ended []opening) error {
+	if len(ended) == 0 {
+		return nil
+	}
+	return forget(openedBy(ended))
+}
+
+// forgetMissed has the kernel forget what came to published ports before they were: it decides once for a connection where it
+// leads, and a sender of UDP that goes on would never be let in.
+func forgetMissed(began []opening) error {
+	if len(began) == 0 {
+		return nil
+	}
+	own, err := hostAddresses()
+	if err != nil {
+		return err
+	}
+	return forget(missed{began, own})
+}
+
+func forget(which netlink.CustomConntrackFilter) error {
+	_, err := netlink.ConntrackDeleteFilters(netlink.ConntrackTable, unix.AF_INET, which)
+	if err != nil && !errors.Is(err, netlink.ErrDumpInterrupted) {
+		return fmt.Errorf("forget connections to published ports: %w", err)
+	}
+	return nil
+}
+
+// openedBy are openings, as a filter of the connections that they let in.
+type openedBy []opening
+
+// MatchConntrackFlow implements netlink.CustomConntrackFilter.
+func (list openedBy) MatchConntrackFlow(flow *netlink.ConntrackFlow) bool {
+	answers, ok := netip.AddrFromSlice(flow.Reverse.SrcIP)
+	return ok && slices.ContainsFunc(list, func(o opening) bool { return o.asked(flow) && answers.Unmap() == o.Transit })
+}
+
+// missed are what came to openings and was taken for the host's own, as a filter.
+type missed struct {
+	began []opening
+	own   []netip.Addr
+}
+
+// MatchConntrackFlow implements netlink.CustomConntrackFilter.
+func (m missed) MatchConntrackFlow(flow *netlink.ConntrackFlow) bool {
+	to, ok := netip.AddrFromSlice(flow.Forward.DstIP)
+	return ok && flow.Reverse.SrcIP.Equal(flow.Forward.DstIP) && slices.Contains(m.own, to.Unmap()) &&
+		slices.ContainsFunc(m.began, func(o opening) bool { return o.asked(flow) })
+}
+
+// asked reports whether a connection was opened to the port.
+func (o opening) asked(flow *netlink.ConntrackFlow) bool {
+	protocol := uint8(unix.IPPROTO_TCP)
+	if o.Protocol == store.ProtocolUDP {
+		protocol = unix.IPPROTO_UDP
+	}
+	return flow.Forward.Protocol == protocol && flow.Forward.DstPort == o.Port
 }

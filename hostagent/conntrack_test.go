@@ -2,8 +2,11 @@ package hostagent
 
 import (
 	"encoding/hex"
+	"net/netip"
 	"strings"
 	"testing"
+
+	"github.com/vishvananda/netlink/nl"
 
 	"sluice/store"
 )
@@ -19,23 +22,28 @@ func connectionMessage(t testing.TB) []byte {
 	return b
 }
 
+// connectedBy is who opened a connection.
+func connectedBy(message []byte) netip.Addr {
+	return connectionEnd(message, nl.CTA_TUPLE_ORIG, nl.CTA_IP_V4_SRC)
+}
+
 func TestConnectionSource(t *testing.T) {
 	message := connectionMessage(t)
-	if got := connectionSource(message); got != store.DefaultTransit.Address(7) {
+	if got := connectedBy(message); got != store.DefaultTransit.Address(7) {
 		t.Errorf("opened by %v", got)
 	}
 	other := append(append([]byte{}, message[:4]...), 8, 0, 9, 0, 1, 2, 3, 4, 7, 0, 8, 0, 1, 2, 3, 0) // before it, one of them padded
-	if got := connectionSource(append(other, message[4:]...)); got != store.DefaultTransit.Address(7) {
+	if got := connectedBy(append(other, message[4:]...)); got != store.DefaultTransit.Address(7) {
 		t.Errorf("with other attributes before, opened by %v", got)
 	}
 	for n := range len(message) - 32 {
-		if got := connectionSource(message[:n]); got.IsValid() {
+		if got := connectedBy(message[:n]); got.IsValid() {
 			t.Errorf("of %d bytes: %v", n, got)
 		}
 	}
 	six := append([]byte{}, message...)
 	six[12], six[8] = 20, 32
-	if got := connectionSource(six); got.IsValid() {
+	if got := connectedBy(six); got.IsValid() {
 		t.Errorf("an address of another length: %v", got)
 	}
 }
@@ -58,7 +66,7 @@ func FuzzConnectionSource(f *testing.F) {
 	f.Add(connectionMessage(f))
 	f.Fuzz(func(t *testing.T, message []byte) {
 		connectionClosed(message)
-		if a := connectionSource(message); a.IsValid() && !a.Is4() {
+		if a := connectedBy(message); a.IsValid() && !a.Is4() {
 			t.Errorf("%v is no IPv4 address", a)
 		}
 	})
@@ -68,7 +76,7 @@ func FuzzConnectionSource(f *testing.F) {
 func BenchmarkConnectionSource(b *testing.B) {
 	message := connectionMessage(b)
 	for b.Loop() {
-		if !connectionSource(message).IsValid() || connectionClosed(message) {
+		if !connectedBy(message).IsValid() || connectionClosed(message) {
 			b.Fatal("it has no source")
 		}
 	}

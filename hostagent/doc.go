@@ -12,8 +12,9 @@
 //   - keeper.go      the shape
 //   - keepers.go     the list: each keeper, and what it needs first
 //   - mend.go        gives the keepers their turns
-//   - keep_*.go      one keeper each; beside them ruleset.go, the rules of nftables; neighbour.go,
-//     which resolves tunnel addresses; unixctl.go, the switch's control socket; sysctl.go
+//   - keep_*.go      one keeper each; beside them ruleset.go, the rules of nftables; in_place.go, what
+//     they were made for, where nobody knows; neighbour.go,
+//     which resolves tunnel addresses; namespace.go, which enters one; unixctl.go, the switch's control socket; sysctl.go
 //
 // Containers come and go by requests.
 //
@@ -21,6 +22,8 @@
 //   - request.go     checks what an attach asks for, and answer.go says what there is
 //   - attach.go      a container's port: etcd, veth, OVSDB, then wait for its flows; detach.go
 //   - journal.go     what was begun and not finished, so that a crash leaves nothing behind
+//   - publishing.go  what ports publish themselves, and whether a new one may
+//   - resolving.go   the host's resolver: its names, and room.go, the namespace in which containers ask it
 //   - plug.go        a port's interface in the switch, and the undoing of an attach
 //   - veth.go        a port's interface in the kernel; offload.go, its checksums
 //

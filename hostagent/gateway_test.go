@@ -86,7 +86,7 @@ func (g *gatewayHost) setUp() {
 	}
 	ctx := g.t.Context()
 	err := errors.Join(
-		keep(nftables{o: options, underlay: known, infrastructure: g.cluster, log: slog.New(slog.DiscardHandler)})(ctx), keep(transit{known, g.cluster})(ctx), keep(forwarding{options.Uplink})(ctx),
+		keep(nftables{o: options, underlay: known, infrastructure: g.cluster, published: &published{}, log: slog.New(slog.DiscardHandler)})(ctx), keep(transit{known, g.cluster})(ctx), keep(forwarding{options.Uplink})(ctx),
 	)
 	if err != nil {
 		g.t.Fatal(err)

@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vishvananda/netlink"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
 
@@ -50,6 +51,7 @@ func newHost(t *testing.T) *host {
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	h := &host{t: t, dir: dir}
+	removeLeftLinks(t) // which the agent would take for containers of another store
 	h.startUnderlay()
 	h.startStore()
 	h.startSwitch()
@@ -61,6 +63,20 @@ func newHost(t *testing.T) *host {
 		Store: h.client, Log: h.log(), Identity: h.identity(),
 	}
 	return h
+}
+
+// removeLeftLinks removes links of containers from the namespace that all tests share: those that a test left which failed, and
+// those whose container's end goes with a namespace that the kernel has not cleared yet.
+func removeLeftLinks(t *testing.T) {
+	links, err := netlink.LinkList()
+	if err != nil {
+		t.Error(err)
+	}
+	for _, l := range links {
+		if strings.HasPrefix(l.Attrs().Name, interfacePrefix) {
+			_ = netlink.LinkDel(l) // it may go by itself meanwhile
+		}
+	}
 }
 
 // identity makes an authority, and the host's certificate from it.
@@ -321,7 +337,7 @@ func (h *host) start() (a *Agent, c *api.Client, stop func()) {
 
 func (h *host) startWith(change func(*Agent)) (a *Agent, c *api.Client, stop func()) {
 	h.t.Helper()
-	client, err := etcd.Connect(h.t.Context(), etcd.Options{Endpoints: h.endpoints})
+	client, err := etcd.Open(h.t.Context(), etcd.Options{Endpoints: h.endpoints})
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -356,8 +372,14 @@ func (h *host) startWith(change func(*Agent)) (a *Agent, c *api.Client, stop fun
 // process runs an agent as a process of its own, to be killed.
 func (h *host) process() (cmd *exec.Cmd, stderr *bytes.Buffer) {
 	h.t.Helper()
-	o := agentOptions{Options: h.options, Endpoints: h.endpoints}
-	o.Store, o.Log = nil, nil
+	return h.processUntil("")
+}
+
+// processUntil runs one that is killed at a step.
+func (h *host) processUntil(end step) (cmd *exec.Cmd, stderr *bytes.Buffer) {
+	h.t.Helper()
+	o := agentOptions{Options: h.options, Endpoints: h.endpoints, KillAt: string(end)}
+	o.Store, o.Log, o.Identity = nil, nil, nil // a certificate is no text: the switch keeps what it has
 	text, err := json.Marshal(o)
 	if err != nil {
 		h.t.Fatal(err)
@@ -399,6 +421,9 @@ func (c *container) run(args ...string) string {
 	}
 	return string(out)
 }
+
+// tracesOfPort are those of one port that is whole: its key, its link, its row.
+const tracesOfPort = 3
 
 // traces are what a host holds of its ports, anywhere.
 func (h *host) traces() []string {

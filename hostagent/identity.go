@@ -63,9 +63,12 @@ func lockDir(dir string) (unlock func(), err error) {
 	return func() { f.Close() }, nil
 }
 
+// halfWritten are the names of files that are being written: a crash leaves one.
+const halfWritten = ".new-*"
+
 // writeFile replaces a file as a whole: after a crash it is the old one or the new one.
 func writeFile(path string, b []byte) error {
-	f, err := os.CreateTemp(filepath.Dir(path), ".new-*")
+	f, err := os.CreateTemp(filepath.Dir(path), halfWritten)
 	if err != nil {
 		return err
 	}

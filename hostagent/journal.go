@@ -20,6 +20,8 @@ type intent struct {
 	Tenant  string `json:"tenant"`
 	Network string `json:"network"`
 	Name    string `json:"name"`
+	// Moved says that the port came from another host: an attach that fails leaves it, for the next try.
+	Moved bool `json:"moved,omitempty"`
 }
 
 func (i intent) key(host string) store.Key {
@@ -39,6 +41,10 @@ func openJournal(stateDir string) (*journal, error) {
 	dir := filepath.Join(stateDir, "attaching")
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the journal: %w", err)
+	}
+	halves, _ := filepath.Glob(filepath.Join(dir, halfWritten)) // the pattern is well formed
+	for _, half := range halves {
+		_ = os.Remove(half)
 	}
 	return &journal{dir: dir, holds: make(map[string]int)}, nil
 }

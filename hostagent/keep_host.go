@@ -2,6 +2,7 @@ package hostagent
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"reflect"
 
@@ -17,24 +18,37 @@ type hostRecord struct {
 	infrastructure *infrastructure
 	registration   *registration
 	problems       *problems
+	wayOut         *wayOut
+	trunk          trunk
 	log            *slog.Logger
 }
 
 // is what this agent told last: nobody else writes it.
 func (r hostRecord) is(context.Context) (store.Host, error) { return r.registration.told(), nil }
 
-func (r hostRecord) should(context.Context) (store.Host, error) {
+func (r hostRecord) should(ctx context.Context) (store.Host, error) {
 	addresses, err := hostAddresses()
 	h := hostFor(r.o, r.id, r.underlay.known(), addresses)
+	h.Switch, h.Cut = switchProcess(r.o.RunDir), r.wayOut.isCut()
+	var lost error
+	h.Trunk, h.TrunkReady, lost = r.trunk.told(ctx)
+	err = errors.Join(err, lost)
 	if h.Gateway {
 		lacks := gatewayLacks(r.o.Uplink, r.infrastructure.known().transit())
 		r.problems.report("gateway", lacks)
 		if lacks != nil {
 			h.Gateway, h.NoGateway = false, lacks.Error()
 		}
+		h.NotReady = r.problems.first(kernelSide...)
+		var told error
+		h.Listens, told = toldListening()
+		err = errors.Join(err, told)
 	}
 	return h, err
 }
+
+// kernelSide are the keepers of what a gateway host needs to let tenants out.
+var kernelSide = []string{"gateway port", "transit interface", "forwarding", "nftables", wayOutProblem}
 
 func (r hostRecord) makeSo(ctx context.Context, should, is store.Host) error {
 	now := r.registration.current()
@@ -45,6 +59,9 @@ func (r hostRecord) makeSo(ctx context.Context, should, is store.Host) error {
 		return err
 	}
 	r.registration.note(now, should)
-	r.log.Info("the cluster was told of this host's addresses", "addresses", should.Addresses, "mtu", should.UnderlayMTU)
+	if should.Trunk != is.Trunk || should.TrunkReady != is.TrunkReady {
+		r.trunk.due.ring()
+	}
+	r.log.Info("the cluster was told of this host", "addresses", should.Addresses, "mtu", should.UnderlayMTU)
 	return nil
 }

@@ -2,13 +2,10 @@ package hostagent
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"net"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -35,10 +32,11 @@ type infrastructure struct {
 	store    Store
 	problems *problems
 	changed  bell // rings when an address came or went
-	resolver resolver
+	lookups  lookups
 
 	mu     sync.Mutex
 	now    members
+	looked bool           // whether it was looked what the host was made for
 	at     store.Revision // of the hosts that the last try read
 	hosts  int
 	absent map[netip.Addr]time.Time // since when nobody tells of an address
@@ -60,26 +58,24 @@ func (m members) transit() store.Transit { return m.Settings.TransitOr(store.Def
 func newInfrastructure(o Options, p *problems, changed bell) *infrastructure {
 	return &infrastructure{
 		o: o, store: o.Store, problems: p, changed: changed, absent: make(map[netip.Addr]time.Time),
-		resolver: resolver{lookup: net.DefaultResolver.LookupNetIP, found: make(map[string][]netip.Addr)},
+		lookups: lookups{lookup: net.DefaultResolver.LookupNetIP, found: make(map[string][]netip.Addr)},
 	}
 }
 
 func (i *infrastructure) memory() string { return filepath.Join(i.o.StateDir, "infrastructure.json") }
 
 // is what was known before.
-func (i *infrastructure) is(context.Context) (members, error) { return i.known(), nil }
+func (i *infrastructure) is(ctx context.Context) (members, error) { return i.recall(ctx) }
 
-// load reads what an earlier agent knew. What cannot be decoded is as good as none.
+// load reads what an earlier agent knew.
 func (i *infrastructure) load() error {
+	now, err := recall[members](i.memory(), "other hosts")
+	if err != nil {
+		return err
+	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	b, err := os.ReadFile(i.memory())
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("read what the agent knew of other hosts: %w", err)
-	}
-	if json.Unmarshal(b, &i.now) != nil {
-		i.now = members{}
-	}
+	i.now = now
 	return nil
 }
 
@@ -97,7 +93,7 @@ func (i *infrastructure) should(ctx context.Context) (members, error) {
 	if err != nil {
 		return members{}, fmt.Errorf("read the cluster's settings: %w", err)
 	}
-	named, err := i.resolver.resolve(ctx, slices.Concat(controllerHosts(i.o.Controllers), i.o.Names))
+	named, err := i.lookups.resolve(ctx, slices.Concat(controllerHosts(i.o.Controllers), i.o.Names, etcdOf(controllers)))
 	i.problems.report("names", err)
 	i.mu.Lock()
 	i.at, i.hosts = at, len(hosts)
@@ -108,6 +104,16 @@ func (i *infrastructure) should(ctx context.Context) (members, error) {
 		m.Settings = *s
 	}
 	return m, nil
+}
+
+// etcdOf are the machines of etcd's members that controllers tell of, each once. This host may have
+// been told of some only.
+func etcdOf(controllers []store.Event) (hosts []string) {
+	for _, e := range controllers {
+		hosts = append(hosts, e.Object.(*store.LiveController).Etcd...)
+	}
+	slices.Sort(hosts)
+	return slices.Compact(hosts)
 }
 
 // membersOf are the addresses that the other hosts and controllers tell, and those of names. This
@@ -154,12 +160,8 @@ func (i *infrastructure) makeSo(_ context.Context, should, is members) error {
 	if should.equal(is) {
 		return nil
 	}
-	b, err := json.Marshal(should)
-	if err == nil {
-		err = writeFile(i.memory(), b)
-	}
-	if err != nil {
-		return fmt.Errorf("remember the addresses of other hosts: %w", err)
+	if err := remember(i.memory(), "the addresses of other hosts", should); err != nil {
+		return err
 	}
 	i.now = should
 	i.changed.ring()
@@ -196,6 +198,22 @@ func (i *infrastructure) known() members {
 	return i.now
 }
 
+// recall is what is known. Where nobody ever told of the cluster, that is what this host was made
+// for: keepers that replace something ask here, so that they open nothing.
+func (i *infrastructure) recall(ctx context.Context) (members, error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if i.now.Told || i.looked {
+		return i.now, nil
+	}
+	found, err := membersInPlace(ctx)
+	if err != nil {
+		return members{}, fmt.Errorf("read what this host was made for: %w", err)
+	}
+	i.now, i.looked = found, true
+	return found, nil
+}
+
 // wait is the keeper's rhythm: it returns when a host or controller came, changed or went.
 func (i *infrastructure) wait(ctx context.Context) {
 	i.mu.Lock()
@@ -204,9 +222,10 @@ func (i *infrastructure) wait(ctx context.Context) {
 	awaitRested(ctx, rest, infrastructureInterval, at, i.store.AddressesChanged)
 }
 
-// resolver knows what names mean. One that does not resolve now means what it meant before.
-type resolver struct {
+// lookups know what names mean. One that does not resolve now means what it meant before.
+type lookups struct {
 	lookup func(ctx context.Context, network, host string) ([]netip.Addr, error)
+	asked  []string  // the names of the last look
 	next   time.Time // when names are looked up again
 	found  map[string][]netip.Addr
 	failed error // which names meant nothing at the last look
@@ -217,9 +236,9 @@ const lookupTime = 5 * time.Second
 
 // resolve gives all addresses of names, some of which may be addresses themselves. An error names
 // those that mean nothing yet.
-func (r *resolver) resolve(ctx context.Context, names []string) ([]netip.Addr, error) {
-	if !time.Now().Before(r.next) {
-		r.next = time.Now().Add(infrastructureInterval)
+func (r *lookups) resolve(ctx context.Context, names []string) ([]netip.Addr, error) {
+	if !slices.Equal(names, r.asked) || !time.Now().Before(r.next) {
+		r.asked, r.next = slices.Clone(names), time.Now().Add(infrastructureInterval)
 		r.failed = r.lookUp(ctx, names)
 	}
 	var all []netip.Addr
@@ -233,7 +252,7 @@ func (r *resolver) resolve(ctx context.Context, names []string) ([]netip.Addr, e
 	return all, r.failed
 }
 
-func (r *resolver) lookUp(ctx context.Context, names []string) error {
+func (r *lookups) lookUp(ctx context.Context, names []string) error {
 	ctx, cancel := context.WithTimeout(ctx, lookupTime)
 	defer cancel()
 	var errs []error

@@ -37,6 +37,23 @@ func TestMembersOf(t *testing.T) {
 	}
 }
 
+// A host that was told of one member of etcd closes those too of which a controller tells.
+func TestAllOfEtcdIsClosed(t *testing.T) {
+	h := newHost(t)
+	for name, etcd := range map[string][]string{"c1": {"198.51.100.11", "198.51.100.12"}, "c2": {"198.51.100.12", "198.51.100.13", "127.0.0.1"}} {
+		if _, err := h.client.PutIf(t.Context(), store.LiveControllerKey(name), &store.LiveController{Etcd: etcd}, 0, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	o := h.options
+	o.Names = []string{"198.51.100.11"}
+	got, err := newInfrastructure(o, newProblems(o.Log), newBell()).should(t.Context())
+	want := addrs("198.51.100.11", "198.51.100.12", "198.51.100.13") // loopback is each machine's own
+	if diff := cmp.Diff(want, got.Closed, compareAddrs); diff != "" || err != nil {
+		t.Errorf("error %v, -want +got\n%s", err, diff)
+	}
+}
+
 // One host cannot fill the tables of all.
 func TestAHostTellsTooManyAddresses(t *testing.T) {
 	h := &store.Host{}
@@ -102,7 +119,8 @@ func TestAbsentAddresses(t *testing.T) {
 // TestResolver asks for names whose meaning changes, and that fail to resolve.
 func TestResolver(t *testing.T) {
 	zone := map[string][]netip.Addr{"c1.example": addrs("192.0.2.1")}
-	r := resolver{found: make(map[string][]netip.Addr), lookup: func(_ context.Context, _, host string) ([]netip.Addr, error) {
+	names := []string{"c1.example", "c2.example", "198.51.100.7"}
+	r := lookups{found: make(map[string][]netip.Addr), lookup: func(_ context.Context, _, host string) ([]netip.Addr, error) {
 		if zone[host] == nil {
 			return nil, errors.New("no such name")
 		}
@@ -118,10 +136,11 @@ func TestResolver(t *testing.T) {
 		{"it is not looked up again at once", func() { zone["c2.example"] = addrs("192.0.2.2") }, addrs("192.0.2.1", "198.51.100.7"), true},
 		{"but later", func() { r.next = time.Time{} }, addrs("192.0.2.1", "192.0.2.2", "198.51.100.7"), false},
 		{"a name that fails means what it meant", func() { r.next, zone["c1.example"] = time.Time{}, nil }, addrs("192.0.2.1", "192.0.2.2", "198.51.100.7"), false},
-		{"a name that moved", func() { r.next, zone["c1.example"] = time.Time{}, addrs("192.0.2.3") }, addrs("192.0.2.3", "192.0.2.2", "198.51.100.7"), false},
+		{"one more name is looked up at once", func() { zone["e2.example"], names = addrs("192.0.2.12"), append(names, "e2.example") }, addrs("192.0.2.1", "192.0.2.2", "198.51.100.7", "192.0.2.12"), false},
+		{"a name that moved", func() { r.next, zone["c1.example"] = time.Time{}, addrs("192.0.2.3") }, addrs("192.0.2.3", "192.0.2.2", "198.51.100.7", "192.0.2.12"), false},
 	} {
 		c.change()
-		got, err := r.resolve(t.Context(), []string{"c1.example", "c2.example", "198.51.100.7"})
+		got, err := r.resolve(t.Context(), names)
 		if diff := cmp.Diff(c.want, got, compareAddrs); diff != "" || (err != nil) != c.failed {
 			t.Errorf("%s: error %v, -want +got\n%s", c.name, err, diff)
 		}

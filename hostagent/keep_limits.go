@@ -1,10 +1,12 @@
 package hostagent
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -37,16 +39,50 @@ type kernelLimits struct {
 type limitsWritten struct {
 	Text   string `json:"text"`
 	Listed string `json:"listed"`
+	// Lent are the numbers of the tenants that had slots which are not their numbers since then. What the table counts is theirs.
+	Lent map[uint32]uint32 `json:"lent,omitempty"`
 }
 
-func (k kernelLimits) memory() string { return filepath.Join(k.o.StateDir, "limits.json") }
+// readLimits is what was written last. What is unreadable is written anew.
+func readLimits(o Options) (last limitsWritten) {
+	if b, err := os.ReadFile(limitsMemory(o)); err == nil {
+		_ = json.Unmarshal(b, &last)
+	}
+	return last
+}
+
+func (w limitsWritten) save(o Options) error {
+	b, err := json.Marshal(w)
+	if err != nil {
+		return fmt.Errorf("encode what was written: %w", err)
+	}
+	return writeFile(limitsMemory(o), b)
+}
+
+func limitsMemory(o Options) string { return filepath.Join(o.StateDir, "limits.json") }
+
+// numbers is what the table counted by slots, by the numbers of the tenants that had them.
+func (w limitsWritten) numbers(bySlot map[uint32]uint64) map[uint32]uint64 {
+	found := make(map[uint32]uint64, len(bySlot))
+	for slot, n := range bySlot {
+		found[cmp.Or(w.Lent[slot], slot)] += n
+	}
+	return found
+}
+
+// contradicts reports whether a slot went to another tenant since the table was written.
+func (w limitsWritten) contradicts(r limitRules) bool {
+	for slot, number := range r.numbers {
+		if was, lent := w.Lent[slot]; lent && was != number {
+			return true
+		}
+	}
+	return false
+}
 
 // is what was wanted when the table was written, where nft still lists it so.
 func (k kernelLimits) is(ctx context.Context) (string, error) {
-	var last limitsWritten
-	if b, err := os.ReadFile(k.memory()); err == nil {
-		_ = json.Unmarshal(b, &last) // unreadable: written anew
-	}
+	last := readLimits(k.o)
 	if listed, err := listLimits(ctx); err != nil || listed != last.Listed {
 		return "", nil
 	}
@@ -58,9 +94,9 @@ func (k kernelLimits) should(context.Context) (limitRules, error) {
 }
 
 func (k kernelLimits) makeSo(ctx context.Context, should limitRules, is string) error {
-	text := should.text()
-	if text == is {
-		return nil
+	text, last := should.text(), readLimits(k.o)
+	if text == is && !last.contradicts(should) {
+		return k.noteLent(last, should)
 	}
 	nft, err := knftables.New(knftables.InetFamily, limitsTable)
 	if err != nil {
@@ -75,17 +111,25 @@ func (k kernelLimits) makeSo(ctx context.Context, should limitRules, is string) 
 	if err != nil {
 		return err
 	}
-	b, err := json.Marshal(limitsWritten{text, listed})
-	if err != nil {
-		return fmt.Errorf("encode what was written: %w", err)
+	return limitsWritten{text, listed, should.lent()}.save(k.o)
+}
+
+// noteLent remembers whose slots are that are new, where the table stays.
+func (k kernelLimits) noteLent(last limitsWritten, should limitRules) error {
+	before := len(last.Lent)
+	if last.Lent == nil {
+		last.Lent = make(map[uint32]uint32)
 	}
-	return writeFile(k.memory(), b)
+	if maps.Copy(last.Lent, should.lent()); len(last.Lent) == before {
+		return nil
+	}
+	return last.save(k.o)
 }
 
 // replace writes the table, and has the tally keep what the one before counted.
 func (k kernelLimits) replace(ctx context.Context, transit store.Transit, write func() error) error {
 	if dropped, err := listRefused(ctx, transit); err == nil { // else there is none
-		k.tally.listed(dropped)
+		k.tally.listed(readLimits(k.o).numbers(dropped))
 	}
 	if err := errors.Join(k.tally.save(), write()); err != nil {
 		return err
@@ -104,7 +148,7 @@ func listLimits(ctx context.Context) (string, error) {
 
 var refusedElement = regexp.MustCompile(`([0-9.]+) counter packets (\d+)`)
 
-// listRefused is how many packets the table dropped of each tenant since it was written.
+// listRefused is how many packets the table dropped since it was written, by the slot of whose they were.
 func listRefused(ctx context.Context, transit store.Transit) (map[uint32]uint64, error) {
 	b, err := exec.CommandContext(ctx, "nft", "list", "set", "inet", limitsTable, refusedSet).Output()
 	if err != nil {
@@ -119,8 +163,8 @@ func parseRefused(text string, transit store.Transit) map[uint32]uint64 {
 	for _, found := range refusedElement.FindAllStringSubmatch(text, -1) {
 		address, err := netip.ParseAddr(found[1])
 		n, err2 := strconv.ParseUint(found[2], 10, 64)
-		if number, ok := transit.Number(address); ok && err == nil && err2 == nil {
-			packets[number] = n
+		if slot, ok := transit.Slot(address); ok && err == nil && err2 == nil {
+			packets[slot] = n
 		}
 	}
 	return packets
@@ -130,7 +174,8 @@ func parseRefused(text string, transit store.Transit) map[uint32]uint64 {
 type limitRules struct {
 	transit store.Transit
 	all     connectionLimit            // of tenants that have none of their own
-	own     map[uint32]connectionLimit // by tenant
+	own     map[uint32]connectionLimit // by the tenant's slot
+	numbers map[uint32]uint32          // of tenants, by slot
 }
 
 // connectionLimit is how many connections a tenant may have in all, and to one destination.
@@ -145,13 +190,21 @@ const kernelShare = 8
 // limitRulesOf are the rules for tenants on a host whose kernel has room for so many connections;
 // 0: nobody knows how many.
 func limitRulesOf(transit store.Transit, tenants leavers, room int) limitRules {
-	r := limitRules{transit: transit, all: connectionsHere(store.Limits{}, room), own: make(map[uint32]connectionLimit)}
-	for number, l := range tenants {
-		if limit := connectionsHere(l, room); limit != r.all {
-			r.own[number] = limit
+	r := limitRules{transit: transit, all: connectionsHere(store.Limits{}, room), own: make(map[uint32]connectionLimit), numbers: make(map[uint32]uint32)}
+	for slot, l := range tenants {
+		if limit := connectionsHere(l.Limits, room); limit != r.all {
+			r.own[slot] = limit
 		}
+		r.numbers[slot] = tenants.number(slot)
 	}
 	return r
+}
+
+// lent are the numbers of tenants whose slot is another.
+func (r limitRules) lent() map[uint32]uint32 {
+	lent := maps.Clone(r.numbers)
+	maps.DeleteFunc(lent, func(slot, number uint32) bool { return slot == number })
+	return lent
 }
 
 func connectionsHere(l store.Limits, room int) connectionLimit {
@@ -176,7 +229,8 @@ const afterForward = knftables.BaseChainPriority("10")
 const (
 	refusedSet      = "refused" // transit addresses, with what was dropped of each
 	refusedChain    = "refuse"
-	mostAddresses   = store.MaxTenantNumber
+	refusedInChain  = "refuse-in" // of connections from outside to published ports
+	mostAddresses   = store.MaxSlot
 	mostConnections = 1 << 20 // destinations that are counted: more than the kernel has connections
 )
 
@@ -189,6 +243,8 @@ func (r limitRules) write(tx *knftables.Transaction) {
 	counted(tx, refusedSet, "ipv4_addr", mostAddresses)
 	tx.Add(&knftables.Chain{Name: refusedChain})
 	tx.Add(&knftables.Rule{Chain: refusedChain, Rule: "update @" + refusedSet + " { ip saddr counter } drop"})
+	tx.Add(&knftables.Chain{Name: refusedInChain})
+	tx.Add(&knftables.Rule{Chain: refusedInChain, Rule: "update @" + refusedSet + " { ip daddr counter } drop"})
 	var written []connectionLimit
 	for _, limit := range r.limits() {
 		if !slices.Contains(written, limit) {
@@ -197,10 +253,14 @@ func (r limitRules) write(tx *knftables.Transaction) {
 		}
 	}
 	rule := chain(tx, "forward", knftables.FilterType, knftables.ForwardHook, afterForward)
-	rule("not a tenant's new connection", `iifname != "`+store.GatewayInterface+`"`, "accept")
+	rule("not a tenant's new connection", `iifname != "`+store.GatewayInterface+`"`, `oifname != "`+store.GatewayInterface+`"`, "accept")
 	rule("not a tenant's new connection", "ct state != new", "accept")
-	for _, number := range sortedNumbers(r.own) {
-		rule("a tenant with a limit of its own", "ip saddr", r.transit.Address(number), "goto", r.own[number].name())
+	for _, slot := range sortedNumbers(r.own) {
+		rule("to a tenant with a limit of its own", toTenants, "ip daddr", r.transit.Address(slot), "goto", r.own[slot].name()+"-in")
+	}
+	rule("to any other tenant", toTenants, "goto", r.all.name()+"-in")
+	for _, slot := range sortedNumbers(r.own) {
+		rule("a tenant with a limit of its own", "ip saddr", r.transit.Address(slot), "goto", r.own[slot].name())
 	}
 	rule("any other tenant", "goto", r.all.name())
 }
@@ -208,8 +268,8 @@ func (r limitRules) write(tx *knftables.Transaction) {
 // limits are all of them, in the order of tenants.
 func (r limitRules) limits() []connectionLimit {
 	all := []connectionLimit{r.all}
-	for _, number := range sortedNumbers(r.own) {
-		all = append(all, r.own[number])
+	for _, slot := range sortedNumbers(r.own) {
+		all = append(all, r.own[slot])
 	}
 	return all
 }
@@ -222,6 +282,8 @@ func (l connectionLimit) write(tx *knftables.Transaction) {
 	counted(tx, l.name()+"-all", "ipv4_addr", mostAddresses)
 	tx.Add(&knftables.Rule{Chain: l.name(), Rule: fmt.Sprintf("meta l4proto { tcp, udp } add @%s-to { ip saddr . ip daddr . meta l4proto . th dport ct count over %d } goto %s", l.name(), l.to, refusedChain)})
 	tx.Add(&knftables.Rule{Chain: l.name(), Rule: fmt.Sprintf("add @%s-all { ip saddr ct count over %d } goto %s", l.name(), l.all, refusedChain)})
+	tx.Add(&knftables.Chain{Name: l.name() + "-in"})
+	tx.Add(&knftables.Rule{Chain: l.name() + "-in", Rule: fmt.Sprintf("add @%s-all { ip daddr ct count over %d } goto %s", l.name(), l.all, refusedInChain)})
 }
 
 // counted adds a set whose elements rules make, each with what it counts.

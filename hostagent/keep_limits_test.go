@@ -9,15 +9,16 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/vishvananda/netlink"
 
 	"sluice/store"
 )
 
 func TestLimitRules(t *testing.T) {
 	r := limitRulesOf(store.DefaultTransit, leavers{
-		7: {}, 8: {Connections: 100}, 9: {Connections: 64000}, 10: {Connections: 100}, 11: {Connections: store.DefaultConnections},
+		7: {}, 8: limited(100), 9: limited(64000), 10: limited(100), 11: limited(store.DefaultConnections),
 	}, 262144)
-	golden(t, "limits.nft", r.text())
+	checkGolden(t, "limits.nft", r.text())
 }
 
 // A tenant gets its limit, and never more than a share of a small kernel's table.
@@ -39,9 +40,21 @@ func TestConnectionsHere(t *testing.T) {
 	}
 }
 
-func TestLeaversBy(t *testing.T) {
+// limited is a tenant with a limit of connections.
+func limited(connections int) leaver { return leaver{Limits: store.Limits{Connections: connections}} }
+
+// stateOf is the state that tenants and gateways make.
+func stateOf(gateways, tenants []store.Event) *store.State {
+	s := store.NewState()
+	s.Apply(store.Batch{Revision: 1, Events: append(gateways, tenants...)})
+	return s
+}
+
+func TestLeaversAt(t *testing.T) {
 	event := func(key store.Key, o store.Object) store.Event { return store.Event{Key: key, Object: o} }
-	got := leaversBy("h1", []store.Event{
+	got, _ := leaversAt(stateOf([]store.Event{
+		event(store.GatewayKey("lent"), &store.Gateway{Active: "h1", Backup: "h2", Slots: map[string]uint32{"h1": 9, "h2": 10}}),
+		event(store.GatewayKey("waits"), &store.Gateway{Active: "h1"}),
 		event(store.GatewayKey("active"), &store.Gateway{Active: "h1"}),
 		event(store.GatewayKey("drains"), &store.Gateway{Active: "h2", Draining: []string{"h3", "h1"}}),
 		event(store.GatewayKey("elsewhere"), &store.Gateway{Active: "h2"}),
@@ -49,12 +62,14 @@ func TestLeaversBy(t *testing.T) {
 		event(store.GatewayKey("gone"), &store.Gateway{Active: "h1"}),
 	}, []store.Event{
 		event(store.TenantKey("active"), &store.Tenant{Number: 1, Limits: store.Limits{Connections: 5}}),
-		event(store.TenantKey("drains"), &store.Tenant{Number: store.MaxTenantNumber}),
+		event(store.TenantKey("drains"), &store.Tenant{Number: store.MaxSlot}),
 		event(store.TenantKey("elsewhere"), &store.Tenant{Number: 3}),
 		event(store.TenantKey("spoilt"), &store.Tenant{Number: store.MaxTenantNumber + 1}),
 		event(store.TenantKey("nowhere"), &store.Tenant{Number: 4}),
-	})
-	want := leavers{1: {Connections: 5}, store.MaxTenantNumber: {}}
+		event(store.TenantKey("lent"), &store.Tenant{Number: 70000, Limits: store.Limits{Connections: 6}}),
+		event(store.TenantKey("waits"), &store.Tenant{Number: 70001}),
+	}), "h1")
+	want := leavers{1: {Limits: store.Limits{Connections: 5}}, 9: {store.Limits{Connections: 6}, 70000}, store.MaxSlot: {}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
 	}
@@ -69,7 +84,7 @@ func TestZoneLimits(t *testing.T) {
 	if diff := cmp.Diff(map[uint32]int{7: 2, 10: 0}, counts); diff != "" {
 		t.Errorf("counted: -want +got\n%s", diff)
 	}
-	should := zoneLimitsOf(leavers{7: {Connections: 3}, 8: {Connections: 10}, 20: {}}, 262144)
+	should := zoneLimitsOf(leavers{7: limited(3), 8: limited(10), 20: {}}, 262144)
 	if diff := cmp.Diff(zoneLimits{14: 3, 16: 10, 40: 16384}, should); diff != "" {
 		t.Errorf("wanted: -want +got\n%s", diff)
 	}
@@ -95,7 +110,7 @@ func TestKernelLimits(t *testing.T) {
 	serve(t, g.outside.netns(), nil, ports)
 	g.tenants.run("ip", "addr", "add", store.DefaultTransit.Address(bob).String()+"/10", "dev", "peer")
 	refused := newTally(g.state)
-	limits := kernelLimits{Options{StateDir: g.state}, &tenants{now: leavers{alice: {Connections: most}, bob: {}}}, g.cluster, refused}
+	limits := kernelLimits{Options{StateDir: g.state}, &tenants{now: leavers{alice: limited(most), bob: {}}}, g.cluster, refused}
 	keepLimits := func() {
 		t.Helper()
 		if err := keep(limits)(t.Context()); err != nil {
@@ -104,6 +119,9 @@ func TestKernelLimits(t *testing.T) {
 	}
 	keepLimits()
 	t.Cleanup(func() { exec.Command("nft", "delete", "table", "inet", limitsTable).Run() })
+	if err := netlink.ConntrackTableFlush(netlink.ConntrackTable); err != nil { // the pings of before there was a limit
+		t.Fatal(err)
+	}
 
 	opened := func(tenant uint32, ports ...string) (answered int) {
 		for _, port := range ports {
@@ -132,8 +150,8 @@ func TestKernelLimits(t *testing.T) {
 	if diff := cmp.Diff(map[uint32]uint64{alice: dropped}, listed); diff != "" || err != nil {
 		t.Errorf("nft does not count what was refused: %v: -want +got\n%s", err, diff)
 	}
-	live, err := kernelConnections(store.DefaultTransit) // also the ping of before there was a limit
-	if diff := cmp.Diff(map[uint32]int{alice: most + 1, bob: 4 + len(ports)}, live); diff != "" || err != nil {
+	live, err := kernelConnections(store.DefaultTransit)
+	if diff := cmp.Diff(map[uint32]int{alice: most, bob: 4 + len(ports)}, live); diff != "" || err != nil {
 		b, _ := exec.Command("cat", "/proc/net/nf_conntrack").Output()
 		t.Errorf("connections in the kernel: %v: -want +got\n%s\n%s", err, diff, b)
 	}
@@ -170,4 +188,33 @@ func probeAs(t *testing.T, path string, from netip.Addr, to string) bool {
 	defer c.Close()
 	c.Write([]byte("hello"))
 	return read(c) != ""
+}
+
+// What the table counted is of the tenant that had the slot then: where a slot goes to another tenant, it is written anew.
+func TestLentSlotsOfLimits(t *testing.T) {
+	rules := func(tenants leavers) limitRules { return limitRulesOf(store.DefaultTransit, tenants, 262144) }
+	first, same, second, owner := rules(leavers{5: {}, 9: {Number: 70000}}), rules(leavers{9: {Number: 70000}, 10: {Number: 70001}}),
+		rules(leavers{9: {Number: 70001}}), rules(leavers{9: {}})
+	written := limitsWritten{Lent: first.lent()}
+	if diff := cmp.Diff(map[uint32]uint64{5: 1, 70000: 2, 11: 3}, written.numbers(map[uint32]uint64{5: 1, 9: 2, 11: 3})); diff != "" {
+		t.Errorf("counted: -want +got\n%s", diff)
+	}
+	for about, c := range map[string]struct {
+		rules limitRules
+		want  bool
+	}{"itself": {first, false}, "one more": {same, false}, "another tenant": {second, true}, "the tenant of that number": {owner, true}, "none": {rules(nil), false}} {
+		if got := written.contradicts(c.rules); got != c.want {
+			t.Errorf("%s: contradicts %v, want %v", about, got, c.want)
+		}
+	}
+	k := kernelLimits{o: Options{StateDir: t.TempDir()}}
+	if err := k.noteLent(written, same); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(map[uint32]uint32{9: 70000, 10: 70001}, readLimits(k.o).Lent); diff != "" {
+		t.Errorf("remembered: -want +got\n%s", diff)
+	}
+	if got := (leavers{9: {Number: 70000}}); got.number(9) != 70000 || got.number(7) != 7 {
+		t.Errorf("slots 9 and 7 are of tenants %d and %d", got.number(9), got.number(7))
+	}
 }

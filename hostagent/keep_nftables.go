@@ -24,6 +24,7 @@ type nftables struct {
 	o              Options
 	underlay       *underlay
 	infrastructure *infrastructure
+	published      *published
 	due            bell // rings when the table was changed, or what it depends on
 	log            *slog.Logger
 }
@@ -55,7 +56,7 @@ type written struct {
 func writtenOf(r ruleset) written {
 	w := written{Frame: ruleset{frame: r.frame}.text(), Elements: make(map[string][]string)}
 	for _, m := range r.elements() {
-		w.Elements[m.set] = append(w.Elements[m.set], m.address.String())
+		w.Elements[m.set] = append(w.Elements[m.set], m.text())
 	}
 	return w
 }
@@ -77,8 +78,12 @@ func (n nftables) is(ctx context.Context) (written, error) {
 	return last, nil
 }
 
-func (n nftables) should(context.Context) (ruleset, error) {
-	under, members := n.underlay.known(), n.infrastructure.known()
+func (n nftables) should(ctx context.Context) (ruleset, error) {
+	members, err := n.infrastructure.recall(ctx)
+	if err != nil {
+		return ruleset{}, err
+	}
+	under := n.underlay.known()
 	f := frame{
 		gateway: n.o.Gateway, transit: members.transit(), closed: closedPrefixes(n.o, under.prefix),
 		encap: n.o.Encap, vtep: n.o.VTEP, underlay: under.name, peers: members.Told,
@@ -86,13 +91,12 @@ func (n nftables) should(context.Context) (ruleset, error) {
 	if under.spread {
 		f.underlay = ""
 	}
-	var err error
 	if f.gateway {
 		if f.uplinks, err = uplinks(n.o.Uplink); err == nil {
 			f.router, err = sysctlIs(routerSetting, "1")
 		}
 	}
-	return ruleset{f, members}, err
+	return ruleset{f, members, n.published.known()}, err
 }
 
 // closedPrefixes are what tenants must not open connections to beside the cluster's machines: what
@@ -131,6 +135,12 @@ func (n nftables) makeSo(ctx context.Context, should ruleset, is written) error 
 	if err := nft.Run(ctx, tx); err != nil {
 		return fmt.Errorf("nftables table %s: %w", tableName, err)
 	}
+	if err := n.forgetEnded(want.Elements, is.Elements); err != nil {
+		return err
+	}
+	if err := forgetMissed(openingsIn(without(want.Elements[publishedMap], is.Elements[publishedMap]))); err != nil {
+		return err
+	}
 	if want.Listed, err = listRuleset(ctx); err != nil {
 		return err
 	}
@@ -144,14 +154,31 @@ func (n nftables) makeSo(ctx context.Context, should ruleset, is written) error 
 
 // writeDifference brings the elements of sets from those that are to those that should be.
 func writeDifference(tx *knftables.Transaction, should, is map[string][]string) {
-	for _, set := range []string{machinesSet, peersSet} {
-		for _, key := range without(is[set], should[set]) {
-			tx.Delete(&knftables.Element{Set: set, Key: []string{key}})
+	for _, set := range followed {
+		for _, text := range without(is[set], should[set]) {
+			tx.Delete(memberOf(set, text).element())
 		}
-		for _, key := range without(should[set], is[set]) {
-			tx.Add(&knftables.Element{Set: set, Key: []string{key}})
+		for _, text := range without(should[set], is[set]) {
+			tx.Add(memberOf(set, text).element())
 		}
 	}
+}
+
+// forgetEnded has the kernel forget the connections of publications that ended: a sender that goes on under the same ports would
+// else be sent to where they led. The switch refuses them already.
+func (n nftables) forgetEnded(should, is map[string][]string) error {
+	ended := openingsIn(without(is[publishedMap], should[publishedMap]))
+	return forgetConnections(slices.DeleteFunc(ended, func(o opening) bool { return !n.published.ended(o) }))
+}
+
+// openingsIn are the openings of elements of publishedMap.
+func openingsIn(texts []string) (list []opening) {
+	for _, text := range texts {
+		if o, err := openingOf(memberOf(publishedMap, text)); err == nil {
+			list = append(list, o)
+		}
+	}
+	return list
 }
 
 // without are those of some words that are not among others.

@@ -35,7 +35,7 @@ func TestAThousandHosts(t *testing.T) {
 	known := &infrastructure{now: members{Told: true}}
 	n := nftables{
 		o:        Options{Gateway: true, StateDir: t.TempDir(), Uplink: "eth0", Encap: "vxlan", VTEP: netip.MustParseAddr("10.0.0.1")},
-		underlay: &underlay{}, infrastructure: known, log: slog.New(slog.DiscardHandler),
+		underlay: &underlay{}, infrastructure: known, published: &published{}, log: slog.New(slog.DiscardHandler),
 	}
 	try := func() (listing string) {
 		t.Helper()

@@ -23,13 +23,15 @@ type ports struct {
 	host         string
 	store        Store
 	registration *registration
+	reached      func(step)
 	log          *slog.Logger
 	quarantine   time.Duration // how long an interface without port stays
 	db           *ovsdb.DB     // this and what follows is set before anything runs
 	journal      *journal
 	records      *records
 	serving      *serving
-	absent       absences         // this and failed are the mend loop's alone
+	absent       absences         // this, vanished and failed are the mend loop's alone
+	vanished     absences         // ports whose interface is gone, by interface
 	failed       map[string]error // by interface: why a port could not be taken back
 
 	mu    sync.Mutex
@@ -41,7 +43,8 @@ type ports struct {
 // inventory is what the host has of its ports in the kernel and in the switch, and who works
 // on which of them.
 type inventory struct {
-	links     map[string]bool // interfaces of the kernel, by name
+	recorded  map[string]record // by interface, as of before all that follows was looked at
+	links     map[string]bool   // interfaces of the kernel, by name
 	rows      map[string]ovsdb.InterfaceStatus
 	held      map[string]bool // uids that an attach or detach works on
 	abandoned []intent
@@ -51,7 +54,7 @@ type inventory struct {
 // that: an attach that had made an interface by the first look, and is not under way at the
 // second, has its port in etcd, unless it failed.
 func (p *ports) is(ctx context.Context) (inventory, error) {
-	inv := inventory{rows: make(map[string]ovsdb.InterfaceStatus)}
+	inv := inventory{rows: make(map[string]ovsdb.InterfaceStatus), recorded: p.records.known()}
 	var err error
 	if inv.links, err = portLinks(); err != nil {
 		return inv, err
@@ -74,6 +77,8 @@ func (p *ports) is(ctx context.Context) (inventory, error) {
 type assigned struct {
 	registration *etcd.Registration // nil: the host is not registered, and nobody knows its ports
 	ports        map[string]store.Event
+	// leaving are the others: somebody asked for them to go, and etcd did not take it yet.
+	leaving []store.Event
 	// stampedAt is the revision of a stamp that stood in the store when the ports were read; 0:
 	// none is known to have.
 	stampedAt store.Revision
@@ -95,7 +100,11 @@ func (p *ports) should(ctx context.Context) (assigned, error) {
 	for _, e := range all {
 		port := e.Object.(*store.Port)
 		one, kept := known[port.Interface]
-		if e.Created >= s.registration.Created || kept && one.Port.UID == port.UID && !one.Leaving {
+		kept = kept && one.Port.UID == port.UID
+		switch current := e.Created >= s.registration.Created; {
+		case kept && one.Leaving && current:
+			s.leaving = append(s.leaving, e)
+		case current || kept && !one.Leaving:
 			s.ports[port.Interface] = e
 		}
 	}
@@ -112,8 +121,20 @@ func (p *ports) makeSo(ctx context.Context, should assigned, is inventory) error
 	if err := p.undoAbandoned(ctx, is.abandoned, should.registration.Created); err != nil {
 		return err
 	}
+	if err := p.finishLeaving(ctx, should, is); err != nil {
+		return err
+	}
+	for _, i := range is.abandoned { // undone by now
+		delete(should.ports, i.iface())
+	}
 	r := repairsOf(should.ports, is)
-	p.tellGone(r.gone)
+	if err := p.clearGone(ctx, r.gone, should); err != nil {
+		return err
+	}
+	var err error
+	if r.strays, err = p.letGo(ctx, r.strays); err != nil {
+		return err
+	}
 	if err := errors.Join(p.keepRecords(should, is), p.settleStrays(ctx, r.strays, is.links, should), p.replug(ctx, r.unplugged)); err != nil {
 		return err
 	}
@@ -135,6 +156,14 @@ func (p *ports) keepRecords(should assigned, is inventory) error {
 		one := recordOf(e.Key, port, e.Created)
 		one.Vouched = e.Created < should.stampedAt || known[iface].Vouched && known[iface].Created == e.Created
 		errs = append(errs, p.records.keep(one))
+	}
+	for iface, one := range is.recorded {
+		if _, port := should.ports[iface]; port || is.links[iface] || is.held[one.Port.UID] {
+			continue
+		}
+		if _, plugged := is.rows[iface]; !plugged { // nothing is left that it could speak for
+			errs = append(errs, p.records.forget(iface))
+		}
 	}
 	return errors.Join(errs...)
 }
@@ -232,22 +261,6 @@ func (p *ports) replug(ctx context.Context, unplugged []store.Event) error {
 		p.log.Warn("gave an interface back to the switch", "interface", port.Interface, "port", e.Key.Name)
 	}
 	return errors.Join(errs...)
-}
-
-// tellGone says once of each that its interface is gone. The port stays a port: only its
-// container's runtime knows whether to detach it.
-func (p *ports) tellGone(gone []store.Event) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, e := range gone {
-		iface := e.Object.(*store.Port).Interface
-		if p.gone[iface] {
-			continue
-		}
-		p.gone[iface] = true
-		p.log.Warn("a port's interface is gone, with its container's namespace: detach the port",
-			"interface", iface, "tenant", e.Key.Tenant, "network", e.Key.Network, "port", e.Key.Name)
-	}
 }
 
 func (p *ports) noteCount(n int) {

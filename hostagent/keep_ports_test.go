@@ -7,6 +7,7 @@ import (
 
 	"sluice/datapath/ovsdb"
 	"sluice/store"
+	"sluice/store/etcd"
 )
 
 // TestRepairs gives a host one interface for each state that the kernel, the switch, the
@@ -99,6 +100,17 @@ func TestPortsAreLeftAloneUnregistered(t *testing.T) {
 	}
 	inv := inventory{links: map[string]bool{"sl-aaaaaaaaaaaa": true}, abandoned: []intent{{UID: "bbbbbbbbbbbb"}}}
 	if err := p.makeSo(t.Context(), should, inv); err != nil {
+		t.Error(err)
+	}
+}
+
+// A detach that begins after a round's look at who works is left to the one who asked for it, or the missing
+// store would panic.
+func TestLateLeavingIsLeftAlone(t *testing.T) {
+	const a = "sl-aaaaaaaaaaaa"
+	p := &ports{}
+	should := assigned{registration: &etcd.Registration{}, leaving: []store.Event{portEvent(a, "aaaaaaaaaaaa")}}
+	if err := p.finishLeaving(t.Context(), should, inventory{recorded: map[string]record{a: {}}}); err != nil {
 		t.Error(err)
 	}
 }

@@ -33,7 +33,7 @@ func (f *fitness) makeSo(_ context.Context, should int, is []Finding) error {
 		}
 	}
 	if f.passed = lacking <= should; !f.passed {
-		return fmt.Errorf("this host lacks %d of %d things that it needs, and is not registered before it has them", lacking, len(is))
+		return fmt.Errorf("this host lacks %d of %d things that were looked at, and is not registered before it has them", lacking, len(is))
 	}
 	return nil
 }

@@ -1,13 +1,11 @@
 package hostagent
 
 import (
+	"cmp"
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
-	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -29,22 +27,47 @@ type tenants struct {
 	now leavers        // nil: nothing was read, ever
 	at  store.Revision // of what the last try read
 	all int            // tenants of the cluster
+	// ending are the tenants whose connections end here, and to which no host sends new ones, by name.
+	ending map[string]ending
 }
 
-// leavers are the limits of tenants that leave by this host, by the tenant's number.
-type leavers map[uint32]store.Limits
+// ending is a tenant that drains here.
+type ending struct {
+	slot  uint32
+	epoch uint64 // of its gateway
+}
 
-// load reads what an earlier agent knew. What cannot be decoded is as good as none.
+// leavers are the tenants that leave by this host, by the slot that each has here.
+type leavers map[uint32]leaver
+
+// leaver is a tenant that leaves by this host, with what it may take.
+type leaver struct {
+	store.Limits
+	// Number is the tenant's; 0: that of the slot.
+	Number uint32 `json:"number,omitempty"`
+}
+
+// number is that of the tenant with a slot here. Of one that is not known any more it is the slot's, as a rule.
+func (l leavers) number(slot uint32) uint32 { return cmp.Or(l[slot].Number, slot) }
+
+// byNumber is what is known of slots, of the tenants that have them.
+func byNumber[V any](l leavers, bySlot map[uint32]V) map[uint32]V {
+	found := make(map[uint32]V, len(bySlot))
+	for slot, v := range bySlot {
+		found[l.number(slot)] = v
+	}
+	return found
+}
+
+// load reads what an earlier agent knew.
 func (t *tenants) load() error {
+	now, err := recall[leavers](t.file, "tenants")
+	if err != nil {
+		return err
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	b, err := os.ReadFile(t.file)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("read what the agent knew of tenants: %w", err)
-	}
-	if json.Unmarshal(b, &t.now) != nil {
-		t.now = nil
-	}
+	t.now = now
 	return nil
 }
 
@@ -63,36 +86,50 @@ func (t *tenants) should(ctx context.Context) (leavers, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.at, t.all = at, len(all)
-	return leaversBy(t.host, gateways, all), nil
+	s := store.NewState()
+	s.Apply(store.Batch{Revision: at, Events: slices.Concat(all, gateways)})
+	now, ending := leaversAt(s, t.host)
+	t.ending = ending
+	return now, nil
 }
 
-// leaversBy are the tenants that have a host among their gateway hosts.
-func leaversBy(host string, gateways, all []store.Event) leavers {
-	here := make(map[string]bool)
-	for _, e := range gateways {
-		if e.Object.(*store.Gateway).At(host) {
-			here[e.Key.Tenant] = true
+// leaversAt are the tenants that have a host among their gateway hosts, by their slots there, and those of them that drain
+// there and to which no host sends new connections.
+func leaversAt(s *store.State, host string) (all leavers, drain map[string]ending) {
+	all, drain = make(leavers), make(map[string]ending)
+	for _, name := range s.TenantsVia(host) {
+		t, g := s.Tenant(name), s.Gateway(name).Value
+		if t == nil {
+			continue
+		}
+		slot := s.Slot(host, t)
+		if slot == 0 {
+			continue
+		}
+		all[slot] = leaver{Limits: t.Value.Limits}
+		if t.Value.Number != slot {
+			all[slot] = leaver{t.Value.Limits, t.Value.Number}
+		}
+		if slices.Contains(g.Draining, host) && g.Ending[host].Quiet {
+			drain[name] = ending{slot, g.Epoch}
 		}
 	}
-	found := make(leavers)
-	for _, e := range all {
-		if tenant := e.Object.(*store.Tenant); here[e.Key.Tenant] && tenant.Number >= 1 && tenant.Number <= store.MaxTenantNumber {
-			found[tenant.Number] = tenant.Limits
-		}
-	}
-	return found
+	return all, drain
+}
+
+// drains are the tenants that drain here.
+func (t *tenants) drains() map[string]ending {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.ending // which is replaced and never changed
 }
 
 func (t *tenants) makeSo(_ context.Context, should, is leavers) error {
 	if is != nil && maps.Equal(should, is) {
 		return nil
 	}
-	b, err := json.Marshal(should)
-	if err == nil {
-		err = writeFile(t.file, b)
-	}
-	if err != nil {
-		return fmt.Errorf("remember what tenants may take: %w", err)
+	if err := remember(t.file, "what tenants may take", should); err != nil {
+		return err
 	}
 	t.mu.Lock()
 	t.now = should

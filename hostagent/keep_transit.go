@@ -33,8 +33,12 @@ const (
 	transitFilter  = "net/ipv4/conf/" + store.GatewayInterface + "/rp_filter"
 )
 
-func (t transit) is(context.Context) (s transitState, err error) {
-	its := t.infrastructure.known().transit()
+func (t transit) is(ctx context.Context) (s transitState, err error) {
+	known, err := t.infrastructure.recall(ctx)
+	if err != nil {
+		return s, err
+	}
+	its := known.transit()
 	link, err := transitLink()
 	if err != nil {
 		return s, err

@@ -3,6 +3,7 @@ package hostagent
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"sluice/store"
@@ -28,6 +29,8 @@ type usage struct {
 	infrastructure *infrastructure
 	registration   *registration
 	tally          *tally
+	resolving      *resolving
+	web            *webEntry
 	every          time.Duration // two readings are as far apart at least
 
 	// What follows is the keeper's alone.
@@ -64,6 +67,8 @@ func (u *usage) should(ctx context.Context) (store.Usage, error) {
 			return store.Usage{}, err
 		}
 	}
+	u.tally.questions(u.resolving.desks.Refused())
+	u.tally.answers(u.web.entry.Answered())
 	if err := u.forget(ctx); err != nil {
 		return store.Usage{}, err
 	}
@@ -72,14 +77,16 @@ func (u *usage) should(ctx context.Context) (store.Usage, error) {
 	}
 	u.tally.addTo(used)
 	u.took = time.Since(began)
-	return store.UsageOf(used), nil
+	usage := store.UsageOf(used)
+	usage.Visits = u.web.table.Visits()
+	return usage, nil
 }
 
 // readGateway reads what a gateway host's switch and kernel know.
 func (u *usage) readGateway(ctx context.Context, used map[uint32]store.Used) error {
-	transit := u.infrastructure.known().transit()
+	transit, tenants := u.infrastructure.known().transit(), u.tenants.known()
 	if dropped, err := listRefused(ctx, transit); err == nil { // else there is no table: another keeper sees to it
-		u.tally.listed(dropped)
+		u.tally.listed(readLimits(u.o).numbers(dropped))
 	}
 	text, err := (zones{u.o, u.tenants}).ask(ctx, "dpctl/ct-get-limits")
 	if err != nil {
@@ -89,10 +96,10 @@ func (u *usage) readGateway(ctx context.Context, used map[uint32]store.Used) err
 	if err != nil {
 		return err
 	}
-	for number, n := range parseZoneCounts(text) {
+	for number, n := range byNumber(tenants, parseZoneCounts(text)) {
 		used[number] = store.Used{Connections: n}
 	}
-	for number, n := range kernel {
+	for number, n := range byNumber(tenants, kernel) {
 		all := used[number]
 		all.KernelConnections = n
 		used[number] = all
@@ -137,14 +144,14 @@ func worthTelling(should, is store.Usage, ago time.Duration) bool {
 			before[tenant] = store.Used{}
 		}
 	}
-	differs := should.Omitted != is.Omitted
+	differs := should.Omitted != is.Omitted || !slices.Equal(should.Visits, is.Visits)
 	for tenant, used := range before {
 		if muchChanged(after[tenant], used) {
 			return true
 		}
 		differs = differs || after[tenant] != used
 	}
-	return differs && ago >= usageRest
+	return differs && ago >= usageRest || len(should.Visits) > 0 && len(is.Visits) == 0
 }
 
 func byTenant(u store.Usage) map[uint32]store.Used {
@@ -162,7 +169,9 @@ func muchChanged(after, before store.Used) bool {
 		moved(uint64(after.KernelConnections), uint64(before.KernelConnections)) ||
 		more(after.KernelDrops, before.KernelDrops) ||
 		more(after.PortsRefused, before.PortsRefused) ||
-		more(after.NewPortsRefused, before.NewPortsRefused)
+		more(after.NewPortsRefused, before.NewPortsRefused) ||
+		more(after.QuestionsRefused, before.QuestionsRefused) ||
+		more(after.Answers.Sum(), before.Answers.Sum())
 }
 
 // smallMove is by how much a number may move beside an eighth of what it was.

@@ -30,11 +30,28 @@ func TestWorthTelling(t *testing.T) {
 		{"many", store.Used{KernelDrops: 1}, store.Used{KernelDrops: 10}, true, true},
 		{"a first attach beyond the ports", store.Used{}, store.Used{PortsRefused: 1}, true, true},
 		{"a first attach too fast", store.Used{}, store.Used{NewPortsRefused: 1}, true, true},
+		{"a first answer", store.Used{}, store.Used{Answers: store.Answers{1}}, true, true},
+		{"a second answer", store.Used{Answers: store.Answers{0, 0, 0, 0, 1}}, store.Used{Answers: store.Answers{0, 1, 0, 0, 1}}, false, true},
+		{"a first question too fast", store.Used{}, store.Used{QuestionsRefused: 1}, true, true},
 	} {
 		for ago, want := range map[time.Duration]bool{usageRest - 1: c.soon, usageRest: c.later} {
 			if got := worthTelling(usage(c.should), usage(c.is), ago); got != want {
 				t.Errorf("%s, told %v ago: worth telling %v, want %v", c.what, ago, got, want)
 			}
+		}
+	}
+	visits := func(tenants ...string) (u store.Usage) {
+		for _, tenant := range tenants {
+			u.Visits = append(u.Visits, store.Visit{Tenant: tenant})
+		}
+		return u
+	}
+	for _, c := range []struct {
+		is, should  store.Usage
+		soon, later bool
+	}{{visits(), visits("a"), true, true}, {visits("a"), visits("b"), false, true}, {visits("a"), visits("a"), false, false}, {visits("a"), visits(), false, true}} {
+		if soon, later := worthTelling(c.should, c.is, usageRest-1), worthTelling(c.should, c.is, usageRest); soon != c.soon || later != c.later {
+			t.Errorf("visits of %v after %v: worth telling %t at once, %t after a minute", c.should, c.is, soon, later)
 		}
 	}
 	if worthTelling(store.Usage{Omitted: 1}, store.Usage{}, usageRest-1) || !worthTelling(store.Usage{Omitted: 1}, store.Usage{}, usageRest) {

@@ -40,8 +40,8 @@ func (z zones) should(context.Context) (zoneLimits, error) {
 // refused, and counted, in the switch.
 func zoneLimitsOf(tenants leavers, room int) zoneLimits {
 	limits := make(zoneLimits, len(tenants))
-	for number, l := range tenants {
-		limits[store.NATZone(number)] = connectionsHere(l, room).all
+	for slot, l := range tenants {
+		limits[store.NATZone(slot)] = connectionsHere(l.Limits, room).all
 	}
 	return limits
 }
@@ -107,14 +107,14 @@ func parseZoneLimits(text string) zoneLimits {
 	return limits
 }
 
-// parseZoneCounts reads how many connections each tenant has in its zone, by the tenant's number.
+// parseZoneCounts reads how many connections each tenant has in its zone, by the tenant's slot here.
 func parseZoneCounts(text string) map[uint32]int {
 	counts := make(map[uint32]int)
 	for _, found := range zoneLimit.FindAllStringSubmatch(text, -1) {
 		zone, err := strconv.ParseUint(found[1], 10, 16)
 		count, err2 := strconv.ParseUint(found[3], 10, 32)
-		if number := uint32(zone / 2); err == nil && err2 == nil && store.NATZone(number) == uint16(zone) {
-			counts[number] = int(count)
+		if slot := uint32(zone / 2); err == nil && err2 == nil && store.NATZone(slot) == uint16(zone) {
+			counts[slot] = int(count)
 		}
 	}
 	return counts

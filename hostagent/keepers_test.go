@@ -29,10 +29,10 @@ func TestKeepers(t *testing.T) {
 		t.Fatal(err)
 	}
 	for gateway, want := range map[bool][]string{
-		true: {"preflight", "underlay", "name", "switch certificate", "bridge", "tunnel port", "gateway port", "table names", "infrastructure", "nftables",
-			"transit interface", "forwarding", "tenants", "zone limits", "kernel limits", "host", "ports", "veths", "tunnel peers", "usage"},
-		false: {"preflight", "underlay", "name", "switch certificate", "bridge", "tunnel port", "gateway port", "table names", "infrastructure", "nftables",
-			"host", "ports", "veths", "tunnel peers", "usage"},
+		true: {"preflight", "underlay", "name", "switch certificate", "bridge", "tunnel port", "gateway port", "resolver", "table names", "infrastructure", "nftables",
+			"transit interface", "forwarding", "tenants", "publications", "zone limits", "kernel limits", "drained tenants", "trunk", "host", "ports", "veths", "tunnel peers", "probes", "usage"},
+		false: {"preflight", "underlay", "name", "switch certificate", "bridge", "tunnel port", "gateway port", "resolver", "table names", "infrastructure", "nftables",
+			"trunk", "host", "ports", "veths", "tunnel peers", "probes", "usage"},
 	} {
 		o := testOptions()
 		o.Gateway = gateway

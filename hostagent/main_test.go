@@ -76,6 +76,7 @@ func raiseLoopback() error {
 type agentOptions struct {
 	Options
 	Endpoints []string
+	KillAt    string // the step at which the agent is killed; empty: it is not
 }
 
 // agentMain is an agent in a process of its own, for tests that kill it.
@@ -87,6 +88,7 @@ func agentMain(text string) int {
 	err := json.Unmarshal([]byte(text), &o)
 	if err == nil {
 		o.Log = log
+		o.Step = killedAt(o.KillAt)
 		o.Store, err = etcd.Connect(ctx, etcd.Options{Endpoints: o.Endpoints, Log: log})
 	}
 	if err == nil {
@@ -100,4 +102,14 @@ func agentMain(text string) int {
 		return 1
 	}
 	return 0
+}
+
+// killedAt kills this process when a step is reached.
+func killedAt(end string) func(string) {
+	return func(reached string) {
+		if reached == end {
+			_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
+			select {} // until the signal comes
+		}
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -164,6 +165,38 @@ func TestRhythms(t *testing.T) {
 			return
 		}
 	}
+}
+
+// What comes after another keeper is tried as soon as that one is right, also where its bell rang while the other was
+// being tried.
+func TestAKeeperApartIsTriedOnceItMayBe(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		m := newMender(newProblems(slog.New(slog.DiscardHandler)), func() bool { return true }, func() bool { return true })
+		rung, began, tries := newBell(), time.Now(), make(chan time.Duration, 10)
+		m.keepers = []keeper{
+			{name: "first", try: func(context.Context) error {
+				if time.Since(began) == 0 {
+					rung.ring()
+					time.Sleep(time.Second)
+				}
+				return nil
+			}},
+			{name: "second", after: names{"first"}, wait: func(ctx context.Context) { rung.wait(ctx, time.Hour) },
+				try: func(context.Context) error { tries <- time.Since(began); return nil }},
+		}
+		ended := make(chan struct{})
+		go func() { m.run(ctx); close(ended) }()
+		if at := <-tries; at != time.Second {
+			t.Errorf("it was tried %s after the start, want 1s", at)
+		}
+		time.Sleep(time.Minute)
+		if len(tries) > 0 {
+			t.Errorf("it was tried %d times more, though nothing rang", len(tries))
+		}
+		cancel()
+		<-ended
+	})
 }
 
 // order is a keeper that writes its steps down.

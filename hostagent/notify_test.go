@@ -21,7 +21,7 @@ func TestTheTableIsMendedAtOnce(t *testing.T) {
 	h := &host{t: t}
 	var writes lines
 	table := nftables{
-		o: Options{Gateway: true, StateDir: t.TempDir(), Uplink: "eth0"}, underlay: &underlay{}, infrastructure: &infrastructure{}, due: newBell(),
+		o: Options{Gateway: true, StateDir: t.TempDir(), Uplink: "eth0"}, underlay: &underlay{}, infrastructure: &infrastructure{}, published: &published{}, due: newBell(),
 		log: slog.New(slog.NewTextHandler(&writes, nil)),
 	}
 	var atRest atomic.Bool

@@ -2,7 +2,6 @@ package hostagent
 
 import (
 	"fmt"
-	"runtime"
 	"unsafe"
 
 	"github.com/vishvananda/netns"
@@ -21,7 +20,7 @@ type ifreqData struct {
 
 // transmitChecksumsOff does `ethtool -K name tx off` in a namespace.
 func transmitChecksumsOff(ns netns.NsHandle, name string) error {
-	fd, err := socketIn(ns)
+	fd, err := socketIn(ns, unix.AF_INET, unix.SOCK_DGRAM)
 	if err != nil {
 		return err
 	}
@@ -36,27 +35,22 @@ func transmitChecksumsOff(ns netns.NsHandle, name string) error {
 	return nil
 }
 
-// socketIn opens a datagram socket that belongs to a namespace. Its thread visits the
-// namespace; if it cannot come back it ends with its goroutine instead of serving others.
-func socketIn(ns netns.NsHandle) (fd int, err error) {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		runtime.LockOSThread()
-		var own netns.NsHandle
-		if own, err = netns.Get(); err != nil {
-			runtime.UnlockOSThread()
-			return
-		}
-		defer own.Close()
-		if err = netns.Set(ns); err == nil {
-			fd, err = unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-		}
-		if back := netns.Set(own); back == nil {
-			runtime.UnlockOSThread()
-		}
-	}()
-	<-done
+// hostChecksumsOff does the same for an interface of the host.
+func hostChecksumsOff(name string) error {
+	own, err := netns.Get()
+	if err != nil {
+		return fmt.Errorf("open the host's namespace: %w", err)
+	}
+	defer own.Close()
+	return transmitChecksumsOff(own, name)
+}
+
+// socketIn opens a socket that belongs to a namespace.
+func socketIn(ns netns.NsHandle, domain, kind int) (fd int, err error) {
+	err = inNamespace(ns, func() error {
+		fd, err = unix.Socket(domain, kind|unix.SOCK_CLOEXEC, 0)
+		return err
+	})
 	if err != nil {
 		return 0, fmt.Errorf("open a socket in the container's namespace: %w", err)
 	}

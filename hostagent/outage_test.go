@@ -95,3 +95,32 @@ func TestAttachAwaitsReadiness(t *testing.T) {
 func attachTo(tenant, name string, box *container) api.AttachRequest {
 	return api.AttachRequest{Tenant: tenant, Name: name, NetNS: box.netns()}
 }
+
+// TestStartWithoutStore starts the agent of a host with a container while there is no etcd: the agent
+// serves, says so, and leaves the container as it is; when etcd comes it goes on by itself.
+func TestStartWithoutStore(t *testing.T) {
+	h := newHost(t)
+	h.realizeAll()
+	_, c, stop := h.agent()
+	h.attach(c, "alice", "a1")
+	before := h.settled()
+	stop()
+	h.server.Close()
+	a, c, _ := h.start()
+	h.eventually("status names etcd", func() bool {
+		s, err := c.Status(t.Context())
+		return err == nil && !s.Registered && strings.Contains(strings.Join(s.Problems, "\n"), "etcd")
+	})
+	if _, err := c.Attach(t.Context(), attachTo("alice", "a2", newContainer(t))); err == nil || !strings.Contains(err.Error(), "etcd") {
+		t.Errorf("attach without etcd: %v; want a reason that names etcd", err)
+	}
+	a.mender.round(t.Context())
+	if diff := cmp.Diff(before, h.settled()); diff != "" {
+		t.Errorf("the start without etcd changed the host: -before +after\n%s", diff)
+	}
+	h.serveStore(t.Context())
+	h.eventually("attaching works", func() bool {
+		_, err := c.Attach(t.Context(), attachTo("alice", "a2", newContainer(t)))
+		return err == nil
+	})
+}

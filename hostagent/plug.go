@@ -3,7 +3,6 @@ package hostagent
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 
 	"sluice/datapath/ovsdb"
@@ -39,30 +38,35 @@ func (p *ports) unplug(ctx context.Context, iface string) error {
 	if iface == "" {
 		return nil
 	}
-	if err := errors.Join(p.db.DeletePort(ctx, store.BridgeName, iface), deleteLink(iface)); err != nil {
+	fromSwitch := p.db.DeletePort(ctx, store.BridgeName, iface)
+	p.reached(stepRowGone)
+	fromKernel := deleteLink(iface)
+	p.reached(stepLinkGone)
+	if err := errors.Join(fromSwitch, fromKernel); err != nil {
 		return err
 	}
-	return p.records.forget(iface)
+	err := p.records.forget(iface)
+	p.reached(stepRecordGone)
+	return err
 }
 
 // undo removes all that an intent may have made. The port is ours only if it has our uid:
 // a port of that name may be somebody else's.
 func (p *ports) undo(ctx context.Context, i intent, created store.Revision) error {
-	return errors.Join(p.deleteOwn(ctx, i, created), p.unplug(ctx, i.iface()))
+	var inStore error
+	if !i.Moved {
+		inStore = p.deleteOwn(ctx, i, created)
+	}
+	p.reached(stepUndoKey)
+	err := errors.Join(inStore, p.unplug(ctx, i.iface()))
+	p.reached(stepUndone)
+	return err
 }
 
 func (p *ports) deleteOwn(ctx context.Context, i intent, created store.Revision) error {
-	key := i.key(p.host)
-	o, rev, err := p.store.Get(ctx, key)
-	if err != nil {
-		return fmt.Errorf("read %s: %w", key, err)
-	}
-	if rev == 0 || o.(*store.Port).UID != i.UID {
-		return nil
-	}
-	_, err = p.store.DeletePort(ctx, key, created)
+	_, err := p.store.UndoPort(ctx, i.key(p.host), i.UID, created)
 	if errors.Is(err, store.ErrNotFound) || errors.Is(err, store.ErrHostGone) {
-		return nil // gone, or the leader's to clear since the host was deleted
+		return nil // gone, or another's, or the leader's to clear since the host was deleted
 	}
 	return err
 }

@@ -50,6 +50,10 @@ func (p preflight) checks() []check {
 		{"Open vSwitch", p.version},
 		{"database", p.database},
 		{"datapath", p.datapath},
+		{"names", p.names},
+	}
+	if p.o.Trunk != "" {
+		all = append(all, check{"trunk", p.trunk})
 	}
 	return all
 }
@@ -91,6 +95,7 @@ var capabilities = []struct {
 	{unix.CAP_NET_ADMIN, "CAP_NET_ADMIN", "interfaces, routes and nftables"},
 	{unix.CAP_NET_RAW, "CAP_NET_RAW", "asking for the MAC addresses of other hosts"},
 	{unix.CAP_SYS_ADMIN, "CAP_SYS_ADMIN", "entering the network namespaces of containers"},
+	{unix.CAP_SYS_PTRACE, "CAP_SYS_PTRACE", "finding those of other users' containers"},
 }
 
 func (p preflight) privileges(context.Context) (string, error) {
@@ -216,64 +221,15 @@ func (p preflight) database(ctx context.Context) (string, error) {
 	return "answers at " + p.o.OVSDB, nil
 }
 
-// datapathNeeds are features of the datapath, by the names that ovs-vswitchd gives them, without
-// which it refuses flows of ours or handles each of their packets in its slow path.
-var datapathNeeds = []struct{ feature, why string }{
-	{"Recirc", "packets come back from conntrack"},
-	{"CT state", "egress"},
-	{"CT zone", "tenants' addresses may overlap"},
-	{"CT mark", "a connection is its tenant's"},
-	{"CT state NAT", "egress"},
-	{"Masked set action", "flows change parts of headers"},
-	{"Clone action", "copies of broadcasts"},
-	{"Ufid", "counters"},
-}
-
-// probeBridge is the bridge of the preflight.
-const probeBridge = "sluice-check"
-
-// datapath asks what the datapath can do, of our bridge where it is there and else of one that is
-// made for the question.
-func (p preflight) datapath(ctx context.Context) (says string, err error) {
+// trunk looks whether the interface may be taken into the bridge, as the keeper does that does it.
+func (p preflight) trunk(ctx context.Context) (string, error) {
 	db, err := ovsdb.Dial(ctx, p.o.OVSDB, p.o.Log)
 	if err != nil {
-		return "", errors.New("not known without the database")
+		return "", fmt.Errorf("trunk %s: not looked at without the switch's database: %w", p.o.Trunk, err)
 	}
 	defer db.Close()
-	name := store.BridgeName
-	if b, err := db.Bridge(ctx, name); err != nil || b == nil {
-		name = probeBridge
-		defer func() {
-			bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), checkTimeout)
-			defer cancel()
-			err = errors.Join(err, db.DeleteBridge(bounded, probeBridge))
-		}()
-		if _, err := db.EnsureBridge(ctx, ovsdb.Bridge{Name: probeBridge, DatapathType: p.o.DatapathType}); err != nil {
-			return "", fmt.Errorf("datapath type %q: %w", p.o.DatapathType, err)
-		}
-	}
-	features, err := p.ask(ctx, "dpif/show-dp-features", name)
-	if err != nil {
+	if _, err := usableTrunk(ctx, db, p.o, p.underlay); err != nil {
 		return "", err
 	}
-	return capable(features)
-}
-
-// capable reads what ovs-vswitchd says of a datapath, a line "feature: value" each.
-func capable(features string) (string, error) {
-	has := make(map[string]string)
-	for line := range strings.Lines(features) {
-		name, value, _ := strings.Cut(line, ":")
-		has[strings.TrimSpace(name)] = strings.TrimSpace(value)
-	}
-	var lacking []string
-	for _, need := range datapathNeeds {
-		if has[need.feature] != "Yes" {
-			lacking = append(lacking, need.feature+" ("+need.why+")")
-		}
-	}
-	if len(lacking) > 0 {
-		return "", fmt.Errorf("it cannot do: %s: use a newer kernel, or --datapath-type netdev", strings.Join(lacking, ", "))
-	}
-	return "can do all that flows need", nil
+	return p.o.Trunk + " can carry VLAN networks", nil
 }

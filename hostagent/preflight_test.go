@@ -31,19 +31,33 @@ func TestSupported(t *testing.T) {
 	}
 }
 
-func TestCapable(t *testing.T) {
+func TestLackingFeatures(t *testing.T) {
 	const all = "Masked set action: Yes\nTunnel push pop: No\nUfid: Yes\nClone action: Yes\nRecirc: Yes\nCT state: Yes\nCT zone: Yes\nCT mark: Yes\nCT state NAT: Yes\n"
-	if says, err := capable(all); err != nil || says == "" {
-		t.Errorf("a datapath that can do all: %q, %v", says, err)
+	if lacking := lackingFeatures(all); len(lacking) > 0 {
+		t.Errorf("a datapath that can do all lacks %q", lacking)
 	}
 	for _, need := range datapathNeeds {
 		for _, text := range []string{
 			strings.Replace(all, need.feature+": Yes", need.feature+": No", 1),
 			strings.Replace(all, need.feature+": Yes\n", "", 1),
 		} {
-			if _, err := capable(text); err == nil || !strings.Contains(err.Error(), need.feature+" (") {
-				t.Errorf("without %s: %v", need.feature, err)
+			if got, want := lackingFeatures(text), []string{need.feature + " (" + need.why + ")"}; !slices.Equal(got, want) {
+				t.Errorf("without %s it lacks %q", need.feature, got)
 			}
+		}
+	}
+}
+
+// What ovs-ofctl says of the meters of Open vSwitch's userspace datapath, and of one without any.
+func TestHasMeters(t *testing.T) {
+	for text, want := range map[string]bool{
+		"OFPST_METER_FEATURES reply (OF1.3) (xid=0x2):\nmax_meter:262144 max_bands:8 max_color:0\nband_types: drop\n": true,
+		"OFPST_METER_FEATURES reply (OF1.3) (xid=0x2):\nmax_meter:0 max_bands:0 max_color:0\nband_types:\n":           false,
+		"OFPST_METER_FEATURES reply (OF1.3) (xid=0x2):\nmax_meter:10 max_bands:8\n":                                   true,
+		"": false,
+	} {
+		if got := hasMeters(text); got != want {
+			t.Errorf("%q: %v", text, got)
 		}
 	}
 }
@@ -84,6 +98,16 @@ func TestPreflight(t *testing.T) {
 		return h.vsctl("list-br") + h.run("nft", "list", "ruleset") + h.run("ip", "-br", "link")
 	}
 	before := traces()
+	h.run("ip", "link", "add", probePort, "type", "veth", "peer", "name", probeEnd) // as a preflight leaves it that was killed
+	for says, resolver := range map[string]bool{"the kernel has what the resolver needs": true, "as --dns=false says": false} {
+		o := h.options
+		o.Resolver = resolver
+		findings := Check(t.Context(), o)
+		at := slices.IndexFunc(findings, func(f Finding) bool { return f.Name == "names" && f.Err == nil && strings.Contains(f.Says, says) })
+		if at < 0 {
+			t.Errorf("with resolver %t: no finding %q: %v", resolver, says, findings)
+		}
+	}
 	for _, c := range []struct {
 		name string
 		take func(o *Options)
@@ -110,13 +134,67 @@ func TestPreflight(t *testing.T) {
 	}
 }
 
+// TestPreflightAsksTheDatapathThatIsWanted looks at a host whose bridge has one type of datapath and is to
+// have another. The switch of tests has the one in userspace alone.
+func TestPreflightAsksTheDatapathThatIsWanted(t *testing.T) {
+	h := newHost(t)
+	for _, c := range []struct {
+		has, wanted string // has: the bridge's; empty: no bridge
+		want        string
+	}{
+		{"", "netdev", "datapath: datapath in userspace (netdev) can do all that flows need"},
+		{"netdev", "netdev", "datapath: datapath in userspace (netdev) can do all that flows need"},
+		{"system", "netdev", "datapath: datapath in userspace (netdev) can do all that flows need"},
+		{"netdev", "system", "datapath: lacking: this switch has no datapath of the kernel (system): "},
+		{"netdev", "", "load the kernel's module openvswitch, or use --datapath-type netdev"},
+		{"netdev", "kernel", `no datapath of type "kernel"`},
+	} {
+		h.vsctl("--if-exists", "del-br", store.BridgeName)
+		if c.has != "" {
+			h.vsctl("--no-wait", "add-br", store.BridgeName, "--", "set", "bridge", store.BridgeName, "datapath_type="+c.has)
+		}
+		if c.has == "netdev" {
+			h.eventually("the bridge is there", func() bool { _, err := os.Stat(h.path(store.BridgeName + ".mgmt")); return err == nil })
+		}
+		o := h.options
+		o.DatapathType = c.wanted
+		findings := Check(t.Context(), o)
+		at := slices.IndexFunc(findings, func(f Finding) bool { return f.Name == "datapath" })
+		if got := findings[at].String(); !strings.Contains(got, c.want) {
+			t.Errorf("bridge of %q, wanted %q: %s; want %s", c.has, c.wanted, got, c.want)
+		}
+		if has := h.vsctl("list-br"); strings.Contains(has, probeBridge) {
+			t.Errorf("bridge of %q, wanted %q: the preflight's bridge is left: %s", c.has, c.wanted, has)
+		}
+	}
+}
+
+// The flows of a network begin with a meter, and a gateway host limits connections zone by zone: a switch
+// that cannot be asked for these has not been found to have them.
+func TestPreflightAsksForLimits(t *testing.T) {
+	h := newHost(t)
+	nft, err := exec.LookPath("nft")
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := t.TempDir()
+	if err := os.Symlink(nft, path+"/nft"); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", path)
+	if diff := cmp.Diff([]string{"datapath"}, lacks(Check(t.Context(), h.options))); diff != "" {
+		t.Errorf("without ovs-ofctl: lacking: -want +got\n%s", diff)
+	}
+}
+
 // TestPreflightWithoutPrivileges runs the checks as root that lost one capability.
 func TestPreflightWithoutPrivileges(t *testing.T) {
 	h := newHost(t)
 	for capability, want := range map[string][]string{
-		"net_admin": {"privileges", "nftables"},
-		"net_raw":   {"privileges"},
-		"sys_admin": {"privileges"},
+		"net_admin":  {"privileges", "nftables"},
+		"net_raw":    {"privileges"},
+		"sys_admin":  {"privileges"},
+		"sys_ptrace": {"privileges"},
 	} {
 		o := h.options
 		o.Store, o.Log = nil, nil
@@ -173,7 +251,7 @@ func TestUnfitHost(t *testing.T) {
 	})
 	h.eventually("it answers", func() bool { _, err := h.dial().Status(t.Context()); return err == nil })
 	want := []string{
-		"preflight: this host lacks 1 of 7 things that it needs, and is not registered before it has them",
+		"preflight: this host lacks 1 of 8 things that were looked at, and is not registered before it has them",
 		"preflight: MTU: the underlay's 600 leaves containers 546: IPv4 needs 576, so give the underlay 630 or more",
 	}
 	h.eventually("it says what it lacks, and all else is made", func() bool {

@@ -52,6 +52,18 @@ func (p *problems) forget(what string) {
 	delete(p.texts, what)
 }
 
+// first is that of the first of some that has one, with its name; empty: none has.
+func (p *problems) first(names ...string) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, what := range names {
+		if text, has := p.texts[what]; has {
+			return what + ": " + text
+		}
+	}
+	return ""
+}
+
 // list is one line for each, sorted by name.
 func (p *problems) list() []string {
 	p.mu.Lock()

@@ -54,8 +54,9 @@ func openRecords(stateDir string) (*records, error) {
 		return nil, fmt.Errorf("read the host's ports: %w", err)
 	}
 	for _, f := range files {
-		if !strings.HasSuffix(f.Name(), ".json") {
-			continue // what a crash left of one that was being written
+		if !strings.HasSuffix(f.Name(), ".json") { // what a crash left of one that was being written
+			_ = os.Remove(filepath.Join(r.dir, f.Name()))
+			continue
 		}
 		var one record
 		b, err := os.ReadFile(filepath.Join(r.dir, f.Name()))

@@ -139,14 +139,25 @@ func refusedForGood(err error) bool {
 }
 
 func (a *Agent) hostRecord() hostRecord {
-	return hostRecord{a.o, a.id, a.underlay, a.infrastructure, a.registration, a.problems, a.log}
+	return hostRecord{a.o, a.id, a.underlay, a.infrastructure, a.registration, a.problems, a.probes.wayOut, a.trunk(), a.log}
+}
+
+func (a *Agent) trunk() trunk {
+	return trunk{a.o, a.underlay, a.registration, a.trunkDue, a.mender.wake, a.db, a.log}
 }
 
 // hostFor is what the cluster knows of this host.
 func hostFor(o Options, id identity, underlay vtepInterface, addresses []netip.Addr) store.Host {
-	return store.Host{
+	h := store.Host{
 		Incarnation: id.incarnation, DatapathID: id.datapath, VTEPs: []netip.Addr{o.VTEP}, Addresses: addresses,
-		Uplink: o.Uplink, Gateway: o.Gateway, Encap: o.Encap, UnderlayMTU: underlay.mtu,
-		Infrastructure: closedPrefixes(o, underlay.prefix),
+		Uplink: o.Uplink, Gateway: o.Gateway, Weight: o.Weight, Encap: o.Encap, UnderlayMTU: underlay.mtu,
+		Infrastructure: closedPrefixes(o, underlay.prefix), Entry: o.Entry.Listen,
 	}
+	if o.relays() {
+		h.Relay = o.Entry.RelayPort
+	}
+	if o.Identity != nil {
+		h.Certified = o.Identity.Certificate().NotBefore.UTC()
+	}
+	return h
 }

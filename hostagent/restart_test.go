@@ -179,6 +179,7 @@ func TestNameTakenOver(t *testing.T) {
 // and the next round finds nothing to do.
 func TestMendsWhatWasBroken(t *testing.T) {
 	h := newHost(t)
+	h.options.Resolver, h.options.Upstream = true, []string{"none"}
 	h.realizeAll()
 	h.put(store.GatewayKey("alice"), &store.Gateway{Active: "h1"})
 	a, c, _ := h.agent()
@@ -211,6 +212,7 @@ func TestMendsWhatWasBroken(t *testing.T) {
 	}
 	gatewayRoute := says([]string{"100.64.0.0/10 dev sluice-gw scope link src 100.127.255.254 mtu 1446"}, "ip", "route")
 	silent := says([]string{"NOARP", "UP"}, "ip", "link", "show", "dev", port.Interface)
+	asks := func() bool { return h.asksResolver(a, "a1") }
 	for _, broken := range []struct {
 		name   string
 		cause  func()
@@ -232,6 +234,12 @@ func TestMendsWhatWasBroken(t *testing.T) {
 		{"an option of the tunnel port", func() { h.vsctl("set", "interface", store.TunnelInterface, "options:key=5") },
 			vsctl([]string{"key=flow"}, "get", "interface", store.TunnelInterface, "options")},
 		{"the gateway port", func() { h.deletePort(store.GatewayInterface) }, gatewayRoute},
+		{"the resolver's port", func() { h.deletePort(store.ResolverInterface) },
+			vsctl([]string{store.ResolverInterface}, "list-ports", store.BridgeName)},
+		{"the resolver's interface", func() { h.run("ip", "link", "delete", store.ResolverInterface) }, asks},
+		{"the silence of the resolver's interface", func() { h.run("ip", "link", "set", resolverEnd, "arp", "on") },
+			says([]string{"NOARP", "UP"}, "ip", "link", "show", "dev", resolverEnd)},
+		{"the resolver's interface going down", func() { h.run("ip", "link", "set", resolverEnd, "down") }, asks},
 		{"the gateway port's MTU", func() { h.vsctl("set", "interface", store.GatewayInterface, "mtu_request=1300") },
 			says([]string{"mtu 1450"}, "ip", "link", "show", "dev", store.GatewayInterface)},
 		{"the names of tables", func() { h.vsctl("clear", "bridge", store.BridgeName, "flow_tables") },

@@ -19,12 +19,19 @@ const (
 	infrastructureSet = "infrastructure" // prefixes that tenants must not reach
 	machinesSet       = "machines"       // addresses of hosts, controllers and etcd: the same
 	peersSet          = "peers"          // tunnel addresses of the other hosts
+	publishedMap      = "published"      // ports of this host, with the transit address of the tenant that each leads to
+	openedSet         = "opened"         // the same, as they are once they lead there
+	hiddenSet         = "hidden"         // those of them where containers do not see who comes
 )
+
+// followed are those of them whose elements follow the cluster.
+var followed = []string{machinesSet, peersSet, publishedMap, openedSet, hiddenSet}
 
 // ruleset is what our table depends on.
 type ruleset struct {
 	frame
-	members members
+	members   members
+	published []opening
 }
 
 // frame is all of it but the elements of the sets that follow the cluster. It is written whole.
@@ -53,8 +60,10 @@ func (r ruleset) write(tx *knftables.Transaction) {
 	if r.gateway {
 		writeInfrastructure(tx, r.closed)
 		tx.Add(&knftables.Set{Name: machinesSet, Type: "ipv4_addr"})
+		writePublishedSets(tx)
 		writeInput(tx)
 		r.writeForward(tx)
+		r.writePublished(tx)
 		r.writeMasquerade(tx)
 	}
 	for _, e := range r.elements() {
@@ -64,12 +73,30 @@ func (r ruleset) write(tx *knftables.Transaction) {
 
 // member is one element of a set that follows the cluster.
 type member struct {
-	set     string
-	address netip.Addr
+	set string
+	key string // its parts, with dots between
+	to  string // of a map: what the key means
+}
+
+// text is the element as one word, from which memberOf reads it again.
+func (m member) text() string {
+	if m.to == "" {
+		return m.key
+	}
+	return m.key + " : " + m.to
+}
+
+func memberOf(set, text string) member {
+	key, to, _ := strings.Cut(text, " : ")
+	return member{set, key, to}
 }
 
 func (m member) element() *knftables.Element {
-	return &knftables.Element{Set: m.set, Key: []string{m.address.String()}}
+	key := strings.Split(m.key, " . ")
+	if m.to != "" {
+		return &knftables.Element{Map: m.set, Key: key, Value: []string{m.to}}
+	}
+	return &knftables.Element{Set: m.set, Key: key}
 }
 
 // elements are those of the sets that follow the cluster.
@@ -78,15 +105,18 @@ func (r ruleset) elements() []member {
 	if r.peers {
 		for _, a := range r.members.Peers {
 			if a.Is4() == r.vtep.Is4() {
-				all = append(all, member{peersSet, a})
+				all = append(all, member{set: peersSet, key: a.String()})
 			}
 		}
 	}
 	if r.gateway {
 		for _, a := range r.members.Closed {
 			if a.Is4() {
-				all = append(all, member{machinesSet, a})
+				all = append(all, member{set: machinesSet, key: a.String()})
 			}
+		}
+		for _, o := range r.published {
+			all = append(all, o.members()...)
 		}
 	}
 	return all
@@ -105,6 +135,7 @@ func chain(tx *knftables.Transaction, name string, t knftables.BaseChainType, ho
 func writeContainers(tx *knftables.Transaction) {
 	rule := chain(tx, "containers", knftables.FilterType, knftables.PreroutingHook, knftables.RawPriority)
 	rule("containers talk to the switch alone", "iifname", quote(interfacePrefix+"*"), "drop")
+	rule("and the resolver in its own namespace", "iifname", quote(store.ResolverInterface+"*"), "drop")
 }
 
 // writeInfrastructure adds the set of prefixes that are closed to tenants.
@@ -145,6 +176,7 @@ func (r ruleset) writeForward(tx *knftables.Transaction) {
 	rule("tenants do not meet in the kernel", fromTenants, toTenants, "drop")
 	rule("TCP fits the tunnels", "tcp flags syn / syn,rst", "tcp option maxseg size set rt mtu")
 	rule("answers", toTenants, known, "accept")
+	r.letPublishedIn(rule)
 	rule("nothing from outside reaches tenants", toTenants, "drop")
 	if len(r.uplinks) > 0 {
 		rule("tenants leave by an uplink", "oifname !=", names(r.uplinks).set(), "drop")
@@ -157,6 +189,51 @@ func (r ruleset) writeForward(tx *knftables.Transaction) {
 	rule("hosts, controllers and etcd are closed", "ip daddr", "@"+machinesSet, "ct state != { established, related }", "drop")
 	rule("tunnels are the hosts' own", "udp dport", fmt.Sprintf("{ %d, %d }", vxlanPort, genevePort), "drop")
 	rule("tunnels are the hosts' own", "meta l4proto gre", "drop")
+}
+
+// inPublished matches the packets of a set of published ports.
+const inPublished = "meta l4proto . th dport"
+
+// writePublishedSets adds what is published here: nothing yet.
+func writePublishedSets(tx *knftables.Transaction) {
+	tx.Add(&knftables.Map{Name: publishedMap, Type: "inet_proto . inet_service : ipv4_addr"})
+	tx.Add(&knftables.Set{Name: openedSet, Type: "ipv4_addr . inet_proto . inet_service"})
+	tx.Add(&knftables.Set{Name: hiddenSet, Type: "inet_proto . inet_service"})
+}
+
+// members are the elements of a published port.
+func (o opening) members() []member {
+	port := fmt.Sprintf("%s . %d", o.Protocol, o.Port)
+	list := []member{{publishedMap, port, o.Transit.String()}, {set: openedSet, key: o.Transit.String() + " . " + port}}
+	if !o.KeepSource {
+		list = append(list, member{set: hiddenSet, key: port})
+	}
+	return list
+}
+
+// openingOf is the opening of an element of publishedMap.
+func openingOf(m member) (o opening, err error) {
+	if _, err = fmt.Sscanf(m.key, "%s . %d", &o.Protocol, &o.Port); err == nil {
+		o.Transit, err = netip.ParseAddr(m.to)
+	}
+	return o, err
+}
+
+// letPublishedIn lets connections in by the uplinks that writePublished sent to tenants.
+func (r ruleset) letPublishedIn(rule func(why string, parts ...any)) {
+	if len(r.uplinks) > 0 {
+		rule("published ports", "iifname", names(r.uplinks).set(), toTenants, "ct status dnat ip daddr .", inPublished, "@"+openedSet, "accept")
+	}
+}
+
+// writePublished sends what comes by the uplinks to a published port of one of this host's addresses to its tenant's transit
+// address. Containers see this host in the place of who comes, unless they are to see that.
+func (r ruleset) writePublished(tx *knftables.Transaction) {
+	if len(r.uplinks) == 0 {
+		return
+	}
+	rule := chain(tx, "prerouting", knftables.NATType, knftables.PreroutingHook, knftables.DNATPriority)
+	rule("published ports lead to tenants", "iifname", names(r.uplinks).set(), "fib daddr type local dnat ip to", inPublished, "map", "@"+publishedMap)
 }
 
 // set is an anonymous set of interface names.
@@ -200,6 +277,7 @@ func (r ruleset) tunnelMatch() string {
 // writeMasquerade gives tenants' egress the host's address.
 func (r ruleset) writeMasquerade(tx *knftables.Transaction) {
 	rule := chain(tx, "postrouting", knftables.NATType, knftables.PostroutingHook, knftables.SNATPriority)
+	rule("who comes to a published port is hidden", toTenants, "ct status dnat", inPublished, "@"+hiddenSet, "snat ip to ct original ip daddr")
 	rule("tenants leave as this host", "ip saddr", r.transit.Prefix, `oifname != "`+store.GatewayInterface+`"`, "masquerade")
 }
 

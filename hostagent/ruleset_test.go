@@ -3,12 +3,12 @@ package hostagent
 import (
 	"flag"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"sluice/internal/golden"
 	"sluice/store"
 )
 
@@ -43,7 +43,11 @@ func TestRuleset(t *testing.T) {
 	for name, change := range map[string]func(r *ruleset){
 		"host":    func(*ruleset) {},
 		"gateway": func(r *ruleset) { r.gateway, r.uplinks = true, []string{"eth0", "eth1"} },
-		"router":  func(r *ruleset) { r.gateway, r.router, r.uplinks = true, true, []string{"eth1"} },
+		"published": func(r *ruleset) {
+			r.gateway, r.uplinks = true, []string{"eth0", "eth1"}
+			r.published = []opening{{store.ProtocolTCP, 8080, netip.MustParseAddr("100.64.0.7"), false}, {store.ProtocolUDP, 53, netip.MustParseAddr("100.64.0.9"), true}}
+		},
+		"router": func(r *ruleset) { r.gateway, r.router, r.uplinks = true, true, []string{"eth1"} },
 		"other-transit-range": func(r *ruleset) {
 			r.gateway, r.uplinks, r.transit = true, []string{"eth0"}, store.Transit{Prefix: netip.MustParsePrefix("198.18.0.0/15")}
 		},
@@ -54,26 +58,14 @@ func TestRuleset(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := host
 			change(&r)
-			golden(t, "ruleset-"+name+".nft", r.text())
+			checkGolden(t, "ruleset-"+name+".nft", r.text())
 		})
 	}
 }
 
-func golden(t *testing.T, name, got string) {
+func checkGolden(t *testing.T, name, got string) {
 	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (run with -update to accept): -want +got\n%s", path, diff)
-	}
+	golden.Check(t, filepath.Join("testdata", name), []byte(got), *update)
 }
 
 func TestOutermost(t *testing.T) {

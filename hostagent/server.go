@@ -4,76 +4,34 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"io/fs"
 	"net"
 	"net/http"
-	"os"
-	"path/filepath"
+	"strings"
 	"time"
 
 	"sluice/hostagent/api"
+	"sluice/hostagent/socket"
 	"sluice/store/httpstatus"
 )
 
-// Bounds of a request: bytes of its body and header, and how long each of them may take to come.
+// Bounds of a request's body: bytes, and how long it may take to come.
 const (
 	maxRequest  = 1 << 20
-	maxHeader   = 16 << 10
 	requestTime = 5 * time.Second
-	idleTime    = time.Minute // between two requests of one connection
 )
 
 // drainTimeout is how long attaches under way may take when the agent stops.
 const drainTimeout = ownTimeout + undoTimeout
 
-// listen opens the agent's socket. A socket file that nobody serves is replaced.
-func listen(path string) (net.Listener, error) {
-	if c, err := net.DialTimeout("unix", path, time.Second); err == nil {
-		c.Close()
-		return nil, fmt.Errorf("socket %s is in use by another agent", path)
-	}
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return nil, fmt.Errorf("make the socket's directory: %w", err)
-	}
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("remove the stale socket: %w", err)
-	}
-	l, err := net.Listen("unix", path)
-	if err != nil {
-		return nil, fmt.Errorf("listen on the agent's socket: %w", err)
-	}
-	if err := os.Chmod(path, 0o600); err != nil {
-		l.Close()
-		return nil, fmt.Errorf("protect the agent's socket: %w", err)
-	}
-	return l, nil
-}
-
 // serve answers until ctx ends, and then lets what is under way finish.
 func (a *Agent) serve(ctx context.Context, l net.Listener) error {
-	server := &http.Server{
-		Handler: a.handler(), ReadHeaderTimeout: requestTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeader,
-	}
-	stopped := make(chan error, 1)
-	go func() { stopped <- server.Serve(l) }()
-	select {
-	case err := <-stopped:
-		return fmt.Errorf("serve the agent's socket: %w", err)
-	case <-ctx.Done():
-	}
-	drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTimeout)
-	defer cancel()
-	if err := server.Shutdown(drain); err != nil {
-		return fmt.Errorf("stop serving the agent's socket: %w", err)
-	}
-	return nil
+	return socket.Serve(ctx, l, a.handler(), drainTimeout)
 }
 
 func (a *Agent) handler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST "+api.PathPorts, func(w http.ResponseWriter, r *http.Request) {
-		req, err := decode(w, r)
+		req, err := decode[api.AttachRequest](w, r)
 		if err != nil {
 			answer(w, nil, err)
 			return
@@ -95,25 +53,55 @@ func (a *Agent) handler() http.Handler {
 		answer(w, nil, a.Check(r.Context(), api.CheckRequest{DetachRequest: named(r), NetNS: q.Get("netns"), IfName: q.Get("ifName")}))
 	})
 	mux.HandleFunc("DELETE "+onePort, func(w http.ResponseWriter, r *http.Request) {
-		answer(w, nil, a.Detach(r.Context(), named(r)))
+		req := named(r)
+		req.ContainerID, req.Interface = r.URL.Query().Get("containerID"), r.URL.Query().Get("interface")
+		answer(w, nil, a.Detach(r.Context(), req))
+	})
+	mux.HandleFunc("POST "+api.PathReservations, func(w http.ResponseWriter, r *http.Request) {
+		req, err := decode[api.ReserveRequest](w, r)
+		if err != nil {
+			answer(w, nil, err)
+			return
+		}
+		reserved, err := a.Reserve(r.Context(), req)
+		answer(w, reserved, err)
+	})
+	mux.HandleFunc("DELETE "+api.PathReservations+"/{tenant}/{network}/{address}", func(w http.ResponseWriter, r *http.Request) {
+		answer(w, nil, a.Unreserve(r.Context(), api.UnreserveRequest{
+			Tenant: r.PathValue("tenant"), Network: r.PathValue("network"), Address: r.PathValue("address"),
+		}))
+	})
+	mux.HandleFunc("GET "+api.PathNetworks+"/{tenant}", func(w http.ResponseWriter, r *http.Request) {
+		all, err := a.Networks(r.Context(), r.PathValue("tenant"))
+		answer(w, all, err)
 	})
 	mux.HandleFunc("GET "+api.PathStatus, func(w http.ResponseWriter, _ *http.Request) {
 		answer(w, a.Status(), nil)
 	})
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		answer(w, nil, api.NewProblem(http.StatusNotImplemented, "this agent has no %s %s: %s", r.Method, r.URL.Path, otherVersion))
+	})
 	return mux
 }
 
-// decode reads an attach request within its bounds. The deadline goes when the request is there: one that
+// otherVersion is what a request means that this agent does not know: half of it is not done.
+const otherVersion = "who asks is of another version than the agent that runs; restart the agent after an upgrade (systemctl restart sluice-agent)"
+
+// decode reads a request within its bounds. The deadline goes when the request is there: one that
 // passed during the attach would look as if its client had gone.
-func decode(w http.ResponseWriter, r *http.Request) (req api.AttachRequest, err error) {
+func decode[T any](w http.ResponseWriter, r *http.Request) (req T, err error) {
 	connection := http.NewResponseController(w)
 	_ = connection.SetReadDeadline(time.Now().Add(requestTime)) // a test's writer has none
 	defer func() { _ = connection.SetReadDeadline(time.Time{}) }()
-	err = json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest)).Decode(&req)
+	from := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest))
+	from.DisallowUnknownFields()
+	err = from.Decode(&req)
 	var tooLarge *http.MaxBytesError
 	switch {
 	case errors.As(err, &tooLarge):
 		return req, api.NewProblem(http.StatusRequestEntityTooLarge, "the request has more than %d bytes", maxRequest)
+	case err != nil && strings.Contains(err.Error(), "unknown field"):
+		return req, api.NewProblem(http.StatusNotImplemented, "the request has an %s: %s", strings.TrimPrefix(err.Error(), "json: "), otherVersion)
 	case err != nil:
 		return req, api.NewProblem(http.StatusBadRequest, "the request is not valid JSON: %v", err)
 	}

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"sluice/hostagent/api"
+	"sluice/hostagent/socket"
 	"sluice/store"
 )
 
@@ -43,16 +44,33 @@ func TestAnswer(t *testing.T) {
 
 func TestRequestThatIsNoJSON(t *testing.T) {
 	w := httptest.NewRecorder()
-	newAgent(testOptions()).handler().ServeHTTP(w, httptest.NewRequest("POST", api.PathPorts, strings.NewReader("{")))
+	newAgent(testOptions(), nil).handler().ServeHTTP(w, httptest.NewRequest("POST", api.PathPorts, strings.NewReader("{")))
 	if w.Code != 400 || !strings.Contains(w.Body.String(), "not valid JSON") {
 		t.Errorf("status %d, %s; want 400 and why", w.Code, w.Body)
+	}
+}
+
+// Whoever asks for more than this agent knows is told so, and gets nothing half: neither an attach without what it asked
+// for, nor "not found", which a runtime takes for a port that is gone.
+func TestRequestOfAnotherVersion(t *testing.T) {
+	agent := newAgent(testOptions(), nil).handler()
+	for _, c := range []struct{ method, path, body, says string }{
+		{"POST", api.PathPorts, `{"tenant":"alice","name":"a1","mirror":true}`, `the request has an unknown field \"mirror\": who asks is of another version`},
+		{"POST", api.PathPorts + "/alice/default/a1/mirror", "{}", "this agent has no POST /v1/ports/alice/default/a1/mirror: who asks is of another version"},
+		{"PATCH", api.PathPorts, "{}", "this agent has no PATCH /v1/ports"},
+	} {
+		w := httptest.NewRecorder()
+		agent.ServeHTTP(w, httptest.NewRequest(c.method, c.path, strings.NewReader(c.body)))
+		if w.Code != 501 || !strings.Contains(w.Body.String(), c.says) {
+			t.Errorf("%s %s: status %d, %s; want 501 and %q", c.method, c.path, w.Code, w.Body, c.says)
+		}
 	}
 }
 
 func TestRequestThatIsTooLarge(t *testing.T) {
 	w := httptest.NewRecorder()
 	body := `{"name":"` + strings.Repeat("x", maxRequest) + `"}`
-	newAgent(testOptions()).handler().ServeHTTP(w, httptest.NewRequest("POST", api.PathPorts, strings.NewReader(body)))
+	newAgent(testOptions(), nil).handler().ServeHTTP(w, httptest.NewRequest("POST", api.PathPorts, strings.NewReader(body)))
 	if w.Code != 413 || !strings.Contains(w.Body.String(), "more than") {
 		t.Errorf("status %d, %s; want 413 and why", w.Code, w.Body)
 	}
@@ -60,19 +78,19 @@ func TestRequestThatIsTooLarge(t *testing.T) {
 
 func TestListen(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "new", "agent.sock")
-	stale, err := listen(path)
+	stale, err := socket.Listen(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("socket: %v, error %v; want mode 0600", info, err)
 	}
-	if _, err := listen(path); err == nil || !strings.Contains(err.Error(), "in use by another agent") {
+	if _, err := socket.Listen(path); err == nil || !strings.Contains(err.Error(), "in use by another agent") {
 		t.Errorf("a second agent on the socket: %v", err)
 	}
 	stale.(*net.UnixListener).SetUnlinkOnClose(false) // as after a kill
 	stale.Close()
-	again, err := listen(path)
+	again, err := socket.Listen(path)
 	if err != nil {
 		t.Fatalf("where a killed agent left its socket: %v", err)
 	}
@@ -80,7 +98,7 @@ func TestListen(t *testing.T) {
 	if err := os.MkdirAll(filepath.Join(path, "something"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := listen(path); err == nil || !strings.Contains(err.Error(), "remove the stale socket") {
+	if _, err := socket.Listen(path); err == nil || !strings.Contains(err.Error(), "remove the stale socket") {
 		t.Errorf("in place of a directory with something in it: %v", err)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"sluice/store"
@@ -61,12 +62,17 @@ func sortStrays(strays []string, links map[string]bool, known map[string]record,
 func allowedStrays(interfaces int) int { return max(freeStrays, int(freeShare*float64(interfaces))) }
 
 // absences knows since when interfaces have belonged to no port.
-type absences struct{ since map[string]time.Time }
+type absences struct {
+	mu    sync.Mutex
+	since map[string]time.Time
+}
 
 // note takes in which interfaces are strays now, and returns for how long each of them has been
 // one, all the time in a store known to be right since a time. One that is new, or that had its
 // port back meanwhile, begins anew.
 func (a *absences) note(strays []string, right time.Time, now time.Time) map[string]time.Duration {
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	since, lasted := map[string]time.Time{}, map[string]time.Duration{}
 	for _, iface := range strays {
 		began, had := a.since[iface]
@@ -157,7 +163,7 @@ func (p *ports) takeAllBack(ctx context.Context, offered []record, should assign
 func (p *ports) takeBack(ctx context.Context, one record, should assigned) error {
 	defer p.journal.hold(one.Port.UID)()
 	back, err := p.store.TakePortBack(ctx, store.Readoption{
-		Key: one.key(p.host), Port: one.Port, HostCreated: should.registration.Created,
+		Key: one.key(p.host), Port: one.Port, HostCreated: should.registration.Created, HostLease: int64(should.registration.Lease.ID),
 	})
 	if err != nil {
 		return err

@@ -1,11 +1,6 @@
 package hostagent
 
 import (
-	"encoding/json"
-	"errors"
-	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"sync"
 
@@ -26,24 +21,27 @@ type tally struct {
 type refusals struct {
 	Ports    uint64 `json:"ports,omitempty"`    // attaches, by the limit of ports
 	NewPorts uint64 `json:"newPorts,omitempty"` // attaches, by that of new ports a second
+	// Questions for names, by that of questions a second.
+	Questions uint64 `json:"questions,omitempty"`
 	// Drops are packets that nftables tables dropped which are gone, Listed those that the one counts
 	// that is there.
 	Drops  uint64 `json:"drops,omitempty"`
 	Listed uint64 `json:"listed,omitempty"`
+	// Answers are no refusals, but sums that outlive the agent as well: of HTTP requests by the tenant's routes.
+	Answers store.Answers `json:"answers,omitzero"`
 }
 
 func newTally(stateDir string) *tally {
 	return &tally{file: filepath.Join(stateDir, "refused.json"), tenants: make(map[uint32]refusals)}
 }
 
-// load reads what an earlier agent counted. What cannot be decoded is as good as none.
+// load reads what an earlier agent counted.
 func (t *tally) load() error {
-	b, err := os.ReadFile(t.file)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("read what was refused to tenants: %w", err)
+	tenants, err := recall[map[uint32]refusals](t.file, "what was refused to tenants")
+	if err != nil {
+		return err
 	}
-	var tenants map[uint32]refusals
-	if json.Unmarshal(b, &tenants) != nil || tenants == nil {
+	if tenants == nil {
 		tenants = make(map[uint32]refusals)
 	}
 	t.mu.Lock()
@@ -59,12 +57,8 @@ func (t *tally) save() error {
 	if !t.changed {
 		return nil
 	}
-	b, err := json.Marshal(t.tenants)
-	if err == nil {
-		err = writeFile(t.file, b)
-	}
-	if err != nil {
-		return fmt.Errorf("keep what was refused to tenants: %w", err)
+	if err := remember(t.file, "what was refused to tenants", t.tenants); err != nil {
+		return err
 	}
 	t.changed = false
 	return nil
@@ -88,6 +82,20 @@ func (t *tally) changeLocked(tenant uint32, how func(*refusals)) {
 // port notes an attach that was refused by the limit of ports, newPort one by that of new ports.
 func (t *tally) port(tenant uint32)    { t.change(tenant, func(r *refusals) { r.Ports++ }) }
 func (t *tally) newPort(tenant uint32) { t.change(tenant, func(r *refusals) { r.NewPorts++ }) }
+
+// questions notes questions for names that were refused since it was told last.
+func (t *tally) questions(refused map[uint32]uint64) {
+	for tenant, n := range refused {
+		t.change(tenant, func(r *refusals) { r.Questions += n })
+	}
+}
+
+// answers notes HTTP requests that were answered since it was told last.
+func (t *tally) answers(answered map[uint32]store.Answers) {
+	for tenant, n := range answered {
+		t.change(tenant, func(r *refusals) { r.Answers.Add(n) })
+	}
+}
 
 // listed notes what the nftables table counts now of all tenants. Where it counts less than it did, it
 // is another table.
@@ -151,7 +159,7 @@ func (t *tally) addTo(used map[uint32]store.Used) {
 	defer t.mu.Unlock()
 	for tenant, r := range t.tenants {
 		u := used[tenant]
-		u.Add(store.Used{KernelDrops: r.Drops + r.Listed, PortsRefused: r.Ports, NewPortsRefused: r.NewPorts})
+		u.Add(store.Used{KernelDrops: r.Drops + r.Listed, PortsRefused: r.Ports, NewPortsRefused: r.NewPorts, QuestionsRefused: r.Questions, Answers: r.Answers})
 		used[tenant] = u
 	}
 }

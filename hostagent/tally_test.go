@@ -65,9 +65,13 @@ func TestTally(t *testing.T) {
 	counts.port(7)
 	counts.newPort(7)
 	counts.newPort(9)
+	counts.questions(map[uint32]uint64{7: 4})
+	counts.questions(map[uint32]uint64{7: 1})
+	counts.answers(map[uint32]store.Answers{7: {1, 5}})
+	counts.answers(map[uint32]store.Answers{7: {0, 1, 0, 0, 2}})
 	must(counts.save())
 	restart()
-	want := map[uint32]store.Used{7: {KernelDrops: 14, PortsRefused: 2, NewPortsRefused: 1}, 9: {NewPortsRefused: 1}}
+	want := map[uint32]store.Used{7: {KernelDrops: 14, PortsRefused: 2, NewPortsRefused: 1, QuestionsRefused: 5, Answers: store.Answers{1, 6, 0, 0, 2}}, 9: {NewPortsRefused: 1}}
 	if diff := cmp.Diff(want, sumsOf(counts)); diff != "" || counts.empty() {
 		t.Errorf("-want +got\n%s", diff)
 	}
@@ -163,11 +167,11 @@ func TestTallyOfABrokenFile(t *testing.T) {
 		}
 	}
 	broken := newTally(filepath.Join(dir, "refused.json"))
-	if err := broken.load(); err == nil || !strings.Contains(err.Error(), "read what was refused to tenants") {
+	if err := broken.load(); err == nil || !strings.Contains(err.Error(), "recall what was refused to tenants") {
 		t.Errorf("a file that cannot be read: %v", err)
 	}
 	broken.port(1)
-	if err := broken.save(); err == nil || !strings.Contains(err.Error(), "keep what was refused to tenants") {
+	if err := broken.save(); err == nil || !strings.Contains(err.Error(), "remember what was refused to tenants") {
 		t.Errorf("a file that cannot be written: %v", err)
 	}
 	if err := broken.save(); err == nil {

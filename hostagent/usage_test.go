@@ -154,7 +154,7 @@ func TestTenantsAreRemembered(t *testing.T) {
 	if known := open(); known.told() {
 		t.Errorf("nothing was ever told, and known %v", known.known())
 	}
-	for _, told := range []leavers{{}, {7: {Connections: 100}, 9: {}}, {9: {Ports: 3}}, {}} {
+	for _, told := range []leavers{{}, {7: limited(100), 9: {}}, {9: {store.Limits{Ports: 3}, 70000}}, {}} {
 		known := open()
 		if err := known.makeSo(t.Context(), told, known.known()); err != nil {
 			t.Fatal(err)

@@ -122,9 +122,11 @@ type containerEnd struct {
 	mac       store.MAC
 	addresses []netip.Prefix
 	gateways  []netip.Addr
+	routes    []route // instead of default routes; nil: those
 	// plainChecksums makes the kernel compute checksums itself: the userspace datapath
 	// passes on frames whose checksum was left to a device, and TCP stalls.
 	plainChecksums bool
+	handOver       bool // its runtime does the rest: it gets its MAC alone
 }
 
 // setUp configures the interface inside its namespace.
@@ -143,6 +145,12 @@ func (e containerEnd) setUp(ns netns.NsHandle) (warnings []string, err error) {
 			return nil, fmt.Errorf("interface %s of the container: switch checksum offload off: %w", e.name, err)
 		}
 	}
+	if err := h.LinkSetHardwareAddr(link, e.mac[:]); err != nil {
+		return nil, fmt.Errorf("interface %s of the container: set MAC %s: %w", e.name, e.mac, err)
+	}
+	if e.handOver {
+		return nil, h.LinkSetUp(link)
+	}
 	if err := e.address(h, link); err != nil {
 		return nil, fmt.Errorf("interface %s of the container: %w", e.name, err)
 	}
@@ -150,9 +158,6 @@ func (e containerEnd) setUp(ns netns.NsHandle) (warnings []string, err error) {
 }
 
 func (e containerEnd) address(h *netlink.Handle, link netlink.Link) error {
-	if err := h.LinkSetHardwareAddr(link, e.mac[:]); err != nil {
-		return fmt.Errorf("set MAC %s: %w", e.mac, err)
-	}
 	for _, prefix := range e.addresses {
 		addr := &netlink.Addr{IPNet: ipNet(prefix)}
 		if prefix.Addr().Is6() {
@@ -168,8 +173,18 @@ func (e containerEnd) address(h *netlink.Handle, link netlink.Link) error {
 	return nil
 }
 
-// route adds the default routes; a container that has one from another network keeps it.
+// route is a route that a runtime asks for.
+type route struct {
+	to  netip.Prefix
+	via netip.Addr // invalid: the network's router
+}
+
+// route adds the routes that were asked for, or else the default routes; a container that has a default route from another
+// network keeps it.
 func (e containerEnd) route(h *netlink.Handle, link netlink.Link) (warnings []string, err error) {
+	if e.routes != nil {
+		return nil, e.ownRoutes(h, link)
+	}
 	for _, gateway := range e.gateways {
 		err := h.RouteAdd(&netlink.Route{LinkIndex: link.Attrs().Index, Gw: gateway.AsSlice()})
 		switch {
@@ -180,6 +195,24 @@ func (e containerEnd) route(h *netlink.Handle, link netlink.Link) (warnings []st
 		}
 	}
 	return warnings, nil
+}
+
+func (e containerEnd) ownRoutes(h *netlink.Handle, link netlink.Link) error {
+	for _, r := range e.routes {
+		via := r.via
+		for _, gateway := range e.gateways {
+			if !via.IsValid() && gateway.Is4() == r.to.Addr().Is4() {
+				via = gateway
+			}
+		}
+		if !via.IsValid() {
+			return api.NewProblem(http.StatusUnprocessableEntity, "route to %s: the port has no address of its family: name a gateway, or leave the route out", r.to)
+		}
+		if err := h.RouteReplace(&netlink.Route{LinkIndex: link.Attrs().Index, Dst: ipNet(r.to), Gw: via.AsSlice()}); err != nil {
+			return fmt.Errorf("interface %s of the container: route to %s through %s: %w", e.name, r.to, via, err)
+		}
+	}
+	return nil
 }
 
 func ipNet(p netip.Prefix) *net.IPNet {

@@ -72,17 +72,11 @@ func TestEverythingKilledAmidAttaches(t *testing.T) {
 	if len(attached) == 0 || len(failed) == 0 {
 		t.Fatal("nothing was killed in their middle")
 	}
-	t.Cleanup(func() {
-		for _, c := range attached {
-			command(t, "lab", "rm", c.Name)
-		}
-	})
+	t.Cleanup(func() { sideBySide(attached, func(c lab.Container) { command(t, "lab", "rm", c.Name) }) })
 
 	sluice(t, "lab", "up")
 	wantNoDiff(t)
-	for _, c := range attached {
-		wantPing(t, first, ipOf(c))
-	}
+	sideBySide(attached, func(c lab.Container) { wantPing(t, first, ipOf(c)) })
 	for name, err := range failed {
 		if errors.Is(err, io.EOF) || errors.Is(err, unix.ECONNRESET) {
 			command(t, "port", "detach", "amid/default/"+name, "--socket", lab.Dir+"/"+hostOfAmid(name)+"/agent.sock")
@@ -104,6 +98,16 @@ func TestEverythingKilledAmidAttaches(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// sideBySide does something with all containers, eight at a time.
+func sideBySide(all []lab.Container, do func(lab.Container)) {
+	var g errgroup.Group
+	g.SetLimit(8)
+	for _, c := range all {
+		g.Go(func() error { do(c); return nil })
+	}
+	_ = g.Wait() // none fails
 }
 
 // attachUntilKilled attaches containers side by side, and kills every process of the lab when

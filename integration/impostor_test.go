@@ -38,7 +38,7 @@ func TestImpostorIsRefused(t *testing.T) {
 		return nil
 	})
 	a, b := container(t, "h1", "robbed", "robbed-1"), container(t, "h2", "robbed", "robbed-2")
-	if !ping(a, b.IPs[0]) {
+	if !ping(a, b.IPs[0], 3) {
 		t.Error("h1's container does not reach h2's")
 	}
 	for _, kind := range []string{"tcp", "ssl"} {

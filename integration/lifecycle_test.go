@@ -3,6 +3,7 @@ package integration
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -53,7 +54,7 @@ func portsEverywhere(t *testing.T, st lab.Status) map[string]int {
 	return count
 }
 
-// A tenant that is deleted leaves no flow, no interface, no key.
+// A tenant that is deleted leaves no flow, no interface, and no key but events, which tell of it for a week.
 func TestDeletedTenantLeavesNothing(t *testing.T) {
 	st := needLab(t)
 	for _, segmentation := range []string{"tunnel", "vlan"} {
@@ -74,7 +75,8 @@ func TestDeletedTenantLeavesNothing(t *testing.T) {
 				if n := flowsOf(t, st, number); n > 0 {
 					return fmt.Errorf("%d flows are left", n)
 				}
-				if keys := keysOf(t, name); len(keys) > 0 {
+				keys := slices.DeleteFunc(keysOf(t, name), func(key string) bool { return strings.Contains(key, "/status/events/") })
+				if len(keys) > 0 {
 					return fmt.Errorf("keys are left: %s", strings.Join(keys, " "))
 				}
 				return nil
@@ -84,6 +86,39 @@ func TestDeletedTenantLeavesNothing(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A host holds no flow of a network before its first container there nor after its last, and the gateway host none
+// while the tenant has no container anywhere.
+func TestFlowsComeAndGoWithContainers(t *testing.T) {
+	st := needLab(t)
+	tenant(t, "nap", "--gateway", "h3")
+	number := answer[struct{ Number uint32 }](t, "tenant", "show", "nap").Number
+	holds := func(when string, hosts ...string) {
+		t.Helper()
+		eventually(t, when, func() error {
+			for _, h := range st.Hosts {
+				n := flowsOf(t, lab.Status{Hosts: []lab.Host{h}}, number)
+				if want := slices.Contains(hosts, h.Name); (n > 0) != want {
+					return fmt.Errorf("%s: host %s holds %d flows of the tenant, want some: %t", when, h.Name, n, want)
+				}
+			}
+			return nil
+		})
+	}
+	for range 2 { // it wakes up as it did the first time
+		holds("it sleeps")
+		a := container(t, "h1", "nap", "nap-a")
+		holds("its first container", "h1", "h3")
+		wantPing(t, a, lab.InternetAddress)
+		b := container(t, "h2", "nap", "nap-b")
+		holds("its second one", "h1", "h2", "h3")
+		sluice(t, "lab", "rm", a.Name)
+		holds("the first one is gone", "h2", "h3")
+		wantPing(t, b, lab.InternetAddress)
+		sluice(t, "lab", "rm", b.Name)
+	}
+	holds("all are gone")
 }
 
 // flowsOf counts a tenant's flows on all hosts.

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -47,12 +49,61 @@ func TestPodman(t *testing.T) {
 		}
 	}
 	sluice(t, "lab", "exec", "pod-web", "--", "ping", "-c", "3", "-W", "1", st.Internet.IP.String())
+	if got := sluice(t, "lab", "exec", "pod-web", "--", "cat", "/etc/resolv.conf"); !strings.Contains(got, "nameserver 169.254.53.53\n") || !strings.Contains(got, "search pod.sluice\n") {
+		t.Errorf("its resolv.conf is not of the host's resolver:\n%s", got)
+	}
+	sluice(t, "lab", "exec", "pod-web", "--", "ping", "-c", "1", "-W", "2", "pod-bare")
+	sluice(t, "lab", "exec", "pod-web", "--", "ping", "-c", "1", "-W", "2", "pod-db.pod.sluice")
 
+	podmanPods(t, bare)
 	for _, name := range []string{"pod-web", "pod-db", "pod-other-web", "pod-bare"} {
 		sluice(t, "lab", "rm", name)
 	}
 	if left := portsEverywhere(t, st); !maps.Equal(left, had) {
 		t.Errorf("interfaces %v are left, %v were there before", left, had)
+	}
+}
+
+// podman runs Podman on host h1 of the lab.
+func podman(t *testing.T, args ...string) (string, error) {
+	t.Helper()
+	argv := lab.Podman("h1", args...)
+	out, err := exec.CommandContext(t.Context(), argv[0], argv[1:]...).CombinedOutput()
+	return strings.TrimSpace(string(out)), err
+}
+
+// mustPodman runs what must succeed.
+func mustPodman(t *testing.T, args ...string) string {
+	t.Helper()
+	out, err := podman(t, args...)
+	if err != nil {
+		t.Fatalf("podman %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	return out
+}
+
+// The containers of a pod share one port, which goes with the pod.
+func podmanPods(t *testing.T, neighbour lab.Container) {
+	t.Helper()
+	before := sluice(t, "port", "list", "--tenant", "pod")
+	mustPodman(t, "create", "--name", "pod-root", lab.ImageName, "/bin/true")
+	root := filepath.Join(t.TempDir(), "root.tar")
+	mustPodman(t, "export", "--output", root, "pod-root")
+	mustPodman(t, "import", "--change", `ENTRYPOINT ["/bin/sleep", "infinity"]`, root, "localhost/sluice-pause")
+	mustPodman(t, "pod", "create", "--name", "pod-pod", "--network", "pod-default:ip=10.91.0.70", "--infra-image", "localhost/sluice-pause")
+	t.Cleanup(func() { podman(t, "pod", "rm", "--force", "--ignore", "--time", "0", "pod-pod") })
+	for _, name := range []string{"pod-front", "pod-back"} {
+		mustPodman(t, "run", "--detach", "--pod", "pod-pod", "--name", name, lab.ImageName, "/bin/sleep", "infinity")
+		if out := mustPodman(t, "exec", name, "ip", "address", "show", "dev", "eth0"); !strings.Contains(out, "10.91.0.70/24") {
+			t.Errorf("%s has not the pod's address:\n%s", name, out)
+		}
+	}
+	mustPodman(t, "exec", "pod-back", "ping", "-c", "1", "-W", "2", ipOf(neighbour).String())
+	wantPing(t, neighbour, netip.MustParseAddr("10.91.0.70"))
+	mustPodman(t, "pod", "rm", "--force", "--time", "0", "pod-pod")
+	mustPodman(t, "rm", "pod-root")
+	if after := sluice(t, "port", "list", "--tenant", "pod"); after != before {
+		t.Errorf("a pod that was removed left\n%s", after)
 	}
 }
 

@@ -54,7 +54,7 @@ func TestTraceSaysWhatHappens(t *testing.T) {
 					t.Errorf("%v: %s: %s (complete %t), want %s: %s", view, got.Verdict, got.Text, got.Complete, pair.verdict, pair.says)
 				}
 			}
-			if ping(pair.from, pair.to) != pair.answered {
+			if ping(pair.from, pair.to, 2) != pair.answered {
 				t.Errorf("a ping from %s to %s is answered: %t", pair.from.Name, pair.to, !pair.answered)
 			}
 		})

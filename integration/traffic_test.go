@@ -3,11 +3,14 @@ package integration
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/netip"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -18,16 +21,16 @@ import (
 	"sluice/integration/lab"
 )
 
-// ping says whether one of a few pings is answered.
-func ping(from lab.Container, to netip.Addr) bool {
+// ping says whether one of some pings is answered within so many seconds, as soon as one is.
+func ping(from lab.Container, to netip.Addr, seconds int) bool {
 	err := exec.Command(program, "lab", "exec", from.Name, "--",
-		"ping", "-n", "-q", "-i0.2", "-c3", "-W1", to.String()).Run()
+		"ping", "-n", "-q", "-i0.2", "-c1", fmt.Sprintf("-w%d", seconds), to.String()).Run()
 	return err == nil
 }
 
 func wantPing(t *testing.T, from lab.Container, to netip.Addr) {
 	t.Helper()
-	if !ping(from, to) {
+	if !ping(from, to, 3) {
 		t.Errorf("%s/%s on %s does not reach %s", from.Tenant, from.Name, from.Host, to)
 	}
 }
@@ -38,7 +41,7 @@ func wantNoPing(t *testing.T, from lab.Container, targets ...netip.Addr) {
 	reached := make([]bool, len(targets))
 	var wg sync.WaitGroup
 	for i, to := range targets {
-		wg.Go(func() { reached[i] = ping(from, to) })
+		wg.Go(func() { reached[i] = ping(from, to, 1) })
 	}
 	wg.Wait()
 	for i, to := range targets {
@@ -134,6 +137,9 @@ func tap(t *testing.T, c lab.Container) *wire {
 		if err := unix.SetsockoptTimeval(w.fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Usec: 100_000}); err != nil {
 			return err
 		}
+		if err := unix.SetsockoptInt(w.fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 8<<20); err != nil {
+			return err
+		}
 		return unix.Bind(w.fd, &unix.SockaddrLinklayer{Protocol: uint16(htons(unix.ETH_P_ALL)), Ifindex: nic.Index})
 	})
 	if err != nil {
@@ -192,26 +198,109 @@ func (w *wire) saw(marker []byte) bool {
 
 func htons(v int) int { return v<<8&0xff00 | v>>8&0xff }
 
-// steadyPing pings many times a second in the background; the function that it returns
-// waits for its end and says how many were sent and answered.
-func steadyPing(t *testing.T, from lab.Container, to netip.Addr, count int) func() (sent, answered int) {
+// steadyPings are pings that go on in the background.
+type steadyPings struct {
+	t        *testing.T
+	from, to string
+	cmd      *exec.Cmd
+	out      string // file of what was printed
+	answered int    // set by end
+}
+
+// onTheWay is how long the answer to a ping may take.
+const onTheWay = 300 * time.Millisecond
+
+// pingEvery is how often a steady ping pings.
+const pingEvery = 10 * time.Millisecond
+
+// fewestPings is how many pings a steady ping sends, however soon it is ended.
+const fewestPings = 100
+
+// steadyPing pings many times a second in the background, from the first answer on.
+func steadyPing(t *testing.T, from lab.Container, to netip.Addr) *steadyPings {
 	t.Helper()
-	var out bytes.Buffer
-	cmd := exec.Command(program, "lab", "exec", from.Name, "--",
-		"ping", "-n", "-q", "-i0.01", "-W5", fmt.Sprintf("-c%d", count), to.String())
-	cmd.Stdout, cmd.Stderr = &out, &out
-	if err := cmd.Start(); err != nil {
+	p := &steadyPings{t: t, from: from.Name, to: to.String(), out: filepath.Join(t.TempDir(), "pings")}
+	p.cmd = exec.Command(program, "lab", "exec", from.Name, "--", "ping", "-n", fmt.Sprintf("-i%v", pingEvery.Seconds()), "-W5", p.to)
+	out, err := os.Create(p.out)
+	if err != nil {
 		t.Fatal(err)
 	}
-	return func() (sent, answered int) {
-		t.Helper()
-		_ = cmd.Wait() // ping fails where one is lost: the numbers say it better
-		for line := range strings.Lines(out.String()) {
-			if _, err := fmt.Sscanf(line, "%d packets transmitted, %d received", &sent, &answered); err == nil {
-				return sent, answered
-			}
+	defer out.Close()
+	p.cmd.Stdout, p.cmd.Stderr = out, out
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = p.cmd.Process.Signal(os.Interrupt) })
+	p.answers(1)
+	return p
+}
+
+// printed is what the pings printed until now.
+func (p *steadyPings) printed() string {
+	p.t.Helper()
+	text, err := os.ReadFile(p.out)
+	if err != nil {
+		p.t.Error(err)
+	}
+	return string(text)
+}
+
+// answers waits until some pings were answered.
+func (p *steadyPings) answers(some int) {
+	p.t.Helper()
+	eventually(p.t, fmt.Sprintf("%d pings of %s to %s are answered", some, p.from, p.to), func() error {
+		if strings.Count(p.printed(), " ttl=") < some {
+			return errors.New(tail(p.printed()))
 		}
-		t.Fatalf("ping printed no summary:\n%s", out.String())
-		return 0, 0
+		return nil
+	})
+}
+
+// wantAll ends the pings. All that were sent before must have been answered.
+func (p *steadyPings) wantAll() {
+	p.t.Helper()
+	if err := p.end(); err != nil {
+		p.t.Error(err)
+	}
+}
+
+// end ends the pings, and says how many of those that were sent before were not answered.
+func (p *steadyPings) end() error {
+	p.t.Helper()
+	p.answers(fewestPings)
+	time.Sleep(onTheWay)
+	_ = p.cmd.Process.Signal(os.Interrupt) // one that has ended says why below
+	_ = p.cmd.Wait()
+	sent, last, answered := 0, 0, map[int]bool{}
+	for line := range strings.Lines(p.printed()) {
+		_, reply, _ := strings.Cut(line, "icmp_seq=")
+		var seq int
+		if _, err := fmt.Sscanf(reply, "%d ttl=", &seq); err == nil {
+			answered[seq], last = true, max(last, seq)
+		}
+		var n int
+		if _, err := fmt.Sscanf(line, "%d packets transmitted", &n); err == nil { // the summary
+			sent = n
+		}
+	}
+	p.answered = len(answered)
+	if sent-last <= int(onTheWay/pingEvery) { // the last ones were sent after the call
+		sent = last
+	}
+	if sent < fewestPings || len(answered) != sent {
+		return fmt.Errorf("%s to %s: of %d pings %d were answered\n%s", p.from, p.to, sent, len(answered), tail(p.printed()))
+	}
+	return nil
+}
+
+// tail is the end of what a command printed.
+func tail(s string) string { return s[max(0, len(s)-1000):] }
+
+// countPings pings many times, as fast as a steady ping. All must be answered.
+func countPings(t *testing.T, from lab.Container, to netip.Addr, count int) {
+	t.Helper()
+	out := sluice(t, "lab", "exec", from.Name, "--", "ping", "-n", "-q", fmt.Sprintf("-i%v", pingEvery.Seconds()), "-W5", fmt.Sprintf("-c%d", count), to.String())
+	if want := fmt.Sprintf("%d packets transmitted, %d received", count, count); !strings.Contains(out, want) {
+		t.Fatalf("%s to %s: want %s:\n%s", from.Name, to, want, out)
 	}
 }

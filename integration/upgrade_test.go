@@ -14,8 +14,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"sluice/controller/api"
 	"sluice/datapath/ovsrun"
 	"sluice/integration/lab"
@@ -50,7 +48,8 @@ func buildRelease(t *testing.T, commit, dir string) string {
 			"run the test in a clone that has it (git fetch --unshallow).", commit, err, refused.String())
 	}
 	program := filepath.Join(dir, "sluice-before")
-	build := exec.Command("sh", "-c", "tar -x && go build -buildvcs=false -o "+program+" ./cmd/sluice")
+	// With -trimpath the cache knows what was compiled in another directory.
+	build := exec.Command("sh", "-c", "tar -x && go build -trimpath -buildvcs=false -o "+program+" ./cmd/sluice")
 	build.Dir, build.Stdin = dir, bytes.NewReader(source)
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build %s: %v\n%s", commit, err, out)
@@ -84,13 +83,13 @@ func inTheClear(argv []string) []string {
 type upgrade struct {
 	*testing.T
 	lab    lab.Status
-	before string    // the program that one upgrades from
-	second *exec.Cmd // a controller beside the lab's own
+	before string        // the program that one upgrades from
+	second *ovsrun.Child // a controller beside the lab's own
 }
 
 // asBefore runs the last release, which knows neither certificates nor tokens.
 func (u *upgrade) asBefore(argv []string) []string {
-	argv = without(inTheClear(argv), []string{"--local-token-file", "--audit-log"}, []string{"--metrics-without-token"})
+	argv = without(inTheClear(argv), []string{"--local-token-file", "--audit-log", "--docker-socket", "--dns-upstream", "--entry"}, []string{"--metrics-without-token"})
 	argv[slices.IndexFunc(argv, func(w string) bool { return filepath.Base(w) == filepath.Base(program) })] = u.before
 	return argv
 }
@@ -133,25 +132,21 @@ func (u *upgrade) startSecond(program string, more ...string) {
 	argv := append([]string{"netns", "exec", u.lab.Controllers[0].NetNS, program, "controller", "--name", "c2",
 		"--listen-openflow", "172.30.0.100:6654", "--listen-api", "127.0.0.1:8081", "--data-dir", u.TempDir(),
 		"--etcd-endpoints", "http://172.30.0.100:2379"}, more...)
-	u.second = exec.Command("ip", argv...)
+	second := exec.Command("ip", argv...)
 	log, err := os.Create(filepath.Join(lab.Dir, "logs", "controller-second.log"))
 	if err != nil {
 		u.Fatal(err)
 	}
 	defer log.Close()
-	u.second.Stdout, u.second.Stderr = log, log
-	u.second.SysProcAttr = &unix.SysProcAttr{Pdeathsig: unix.SIGKILL}
-	if err := u.second.Start(); err != nil {
+	second.Stdout, second.Stderr = log, log
+	if u.second, err = ovsrun.Spawn(second); err != nil {
 		u.Fatal(err)
 	}
 }
 
 func (u *upgrade) stopSecond() {
-	if u.second != nil {
-		_ = u.second.Process.Kill()
-		_ = u.second.Wait()
-		u.second = nil
-	}
+	u.second.End()
+	u.second = nil
 }
 
 // begin makes the lab a cluster that the last release set up, with a store and bridges of its own.
@@ -241,29 +236,6 @@ func (u *upgrade) noDiffBefore() {
 	})
 }
 
-// endlessPing pings until it is told to stop, and says then what was sent and answered.
-func (u *upgrade) endlessPing(from, to lab.Container) (stop func() (sent, answered int)) {
-	u.Helper()
-	var out bytes.Buffer
-	cmd := exec.Command("ip", "netns", "exec", from.NetNS, "ping", "-n", "-q", "-i0.01", "-W5", ipOf(to).String())
-	cmd.Stdout, cmd.Stderr = &out, &out
-	if err := cmd.Start(); err != nil {
-		u.Fatal(err)
-	}
-	return func() (sent, answered int) {
-		u.Helper()
-		_ = cmd.Process.Signal(os.Interrupt)
-		_ = cmd.Wait()
-		for line := range strings.Lines(out.String()) {
-			if _, err := fmt.Sscanf(line, "%d packets transmitted, %d received", &sent, &answered); err == nil {
-				return sent, answered
-			}
-		}
-		u.Fatalf("ping printed no summary:\n%s", out.String())
-		return 0, 0
-	}
-}
-
 // A cluster of the last release is upgraded under traffic, controllers first, then agents, and goes
 // from plain TCP to TLS after that: no packet is lost, no connection breaks, and no flow changes but
 // those that differ between the versions.
@@ -275,7 +247,7 @@ func TestRollingUpgrade(t *testing.T) {
 	a, b := pair(t, "rolling")
 	u.noDiffBefore()
 	before := u.dumps()
-	pinged, streamed := u.endlessPing(a, b), stream(t, a, b)
+	steady, streamed := steadyPing(t, a, ipOf(b)), stream(t, a, b)
 
 	u.controllersFirst(a)
 	u.agentsThen(b)
@@ -287,9 +259,7 @@ func TestRollingUpgrade(t *testing.T) {
 		compareDumps(t, h.Name, after[h.Name], dump(t, h))
 	}
 
-	if sent, answered := pinged(); sent == 0 || answered != sent {
-		t.Errorf("of %d pings %d were answered", sent, answered)
-	}
+	steady.wantAll()
 	if sent, came := streamed(); sent == 0 || came != sent {
 		t.Errorf("of %d bytes %d came over one connection", sent, came)
 	}
@@ -304,7 +274,7 @@ func (u *upgrade) controllersFirst(a lab.Container) {
 	refused(u.T, []string{"controllers/c2", "hosts/h1", "unknown version, schema 1"}, "schema", "set", fmt.Sprint(store.SchemaVersion))
 	late := container(u.T, "h3", "rolling", "rolling-3")
 	eventually(u.T, "a container that came meanwhile talks", func() error { // the other controller may not have found etcd again
-		if !ping(late, ipOf(a)) {
+		if !ping(late, ipOf(a), 1) {
 			return errors.New("it does not")
 		}
 		return nil

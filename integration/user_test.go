@@ -105,16 +105,18 @@ func inspect(t *testing.T, name string) lab.Container {
 
 func ipOf(c lab.Container) netip.Addr { return c.IPs[0] }
 
+// patience is how long a test waits for what comes by itself: far longer than it takes, for a machine that is busy.
+const patience = time.Minute
+
 // eventually polls until check is content, for what is done in the background; the last
 // complaint fails the test.
 func eventually(t *testing.T, what string, check func() error) {
 	t.Helper()
 	var err error
-	for range 200 {
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
 		if err = check(); err == nil {
 			return
 		}
-		time.Sleep(100 * time.Millisecond)
 	}
 	t.Fatalf("%s: %v", what, err)
 }
@@ -127,4 +129,16 @@ func inHost(t *testing.T, host string, argv ...string) string {
 		t.Fatalf("%s on %s: %v\n%s", strings.Join(argv, " "), host, err, out)
 	}
 	return string(out)
+}
+
+// within is eventually with a time of its own.
+func within(t *testing.T, d time.Duration, what string, check func() error) {
+	t.Helper()
+	var err error
+	for end := time.Now().Add(d); time.Now().Before(end); time.Sleep(500 * time.Millisecond) {
+		if err = check(); err == nil {
+			return
+		}
+	}
+	t.Fatalf("%s: %v", what, err)
 }

@@ -22,13 +22,13 @@ type Description struct {
 // The metrics, in the order in which docs show them.
 var (
 	tenantBytes = Description{"sluice_tenant_bytes_total", "counter",
-		"Bytes that passed the accounting tables, Ethernet header included.",
+		"Bytes that passed the accounting tables of all hosts, Ethernet header included. Only the leader has it.",
 		[]string{"tenant", "direction", "scope"}}
 	tenantPackets = Description{"sluice_tenant_packets_total", "counter",
-		"Packets that passed the accounting tables: out where a port sent them, in where a port got them.",
+		"Packets that passed the accounting tables: out where a port sent them, in where a port got them. Only the leader has it.",
 		[]string{"tenant", "direction", "scope"}}
 	tenantDrops = Description{"sluice_tenant_drops_total", "counter",
-		"Packets refused, by reason. The tenant is empty where none could be told.",
+		"Packets refused, by reason. The tenant is empty where none could be told. Only the leader has it.",
 		[]string{"tenant", "reason"}}
 	tenantConnections = Description{"sluice_tenant_connections", "gauge",
 		"Connections through gateway hosts that live now: in their switches, where each tenant has its limit, and in their kernels, where they live longer. Read every 15 s. Only the leader of the controllers has it.",
@@ -39,6 +39,18 @@ var (
 	tenantAttachesRefused = Description{"sluice_tenant_attaches_refused_total", "counter",
 		"Attaches that were refused by a limit: ports, the tenant has as many as it may; new-ports, it made them too fast. Only the leader has it.",
 		[]string{"tenant", "limit"}}
+	tenantQuestionsRefused = Description{"sluice_tenant_questions_refused_total", "counter",
+		"Questions for names that the resolvers of hosts refused or dropped since the tenant asked faster than it may. Only the leader has it.",
+		[]string{"tenant"}}
+	tenantRequests = Description{"sluice_tenant_http_requests_total", "counter",
+		"HTTP requests that the entries of hosts answered for what the tenant publishes by host names, by class of status; 1xx: they opened a WebSocket. Only the leader has it.",
+		[]string{"tenant", "code"}}
+	leads = Description{"sluice_leader", "gauge",
+		"1 on the leader of the controllers, else 0. Without one no gateway moves, and sums of tenants are not shown.",
+		nil}
+	summed = Description{"sluice_tenant_sums_read", "gauge",
+		"1 where the leader read the sums of tenants from etcd for this answer; 0: it could not, and left out their bytes, packets and drops. Only the leader has it.",
+		nil}
 	flowCount = Description{"sluice_flows", "gauge",
 		"Flows that this controller keeps on a host's switch.",
 		[]string{"host", "table"}}
@@ -64,7 +76,10 @@ var (
 		"1 while it is proved, over the flows that the host's switch holds, that tenants are kept apart; 0 where a flow breaks a rule, or nothing was proved since the switch dialled in. Alert on 0, and on the age of the proof.",
 		[]string{"host"}}
 	provedAt = Description{"sluice_isolation_proof_timestamp_seconds", "gauge",
-		"When the flows were read that the host's last proof is of, in seconds since 1970; left out where there was none. time() less this is the age of the proof.",
+		"As of when the host's proof holds, in seconds since 1970: all flows were read and proved then, or those that had changed, or an audit found the flows to be what was proved. Left out where there was none. time() less this is the age of the proof.",
+		[]string{"host"}}
+	provedWhole = Description{"sluice_isolation_whole_proof_timestamp_seconds", "gauge",
+		"When all flows of the host's switch were last read and proved one by one, in seconds since 1970: once an audit interval, and less often where there is much to prove. Left out where they never were.",
 		[]string{"host"}}
 	findings = Description{"sluice_isolation_findings", "gauge",
 		"Flows of the host's switch that break a rule of the proof; sluice verify shows them.",
@@ -72,6 +87,18 @@ var (
 	mended = Description{"sluice_taken_values_mended_total", "counter",
 		"Numbers, names, MACs and addresses under alloc/ in etcd that the leader put right: restored to the object that has them, or freed since no object has.",
 		[]string{"mended"}}
+	gatewayLoad = Description{"sluice_gateway_load_bytes_per_second", "gauge",
+		"What the tenants of a gateway host send and get through it, on the average over minutes (sluice gateway balance says how many). Only the leader has it.",
+		[]string{"host"}}
+	balanced = Description{"sluice_gateway_balance_moves_total", "counter",
+		"Gateways that this controller moved by itself so that gateway hosts carry alike; each is in the log with its reason.",
+		nil}
+	noted = Description{"sluice_events_total", "counter",
+		"What this controller noted for operators, by kind: sluice events shows it. An event that happens again counts again.",
+		[]string{"event"}}
+	lost = Description{"sluice_events_lost_total", "counter",
+		"Events that this controller could not keep: too many waited for etcd.",
+		nil}
 	problems = Description{"sluice_problems", "gauge",
 		"Objects that could not be programmed as they stand; sluice status names them.",
 		nil}
@@ -106,8 +133,8 @@ const realizeBuckets = 14
 
 // extents are how many values each label has at most; 0: as many as there are such objects.
 var extents = map[string]int{
-	"tenant": 0, "host": 0, "direction": 2, "scope": 2, "reason": 14, "table": 20, "state": 7,
-	"where": 2, "limit": 2, "command": 3, "kind": 3, "how": 4, "mended": 2, "role": 4, "what": 2,
+	"tenant": 0, "host": 0, "direction": 2, "scope": 4, "reason": 17, "table": 22, "state": 7,
+	"where": 2, "limit": 2, "command": 3, "kind": 3, "how": 4, "mended": 2, "role": 4, "what": 2, "code": 5, "event": 20,
 }
 
 // Series says how many time series the metric has at most: "hosts x 22". A series of a tenant or a
@@ -137,8 +164,8 @@ func (d Description) Series() string {
 
 // Descriptions lists every metric.
 func Descriptions() []Description {
-	return []Description{tenantBytes, tenantPackets, tenantDrops, tenantConnections, tenantKernelDrops, tenantAttachesRefused, flowCount, hosts, realize,
-		flowMods, refused, drift, audits, proved, provedAt, findings, mended, problems, sessions, impostors, unknown, crowded, held, requests, certificate, revision}
+	return []Description{tenantBytes, tenantPackets, tenantDrops, tenantConnections, tenantKernelDrops, tenantAttachesRefused, tenantQuestionsRefused, tenantRequests, leads, summed, flowCount, hosts, realize,
+		flowMods, refused, drift, audits, proved, provedAt, provedWhole, findings, mended, gatewayLoad, balanced, noted, lost, problems, sessions, impostors, unknown, crowded, held, requests, certificate, revision}
 }
 
 // Set are the metrics that the controller counts as it goes.
@@ -150,6 +177,10 @@ type Set struct {
 	Audits   *prometheus.CounterVec // by how: counted, quick, differs, whole
 	Mended   *prometheus.CounterVec // by what was done: restored, freed
 	Crowded  prometheus.Counter
+	Balanced prometheus.Counter // gateways that the leader moved by itself
+
+	Noted *prometheus.CounterVec // events, by kind
+	Lost  prometheus.Counter     // events
 
 	Impostors *prometheus.CounterVec // by the host that they said to be
 }
@@ -167,13 +198,17 @@ func New(reg prometheus.Registerer, source Source) (*Set, error) {
 		Audits:   counterVec(audits),
 		Mended:   counterVec(mended),
 		Crowded:  prometheus.NewCounter(prometheus.CounterOpts{Name: crowded.Name, Help: crowded.Help}),
+		Balanced: prometheus.NewCounter(prometheus.CounterOpts{Name: balanced.Name, Help: balanced.Help}),
+
+		Noted: counterVec(noted),
+		Lost:  prometheus.NewCounter(prometheus.CounterOpts{Name: lost.Name, Help: lost.Help}),
 
 		Impostors: counterVec(impostors),
 	}
 	for _, how := range []string{"restored", "freed"} {
 		s.Mended.WithLabelValues(how)
 	}
-	for _, c := range []prometheus.Collector{s.Realize, s.FlowMods, s.Refused, s.Drift, s.Audits, s.Mended, s.Impostors, s.Crowded, collector(source)} {
+	for _, c := range []prometheus.Collector{s.Realize, s.FlowMods, s.Refused, s.Drift, s.Audits, s.Mended, s.Impostors, s.Crowded, s.Balanced, s.Noted, s.Lost, collector(source)} {
 		if err := reg.Register(c); err != nil {
 			return nil, err
 		}
@@ -212,12 +247,15 @@ type Snapshot struct {
 	Usage    []Usage
 	Flows    []Flows
 	Proofs   []Proof
+	Gateways []GatewayLoad
 	Hosts    map[string]int // by state
 	Sessions map[string]int // by role
 	Problems int
 	Unknown  int  // switches that belong to no host
 	Requests int  // hosts that wait for a word
 	Held     bool // the controller holds
+	Leads    bool // it is the leader
+	Summed   bool // Traffic and Drops were read
 
 	Certificate time.Time // when the controller's ends; zero: it has none
 	Seen        int64     // revision
@@ -244,6 +282,9 @@ type Usage struct {
 	KernelDrops       uint64 // packets
 	PortsRefused      uint64 // attaches
 	NewPortsRefused   uint64 // attaches
+	QuestionsRefused  uint64 // for names
+	// Answers are HTTP requests by the first digit of their status, from 1 on.
+	Answers [5]uint64
 }
 
 // series are those that are not 0.
@@ -258,9 +299,15 @@ func (u Usage) series(send func(d Description, v float64, labels ...string)) {
 		{tenantKernelDrops, float64(u.KernelDrops), nil},
 		{tenantAttachesRefused, float64(u.PortsRefused), []string{"ports"}},
 		{tenantAttachesRefused, float64(u.NewPortsRefused), []string{"new-ports"}},
+		{tenantQuestionsRefused, float64(u.QuestionsRefused), nil},
 	} {
 		if s.value != 0 {
 			send(s.of, s.value, append([]string{u.Tenant}, s.more...)...)
+		}
+	}
+	for i, n := range u.Answers {
+		if n != 0 {
+			send(tenantRequests, float64(n), u.Tenant, strconv.Itoa(i+1)+"xx")
 		}
 	}
 }
@@ -271,19 +318,26 @@ type Flows struct {
 	Count       int
 }
 
+// GatewayLoad is what a gateway host carries.
+type GatewayLoad struct {
+	Host  string
+	Bytes float64 // a second
+}
+
 // Proof is what was proved of one host.
 type Proof struct {
 	Host     string
 	Proved   bool
 	Findings int
-	At       time.Time // zero: nothing was
+	At       time.Time // as of when that holds; zero: nothing was proved
+	Whole    time.Time // when all flows were last proved
 }
 
 type collector Source
 
 // Describe implements prometheus.Collector.
 func (c collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []Description{tenantBytes, tenantPackets, tenantDrops, tenantConnections, tenantKernelDrops, tenantAttachesRefused, flowCount, proved, provedAt, findings, hosts, problems, sessions, unknown, held, requests, certificate, revision} {
+	for _, d := range []Description{tenantBytes, tenantPackets, tenantDrops, tenantConnections, tenantKernelDrops, tenantAttachesRefused, tenantQuestionsRefused, tenantRequests, leads, summed, flowCount, proved, provedAt, provedWhole, findings, gatewayLoad, hosts, problems, sessions, unknown, held, requests, certificate, revision} {
 		ch <- d.desc()
 	}
 }
@@ -315,11 +369,15 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	for _, f := range s.Flows {
 		send(flowCount, float64(f.Count), f.Host, f.Table)
 	}
+	for _, g := range s.Gateways {
+		send(gatewayLoad, g.Bytes, g.Host)
+	}
 	for _, p := range s.Proofs {
 		send(proved, map[bool]float64{true: 1}[p.Proved], p.Host)
 		send(findings, float64(p.Findings), p.Host)
 		if !p.At.IsZero() {
 			send(provedAt, float64(p.At.UnixMilli())/1000, p.Host)
+			send(provedWhole, float64(p.Whole.UnixMilli())/1000, p.Host)
 		}
 	}
 	for state, n := range s.Hosts {
@@ -331,6 +389,10 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	send(problems, float64(s.Problems))
 	send(unknown, float64(s.Unknown))
 	send(requests, float64(s.Requests))
+	send(leads, map[bool]float64{true: 1}[s.Leads])
+	if s.Leads {
+		send(summed, map[bool]float64{true: 1}[s.Summed])
+	}
 	send(held, map[bool]float64{true: 1}[s.Held])
 	if !s.Certificate.IsZero() {
 		send(certificate, float64(s.Certificate.Unix()))

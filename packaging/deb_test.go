@@ -16,12 +16,21 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"sluice/internal/golden"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
 // run runs a program and returns what it says.
 func run(t *testing.T, name string, args ...string) string {
+	t.Helper()
+	out, err := told(t, name, args...)
+	return out + err
+}
+
+// told runs a program and returns what it writes to its standard output and standard error.
+func told(t *testing.T, name string, args ...string) (string, string) {
 	t.Helper()
 	var out, err bytes.Buffer
 	cmd := exec.Command(name, args...)
@@ -30,7 +39,7 @@ func run(t *testing.T, name string, args ...string) string {
 	if failed := cmd.Run(); failed != nil {
 		t.Fatalf("%s %s: %v\n%s%s", name, strings.Join(args, " "), failed, &out, &err)
 	}
-	return out.String() + err.String()
+	return out.String(), err.String()
 }
 
 // build makes the package, and unpacks it to a directory.
@@ -39,7 +48,8 @@ func build(t *testing.T) (deb, root string) {
 	if testing.Short() {
 		t.Skip("it builds all programs anew")
 	}
-	deb = strings.TrimSpace(run(t, "../scripts/deb", t.TempDir()))
+	path, _ := told(t, "../scripts/deb", t.TempDir()) // go tells on standard error what it downloads
+	deb = strings.TrimSpace(path)
 	root = t.TempDir()
 	run(t, "dpkg-deb", "-x", deb, root)
 	return deb, root
@@ -75,19 +85,7 @@ func checkContents(t *testing.T, deb string) {
 	got := numbers.ReplaceAllString(run(t, "dpkg-deb", "-f", deb), "") + "\n" +
 		run(t, "dpkg-deb", "-I", deb, "conffiles") + "\n" + pages.ReplaceAllString(list, "")
 	got = strings.ReplaceAll(got, run(t, "dpkg", "--print-architecture"), "ARCH\n")
-	const golden = "testdata/contents.txt"
-	if *update {
-		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("the package differs from %s (-want +got); go test ./packaging -update renews it:\n%s", golden, diff)
-	}
+	golden.Check(t, "testdata/contents.txt", []byte(got), *update)
 }
 
 // checkSettings looks at a configuration file: it sets nothing, and each line that somebody may want

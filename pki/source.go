@@ -167,6 +167,31 @@ func (s *Source) Client() *tls.Config {
 	return c
 }
 
+// ClientOfHost is a configuration for whoever dials, as this identity, another host's agent, which serves hosts alone. Its
+// certificate is none of a server, so that nothing else believes it as one.
+func (s *Source) ClientOfHost(name string) *tls.Config {
+	c := s.Client()
+	c.VerifyConnection = func(state tls.ConnectionState) error {
+		_, authorities := s.now()
+		return believeHost(state.PeerCertificates, authorities, Host(name))
+	}
+	return c
+}
+
+func believeHost(chain []*x509.Certificate, authorities *x509.CertPool, wanted Identity) error {
+	if len(chain) == 0 {
+		return errors.New("the host has no certificate")
+	}
+	if err := verify(chain[0], authorities, x509.ExtKeyUsageClientAuth); err != nil {
+		return err
+	}
+	who, err := Of(chain[0])
+	if err == nil && who != wanted {
+		err = fmt.Errorf("the certificate is of %s, not of %s", who, wanted)
+	}
+	return err
+}
+
 // ClientOf is a configuration for whoever has no certificate, such as one who has a token, and
 // believes the authorities of a PEM text.
 func ClientOf(authority []byte) (*tls.Config, error) {

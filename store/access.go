@@ -1,6 +1,9 @@
 package store
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // scope says of which objects of a kind a host's agent may do something.
 type scope string
@@ -9,6 +12,7 @@ const (
 	noObjects  scope = ""
 	ownObjects scope = "its own" // those whose keys begin with the host's name
 	allObjects scope = "all"
+	ownTaken   scope = "those that hosts and ports take" // of KindAlloc: of the kinds whose objects a host writes
 )
 
 // Grant is leave to read or write one key of etcd, or all keys under a path that ends in "/".
@@ -19,7 +23,25 @@ type Grant struct {
 
 // GrantsToHosts are what the agent of each host may do, whatever the host's name.
 func GrantsToHosts() []Grant {
-	return grants(allObjects, func(kind Kind) string { return Under(kind) })
+	return append(grantsOfTaken(), grants(allObjects, func(kind Kind) string { return Under(kind) })...)
+}
+
+// grantsOfTaken are the directories under alloc/ with the values of objects that a host writes. Numbers and VLAN ids
+// of tenants and networks, with their tombstones, are for controllers alone: whoever could free one there could have it
+// given out again while a switch holds flows of the tenant that had it.
+func grantsOfTaken() (list []Grant) {
+	for _, d := range kinds {
+		if d.about().hostWrites == noObjects {
+			continue
+		}
+		for _, u := range d.unique() {
+			g := Grant{Path: Under(KindAlloc, u.dir), Write: true}
+			if u.dir != "" && !slices.Contains(list, g) {
+				list = append(list, g)
+			}
+		}
+	}
+	return list
 }
 
 // GrantsToHost are what the agent of one host may do besides. Each path names that host and no

@@ -15,26 +15,36 @@ func TestGrants(t *testing.T) {
 		want  string
 	}{
 		{"every host", GrantsToHosts(), `
+			w  alloc/datapath-ids/
+			w  alloc/vteps/
+			w  alloc/ports/
+			w  alloc/port-numbers/
+			w  alloc/macs/
+			w  alloc/addresses/
 			r  schema/
 			r  settings/
 			r  tenants/
 			r  networks/
 			r  hosts/
+			r  ports/
 			r  gateways/
+			r  published/
 			r  masters/
 			r  live/hosts/
 			r  live/controllers/
 			r  status/hosts/
 			r  status/controllers/
-			rw alloc/
+			r  alloc/
 			r  identity/
 			r  chain/
 			r  stamps/`},
 		{"h1", GrantsToHost("h1"), `
 			w  hosts/h1
-			rw ports/h1/
+			w  ports/h1/
+			rw stickies/h1/
 			w  live/hosts/h1
 			rw usage/h1
+			rw emptied/h1
 			rw witnesses/hosts/h1
 			rw requests/h1
 			rw words/h1
@@ -73,7 +83,7 @@ func TestGrantsAreWhatTheDescriptionsSay(t *testing.T) {
 		if agentWrites != (f.hostWrites != noObjects) {
 			t.Errorf("kind %s: it is written by %q, and a host's agent may write %q", d.kind(), f.writer, f.hostWrites)
 		}
-		if f.hostWrites == allObjects && d.kind() != KindAlloc {
+		if f.hostWrites == allObjects {
 			t.Errorf("kind %s: a host may write what is of others: put the host first in its key", d.kind())
 		}
 		if (f.hostReads == ownObjects || f.hostWrites == ownObjects) && f.parts[0] != partHost {
@@ -96,6 +106,7 @@ func TestGrantsToOneHostAlone(t *testing.T) {
 func TestHostMayWrite(t *testing.T) {
 	for path, want := range map[string]bool{
 		"hosts/h1": true, "ports/h1/alice/default/a1": true, "live/hosts/h1": true, "alloc/addresses/alice/default/10.0.0.5": true,
+		"alloc/port-numbers/7": true, "alloc/tenant-numbers/7": false, "alloc/network-numbers/7": false, "alloc/vlans/7": false, "alloc/x": false,
 		"hosts/h10": false, "hosts/h1/x": false, "ports/h10/alice/default/a1": false, "ports/h1": false, "live/hosts/h2": false,
 		"tenants/alice": false, "masters/h1": false, "status/hosts/h1": false, "enrolled/h1": false, "elections/leader/1": false, "": false,
 	} {

@@ -61,6 +61,12 @@ func UsableAt(p netip.Prefix, offset uint64) netip.Addr {
 	return netip.AddrFrom16(b)
 }
 
+// halves are an address as two numbers, the second of 64 bits.
+func halves(a netip.Addr) (high, low uint64) {
+	b := a.As16()
+	return binary.BigEndian.Uint64(b[:8]), binary.BigEndian.Uint64(b[8:])
+}
+
 func lastAddr(p netip.Prefix) netip.Addr {
 	b := p.Masked().Addr().AsSlice()
 	for i := p.Bits(); i < len(b)*8; i++ {

@@ -22,5 +22,5 @@ var allocKind = &description[Key, Alloc, *Alloc]{facts: facts{
 	label:  "taken value",
 	parts:  []part{partRest},
 	writer: "who writes the owner, in the same transaction; the leader deletes tombstones", reader: "who writes an object",
-	hostReads: allObjects, hostWrites: allObjects, // an address is taken under no host's name
+	hostReads: allObjects, hostWrites: ownTaken, // an address is taken under no host's name
 }}

@@ -56,4 +56,5 @@ func (a *application) derivePresence() {
 		}
 		a.changes = append(a.changes, change)
 	}
+	a.noteStirred()
 }

@@ -38,7 +38,7 @@ func (s *State) JudgeAlloc(path string, a Alloc) (v AllocVerdict, owner Key) {
 	if err != nil {
 		return AllocStray, Key{}
 	}
-	e, exists := s.find(owner)
+	e, exists := s.Find(owner)
 	if !exists || !Takes(e, path) {
 		return AllocStray, owner
 	}
@@ -97,7 +97,7 @@ func (s *State) Takers() (keys []Key) {
 // Lacks reports whether an object was written up to a revision and has more values under alloc/ than
 // were found to be right, and which object that is.
 func (s *State) Lacks(key Key, right int, until Revision) (Event, bool) {
-	e, exists := s.find(key)
+	e, exists := s.Find(key)
 	return e, exists && e.Modified <= until && right < key.Kind.describe().takesMany(e)
 }
 

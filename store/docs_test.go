@@ -3,11 +3,10 @@ package store
 import (
 	"flag"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	"sluice/internal/golden"
 )
 
 // update makes `make docs` write the generated page anew.
@@ -15,20 +14,7 @@ var update = flag.Bool("update", false, "write docs/keys.md anew")
 
 // TestDocsOfKeys keeps docs/keys.md the page that the descriptions make.
 func TestDocsOfKeys(t *testing.T) {
-	const path = "../docs/keys.md"
-	page := keysPage()
-	if *update {
-		if err := os.WriteFile(path, []byte(page), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	got, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(page, string(got)); diff != "" {
-		t.Errorf("%s is stale, run make docs (-want +got):\n%s", path, diff)
-	}
+	golden.Check(t, "../docs/keys.md", []byte(keysPage()), *update)
 }
 
 // keysPage is what etcd holds, for people.
@@ -57,14 +43,15 @@ func keysPage() string {
 		"A freed value that leaves a tombstone is not given out again before every registered host is\n" +
 		"realized at a revision after the delete. Where edits by hand gave one value to two objects, the\n" +
 		"older of them is programmed and the other has a problem.\n\n" +
-		"| of a | value | taken under `alloc/` | leaves a tombstone | the older wins |\n|---|---|---|---|---|\n")
+		"| of a | value | taken under `alloc/` | a host's agent may write that | leaves a tombstone | the older wins |\n|---|---|---|---|---|---|\n")
 	for _, d := range kinds {
 		for _, u := range d.unique() {
 			dir := ""
 			if u.dir != "" {
 				dir = "`" + u.dir + "/`"
 			}
-			fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", d.about().label, u.name, dir, yes(u.tombstone), yes(u.enforced))
+			writes := u.dir != "" && HostMayWrite("h1", AllocKey(u.dir, "x").String())
+			fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", d.about().label, u.name, dir, yes(writes), yes(u.tombstone), yes(u.enforced))
 		}
 	}
 	return b.String()

@@ -16,14 +16,26 @@ type Draw struct {
 	Value string
 	// Retake says that Value may be a tombstone of Owner's: the very object comes back that left it.
 	Retake bool
+	// Former is an object that is not there, for which Value may be reserved; zero: for none.
+	Former Key
 	Space  Space
+	Rather Space // a part of Space from which a value is drawn while many of it are free; empty: none is better
 	Seed   string
 	// Set puts the value into the object. It may be called again with another.
 	Set func(value string)
 	// Taken is the refusal where Value is another's.
 	Taken func(owner string) error
-	// Exhausted is the refusal where all of Space is taken: by objects, and by tombstones.
-	Exhausted func(inUse, freed int) error
+	// Counts reports whether a taken value is of Space, where others are taken in Dir too; nil: all are.
+	Counts func(value string) bool
+	// Exhausted is the refusal where all of Space is taken.
+	Exhausted func(Counted) error
+}
+
+// Counted is by what the values of a space are taken.
+type Counted struct {
+	InUse  int // by objects
+	Freed  int // by tombstones
+	Sticky int // by names whose port is gone
 }
 
 // Space is what a draw may choose from. At is the value at an offset less than Count, or ""
@@ -38,11 +50,23 @@ func Numbers(last uint32) Space {
 	return Space{Count: uint64(last), At: func(offset uint64) string { return strconv.FormatUint(offset+1, 10) }}
 }
 
-// Addresses is the space of a subnet without its router.
-func Addresses(s Subnet) Space {
-	return Space{Count: UsableCount(s.Prefix), At: func(offset uint64) string {
-		if a := UsableAt(s.Prefix, offset); a != s.Gateway {
-			return a.String()
+// Addresses is the space of a subnet without its router and without some ranges.
+func Addresses(s Subnet, excluded []AddressRange) Space {
+	spans := choosable(s.Prefix, excluded)
+	count := uint64(0)
+	for _, part := range spans {
+		count += part.last - part.first + 1
+	}
+	return Space{Count: count, At: func(offset uint64) string {
+		for _, part := range spans {
+			if size := part.last - part.first + 1; offset >= size {
+				offset -= size
+				continue
+			}
+			if a := UsableAt(s.Prefix, part.first+offset); a != s.Gateway {
+				return a.String()
+			}
+			break
 		}
 		return ""
 	}}
@@ -72,9 +96,9 @@ func drawNumber(dir string, owner Key, seed string, last uint32, what, todo stri
 	}
 }
 
-func exhausted(what, todo string) func(inUse, freed int) error {
-	return func(inUse, freed int) error {
-		return fmt.Errorf("%s %w: %d are in use and %d are freed but not yet forgotten by every host: %s", what, ErrExhausted, inUse, freed, todo)
+func exhausted(what, todo string) func(Counted) error {
+	return func(u Counted) error {
+		return fmt.Errorf("%s %w: %d are in use and %d are freed but not yet forgotten by every host: %s", what, ErrExhausted, u.InUse, u.Freed, todo)
 	}
 }
 

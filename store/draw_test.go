@@ -13,7 +13,7 @@ func TestSpaces(t *testing.T) {
 		want  []string // by offset
 	}{
 		"numbers":   {Numbers(3), []string{"1", "2", "3"}},
-		"addresses": {Addresses(subnet), []string{"10.0.0.1", "10.0.0.2", "", "10.0.0.4", "10.0.0.5", "10.0.0.6"}},
+		"addresses": {Addresses(subnet, nil), []string{"10.0.0.1", "10.0.0.2", "", "10.0.0.4", "10.0.0.5", "10.0.0.6"}},
 	} {
 		if tc.space.Count != uint64(len(tc.want)) {
 			t.Errorf("%s: %d, want %d", name, tc.space.Count, len(tc.want))

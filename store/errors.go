@@ -24,6 +24,10 @@ var (
 	ErrNotAllowed = errors.New("not allowed")
 	// ErrConflict: the object changed since it was read.
 	ErrConflict = errors.New("changed meanwhile")
+	// ErrChanged: the object is no longer as the request presumes it to be.
+	ErrChanged = errors.New("changed since")
+	// ErrNoHistory: etcd has no state of that revision, any more or yet.
+	ErrNoHistory = errors.New("no history")
 	// ErrHostTaken: another agent has the host's name.
 	ErrHostTaken = errors.New("host name taken")
 	// ErrHostGone: the host was deleted, or registered anew, since the agent registered it.

@@ -24,8 +24,8 @@ func ExampleTenantSpec_Propose() {
 	// Output:
 	// writes tenants/alice
 	// writes networks/alice/default
-	// draws one of 16777214 under alloc/network-numbers
-	// draws one of 32767 under alloc/tenant-numbers
+	// draws one of 16777213 under alloc/network-numbers
+	// draws one of 16777214 under alloc/tenant-numbers
 }
 
 // A State is told of whole revisions, and says what each meant.

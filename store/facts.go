@@ -3,7 +3,10 @@ package store
 import "slices"
 
 // factual are the kinds that say what the switches are to hold, and who programs them.
-var factual = []Kind{KindSettings, KindTenant, KindNetwork, KindHost, KindPort, KindGateway, KindMaster, KindLiveController}
+var factual = []Kind{KindSettings, KindTenant, KindNetwork, KindHost, KindPort, KindGateway, KindPeering, KindPublication, KindMaster, KindLiveController}
+
+// Factual are the kinds of which Facts are.
+func Factual() []Kind { return slices.Clone(factual) }
 
 // Facts are the objects that flows are compiled from and proved by, with who programs the hosts, as one
 // batch in any order: a new State that applies it says the same of them. The objects are those of the State, which are
@@ -15,6 +18,3 @@ func (s *State) Facts() Batch {
 	}
 	return b
 }
-
-// IsFact reports whether objects of a kind are among Facts.
-func (k Kind) IsFact() bool { return slices.Contains(factual, k) }

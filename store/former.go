@@ -11,6 +11,8 @@ import (
 type former struct {
 	numbers map[string][]uint32  // tenant -> numbers that it had
 	hosts   sets[string, string] // tenant -> hosts where it lost a network or its gateway
+	peers   sets[string, string] // tenant -> tenants with whom a word on their peering was taken back or replaced
+	stirred map[string]bool      // tenants that woke up or fell asleep
 }
 
 func (f *former) addNumber(tenant string, number uint32) {

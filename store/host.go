@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // KindHost is {host}.
@@ -27,15 +28,33 @@ type Host struct {
 	Uplink      string       `json:"uplink,omitempty"`    // interface to the outside
 	Gateway     bool         `json:"gateway"`             // may be a gateway host
 	NoGateway   string       `json:"noGateway,omitempty"` // why it is none, where its operator wants it to be one
+	NotReady    string       `json:"notReady,omitempty"`  // why it takes no tenants now, though it is a gateway host
+	Cut         bool         `json:"cut,omitempty"`       // its uplink leads nowhere: its agent's pings of an address outside have no answer
+	Switch      string       `json:"switch,omitempty"`    // which process its switch is: its probes wait until that holds its flows
 	Weight      int          `json:"weight,omitempty"`    // share of tenants by `auto`; 0 counts as 1
 	Encap       string       `json:"encap"`               // vxlan, geneve or gre
 	UnderlayMTU int          `json:"underlayMTU"`
+	// Trunk is a physical interface in the host's bridge, by which frames of VLAN networks come tagged; empty: there is none.
+	Trunk string `json:"trunk,omitempty"`
+	// TrunkReady says that the host's switch takes what comes by its trunk: from then on others may send there.
+	TrunkReady bool `json:"trunkReady,omitempty"`
 	// Infrastructure is what this host keeps closed to tenants' egress besides the addresses of
 	// all hosts and controllers: its underlay, the controllers that its switch dials, and what
 	// its operator named.
 	Infrastructure []netip.Prefix `json:"infrastructure,omitempty"`
-	Labels         Labels         `json:"labels,omitempty"`
+	// Listens are the ports that programs of the host listen on for others, MaxListens at most: they are not published.
+	Listens []Endpoint `json:"listens,omitempty"`
+	// Entry is where the host's entry takes requests for what tenants publish by routes; none: it has no entry.
+	Entry string `json:"entry,omitempty"`
+	// Relay is the port of the tunnel address at which the agent of a gateway host relays for the entries of others; 0: it does not.
+	Relay uint16 `json:"relay,omitempty"`
+	// Certified is when the certificate that the agent has began to be valid: other agents do not believe older ones of the host.
+	Certified time.Time `json:"certified,omitzero"`
+	Labels    Labels    `json:"labels,omitempty"`
 }
+
+// MaxListens bounds what one host tells of its own programs.
+const MaxListens = 256
 
 // MaxHostAddresses bounds the addresses that one host tells of itself, so that it cannot fill
 // the other hosts' tables.

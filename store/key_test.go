@@ -17,6 +17,8 @@ func TestKeys(t *testing.T) {
 		{HostKey("h1"), "/sluice/v1/hosts/h1"},
 		{PortKey("h1", "alice", "web", "a1"), "/sluice/v1/ports/h1/alice/web/a1"},
 		{GatewayKey("alice"), "/sluice/v1/gateways/alice"},
+		{PeeringKey("alice", "bob"), "/sluice/v1/peerings/alice/bob"},
+		{PublicationKey("alice", "tcp-8080"), "/sluice/v1/published/alice/tcp-8080"},
 		{MasterKey("h1"), "/sluice/v1/masters/h1"},
 		{LiveHostKey("h1"), "/sluice/v1/live/hosts/h1"},
 		{LiveControllerKey("c1"), "/sluice/v1/live/controllers/c1"},
@@ -24,6 +26,7 @@ func TestKeys(t *testing.T) {
 		{StatusHostKey("h1"), "/sluice/v1/status/hosts/h1"},
 		{StatusControllerKey("c1"), "/sluice/v1/status/controllers/c1"},
 		{StatusCountersKey("h1"), "/sluice/v1/status/counters/h1"},
+		{HappeningKey("00ff-k4"), "/sluice/v1/status/events/00ff-k4"},
 		{UsageKey("h1"), "/sluice/v1/usage/h1"},
 		{AllocKey("addresses", "alice", "web", "10.0.0.2"), "/sluice/v1/alloc/addresses/alice/web/10.0.0.2"},
 	} {

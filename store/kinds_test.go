@@ -99,7 +99,7 @@ func TestEveryKindSaysWhatItIs(t *testing.T) {
 }
 
 // unkept are the kinds that State does not keep.
-var unkept = []Kind{KindStatusHost, KindStatusController, KindStatusCounters, KindUsage, KindAlloc,
+var unkept = []Kind{KindStatusHost, KindStatusController, KindStatusCounters, KindHappening, KindUsage, KindAlloc,
 	KindIdentity, KindWitnessHost, KindWitnessController, KindChain, KindStamp, KindWord, KindFarewell}
 
 // State shows each object of the other kinds while it is there, and tells of it: on
@@ -109,7 +109,7 @@ func TestStateKeepsEveryKind(t *testing.T) {
 		s := NewState()
 		e := Event{Key: tc.key, Object: tc.object, Created: 3, Modified: 4}
 		changes := s.Apply(Batch{Revision: 4, Events: []Event{e}})
-		found, there := s.find(tc.key)
+		found, there := s.Find(tc.key)
 		if slices.Contains(unkept, tc.key.Kind) {
 			if len(changes) > 0 || there {
 				t.Errorf("%s: changes %+v, found %v", tc.key, changes, there)
@@ -126,7 +126,7 @@ func TestStateKeepsEveryKind(t *testing.T) {
 			t.Errorf("%s was put: all are %+v", tc.key, all)
 		}
 		other := s.Apply(Batch{Revision: 5, Events: []Event{{Key: tc.key}}})
-		if _, there := s.find(tc.key); there || len(other) == 0 || other[0].Before != tc.object || other[0].After != nil {
+		if _, there := s.Find(tc.key); there || len(other) == 0 || other[0].Before != tc.object || other[0].After != nil {
 			t.Errorf("%s was deleted: found %v, changes %+v", tc.key, there, other)
 		}
 	}
@@ -150,6 +150,9 @@ func promises() []promise {
 	host := func(name string, h Host) Event { return Event{Key: HostKey(name), Object: &h} }
 	port := func(host, name string, p Port) Event {
 		return Event{Key: PortKey(host, "alice", "web", name), Object: &p}
+	}
+	sticky := func(host, name string, s Sticky) Event {
+		return Event{Key: StickyKey(host, "alice", "web", name), Object: &s}
 	}
 	address := func(text string) []netip.Prefix {
 		return []netip.Prefix{netip.MustParsePrefix("fd00::" + text + "/64"), netip.MustParsePrefix("10.0.0." + text + "/24")}
@@ -178,6 +181,12 @@ func promises() []promise {
 		{kind: KindPort, what: "address 10.0.0.5", dir: "addresses", path: "alice/web/10.0.0.5",
 			a: port("h1", "a1", Port{Number: 1, MAC: MAC{2, 1}, Addresses: address("5")}),
 			b: port("h2", "a2", Port{Number: 2, MAC: MAC{2, 2}, Addresses: address("5")[1:]})},
+		{kind: KindSticky, what: "name a1", dir: "ports", path: "alice/web/a1", unseen: true,
+			a: sticky("h1", "a1", Sticky{MAC: MAC{2, 1}}), b: sticky("h2", "a1", Sticky{MAC: MAC{2, 2}})},
+		{kind: KindSticky, what: "MAC 02:05:00:00:00:00", dir: "macs", path: "alice/web/02:05:00:00:00:00", unseen: true,
+			a: sticky("h1", "a1", Sticky{MAC: MAC{2, 5}}), b: sticky("h2", "a2", Sticky{MAC: MAC{2, 5}})},
+		{kind: KindSticky, what: "address 10.0.0.6", dir: "addresses", path: "alice/web/10.0.0.6", unseen: true,
+			a: sticky("h1", "a1", Sticky{MAC: MAC{2, 1}, Addresses: address("6")}), b: sticky("h2", "a2", Sticky{MAC: MAC{2, 2}, Addresses: address("6")[1:]})},
 	}
 }
 
@@ -331,7 +340,7 @@ func (c contest) lacks(loser, holder Event) {
 	if loser.Object == nil {
 		return
 	}
-	want := []Problem{{Key: loser.Key, Object: loser.Key.Short(), LeftOut: true,
+	want := []Problem{{Key: loser.Key, Object: loser.Key.Short(), LeavesOut: LeavesOutPorts,
 		Text: c.p.what + " belongs to the older " + holder.Key.Short() + ": delete one of the two"}}
 	if diff := cmp.Diff(want, contestedBy(c.s, loser.Key)); diff != "" {
 		c.t.Errorf("%s (-want +told):\n%s", c.p.name(), diff)
@@ -355,16 +364,20 @@ func referenceCases() []struct {
 		says          string
 	}{
 		{network, tenant, refuses, `in use: it has network alice/web: delete its networks but "default" first`},
-		{port, tenant, refuses, "in use: it has ports alice/web/a1: detach them first"},
-		{port, network, refuses, "in use: it has ports alice/web/a1: detach them first"},
+		{port, tenant, refuses, "in use: it has ports alice/web/a1: detach them first, and delete what is sticky"},
+		{port, network, refuses, "in use: it has ports alice/web/a1: detach them first, and delete what is sticky"},
 		{port, host, cleared, ""},
 		{Event{Key: GatewayKey("alice"), Object: &Gateway{Active: "h1"}}, tenant, follows, ""},
+		{Event{Key: PeeringKey("alice", "bob"), Object: &Peering{}}, tenant, follows, ""},
+		{Event{Key: PublicationKey("alice", "tcp-80"), Object: &Publication{}}, tenant, follows, ""},
+		{Event{Key: IdleKey("alice"), Object: &Idle{}}, tenant, follows, ""},
 		{Event{Key: MasterKey("h1"), Object: &Master{}}, host, follows, ""},
 		{Event{Key: LiveHostKey("h1"), Object: &LiveHost{}}, host, follows, ""},
 		{Event{Key: StatusHostKey("h1"), Object: &StatusHost{}}, host, follows, ""},
-		{Event{Key: StatusCountersKey("h1"), Object: &StatusCounters{}}, host, follows, ""},
 		{Event{Key: UsageKey("h1"), Object: &Usage{}}, host, follows, ""},
 		{Event{Key: EnrolmentKey("h1"), Object: &Enrolment{}}, host, follows, ""},
+		{Event{Key: EmptiedKey("h1"), Object: &Emptied{}}, host, follows, ""},
+		{Event{Key: DrainKey("h1"), Object: &Drain{}}, host, follows, ""},
 	}
 }
 
@@ -406,8 +419,9 @@ func checkDelete(t *testing.T, child, parent Event, on onDelete, says string) {
 	if err != nil {
 		t.Fatalf("%s: %v", name, err)
 	}
-	if goes := slices.Contains(p.Writes, Event{Key: child.Key}); goes != (on == follows) {
-		t.Errorf("%s writes %+v", name, p.Writes)
+	under := func(path string) bool { return strings.HasPrefix(child.Key.String(), path) }
+	if goes := slices.Contains(p.Writes, Event{Key: child.Key}) || slices.ContainsFunc(p.Clears, under); goes != (on == follows) {
+		t.Errorf("%s writes %+v and clears %q", name, p.Writes, p.Clears)
 	}
 }
 
@@ -451,7 +465,7 @@ func checkGuard(t *testing.T, child, parent Event, says string) {
 // What holds numbers or parts is not deleted plainly, and what needs a parent is not put
 // plainly without it.
 func TestPlainWrites(t *testing.T) {
-	own := []Kind{KindTenant, KindNetwork, KindHost, KindPort}
+	own := []Kind{KindTenant, KindNetwork, KindHost, KindPort, KindSticky}
 	for _, d := range kinds {
 		if got := HasOwnDelete(d.kind()); got != slices.Contains(own, d.kind()) {
 			t.Errorf("%s has a delete of its own: %v", d.kind(), got)
@@ -462,8 +476,11 @@ func TestPlainWrites(t *testing.T) {
 	}
 	for _, tc := range examples {
 		var want []Key
-		if tc.key.Kind == KindGateway {
-			want = []Key{TenantKey("alice")}
+		switch tc.key.Kind {
+		case KindGateway:
+			want = []Key{TenantKey(tc.key.Tenant)}
+		case KindIdle:
+			want = []Key{TenantKey("batch")}
 		}
 		if got := NeededToPut(tc.key); !slices.Equal(got, want) {
 			t.Errorf("%s needs %v, want %v", tc.key, got, want)

@@ -35,7 +35,10 @@ type LiveController struct {
 	Signs       bool   `json:"signs,omitempty"` // it holds the authority's key
 	// Addresses are those of the controller's machine: every gateway host closes them to tenants.
 	Addresses []netip.Addr `json:"addresses,omitempty"`
-	Since     time.Time    `json:"since"`
+	// Etcd are the machines of etcd's members as the controller was told them, by name or address: they
+	// are closed as well, since a host may know some of them only.
+	Etcd  []string  `json:"etcd,omitempty"`
+	Since time.Time `json:"since"`
 	Program
 }
 

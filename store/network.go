@@ -59,6 +59,8 @@ type Network struct {
 	Subnets      []Subnet     `json:"subnets,omitempty"`
 	MTU          int          `json:"mtu,omitempty"` // 0: derived from the underlay
 	Flood        FloodMode    `json:"flood"`
+	// Exclude are addresses that no port is given unless it asks for them.
+	Exclude []AddressRange `json:"exclude,omitempty"`
 }
 
 // Subnet is an address range of a network and the router's address in it.

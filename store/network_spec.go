@@ -16,6 +16,8 @@ type NetworkSpec struct {
 	Gateways []netip.Addr
 	MTU      int       // bytes of IP; 0: derived from the underlay
 	Flood    FloodMode // empty: auto
+	// Exclude are addresses that no port is given unless it asks for them.
+	Exclude []AddressRange
 }
 
 // Propose adds a network to a tenant. The state may lack all but the tenant, its networks
@@ -44,6 +46,32 @@ func (s NetworkSpec) Propose(state *State) (Proposal, error) {
 	}, nil
 }
 
+// Network is the network that the spec asks for, without numbers, whatever the cluster has.
+func (s NetworkSpec) Network() (*Network, error) { return s.build(nil) }
+
+// NetworkUpdate changes what may change of a network that exists.
+type NetworkUpdate struct {
+	Network NetworkName
+	Flood   FloodMode
+}
+
+// Propose writes the network. The state may lack all but it.
+func (u NetworkUpdate) Propose(state *State) (Proposal, error) {
+	n := state.Network(u.Network)
+	if n == nil {
+		return Proposal{}, fmt.Errorf("network %s: %w: no such network: see sluice network list", u.Network, ErrNotFound)
+	}
+	if err := ValidateFlood(u.Flood); err != nil {
+		return Proposal{}, fmt.Errorf("network %s: %w: %w", u.Network, ErrInvalid, err)
+	}
+	changed := *n.Value
+	changed.Flood = u.Flood
+	return Proposal{
+		Writes:   []Event{{Key: n.Key, Object: &changed}},
+		Presumes: []Presumption{{Condition: Unchanged, Path: n.Key.String(), Revision: n.Modified}},
+	}, nil
+}
+
 func noSuchTenant(name string) error {
 	return fmt.Errorf("tenant %q: %w: no such tenant: see sluice tenant list", name, ErrNotFound)
 }
@@ -54,6 +82,7 @@ func (s NetworkSpec) build(others []Occupied) (*Network, error) {
 		Segmentation: cmp.Or(s.Segmentation, SegmentationTunnel),
 		MTU:          s.MTU,
 		Flood:        cmp.Or(s.Flood, FloodAuto),
+		Exclude:      s.Exclude,
 	}
 	if len(s.Subnets) == 0 {
 		return nil, fmt.Errorf("%w: it has no subnet", ErrInvalid)
@@ -69,9 +98,14 @@ func (s NetworkSpec) build(others []Occupied) (*Network, error) {
 			return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
 		}
 	}
-	subnets, err := s.subnets()
-	n.Subnets = subnets
-	return n, err
+	var err error
+	if n.Subnets, err = s.subnets(); err != nil {
+		return nil, err
+	}
+	if err := ValidateExclude(n.Exclude, n.Subnets); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	return n, nil
 }
 
 // subnets gives each subnet its router.

@@ -26,6 +26,10 @@ var examples = []example{
 		Number: 7, Segmentation: SegmentationVLAN, Segment: 42, Flood: FloodAuto,
 		Subnets: []Subnet{{netip.MustParsePrefix("10.0.0.0/24"), netip.MustParseAddr("10.0.0.1")}},
 	}, `{"number":7,"segmentation":"vlan","segment":42,"subnets":[{"prefix":"10.0.0.0/24","gateway":"10.0.0.1"}],"flood":"auto"}`},
+	{TenantKey("batch"), &Tenant{Number: 2, Gateway: "auto", TTL: Duration(2 * time.Hour)}, `{"number":2,"gateway":"auto","ttl":"2h0m0s"}`},
+	{StickyKey("h1", "alice", "default", "a1"), &Sticky{MAC: MAC{2, 0, 0, 0, 0, 1}, Addresses: []netip.Prefix{netip.MustParsePrefix("10.0.0.5/24")}},
+		`{"mac":"02:00:00:00:00:01","addresses":["10.0.0.5/24"]}`},
+	{IdleKey("batch"), &Idle{Since: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}, `{"since":"2026-01-02T03:04:05Z"}`},
 	{SchemaKey(), &Schema{Least: 2}, `{"least":2}`},
 	{SettingsKey(), &Settings{Transit: netip.MustParsePrefix("198.18.0.0/15")}, `{"transit":"198.18.0.0/15"}`},
 	{HostKey("h1"), &Host{Incarnation: "x", DatapathID: 0xa, VTEPs: []netip.Addr{netip.MustParseAddr("172.30.0.1")},
@@ -35,19 +39,35 @@ var examples = []example{
 		Addresses: []netip.Prefix{netip.MustParsePrefix("10.0.0.5/24")}, AllowedPairs: []AddressPair{{Prefix: netip.MustParsePrefix("10.0.0.9/32")}}},
 		`{"uid":"u","number":3,"mac":"02:00:00:00:00:01","addresses":["10.0.0.5/24"],"allowedPairs":[{"prefix":"10.0.0.9/32"}],"interface":"sl-u"}`},
 	{GatewayKey("alice"), &Gateway{Active: "h1", Draining: []string{"h2"}, Epoch: 4}, `{"active":"h1","draining":["h2"],"epoch":4}`},
+	{PeeringKey("alice", "bob"), &Peering{TenantCreated: 4, PeerCreated: 5, Networks: []string{"web"}, PeerNetworks: []string{"db"}, By: "local"},
+		`{"tenantCreated":4,"peerCreated":5,"networks":["web"],"peerNetworks":["db"],"by":"local"}`},
+	{PublicationKey("alice", "tcp-8080"), &Publication{TenantCreated: 4, Network: "default", Port: "web", Protocol: ProtocolTCP, First: 80, On: 8080, Count: 1, KeepSource: true, By: "local"},
+		`{"tenantCreated":4,"network":"default","port":"web","protocol":"tcp","first":80,"on":8080,"count":1,"keepSource":true,"by":"local"}`},
+	{PublicationKey("alice", "http-alice-example"), &Publication{TenantCreated: 4, Network: "default", Port: "web", Protocol: ProtocolTCP, First: 80, On: 64512, Count: 1, Route: Route{Host: "alice.example", Path: "/lab/", Strip: true, Shared: true}},
+		`{"tenantCreated":4,"network":"default","port":"web","protocol":"tcp","first":80,"on":64512,"count":1,"route":{"host":"alice.example","path":"/lab/","strip":true,"shared":true}}`},
+	{GatewayKey("bob"), &Gateway{Active: "h1", Standby: []string{"h3"}, Epoch: 4, Why: "moved by hand", Since: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
+		Move:   &Move{To: "h4", Since: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Timeout: 60, Why: "h1 is drained", Chosen: true},
+		Ending: map[string]Ending{"h2": {Since: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Until: time.Date(2026, 1, 2, 4, 4, 5, 0, time.UTC), Quiet: true}}},
+		`{"active":"h1","standby":["h3"],"epoch":4,"why":"moved by hand","since":"2026-01-02T03:04:05Z","move":{"to":"h4","since":"2026-01-02T03:04:05Z","timeout":60,"why":"h1 is drained","chosen":true},"ending":{"h2":{"since":"2026-01-02T03:04:05Z","until":"2026-01-02T04:04:05Z","quiet":true}}}`},
+	{EmptiedKey("h1"), &Emptied{Tenants: map[string]uint64{"alice": 4}}, `{"tenants":{"alice":4}}`},
+	{DrainKey("h1"), &Drain{Since: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), AtOnce: 8, Timeout: 3600}, `{"since":"2026-01-02T03:04:05Z","atOnce":8,"timeout":3600}`},
 	{MasterKey("h1"), &Master{Controller: "c1", Generation: 5}, `{"controller":"c1","generation":5}`},
 	{LiveHostKey("h1"), &LiveHost{Incarnation: "x", Since: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Program: Program{"v0.2.0", 2}},
 		`{"incarnation":"x","since":"2026-01-02T03:04:05Z","version":"v0.2.0","schema":2}`},
 	{LiveControllerKey("c1"), &LiveController{Incarnation: "x", OpenFlow: "192.0.2.1:6653", API: "http://192.0.2.1:8080",
-		Addresses: []netip.Addr{netip.MustParseAddr("192.0.2.1")}, Since: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)},
-		`{"incarnation":"x","openflow":"192.0.2.1:6653","api":"http://192.0.2.1:8080","addresses":["192.0.2.1"],"since":"2026-01-02T03:04:05Z"}`},
+		Addresses: []netip.Addr{netip.MustParseAddr("192.0.2.1")}, Etcd: []string{"192.0.2.11"}, Since: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)},
+		`{"incarnation":"x","openflow":"192.0.2.1:6653","api":"http://192.0.2.1:8080","addresses":["192.0.2.1"],"etcd":["192.0.2.11"],"since":"2026-01-02T03:04:05Z"}`},
 	{TokenKey("ci"), &Token{Role: RoleTenant, Tenant: "alice", TenantCreated: 4, Hash: "00ff", Expires: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), By: "local"},
 		`{"role":"tenant","tenant":"alice","tenantCreated":4,"hash":"00ff","expires":"2026-01-02T03:04:05Z","by":"local"}`},
 	{TokenKey("root"), &Token{Role: RoleAdmin, Person: true}, `{"role":"admin","person":true}`},
 	{StatusCountersKey("h1"), &StatusCounters{Counters: []Counter{{Tenant: 1, Direction: "in", Packets: 2, LastPackets: 2}}},
 		`{"counters":[{"tenant":1,"direction":"in","packets":2,"lastPackets":2}]}`},
-	{UsageKey("h1"), &Usage{Tenants: []TenantUsage{{7, Used{Connections: 3, KernelConnections: 4}}, {9, Used{KernelDrops: 5, PortsRefused: 6, NewPortsRefused: 7}}}, Omitted: 1},
-		`{"tenants":[{"tenant":7,"connections":3,"kernelConnections":4},{"tenant":9,"kernelDrops":5,"portsRefused":6,"newPortsRefused":7}],"omitted":1}`},
+	{HappeningKey("0011223344556677-k4f0q1s0"), &Happening{What: GatewayMoved, Object: "tenant alice", Tenant: "alice", Hosts: []string{"h1", "h2"}, Text: "from h1 to h2", Detail: "moved by hand", Controller: "c1", Count: 2,
+		First: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Last: time.Date(2026, 1, 2, 3, 5, 5, 0, time.UTC)},
+		`{"kind":"gateway-moved","object":"tenant alice","tenant":"alice","hosts":["h1","h2"],"text":"from h1 to h2","detail":"moved by hand","controller":"c1","count":2,"first":"2026-01-02T03:04:05Z","last":"2026-01-02T03:05:05Z"}`},
+	{UsageKey("h1"), &Usage{Tenants: []TenantUsage{{7, Used{Connections: 3, KernelConnections: 4}}, {9, Used{KernelDrops: 5, PortsRefused: 6, NewPortsRefused: 7, QuestionsRefused: 8, Answers: Answers{1, 2, 0, 4, 5}}}}, Omitted: 1,
+		Visits: []Visit{{"alice", "http-alice-example", 4, time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}}},
+		`{"tenants":[{"tenant":7,"connections":3,"kernelConnections":4},{"tenant":9,"kernelDrops":5,"portsRefused":6,"newPortsRefused":7,"questionsRefused":8,"answers":[1,2,0,4,5]}],"omitted":1,"visits":[{"tenant":"alice","publication":"http-alice-example","created":4,"last":"2026-01-02T03:04:05Z"}]}`},
 	{StatusControllerKey("c1"), &StatusController{Floor: 8, UnknownSwitches: UnknownSwitches{Unknown: []DatapathID{255}, UnknownShows: map[DatapathID]string{255: "the certificate of host:h2"}}}, `{"floor":8,"unknown":["00000000000000ff"],"unknownShows":{"00000000000000ff":"the certificate of host:h2"}}`},
 	{StatusHostKey("h1"), &StatusHost{State: HostMissing, Realized: 8, Missing: []string{"ports/h1/alice/default/a1"}},
 		`{"state":"missing","realized":8,"missing":["ports/h1/alice/default/a1"]}`},
@@ -165,13 +185,13 @@ func TestMAC(t *testing.T) {
 }
 
 func TestTransitAddresses(t *testing.T) {
-	for number, want := range map[uint32]string{1: "100.64.0.1", 256: "100.64.1.0", MaxTenantNumber: "100.64.127.255"} {
-		got := DefaultTransit.Address(number)
+	for slot, want := range map[uint32]string{1: "100.64.0.1", 256: "100.64.1.0", MaxSlot: "100.64.127.255"} {
+		got := DefaultTransit.Address(slot)
 		if got != netip.MustParseAddr(want) || !DefaultTransit.Contains(got) || got == DefaultTransit.Kernel() {
-			t.Errorf("tenant %d has %s, want %s", number, got, want)
+			t.Errorf("slot %d has %s, want %s", slot, got, want)
 		}
 	}
-	if NATZone(MaxTenantNumber) != 65534 || PolicyZone(MaxTenantNumber) != 65535 {
-		t.Error("the last tenant's zones are not the last zones")
+	if NATZone(MaxSlot) != 65534 || PolicyZone(MaxSlot) != 65535 {
+		t.Error("the last slot's zones are not the last zones")
 	}
 }

@@ -28,6 +28,10 @@ type Port struct {
 	ContainerID  string         `json:"containerID,omitempty"`
 	Runtime      string         `json:"runtime,omitempty"`
 	Labels       Labels         `json:"labels,omitempty"`
+	Sticky       Stickiness     `json:"sticky,omitempty"` // what of it stays with its name
+	// Publish is what it publishes itself, as its runtime asked. It goes with the port.
+	Publish []PortPublication `json:"publish,omitempty"`
+	Limits  PortLimits        `json:"limits,omitzero"` // beside those of its tenant
 }
 
 // AddressPair is one more address, or range, that a port may speak with.
@@ -43,8 +47,8 @@ var portKind = &description[Key, Port, *Port]{
 	facts: facts{
 		label:  "port",
 		parts:  []part{partHost, partTenant, partNetwork, partName},
-		writer: "the host's agent; the API and the leader delete those of a deleted host", reader: "controllers, the host's agent",
-		hostReads: ownObjects, hostWrites: ownObjects,
+		writer: "the host's agent; the API and the leader delete those of a deleted host", reader: "controllers, agents: the names that containers ask for",
+		hostReads: allObjects, hostWrites: ownObjects,
 		refers: []reference{
 			{to: KindTenant, onDelete: refuses, dir: portName.dir, inUse: usedByPorts},
 			{to: KindNetwork, onDelete: refuses, dir: portName.dir, inUse: usedByPorts},
@@ -68,6 +72,9 @@ var portName = unique[scoped[string], Port]{
 
 // PortNamesUnder is where etcd keeps the names of a tenant's ports: one key a port.
 func PortNamesUnder(tenant string) string { return Under(KindAlloc, portName.dir, tenant) }
+
+// MACsUnder is where etcd keeps the MACs of a network's ports: one key a port.
+func MACsUnder(n NetworkName) string { return Under(KindAlloc, portMAC.dir, n.Tenant, n.Network) }
 
 var portNumber = unique[uint32, Port]{
 	name:    "number",
@@ -103,6 +110,11 @@ var portAddress = unique[scoped[netip.Addr], Port]{
 	dir:     "addresses",
 }
 
+// AddressPath is the key under alloc/ of an address of a network.
+func AddressPath(n NetworkName, a netip.Addr) string {
+	return AllocKey(portAddress.dir, allocPath(scoped[netip.Addr]{n, a.Unmap()})).String()
+}
+
 // hostInterface is an interface of a host, which one port has at most. People read its name.
 type hostInterface struct{ host, name string }
 
@@ -114,7 +126,7 @@ func usedByPorts(names []string, more int64) error {
 	if more > 0 {
 		rest = fmt.Sprintf(" and %d more", more)
 	}
-	return fmt.Errorf("%w: it has ports %s%s: detach them first", ErrInUse, strings.Join(names, ", "), rest)
+	return fmt.Errorf("%w: it has ports %s%s: detach them first, and delete what is sticky", ErrInUse, strings.Join(names, ", "), rest)
 }
 
 // ports is what State keeps of ports.
@@ -131,6 +143,7 @@ type ports struct {
 func indexPort(a *application, p *Item[Port], add bool) {
 	host, network := p.Key.Host, p.Key.NetworkName()
 	a.touch(host, network)
+	a.publications.putPort(p, add)
 	if add {
 		a.ports.join(p, host, network)
 	} else if a.ports.leave(p, host, network) {

@@ -11,10 +11,18 @@ import (
 // store/etcd draws the values, and writes all of it in one transaction, if everything that
 // it presumes still holds then. The zero Proposal asks for nothing: what was wanted is there.
 type Proposal struct {
-	Writes   []Event // objects to put, whole once the Draws are set; nil ones to delete
+	Writes   []Event  // objects to put, whole once the Draws are set; nil ones to delete
+	Clears   []string // beginnings of keys, which end in "/": all keys under them are deleted
 	Draws    []Draw
 	Frees    []Taken // values of deleted objects
+	Passes   []Pass  // values of objects that get another key
 	Presumes []Presumption
+}
+
+// Pass gives a value to an object's new key.
+type Pass struct {
+	Taken
+	To Key
 }
 
 // Condition is what must hold of a key, or of all keys with one beginning.
@@ -27,6 +35,7 @@ const (
 	Unchanged       Condition = "unchanged"         // the key's mod revision is Revision; 0: there is none
 	NoneUnder       Condition = "none under"        // no key begins so
 	NothingNewUnder Condition = "nothing new under" // no key that begins so was written after Revision
+	Leased          Condition = "leased"            // the key is under Lease
 )
 
 // Presumption is a condition that a proposal was decided under.
@@ -34,6 +43,7 @@ type Presumption struct {
 	Condition Condition
 	Path      string // a key's, or the beginning of several, which ends in "/"
 	Revision  Revision
+	Lease     int64
 	// Refusal is why the request is refused where the condition does not hold. Without one,
 	// what was read is out of date: read and decide again.
 	Refusal error
@@ -61,15 +71,24 @@ func ProposeRemoval(e Event) Proposal {
 // ProposeDelete deletes an object with those that follow it. It is refused while others
 // refer to the object. The state may lack the others but those of NeededToDelete.
 func ProposeDelete(s *State, key Key) (Proposal, error) {
-	mine, exists := s.find(key)
+	return proposeDelete(s, key, referring(key.Kind))
+}
+
+// proposeDelete is ProposeDelete where what refers to the object is told.
+func proposeDelete(s *State, key Key, refers []referrer) (Proposal, error) {
+	mine, exists := s.Find(key)
 	if !exists {
 		return Proposal{}, noSuch(key.Kind)
 	}
 	p := ProposeRemoval(mine)
-	for _, r := range referring(key.Kind) {
+	for _, r := range refers {
 		switch r.onDelete {
-		case follows: // its key has the same parts
-			child := key
+		case follows:
+			if r.many() {
+				p.Clears = append(p.Clears, r.under(r.kind(), key))
+				continue
+			}
+			child := key // with the same parts
 			child.Kind = r.kind()
 			p.Writes = append(p.Writes, Event{Key: child})
 		case refuses:
@@ -81,8 +100,8 @@ func ProposeDelete(s *State, key Key) (Proposal, error) {
 	return p, nil
 }
 
-// find is the object under a key, and whether the state has it.
-func (s *State) find(key Key) (Event, bool) {
+// Find is the object that a key is of, whatever its kind; there is none: ok is false.
+func (s *State) Find(key Key) (e Event, ok bool) {
 	if d := key.Kind.describe(); d != nil {
 		return d.find(s, key)
 	}
@@ -156,15 +175,41 @@ func noSuch(kind Kind) error {
 	return fmt.Errorf("%w: no such %s: see sluice %s list", ErrNotFound, kind.Label(), kind.Label())
 }
 
-// ProposeDeletePort deletes a port. hostCreated is the create revision of its host's
+// ProposeDeletePort deletes a port; the MAC and the addresses of a sticky one stay with its name. hostCreated is the create revision of its host's
 // registration, as the host's agent knows it; 0 for callers that are not the agent.
 func ProposeDeletePort(s *State, key Key, hostCreated Revision) (Proposal, error) {
 	if key.Kind != KindPort {
 		return Proposal{}, fmt.Errorf("%w: it is no port's key", ErrInvalid)
 	}
 	p, err := ProposeDelete(s, key)
-	if err == nil && hostCreated != 0 {
+	if err != nil {
+		return p, err
+	}
+	if port := s.Port(key); port.Value.Sticky != NotSticky {
+		p.leaveSticky(port)
+	}
+	if hostCreated != 0 {
 		p.Presumes = append(p.Presumes, Presumption{Condition: CreatedAt, Path: HostKey(key.Host).String(), Revision: hostCreated, Refusal: HostGone(key.Host)})
+	}
+	return p, nil
+}
+
+// ProposeDeletePortOf deletes a port if it is the one with a uid: a later one of its name stays. hostCreated
+// is as in ProposeDeletePort.
+func ProposeDeletePortOf(s *State, key Key, uid string, hostCreated Revision) (Proposal, error) {
+	if p := s.Port(key); p != nil && p.Value.UID != uid {
+		return Proposal{}, fmt.Errorf("%w: port %s was made anew since", ErrNotFound, key.Name)
+	}
+	return ProposeDeletePort(s, key, hostCreated)
+}
+
+// ProposeUndoPort is ProposeDeletePortOf where nobody was told of the port: its name has what it had before.
+func ProposeUndoPort(s *State, key Key, uid string, hostCreated Revision) (Proposal, error) {
+	p, err := ProposeDeletePortOf(s, key, uid, hostCreated)
+	if mine := s.Port(key); err == nil && mine.Value.Sticky == StickyFirst {
+		p.Passes = nil
+		p.Writes = []Event{{Key: key}}
+		p.Frees = TakenBy(key, mine.Value)
 	}
 	return p, err
 }

@@ -130,6 +130,9 @@ func TestProposeTenant(t *testing.T) {
 			t.Errorf("%s: one of %d", d.Dir, d.Space.Count)
 		}
 	}
+	if rather := p.Draws[2].Rather.Count; rather != MaxSlot || p.Draws[0].Rather.Count != 0 {
+		t.Errorf("a tenant's number is one of %d for choice", rather)
+	}
 	exhaustion(t, p.Draws[0], "network numbers exhausted: 4 are in use and 5 are freed but not yet forgotten by every host: delete networks")
 	exhaustion(t, p.Draws[1], "VLAN ids exhausted: 4 are in use and 5 are freed but not yet forgotten by every host: delete VLAN networks or use --segmentation tunnel")
 	exhaustion(t, p.Draws[2], "tenant numbers exhausted: 4 are in use and 5 are freed but not yet forgotten by every host: delete tenants")
@@ -157,7 +160,7 @@ func TestProposeTenant(t *testing.T) {
 
 func exhaustion(t *testing.T, d Draw, text string) {
 	t.Helper()
-	if err := d.Exhausted(4, 5); !errors.Is(err, ErrExhausted) || err.Error() != text {
+	if err := d.Exhausted(Counted{InUse: 4, Freed: 5}); !errors.Is(err, ErrExhausted) || err.Error() != text {
 		t.Errorf("%s: %v, want %s", d.Dir, err, text)
 	}
 }
@@ -192,7 +195,7 @@ func TestProposeNetwork(t *testing.T) {
 
 func TestProposePort(t *testing.T) {
 	spec := PortSpec{
-		Host: "h1", Tenant: "alice", Network: "default", Name: "a2", UID: "bbbbbbbbbbbb", HostCreated: 3,
+		Host: "h1", Tenant: "alice", Network: "default", Name: "a2", UID: "bbbbbbbbbbbb", HostCreated: 3, HostLease: 8,
 		ContainerID: "c", Runtime: "lxc", Labels: Labels{"a": "b"},
 	}
 	p, err := spec.Propose(cluster(), 1)
@@ -203,10 +206,12 @@ func TestProposePort(t *testing.T) {
 			ContainerID: "c", Runtime: "lxc", Labels: Labels{"a": "b"},
 		}}},
 		Presumes: []Presumption{
+			{Condition: Leased, Path: "/sluice/v1/live/hosts/h1", Lease: 8, Refusal: registeredAnew("h1")},
 			{Condition: CreatedAt, Path: "/sluice/v1/hosts/h1", Revision: 3, Refusal: HostGone("h1")},
 			{Condition: Unchanged, Path: "/sluice/v1/tenants/alice", Revision: 7},
 			{Condition: Unchanged, Path: "/sluice/v1/networks/alice/default", Revision: 8},
 			{Condition: Absent, Path: "/sluice/v1/ports/h1/alice/default/a2"},
+			{Condition: Unchanged, Path: "/sluice/v1/stickies/h1/alice/default/a2"}, // what came to be meanwhile would be passed over
 		},
 	})
 	owner := "ports/h1/alice/default/a2 takes "
@@ -221,7 +226,7 @@ func TestProposePort(t *testing.T) {
 			t.Errorf("%s is drawn by the hash of %q", p.Draws[n].Dir, p.Draws[n].Seed)
 		}
 	}
-	for n, count := range []uint64{0, 1<<32 - 1, 1 << 46, 254, 1<<64 - 1} {
+	for n, count := range []uint64{0, 1<<32 - 3, 1 << 46, 254, 1<<64 - 1} {
 		if p.Draws[n].Space.Count != count {
 			t.Errorf("%s: one of %d", p.Draws[n].Dir, p.Draws[n].Space.Count)
 		}
@@ -229,7 +234,7 @@ func TestProposePort(t *testing.T) {
 	takenByOther(t, p.Draws[0], ErrExists, "exists already as ports/h2/x: choose another name")
 	exhaustion(t, p.Draws[1], "port numbers exhausted: 4 are in use and 5 are freed but not yet forgotten by every host: delete ports")
 	exhaustion(t, p.Draws[2], "MACs exhausted: 4 are in use and 5 are freed but not yet forgotten by every host: delete ports")
-	exhaustion(t, p.Draws[3], "addresses of subnet 10.0.0.0/24 of network alice/default exhausted: all 253 for ports are taken: detach ports or use a larger subnet")
+	exhaustion(t, p.Draws[3], "addresses of subnet 10.0.0.0/24 of network alice/default exhausted: all 253 for ports are taken: 4 by ports; the router has 10.0.0.1: detach ports, or make a network with a larger subnet")
 }
 
 func takenByOther(t *testing.T, d Draw, want error, text string) {
@@ -263,6 +268,31 @@ func TestProposePortWithAddress(t *testing.T) {
 	spec.Name, spec.UID = "a1", "aaaaaaaaaaaa"
 	if p, err := spec.Propose(cluster(), 2); err != nil || p.Writes != nil || p.Presumes != nil {
 		t.Errorf("the same port again: %+v, %v", p, err)
+	}
+}
+
+// A port that came from another host becomes its new container's, with all that it took.
+func TestProposePortThatMoved(t *testing.T) {
+	same := PortSpec{Host: "h1", Tenant: "alice", Network: "default", Name: "a1", UID: "aaaaaaaaaaaa"}
+	for name, change := range map[string]func(*PortSpec){
+		"container": func(s *PortSpec) { s.ContainerID = "c2" },
+		"runtime":   func(s *PortSpec) { s.Runtime = "lxc" },
+		"labels":    func(s *PortSpec) { s.Labels = Labels{"lxc-start": "boot/7"} },
+	} {
+		spec := same
+		change(&spec)
+		p, err := spec.Propose(cluster(), 2) // which is all that alice may have
+		if err != nil || len(p.Writes) != 1 || len(p.Draws)+len(p.Frees) > 0 {
+			t.Fatalf("%s: %+v, %v", name, p, err)
+		}
+		want := *cluster().Port(spec.Key()).Value
+		want.ContainerID, want.Runtime, want.Labels = spec.ContainerID, spec.Runtime, spec.Labels
+		if diff := cmp.Diff(Event{Key: spec.Key(), Object: &want}, p.Writes[0], comparers...); diff != "" {
+			t.Errorf("%s: -want +got\n%s", name, diff)
+		}
+		if diff := cmp.Diff([]Presumption{{Condition: Unchanged, Path: spec.Key().String(), Revision: 11}}, p.Presumes); diff != "" {
+			t.Errorf("%s: presumes -want +got\n%s", name, diff)
+		}
 	}
 }
 
@@ -303,7 +333,7 @@ func TestProposeDeletes(t *testing.T) {
 	now := time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
 	p, err = ProposeDeleteHost(s, "h1", 5, now)
 	proposed(t, "host", p, err, Proposal{
-		Writes: []Event{host(HostKey), host(MasterKey), host(LiveHostKey), host(EnrolmentKey), host(StatusHostKey), host(StatusCountersKey), host(UsageKey),
+		Writes: []Event{host(HostKey), host(MasterKey), host(LiveHostKey), host(EnrolmentKey), host(StatusHostKey), host(UsageKey), host(EmptiedKey), host(DrainKey),
 			{Key: FarewellKey("h1"), Object: &Farewell{Incarnation: "x", Created: 3, At: now}}},
 		Presumes: []Presumption{{Condition: Unchanged, Path: "/sluice/v1/hosts/h1", Revision: 4}},
 	})
@@ -318,19 +348,19 @@ func TestProposeDeletes(t *testing.T) {
 		{Owner: network, Dir: "network-numbers", Value: "1", Tombstone: true}, {Owner: network, Dir: "vlans", Value: "9", Tombstone: true}}
 	all := presumptions(p)
 	proposed(t, "tenant", Proposal{Writes: p.Writes, Frees: p.Frees, Presumes: p.Presumes[:2]}, err, Proposal{
-		Writes: []Event{{Key: tenant}, {Key: network}, {Key: GatewayKey("alice")}}, Frees: frees,
+		Writes: []Event{{Key: tenant}, {Key: network}, {Key: GatewayKey("alice")}, {Key: IdleKey("alice")}}, Frees: frees,
 		Presumes: []Presumption{
 			{Condition: Unchanged, Path: "/sluice/v1/tenants/alice", Revision: 7},
 			{Condition: NothingNewUnder, Path: "/sluice/v1/networks/alice/", Revision: 21},
 		}})
-	if want := "/sluice/v1/alloc/ports/alice/ none under 0: in use: it has ports alice/x and 2 more: detach them first"; !slices.Contains(all, want) {
+	if want := "/sluice/v1/alloc/ports/alice/ none under 0: in use: it has ports alice/x and 2 more: detach them first, and delete what is sticky"; !slices.Contains(all, want) {
 		t.Errorf("of ports it presumes %q", all)
 	}
 	p, err = ProposeDelete(s, network)
 	if err != nil || len(p.Writes) != 1 || !slices.Equal(p.Frees, frees[1:]) {
 		t.Errorf("network: %+v, %v", p, err)
 	}
-	if got, want := presumptions(p)[1:], []string{"/sluice/v1/alloc/ports/alice/default/ none under 0: in use: it has ports alice/default/x and 2 more: detach them first"}; !slices.Equal(got, want) {
+	if got, want := presumptions(p)[1:], []string{"/sluice/v1/alloc/ports/alice/default/ none under 0: in use: it has ports alice/default/x and 2 more: detach them first, and delete what is sticky"}; !slices.Equal(got, want) {
 		t.Errorf("of ports it presumes %q", got)
 	}
 	needs := map[Key][]string{

@@ -13,6 +13,7 @@ type Readoption struct {
 	Key         Key
 	Port        Port
 	HostCreated Revision // as in PortSpec
+	HostLease   int64    // as in PortSpec
 	// AnyNumber draws another number: the port's own is another's. Containers do not see it.
 	AnyNumber bool
 }
@@ -26,7 +27,7 @@ func NumberTaken(err error) bool { return errors.Is(err, errNumberTaken) }
 // spec is what an agent would say about a new port of that name.
 func (r Readoption) spec() PortSpec {
 	return PortSpec{
-		Host: r.Key.Host, HostCreated: r.HostCreated,
+		Host: r.Key.Host, HostCreated: r.HostCreated, HostLease: r.HostLease,
 		Tenant: r.Key.Tenant, Network: r.Key.Network, Name: r.Key.Name, UID: r.Port.UID, MAC: r.Port.MAC,
 	}
 }
@@ -64,7 +65,7 @@ func (r Readoption) draws(s PortSpec, port *Port, subnets []Subnet) ([]Draw, err
 		return Draw{Owner: r.Key, Dir: dir, Value: value, Retake: true, Set: func(string) {},
 			Taken: func(owner string) error { return fmt.Errorf("%s %s: %w by %s", what, value, err, owner) }}
 	}
-	number := drawNumber(portNumber.dir, r.Key, r.Key.Short()+port.UID, 1<<32-1, "port numbers", "delete ports",
+	number := drawNumber(portNumber.dir, r.Key, r.Key.Short()+port.UID, maxPortNumber, "port numbers", "delete ports",
 		func(n uint32) { port.Number = n })
 	if !r.AnyNumber {
 		number = taken("number", portNumber.dir, strconv.FormatUint(uint64(port.Number), 10), errNumberTaken)

@@ -38,6 +38,9 @@ func (r reference) parent(child Key) Key {
 	return parent
 }
 
+// many reports whether several objects of the kind may refer to one other: they stand under its name.
+func (r referrer) many() bool { return len(r.about().parts) > len(r.to.facts().parts) }
+
 // under is where etcd keeps all objects of a kind that refer to one.
 func (r reference) under(kind Kind, parent Key) string {
 	if r.dir != "" {

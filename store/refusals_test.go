@@ -151,7 +151,7 @@ func TestDeleteRefusals(t *testing.T) {
 		{StatusHostKey("h1"), ErrNotFound, "not found: no such exception of a host: see sluice exception of a host list"},
 		{Key{Kind: "else", Name: "x"}, ErrNotFound, "not found: no such : see sluice  list"},
 		{TenantKey("alice"), ErrInUse, `in use: it has network alice/web: delete its networks but "default" first`},
-		{NetworkKey("alice", "default"), ErrInUse, "in use: it has ports alice/default/a1: detach them first"},
+		{NetworkKey("alice", "default"), ErrInUse, "in use: it has ports alice/default/a1: detach them first, and delete what is sticky"},
 	} {
 		p, err := ProposeDelete(cluster(), tc.key)
 		refused(t, tc.key.String(), p, err, tc.want, tc.text)
@@ -172,8 +172,8 @@ func TestManyUsers(t *testing.T) {
 	}
 	s.Apply(Batch{Revision: 22, Events: []Event{{Key: PortKey("h2", "alice", "web", "b1"), Object: &Port{Number: 20}}}})
 	p, err := ProposeDelete(s, NetworkKey("alice", "default"))
-	refused(t, "network", p, err, ErrInUse, "in use: it has ports alice/default/a1, alice/default/b2, alice/default/b3 and 2 more: detach them first")
+	refused(t, "network", p, err, ErrInUse, "in use: it has ports alice/default/a1, alice/default/b2, alice/default/b3 and 2 more: detach them first, and delete what is sticky")
 	s.Apply(Batch{Revision: 23, Events: []Event{{Key: PortKey("h2", "alice", "default", "c5")}, {Key: PortKey("h2", "alice", "default", "b4")}}})
 	p, err = ProposeDelete(s, NetworkKey("alice", "default"))
-	refused(t, "network", p, err, ErrInUse, "in use: it has ports alice/default/a1, alice/default/b2, alice/default/b3: detach them first")
+	refused(t, "network", p, err, ErrInUse, "in use: it has ports alice/default/a1, alice/default/b2, alice/default/b3: detach them first, and delete what is sticky")
 }

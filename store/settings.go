@@ -16,6 +16,14 @@ func SettingsKey() Key { return Key{Kind: KindSettings, Name: "cluster"} }
 type Settings struct {
 	// Transit holds the tenants' transit addresses; none: DefaultTransit.
 	Transit netip.Prefix `json:"transit,omitzero"`
+	// Central is the host by which all tenants leave whose policy is GatewayCentral; empty: none was chosen yet.
+	Central string `json:"central,omitempty"`
+	// FailOver says that hosts probe gateway hosts, and that each tenant's gateway has a backup.
+	FailOver bool `json:"failOver,omitempty"`
+	// ProbeInterval is between two probes of a gateway host, in milliseconds; 0: DefaultProbeInterval.
+	ProbeInterval int `json:"probeInterval,omitempty"`
+	// Balance says whether and how gateways move so that their hosts carry alike.
+	Balance Balance `json:"balance,omitzero"`
 }
 
 // Kind is KindSettings.
@@ -25,7 +33,7 @@ var settingsKind = &description[string, Settings, *Settings]{
 	facts: facts{
 		label:  "cluster's settings",
 		parts:  []part{partName},
-		writer: "a controller that is told", reader: "controllers, agents",
+		writer: "a controller that is told, the API, the leader", reader: "controllers, agents",
 		hostReads: allObjects,
 	},
 	table: func(s *State) *table[string, Settings] { return &s.settings },
@@ -40,6 +48,20 @@ func (s *State) Transit() Transit {
 	return DefaultTransit
 }
 
+// Settings are the cluster's, with the revision at which they were written; 0: none are.
+func (s *State) Settings() (Settings, Revision) {
+	if i := s.settings.items[SettingsKey().Name]; i != nil {
+		return *i.Value, i.Modified
+	}
+	return Settings{}, 0
+}
+
+// Central is the host by which all tenants leave whose policy is GatewayCentral; empty: none was chosen yet.
+func (s *State) Central() string {
+	settings, _ := s.Settings()
+	return settings.Central
+}
+
 // TransitOr is the transit range that is set, or another where none is set that could be used.
 func (s *Settings) TransitOr(other Transit) Transit {
 	if ValidateTransit(s.Transit) != nil {
@@ -48,32 +70,31 @@ func (s *Settings) TransitOr(other Transit) Transit {
 	return Transit{s.Transit}
 }
 
-// Transit is a range in which each tenant has an address of its own, between its gateway host's
+// Transit is a range in which each tenant that leaves by a host has an address of its own there, between the host's
 // switch and kernel.
 type Transit struct{ netip.Prefix }
 
 // DefaultTransit is the transit range of a cluster that did not choose another (RFC 6598).
 var DefaultTransit = Transit{netip.MustParsePrefix("100.64.0.0/10")}
 
-// transitBits is the length of the smallest transit range: 16 bits hold MaxTenantNumber tenants
+// transitBits is the length of the smallest transit range: 16 bits hold MaxSlot tenants
 // and the kernel.
 const transitBits = 16
 
-// Address is the address under which the tenant with this number reaches its gateway host's
-// kernel.
-func (t Transit) Address(number uint32) netip.Addr {
+// Address is the address under which the tenant with this slot on a host reaches its kernel.
+func (t Transit) Address(slot uint32) netip.Addr {
 	base := t.Prefix.Addr().As4()
-	return netip.AddrFrom4([4]byte{base[0], base[1] | byte(number>>16), base[2] | byte(number>>8), base[3] | byte(number)})
+	return netip.AddrFrom4([4]byte{base[0], base[1] | byte(slot>>16), base[2] | byte(slot>>8), base[3] | byte(slot)})
 }
 
-// Number is the number of the tenant that has the address.
-func (t Transit) Number(a netip.Addr) (number uint32, ok bool) {
+// Slot is the slot whose tenant has the address.
+func (t Transit) Slot(a netip.Addr) (slot uint32, ok bool) {
 	if !a.Is4() || !t.Contains(a) {
 		return 0, false
 	}
 	base, address := t.Prefix.Addr().As4(), a.As4()
-	number = binary.BigEndian.Uint32(address[:]) - binary.BigEndian.Uint32(base[:])
-	return number, number >= 1 && number <= MaxTenantNumber
+	slot = binary.BigEndian.Uint32(address[:]) - binary.BigEndian.Uint32(base[:])
+	return slot, slot >= 1 && slot <= MaxSlot
 }
 
 // Kernel is the kernel's own address on the gateway port: the range's last but one.
@@ -91,7 +112,7 @@ func ValidateTransit(p netip.Prefix) error {
 	case p.Bits() < 8:
 		return fmt.Errorf("transit range %s is larger than any that is one's own: its length may be 8 at least", p)
 	case p.Bits() > transitBits:
-		return fmt.Errorf("transit range %s has no room for %d tenants: its length may be %d at most", p, MaxTenantNumber, transitBits)
+		return fmt.Errorf("transit range %s has no room for %d tenants: its length may be %d at most", p, MaxSlot, transitBits)
 	}
 	for _, o := range forbidden {
 		if p.Overlaps(o.Prefix) {
@@ -118,8 +139,10 @@ func ProposeTransit(s *State, p netip.Prefix) (Proposal, error) {
 	if tenants, _, _, _ := s.Counts(); tenants > 0 {
 		return Proposal{}, inUse(nil, int64(tenants))
 	}
+	settings, _ := s.Settings()
+	settings.Transit = p
 	return Proposal{
-		Writes: []Event{{Key: SettingsKey(), Object: &Settings{Transit: p}}},
+		Writes: []Event{{Key: SettingsKey(), Object: &settings}},
 		Presumes: []Presumption{
 			s.settingsUnchanged(),
 			{Condition: NoneUnder, Path: Under(KindTenant), InUse: inUse},

@@ -20,7 +20,7 @@ func TestTransit(t *testing.T) {
 		{"10.0.0.0/8", "10.0.0.1", "10.0.127.255", "10.255.255.254"},
 	} {
 		transit := settings(NewState(), c.prefix).Transit()
-		got := []netip.Addr{transit.Address(1), transit.Address(MaxTenantNumber), transit.Kernel()}
+		got := []netip.Addr{transit.Address(1), transit.Address(MaxSlot), transit.Kernel()}
 		want := []netip.Addr{netip.MustParseAddr(c.first), netip.MustParseAddr(c.last), netip.MustParseAddr(c.kernel)}
 		for i := range want {
 			if got[i] != want[i] || !transit.Contains(got[i]) {

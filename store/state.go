@@ -34,8 +34,8 @@ type Change struct {
 // kinds lists what etcd holds, each kind once. Keys, objects, State, contested values,
 // tombstones and deletes all follow from the descriptions in this list.
 var kinds = []described{
-	schemaKind, settingsKind, tenantKind, networkKind, hostKind, portKind, gatewayKind, masterKind, liveHostKind, liveControllerKind, tokenKind,
-	enrolmentKind, invitationKind, statusHostKind, statusControllerKind, statusCountersKind, usageKind, allocKind,
+	schemaKind, settingsKind, tenantKind, networkKind, hostKind, portKind, gatewayKind, peeringKind, publicationKind, stickyKind, masterKind, liveHostKind, liveControllerKind, tokenKind,
+	enrolmentKind, invitationKind, statusHostKind, statusControllerKind, statusCountersKind, happeningKind, usageKind, emptiedKind, drainKind, allocKind, idleKind,
 	identityKind, chainKind, stampKind, witnessHostKind, witnessControllerKind, requestKind, wordKind, farewellKind,
 }
 
@@ -44,20 +44,26 @@ var kinds = []described{
 type State struct {
 	revision Revision
 
-	schema      table[string, Schema]
-	settings    table[string, Settings]
-	tenants     tenants
-	networks    networks
-	hosts       hosts
-	ports       ports
-	gateways    gateways
-	masters     table[string, Master]
-	liveHosts   table[string, LiveHost]
-	controllers table[string, LiveController]
-	tokens      table[string, Token]
-	enrolled    table[string, Enrolment]
-	invited     table[string, Invitation]
-	requests    table[string, Request]
+	schema       table[string, Schema]
+	settings     table[string, Settings]
+	tenants      tenants
+	networks     networks
+	hosts        hosts
+	ports        ports
+	gateways     gateways
+	peerings     peerings
+	publications publications
+	stickies     table[Key, Sticky]
+	idle         table[string, Idle]
+	masters      table[string, Master]
+	liveHosts    table[string, LiveHost]
+	controllers  table[string, LiveController]
+	tokens       table[string, Token]
+	enrolled     table[string, Enrolment]
+	invited      table[string, Invitation]
+	requests     table[string, Request]
+	emptied      table[string, Emptied]
+	drains       table[string, Drain]
 
 	former former // what the last batch took away
 }
@@ -94,6 +100,15 @@ func (s *sets[K, V]) add(k K, v V) {
 		s.sets[k] = map[V]struct{}{}
 	}
 	s.sets[k][v] = struct{}{}
+}
+
+// put adds a value, or removes it.
+func (s *sets[K, V]) put(k K, v V, add bool) {
+	if add {
+		s.add(k, v)
+	} else {
+		s.remove(k, v)
+	}
 }
 
 func (s *sets[K, V]) remove(k K, v V) {

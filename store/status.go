@@ -55,11 +55,13 @@ type StatusHost struct {
 	State    HostState `json:"state"`
 	Realized Revision  `json:"realized"`
 	Missing  []string  `json:"missing,omitempty"`  // keys of ports whose interface the switch lacks
-	Problems Problems  `json:"problems,omitempty"` // of ports, networks and tenants that are not programmed whole, or of all on the host
+	Problems Problems  `json:"problems,omitempty"` // of ports, networks, tenants or the host, each with whom it leaves out; empty: ports
 }
 
-// StatusCounters is a checkpoint of a host's accounting, so that counters never go back.
+// StatusCounters is a checkpoint of a host's accounting, so that counters never go back. It stays when
+// its host is deleted: what the host counted is part of what its tenants sent.
 type StatusCounters struct {
+	Ledger   string    `json:"ledger,omitempty"` // the random name of who wrote it
 	Counters []Counter `json:"counters"`
 }
 
@@ -130,6 +132,5 @@ var statusControllerKind = &description[string, StatusController, *StatusControl
 var statusCountersKind = &description[string, StatusCounters, *StatusCounters]{facts: facts{
 	label:  "counters of a host",
 	parts:  []part{partHost},
-	writer: "the host's master", reader: "the host's next master",
-	refers: []reference{{to: KindHost, onDelete: follows}},
+	writer: "the host's master", reader: "the host's next master, the leader",
 }}

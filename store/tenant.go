@@ -1,8 +1,10 @@
 package store
 
 import (
+	"fmt"
 	"iter"
 	"slices"
+	"time"
 )
 
 // KindTenant is {tenant}.
@@ -24,6 +26,28 @@ type Tenant struct {
 	Hosts   []string `json:"hosts,omitempty"`  // hosts allowed; empty: all
 	Limits  Limits   `json:"limits,omitzero"`  // what the tenant may take
 	Labels  Labels   `json:"labels,omitempty"` // free
+	// TTL is for how long the tenant may have no port before it is removed; 0: for ever.
+	TTL Duration `json:"ttl,omitzero"`
+	// Topology is which way frames between its hosts go; empty: TopologyDirect.
+	Topology Topology `json:"topology,omitempty"`
+}
+
+// Duration is a time span. In JSON it is text: "2h0m0s".
+type Duration time.Duration
+
+func (d Duration) String() string { return time.Duration(d).String() }
+
+// MarshalText implements encoding.TextMarshaler.
+func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (d *Duration) UnmarshalText(b []byte) error {
+	parsed, err := time.ParseDuration(string(b))
+	if err != nil {
+		return fmt.Errorf("%q is no time such as 90m or 2h", b)
+	}
+	*d = Duration(parsed)
+	return nil
 }
 
 // MayUse reports whether the tenant may have ports on a host.
@@ -84,6 +108,14 @@ func (s *State) TenantClaimants(number uint32) []*Item[Tenant] {
 // ContestedTenant says why a tenant cannot be programmed, as ContestedPort does.
 func (s *State) ContestedTenant(t *Item[Tenant]) []Problem { return tenantKind.contested(s, t) }
 
+// TenantPorts is how many ports a tenant's networks have.
+func (s *State) TenantPorts(tenant string) (ports int) {
+	for _, name := range s.networks.of[tenant] {
+		ports += s.PortCount(NetworkName{tenant, name})
+	}
+	return ports
+}
+
 // TenantPresent reports whether any network of the tenant has a port on the host.
 func (s *State) TenantPresent(host, tenant string) bool {
 	for _, name := range s.networks.of[tenant] {
@@ -92,4 +124,15 @@ func (s *State) TenantPresent(host, tenant string) bool {
 		}
 	}
 	return false
+}
+
+// Awake reports whether a tenant has a port on any host: one that sleeps needs no gateway.
+func (s *State) Awake(tenant string) bool { return s.presences(tenant) > 0 }
+
+// presences counts the hosts of each of a tenant's networks.
+func (s *State) presences(tenant string) (n int) {
+	for _, name := range s.networks.of[tenant] {
+		n += len(s.HostsOf(NetworkName{tenant, name}))
+	}
+	return n
 }

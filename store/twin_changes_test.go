@@ -1,6 +1,7 @@
 package store
 
 import (
+	"fmt"
 	"maps"
 	"math/rand/v2"
 	"reflect"
@@ -75,6 +76,28 @@ func checkAnew(t *testing.T, before, after twin, changes []Change) {
 	}
 }
 
+// checkStirred says that a tenant stirred where it is awake now and was not before, or the other way round: it is while one
+// of its networks has a port.
+func checkStirred(t *testing.T, s *State, before, after twin) {
+	t.Helper()
+	for n := range 3 {
+		tenant := fmt.Sprint("t", n)
+		was, is := before.awake(tenant), after.awake(tenant)
+		if s.Awake(tenant) != is || s.Stirred(tenant) != (was != is) {
+			t.Errorf("%s is awake %t and stirred %t; it was awake %t, and is %t", tenant, s.Awake(tenant), s.Stirred(tenant), was, is)
+		}
+	}
+}
+
+func (w twin) awake(tenant string) bool {
+	for key := range w.presence() {
+		if _, there := w[NetworkKey(key.Tenant, key.Network)]; there && key.Tenant == tenant {
+			return true
+		}
+	}
+	return false
+}
+
 func union[V any](a, b map[Key]V) map[Key]V {
 	out := maps.Clone(a)
 	if out == nil {
@@ -90,7 +113,7 @@ func TestDeletesLeaveNothing(t *testing.T) {
 	g := &generator{Rand: rand.New(rand.NewPCG(1, 7)), world: twin{}}
 	s := NewState()
 	had := map[Kind]bool{}
-	for range 300 {
+	for range 600 {
 		b := g.batch()
 		s.Apply(b)
 		for _, e := range b.Events {

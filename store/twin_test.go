@@ -150,7 +150,14 @@ func (g *generator) object() (Key, Object) {
 			DatapathID: DatapathID(g.IntN(3)), VTEPs: []netip.Addr{netip.AddrFrom4([4]byte{192, 0, 2, byte(g.IntN(3))})},
 		}
 	case 3:
-		return GatewayKey(tenant), &Gateway{Active: host, Draining: []string{g.pick("h", 3), g.pick("h", 3)}[:g.IntN(3)]}
+		gateway := &Gateway{Active: host, Draining: []string{g.pick("h", 3), g.pick("h", 3)}[:g.IntN(3)], Standby: []string{g.pick("h", 3)}[:g.IntN(2)]}
+		if g.IntN(3) == 0 {
+			gateway.Move = &Move{To: g.pick("h", 3)}
+		}
+		for range g.IntN(3) {
+			gateway.Slots = map[string]uint32{host: g.Uint32N(3), g.pick("h", 3): g.Uint32N(3)}
+		}
+		return GatewayKey(tenant), gateway
 	case 4:
 		return g.other(tenant, host)
 	}
@@ -159,7 +166,22 @@ func (g *generator) object() (Key, Object) {
 
 // other makes objects of the kinds without indexes.
 func (g *generator) other(tenant, host string) (Key, Object) {
-	switch g.IntN(10) {
+	switch g.IntN(20) {
+	case 18, 19:
+		p := &Publication{TenantCreated: g.world[TenantKey(tenant)].Created, Network: g.pick("n", 2), Port: g.pick("p", 3), Protocol: ProtocolTCP,
+			First: 80, On: uint16(80 + g.IntN(3)), Count: uint16(g.IntN(3))}
+		return PublicationKey(tenant, g.pick("w", 2)), p
+	case 17:
+		return StickyKey(host, tenant, g.pick("n", 2), g.pick("p", 3)), &Sticky{MAC: MAC{2, byte(g.IntN(3))}}
+	case 13, 14, 15, 16:
+		peer := g.pick("t", 3)
+		p := &Peering{TenantCreated: g.world[TenantKey(tenant)].Created, PeerCreated: g.world[TenantKey(peer)].Created}
+		if g.IntN(4) == 0 {
+			p.Networks = []string{g.pick("n", 2)}
+		}
+		return PeeringKey(tenant, peer), p
+	case 11:
+		return IdleKey(tenant), &Idle{Since: idleSince}
 	case 0:
 		return MasterKey(host), &Master{Controller: tenant}
 	case 1:
@@ -178,12 +200,19 @@ func (g *generator) other(tenant, host string) (Key, Object) {
 		return SettingsKey(), &Settings{Transit: netip.PrefixFrom(netip.AddrFrom4([4]byte{11, byte(g.IntN(3))}), 16)}
 	case 8:
 		return SchemaKey(), &Schema{Least: g.IntN(4)}
+	case 9:
+		return EmptiedKey(host), &Emptied{Tenants: map[string]uint64{tenant: 1}}
+	case 10:
+		return DrainKey(host), &Drain{AtOnce: g.IntN(4)}
 	}
 	return StatusHostKey(host), &StatusHost{State: HostDown}
 }
 
 func (g *generator) port() *Port {
 	p := &Port{Number: g.Uint32N(6), MAC: MAC{2, 5: byte(g.IntN(3))}, Interface: []string{"", "sl-a", "sl-b", "sl-c"}[g.IntN(4)]}
+	for range g.IntN(8) - 5 {
+		p.Publish = append(p.Publish, PortPublication{ProtocolTCP, 80, uint16(80 + g.IntN(3)), uint16(1 + g.IntN(2))})
+	}
 	for range g.IntN(3) { // an address may come twice
 		p.Addresses = append(p.Addresses, netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 0, 0, byte(g.IntN(4))}), 24))
 	}
@@ -205,6 +234,7 @@ func TestStateEqualsItsTwin(t *testing.T) {
 			checkHolders(t, s, w)
 			checkChanges(t, before, w, changes)
 			checkAnew(t, before, w, changes)
+			checkStirred(t, s, before, w)
 			if t.Failed() {
 				t.Fatalf("seed %d, batch %+v", seed, b)
 			}
@@ -222,6 +252,20 @@ func checkObjects(t *testing.T, s *State, w twin) {
 	collect(got, s.LiveControllers())
 	collect(got, s.Invitations())
 	collect(got, s.Tokens())
+	collect(got, s.Peerings())
+	collect(got, s.Stickies())
+	collect(got, func(yield func(*Item[Publication]) bool) {
+		for p := range s.Publications() {
+			if !p.Value.ofPort() {
+				yield(p)
+			}
+		}
+	})
+	checkPublications(t, s, w)
+	for tenant := range 3 {
+		checkPeers(t, s, w, fmt.Sprint("t", tenant))
+	}
+	collect(got, s.Drains())
 	for token := range s.Tokens() {
 		tenant, there := w[TenantKey(token.Value.Tenant)]
 		if want := there && tenant.Created == token.Value.TenantCreated; s.HasTenant(token.Value) != want {
@@ -241,6 +285,7 @@ func checkObjects(t *testing.T, s *State, w twin) {
 	for tenant := range 3 {
 		name := fmt.Sprint("t", tenant)
 		collect(got, s.NetworksOf(name))
+		collect(got, one(s.IdleSince(name)))
 		for network := range 2 {
 			n := NetworkName{name, fmt.Sprint("n", network)}
 			collect(got, s.PortsOf(n))
@@ -255,6 +300,7 @@ func checkObjects(t *testing.T, s *State, w twin) {
 		collect(got, one(s.LiveHost(name)))
 		collect(got, one(s.Enrolment(name)))
 		collect(got, one(s.Request(name)))
+		collect(got, one(s.emptied.items[name]))
 		if byHash := s.HostsByHash(HostHash(name)); !slices.Equal(byHash, slices.Collect(one(s.Host(name)))) {
 			t.Errorf("hosts by the hash of %s: %v", name, byHash)
 		}
@@ -279,6 +325,76 @@ func checkObjects(t *testing.T, s *State, w twin) {
 	maps.DeleteFunc(want, func(k Key, _ Event) bool { return k.Kind == KindStatusHost })
 	if !maps.Equal(want, got) { // the very same objects
 		t.Errorf("objects:\n%v, want\n%v", got, want)
+	}
+}
+
+// checkPeers compares with whom a tenant is peered, and by which networks.
+func checkPeers(t *testing.T, s *State, w twin, tenant string) {
+	t.Helper()
+	var agreed, near []string
+	for peer := range 3 {
+		other := fmt.Sprint("t", peer)
+		one, said := w[PeeringKey(tenant, other)]
+		two, answered := w[PeeringKey(other, tenant)]
+		if !said || !answered || other == tenant {
+			continue
+		}
+		near = append(near, other)
+		a, b := one.Object.(*Peering), two.Object.(*Peering)
+		mine, there := w[TenantKey(tenant)]
+		theirs, present := w[TenantKey(other)]
+		if there && present && a.TenantCreated == mine.Created && b.TenantCreated == theirs.Created && a.PeerCreated == theirs.Created && b.PeerCreated == mine.Created {
+			agreed = append(agreed, other)
+		}
+	}
+	if got := s.PeersOf(tenant); !slices.Equal(got, agreed) {
+		t.Errorf("%s is peered with %v, want %v", tenant, got, agreed)
+	}
+	for _, peer := range near {
+		if !slices.Contains(s.PeersNear(tenant), peer) {
+			t.Errorf("%s is not near %s", peer, tenant)
+		}
+	}
+}
+
+// checkPublications compares which publications there are of a tenant, to a port, and on a port of hosts.
+func checkPublications(t *testing.T, s *State, w twin) {
+	t.Helper()
+	of, to, at := map[string]int{}, map[scoped[string]]int{}, map[Endpoint]int{}
+	note := func(tenant string, p *Publication) {
+		of[tenant]++
+		to[p.target(tenant)]++
+		for port := range p.Count {
+			at[Endpoint{ProtocolTCP, p.On + port}]++
+		}
+	}
+	for _, e := range w.of(KindPublication) {
+		note(e.Key.Tenant, e.Object.(*Publication))
+	}
+	for _, e := range w.of(KindPort) {
+		for _, p := range e.Object.(*Port).Publish {
+			note(e.Key.Tenant, p.publication(e.Key, 1))
+		}
+	}
+	for tenant := range 3 {
+		name := fmt.Sprint("t", tenant)
+		if got := len(slices.Collect(s.PublicationsOf(name))); got != of[name] || s.Publishes(name) != (got > 0) {
+			t.Errorf("%s has %d publications, want %d", name, got, of[name])
+		}
+		for network := range 2 {
+			n := NetworkName{name, fmt.Sprint("n", network)}
+			for port := range 3 {
+				if got, want := len(slices.Collect(s.PublicationsTo(n, fmt.Sprint("p", port)))), to[scoped[string]{n, fmt.Sprint("p", port)}]; got != want {
+					t.Errorf("%d publications lead to %s/p%d, want %d", got, n, port, want)
+				}
+			}
+		}
+	}
+	for port := range uint16(6) {
+		e := Endpoint{ProtocolTCP, 80 + port}
+		if got := len(s.publications.at.sets[e]); got != at[e] {
+			t.Errorf("%d publications ask for %s, want %d", got, e, at[e])
+		}
 	}
 }
 
@@ -315,7 +431,7 @@ func checkIndexes(t *testing.T, s *State, w twin) {
 	via := map[string]map[string]bool{}
 	for _, e := range w.of(KindGateway) {
 		g := e.Object.(*Gateway)
-		for _, h := range append(slices.Clone(g.Draining), g.Active) {
+		for _, h := range g.Members() {
 			if via[h] == nil {
 				via[h] = map[string]bool{}
 			}

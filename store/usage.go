@@ -3,6 +3,7 @@ package store
 import (
 	"cmp"
 	"slices"
+	"time"
 )
 
 // KindUsage is {host}. Watch passes these keys over: readers list them.
@@ -17,6 +18,37 @@ type Usage struct {
 	Tenants []TenantUsage `json:"tenants,omitempty"` // by number
 	// Omitted is how many tenants are left out though they use something: the key would be too large.
 	Omitted int `json:"omitted,omitempty"`
+	// Visits are when something passed last by what tenants publish by routes, at this host's entry: the latest MaxVisits.
+	Visits []Visit `json:"visits,omitempty"`
+}
+
+// Visit is when something passed last by a publication.
+type Visit struct {
+	Tenant      string    `json:"tenant"`
+	Publication string    `json:"publication"`
+	Created     Revision  `json:"created"` // of the publication: a later one of the name was not visited
+	Last        time.Time `json:"last"`
+}
+
+// MaxVisits bounds the visits in one Usage.
+const MaxVisits = 2048
+
+// Answers are how many HTTP requests entries answered, by the first digit of the status, from 1 on: 101 opened a WebSocket.
+type Answers [5]uint64
+
+// Sum is how many they are.
+func (a Answers) Sum() (n uint64) {
+	for _, of := range a {
+		n += of
+	}
+	return n
+}
+
+// Add adds what was answered elsewhere.
+func (a *Answers) Add(o Answers) {
+	for i, n := range o {
+		a[i] += n
+	}
 }
 
 // TenantUsage is what one tenant uses.
@@ -27,11 +59,13 @@ type TenantUsage struct {
 
 // Used is what is used of limits, and what they refused so far.
 type Used struct {
-	Connections       int    `json:"connections,omitempty" doc:"that live in the switches of its gateway hosts"`
-	KernelConnections int    `json:"kernelConnections,omitempty" doc:"that live in the kernels of its gateway hosts, longer than in the switches"`
-	KernelDrops       uint64 `json:"kernelDrops,omitempty" doc:"packets that would have opened a connection, and that a kernel dropped by the limit of connections"`
-	PortsRefused      uint64 `json:"portsRefused,omitempty" doc:"attaches that were refused since the tenant had as many ports as it may"`
-	NewPortsRefused   uint64 `json:"newPortsRefused,omitempty" doc:"attaches that were refused since the tenant made ports faster than it may"`
+	Connections       int     `json:"connections,omitempty" doc:"that live in the switches of its gateway hosts"`
+	KernelConnections int     `json:"kernelConnections,omitempty" doc:"that live in the kernels of its gateway hosts, longer than in the switches"`
+	KernelDrops       uint64  `json:"kernelDrops,omitempty" doc:"packets that would have opened a connection, and that a kernel dropped by the limit of connections"`
+	PortsRefused      uint64  `json:"portsRefused,omitempty" doc:"attaches that were refused since the tenant had as many ports as it may"`
+	NewPortsRefused   uint64  `json:"newPortsRefused,omitempty" doc:"attaches that were refused since the tenant made ports faster than it may"`
+	QuestionsRefused  uint64  `json:"questionsRefused,omitempty" doc:"questions for names that resolvers refused or dropped since the tenant asked faster than it may"`
+	Answers           Answers `json:"answers,omitzero" doc:"HTTP requests that entries answered for its routes, by the first digit of the status from 1 on; 1: they opened a WebSocket"`
 }
 
 // Add adds what is used elsewhere.
@@ -41,10 +75,14 @@ func (u *Used) Add(o Used) {
 	u.KernelDrops += o.KernelDrops
 	u.PortsRefused += o.PortsRefused
 	u.NewPortsRefused += o.NewPortsRefused
+	u.QuestionsRefused += o.QuestionsRefused
+	u.Answers.Add(o.Answers)
 }
 
-// refused reports whether any limit refused anything.
-func (u Used) refused() bool { return u.KernelDrops+u.PortsRefused+u.NewPortsRefused > 0 }
+// refused reports whether any limit refused anything, or anything else was counted that must not go back.
+func (u Used) refused() bool {
+	return u.KernelDrops+u.PortsRefused+u.NewPortsRefused+u.QuestionsRefused+u.Answers.Sum() > 0
+}
 
 // MaxTenantsUsing bounds the tenants in one Usage: 8,192 are less than 1 MB, and etcd takes 1.5.
 const MaxTenantsUsing = 8192

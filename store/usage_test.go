@@ -45,9 +45,9 @@ func TestUsageOfTooMany(t *testing.T) {
 }
 
 func TestUsedAdd(t *testing.T) {
-	sum := Used{1, 2, 3, 4, 5}
-	sum.Add(Used{10, 20, 30, 40, 50})
-	if want := (Used{11, 22, 33, 44, 55}); sum != want {
+	sum := Used{1, 2, 3, 4, 5, 6, Answers{7, 0, 0, 0, 8}}
+	sum.Add(Used{10, 20, 30, 40, 50, 60, Answers{70, 90, 0, 0, 80}})
+	if want := (Used{11, 22, 33, 44, 55, 66, Answers{77, 90, 0, 0, 88}}); sum != want {
 		t.Errorf("%+v, want %+v", sum, want)
 	}
 }
@@ -55,14 +55,14 @@ func TestUsedAdd(t *testing.T) {
 // The number of a transit address is that of the tenant that has it.
 func TestTransitNumber(t *testing.T) {
 	for _, transit := range []Transit{DefaultTransit, {netip.MustParsePrefix("198.18.0.0/16")}} {
-		for _, n := range []uint32{1, 255, 256, MaxTenantNumber} {
-			if got, ok := transit.Number(transit.Address(n)); got != n || !ok {
+		for _, n := range []uint32{1, 255, 256, MaxSlot} {
+			if got, ok := transit.Slot(transit.Address(n)); got != n || !ok {
 				t.Errorf("%s: %s is of %d, %v; want %d", transit, transit.Address(n), got, ok, n)
 			}
 		}
-		for _, a := range []netip.Addr{transit.Address(0), transit.Address(MaxTenantNumber + 1), transit.Kernel(), {},
+		for _, a := range []netip.Addr{transit.Address(0), transit.Address(MaxSlot + 1), transit.Kernel(), {},
 			netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("::ffff:100.64.0.1")} {
-			if got, ok := transit.Number(a); ok {
+			if got, ok := transit.Slot(a); ok {
 				t.Errorf("%s: %s is of %d", transit, a, got)
 			}
 		}

@@ -122,6 +122,7 @@ var forbidden = []Occupied{
 	{netip.MustParsePrefix("::/96"), "the range of the unspecified and loopback addresses"},
 	{netip.MustParsePrefix("::ffff:0:0/96"), "the range of IPv4-mapped addresses"},
 	{netip.MustParsePrefix("fe80::/10"), "the link-local range"},
+	{resolverRange, "the range of the resolver that containers ask for names"},
 	{netip.MustParsePrefix("ff00::/8"), "the multicast range"},
 }
 

@@ -91,7 +91,10 @@ func TestValidateSubnets(t *testing.T) {
 		"172.16.0.0/12":             "172.30.0.0/24, the infrastructure of host h1",
 		"172.30.0.0/28":             "infrastructure of host h1",
 		"192.0.2.0/24":              "infrastructure of host h2",
-		"fd00::/8":                  "infrastructure of host h1",
+		"fd12::/16":                 "infrastructure of host h1",
+		"fd73:6c75:6963:65:7::/80":  "the resolver",
+		"fd73:6c75:6963::/48":       "the resolver",
+		"fd73:6c75:6963:66::/64":    "",
 		"0.0.0.0/0":                 "overlaps",
 		"::/0":                      "overlaps",
 		"100.64.0.0/24":             "", // where the transit range is another

@@ -17,8 +17,8 @@ import (
 	"sluice/hostagent/api"
 )
 
-// patience bounds one command; runtimes give up after some minutes.
-const patience = 60 * time.Second
+// limit bounds one command; runtimes give up after some minutes.
+const limit = 90 * time.Second
 
 // errNotAvailable says that no container can be attached now (CNI 1.1, STATUS).
 const errNotAvailable = 50
@@ -29,7 +29,7 @@ func call(args *skel.CmdArgs, ask func(context.Context, *api.Client, *config) er
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	agent := api.Dial(c.Socket)
 	defer agent.Close()
@@ -49,7 +49,7 @@ func cniError(err error) error {
 		return types.NewError(types.ErrTryAgainLater, err.Error(), "")
 	case problem.Status == http.StatusUnprocessableEntity, problem.Status == http.StatusNotFound:
 		return types.NewError(types.ErrInvalidNetworkConfig, problem.Detail, "")
-	case problem.Status == http.StatusServiceUnavailable, problem.Status == http.StatusGatewayTimeout:
+	case problem.Status == http.StatusServiceUnavailable, problem.Status == http.StatusGatewayTimeout, problem.Status == http.StatusTooManyRequests:
 		return types.NewError(types.ErrTryAgainLater, problem.Detail, "")
 	default:
 		return types.NewError(types.ErrInternal, problem.Detail, "")
@@ -57,11 +57,10 @@ func cniError(err error) error {
 }
 
 func add(args *skel.CmdArgs) error {
+	if err := misspelt(args.StdinData); err != nil {
+		return err
+	}
 	return call(args, func(ctx context.Context, agent *api.Client, c *config) error {
-		if len(c.RuntimeConfig.PortMappings) > 0 {
-			return types.NewError(types.ErrInvalidNetworkConfig, "port mappings are not possible yet: nothing outside reaches a tenant's container",
-				"start the container without published ports")
-		}
 		before, err := previous(c)
 		if err != nil {
 			return err
@@ -70,7 +69,13 @@ func add(args *skel.CmdArgs) error {
 		if err != nil {
 			return err
 		}
-		attached, err := agent.Attach(ctx, request)
+		if request.Publish, err = published(c); err != nil {
+			return err
+		}
+		if request.Limits, err = c.RuntimeConfig.Bandwidth.limits(); err != nil {
+			return err
+		}
+		attached, err := attach(ctx, agent, c, request)
 		if err != nil {
 			return err
 		}
@@ -82,6 +87,19 @@ func add(args *skel.CmdArgs) error {
 	})
 }
 
+// attach waits for an agent that is away or not ready.
+func attach(ctx context.Context, agent *api.Client, c *config, r api.AttachRequest) (a api.Attachment, err error) {
+	patience, err := c.patience(api.AttachPatience)
+	if err != nil {
+		return a, err
+	}
+	err = api.Patiently(ctx, patience, func(ctx context.Context) (err error) {
+		a, err = agent.Attach(ctx, r)
+		return err
+	})
+	return a, err
+}
+
 // del succeeds also for what is gone: runtimes repeat it.
 func del(args *skel.CmdArgs) error {
 	return call(args, func(ctx context.Context, agent *api.Client, c *config) error {
@@ -89,12 +107,34 @@ func del(args *skel.CmdArgs) error {
 		if err != nil {
 			return err
 		}
-		err = agent.Detach(ctx, api.DetachRequest{Tenant: r.Tenant, Network: r.Network, Name: r.Name})
-		if api.IsNotFound(err) {
-			return nil
+		patience, err := c.patience(api.DetachPatience)
+		if err != nil {
+			return err
 		}
-		return err
+		goes := api.DetachRequest{Tenant: r.Tenant, Network: r.Network, Name: r.Name, ContainerID: r.ContainerID, Interface: madeInterface(c)}
+		return api.Patiently(ctx, patience, func(ctx context.Context) error {
+			err := agent.Detach(ctx, goes)
+			if api.IsNotFound(err) {
+				return nil
+			}
+			return err
+		})
 	})
+}
+
+// madeInterface is the host's end that ADD answered, by which a container's port is told from one of a later ADD under the
+// same id, as after a restart of podman's; empty: the runtime does not say.
+func madeInterface(c *config) string {
+	before, err := previous(c)
+	if err != nil {
+		return "" // DEL must go on without
+	}
+	for _, i := range before.Interfaces {
+		if i.Sandbox == "" && api.IsHostEnd(i.Name) {
+			return i.Name
+		}
+	}
+	return ""
 }
 
 // check compares the port with what ADD answered.
@@ -170,7 +210,7 @@ func collect(args *skel.CmdArgs) error {
 			if !stale(p, c) {
 				continue
 			}
-			err := agent.Detach(ctx, api.DetachRequest{Tenant: p.Tenant, Network: p.Network, Name: p.Name})
+			err := agent.Detach(ctx, p.Detachment())
 			if err != nil && !api.IsNotFound(err) {
 				errs = append(errs, err)
 			}
@@ -181,7 +221,7 @@ func collect(args *skel.CmdArgs) error {
 
 // stale reports whether a port was made for this configuration and its attachment is gone.
 func stale(p api.Attachment, c *config) bool {
-	if p.Runtime != runtimeName || p.Labels[labelNetwork] != c.Name {
+	if p.Runtime != runtimeName || p.Labels[labelNetwork] != c.Name || p.Arrives { // its container is about to be attached
 		return false
 	}
 	valid := types.GCAttachment{ContainerID: p.ContainerID, IfName: p.Labels[labelIfName]}
@@ -211,8 +251,12 @@ func resultOf(a api.Attachment, c *config, before *current.Result) (*current.Res
 		{Name: a.Interface},
 		{Name: a.IfName, Mac: a.MAC, Mtu: a.MTU, Sandbox: a.NetNS},
 	})
-	if r.DNS.IsEmpty() {
+	switch {
+	case !r.DNS.IsEmpty(): // another plugin's
+	case !c.DNS.IsEmpty():
 		r.DNS = c.DNS
+	case a.DNS != nil:
+		r.DNS = types.DNS{Nameservers: a.DNS.Nameservers, Search: a.DNS.Search}
 	}
 	for _, text := range a.Addresses {
 		ip, subnet, err := net.ParseCIDR(text)
@@ -221,6 +265,10 @@ func resultOf(a api.Attachment, c *config, before *current.Result) (*current.Res
 		}
 		subnet.IP = ip
 		r.IPs = append(r.IPs, &current.IPConfig{Interface: current.Int(containerEnd), Address: *subnet, Gateway: gatewayOf(a, ip)})
+	}
+	if a.Routes != nil {
+		r.Routes = append(r.Routes, c.Routes...)
+		return &r, nil
 	}
 	for _, text := range a.Gateways {
 		gw := net.ParseIP(text)

@@ -2,12 +2,13 @@ package main
 
 import (
 	"cmp"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/netip"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/containernetworking/cni/pkg/skel"
 	"github.com/containernetworking/cni/pkg/types"
@@ -32,12 +33,24 @@ type config struct {
 	Tenant  string `json:"tenant"`
 	Network string `json:"network"` // empty: the tenant's default
 	Socket  string `json:"socket"`  // of the agent; empty: api.DefaultSocket
+	// Patience is how long a command waits for an agent that is away or not ready, such as "20s"; empty:
+	// api.AttachPatience to attach, api.DetachPatience to detach.
+	Patience string `json:"patience"`
+
+	// Sticky names the port as the runtime names the container, and leaves MAC and addresses with that name when it goes.
+	Sticky bool `json:"sticky"`
+
+	// MTU of the container's interface, in bytes; 0: the network's. Routes of the container, instead of a default route
+	// through the network's router; nil: that.
+	MTU    int            `json:"mtu"`
+	Routes []*types.Route `json:"routes"`
 
 	// RuntimeConfig is what a runtime fills in for capabilities that the configuration declares.
 	RuntimeConfig struct {
-		IPs          []string          `json:"ips"` // addresses with prefix length
-		MAC          string            `json:"mac"`
-		PortMappings []json.RawMessage `json:"portMappings"`
+		IPs          []string      `json:"ips"` // addresses with prefix length
+		MAC          string        `json:"mac"`
+		PortMappings []portMapping `json:"portMappings"`
+		Bandwidth    bandwidth     `json:"bandwidth"`
 	} `json:"runtimeConfig"`
 
 	// Args is the older way to say the same (CNI's conventions, "args").
@@ -63,6 +76,43 @@ func parseConfig(stdin []byte) (*config, error) {
 	return &c, nil
 }
 
+// patience is how long to wait for the agent where the configuration says nothing else.
+func (c *config) patience(otherwise time.Duration) (time.Duration, error) {
+	if c.Patience == "" {
+		return otherwise, nil
+	}
+	d, err := time.ParseDuration(c.Patience)
+	if err != nil || d < 0 {
+		return 0, types.NewError(types.ErrInvalidNetworkConfig,
+			fmt.Sprintf("network configuration %q: patience %q: write it as 20s", c.Name, c.Patience), "")
+	}
+	return d, nil
+}
+
+// ownKeys are those of this plugin, commonKeys what CNI knows besides (section 1, and what libcni adds).
+var (
+	ownKeys    = []string{"tenant", "network", "socket", "patience", "mtu", "routes", "sticky"}
+	commonKeys = []string{"cniVersion", "cniVersions", "name", "type", "args", "capabilities", "runtimeConfig", "prevResult", "dns", "ipam",
+		"ipMasq", "disableCheck", "disableGC", "loadOnlyInlinedPlugins"}
+)
+
+// misspelt refuses keys that nobody reads: a container would come into another network than was meant. Keys
+// with a domain, such as cni.dev/valid-attachments, are the runtime's.
+func misspelt(stdin []byte) error {
+	var keys map[string]json.RawMessage
+	if err := json.Unmarshal(stdin, &keys); err != nil {
+		return types.NewError(types.ErrDecodingFailure, "read the network configuration", err.Error())
+	}
+	for _, key := range slices.Sorted(maps.Keys(keys)) {
+		if strings.Contains(key, "/") || slices.Contains(ownKeys, key) || slices.Contains(commonKeys, key) {
+			continue
+		}
+		return types.NewError(types.ErrInvalidNetworkConfig,
+			fmt.Sprintf("the network configuration has an unknown key %q: those of sluice-cni are %s", key, strings.Join(ownKeys, ", ")), "")
+	}
+	return nil
+}
+
 // podArgs are the CNI_ARGS that runtimes of Kubernetes pass, and the oldest way to ask for an
 // address and a MAC, which podman still uses.
 type podArgs struct {
@@ -81,37 +131,26 @@ func parseArgs(args string) (podArgs, error) {
 	return pod, nil
 }
 
-// portName is a DNS label that tells people the container and is its alone: what the
-// runtime calls it, and a hash of the attachment, which CNI identifies by container id and
-// interface.
-func portName(pod podArgs, containerID, ifName string) string {
-	readable := string(pod.K8S_POD_NAME)
-	if readable == "" {
-		readable = containerID[:min(12, len(containerID))]
+// defaultIfName is what runtimes call a container's first interface.
+const defaultIfName = "eth0"
+
+// portName is what the runtime calls the container, and a hash of the attachment, which CNI identifies by
+// container id and interface. A sticky one is what the runtime calls the container alone.
+func portName(c *config, pod podArgs, containerID, ifName string) string {
+	name := string(pod.K8S_POD_NAME)
+	if name == "" {
+		name = containerID[:min(12, len(containerID))]
 	}
-	readable = label(readable, 50)
-	return strings.TrimLeft(readable+"-"+attachmentHash(containerID, ifName), "-")
-}
-
-// attachmentHash is 8 hexadecimal digits that stand for one attachment.
-func attachmentHash(containerID, ifName string) string {
-	sum := sha256.Sum256([]byte(containerID + "/" + ifName))
-	return hex.EncodeToString(sum[:4])
-}
-
-// label keeps of a text what a DNS label may hold.
-func label(text string, length int) string {
-	kept := strings.Map(func(r rune) rune {
-		switch {
-		case r >= 'a' && r <= 'z', r >= '0' && r <= '9':
-			return r
-		case r >= 'A' && r <= 'Z':
-			return r - 'A' + 'a'
-		default:
-			return '-'
+	if c.Sticky { // a hash of the id would be another one for each container
+		if ifName != defaultIfName {
+			name += "-" + ifName
 		}
-	}, text)
-	return strings.Trim(kept[:min(length, len(kept))], "-")
+		if api.IsLabel(name) {
+			return name
+		}
+		return api.PortName(name, name)
+	}
+	return api.PortName(name, containerID+"/"+ifName)
 }
 
 // attachRequest is what a command asks of the agent.
@@ -121,9 +160,10 @@ func attachRequest(c *config, args *skel.CmdArgs) (api.AttachRequest, error) {
 		return api.AttachRequest{}, err
 	}
 	r := api.AttachRequest{
-		Tenant: c.Tenant, Network: c.Network, Name: portName(pod, args.ContainerID, args.IfName),
+		Tenant: c.Tenant, Network: c.Network, Name: portName(c, pod, args.ContainerID, args.IfName),
 		NetNS: args.Netns, IfName: args.IfName, MAC: cmp.Or(c.RuntimeConfig.MAC, string(pod.MAC)),
-		ContainerID: args.ContainerID, Runtime: runtimeName,
+		ContainerID: args.ContainerID, Runtime: runtimeName, MTU: c.MTU, Routes: askedRoutes(c),
+		Sticky: c.Sticky,
 		Labels: map[string]string{labelNetwork: c.Name, labelIfName: args.IfName},
 	}
 	if pod.K8S_POD_NAME != "" {
@@ -137,6 +177,22 @@ func attachRequest(c *config, args *skel.CmdArgs) (api.AttachRequest, error) {
 		r.Addresses = append(r.Addresses, address)
 	}
 	return r, nil
+}
+
+// askedRoutes are those of the configuration; nil: it has none.
+func askedRoutes(c *config) []api.Route {
+	if c.Routes == nil {
+		return nil
+	}
+	routes := []api.Route{}
+	for _, r := range c.Routes {
+		asked := api.Route{Destination: r.Dst.String()}
+		if r.GW != nil {
+			asked.Gateway = r.GW.String()
+		}
+		routes = append(routes, asked)
+	}
+	return routes
 }
 
 // askedAddresses are those of the newest way in which any is asked for.

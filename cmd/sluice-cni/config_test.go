@@ -5,6 +5,7 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/containernetworking/cni/pkg/skel"
 	"github.com/containernetworking/cni/pkg/types"
@@ -29,8 +30,27 @@ func TestPortName(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := portName(pod, c.id, c.ifName); got != c.want {
+		if got := portName(&config{}, pod, c.id, c.ifName); got != c.want {
 			t.Errorf("args %q, container %s, %s: port %q, want %q", c.args, c.id, c.ifName, got, c.want)
+		}
+	}
+}
+
+// A sticky port is found again by a container with another id.
+func TestStickyPortName(t *testing.T) {
+	c, err := parseConfig([]byte(`{"cniVersion": "1.1.0", "name": "shop", "tenant": "alice", "sticky": true}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, x := range []struct{ args, ifName, want string }{
+		{"K8S_POD_NAME=web", "eth0", "web"},
+		{"K8S_POD_NAME=web", "eth1", "web-eth1"},
+		{"K8S_POD_NAME=Web.1", "eth0", "web-1-44592c90"},
+		{"", "eth0", "0123456789ab"},
+	} {
+		r, err := attachRequest(c, &skel.CmdArgs{ContainerID: "0123456789abcdef", IfName: x.ifName, Args: x.args})
+		if err != nil || r.Name != x.want || !r.Sticky {
+			t.Errorf("args %q, %s: port %q, sticky %v (%v), want %q", x.args, x.ifName, r.Name, r.Sticky, err, x.want)
 		}
 	}
 }
@@ -113,6 +133,7 @@ func TestStale(t *testing.T) {
 		{"unknown container", port("cni", "shop", "y", "eth0"), true},
 		{"another configuration's", port("cni", "office", "y", "eth0"), false},
 		{"another runtime's", port("lxc", "shop", "y", "eth0"), false},
+		{"one that came from another host", api.Attachment{Runtime: "cni", ContainerID: "y", Labels: map[string]string{labelNetwork: "shop"}, Arrives: true}, false},
 	} {
 		if got := stale(x.port, c); got != x.want {
 			t.Errorf("%s: stale %v, want %v", x.name, got, x.want)
@@ -147,8 +168,37 @@ func TestResultAfterAnotherPlugin(t *testing.T) {
 		t.Errorf("the other plugin's answer was changed: %v, %v", r.DNS, before.Interfaces)
 	}
 	before.DNS = types.DNS{}
+	own := api.Attachment{DNS: &api.DNS{Nameservers: []string{"169.254.53.53"}, Search: []string{"alice.sluice"}}}
+	if r, err := resultOf(own, &config{}, before); err != nil || len(r.DNS.Nameservers) != 1 || r.DNS.Nameservers[0] != "169.254.53.53" || r.DNS.Search[0] != "alice.sluice" {
+		t.Errorf("DNS of the host's resolver: %v, %v", r.DNS, err)
+	}
+	if r, err := resultOf(own, c, before); err != nil || r.DNS.Nameservers[0] != "192.0.2.2" {
+		t.Errorf("DNS of the configuration, which goes before the resolver's: %v, %v", r.DNS, err)
+	}
 	if r, err = resultOf(api.Attachment{}, c, before); err != nil || r.DNS.Nameservers[0] != "192.0.2.2" {
 		t.Errorf("DNS of the configuration: %v, %v", r, err)
+	}
+}
+
+// MTU and routes of the configuration are asked for, and told in the result; none at all is another thing than none.
+func TestAskedRoutes(t *testing.T) {
+	for text, want := range map[string][]api.Route{
+		`"mtu": 1400`:               nil,
+		`"mtu": 1400, "routes": []`: {},
+		`"mtu": 1400, "routes": [{"dst": "10.8.0.0/16"}, {"dst": "::/0", "gw": "fd00::9"}]`: {{Destination: "10.8.0.0/16"}, {Destination: "::/0", Gateway: "fd00::9"}},
+	} {
+		c, err := parseConfig([]byte(`{"cniVersion": "1.1.0", "name": "shop", "tenant": "alice", ` + text + `}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := attachRequest(c, &skel.CmdArgs{ContainerID: "c"})
+		if diff := cmp.Diff(want, r.Routes); diff != "" || err != nil || r.MTU != 1400 {
+			t.Errorf("%s: MTU %d, %v, routes -want +got\n%s", text, r.MTU, err, diff)
+		}
+		result, err := resultOf(api.Attachment{Routes: r.Routes, MTU: 1400, Gateways: []string{"10.0.0.1"}}, c, &current.Result{})
+		if routes := max(len(want), map[bool]int{true: 1}[want == nil]); err != nil || len(result.Routes) != routes || result.Interfaces[1].Mtu != 1400 {
+			t.Errorf("%s: the result has routes %v and MTU %d (%v)", text, result.Routes, result.Interfaces[1].Mtu, err)
+		}
 	}
 }
 
@@ -205,6 +255,32 @@ func TestAgrees(t *testing.T) {
 		err := agrees(port, x.before, x.ifName)
 		if (err == nil) != (x.says == "") || err != nil && !strings.Contains(err.Error(), x.says) {
 			t.Errorf("%s: %v, want %q", x.name, err, x.says)
+		}
+	}
+}
+
+// A key that nobody reads is named: with "net-work" the container would come into the network default.
+func TestMisspelt(t *testing.T) {
+	const common = `"cniVersion": "1.1.0", "name": "shop", "type": "sluice-cni", "tenant": "alice", `
+	for more, says := range map[string]string{
+		`"network": "db", "socket": "/run/x", "patience": "5s", "mtu": 1400, "routes": []`:      "",
+		`"capabilities": {}, "runtimeConfig": {}, "args": {}, "prevResult": {}, "dns": {}`:      "",
+		`"cni.dev/valid-attachments": [], "disableCheck": true, "ipam": {}, "disableGC": false`: "",
+		`"net-work": "db"`: `unknown key "net-work": those of sluice-cni are tenant, network, socket, patience, mtu, routes, sticky`,
+		`"Network": "db"`:  `unknown key "Network"`,
+	} {
+		err := misspelt([]byte("{" + common + more + "}"))
+		if (err == nil) != (says == "") || err != nil && !strings.Contains(err.Error(), says) {
+			t.Errorf("%s: %v, want %q", more, err, says)
+		}
+	}
+}
+
+func TestPatience(t *testing.T) {
+	for text, want := range map[string]time.Duration{"": 7 * time.Second, "500ms": 500 * time.Millisecond, "0s": 0, "-1s": -1, "20": -1} {
+		got, err := (&config{Patience: text}).patience(7 * time.Second)
+		if want < 0 && err == nil || want >= 0 && (err != nil || got != want) {
+			t.Errorf("patience %q: %v, error %v", text, got, err)
 		}
 	}
 }

@@ -17,17 +17,22 @@ import (
 	"sluice/flows"
 	"sluice/hostagent"
 	agentapi "sluice/hostagent/api"
+	"sluice/hostagent/docker"
 	"sluice/pki/join"
+	"sluice/store/etcd"
 )
 
 // agentFlags are the command line of sluice agent.
 type agentFlags struct {
 	options        hostagent.Options
 	vtep           string
+	probeOutside   string
 	infrastructure []string
 	check          bool
 	etcd           etcdFlags
 	pki            pkiFlags
+	docker         string
+	entry          entryFlags
 	join           string
 	cluster        join.Cluster // that this machine joined; zero: none
 	fresh          bool         // it joined just now
@@ -88,12 +93,19 @@ func (o *agentFlags) register(cmd *cobra.Command) {
 	f.StringVar(&a.OVSDB, "ovsdb", "unix:/run/openvswitch/db.sock", "the switch's database: `unix:PATH`")
 	f.StringSliceVar(&a.Controllers, "controllers", nil, "where the switch dials: `ssl:HOST:PORT`s, with commas; tcp: is in the clear")
 	f.StringVar(&a.Socket, "socket", agentapi.DefaultSocket, "unix socket, a `PATH`, where containers are attached")
+	f.StringVar(&o.docker, "docker-socket", docker.DefaultSocket, "unix socket, a `PATH`, where Docker finds its driver sluice; empty: Docker is not served")
 	f.StringVar(&a.StateDir, "state-dir", "/var/lib/sluice/agent", "`DIRECTORY` of the host's identity, of its ports and of which store it serves; keep it over restarts")
 	f.BoolVar(&a.Adopt, "adopt", false, "serve the store that etcd holds now, though another is remembered, and take this host's ports into it: once")
 	f.DurationVar(&a.Quarantine, "quarantine", 10*time.Minute, "`TIME` for which an interface of a container must have belonged to no port before it is removed")
 	f.StringVar(&a.Uplink, "uplink", "", "`INTERFACE` by which tenants leave (default that of the default route)")
+	f.StringVar(&a.Trunk, "trunk", "", "physical `INTERFACE` whose switches carry VLANs: frames between ports of a VLAN network go tagged by it where every host of the network has one (default none: they go by tunnels)")
 	f.BoolVar(&a.Gateway, "gateway", false, "tenants may leave through this host")
+	f.IntVar(&a.Weight, "weight", 1, "share of tenants and of traffic, a `NUMBER`, that this gateway host is to have beside others")
+	f.StringVar(&o.probeOutside, "probe-outside", "", "IPv4 `ADDRESS` outside that a gateway host pings by its uplink: while it does not answer, others send to backups (default: nobody is asked)")
 	f.StringSliceVar(&o.infrastructure, "infrastructure", nil, "`CIDR`s that tenants must not reach, besides the tunnel address's own and the addresses of all hosts, of controllers and of etcd")
+	f.BoolVar(&a.Resolver, "dns", true, "answer containers' questions for names, at 169.254.53.53 and fd73:6c75:6963:65::53")
+	f.StringSliceVar(&a.Upstream, "dns-upstream", nil, "`ADDRESS`es of DNS servers that are asked for all but containers' names, or none (default those of this host's /etc/resolv.conf)")
+	o.entry.register(cmd, &a.Entry)
 	o.etcd.register(cmd, "`URL`s of etcd, with commas")
 	o.pki.register(cmd)
 	o.pprof.register(cmd)
@@ -116,7 +128,7 @@ func (o *agentFlags) complete() error {
 func (o *agentFlags) preflight(cmd *cobra.Command) error {
 	o.options.RunDir = os.Getenv("OVS_RUNDIR")
 	var lacking []string
-	for _, finding := range hostagent.Check(cmd.Context(), o.options) {
+	for _, finding := range append(hostagent.Check(cmd.Context(), o.options), o.findEtcd(cmd.Context())...) {
 		fmt.Fprintln(cmd.OutOrStdout(), finding)
 		if finding.Err != nil {
 			lacking = append(lacking, finding.Name)
@@ -128,6 +140,41 @@ func (o *agentFlags) preflight(cmd *cobra.Command) error {
 	return nil
 }
 
+// findEtcd looks whether etcd answers, where it is said where that is.
+func (o agentFlags) findEtcd(ctx context.Context) []hostagent.Finding {
+	discard := slog.New(slog.DiscardHandler)
+	o.join = "" // a look uses no token
+	if err := o.knows(ctx, discard); err != nil || len(o.etcd.endpoints) == 0 {
+		return nil
+	}
+	found := hostagent.Finding{Name: "etcd", Says: strings.Join(o.etcd.endpoints, ", ") + " answers"}
+	found.Err = o.asksEtcd(ctx, discard)
+	return []hostagent.Finding{found}
+}
+
+// asksEtcd fails where etcd does not answer this host.
+func (o *agentFlags) asksEtcd(ctx context.Context, log *slog.Logger) error {
+	identity, err := o.secure(log)
+	if err != nil {
+		return err
+	}
+	reach, err := o.etcd.options(log)
+	if err != nil {
+		return err
+	}
+	reach.PKI = identity
+	ctx, cancel := context.WithTimeout(ctx, etcdCheckTime)
+	defer cancel()
+	client, err := etcd.Connect(ctx, reach)
+	if err != nil {
+		return fmt.Errorf("%w: an agent starts without it, keeps what the host has, and attaches nothing until it answers", err)
+	}
+	return client.Close()
+}
+
+// etcdCheckTime is how long --check waits for etcd.
+const etcdCheckTime = 5 * time.Second
+
 // parse reads the flags that are addresses.
 func (o *agentFlags) parse() (err error) {
 	if o.options.VTEP, err = netip.ParseAddr(o.vtep); err != nil {
@@ -138,12 +185,35 @@ func (o *agentFlags) parse() (err error) {
 			return usagef("--controllers %q: write it as ssl:192.0.2.1:6653", target)
 		}
 	}
+	if err := o.parseGateway(); err != nil {
+		return err
+	}
+	if err := o.entry.parse(&o.options.Entry); err != nil {
+		return err
+	}
 	for _, text := range o.infrastructure {
 		p, err := netip.ParsePrefix(text)
 		if err != nil {
 			return usagef("--infrastructure %q: write it as 192.0.2.0/24", text)
 		}
 		o.options.Infrastructure = append(o.options.Infrastructure, p)
+	}
+	return nil
+}
+
+// maxWeight bounds the share of a gateway host.
+const maxWeight = 1000
+
+// parseGateway refuses what no gateway host could be told.
+func (o *agentFlags) parseGateway() (err error) {
+	if o.options.Weight < 1 || o.options.Weight > maxWeight {
+		return usagef("--weight %d: give 1 to %d", o.options.Weight, maxWeight)
+	}
+	if o.probeOutside == "" {
+		return nil
+	}
+	if o.options.ProbeOutside, err = netip.ParseAddr(o.probeOutside); err != nil || !o.options.ProbeOutside.Is4() {
+		return usagef("--probe-outside %q: give an IPv4 address, such as that of the next router: 192.0.2.254", o.probeOutside)
 	}
 	return nil
 }
@@ -159,6 +229,14 @@ func hostOf(endpoint string) string {
 		return host
 	}
 	return strings.Trim(rest, "[]")
+}
+
+// endpointHosts are the hosts of endpoints.
+func endpointHosts(endpoints []string) (hosts []string) {
+	for _, endpoint := range endpoints {
+		hosts = append(hosts, hostOf(endpoint))
+	}
+	return hosts
 }
 
 // run wires an agent and serves until ctx ends.
@@ -177,6 +255,9 @@ func (o *agentFlags) run(ctx context.Context, log *slog.Logger) error {
 		return err
 	}
 	reach.PKI, o.options.Identity = identity, identity
+	if err := o.entry.open(&o.options.Entry, log); err != nil {
+		return err
+	}
 	client, err := o.connect(ctx, reach)
 	if err != nil {
 		return err
@@ -184,9 +265,7 @@ func (o *agentFlags) run(ctx context.Context, log *slog.Logger) error {
 	defer client.Close()
 	go o.renew(ctx, identity)
 	o.options.Store, o.options.Log = client, log
-	for _, endpoint := range o.etcd.endpoints {
-		o.options.Names = append(o.options.Names, hostOf(endpoint))
-	}
+	o.options.Names = append(o.options.Names, endpointHosts(o.etcd.endpoints)...)
 	o.options.RunDir = os.Getenv("OVS_RUNDIR")
 	o.options.Tables = map[int]string{}
 	for _, t := range flows.Tables() {
@@ -198,6 +277,7 @@ func (o *agentFlags) run(ctx context.Context, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	go o.serveDocker(ctx, log, ready)
 	go func() {
 		select {
 		case <-ctx.Done():
@@ -209,4 +289,19 @@ func (o *agentFlags) run(ctx context.Context, log *slog.Logger) error {
 		return fmt.Errorf("host %s: %w", o.options.Host, err)
 	}
 	return nil
+}
+
+// serveDocker serves Docker's driver once the agent listens, if it is to be served.
+func (o *agentFlags) serveDocker(ctx context.Context, log *slog.Logger, ready <-chan struct{}) {
+	if o.docker == "" {
+		return
+	}
+	select {
+	case <-ctx.Done():
+		return
+	case <-ready:
+	}
+	agent := agentapi.Dial(o.options.Socket)
+	defer agent.Close()
+	docker.New(docker.Options{Socket: o.docker, StateDir: o.options.StateDir, Agent: agent, Log: log}).Run(ctx)
 }

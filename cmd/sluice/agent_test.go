@@ -1,6 +1,7 @@
 package main
 
 import (
+	"net"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -17,6 +18,20 @@ func TestHostOfEndpoint(t *testing.T) {
 		got[endpoint] = hostOf(endpoint)
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+// A controller tells of all of etcd that it was told of: an agent may know one member of three.
+func TestLiveTellsOfEtcd(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	o := controllerFlags{etcd: etcdFlags{endpoints: []string{"https://192.0.2.11:2379", "https://e2.example:2379"}}}
+	got := live(l, l, nil, nil, nil, o.etcdURLs()).Etcd
+	if diff := cmp.Diff([]string{"192.0.2.11", "e2.example"}, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"sluice/controller/access"
 	"sluice/controller/api"
+	"sluice/controller/web"
 	"sluice/pki"
 )
 
@@ -32,23 +33,16 @@ func (o *apiFlags) register(cmd *cobra.Command) {
 	f.BoolVar(&o.openMetrics, "metrics-without-token", false, "answer /metrics to whoever reaches it")
 }
 
-// handler is the API, of which web is the listener. end ends what it began.
-func (o *apiFlags) handler(options api.Options, web net.Listener) (h http.Handler, end func(), err error) {
-	audit, closeAudit, err := o.audit(options.Log)
+// handler is the API and the pages, which a listener answers with. end ends what it began.
+func (o *apiFlags) handler(options api.Options, listener net.Listener) (h http.Handler, end func(), err error) {
+	local, err := o.localToken(listener, options.Log)
 	if err != nil {
 		return nil, nil, err
 	}
-	local, err := o.localToken(web, options.Log)
-	if err != nil {
-		closeAudit()
-		return nil, nil, err
-	}
-	options.Local, options.Audit, options.OpenMetrics = local, audit, o.openMetrics
+	options.Local, options.OpenMetrics = local, o.openMetrics
 	options.Hosts = append(options.Hosts, o.hosts...)
-	return api.New(options), func() {
-		local.Remove()
-		closeAudit()
-	}, nil
+	options.Pages = web.Register(web.Options{Version: options.Version, Registry: options.Registry, Log: options.Log})
+	return api.New(options), local.Remove, nil
 }
 
 // certifiedNames are the names and addresses that the authority gave the controller: clients may know
@@ -61,11 +55,11 @@ func certifiedNames(s *pki.Source) []string {
 }
 
 // localToken makes the token of this machine's root, for an API that listens there.
-func (o *apiFlags) localToken(web net.Listener, log *slog.Logger) (*access.LocalToken, error) {
+func (o *apiFlags) localToken(listener net.Listener, log *slog.Logger) (*access.LocalToken, error) {
 	if o.tokenFile != "" {
 		return access.ShareLocalToken(o.tokenFile)
 	}
-	_, port, err := net.SplitHostPort(web.Addr().String())
+	_, port, err := net.SplitHostPort(listener.Addr().String())
 	if err != nil {
 		return nil, fmt.Errorf("port of the API: %w", err)
 	}
@@ -77,7 +71,7 @@ func (o *apiFlags) localToken(web net.Listener, log *slog.Logger) (*access.Local
 	return access.WriteLocalToken(path)
 }
 
-// audit is where lines about writes and refusals go.
+// audit is where lines about writes and refusals go, and about what the leader removes by itself.
 func (o *apiFlags) audit(log *slog.Logger) (*slog.Logger, func(), error) {
 	if o.auditLog == "" {
 		return log, func() {}, nil

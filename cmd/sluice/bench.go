@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -31,7 +32,7 @@ rounds, and the median of the rounds' ratios is held against a bound: the exit s
 one is missed. Without NAME all cases run. It needs root and Open vSwitch.
 
 ` + describeCases(cases),
-		Example:   "  sluice bench program resync\n  sluice bench program -o json --rounds 9\n  sluice bench --scale 0.01",
+		Example:   "  sluice bench program resync\n  sluice bench program -o json --rounds 9\n  sluice bench --scale 0.01\n  sluice bench paper-2 --tenants 50,100",
 		Args:      cobra.ArbitraryArgs,
 		ValidArgs: bench.Names(cases),
 	}
@@ -80,6 +81,7 @@ func (o *benchFlags) register(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.IntVar(&o.options.Rounds, "rounds", 5, "`NUMBER` of times that each side runs")
 	f.Float64Var(&o.options.Scale, "scale", 1, "`FRACTION` of the full sizes; below 1 no bound is judged")
+	f.IntSliceVar(&o.options.PaperTenants, "tenants", nil, "`NUMBERS` of tenants that paper-2 measures with, in rising order; default 1,5,10,20")
 	f.StringVar(&o.results, "results", "", "`FILE` of earlier results, one JSON object a line, to renew with these")
 	o.pprof.register(cmd)
 	o.log.register(cmd)
@@ -119,6 +121,9 @@ func (o *benchFlags) run(cmd *cobra.Command, cases []bench.Case, out *format) er
 func (o *benchFlags) prepare(cmd *cobra.Command) error {
 	if o.options.Rounds < 1 || o.options.Scale <= 0 || o.options.Scale > 1 {
 		return usagef("--rounds is at least 1, --scale above 0 and at most 1")
+	}
+	if n := o.options.PaperTenants; len(n) > 0 && (!slices.IsSorted(n) || n[0] < 1 || n[len(n)-1] > bench.MostPaperTenants) {
+		return usagef("--tenants are from 1 to %d, in rising order", bench.MostPaperTenants)
 	}
 	log, err := o.log.logger(cmd.ErrOrStderr())
 	if err != nil {

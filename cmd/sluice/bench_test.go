@@ -119,7 +119,7 @@ func TestBenchKeepsResults(t *testing.T) {
 }
 
 func TestBenchUsage(t *testing.T) {
-	for _, args := range []string{"--rounds 0", "--scale 0", "--scale 2", "--log-level loud"} {
+	for _, args := range []string{"--rounds 0", "--scale 0", "--scale 2", "--tenants 0", "--tenants 5,1", "--tenants 1,251", "--log-level loud"} {
 		if r := runBench(t, strings.Fields(args)...); r.status != statusUsage {
 			t.Errorf("%s: status %d, %q", args, r.status, r.err)
 		}

@@ -42,6 +42,7 @@ type controllerFlags struct {
 	dataDir                string
 	etcd                   etcdFlags
 	embedClient, embedPeer string
+	history                time.Duration
 	pki                    pkiFlags
 	adopt                  bool
 	audit, counters        time.Duration
@@ -97,6 +98,7 @@ func (o *controllerFlags) register(cmd *cobra.Command) {
 	o.etcd.register(cmd, "`URL`s of etcd, with commas (default an embedded one)")
 	f.StringVar(&o.embedClient, "embedded-etcd-client-url", "", "`URL` where the embedded etcd serves agents and other controllers (default https://127.0.0.1:2379, without a certificate http)")
 	f.StringVar(&o.embedPeer, "embedded-etcd-peer-url", "", "`URL` where the embedded etcd would meet other members (default https://127.0.0.1:2380, without a certificate http)")
+	f.DurationVar(&o.history, "keep-history", 10*time.Minute, "for how much `TIME` the embedded etcd keeps what was overwritten or deleted, for sluice flows --at and --between")
 	o.pki.register(cmd)
 	f.DurationVar(&o.audit, "audit-interval", time.Minute, "`TIME` between two audits of a switch: does it still hold what it should?")
 	f.DurationVar(&o.counters, "counter-interval", 2*time.Second, "`TIME` between two readings of a switch's counters; 0: never")
@@ -109,6 +111,9 @@ func (o *controllerFlags) register(cmd *cobra.Command) {
 func (o *controllerFlags) run(ctx context.Context, log *slog.Logger) error {
 	if o.audit <= 0 || o.counters < 0 {
 		return usagef("--audit-interval is more than 0, --counter-interval not less")
+	}
+	if o.history < time.Minute {
+		return usagef("--keep-history %s: it is a minute or more", o.history)
 	}
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(garbagePercent)
@@ -153,17 +158,22 @@ func (o *controllerFlags) run(ctx context.Context, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
+	audit, closeAudit, err := o.api.audit(log)
+	if err != nil {
+		return err
+	}
+	defer closeAudit()
 	registry := newRegistry()
 	c, err := controller.New(controller.Options{
 		Name: name, Store: client, Trust: trust, OpenFlow: openflow, Session: sessions(source, log), Identity: source,
-		Registry: registry, Log: log, AuditInterval: o.audit, CounterInterval: cmp.Or(o.counters, -1),
-		Live: live(openflow, web, secured, source, authority), Authority: authority, Etcd: o.etcdURLs(),
+		Registry: registry, Log: log, Audit: audit, AuditInterval: o.audit, CounterInterval: cmp.Or(o.counters, -1),
+		Addresses: ownAddresses, Live: live(openflow, web, secured, source, authority, o.etcdURLs()), Authority: authority, Etcd: o.etcdURLs(),
 	})
 	if err != nil {
 		return err
 	}
 	handler, closeAPI, err := o.api.handler(api.Options{
-		Version: version(), Controller: c, Store: client, Registry: registry, Log: log, Hosts: certifiedNames(source),
+		Version: version(), Controller: c, Store: client, Registry: registry, Log: log, Audit: audit, Hosts: certifiedNames(source),
 	}, web)
 	if err != nil {
 		return err
@@ -235,7 +245,7 @@ func (o *controllerFlags) openStore(ctx context.Context, name string, source *pk
 	stop := func() {}
 	if len(options.Endpoints) == 0 {
 		embedded, err := etcd.StartEmbedded(ctx, etcd.EmbedOptions{
-			Name: name, Dir: filepath.Join(o.dataDir, "etcd"), ClientURL: o.embedClient, PeerURL: o.embedPeer, Log: log,
+			Name: name, Dir: filepath.Join(o.dataDir, "etcd"), ClientURL: o.embedClient, PeerURL: o.embedPeer, Log: log, History: o.history,
 			PKI: o.etcdIdentity(source), Open: o.pki.insecure,
 		})
 		if err != nil {

@@ -84,7 +84,7 @@ func webSecurity(s *pki.Source, address string) *tls.Config {
 }
 
 // live is what the controller tells of itself in etcd.
-func live(openflow, web net.Listener, security *tls.Config, s *pki.Source, authority *pki.Authority) store.LiveController {
+func live(openflow, web net.Listener, security *tls.Config, s *pki.Source, authority *pki.Authority, etcd []string) store.LiveController {
 	machine, _ := os.Hostname() // not known: then it is not told
 	own := append(certifiedNames(s), texts(ownAddresses())...)
 	scheme := "http://"
@@ -92,8 +92,8 @@ func live(openflow, web net.Listener, security *tls.Config, s *pki.Source, autho
 		scheme = "https://"
 	}
 	return store.LiveController{
-		Machine: machine, Addresses: ownAddresses(), OpenFlow: reachedAt(openflow, own), API: scheme + reachedAt(web, own), Since: time.Now().UTC(),
-		Signs: authority != nil, Program: store.Program{Version: version()},
+		Machine: machine, OpenFlow: reachedAt(openflow, own), API: scheme + reachedAt(web, own), Since: time.Now().UTC(),
+		Signs: authority != nil, Etcd: endpointHosts(etcd), Program: store.Program{Version: version()},
 	}
 }
 

@@ -22,7 +22,7 @@ func reference(root *cobra.Command) []byte {
 	fmt.Fprintf(&b, "%s\n\n", root.Long)
 	var pages []*cobra.Command
 	eachCommand(root, func(c *cobra.Command) {
-		if c.Runnable() && !c.HasSubCommands() && !c.Hidden && c.Name() != "help" && !inCompletion(c) {
+		if c.Runnable() && (!c.HasSubCommands() || takesArguments(c)) && !c.Hidden && c.Name() != "help" && !inCompletion(c) {
 			pages = append(pages, c)
 		}
 	})
@@ -37,6 +37,9 @@ func reference(root *cobra.Command) []byte {
 	fmt.Fprintf(&b, "\n## Completion\n\n`sluice completion bash|zsh|fish|powershell` writes a script that completes commands, flags and\nthe names of tenants, networks, hosts, ports and the lab's containers.\n")
 	return b.Bytes()
 }
+
+// takesArguments reports whether a command with commands of its own does something by itself.
+func takesArguments(c *cobra.Command) bool { return strings.Contains(c.Use, " ") }
 
 func inCompletion(c *cobra.Command) bool {
 	return strings.HasPrefix(c.CommandPath(), "sluice completion")

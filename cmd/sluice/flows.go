@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
-	"github.com/fatih/color"
 	"github.com/spf13/cobra"
 
 	"sluice/controller/api"
@@ -17,27 +17,50 @@ type flowsFlags struct {
 	hosts                    []string
 	filter                   api.FlowFilter
 	desired, installed, diff bool
+	watch                    bool
+	past                     pastFlags
+	every                    time.Duration
 }
 
 func flowsCommand() *cobra.Command {
 	var o flowsFlags
 	cmd := &cobra.Command{
-		Use:   "flows",
+		Use:   "flows [--between REVISION REVISION]",
 		Short: "Show the flows of the switches, each with the object that it serves",
 		Long: `Show the flows of the switches, each with the object that it serves. The installed ones are
 read from the switches now, with their counters; the desired ones are compiled from the state;
---diff shows what programming would change, and exits 1 when that is anything. A comment
-behind a flow says what it counts, or why it refuses.`,
+--diff shows what programming would change, and exits 1 when that is anything. Of a switch
+that has no session with the controller the installed ones are those of its last dump there, and a line says how old that is. A comment
+behind a flow says what it counts, or why it refuses.
+
+A flow is told in the cluster's words: which frames it takes, and what becomes of them. What has no
+words stands as ovs-ofctl writes it, so that nothing is left out. -o wide shows ovs-ofctl's text beside it,
+and -o ofctl that alone, line by line as ovs-ofctl dump-flows prints it.
+
+--at shows what was desired at a revision of etcd, and --between what changed from one to another, or to now: each flow that came, went
+or is another one, and whose it is. They go as far back as etcd's history: the embedded one keeps that for
+--keep-history of sluice controller. Hosts that are gone by now are shown by --host. sluice watch and the audit log say which change was at which revision.
+
+--packet takes a match as ovs-ofctl writes it, and shows the flows that may take such a packet; what it does not
+say may be anything. --watch reads the switches again and again, and shows the rates of the flows that count
+meanwhile.`,
 		Example: `  sluice flows --host h1
   sluice flows --host h1 --tenant alice --table classify
   sluice flows --port alice/default/a1 -o json
-  sluice flows --diff`,
-		Args: cobra.NoArgs,
+  sluice flows --host h1 --packet ip,nw_dst=10.0.0.7 -o wide
+  sluice flows --owner peer --reason unknown-vtep
+  sluice flows --diff
+  sluice flows --host h1 --at 4711
+  sluice flows --between 4700 4711 --tenant alice`,
+		Args: o.past.arguments,
 	}
 	o.register(cmd)
-	out := outputFlag(cmd)
-	return clientCommand(cmd, func(cmd *cobra.Command, c *api.Client, _ []string) error {
-		return o.run(cmd, c, out)
+	out := outputFlag(cmd, formatWide, formatOfctl)
+	return clientCommand(cmd, func(cmd *cobra.Command, c *api.Client, args []string) error {
+		if err := o.past.choose(cmd, args, &o.filter); err != nil {
+			return err
+		}
+		return o.run(cmd, c, *out)
 	})
 }
 
@@ -45,47 +68,45 @@ func (o *flowsFlags) register(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringSliceVar(&o.hosts, "host", nil, "only this `HOST`'s; may be repeated (default all)")
 	f.StringVar(&o.filter.Tenant, "tenant", "", "only those that serve this `TENANT`")
+	f.StringVar(&o.filter.Network, "network", "", "only this network's and its ports': `TENANT/NETWORK`")
 	f.StringVar(&o.filter.Port, "port", "", "only this port's: `TENANT/NETWORK/NAME`")
 	f.StringVar(&o.filter.Table, "table", "", "only this `TABLE`: its number or name")
+	f.StringVar(&o.filter.Owner, "owner", "", "only those of this `OWNER`, or of owners of this kind: base, peer, tenant, network, port")
+	f.StringVar(&o.filter.Reason, "reason", "", "only those that refuse for this `REASON`, or count what was")
+	f.StringVar(&o.filter.Packet, "packet", "", "only those that may take such a packet: a `MATCH`")
+	f.BoolVar(&o.watch, "watch", false, "show the rates of those that count, until interrupted")
+	f.DurationVar(&o.every, "every", 2*time.Second, "for --watch: how much `TIME` between two readings")
 	f.BoolVar(&o.installed, "installed", false, "what the switches hold (the default)")
 	f.BoolVar(&o.desired, "desired", false, "what they should hold")
 	f.BoolVar(&o.diff, "diff", false, "what programming would change")
+	o.past.register(cmd)
 	cmd.MarkFlagsMutuallyExclusive("installed", "desired", "diff")
+	cmd.MarkFlagsMutuallyExclusive("watch", "desired", "diff")
 	completeFlag(cmd, "host", hostNames)
 	completeFlag(cmd, "tenant", tenantNames)
+	completeFlag(cmd, "network", networkNames)
 	completeFlag(cmd, "port", portNames)
 }
 
-func (o *flowsFlags) run(cmd *cobra.Command, c *api.Client, out *format) error {
-	if err := o.checkFilter(); err != nil {
+func (o *flowsFlags) run(cmd *cobra.Command, c *api.Client, out format) error {
+	if err := o.check(out); err != nil {
 		return err
 	}
-	o.filter.View = o.view()
 	hosts, err := o.chosenHosts(cmd.Context(), c)
-	if err == nil && len(hosts) == 0 {
+	if err == nil && len(hosts) == 0 && !o.past.asked {
 		err = o.namesSomething(cmd.Context(), c)
 	}
 	if err != nil {
 		return err
 	}
-	list := []api.Flow{}
-	for _, host := range hosts {
-		of, problems, err := c.Flows(cmd.Context(), host, o.filter)
-		if err != nil {
-			return err
-		}
-		for _, p := range problems {
-			cmd.PrintErrf("problem on %s: %s\n", host, p)
-		}
-		list = append(list, of...)
+	if o.watch {
+		return o.showRates(cmd, c, hosts)
 	}
-	err = out.print(cmd.OutOrStdout(), list, func(w io.Writer) {
-		if len(list) > 0 || !o.diff {
-			writeFlows(w, list, len(hosts) > 1, o.diff)
-			return
-		}
-		fmt.Fprintf(w, "no difference on %s\n", counted(len(hosts), "host"))
-	})
+	list, err := o.read(cmd, c, hosts)
+	if err != nil {
+		return err
+	}
+	err = out.print(cmd.OutOrStdout(), list, func(w io.Writer) { o.write(w, list, hosts, out) })
 	if err == nil && o.diff && len(list) > 0 {
 		err = fmt.Errorf("%s not as desired on %s: the controller mends them when it next looks",
 			counted(len(list), "flow"), joined(hostsOf(list)))
@@ -93,8 +114,64 @@ func (o *flowsFlags) run(cmd *cobra.Command, c *api.Client, out *format) error {
 	return err
 }
 
+// read reads the chosen flows of hosts, and tells the problems of what is compiled.
+func (o *flowsFlags) read(cmd *cobra.Command, c *api.Client, hosts []string) ([]api.Flow, error) {
+	o.filter.View = o.view()
+	list := []api.Flow{}
+	var skipped []error
+	for _, host := range hosts {
+		of, problems, err := c.Flows(cmd.Context(), host, o.filter)
+		if o.past.asked && len(o.hosts) == 0 && isNotFound(err) { // it was not there yet
+			skipped = append(skipped, err)
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range problems {
+			cmd.PrintErrf("problem on %s: %s\n", host, p)
+		}
+		list = append(list, of...)
+	}
+	if len(skipped) > 0 && len(skipped) == len(hosts) {
+		return nil, skipped[0]
+	}
+	return list, nil
+}
+
+// write writes flows for people, or as ovs-ofctl does.
+func (o *flowsFlags) write(w io.Writer, list []api.Flow, hosts []string, out format) {
+	switch {
+	case out == formatOfctl:
+		writeDump(w, list, len(hosts) > 1)
+	case len(list) == 0 && (o.diff || o.past.between > 0):
+		fmt.Fprintf(w, "no difference on %s\n", counted(len(hosts), "host"))
+	default:
+		flowTable{withHost: len(hosts) > 1, withChange: o.diff || o.past.between > 0, withText: out == formatWide}.write(w, list)
+	}
+}
+
+// check refuses what no object can be called, completes what was called in short, and refuses flags
+// that do not go together.
+func (o *flowsFlags) check(out format) error {
+	switch {
+	case o.watch && out != formatTable && out != formatWide:
+		return usagef("--watch writes a table for people: leave -o %s out, or read the counters twice", out)
+	case o.watch && o.every <= 0:
+		return usagef("--every %s: it is a time above 0", o.every)
+	case o.filter.Packet != "":
+		if _, err := api.PacketMatch(o.filter.Packet); err != nil {
+			return usagef("--packet: %w", err)
+		}
+	}
+	return o.checkFilter()
+}
+
 // checkFilter refuses what no object can be called, and completes what was called in short.
 func (o *flowsFlags) checkFilter() error {
+	if err := checkParts(o.hosts...); err != nil {
+		return err
+	}
 	if o.filter.Table != "" {
 		if _, err := api.TableID(o.filter.Table); err != nil {
 			return usagef("--table: %w", err)
@@ -102,6 +179,11 @@ func (o *flowsFlags) checkFilter() error {
 	}
 	if o.filter.Tenant != "" {
 		if err := checkParts(o.filter.Tenant); err != nil {
+			return err
+		}
+	}
+	if o.filter.Network != "" {
+		if _, _, err := tenantAndNetwork(o.filter.Network); err != nil {
 			return err
 		}
 	}
@@ -115,10 +197,15 @@ func (o *flowsFlags) checkFilter() error {
 	return nil
 }
 
-// namesSomething refuses a tenant or a port that is not there. Where there are hosts, each answers so.
+// namesSomething refuses a tenant, a network or a port that is not there. Where there are hosts, each answers so.
 func (o *flowsFlags) namesSomething(ctx context.Context, c *api.Client) error {
 	if o.filter.Tenant != "" {
 		if _, err := c.Tenant(ctx, o.filter.Tenant); err != nil {
+			return err
+		}
+	}
+	if tenant, network, two := strings.Cut(o.filter.Network, "/"); two {
+		if _, err := c.Network(ctx, tenant, network); err != nil {
 			return err
 		}
 	}
@@ -154,78 +241,4 @@ func hostsOf(list []api.Flow) (hosts []string) {
 		}
 	}
 	return hosts
-}
-
-// writeFlows writes a line a flow; the host and the change only where they tell something.
-func writeFlows(w io.Writer, list []api.Flow, withHost, withChange bool) {
-	p := painterFor(w)
-	head := []string{"table", "priority", "packets", "bytes", "owner", "flow"}
-	if withChange {
-		head = append([]string{"change"}, head...)
-	}
-	if withHost {
-		head = append([]string{"host"}, head...)
-	}
-	g := columns(head...)
-	for _, f := range list {
-		cells := []string{
-			tableOf(f), fmt.Sprint(f.Priority),
-			fmt.Sprint(f.Packets), fmt.Sprint(f.Bytes), f.Owner, brief(f.Text) + noted(f.Note),
-		}
-		if withChange {
-			cells = append([]string{p.change(f.Change)}, cells...)
-		}
-		if withHost {
-			cells = append([]string{f.Host}, cells...)
-		}
-		g.row(cells...)
-	}
-	g.write(w)
-}
-
-// tableOf is a table's number and name. One that is not ours has its number for a name.
-func tableOf(f api.Flow) string {
-	number := fmt.Sprint(f.Table)
-	if f.TableName == number {
-		return number
-	}
-	return number + " " + f.TableName
-}
-
-// noted is a note behind a flow, as a comment.
-func noted(note string) string {
-	if note == "" {
-		return ""
-	}
-	return "  # " + note
-}
-
-// brief drops from a flow's text what stands in columns of its own.
-func brief(text string) string {
-	match, actions, _ := strings.Cut(text, " actions=")
-	var kept []string
-	for _, field := range strings.Split(match, ",") {
-		field = strings.TrimSpace(field)
-		field = field[strings.LastIndexByte(field, ' ')+1:] // flags stand before it
-		name, _, _ := strings.Cut(field, "=")
-		switch name {
-		case "", "cookie", "table", "priority":
-		default:
-			kept = append(kept, field)
-		}
-	}
-	if len(kept) == 0 {
-		kept = []string{"any"}
-	}
-	return strings.Join(kept, ",") + " actions=" + actions
-}
-
-func (p painter) change(c string) string {
-	switch c {
-	case "add":
-		return p.paint(c, color.FgGreen)
-	case "delete":
-		return p.paint(c, color.FgRed)
-	}
-	return p.paint(c, color.FgYellow)
 }

@@ -69,6 +69,10 @@ func TestDocumentedCommandsParse(t *testing.T) {
 
 func parses(line string) error {
 	line, _, _ = strings.Cut(line, "#")
+	line, _, _ = strings.Cut(line, " > ")
+	if _, behind, piped := strings.Cut(line, "| sluice "); piped {
+		line = "sluice " + behind
+	}
 	cmd, rest, err := newRoot().Find(strings.Fields(line)[1:])
 	if err != nil {
 		return err

@@ -38,9 +38,9 @@ func hostList() *cobra.Command {
 
 func writeHosts(w io.Writer, list []api.Host) {
 	p := painterFor(w)
-	g := columns("name", "state", "agent", "vtep", "encap", "gateway", "ports", "flows", "master")
+	g := columns("name", "state", "agent", "vtep", "encap", "gateway", "trunk", "ports", "flows", "master")
 	for _, h := range list {
-		g.row(h.Name, p.state(h.State), p.agent(h.Live), joined(h.VTEPs), h.Encap, yesNo(h.Gateway, "yes", "no"),
+		g.row(h.Name, p.state(h.State), p.agent(h.Live), joined(h.VTEPs), h.Encap, yesNo(h.Gateway, "yes", "no"), trunkText(h.Host),
 			fmt.Sprint(h.Ports), positive(h.Flows), h.Master)
 	}
 	g.write(w)
@@ -76,6 +76,7 @@ func writeHost(w io.Writer, h api.Host) {
 		"Tunnels", fmt.Sprintf("%s at %s", h.Encap, joined(h.VTEPs)),
 		"Underlay MTU", positive(h.UnderlayMTU),
 		"Uplink", h.Uplink,
+		"Trunk", trunkText(h.Host),
 		"Gateway", yesNo(h.Gateway, "yes", strings.TrimSuffix("no: "+h.NoGateway, ": ")),
 		"Weight", positive(h.Weight),
 		"Closed to tenants", joined(h.Infrastructure),
@@ -93,6 +94,14 @@ func writeHost(w io.Writer, h api.Host) {
 	if h.Request != nil {
 		writeRequest(w, h.Name, *h.Request)
 	}
+}
+
+// trunkText is a host's trunk; empty: it has none.
+func trunkText(h store.Host) string {
+	if h.Trunk == "" || h.TrunkReady {
+		return h.Trunk
+	}
+	return h.Trunk + ", not ready"
 }
 
 // programText says what an agent runs; empty: it is not live, or does not say.

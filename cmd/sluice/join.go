@@ -89,10 +89,10 @@ func (o *agentFlags) invitation() (join.Token, error) {
 // enrolTime is how long etcd may need to know a host that has just joined.
 const enrolTime = 30 * time.Second
 
-// connect dials etcd.
+// connect dials etcd. A host that etcd knows goes on without it: what it has stands.
 func (o *agentFlags) connect(ctx context.Context, reach etcd.Options) (*etcd.Client, error) {
 	if !o.fresh {
-		return etcd.Connect(ctx, reach)
+		return etcd.Open(ctx, reach)
 	}
 	return backoff.Retry(ctx, func() (*etcd.Client, error) { return etcd.Connect(ctx, reach) },
 		backoff.WithBackOff(backoff.NewConstantBackOff(time.Second)), backoff.WithMaxElapsedTime(enrolTime))

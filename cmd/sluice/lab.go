@@ -32,7 +32,7 @@ beside a controller with its etcd and a fake internet. A lab that runs is comple
 
 With --controllers each controller has a machine of its own (c1, c2, ...); with --etcd a cluster of
 the machine's etcd program runs beside them (e1, e2, ...), which an operator's cluster is like.`,
-		Example: "  sluice lab up\n  sluice lab up --hosts 5 --encap geneve\n  sluice lab up --controllers 2 --etcd 3",
+		Example: "  sluice lab up\n  sluice lab up --hosts 5 --encap geneve\n  sluice lab up --controllers 2 --etcd 3\n  sluice lab up --trunk",
 		Args:    cobra.NoArgs,
 	}
 	cmd.Flags().IntVar(&o.Hosts, "hosts", 0, "`NUMBER` of hosts (default 3, or as many as the lab has)")
@@ -40,6 +40,7 @@ the machine's etcd program runs beside them (e1, e2, ...), which an operator's c
 	cmd.Flags().IntVar(&o.EtcdMembers, "etcd", 0, "`NUMBER` of members of etcd (default none: the first controller runs etcd)")
 	cmd.Flags().StringVar(&o.Encap, "encap", "", "how frames travel between hosts: `vxlan|geneve|gre` (default vxlan)")
 	cmd.Flags().BoolVar(&o.Adopt, "adopt", false, "have controllers and agents serve the store that etcd holds now, though they remember another")
+	cmd.Flags().BoolVar(&o.Trunk, "trunk", false, "give each host a trunk: a second interface, on a switch that carries VLANs")
 	cmd.Flags().StringVar(&o.Topology, "topology", "", "`mesh`: frames travel from host to host (the default)")
 	completeWords(cmd, "encap", "vxlan", "geneve", "gre")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -117,7 +118,7 @@ func labRun() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:               "run HOST TENANT[/NETWORK] NAME",
 		Short:             "Start a container on a host, attached to a network",
-		Example:           "  sluice lab run h1 alice a1\n  sluice lab run h2 alice/db a2 --ip 10.0.1.20\n  sluice lab run h1 alice a3 --runtime podman",
+		Example:           "  sluice lab run h1 alice a1\n  sluice lab run h2 alice/db a2 --ip 10.0.1.20\n  sluice lab run h1 alice a3 --runtime docker",
 		Args:              named("HOST", "TENANT[/NETWORK]", "NAME"),
 		ValidArgsFunction: completeLab(hostsOfLab),
 	}

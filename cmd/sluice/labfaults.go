@@ -84,10 +84,16 @@ func labHeal() *cobra.Command {
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return lab.HealAll(cmd.Context())
+			heal, joined := lab.HealAll, "all machines reach each other"
+			if len(args) == 2 {
+				heal = func(ctx context.Context) error { return lab.Heal(ctx, args[0], args[1]) }
+				joined = fmt.Sprintf("%s and %s reach each other", args[0], args[1])
 			}
-			return lab.Heal(cmd.Context(), args[0], args[1])
+			if err := heal(cmd.Context()); err != nil {
+				return err
+			}
+			fmt.Fprintln(cmd.OutOrStdout(), joined)
+			return nil
 		},
 	}
 }

@@ -5,8 +5,10 @@ import (
 	"io"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"sluice/controller/api"
+	"sluice/store"
 )
 
 func networkCommand() *cobra.Command {
@@ -21,7 +23,8 @@ func networkCreate() *cobra.Command {
 		Use:   "create TENANT/NAME --subnet CIDR",
 		Short: "Create one more network of a tenant",
 		Example: `  sluice network create alice/db --subnet 10.0.1.0/24
-  sluice network create alice/web --subnet 10.0.2.0/24 --gateway-ip 10.0.2.254 --segmentation vlan --flood off`,
+  sluice network create alice/web --subnet 10.0.2.0/24 --gateway-ip 10.0.2.254 --segmentation vlan --flood off
+  sluice network create alice/lan --subnet 10.0.3.0/24 --exclude 10.0.3.2-10.0.3.20`,
 		Args: named("TENANT/NAME"),
 	}
 	f := cmd.Flags()
@@ -30,6 +33,7 @@ func networkCreate() *cobra.Command {
 	f.StringVar(&spec.Segmentation, "segmentation", "", "how it is marked on the wire: `tunnel|vlan` (default tunnel)")
 	f.IntVar(&spec.MTU, "mtu", 0, "`BYTES` of a packet at most (default derived from the underlay)")
 	f.StringVar(&spec.Flood, "flood", "", "whether broadcast and multicast are replicated: `auto|on|off` (default auto)")
+	excludeFlag(f, &spec.Exclude)
 	must(cmd.MarkFlagRequired("subnet"))
 	completeWords(cmd, "segmentation", "tunnel", "vlan")
 	completeWords(cmd, "flood", "auto", "on", "off")
@@ -47,6 +51,11 @@ func networkCreate() *cobra.Command {
 			fmt.Fprintf(w, "network %s created: %s, %s\n", args[0], subnets(n), segment(n))
 		})
 	})
+}
+
+// excludeFlag is of what is not given to ports that ask for no address.
+func excludeFlag(f *pflag.FlagSet, ranges *[]string) {
+	f.StringArrayVar(ranges, "exclude", nil, "`RANGE` of addresses that ports get only by asking for them, such as 10.0.0.2-10.0.0.20; may be repeated")
 }
 
 func networkList() *cobra.Command {
@@ -119,6 +128,12 @@ func writeNetwork(w io.Writer, n api.Network) {
 	for _, s := range n.Subnets {
 		f = append(f, "Subnet", fmt.Sprintf("%s, gateway %s", s.Prefix, s.Gateway))
 	}
+	for _, r := range n.Exclude {
+		f = append(f, "Excluded", r.String())
+	}
+	for _, u := range n.Addresses {
+		f = append(f, "Addresses", addressUse(u))
+	}
 	facts(w, append(f,
 		"MTU", mtu,
 		"Flood", string(n.Flood),
@@ -126,6 +141,15 @@ func writeNetwork(w io.Writer, n api.Network) {
 		"Ports", fmt.Sprint(n.Ports),
 		"Created", fmt.Sprintf("revision %d", n.Created),
 	)...)
+}
+
+// addressUse is what is left of a subnet, in words.
+func addressUse(u store.SubnetUse) string {
+	text := fmt.Sprintf("%s: %d in use, %d free", u.Subnet, u.InUse, u.Free)
+	if u.Next.IsValid() {
+		return text + ", the first " + u.Next.String()
+	}
+	return text + ": detach ports, or make a network with a larger subnet"
 }
 
 func networkDelete() *cobra.Command {

@@ -26,28 +26,42 @@ const (
 	formatYAML  format = "yaml"
 )
 
-func (f *format) String() string { return string(*f) }
-
-// Type names the value in the help.
-func (f *format) Type() string { return "format" }
-
-// Set refuses formats that nobody writes.
-func (f *format) Set(s string) error {
-	switch format(s) {
-	case formatTable, formatJSON, formatYAML:
-		*f = format(s)
-		return nil
-	}
-	return fmt.Errorf("it is table, json or yaml")
+// formatFlag is -o of a command: one of the formats that it can write.
+type formatFlag struct {
+	chosen *format
+	of     []format
 }
 
-// outputFlag gives a command -o.
-func outputFlag(cmd *cobra.Command) *format {
-	f := formatTable
-	cmd.Flags().VarP(&f, "output", "o", "how to show it: `table|json|yaml`")
-	complete := cobra.FixedCompletions([]string{"table", "json", "yaml"}, cobra.ShellCompDirectiveNoFileComp)
+func (f formatFlag) String() string { return string(*f.chosen) }
+
+// Type names the value in the help.
+func (f formatFlag) Type() string { return "format" }
+
+// Set refuses formats that the command does not write.
+func (f formatFlag) Set(s string) error {
+	if slices.Contains(f.of, format(s)) {
+		*f.chosen = format(s)
+		return nil
+	}
+	last := len(f.of) - 1
+	return fmt.Errorf("it is %s or %s", strings.Join(f.names()[:last], ", "), f.of[last])
+}
+
+func (f formatFlag) names() (names []string) {
+	for _, one := range f.of {
+		names = append(names, string(one))
+	}
+	return names
+}
+
+// outputFlag gives a command -o, with formats of its own besides those that every command has.
+func outputFlag(cmd *cobra.Command, own ...format) *format {
+	f := formatFlag{new(format), append([]format{formatTable, formatJSON, formatYAML}, own...)}
+	*f.chosen = formatTable
+	cmd.Flags().VarP(f, "output", "o", "how to show it: `"+strings.Join(f.names(), "|")+"`")
+	complete := cobra.FixedCompletions(f.names(), cobra.ShellCompDirectiveNoFileComp)
 	must(cmd.RegisterFlagCompletionFunc("output", complete))
-	return &f
+	return f.chosen
 }
 
 // must is for wiring that is wrong in the source or never.

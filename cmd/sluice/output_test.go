@@ -5,49 +5,47 @@ import (
 	"flag"
 	"io"
 	"net/netip"
-	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	promv1 "github.com/prometheus/client_golang/api/prometheus/v1"
 
 	"sluice/controller/api"
 	"sluice/controller/host"
 	"sluice/integration/lab"
+	"sluice/internal/golden"
 	"sluice/store"
 )
 
 var update = flag.Bool("update", false, "write golden files and docs/cli.md anew")
 
-// checkGolden compares got with testdata/name.
+// checkGolden compares got with a file, and writes it with -update.
 func checkGolden(t *testing.T, path string, got []byte) {
 	t.Helper()
-	if *update {
-		if err := os.WriteFile(path, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatalf("%v: go test ./cmd/sluice -update writes it", err)
-	}
-	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("%s is not what is written now (-want +got); go test ./cmd/sluice -update renews it:\n%s", path, diff)
-	}
+	golden.Check(t, path, got, *update)
 }
 
 var (
 	alice = api.Tenant{
 		Name: "alice", Tenant: store.Tenant{Number: 1, Gateway: "auto", Limits: store.Limits{Ports: 10}, Labels: store.Labels{"team": "red", "env": "test"}},
-		Transit: netip.MustParseAddr("100.64.0.1"), GatewayHost: "h1", Networks: []string{"db", "default"}, Ports: 3, Created: 7,
+		Transit: netip.MustParseAddr("100.64.0.1"), GatewayHost: "h1", Networks: []string{"db", "default"}, Ports: 3, Created: 7, Modified: 7,
 	}
 	bob = api.Tenant{
 		Name: "bob", Tenant: store.Tenant{Number: 2, Gateway: "h2", Hosts: []string{"h1", "h2"}},
-		Transit: netip.MustParseAddr("100.64.0.2"), Networks: []string{"default"}, Created: 9,
+		Transit: netip.MustParseAddr("100.64.0.2"), Networks: []string{"default"}, Created: 9, Modified: 9,
+	}
+	someBalance = api.GatewayBalance{
+		Settings: api.BalanceSettings{Window: 300}, Measured: 120, Before: 1.62, After: 1.11, Goal: 1.2, TooLarge: []string{"carol"},
+		Hosts: []api.GatewayHost{
+			{Host: "h1", Weight: 1, Tenants: 12, Load: 81e6, Then: 55.4e6}, {Host: "h2", Weight: 2, Tenants: 3, Load: 19e6, Then: 44.6e6},
+			{Host: "h3", Weight: 1, Tenants: 1, Load: 1000, Then: 1000, Out: "host h3: it is drained"},
+		},
+		Moves: []api.GatewayStep{{Tenant: "alice", From: "h1", To: "h2", Load: 20e6}, {Tenant: "bob", From: "h1", To: "h2", Load: 5.6e6}},
 	}
 	aliceDefault = api.Network{
-		Tenant: "alice", Name: "default", Created: 7, Hosts: []string{"h1", "h2"}, Ports: 2,
+		Tenant: "alice", Name: "default", Created: 7, Modified: 7, Hosts: []string{"h1", "h2"}, Ports: 2,
 		Network: store.Network{
 			Number: 1, Segmentation: store.SegmentationTunnel, Segment: 1, Flood: store.FloodAuto,
 			Subnets: []store.Subnet{
@@ -57,14 +55,14 @@ var (
 		},
 	}
 	bobDefault = api.Network{
-		Tenant: "bob", Name: "default", Created: 9, Hosts: []string{},
+		Tenant: "bob", Name: "default", Created: 9, Modified: 9, Hosts: []string{},
 		Network: store.Network{
 			Number: 2, Segmentation: store.SegmentationVLAN, Segment: 12, MTU: 1400, Flood: store.FloodOff,
 			Subnets: []store.Subnet{{Prefix: netip.MustParsePrefix("10.0.0.0/24"), Gateway: netip.MustParseAddr("10.0.0.1")}},
 		},
 	}
 	a1 = api.Port{
-		Tenant: "alice", Network: "default", Name: "a1", Host: "h1", Created: 20,
+		Tenant: "alice", Network: "default", Name: "a1", Host: "h1", Created: 20, Modified: 20,
 		Port: store.Port{
 			UID: "k2x5q7mzr3va", Number: 4, MAC: store.MAC{2, 0, 10, 0, 0, 2}, Interface: "sl-k2x5q7mzr3va",
 			Addresses:    []netip.Prefix{netip.MustParsePrefix("10.0.0.2/24"), netip.MustParsePrefix("fd00::2/64")},
@@ -107,24 +105,44 @@ var (
 	}
 	someFlows = []api.Flow{
 		{Host: "h1", Table: 0, TableName: "classify", Priority: 200, Cookie: "0x0500000100000004", Owner: "port alice/default/a1", Packets: 12, Bytes: 1176,
-			Text: "cookie=0x500000100000004,table=0,priority=200,in_port=3 actions=write_metadata:0x100000001,goto_table:2"},
+			Age:   "12.345s",
+			Text:  "cookie=0x500000100000004, priority=200,in_port=3 actions=write_metadata:0x100000001,goto_table:2",
+			Words: "from port alice/default/a1 -> network alice/default; go on to admit"},
 		{Host: "h1", Table: 0, TableName: "classify", Priority: 0, Cookie: "0x0100000000000000", Owner: "base",
-			Text: "cookie=0x100000000000000,table=0,priority=0 actions=drop"},
+			Age:  "12s",
+			Text: "cookie=0x100000000000000, priority=0 actions=drop", Words: "any frame -> end it"},
 		{Host: "h1", Table: 6, TableName: "admit", Priority: 0, Cookie: "0x0100000000000000", Owner: "base", Packets: 3, Bytes: 180, Note: "refuses: spoofed",
-			Text: "cookie=0x100000000000000,table=6,priority=0 actions=load:0x1->NXM_NX_REG5[],goto_table:90"},
+			Age:  "12.000000345s",
+			Text: "cookie=0x100000000000000, table=6, priority=0 actions=load:0x1->NXM_NX_REG5[],goto_table:90", Words: "any frame -> refuse it as spoofed"},
 	}
 	drift = []api.Flow{
 		{Host: "h1", Table: 2, TableName: "admit", Priority: 100, Cookie: "0x0500000100000004", Owner: "port alice/default/a1", Change: "add",
-			Text: "cookie=0x500000100000004,table=2,priority=100,in_port=3,dl_src=02:00:0a:00:00:02 actions=goto_table:5"},
+			Text:  "cookie=0x500000100000004, table=2, priority=100,in_port=3,dl_src=02:00:0a:00:00:02 actions=goto_table:5",
+			Words: "from port alice/default/a1, dl_src=02:00:0a:00:00:02 -> go on to decap"},
 		{Host: "h2", Table: 99, TableName: "99", Priority: 1, Cookie: "0x0000000000000000", Owner: "unknown 0x0", Change: "delete",
-			Text: "cookie=0x0,table=99,priority=1 actions=NORMAL"},
+			Text: "table=99, priority=1 actions=NORMAL", Words: "any frame -> NORMAL"},
 	}
 	expiry     = time.Date(2027, 1, 2, 3, 4, 5, 0, time.UTC)
+	visited    = time.Date(2026, 11, 29, 21, 0, 0, 0, time.UTC)
 	someTokens = []api.Token{
-		{Name: "bobs", Role: store.RoleTenant, Tenant: "bob", Valid: true, Expires: &expiry, By: "token ci", Created: 40},
-		{Name: "ci", Role: store.RoleAdmin, Valid: true, By: "local", Created: 31},
-		{Name: "old", Role: store.RoleTenant, Tenant: "gone", By: "local", Created: 12},
-		{Name: "ops", Role: store.RoleViewer, Person: true, Valid: true, By: "person root", Created: 50},
+		{Name: "bobs", Role: store.RoleTenant, Tenant: "bob", Valid: true, Expires: &expiry, By: "token ci", Created: 40, Modified: 40},
+		{Name: "ci", Role: store.RoleAdmin, Valid: true, By: "local", Created: 31, Modified: 31},
+		{Name: "old", Role: store.RoleTenant, Tenant: "gone", By: "local", Created: 12, Modified: 12},
+		{Name: "ops", Role: store.RoleViewer, Person: true, Valid: true, By: "person root", Created: 50, Modified: 50},
+	}
+	somePeerings = []api.Peering{
+		{Tenant: "alice", Peer: "bob", State: api.PeeringAgreed},
+		{Tenant: "alice", Peer: "carol", Networks: []string{"web", "app"}, PeerNetworks: []string{"db"}, State: api.PeeringOffered, OfferedBy: "carol",
+			Why: []string{"alice has not agreed, or not any more: it does with sluice peer alice carol"}},
+		{Tenant: "bob", Peer: "carol", State: api.PeeringRefused,
+			Why: []string{"subnet 10.0.0.0/24 of network bob/default overlaps subnet 10.0.0.0/24 of network carol/default: peer other networks, or give one of them another subnet"}},
+	}
+	somePublications = []api.Publication{
+		{Tenant: "alice", Name: "tcp-8080", Network: "default", Port: "web", Protocol: store.ProtocolTCP, Ports: "80", On: "8080", Host: "h1", Addresses: []netip.Addr{netip.MustParseAddr("192.0.2.1")}},
+		{Tenant: "bob", Name: "udp-5000-5009", Network: "media", Port: "rtp", Protocol: store.ProtocolUDP, Ports: "5000-5009", On: "5000-5009", Host: "h2", KeepSource: true,
+			Why: "port bob/media/rtp is not there: nothing is let in until it is attached"},
+		{Tenant: "carol", Name: "http-hub-example-carol", Network: "default", Port: "jupyter", Protocol: store.ProtocolTCP, Ports: "8888", Host: "h2",
+			Route: &api.Route{Host: "hub.example", Path: "/carol/"}, Last: &visited},
 	}
 	labRuns = lab.Status{
 		TokenFile: "/run/sluice-lab/api.token",
@@ -149,9 +167,25 @@ func TestOutput(t *testing.T) {
 		{"tenant-list", func(w io.Writer) { writeTenants(w, []api.Tenant{alice, bob}) }},
 		{"tenant-list-empty", func(w io.Writer) { writeTenants(w, nil) }},
 		{"tenant-show", func(w io.Writer) { writeTenant(w, alice) }},
+		{"tenant-show-ends", func(w io.Writer) {
+			batch, at := bob, time.Date(2026, 11, 28, 22, 10, 5, 0, time.UTC)
+			batch.TTL = store.Duration(2 * time.Hour)
+			writeTenant(w, batch)
+			batch.Ends = &at
+			writeTenant(w, batch)
+		}},
 		{"tenant-show-bare", func(w io.Writer) { writeTenant(w, bob) }},
 		{"network-list", func(w io.Writer) { writeNetworks(w, []api.Network{aliceDefault, bobDefault}) }},
 		{"network-show", func(w io.Writer) { writeNetwork(w, aliceDefault) }},
+		{"network-show-addresses", func(w io.Writer) {
+			n := bobDefault
+			n.Exclude = []store.AddressRange{{First: netip.MustParseAddr("10.0.0.2"), Last: netip.MustParseAddr("10.0.0.20")}}
+			n.Addresses = []store.SubnetUse{
+				{Subnet: netip.MustParsePrefix("10.0.0.0/24"), InUse: 3, Free: 231, Next: netip.MustParseAddr("10.0.0.24")},
+				{Subnet: netip.MustParsePrefix("10.0.1.0/30"), InUse: 1},
+			}
+			writeNetwork(w, n)
+		}},
 		{"host-list", func(w io.Writer) { writeHosts(w, []api.Host{h1, h2}) }},
 		{"host-show", func(w io.Writer) { writeHost(w, h2) }},
 		{"host-show-last-known", func(w io.Writer) {
@@ -168,10 +202,26 @@ func TestOutput(t *testing.T) {
 				{Tenant: "bob", Policy: "h2"},
 			})
 		}},
+		{"gateway-balance", func(w io.Writer) { writeBalance(w, someBalance, nil) }},
+		{"gateway-balance-done", func(w io.Writer) { writeBalance(w, someBalance, []string{"moved", "tenant bob: it has gone"}) }},
+		{"gateway-balance-none", func(w io.Writer) { writeBalance(w, api.GatewayBalance{Before: 1, After: 1}, nil) }},
 		{"status", func(w io.Writer) { writeStatus(w, fullStatus) }},
 		{"token-new", func(w io.Writer) {
 			writeNewToken(w, w, api.NewToken{Token: someTokens[0], Text: "sluice_bobs_00ff"})
 			writeNewToken(w, w, api.NewToken{Token: someTokens[3]})
+		}},
+		{"sticky-list", func(w io.Writer) {
+			writeStickies(w, []api.Sticky{{Tenant: "alice", Network: "default", Name: "web", Host: "h1", MAC: a1.MAC, Addresses: a1.Addresses}})
+		}},
+		{"peering-list", func(w io.Writer) { writePeerings(w, somePeerings) }},
+		{"peering-new", func(w io.Writer) { writePeering(w, somePeerings[1]) }},
+		{"publication-list", func(w io.Writer) { writePublications(w, somePublications) }},
+		{"publication-new", func(w io.Writer) { writePublication(w, somePublications[0]); writePublication(w, somePublications[1]) }},
+		{"route-new", func(w io.Writer) {
+			writePublication(w, somePublications[2])
+			p := somePublications[2]
+			p.Entries = []string{"192.0.2.1:443", "192.0.2.2:443"}
+			writePublication(w, p)
 		}},
 		{"token-list", func(w io.Writer) { writeTokens(w, someTokens) }},
 		{"tidy-values", func(w io.Writer) {
@@ -192,9 +242,19 @@ func TestOutput(t *testing.T) {
 			writeAbsentHosts(w, api.AbsentHosts{ID: "0a1b2c3d4e5f", Hosts: []api.AbsentHost{{Host: "h8", Ports: 1, Newest: 20}}})
 		}},
 		{"status-empty", func(w io.Writer) { writeStatus(w, api.Status{}) }},
-		{"flows", func(w io.Writer) { writeFlows(w, someFlows, false, false) }},
-		{"flows-diff", func(w io.Writer) { writeFlows(w, drift, true, true) }},
+		{"flows", func(w io.Writer) { flowTable{}.write(w, someFlows) }},
+		{"flows-wide", func(w io.Writer) { flowTable{withText: true}.write(w, someFlows) }},
+		{"flows-diff", func(w io.Writer) { flowTable{withHost: true, withChange: true}.write(w, drift) }},
+		{"flows-ofctl", func(w io.Writer) { writeDump(w, slices.Concat(someFlows, drift), true) }},
+		{"flows-rates", func(w io.Writer) { writeRates(w, reading{flowsRead, someFlows}, later(), true) }},
+		{"owners", func(w io.Writer) {
+			writeOwners(w, []api.FlowOwner{{Cookie: "0x0500000100000004", Owner: "port alice/default/a1"}, {Cookie: "0x0000000000000009", Owner: "unknown 0x9"}})
+		}},
 		{"lab-status", func(w io.Writer) { writeLab(w, labRuns) }},
+		{"usage", func(w io.Writer) { writeUsage(w, someUsage()) }},
+		{"usage-none", func(w io.Writer) {
+			writeUsage(w, newUsage(promv1.Range{Start: usageEnd.Add(-time.Minute), End: usageEnd, Step: time.Minute}, minutes(1, 1)))
+		}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -221,6 +281,7 @@ func TestFormats(t *testing.T) {
 		{"flows.json", formatJSON, someFlows},
 		{"token-list.json", formatJSON, someTokens},
 		{"lab-status.json", formatJSON, labRuns},
+		{"usage.json", formatJSON, someUsage()},
 		{"empty-list.json", formatJSON, []api.Tenant{}},
 	}
 	for _, test := range tests {
@@ -245,4 +306,14 @@ func TestNoColourInAPipe(t *testing.T) {
 	if got := (painter{on: true}).state(store.HostDown); got == string(store.HostDown) {
 		t.Error("a terminal gets no colour")
 	}
+}
+
+var flowsRead = time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
+
+// later is a reading 2 s after flowsRead: one flow counted on, one was replaced meanwhile, one stood still.
+func later() reading {
+	list := slices.Clone(someFlows)
+	list[0].Packets, list[0].Bytes = list[0].Packets+20, list[0].Bytes+2000
+	list[2].Packets, list[2].Bytes = 1, 60
+	return reading{flowsRead.Add(2 * time.Second), list}
 }

@@ -9,12 +9,13 @@ import (
 
 	"sluice/controller/api"
 	agentapi "sluice/hostagent/api"
+	"sluice/store"
 )
 
 func portCommand() *cobra.Command {
 	return group("port", "Ports: containers' attachments to networks",
 		"  sluice port list --tenant alice\n  sluice port attach alice/a1 --netns /run/netns/a1",
-		portList(), portShow(), portAttach(), portDetach())
+		portList(), portShow(), portAttach(), portDetach(), portMove())
 }
 
 func portName(p api.Port) string { return p.Tenant + "/" + p.Network + "/" + p.Name }
@@ -113,9 +114,26 @@ func writePort(w io.Writer, p api.Port) {
 		"Number", fmt.Sprint(p.Number),
 		"Interface", p.Interface,
 		"Container", strings.TrimSpace(p.Runtime+" "+p.ContainerID),
+		"Publishes", publishedWords(p.Port),
+		"Limits", limitsWords(p.Limits),
+		"Sticky", yesNo(p.Sticky != store.NotSticky, "yes", ""),
 		"Labels", pairs(p.Labels),
 		"Created", fmt.Sprintf("revision %d", p.Created),
 	)
+}
+
+// limitsWords are a port's own limits, for people.
+func limitsWords(l store.PortLimits) string {
+	var words []string
+	for _, one := range []struct {
+		kbps uint32
+		what string
+	}{{l.EgressKbps, "sends"}, {l.IngressKbps, "gets"}} {
+		if one.kbps > 0 {
+			words = append(words, fmt.Sprintf("%s %d kbit/s", one.what, one.kbps))
+		}
+	}
+	return strings.Join(words, ", ")
 }
 
 // socketFlag makes a command a client of this host's agent.
@@ -124,14 +142,15 @@ func socketFlag(cmd *cobra.Command) *string {
 }
 
 func portAttach() *cobra.Command {
-	req := agentapi.AttachRequest{}
+	req, limits := agentapi.AttachRequest{}, agentapi.Limits{}
 	cmd := &cobra.Command{
 		Use:   "attach TENANT/NETWORK/NAME --netns PATH",
 		Short: "Attach a container of this host to a network",
 		Long: `Attach a container of this host to a network, through the host's agent. When the command has
 ended well the port's flows are in the switch; when it fails it leaves nothing behind.`,
 		Example: `  sluice port attach alice/default/a1 --netns /run/netns/a1
-  sluice port attach alice/a2 --netns a2 --ip 10.0.0.20 --ifname net1`,
+  sluice port attach alice/a2 --netns a2 --ip 10.0.0.20 --ifname net1
+  sluice port attach alice/web --netns web --publish 8080:80`,
 		Args: named("TENANT/NETWORK/NAME"),
 	}
 	f := cmd.Flags()
@@ -141,6 +160,10 @@ ended well the port's flows are in the switch; when it fails it leaves nothing b
 	f.StringVar(&req.MAC, "mac", "", "`MAC` address (default derived)")
 	f.StringVar(&req.ContainerID, "container-id", "", "the container's `ID`, as its runtime knows it")
 	f.StringVar(&req.Runtime, "runtime", "", "`NAME` of the container's runtime")
+	f.BoolVar(&req.Sticky, "sticky", false, "leave MAC and addresses with the name when the port goes: the next port of that name on this host gets them")
+	f.Uint32Var(&limits.EgressKbps, "limit-egress-kbps", 0, "what the container sends, in `KILOBITS` a second; the tenant's limit of a port holds where it is smaller (default none)")
+	f.Uint32Var(&limits.IngressKbps, "limit-ingress-kbps", 0, "what the container gets, in `KILOBITS` a second (default none)")
+	publish := f.StringSlice("publish", nil, "`[ON:]PORTS[/udp]` of the container that the outside reaches by its tenant's gateway host while the port is there, such as 8080:80; may be repeated")
 	labelFlag(cmd, &req.Labels)
 	must(cmd.MarkFlagRequired("netns"))
 	socket := socketFlag(cmd)
@@ -148,6 +171,12 @@ ended well the port's flows are in the switch; when it fails it leaves nothing b
 	cmd.RunE = func(cmd *cobra.Command, args []string) (err error) {
 		if req.Tenant, req.Network, req.Name, err = tenantNetworkPort(args[0]); err != nil {
 			return err
+		}
+		if req.Publish, err = publishedPorts(*publish); err != nil {
+			return err
+		}
+		if limits != (agentapi.Limits{}) {
+			req.Limits = &limits
 		}
 		if !strings.Contains(req.NetNS, "/") {
 			req.NetNS = "/run/netns/" + req.NetNS
@@ -192,4 +221,32 @@ func portDetach() *cobra.Command {
 		return nil
 	}
 	return cmd
+}
+
+func portMove() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "move TENANT/NETWORK/NAME HOST",
+		Short: "Take a port to another host, for a container that moves with its addresses",
+		Long: `Take a port to another host, with its number, MAC and addresses. The host that it leaves lets go of its interface;
+on the other one attach the container under the same name, as it was restored there, within ten minutes. Its
+connections go on. Until the container is attached nobody reaches it.`,
+		Example: `  sluice port move alice/default/a1 h2
+  sluice port attach alice/default/a1 --netns /run/netns/a1  # on h2`,
+		Args:              named("TENANT/NETWORK/NAME", "HOST"),
+		ValidArgsFunction: completeArg(portNames),
+	}
+	out := outputFlag(cmd)
+	return clientCommand(cmd, func(cmd *cobra.Command, c *api.Client, args []string) error {
+		tenant, network, name, err := tenantNetworkPort(args[0])
+		if err != nil {
+			return err
+		}
+		p, err := c.MovePort(cmd.Context(), tenant, network, name, args[1])
+		if err != nil {
+			return err
+		}
+		return out.print(cmd.OutOrStdout(), p, func(w io.Writer) {
+			fmt.Fprintf(w, "port %s moved to host %s: attach its container there with sluice port attach %s --netns PATH\n", portName(p), p.Host, portName(p))
+		})
+	})
 }

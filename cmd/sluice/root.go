@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"regexp"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -53,7 +54,7 @@ else ` + defaultAPI + `. Who asks is said by --token, else $SLUICE_TOKEN; root o
 machine needs neither.
 
 Exit status: 0 done; 1 it failed, with one line that says what and which object; 2 wrong
-usage. sluice flows --diff and sluice verify exit 1 when they find something.`,
+usage. sluice flows --diff, sluice diff and sluice verify exit 1 when they find something.`,
 		Example: `  sluice lab up
   sluice tenant create alice --subnet 10.0.0.0/24
   sluice lab run h1 alice a1
@@ -68,15 +69,22 @@ usage. sluice flows --diff and sluice verify exit 1 when they find something.`,
 		&cobra.Group{ID: groupLook, Title: "What the cluster does:"},
 		&cobra.Group{ID: groupRun, Title: "Parts:"},
 	)
-	add(root, groupObjects, tenantCommand(), networkCommand(), hostCommand(), portCommand(), gatewayCommand(), tokenCommand(), schemaCommand(), tidyCommand())
-	add(root, groupLook, statusCommand(), flowsCommand(), traceCommand(), verifyCommand())
-	add(root, groupRun, controllerCommand(), agentCommand(), pkiCommand(), labCommand(), benchCommand())
+	add(root, groupObjects, tenantCommand(), networkCommand(), hostCommand(), portCommand(), gatewayCommand(), peeringCommand(), unpeerCommand(), publicationCommand(), unpublishCommand(), stickyCommand(), tokenCommand(), schemaCommand(), tidyCommand(),
+		planCommand(), applyCommand(), diffCommand(), exportCommand())
+	add(root, groupLook, statusCommand(), eventsCommand(), watchCommand(), flowsCommand(), ownerCommand(), traceCommand(), verifyCommand(), usageCommand())
+	add(root, groupRun, controllerCommand(), agentCommand(), lxcHookCommand(), pkiCommand(), labCommand(), benchCommand())
 	root.AddCommand(versionCommand(), manCommand(), benchPartCommand())
 	describeCompletion(root)
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{plainly(err)} })
 	eachCommand(root, wrapArgs)
 	return root
 }
+
+// parserWords name the function of Go's library that could not read a flag's value, and the value again.
+var parserWords = regexp.MustCompile(`(strconv\.\w+: )?parsing "[^"]*": `)
+
+// plainly is a flag's error without them.
+func plainly(err error) error { return errors.New(parserWords.ReplaceAllString(err.Error(), "")) }
 
 func add(root *cobra.Command, group string, commands ...*cobra.Command) {
 	for _, c := range commands {
@@ -187,7 +195,7 @@ func execute(ctx context.Context, root *cobra.Command) int {
 // isCobraUsage knows the errors that cobra makes by itself, as plain texts.
 func isCobraUsage(err error) bool {
 	text := err.Error()
-	return strings.HasPrefix(text, "required flag(s)") || strings.HasPrefix(text, "if any flags in the group") ||
+	return strings.HasPrefix(text, "required flag(s)") || strings.HasPrefix(text, "if any flags in the group") || strings.HasPrefix(text, "at least one of the flags in the group") ||
 		strings.HasPrefix(text, "unknown command")
 }
 

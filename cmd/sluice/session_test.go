@@ -152,16 +152,49 @@ func TestSession(t *testing.T) {
 		"tenant create carol --gateway h9",
 		"tenant list",
 		"tenant set bob --max-ports 5 --limit-connections 4096",
-		"tenant set bob --limit-new-ports 3",
+		"tenant set bob --limit-new-ports 3 --limit-questions 100",
 		"tenant set bob --limit-connections -1",
+		"tenant set bob --topology star",
+		"tenant show bob",
+		"tenant set bob --topology ring",
+		"tenant set bob --topology direct --max-ports 6",
+		"tenant set nobody --topology star",
 		"tenant set bob",
 		"tenant set carol --max-ports 5",
 		"tenant show carol",
 		"network create alice/db --subnet 10.0.1.0/24 --gateway-ip 10.0.1.254",
 		"network create alice/more --subnet 10.0.1.0/25",
+		"network create alice/more --subnet 10.0.2.0/29 --exclude 10.0.2.2-10.0.2.9",
+		"network create alice/more --subnet 10.0.2.0/29 --exclude 10.0.2.4/30",
+		"network delete alice/more",
 		"network create carol/db --subnet 10.0.1.0/24",
 		"network list",
 		"network list --tenant carol",
+		"peer alice bob",
+		"peer alice alice",
+		"peer alice/nosuch bob",
+		"peer list",
+		"network create bob/more --subnet 10.5.0.0/24 --segmentation vlan",
+		"peer alice/db bob/more",
+		"peer list --tenant bob",
+		"unpeer bob alice",
+		"unpeer bob alice",
+		"peer alice nobody",
+		"publish alice --port web --tcp 80 --on 8080",
+		"publish alice --tcp 80",
+		"publish alice --port web",
+		"publish alice --port web --tcp 80 --udp 80",
+		"publish alice --port web --tcp 80-90 --on 8080",
+		"publish http alice --port web --tcp 80 --host-name alice.example",
+		"publish http alice --port web --tcp 80",
+		"publish http alice --port web --tcp 80 --host-name 192.0.2.1",
+		"publish http alice --port web --tcp 80 --host-name a_b.example",
+		"publish list",
+		"publish list --tenant bob",
+		"unpublish alice tcp-8080",
+		"sticky list",
+		"sticky delete alice/web",
+		"peer alice",
 		"tenant delete alice",
 		"network delete alice/db",
 		"tenant delete alice",
@@ -181,8 +214,20 @@ func TestSession(t *testing.T) {
 		"host list",
 		"host show h9",
 		"gateway list",
+		"gateway fail-over on --interval 300ms",
+		"gateway fail-over",
+		"gateway fail-over off --interval 100ms",
+		"gateway fail-over on --interval 1ms",
+		"gateway fail-over --interval 1s",
+		"gateway balance --auto maybe",
+		"gateway balance --auto on --moves-an-hour 20 --window 10m",
+		"gateway balance --auto off",
+		"gateway balance --moves-an-hour 0",
+		"gateway balance --dry-run --auto on",
+		"gateway balance --at-once 0",
 		"port list --tenant bob",
 		"port show bob/b1",
+		"port move bob/b1 h2",
 		"flows --host h9",
 		"flows --diff",
 		"trace bob/b1 10.0.0.7",
@@ -190,8 +235,28 @@ func TestSession(t *testing.T) {
 		"trace outside 100.64.0.9",
 		"flows --table classify --tenant bob",
 		"flows --table nosuch",
+		"flows --network bob/nosuch",
+		"flows --packet ip,nw_dst=bob",
+		"flows --watch -o json",
+		"flows --watch --every 0s",
+		"owner 0x100000000000000 256",
+		"owner bob",
+		"owner -",
 		"flows --tenant carol",
 		"flows --port bob/b1",
+		"plan -f testdata/cluster.yaml",
+		"diff -f testdata/cluster.yaml",
+		"apply -f testdata/cluster.yaml --digest 0a1b2c3d4e5f",
+		"apply -f testdata/cluster.yaml",
+		"apply -f testdata/cluster.yaml",
+		"diff -f testdata/cluster.yaml",
+		"apply -f testdata/cluster.yaml --prune tenants/erin",
+		"apply -f testdata/wrong.yaml",
+		"apply -f testdata/overlap.yaml",
+		"apply -f testdata/nosuch.yaml",
+		"export --tenant erin",
+		"export --tenant nobody",
+		"apply -f testdata/empty.yaml --prune tenants/erin --prune networks/erin/db",
 		"tidy hosts",
 		"tidy hosts --yes 0a1b2c3d4e5f",
 		"tidy values --yes 0a1b2c3d4e5f",
@@ -209,8 +274,20 @@ func TestSession(t *testing.T) {
 	r.end(t)
 	text := strings.ReplaceAll(script.String(), r.api, "http://127.0.0.1:8080")
 	text = tenantNumber.ReplaceAllString(text, "$1 (a number)  ")
+	text = shownNumber.ReplaceAllString(text, "$1 (a number)")
+	text = madeAt.ReplaceAllString(text, "${1}revision (a number)")
+	text = planMade.ReplaceAllString(text, "revision (a number), digest (of the numbers)")
 	checkGolden(t, filepath.Join("testdata", "session.txt"), []byte(text))
 }
+
+// planMade is the foot of a plan: its digest depends on tenants' numbers.
+var planMade = regexp.MustCompile(`revision \d+, digest [0-9a-f]{24}`)
+
+// shownNumber is a number that was drawn, or an address that follows from it, where one tenant is shown.
+var shownNumber = regexp.MustCompile(`(?m)^(Number:|Transit address:) +\d.*$`)
+
+// madeAt is the revision at which an object was made: events are written meanwhile.
+var madeAt = regexp.MustCompile(`(?m)^(Created: +)revision \d+$`)
 
 // tenantNumber is the beginning of a tenant's row: its number depends on etcd's revision.
 var tenantNumber = regexp.MustCompile(`(?m)^(alice|bob) +\d+ +`)

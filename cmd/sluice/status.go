@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/fatih/color"
 	"github.com/spf13/cobra"
@@ -21,8 +22,9 @@ func statusCommand() *cobra.Command {
 		Short: "Show the cluster at a glance: hosts, controllers, problems",
 		Long: `Show the cluster at a glance. A host is realized at a revision when its switch holds what the
 store said at it. Its isolation is proved where the flows that its switch held when they were last
-read keep tenants apart; the command verify reads and proves them now. Switches that dialled in and
-belong to no host are shown as unknown: they get no tenant's flows.`,
+read keep tenants apart: as of when that holds, and when all flows were last read if that is longer
+ago. The command verify reads and proves all of them now. Switches that dialled in and belong to no
+host are shown as unknown: they get no tenant's flows.`,
 		Example: "  sluice status\n  sluice status -o json",
 		Args:    cobra.NoArgs,
 	}
@@ -46,9 +48,9 @@ func writeStatus(w io.Writer, st api.Status) {
 	writeVersions(w, st)
 	if len(st.Hosts) > 0 {
 		fmt.Fprintln(w)
-		g := columns("host", "state", "realized", "isolation", "agent", "switch", "flows", "master", "version")
+		g := columns("host", "state", "realized", "isolation", "as of", "agent", "switch", "flows", "master", "version")
 		for _, h := range st.Hosts {
-			g.row(h.Name, p.state(h.State), fmt.Sprint(h.Realized), p.isolation(h.Proof), p.agent(h.Live), h.DatapathID.String(), positive(h.Flows), h.Master, h.Agent.Version)
+			g.row(h.Name, p.state(h.State), fmt.Sprint(h.Realized), p.isolation(h.Proof), asOf(h.Proof, time.Now()), p.agent(h.Live), h.DatapathID.String(), positive(h.Flows), h.Master, h.Agent.Version)
 		}
 		g.write(w)
 	}
@@ -166,6 +168,24 @@ func (p painter) isolation(proof *host.Proof) string {
 		return ""
 	}
 	return p.proved(proof.Isolation == host.IsolationProved, string(proof.Isolation))
+}
+
+// asOf says how old a proof is, and how old the last one over all flows.
+func asOf(proof *host.Proof, now time.Time) string {
+	if proof == nil || proof.At.IsZero() {
+		return ""
+	}
+	text := ago(now, proof.At)
+	if !proof.Whole.Equal(proof.At) {
+		text += ", whole " + ago(now, proof.Whole)
+	}
+	return text
+}
+
+// ago is how long before now a time was, to the second. Clocks of machines differ: what is yet to
+// come is now.
+func ago(now, at time.Time) string {
+	return max(0, now.Sub(at)).Round(time.Second).String() + " ago"
 }
 
 func (p painter) agent(live bool) string {

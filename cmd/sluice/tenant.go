@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -22,11 +23,13 @@ func tenantCommand() *cobra.Command {
 
 func tenantCreate() *cobra.Command {
 	spec := api.TenantSpec{}
+	var ttl time.Duration
 	cmd := &cobra.Command{
 		Use:   "create NAME",
 		Short: "Create a tenant and its network default",
 		Example: `  sluice tenant create alice
-  sluice tenant create bob --subnet 10.0.0.0/24 --subnet fd00::/64 --segmentation vlan --gateway h2`,
+  sluice tenant create bob --subnet 10.0.0.0/24 --subnet fd00::/64 --segmentation vlan --gateway h2
+  sluice tenant create job17 --ttl 2h  # goes by itself once it had no port for two hours`,
 		Args: named("NAME"),
 	}
 	f := cmd.Flags()
@@ -34,14 +37,21 @@ func tenantCreate() *cobra.Command {
 	f.StringVar(&spec.Segmentation, "segmentation", "", "how the network default is marked on the wire: `tunnel|vlan` (default tunnel)")
 	f.StringVar(&spec.Gateway, "gateway", "", "through which host egress leaves: `auto|central|HOST` (default auto)")
 	f.StringSliceVar(&spec.Hosts, "hosts", nil, "`HOST`s that the tenant may use, with commas (default all)")
+	excludeFlag(f, &spec.Exclude)
+	f.StringVar(&spec.Topology, "topology", "", topologyUsage+" (default direct)")
+	f.DurationVar(&ttl, "ttl", 0, "`TIME` without ports after which the tenant is removed with its networks, such as 2h (default never)")
 	limitFlags(f, &spec.Limits)
 	labelFlag(cmd, (*map[string]string)(&spec.Labels))
 	completeWords(cmd, "segmentation", "tunnel", "vlan")
+	completeWords(cmd, "topology", "direct", "star")
 	completeFlag(cmd, "gateway", hostNames)
 	completeFlag(cmd, "hosts", hostNames)
 	out := outputFlag(cmd)
 	return clientCommand(cmd, func(cmd *cobra.Command, c *api.Client, args []string) error {
 		spec.Name = args[0]
+		if cmd.Flags().Changed("ttl") {
+			spec.TTL = ttl.String()
+		}
 		t, err := c.CreateTenant(cmd.Context(), spec)
 		if err != nil {
 			return err
@@ -52,51 +62,114 @@ func tenantCreate() *cobra.Command {
 	})
 }
 
+const topologyUsage = "which way frames between its hosts go: `direct|star`, from host to host or by its gateway host"
+
 // limitFlags are the flags of a tenant's limits.
 func limitFlags(f *pflag.FlagSet, l *store.Limits) {
 	f.IntVar(&l.Ports, "max-ports", 0, "`NUMBER` of ports that the tenant may have at most (default no limit)")
 	f.IntVar(&l.Connections, "limit-connections", 0, fmt.Sprintf("`NUMBER` of connections through its gateway host at one time (default %d)", store.DefaultConnections))
-	f.IntVar(&l.Broadcasts, "limit-broadcasts", 0, fmt.Sprintf("`NUMBER` of broadcast and multicast frames a second from its ports on one host, rounded up to 100, 500, 2500 or 12500 (default %d)", store.DefaultBroadcasts))
+	f.IntVar(&l.Broadcasts, "limit-broadcasts", 0, fmt.Sprintf("`NUMBER` of broadcast and multicast frames a second from its ports on one host (default %d)", store.DefaultBroadcasts))
 	f.IntVar(&l.NewPorts, "limit-new-ports", 0, fmt.Sprintf("`NUMBER` of ports made a second on one host (default %d)", store.DefaultNewPorts))
+	f.IntVar(&l.Questions, "limit-questions", 0, fmt.Sprintf("`NUMBER` of questions for names that a host answers a second, a fifth of them by servers outside (default %d)", store.DefaultQuestions))
+	for _, rate := range rateLimits(l) {
+		f.Uint32Var(rate.is, "limit-"+rate.name, 0, "`KILOBITS` a second that "+rate.about+" (default no limit)")
+	}
+}
+
+// rateLimit is one of a tenant's limits of kilobits a second.
+type rateLimit struct {
+	name, about, short string
+	is                 *uint32
+}
+
+func rateLimits(l *store.Limits) []rateLimit {
+	return []rateLimit{
+		{"egress-kbps", "all its containers together send out by its gateway host", "out", &l.EgressKbps},
+		{"ingress-kbps", "come back to them by it", "in", &l.IngressKbps},
+		{"port-egress-kbps", "each of its ports sends", "from a port", &l.PortEgressKbps},
+		{"port-ingress-kbps", "each of its ports gets", "to a port", &l.PortIngressKbps},
+	}
 }
 
 func tenantSet() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "set NAME",
-		Short: "Change the limits of a tenant",
+		Short: "Change the limits and the topology of a tenant",
 		Long: "Changes those limits of a tenant that are given; 0 stands for the default. It takes nothing away: what the\n" +
-			"tenant has beyond a new limit it keeps.",
+			"tenant has beyond a new limit it keeps. With --topology frames between its hosts go another way, from about\n" +
+			"two seconds later on; none is lost.",
 		Example: `  sluice tenant set alice --limit-connections 4096
-  sluice tenant set alice --max-ports 100 --limit-new-ports 0`,
+  sluice tenant set alice --max-ports 100 --limit-new-ports 0
+  sluice tenant set alice --limit-egress-kbps 50000 --limit-port-egress-kbps 10000
+  sluice tenant set alice --topology star`,
 		Args:              named("NAME"),
 		ValidArgsFunction: completeArg(tenantNames),
 	}
 	var said store.Limits
+	var topology string
 	limitFlags(cmd.Flags(), &said)
+	cmd.Flags().StringVar(&topology, "topology", "", topologyUsage)
+	completeWords(cmd, "topology", "direct", "star")
 	out := outputFlag(cmd)
 	return clientCommand(cmd, func(cmd *cobra.Command, c *api.Client, args []string) error {
-		if !slices.ContainsFunc(limitNames, cmd.Flags().Changed) {
-			return usagef("say which limit: --%s", strings.Join(limitNames, ", --"))
+		limited, turned := slices.ContainsFunc(limitNames, cmd.Flags().Changed), cmd.Flags().Changed("topology")
+		if !limited && !turned {
+			return usagef("say which limit: --%s, or --topology", strings.Join(limitNames, ", --"))
+		}
+		if t := store.Topology(topology); turned && (t == "" || t.Validate() != nil) {
+			return usagef("topology %q: it is direct or star", topology)
 		}
 		t, err := c.Tenant(cmd.Context(), args[0])
 		if err != nil {
 			return err
 		}
-		if t, err = c.SetLimits(cmd.Context(), args[0], withChanged(cmd.Flags(), t.Limits, said)); err != nil {
-			return err
-		}
-		return out.print(cmd.OutOrStdout(), t, func(w io.Writer) {
-			ports := "any number of ports"
-			if t.Limits.Ports > 0 {
-				ports = fmt.Sprintf("%d ports", t.Limits.Ports)
+		if turned {
+			if t, err = c.SetTopology(cmd.Context(), args[0], store.Topology(topology)); err != nil {
+				return err
 			}
-			fmt.Fprintf(w, "tenant %s may have %s, %s\n", t.Name, ports, limits(t.Limits))
-		})
+		}
+		if limited {
+			if t, err = c.SetLimits(cmd.Context(), args[0], withChanged(cmd.Flags(), t.Limits, said)); err != nil {
+				return err
+			}
+		}
+		return out.print(cmd.OutOrStdout(), t, func(w io.Writer) { writeSet(w, t, limited, turned) })
 	})
 }
 
+// writeSet tells what of a tenant was changed.
+func writeSet(w io.Writer, t api.Tenant, limited, turned bool) {
+	if limited {
+		ports := "any number of ports"
+		if t.Limits.Ports > 0 {
+			ports = fmt.Sprintf("%d ports", t.Limits.Ports)
+		}
+		fmt.Fprintf(w, "tenant %s may have %s, %s\n", t.Name, ports, limits(t.Limits))
+	}
+	if turned {
+		fmt.Fprintf(w, "tenant %s has the topology %s\n", t.Name, topologyWords(t))
+	}
+}
+
+// topologyWords are a tenant's topology, and how far it is.
+func topologyWords(t api.Tenant) string {
+	topology, by := t.Topology.OrDirect(), t.GatewayHost
+	switch star := topology == store.TopologyStar; {
+	case star && by == "":
+		return "star, but it has no gateway host yet: frames between its hosts go directly"
+	case star && t.Relay != store.RelayOn:
+		return fmt.Sprintf("star: frames between its hosts go directly until all hosts know that %s relays them", by)
+	case star:
+		return fmt.Sprintf("star: frames between its hosts go by %s", by)
+	case t.Relay != "":
+		return fmt.Sprintf("direct, but some hosts may still send by %s", by)
+	}
+	return "direct"
+}
+
 // limitNames are the flags of limitFlags.
-var limitNames = []string{"max-ports", "limit-connections", "limit-broadcasts", "limit-new-ports"}
+var limitNames = []string{"max-ports", "limit-connections", "limit-broadcasts", "limit-new-ports", "limit-questions",
+	"limit-egress-kbps", "limit-ingress-kbps", "limit-port-egress-kbps", "limit-port-ingress-kbps"}
 
 // withChanged are limits with those changed whose flags were given.
 func withChanged(f *pflag.FlagSet, is, said store.Limits) store.Limits {
@@ -105,9 +178,16 @@ func withChanged(f *pflag.FlagSet, is, said store.Limits) store.Limits {
 		"limit-connections": func() { is.Connections = said.Connections },
 		"limit-broadcasts":  func() { is.Broadcasts = said.Broadcasts },
 		"limit-new-ports":   func() { is.NewPorts = said.NewPorts },
+		"limit-questions":   func() { is.Questions = said.Questions },
 	} {
 		if f.Changed(name) {
 			change()
+		}
+	}
+	rates := rateLimits(&said)
+	for i, rate := range rateLimits(&is) {
+		if f.Changed("limit-" + rate.name) {
+			*rate.is = *rates[i].is
 		}
 	}
 	return is
@@ -162,15 +242,20 @@ func writeTenant(w io.Writer, t api.Tenant) {
 	if through == "" {
 		through = "no host yet"
 	}
+	transit := "none yet: it gets one with its first container"
+	if t.Transit.IsValid() {
+		transit = t.Transit.String()
+	}
 	hosts := joined(t.Hosts)
 	if hosts == "" {
 		hosts = "all"
 	}
-	facts(w,
+	about := []string{
 		"Tenant", t.Name,
 		"Number", fmt.Sprint(t.Number),
 		"Gateway", fmt.Sprintf("%s (through %s)", t.Gateway, through),
-		"Transit address", t.Transit.String(),
+		"Transit address", transit,
+		"Topology", topologyWords(t),
 		"Networks", joined(t.Networks),
 		"Ports", limited(t.Ports, t.Limits.Ports),
 		"Limits", limits(t.Limits),
@@ -179,12 +264,35 @@ func writeTenant(w io.Writer, t api.Tenant) {
 		"Hosts allowed", hosts,
 		"Labels", pairs(t.Labels),
 		"Created", fmt.Sprintf("revision %d", t.Created),
-	)
+	}
+	if t.TTL > 0 {
+		about = append(about, "Ends", ends(t))
+	}
+	facts(w, about...)
+}
+
+// ends is when a tenant ends by itself, in words.
+func ends(t api.Tenant) string {
+	if t.Ends == nil {
+		return fmt.Sprintf("when it had no port for %s", t.TTL)
+	}
+	return fmt.Sprintf("at %s, if it gets no port until then", t.Ends.UTC().Format("2006-01-02 15:04:05 UTC"))
 }
 
 // limits are a tenant's limits in words, those that it says itself and the defaults.
 func limits(l store.Limits) string {
-	return fmt.Sprintf("%d connections; a second on a host %d broadcasts and %d new ports", l.MaxConnections(), l.MaxBroadcasts(), l.MaxNewPorts())
+	text := fmt.Sprintf("%d connections; a second on a host %d broadcasts, %d new ports and %d questions for names",
+		l.MaxConnections(), l.MaxBroadcasts(), l.MaxNewPorts(), l.MaxQuestions())
+	var rates []string
+	for _, rate := range rateLimits(&l) {
+		if *rate.is > 0 {
+			rates = append(rates, fmt.Sprintf("%d %s", *rate.is, rate.short))
+		}
+	}
+	if len(rates) > 0 {
+		text += "; kbit/s " + strings.Join(rates, ", ")
+	}
+	return text
 }
 
 // uses is what a tenant uses of its limits, in words.
@@ -208,8 +316,10 @@ func refusals(u *api.TenantUsage) string {
 		{u.ConnectionDrops, "packets of new connections in the switch"},
 		{u.KernelDrops, "packets of new connections in the kernel"},
 		{u.BroadcastDrops, "broadcasts"},
+		{u.RateDrops, "packets beyond its kilobits a second"},
 		{u.PortsRefused, "attaches beyond its number of ports"},
 		{u.NewPortsRefused, "attaches beyond its new ports a second"},
+		{u.QuestionsRefused, "questions for names"},
 	} {
 		if r.n > 0 {
 			all = append(all, fmt.Sprintf("%d %s", r.n, r.what))

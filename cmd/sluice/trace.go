@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 
 	"github.com/fatih/color"
@@ -28,7 +27,8 @@ func traceCommand() *cobra.Command {
 		Short: "Follow a packet through the switches, and say what becomes of it",
 		Long: `Follow a packet through the switches, and say what becomes of it: host by host and table by
 table, with the owner of the flow that decided. The flows are those that the switches hold now;
---desired takes those that they should hold.
+--desired takes those that they should hold, and --at those that they were to hold at a revision of etcd, as far as its
+history goes.
 
 FROM is a port, TENANT/NETWORK/PORT, or TENANT/PORT where one network alone has the name; or outside,
 for the internet behind the gateway hosts, or an IPv4 address there. TO is a port or an address; from
@@ -63,6 +63,7 @@ func (o *traceFlags) register(cmd *cobra.Command) {
 	f.Uint8Var(&q.TTL, "ttl", 0, "`TTL`, hop limit of IPv6 (default 64)")
 	f.StringVar(&q.State, "state", "", "what it is to its connection: `new|established|reply|related|invalid` (default new)")
 	f.BoolVar(&o.desired, "desired", false, "over the flows that the switches should hold")
+	f.Int64Var((*int64)(&q.At), "at", 0, "over the flows that were desired at this `REVISION` (default now)")
 	f.BoolVar(&o.flows, "flows", false, "show the flow that decided each step")
 	completeWords(cmd, "proto", "tcp", "udp", "icmp", "arp")
 	completeWords(cmd, "state", "new", "established", "reply", "related", "invalid")
@@ -73,6 +74,9 @@ func (o *traceFlags) run(cmd *cobra.Command, c *api.Client, out *format, args []
 	o.query.From, o.query.To, o.query.View = args[0], args[1], api.ViewInstalled
 	if o.desired {
 		o.query.View = api.ViewDesired
+	}
+	if o.query.At < 0 {
+		return usagef("--at %d: revisions begin at 1", o.query.At)
 	}
 	if err := o.query.Question().Check(); err != nil {
 		return usageError{err}
@@ -85,9 +89,13 @@ func (o *traceFlags) run(cmd *cobra.Command, c *api.Client, out *format, args []
 }
 
 func (o *traceFlags) write(w io.Writer, t api.Trace) {
-	fmt.Fprintf(w, "%s\n%s, over the flows that the switches %s\n\n", packetOf(t), stateText(t.State), yesNo(t.View == api.ViewDesired, "should hold", "hold now"))
+	over := "the switches " + yesNo(t.View == api.ViewDesired, "should hold", "hold now")
+	if t.At > 0 {
+		over = fmt.Sprint("were desired at revision ", t.At)
+	}
+	fmt.Fprintf(w, "%s\n%s, over the flows that %s\n\n", t.Asked(), t.State.Words(), over)
 	for _, before := range t.Before {
-		fmt.Fprintf(w, "before it, %s: %s\n", before.About, endsText(before.Ends))
+		fmt.Fprintf(w, "before it, %s: %s\n", before.About, before.Ending())
 	}
 	if len(t.Before) > 0 {
 		fmt.Fprintln(w)
@@ -107,38 +115,6 @@ func (o *traceFlags) write(w io.Writer, t api.Trace) {
 	}
 }
 
-// packetOf is the packet, and between whom.
-func packetOf(t api.Trace) string {
-	text := t.Packet
-	if t.About != "" {
-		text = t.About + ": " + text
-	}
-	return fmt.Sprintf("from %s to %s: %s", t.From, t.To, text)
-}
-
-// stateText says what was asked for of the connection.
-func stateText(s trace.State) string {
-	switch s {
-	case trace.StateEstablished:
-		return "as a later packet of a connection that the sender opened"
-	case trace.StateReply:
-		return "as the answer to a connection that the receiver opened"
-	case trace.StateRelated:
-		return "as an ICMP error about a packet of the receiver"
-	case trace.StateInvalid:
-		return "as a packet of no connection"
-	}
-	return "as the first packet of a new connection"
-}
-
-func endsText(ends []trace.End) string {
-	texts := make([]string, len(ends))
-	for i, e := range ends {
-		texts[i] = e.Text
-	}
-	return strings.Join(texts, "; ")
-}
-
 func (o *traceFlags) writeSteps(w io.Writer, hops []trace.Hop) {
 	head := []string{"host", "table", "owner", "what it did"}
 	if o.flows {
@@ -150,21 +126,13 @@ func (o *traceFlags) writeSteps(w io.Writer, hops []trace.Hop) {
 		row(h.Host, "", "", h.From+": "+h.Packet, "")
 		for _, s := range h.Steps {
 			table := fmt.Sprintf("%s%d %s", strings.Repeat(" ", 2*s.Depth), s.Table, s.TableName)
-			row(h.Host, table, s.Owner, didText(s), brief(cmp.Or(s.Flow, " actions=")))
+			row(h.Host, table, s.Owner, s.What(), brief(cmp.Or(s.Flow, " actions=")))
 		}
 		if h.Problem != "" {
 			row(h.Host, "", "", h.Problem, "")
 		}
 	}
 	g.write(w)
-}
-
-func didText(s trace.Step) string {
-	did := slices.Clone(s.Did)
-	if s.Note != "" {
-		did = append(did, s.Note)
-	}
-	return strings.Join(did, "; ")
 }
 
 // answer paints what became of a packet.

@@ -52,7 +52,7 @@ func traced(t *testing.T, q api.TraceQuery, away ...string) api.Trace {
 		defer func() { answer.Tables = append(answer.Tables, tables) }()
 		for _, h := range away {
 			if h == host {
-				tables.Problem = "its switch has no session with controller c1 since 2026-11-22T09:58:00Z, controller c2 has claimed it: ask that one, with --api http://192.0.2.2:8080"
+				tables.Problem = "its switch has no session with controller c1 since 2026-11-22T09:58:00Z, and controller c2 has claimed it: ask that one, with --api http://192.0.2.2:8080"
 				return trace.Tables{}, errors.New(tables.Problem)
 			}
 		}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -87,6 +86,9 @@ func (o *verifyFlags) verify(ctx context.Context, c *api.Client) (api.Verificati
 const hostsAtOnce = 16
 
 func (o *verifyFlags) verifySwitches(ctx context.Context, c *api.Client) (all api.Verification, err error) {
+	if err := checkParts(o.hosts...); err != nil {
+		return all, err
+	}
 	hosts := o.hosts
 	if len(hosts) == 0 {
 		if hosts, err = hostNames(ctx, c); err != nil {
@@ -242,7 +244,7 @@ func clock(t time.Time) string {
 
 func writeVerified(w io.Writer, p painter, h *api.VerifiedHost) {
 	if h.Why != "" {
-		fmt.Fprintf(w, "\n%s %s is not looked at: %s. The last proof of it here is of %s\n", p.bad("Host"), h.Host, h.Why, cmp.Or(clock(h.Last), "never"))
+		fmt.Fprintf(w, "\n%s %s is not looked at: %s\n%s\n", p.bad("Host"), h.Host, h.Why, lastProof(h))
 	}
 	for i := range h.Findings {
 		writeFinding(w, p, h.Host, &h.Findings[i])
@@ -250,6 +252,17 @@ func writeVerified(w io.Writer, p painter, h *api.VerifiedHost) {
 	if h.More > 0 {
 		fmt.Fprintf(w, "\nand %d more on host %s\n", h.More, h.Host)
 	}
+}
+
+// lastProof says how old what is known of an unread host is.
+func lastProof(h *api.VerifiedHost) string {
+	switch {
+	case h.Last.IsZero():
+		return "Nothing was ever proved of it here"
+	case h.Last.Equal(h.LastWhole):
+		return "The last proof of it here is of " + clock(h.Last)
+	}
+	return fmt.Sprintf("The last proof of it here is of %s, and all its flows were last read at %s", clock(h.Last), clock(h.LastWhole))
 }
 
 func writeFinding(w io.Writer, p painter, host string, f *verify.Finding) {

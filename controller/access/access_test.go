@@ -216,7 +216,7 @@ func TestNobodyMeetsNoNeed(t *testing.T) {
 func TestRefusalsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
-		a := newAudit(slog.New(slog.NewJSONHandler(&log, nil)))
+		a := newAudit(Options{Audit: slog.New(slog.NewJSONHandler(&log, nil))})
 		r := httptest.NewRequest("DELETE", "http://localhost/v1/tenants/"+strings.Repeat("x", 10000), nil)
 		for range 5000 {
 			a.note(r, Caller{}, &Entry{}, http.StatusUnauthorized)
@@ -245,7 +245,7 @@ func TestRefusalsAreBounded(t *testing.T) {
 }
 
 func TestACrowdIsBounded(t *testing.T) {
-	c := newCrowd(3, 2)
+	c := newCrowd(3, 2, "requests are worked on")
 	var leave []func()
 	enter := func(who string) error {
 		l, err := c.enter(who)
@@ -354,7 +354,7 @@ func TestNamesWithoutAnAddress(t *testing.T) {
 func TestTooManyAtOnce(t *testing.T) {
 	var log bytes.Buffer
 	g, local := quiet(t, &log)
-	g.crowd = newCrowd(1, 1)
+	g.crowd = newCrowd(1, 1, "requests are worked on")
 	w := httptest.NewRecorder()
 	g.Before(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
 		g.Before(http.NotFoundHandler()).ServeHTTP(w, ask("GET", local, "")) // a second one meanwhile

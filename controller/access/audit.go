@@ -15,6 +15,8 @@ import (
 type Entry struct {
 	Object   string         // such as "tenant alice"; empty: none was told
 	Revision store.Revision // of etcd, at which it was written; 0: nothing was
+	// Operation is what was asked for, such as "create-tenant". The path says it to the log.
+	Operation string
 }
 
 type entryKey struct{}
@@ -36,15 +38,16 @@ const (
 
 // audit writes a line for every write, and for every refusal within bounds.
 type audit struct {
-	log *slog.Logger
+	log     *slog.Logger
+	written func(Caller, Entry) // is told of what was written; nil: nobody is
 
 	mu      sync.Mutex
 	limit   *rate.Limiter
 	omitted int
 }
 
-func newAudit(log *slog.Logger) *audit {
-	return &audit{log: log, limit: rate.NewLimiter(refusalsPerSecond, refusalsAtOnce)}
+func newAudit(o Options) *audit {
+	return &audit{log: o.Audit, written: o.Written, limit: rate.NewLimiter(refusalsPerSecond, refusalsAtOnce)}
 }
 
 // matters reports whether a request is told: a write of somebody who is known, and whatever was
@@ -83,6 +86,9 @@ func (a *audit) note(r *http.Request, c Caller, e *Entry, status int) {
 	}
 	if c.Tenant != "" {
 		args = append(args, "tenant", c.Tenant)
+	}
+	if outcome == "done" && e.Revision > 0 && a.written != nil {
+		a.written(c, *e)
 	}
 	if omitted > 0 {
 		args = append(args, "omitted", omitted)

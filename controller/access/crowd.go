@@ -1,7 +1,7 @@
 package access
 
 import (
-	"errors"
+	"fmt"
 	"sync"
 )
 
@@ -12,16 +12,26 @@ const (
 	atOnceEach = 128
 )
 
+// How many watches last at one time. They are not counted among the requests that are worked on: each may last
+// for days.
+const (
+	watchersAtOnce     = 256
+	watchersAtOnceEach = 32
+)
+
 // crowd bounds how many requests are worked on at one time.
 type crowd struct {
 	all, each int
+	are       string // what they are, for who is refused: "requests are worked on"
 
 	mu   sync.Mutex
 	in   int
 	from map[string]int // by caller; those whom nobody knows are one
 }
 
-func newCrowd(all, each int) *crowd { return &crowd{all: all, each: each, from: map[string]int{}} }
+func newCrowd(all, each int, are string) *crowd {
+	return &crowd{all: all, each: each, are: are, from: map[string]int{}}
+}
 
 // enter takes a place for a caller's request, which leave gives back.
 func (c *crowd) enter(caller string) (leave func(), err error) {
@@ -29,9 +39,9 @@ func (c *crowd) enter(caller string) (leave func(), err error) {
 	defer c.mu.Unlock()
 	switch {
 	case c.from[caller] >= c.each:
-		return nil, errors.New("too many of your requests are worked on: try again")
+		return nil, fmt.Errorf("too many of your %s: try again", c.are)
 	case c.in >= c.all:
-		return nil, errors.New("too many requests are worked on: try again")
+		return nil, fmt.Errorf("too many %s: try again", c.are)
 	}
 	c.in++
 	c.from[caller]++

@@ -26,6 +26,8 @@ type Options struct {
 	Hosts  []string                 // names of this controller, besides its addresses
 	Audit  *slog.Logger             // gets a line for every write and every refusal
 	Log    *slog.Logger
+	// Written is told of each write that was done, and who did it; nil: nobody is. It must not wait.
+	Written func(Caller, Entry)
 }
 
 // Guard stands before the routes of an API.
@@ -34,6 +36,7 @@ type Guard struct {
 	authority authority
 	audit     *audit
 	crowd     *crowd
+	watchers  *crowd
 	log       *slog.Logger
 }
 
@@ -41,7 +44,8 @@ type Guard struct {
 func New(o Options) *Guard {
 	g := &Guard{
 		authority: authority{view: o.View, loaded: o.Loaded, local: o.Local},
-		audit:     newAudit(o.Audit), crowd: newCrowd(atOnce, atOnceEach), log: o.Log,
+		audit:     newAudit(o), log: o.Log,
+		crowd: newCrowd(atOnce, atOnceEach, "requests are worked on"), watchers: newCrowd(watchersAtOnce, watchersAtOnceEach, "watches last already"),
 	}
 	for _, name := range o.Hosts {
 		g.names = append(g.names, strings.ToLower(name))
@@ -72,7 +76,8 @@ func (g *Guard) Before(next http.Handler) http.Handler {
 				Refuse(w, status, err)
 				return
 			}
-			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), unknownKey{}, unknown)))
+			ctx := context.WithValue(r.Context(), unknownKey{}, unknown)
+			next.ServeHTTP(w, r.WithContext(context.WithValue(ctx, stillKey{}, func() error { return g.authority.still(r, caller) })))
 		})
 	})
 }
@@ -95,15 +100,20 @@ func (g *Guard) within(w http.ResponseWriter, r *http.Request, c Caller, do http
 	answer, entry := &recorder{ResponseWriter: w}, &Entry{}
 	defer func() { g.audit.note(r, c, entry, answer.status) }()
 	defer g.recover(answer, r)
-	leave, err := g.crowd.enter(c.Name)
+	crowd, ctx, cancel := g.crowd, with(r.Context(), c), func() {}
+	if isWatch(r) {
+		crowd = g.watchers
+	} else {
+		ctx, cancel = context.WithTimeout(ctx, requestTime)
+	}
+	defer cancel()
+	leave, err := crowd.enter(c.Name)
 	if err != nil {
 		w.Header().Set("Retry-After", "1")
 		Refuse(answer, http.StatusTooManyRequests, err)
 		return
 	}
 	defer leave()
-	ctx, cancel := context.WithTimeout(with(r.Context(), c), requestTime)
-	defer cancel()
 	do(answer, r.WithContext(context.WithValue(ctx, entryKey{}, entry)))
 }
 

@@ -29,7 +29,7 @@ const (
 func Serve(ctx context.Context, l net.Listener, h http.Handler, secure *tls.Config, log *slog.Logger) error {
 	connections := newConnections(maxConnections)
 	server := &http.Server{
-		Handler: connections.during(h), ConnContext: connections.remember, ConnState: connections.changed,
+		Handler: connections.during(h), BaseContext: func(net.Listener) context.Context { return ending(ctx) }, ConnContext: connections.remember, ConnState: connections.changed,
 		TLSConfig: secure, TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){}, // one connection, one request
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 		ReadHeaderTimeout: headerTime, ReadTimeout: readTime, WriteTimeout: writeTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeader,

@@ -35,11 +35,47 @@ func accountingFlow(t *testing.T) (openflow.Flow, flows.Class) {
 	return *found, class
 }
 
+// Several counts make up a class. One that begins at 0 again leaves what it said, and the others go on.
+func TestRetire(t *testing.T) {
+	class := flows.Class{Tenant: 2, Scope: flows.ScopePort, Reason: "rate"}
+	a := NewLedger()
+	a.Load(nil)
+	a.Count(class, Sum{30, 3000}) // two meters: 20 and 10
+	if a.save(everybody) == nil {
+		t.Fatal("nothing moved")
+	}
+	a.Retire(class, Sum{20, 2000})
+	if !a.isDirty() {
+		t.Error("what a meter said when it ended is not written")
+	}
+	for _, step := range []struct{ now, want uint64 }{{10, 30}, {15, 35}, {15, 35}, {16, 36}} {
+		a.Count(class, Sum{step.now, 100 * step.now})
+		if got, want := a.Total(class), (Sum{step.want, 100 * step.want}); got != want {
+			t.Errorf("at %d: counts %v, want %v", step.now, got, want)
+		}
+	}
+	a.Retire(class, Sum{50, 5}) // more than was counted: it is none of this sum
+	if got, want := a.Total(class), (Sum{36, 3600}); got != want {
+		t.Errorf("counts %v, want %v", got, want)
+	}
+	totals := map[flows.Class]Sum{}
+	a.Count(flows.Class{Tenant: 2, Reason: "rate"}, Sum{4, 400})
+	a.AddTo(totals)
+	if diff := cmp.Diff(map[flows.Class]Sum{{Tenant: 2, Reason: "rate"}: {40, 4000}}, totals); diff != "" {
+		t.Errorf("a port's drops count with the tenant's: -want +got\n%s", diff)
+	}
+}
+
+func everybody(uint32) bool { return true }
+
 // Sums never go back and lose nothing, whatever becomes of the flow that counts.
 func TestAccountsSurviveTheirFlows(t *testing.T) {
 	flow, class := accountingFlow(t)
 	a := NewLedger()
 	a.Load(&store.StatusCounters{})
+	aged := func(seconds uint32, packets uint64) *openflow.FlowStats {
+		return &openflow.FlowStats{Flow: flow, Packets: packets, Bytes: 100 * packets, Seconds: seconds}
+	}
 	stats := func(packets uint64) *openflow.FlowStats {
 		return &openflow.FlowStats{Flow: flow, Packets: packets, Bytes: 100 * packets}
 	}
@@ -67,7 +103,24 @@ func TestAccountsSurviveTheirFlows(t *testing.T) {
 		{"saved and loaded again", func() { a = reload(a) }, 87},
 		{"replaced without a word", func() { a.Read(stats(0)); a.Read(stats(1)) }, 88},
 		{"which reads the same flow", func() { a.Read(stats(4)) }, 91},
-		{"saved, then reset while nobody looked", func() { a = reload(a); a.Read(stats(0)); a.Read(stats(0)) }, 91},
+		{"as old as it is", func() { a.Read(aged(100, 4)) }, 91},
+		{"one that is younger has counted more: which of the two is not told yet", func() { a.Read(aged(1, 10)) }, 91},
+		{"no word came", func() { a.Read(aged(2, 12)) }, 103},
+		{"it grows older", func() { a.Read(aged(3, 13)) }, 104},
+		{"another, of which a word came", func() { a.Read(aged(1, 14)); a.Removed(aged(4, 14)) }, 105},
+		{"it is read", func() { a.Read(aged(2, 15)) }, 120},
+		{"and on", func() { a.Read(aged(3, 16)) }, 121},
+		{"saved and loaded, it begins with the age that is read", func() { a = reload(a); a.Read(aged(2, 16)) }, 121},
+		{"the writing was not confirmed, and yet etcd has it", func() {
+			a.dirty = true
+			saved := a.save(everybody)
+			a.Removed(aged(3, 17))
+			a.unsaved()
+			a.save(everybody)
+			a.unsaved()
+			a.Load(saved)
+		}, 122},
+		{"saved, then reset while nobody looked", func() { a = reload(a); a.Read(stats(0)); a.Read(stats(0)) }, 122},
 	}
 	for _, step := range steps {
 		step.do()

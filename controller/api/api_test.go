@@ -45,9 +45,16 @@ func start(t *testing.T) cluster {
 	return startAll(t).cluster
 }
 
-func startAll(t *testing.T) prepared {
+func startAll(t testing.TB) prepared {
+	t.Helper()
+	return startAfter(t, func(cluster) {})
+}
+
+// startAfter is startAll once something was done.
+func startAfter(t testing.TB, before func(cluster)) prepared {
 	t.Helper()
 	c := prepare(t)
+	before(c.cluster)
 	go func() { c.failed <- c.controller.Run(t.Context()) }()
 	await(t, func() error {
 		select {
@@ -67,7 +74,7 @@ type prepared struct {
 }
 
 // prepare is start without running the controller.
-func prepare(t *testing.T) prepared {
+func prepare(t testing.TB) prepared {
 	t.Helper()
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	embedded := etcdtest.Start(t)
@@ -106,7 +113,7 @@ func prepare(t *testing.T) prepared {
 }
 
 // serve answers at an address of this machine until the test ends, and returns it.
-func serve(t *testing.T, h http.Handler, secure *tls.Config) string {
+func serve(t testing.TB, h http.Handler, secure *tls.Config) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -125,7 +132,7 @@ func serve(t *testing.T, h http.Handler, secure *tls.Config) string {
 }
 
 // await repeats f until it returns no error.
-func await(t *testing.T, f func() error) {
+func await(t testing.TB, f func() error) {
 	t.Helper()
 	deadline := time.Now().Add(30 * time.Second)
 	for {
@@ -380,10 +387,17 @@ func (c cluster) send(t *testing.T, request string, headers ...string) *http.Res
 	return resp
 }
 
-// TestNotReady asks before the state was loaded: lists would look empty.
+// TestNotReady asks before the state was loaded: lists would look empty, and what is there as if it were gone.
 func TestNotReady(t *testing.T) {
 	c := prepare(t)
 	checkProblem(t, c.Ready(t.Context()), http.StatusServiceUnavailable, "not loaded")
+	_, err := c.Tenants(t.Context())
+	checkProblem(t, err, http.StatusServiceUnavailable, "not loaded yet: etcd has not answered: see sluice status")
+	_, err = c.Host(t.Context(), "h1")
+	checkProblem(t, err, http.StatusServiceUnavailable, "not loaded")
+	if _, err := c.Status(t.Context()); err != nil {
+		t.Errorf("status: %v", err)
+	}
 	if resp := c.send(t, "GET /healthz"); resp.StatusCode != http.StatusOK {
 		t.Errorf("healthz: %s", resp.Status)
 	}
@@ -440,26 +454,6 @@ func TestGateways(t *testing.T) {
 	tenant, err := c.Tenant(ctx, "alice")
 	if err != nil || tenant.GatewayHost != "h1" {
 		t.Errorf("tenant is %+v, %v", tenant, err)
-	}
-}
-
-func TestPages(t *testing.T) {
-	c := start(t)
-	c.register(t, "h1")
-	if _, err := c.CreateTenant(t.Context(), api.TenantSpec{Name: "alice"}); err != nil {
-		t.Fatal(err)
-	}
-	page := c.text(t, "GET /")
-	for _, word := range []string{"<title>Sluice</title>", "alice", `href="/v1/hosts/h1/flows?view=diff"`} {
-		if !strings.Contains(page, word) {
-			t.Errorf("the page lacks %q:\n%s", word, page)
-		}
-	}
-	if metrics := c.text(t, "GET /metrics"); !strings.Contains(metrics, "sluice_hosts") {
-		t.Errorf("no sluice_hosts in /metrics:\n%s", metrics)
-	}
-	if resp := c.send(t, "GET /nothing"); resp.StatusCode != http.StatusNotFound {
-		t.Errorf("/nothing: %s", resp.Status)
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 	"strings"
 
 	"sluice/controller/access"
+	"sluice/store"
 )
 
 // Client speaks to one controller's API. It is safe for concurrent use.
@@ -22,7 +23,16 @@ type Client struct {
 	url   string // as the user gave it
 	base  string
 	http  *http.Client
-	token func() string // what proves who asks; empty: nothing
+	token func() string  // what proves who asks; empty: nothing
+	asOf  store.Revision // of the objects that it changes; 0: any
+}
+
+// AsOf is the client for changes of an object as it was at a revision, its Modified: where it is another one since, a
+// change is refused with a Problem of status 412, and nothing is written.
+func (c *Client) AsOf(modified store.Revision) *Client {
+	other := *c
+	other.asOf = modified
+	return &other
 }
 
 // Option is how a client differs from one that has no token.
@@ -162,25 +172,37 @@ func do[T any](ctx context.Context, c *Client, method, path string, body any) (T
 	return answer, err
 }
 
-// exchange sends body, where there is one, as JSON and decodes the answer.
-func exchange[T any](ctx context.Context, c *Client, method, path string, body any) (answer T, header http.Header, err error) {
+// request makes a request. body, where there is one, goes with it as JSON.
+func (c *Client) request(ctx context.Context, method, path string, body any) (*http.Request, error) {
 	var sent io.Reader
 	if body != nil {
 		b, err := json.Marshal(body)
 		if err != nil {
-			return answer, nil, fmt.Errorf("encode the request to %s: %w", path, err)
+			return nil, fmt.Errorf("encode the request to %s: %w", path, err)
 		}
 		sent = bytes.NewReader(b)
 	}
 	req, err := http.NewRequestWithContext(ctx, method, c.base+path, sent)
 	if err != nil {
-		return answer, nil, fmt.Errorf("%s %s: %w", method, path, err)
+		return nil, fmt.Errorf("%s %s: %w", method, path, err)
 	}
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
 	if token := c.token(); token != "" {
 		req.Header.Set("Authorization", "Bearer "+token)
+	}
+	if c.asOf > 0 && method != http.MethodGet {
+		req.Header.Set("If-Match", tagOf(c.asOf))
+	}
+	return req, nil
+}
+
+// exchange sends body, where there is one, as JSON and decodes the answer.
+func exchange[T any](ctx context.Context, c *Client, method, path string, body any) (answer T, header http.Header, err error) {
+	req, err := c.request(ctx, method, path, body)
+	if err != nil {
+		return answer, nil, err
 	}
 	resp, err := c.http.Do(req)
 	if err != nil {

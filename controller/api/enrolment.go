@@ -71,6 +71,12 @@ func (s *server) enrolHost(ctx context.Context, in *hostPath) (*body[Enrolled], 
 	return &body[Enrolled]{Enrolled{in.Host, rev}}, nil
 }
 
+// noteSigned names in the audit log whose request was signed.
+func noteSigned(ctx context.Context, signed enrol.Signed) {
+	entry := access.EntryOf(ctx)
+	entry.Object, entry.Revision = signed.Object, signed.Revision
+}
+
 // InviteHost makes a token by which one machine joins as a host.
 func (c *Client) InviteHost(ctx context.Context, host string, spec InvitationSpec) (Invitation, error) {
 	return do[Invitation](ctx, c, http.MethodPost, path("hosts", host, "invitations"), spec)

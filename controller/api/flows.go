@@ -3,17 +3,19 @@ package api
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
-	"strconv"
-	"strings"
+	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"sluice/controller/access"
+	"sluice/controller/host"
 	"sluice/datapath/openflow"
 	"sluice/flows"
+	"sluice/flows/explain"
 	"sluice/store"
 )
 
@@ -35,26 +37,28 @@ type Flow struct {
 	Packets   uint64 `json:"packets"`
 	Bytes     uint64 `json:"bytes"`
 	Text      string `json:"text"`                                                       // in ovs-ofctl's syntax
+	Words     string `json:"words"`                                                      // the same in the cluster's words
+	Age       string `json:"age,omitempty"`                                              // for how long it was installed, as ovs-ofctl writes it
 	Note      string `json:"note,omitempty"`                                             // what it counts, or why it refuses
 	Change    string `json:"change,omitempty" enum:"add,modify,delete" required:"false"` // in the diff: what is missing from the switch, wrong, or too much
 
-	tenant uint32 // the number in its cookie; 0: none
+	tenant uint32         // the number in its cookie; 0: none
+	match  openflow.Match // of the flow
 }
 
 func (s *server) flows(a huma.API) {
 	op := operation("list-flows", http.MethodGet, "/v1/hosts/{host}/flows", "flows", "List the flows of a host's switch", access.Look)
-	op.Description = "Every flow names its owner. The view installed was read from the switch for this request; " +
+	op.Description = "Every flow names its owner. The view installed was read from the switch for this request, or, of a switch without a session, when it was last read whole, which a problem says; " +
 		"desired is compiled; diff is what programming would change now, empty when the switch is right. " +
+		"With at, flows are those that were desired at a revision, and with since, what changed of them up to then: etcd's history says so, and 410 how far back it goes. " +
 		"What compiles to less than it asks for is told in headers " + problemHeader + ", one for each object."
+	op.Errors = append(op.Errors, http.StatusGone)
 	huma.Register(a, op, s.listFlows)
 }
 
 type flowQuery struct {
-	Host   string `path:"host" example:"h1"`
-	Tenant string `query:"tenant" doc:"only flows that serve this tenant"`
-	Port   string `query:"port" doc:"only this port's flows" example:"alice/default/a1"`
-	Table  string `query:"table" doc:"only this table: its number or name" example:"classify"`
-	View   string `query:"view" enum:"installed,desired,diff" default:"installed"`
+	Host string `path:"host" example:"h1"`
+	FlowFilter
 }
 
 // problemHeader tells the problems of objects that compile to less than they ask for.
@@ -67,6 +71,9 @@ type flowList struct {
 }
 
 func (s *server) listFlows(ctx context.Context, in *flowQuery) (*flowList, error) {
+	if in.At > 0 || in.Since > 0 {
+		return s.listPast(ctx, in)
+	}
 	keep, err := s.chooser(in)
 	if err != nil {
 		return nil, err
@@ -90,7 +97,8 @@ func (s *server) listFlows(ctx context.Context, in *flowQuery) (*flowList, error
 // shown is a flow as a view found it.
 type shown struct {
 	openflow.FlowStats
-	change string
+	installed bool   // read from the switch, with its age
+	change    string // see Flow
 }
 
 // view reads or compiles a host's flows.
@@ -100,13 +108,13 @@ func (s *server) view(ctx context.Context, host, view string) ([]shown, store.Pr
 		return unchanged(desired), problems, err
 	}
 	installed, err := s.Controller.Installed(ctx, host)
+	if view == ViewInstalled && isAway(err) {
+		return s.lastDump(host, err)
+	}
 	if err != nil {
 		return nil, nil, err
 	}
-	list := make([]shown, len(installed))
-	for i, f := range installed {
-		list[i] = shown{FlowStats: f}
-	}
+	list := held(installed)
 	if view == ViewInstalled {
 		return list, nil, nil
 	}
@@ -118,11 +126,41 @@ func (s *server) view(ctx context.Context, host, view string) ([]shown, store.Pr
 	return changes, problems, err
 }
 
+// held are flows that a switch told.
+func held(flows []openflow.FlowStats) []shown {
+	list := make([]shown, len(flows))
+	for i, f := range flows {
+		list[i] = shown{FlowStats: f, installed: true}
+	}
+	return list
+}
+
+// isAway reports whether a switch could not be read since it has no session with this controller.
+func isAway(err error) bool {
+	var away host.ErrNotConnected
+	return errors.As(err, &away)
+}
+
+// lastDump is what a switch that is away held when it was last read whole, with a problem that says so.
+func (s *server) lastDump(host string, away error) ([]shown, store.Problems, error) {
+	flows, at, err := s.Controller.LastDump(host)
+	switch {
+	case err != nil:
+		return nil, nil, err
+	case at.IsZero():
+		return nil, nil, fmt.Errorf("%w; this controller has not read its flows since it started, so that no dump is kept here; --desired shows what it should hold", away)
+	}
+	var why string
+	s.Controller.View(func(state *store.State) { why = s.away(state, host) })
+	text := fmt.Sprintf("%s; this is what it held at %s, %s ago, when all its flows were last read here", why, at.Format(time.RFC3339), time.Since(at).Round(time.Second))
+	return held(flows), store.Problems{store.ProblemOf(store.HostKey(host), "%s", text)}, nil
+}
+
 func unchanged(list []openflow.Flow) []shown { return changed(nil, list, "") }
 
 func changed(to []shown, list []openflow.Flow, change string) []shown {
 	for _, f := range list {
-		to = append(to, shown{openflow.FlowStats{Flow: f}, change})
+		to = append(to, shown{FlowStats: openflow.FlowStats{Flow: f}, change: change})
 	}
 	return to
 }
@@ -142,99 +180,42 @@ func difference(installed []shown, desired []openflow.Flow) ([]shown, error) {
 	return changed(list, mods.Delete, "delete"), nil
 }
 
-// chooser is the filter that a request asks for. Names of nothing are refused.
-func (s *server) chooser(in *flowQuery) (func(Flow) bool, error) {
-	var keep []func(Flow) bool
-	var err error
-	s.Controller.View(func(state *store.State) { keep, err = choosers(state, in) })
-	if err != nil {
-		return nil, err
-	}
-	return func(f Flow) bool {
-		return !slices.ContainsFunc(keep, func(k func(Flow) bool) bool { return !k(f) })
-	}, nil
-}
-
-func choosers(state *store.State, in *flowQuery) (keep []func(Flow) bool, err error) {
-	if state.Host(in.Host) == nil {
-		return nil, absent("host", in.Host, "host list")
-	}
-	if in.Tenant != "" {
-		t := state.Tenant(in.Tenant)
-		if t == nil {
-			return nil, absent("tenant", in.Tenant, "tenant list")
-		}
-		keep = append(keep, func(f Flow) bool { return f.tenant == t.Value.Number })
-	}
-	if in.Port != "" {
-		if err := checkPort(state, in.Port); err != nil {
-			return nil, err
-		}
-		keep = append(keep, func(f Flow) bool { return f.Owner == "port "+in.Port })
-	}
-	if in.Table != "" {
-		id, err := TableID(in.Table)
-		if err != nil {
-			return nil, huma.Error404NotFound(err.Error())
-		}
-		keep = append(keep, func(f Flow) bool { return f.Table == id })
-	}
-	return keep, nil
-}
-
-// checkPort refuses what is not the name TENANT/NETWORK/NAME of a port.
-func checkPort(state *store.State, text string) error {
-	parts := strings.Split(text, "/")
-	if len(parts) != 3 {
-		return malformed(fmt.Sprintf("port %q: write it as TENANT/NETWORK/NAME", text))
-	}
-	if portNamed(state, store.NetworkName{Tenant: parts[0], Network: parts[1]}, parts[2]) == nil {
-		return absent("port", text, "port list")
-	}
-	return nil
-}
-
-// TableID reads a table's number or name.
-func TableID(text string) (uint8, error) {
-	if n, err := strconv.ParseUint(text, 10, 8); err == nil {
-		return uint8(n), nil
-	}
-	var names []string
-	for _, t := range flows.Tables() {
-		if t.Name == text {
-			return t.ID, nil
-		}
-		names = append(names, t.Name)
-	}
-	return 0, fmt.Errorf("table %s does not exist: it is a number or one of %s", text, strings.Join(names, ", "))
+// inOrder sorts flows as a frame meets them.
+func inOrder(list []shown) []shown {
+	slices.SortStableFunc(list, func(a, b shown) int {
+		return cmp.Or(cmp.Compare(a.Table, b.Table), cmp.Compare(b.Priority, a.Priority), cmp.Compare(a.Cookie, b.Cookie))
+	})
+	return list
 }
 
 // describe names every flow's table and owner, in the order in which a frame meets them.
 func (s *server) describe(host string, list []shown) []Flow {
-	slices.SortStableFunc(list, func(a, b shown) int {
-		return cmp.Or(cmp.Compare(a.Table, b.Table), cmp.Compare(b.Priority, a.Priority), cmp.Compare(a.Cookie, b.Cookie))
-	})
+	inOrder(list)
 	out := make([]Flow, len(list))
-	s.Controller.Each(len(list), func(state *store.State, i int) {
-		f := &list[i]
-		line := flows.Annotate(state, &f.Flow)
-		out[i] = Flow{
-			Host: host, tenant: flows.Slice(f.Cookie).Tenant(), Table: f.Table, TableName: line.Table, Priority: f.Priority,
-			Cookie: fmt.Sprintf("0x%016x", f.Cookie), Owner: line.Owner, Note: line.Note,
-			Packets: f.Packets, Bytes: f.Bytes, Text: line.Text, Change: f.change,
-		}
-	})
+	numbers, _, _ := s.Controller.Ports(host) // of a host that is gone none are known
+	d := describerOf(flows.Switch{Host: host, OFPort: numbers})
+	s.Controller.Each(len(list), func(state *store.State, i int) { out[i] = d.flow(state, &list[i]) })
 	return out
 }
 
-// FlowFilter chooses flows; an empty field chooses all. Port is TENANT/NETWORK/NAME,
-// Table a number or a name, View one of the View constants.
-type FlowFilter struct{ Tenant, Port, Table, View string }
+// describer tells the flows of one switch.
+type describer struct {
+	host string
+	sw   *explain.Switch
+}
 
-// Flows reads flows of one host. Where they are compiled, problems are what compiles to less than
-// it asks for, an object and what is wrong with it each.
-func (c *Client) Flows(ctx context.Context, host string, f FlowFilter) (list []Flow, problems []string, err error) {
-	q := query("tenant", f.Tenant, "port", f.Port, "table", f.Table, "view", f.View)
-	list, header, err := exchange[[]Flow](ctx, c, http.MethodGet, with(path("hosts", host)+"/flows", q), nil)
-	return list, header.Values(problemHeader), err
+func describerOf(sw flows.Switch) describer { return describer{sw.Host, explain.On(sw)} }
+
+// flow is a flow as it is shown, with names as the state has them.
+func (d describer) flow(state *store.State, f *shown) Flow {
+	line := flows.Annotate(state, &f.Flow)
+	told := Flow{
+		Host: d.host, tenant: flows.Slice(f.Cookie).Tenant(), match: f.Match, Table: f.Table, TableName: line.Table, Priority: f.Priority,
+		Cookie: fmt.Sprintf("0x%016x", f.Cookie), Owner: line.Owner, Note: line.Note,
+		Packets: f.Packets, Bytes: f.Bytes, Text: line.Text, Words: d.sw.Flow(state, &f.Flow).String(), Change: f.change,
+	}
+	if f.installed {
+		told.Age = f.Age()
+	}
+	return told
 }

@@ -9,6 +9,9 @@ import (
 
 	"sluice/controller/api"
 	"sluice/store"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
 // The flows that a switch should hold are shown though it is not connected, with what is wrong
@@ -42,8 +45,96 @@ func TestFlowsOfASwitchThatIsNotConnected(t *testing.T) {
 	for _, view := range []string{api.ViewInstalled, api.ViewDiff} {
 		_, _, err := c.Flows(ctx, "h1", api.FlowFilter{View: view})
 		var refused *api.Problem
-		if !errors.As(err, &refused) || refused.Status != http.StatusServiceUnavailable || !strings.Contains(refused.Error(), "not connected") {
+		if !errors.As(err, &refused) || refused.Status != http.StatusServiceUnavailable || !strings.Contains(refused.Error(), "not connected") ||
+			strings.Contains(refused.Error(), "no dump is kept here; --desired") != (view == api.ViewInstalled) {
 			t.Errorf("view %s: %v", view, err)
 		}
+	}
+}
+
+// Each choice keeps the flows that it says, and some; a name of nothing is refused.
+func TestFlowsAreChosen(t *testing.T) {
+	c := start(t)
+	ctx := t.Context()
+	c.populate(t)
+	for name, tt := range map[string]struct {
+		filter api.FlowFilter
+		keeps  func(api.Flow) bool
+	}{
+		"tenant":        {api.FlowFilter{Tenant: "alice"}, func(f api.Flow) bool { return strings.Contains(f.Owner, "alice") }},
+		"network":       {api.FlowFilter{Network: "alice/db"}, func(f api.Flow) bool { return strings.Contains(f.Owner, " alice/db") }},
+		"port":          {api.FlowFilter{Port: "alice/db/a"}, func(f api.Flow) bool { return f.Owner == "port alice/db/a" }},
+		"table":         {api.FlowFilter{Table: "admit"}, func(f api.Flow) bool { return f.TableName == "admit" }},
+		"owner":         {api.FlowFilter{Owner: "peer h2"}, func(f api.Flow) bool { return f.Owner == "peer h2" }},
+		"kind of owner": {api.FlowFilter{Owner: "peer"}, func(f api.Flow) bool { return strings.HasPrefix(f.Owner, "peer ") }},
+		"reason":        {api.FlowFilter{Reason: "spoofed"}, func(f api.Flow) bool { return strings.Contains(f.Note, "spoofed") }},
+		"two":           {api.FlowFilter{Table: "admit", Owner: "base"}, func(f api.Flow) bool { return f.TableName == "admit" && f.Owner == "base" }},
+	} {
+		tt.filter.View = api.ViewDesired
+		all, _, err := c.Flows(ctx, "h1", api.FlowFilter{View: api.ViewDesired})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, _, err := c.Flows(ctx, "h1", tt.filter)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		want := slices.DeleteFunc(all, func(f api.Flow) bool { return !tt.keeps(f) })
+		if len(want) == 0 || !cmp.Equal(got, want, cmpopts.IgnoreUnexported(api.Flow{})) {
+			t.Errorf("%s: %d flows are shown, want %d, and at least one", name, len(got), len(want))
+		}
+	}
+	for _, filter := range []api.FlowFilter{
+		{Network: "alice"}, {Network: "alice/nosuch"}, {Port: "alice/db/nosuch"}, {Reason: "nosuch"}, {Packet: "ip,nw_dst=bob"}, {Packet: "ip actions=drop"},
+	} {
+		var refused *api.Problem
+		if _, _, err := c.Flows(ctx, "h1", filter); !errors.As(err, &refused) || refused.Status == http.StatusServiceUnavailable {
+			t.Errorf("%+v is answered with %v", filter, err)
+		}
+	}
+}
+
+// A packet chooses the flows that may take it: what it does not say may be anything.
+func TestFlowsThatMayTakeAPacket(t *testing.T) {
+	c := start(t)
+	c.register(t, "h1")
+	list, _, err := c.Flows(t.Context(), "h1", api.FlowFilter{View: api.ViewDesired, Table: "admit", Packet: "udp,tp_src=67"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, f := range list {
+		got = append(got, f.Words)
+	}
+	if !slices.Contains(got, "udp,tp_src=67 -> refuse it as forbidden") || !slices.Contains(got, "any frame -> refuse it as spoofed") ||
+		!slices.Contains(got, "udp,tp_dst=68 -> refuse it as forbidden") {
+		t.Errorf("flows that may take it are left out:\n%s", strings.Join(got, "\n"))
+	}
+	if slices.Contains(got, "arp -> refuse it as spoofed") || slices.Contains(got, "udp6,tp_src=547 -> refuse it as forbidden") {
+		t.Errorf("flows that cannot take it are shown:\n%s", strings.Join(got, "\n"))
+	}
+}
+
+func TestOwners(t *testing.T) {
+	c := start(t)
+	c.register(t, "h1")
+	cookies := []string{"0x0100000000000000", "72057594037927936", "0xffff"}
+	for range 600 { // more than one request may ask for
+		cookies = append(cookies, "0x9")
+	}
+	list, err := c.Owners(t.Context(), cookies)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []api.FlowOwner{
+		{Cookie: "0x0100000000000000", Owner: "base", Kind: "base"}, {Cookie: "0x0100000000000000", Owner: "base", Kind: "base"},
+		{Cookie: "0x000000000000ffff", Owner: "unknown 0xffff"},
+	}
+	if len(list) != len(cookies) || !slices.Equal(list[:3], want) {
+		t.Errorf("of %d cookies %d have owners, the first %v", len(cookies), len(list), list[:min(3, len(list))])
+	}
+	var refused *api.Problem
+	if _, err := c.Owners(t.Context(), []string{"bob"}); !errors.As(err, &refused) || refused.Status != http.StatusUnprocessableEntity {
+		t.Errorf("a cookie that is no number: %v", err)
 	}
 }

@@ -86,22 +86,38 @@ func (in PageQuery) after(kind store.Kind) (store.Key, error) {
 	return store.Key{}, malformed(fmt.Sprintf("continue %q: it is not what the header %s of this list said", in.Continue, continueHeader))
 }
 
+// Part is a part of a list, and with what Continue asks for the next one; it is empty after the last one.
+type Part[T any] struct {
+	List []T
+	Next string
+}
+
+// getPart reads a part of a list.
+func getPart[T any](ctx context.Context, c *Client, path string, q url.Values) (Part[T], error) {
+	list, header, err := exchange[[]T](ctx, c, http.MethodGet, with(path, q), nil)
+	return Part[T]{list, header.Get(continueHeader)}, err
+}
+
 // getAll reads a list page by page.
 func getAll[T any](ctx context.Context, c *Client, path string, q url.Values) ([]T, error) {
 	all := []T{}
 	for {
-		part, header, err := exchange[[]T](ctx, c, http.MethodGet, with(path, q), nil)
+		part, err := getPart[T](ctx, c, path, q)
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, part...)
-		next := header.Get(continueHeader)
-		if next == "" {
+		all = append(all, part.List...)
+		if part.Next == "" {
 			return all, nil
 		}
 		if q == nil {
 			q = url.Values{}
 		}
-		q.Set("continue", next)
+		q.Set("continue", part.Next)
 	}
+}
+
+// query is what a client asks for.
+func (in PageQuery) query() url.Values {
+	return query("limit", number(uint64(in.Limit)), "continue", in.Continue)
 }

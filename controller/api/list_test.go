@@ -43,7 +43,7 @@ func (c cluster) walk(t *testing.T, path string) (pages []string) {
 }
 
 // put writes objects as they are: what is listed is what stands in etcd.
-func (c cluster) put(t *testing.T, key store.Key, o store.Object) {
+func (c cluster) put(t *testing.T, key store.Key, o store.Object) store.Revision {
 	t.Helper()
 	rev, err := c.store.PutIf(t.Context(), key, o, 0, 0)
 	if err == nil {
@@ -52,6 +52,7 @@ func (c cluster) put(t *testing.T, key store.Key, o store.Object) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return rev
 }
 
 // populate makes alice, bob and carol with two networks each, and three ports on two hosts in each.

@@ -16,7 +16,7 @@ import (
 // networkStore writes networks.
 type networkStore interface {
 	CreateNetwork(ctx context.Context, s store.NetworkSpec) (store.Revision, error)
-	DeleteNetwork(ctx context.Context, n store.NetworkName) (store.Revision, error)
+	DeleteNetwork(ctx context.Context, n store.NetworkName, presumed ...store.Presumption) (store.Revision, error)
 }
 
 // Network is a network of a tenant.
@@ -24,9 +24,12 @@ type Network struct {
 	Tenant string `json:"tenant"`
 	Name   string `json:"name"`
 	store.Network
-	Hosts   []string       `json:"hosts"` // where it is present
-	Ports   int            `json:"ports"`
-	Created store.Revision `json:"created"`
+	Hosts    []string       `json:"hosts"` // where it is present
+	Ports    int            `json:"ports"`
+	Created  store.Revision `json:"created"`
+	Modified store.Revision `json:"modified" doc:"at which it was written last"`
+	// Addresses is told of one network that is shown, and not in lists.
+	Addresses []store.SubnetUse `json:"addresses,omitempty" doc:"what is left of each subnet; not in lists"`
 }
 
 // NetworkSpec is what a client says to create a network.
@@ -38,6 +41,7 @@ type NetworkSpec struct {
 	Gateways     []string `json:"gateways,omitempty" doc:"the router's address in each subnet; none: the first usable"`
 	MTU          int      `json:"mtu,omitempty" doc:"bytes; 0: derived from the underlay"`
 	Flood        string   `json:"flood,omitempty" doc:"auto (the default), on or off"`
+	Exclude      []string `json:"exclude,omitempty" doc:"ranges of addresses that ports get only by asking for them" example:"[\"10.0.1.2-10.0.1.20\"]"`
 }
 
 // networkPath is the network that a route names.
@@ -50,8 +54,8 @@ func (s *server) networks(a huma.API) {
 	const one = "/v1/networks/{tenant}/{network}"
 	huma.Register(a, operation("list-networks", http.MethodGet, "/v1/networks", "networks", "List networks", access.Read), s.listNetworks)
 	huma.Register(a, operation("create-network", http.MethodPost, "/v1/networks", "networks", "Create one more network of a tenant", access.Change), s.createNetwork)
-	huma.Register(a, operation("show-network", http.MethodGet, one, "networks", "Show a network", access.Read), s.showNetwork)
-	huma.Register(a, operation("delete-network", http.MethodDelete, one, "networks", "Delete a network that has no ports", access.Change), s.deleteNetwork)
+	huma.Register(a, conditional(operation("show-network", http.MethodGet, one, "networks", "Show a network", access.Read)), s.showNetwork)
+	huma.Register(a, conditional(operation("delete-network", http.MethodDelete, one, "networks", "Delete a network that has no ports", access.Change)), s.deleteNetwork)
 }
 
 type networkQuery struct {
@@ -123,30 +127,32 @@ func (s *server) checkNames(tenant, network, host string) (err error) {
 	return err
 }
 
-func (s *server) showNetwork(_ context.Context, in *networkPath) (*body[Network], error) {
+func (s *server) showNetwork(ctx context.Context, in *networkPath) (*tagged[Network], error) {
 	name := store.NetworkName{Tenant: in.Tenant, Network: in.Network}
-	var shown *body[Network]
+	var shown *Network
 	s.Controller.View(func(state *store.State) {
 		if n := state.Network(name); n != nil {
-			shown = &body[Network]{networkOf(state, n)}
+			one := networkOf(state, n)
+			one.Addresses = state.AddressUse(n)
+			shown = &one
 		}
 	})
 	if shown == nil {
 		return nil, absent("network", name.String(), "network list")
 	}
-	return shown, nil
+	return show(ctx, shown.Modified, *shown)
 }
 
 // networkOf is what the API shows of a network.
 func networkOf(state *store.State, n *store.Item[store.Network]) Network {
 	name := n.Key.NetworkName()
 	return Network{
-		Tenant: name.Tenant, Name: name.Network, Network: *n.Value, Created: n.Created,
+		Tenant: name.Tenant, Name: name.Network, Network: *n.Value, Created: n.Created, Modified: n.Modified,
 		Hosts: append([]string{}, state.HostsOf(name)...), Ports: state.PortCount(name),
 	}
 }
 
-func (s *server) createNetwork(ctx context.Context, in *struct{ Body NetworkSpec }) (*body[Network], error) {
+func (s *server) createNetwork(ctx context.Context, in *struct{ Body NetworkSpec }) (*tagged[Network], error) {
 	if _, err := visibleTenant(ctx, in.Body.Tenant); err != nil {
 		return nil, err
 	}
@@ -176,15 +182,35 @@ func networkSpec(in NetworkSpec) (store.NetworkSpec, error) {
 		}
 		gateways = append(gateways, a)
 	}
+	exclude, err := addressRanges(in.Exclude)
+	if err != nil {
+		return store.NetworkSpec{}, err
+	}
 	return store.NetworkSpec{
 		Tenant: in.Tenant, Name: in.Name, Segmentation: store.Segmentation(in.Segmentation),
 		Subnets: subnets, Gateways: gateways, MTU: in.MTU, Flood: store.FloodMode(in.Flood),
+		Exclude: exclude,
 	}, nil
+}
+
+// addressRanges reads ranges such as 10.0.0.1-10.0.0.20. In which subnets they are is the store's to check.
+func addressRanges(texts []string) ([]store.AddressRange, error) {
+	var list []store.AddressRange
+	for _, text := range texts {
+		r, err := store.ParseAddressRange(text)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, r)
+	}
+	return list, nil
 }
 
 func (s *server) deleteNetwork(ctx context.Context, in *networkPath) (*body[Deleted], error) {
 	name := store.NetworkName{Tenant: in.Tenant, Network: in.Network}
-	return s.remove(ctx, "network "+name.String(), func(ctx context.Context) (store.Revision, error) { return s.Store.DeleteNetwork(ctx, name) })
+	return s.remove(ctx, "network "+name.String(), func(ctx context.Context) (store.Revision, error) {
+		return s.Store.DeleteNetwork(ctx, name, match(ctx, store.NetworkKey(in.Tenant, in.Network))...)
+	})
 }
 
 // Networks lists the networks of a tenant, or of all.

@@ -27,13 +27,19 @@ func describe(o *huma.OpenAPI) {
 	for _, tag := range []struct{ name, text string }{
 		{"tenants", "Units of isolation, counters and quota."},
 		{"networks", "The layer 2 segments of tenants."},
+		{"peerings", "Which tenants reach each other, as both agreed."},
+		{"publications", "Ports of containers that the outside reaches by their tenants' gateway hosts."},
 		{"hosts", "Machines with a switch and an agent."},
 		{"ports", "The attachments of containers, which hosts' agents make."},
+		{"stickies", "MACs and addresses that stay with the names of ports that are gone."},
 		{"gateways", "Through which host each tenant's egress leaves."},
 		{"flows", "What switches hold, and what they should."},
+		{"watch", "What changes, as it changes."},
+		{"events", "What happened, for operators: counted where it happens again."},
 		{"status", "The cluster at a glance."},
 		{"tokens", "Who may use the API."},
 		{"tidy", "What is left over of objects that are not there."},
+		{"manifests", "What people declare of the cluster in a file: plan it, apply it, export it."},
 	} {
 		o.Tags = append(o.Tags, &huma.Tag{Name: tag.name, Description: tag.text})
 	}

@@ -6,13 +6,12 @@ import (
 	"flag"
 	"fmt"
 	"maps"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	"sluice/internal/golden"
 )
 
 var update = flag.Bool("update", false, "write docs/openapi.json anew")
@@ -20,23 +19,11 @@ var update = flag.Bool("update", false, "write docs/openapi.json anew")
 // TestDocsOfTheAPI keeps docs/openapi.json what a controller serves. `make openapi` lets redocly lint
 // that file, where npm is there.
 func TestDocsOfTheAPI(t *testing.T) {
-	const path = "../../docs/openapi.json"
 	var served bytes.Buffer
 	if err := json.Indent(&served, []byte(start(t).text(t, "GET /openapi.json")), "", " "); err != nil {
 		t.Fatal(err)
 	}
-	if *update {
-		if err := os.WriteFile(path, served.Bytes(), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	kept, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(served.String(), string(kept)); diff != "" {
-		t.Errorf("%s is stale, run make docs (-want +got):\n%s", path, diff)
-	}
+	golden.Check(t, "../../docs/openapi.json", served.Bytes(), *update)
 }
 
 // description is what the rules look at of an OpenAPI description.

@@ -3,7 +3,9 @@ package api
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"iter"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -21,7 +23,8 @@ type Port struct {
 	Name    string `json:"name"`
 	Host    string `json:"host"`
 	store.Port
-	Created store.Revision `json:"created"`
+	Created  store.Revision `json:"created"`
+	Modified store.Revision `json:"modified" doc:"at which it was written last"`
 }
 
 // portPath is the port that a route names: a port's name is unique in its network.
@@ -33,7 +36,8 @@ type portPath struct {
 
 func (s *server) ports(a huma.API) {
 	huma.Register(a, operation("list-ports", http.MethodGet, "/v1/ports", "ports", "List ports", access.Read), s.listPorts)
-	huma.Register(a, operation("show-port", http.MethodGet, "/v1/ports/{tenant}/{network}/{port}", "ports", "Show a port", access.Read), s.showPort)
+	huma.Register(a, conditional(operation("move-port", http.MethodPost, "/v1/ports/{tenant}/{network}/{port}/move", "ports", "Take a port to another host, where its container is attached next", access.Rule)), s.movePort)
+	huma.Register(a, conditional(operation("show-port", http.MethodGet, "/v1/ports/{tenant}/{network}/{port}", "ports", "Show a port", access.Read)), s.showPort)
 }
 
 type portQuery struct {
@@ -92,22 +96,58 @@ func isLater(key, than store.Key) bool {
 func portOf(p *store.Item[store.Port]) Port {
 	return Port{
 		Tenant: p.Key.Tenant, Network: p.Key.Network, Name: p.Key.Name, Host: p.Key.Host,
-		Port: *p.Value, Created: p.Created,
+		Port: *p.Value, Created: p.Created, Modified: p.Modified,
 	}
 }
 
-func (s *server) showPort(_ context.Context, in *portPath) (*body[Port], error) {
+func (s *server) showPort(ctx context.Context, in *portPath) (*tagged[Port], error) {
 	n := store.NetworkName{Tenant: in.Tenant, Network: in.Network}
-	var found *body[Port]
+	var found *Port
 	s.Controller.View(func(state *store.State) {
 		if p := portNamed(state, n, in.Port); p != nil {
-			found = &body[Port]{portOf(p)}
+			shown := portOf(p)
+			found = &shown
 		}
 	})
 	if found == nil {
 		return nil, absent("port", n.String()+"/"+in.Port, "port list")
 	}
-	return found, nil
+	return show(ctx, found.Modified, *found)
+}
+
+// PortMove says where a port goes.
+type PortMove struct {
+	Host string `json:"host" doc:"a host where its container is attached next, under its name" example:"h2"`
+}
+
+func (s *server) movePort(ctx context.Context, in *struct {
+	Tenant  string `path:"tenant" example:"alice"`
+	Network string `path:"network" example:"default"`
+	Port    string `path:"port" example:"a1"`
+	Body    PortMove
+}) (*tagged[Port], error) {
+	path := &portPath{in.Tenant, in.Network, in.Port}
+	shown, err := s.showPort(ctx, path)
+	if err != nil {
+		return nil, err
+	}
+	name := in.Tenant + "/" + in.Network + "/" + in.Port
+	if err := store.ValidateName(in.Body.Host); err != nil { // before it becomes a part of a key
+		return nil, malformed(fmt.Sprintf("host %q: %v", in.Body.Host, err))
+	}
+	move := store.PortMove{Key: store.PortKey(shown.Body.Host, in.Tenant, in.Network, in.Port), Host: in.Body.Host}
+	rev, err := s.write(ctx, "port "+name, func(ctx context.Context) (store.Revision, error) {
+		rev, err := s.Store.Decide(ctx, store.Presuming(move.Propose, match(ctx, move.Key)...), move.Needs()...)
+		if err != nil {
+			return 0, fmt.Errorf("move port %s to host %s: %w", name, move.Host, err)
+		}
+		return rev, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	shown, err = s.showPort(ctx, path)
+	return shown, unseen(err, "port", name, rev)
 }
 
 // portNamed is the port of that name in a network, wherever it is, or nil.
@@ -128,7 +168,19 @@ func (c *Client) Ports(ctx context.Context, f PortFilter) ([]Port, error) {
 	return getAll[Port](ctx, c, "/v1/ports", query("tenant", f.Tenant, "network", f.Network, "host", f.Host))
 }
 
+// SomePorts lists a part of them.
+func (c *Client) SomePorts(ctx context.Context, f PortFilter, in PageQuery) (Part[Port], error) {
+	q := in.query()
+	maps.Copy(q, query("tenant", f.Tenant, "network", f.Network, "host", f.Host))
+	return getPart[Port](ctx, c, "/v1/ports", q)
+}
+
 // Port shows one port.
 func (c *Client) Port(ctx context.Context, tenant, network, name string) (Port, error) {
 	return get[Port](ctx, c, path("ports", tenant, network, name), nil)
+}
+
+// MovePort takes a port to another host, where its container is attached next.
+func (c *Client) MovePort(ctx context.Context, tenant, network, name, host string) (Port, error) {
+	return do[Port](ctx, c, http.MethodPost, path("ports", tenant, network, name, "move"), PortMove{host})
 }

@@ -40,7 +40,7 @@ func statusOf(err error) int {
 
 // checkNames refuses a path with a name that no object has, such as "h1/alice".
 func checkNames(ctx huma.Context) error {
-	for _, what := range []string{"tenant", "network", "host", "port", "token"} {
+	for _, what := range []string{"tenant", "network", "host", "port", "token", "publication"} {
 		if !strings.Contains(ctx.Operation().Path, "{"+what+"}") {
 			continue
 		}

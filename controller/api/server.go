@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -15,11 +16,15 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"sluice/controller/access"
+	"sluice/controller/changes"
 	"sluice/controller/enrol"
+	"sluice/controller/events"
 	"sluice/controller/host"
 	"sluice/controller/proof"
+	"sluice/controller/traffic"
 	"sluice/controller/usage"
 	"sluice/datapath/openflow"
+	"sluice/flows"
 	"sluice/store"
 	"sluice/store/etcd"
 )
@@ -36,9 +41,17 @@ type Controller interface {
 	Problems() []store.Problem
 	Serving() etcd.TrustState
 	Office() *enrol.Office
+	Changes() *changes.Window
+	Events() *events.Log
 	Usage(ctx context.Context, tenant string) (*usage.Tenant, error)
+	Visited(ctx context.Context) map[store.Key]store.Visit
+	Outlook(ctx context.Context, q traffic.Question) (traffic.Outlook, error)
 	Installed(ctx context.Context, host string) ([]openflow.FlowStats, error)
+	LastDump(host string) ([]openflow.FlowStats, time.Time, error)
+	FromPeers(ctx context.Context, host string) ([]openflow.FlowStats, error)
 	Desired(host string) ([]openflow.Flow, []store.Problem, error)
+	Past(ctx context.Context, rev store.Revision) (*store.State, error)
+	SwitchAt(host string, states ...*store.State) (sw flows.Switch, gone int)
 	Ports(host string) (numbers map[string]uint32, told bool, err error)
 	Prove(ctx context.Context, host string) (*proof.Look, error)
 	Gone(host string) time.Duration
@@ -57,6 +70,7 @@ type Store interface {
 	hostStore
 	tidyStore
 	tokenStore
+	planStore
 }
 
 // Options are what the API serves from.
@@ -70,7 +84,9 @@ type Options struct {
 	Local       *access.LocalToken // the controller's own token; nil: there is none
 	Hosts       []string           // names under which clients know the controller, besides its addresses
 	OpenMetrics bool               // /metrics asks for no token
-	Audit       *slog.Logger       // gets a line for every write and every refusal; nil: Log
+	// Pages adds what people see in a browser. The client asks this API as whoever its context names.
+	Pages func(mux *http.ServeMux, c *Client)
+	Audit *slog.Logger // gets a line for every write and every refusal; nil: Log
 }
 
 // server answers requests. It holds nothing that a request changes, but for who waits.
@@ -94,8 +110,9 @@ func New(o Options) http.Handler {
 	}
 	guard := access.New(access.Options{
 		View: o.Controller.View, Loaded: o.Controller.Ready(), Local: o.Local, Hosts: o.Hosts, Audit: audit, Log: o.Log,
+		Written: s.written,
 	})
-	guarded, office := guard.Before(s.routes()), guard.Beside(o.Controller.Office().Handler())
+	guarded, office := guard.Before(s.routes()), guard.Beside(o.Controller.Office().Handler(noteSigned))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch read := r.Method == http.MethodGet || r.Method == http.MethodHead; { // what any load balancer may ask
 		case read && r.URL.Path == "/healthz":
@@ -114,12 +131,14 @@ func New(o Options) http.Handler {
 func (s *server) routes() http.Handler {
 	mux := http.NewServeMux()
 	s.resources(humago.New(mux, config(s.Version)))
+	if s.Pages != nil {
+		s.Pages(mux, Within(mux))
+	}
 	metrics := promhttp.HandlerFor(s.Registry, promhttp.HandlerOpts{MaxRequestsInFlight: scrapesAtOnce})
 	if !s.OpenMetrics {
 		metrics = access.Require(access.Look, metrics)
 	}
 	mux.Handle("GET /metrics", metrics)
-	s.pages(mux)
 	return problems(mux)
 }
 
@@ -133,7 +152,7 @@ func problems(mux *http.ServeMux) http.Handler {
 			mux.ServeHTTP(w, r)
 			return
 		}
-		answer := &statusOnly{header: http.Header{}}
+		answer := &keptAnswer{header: http.Header{}}
 		mux.ServeHTTP(answer, r)
 		if allow := answer.header.Get("Allow"); allow != "" {
 			w.Header().Set("Allow", allow)
@@ -143,13 +162,6 @@ func problems(mux *http.ServeMux) http.Handler {
 		access.Refuse(w, http.StatusNotFound, fmt.Errorf("nothing is at %s: see /openapi.json", r.URL.Path))
 	})
 }
-
-// statusOnly takes an answer of which only the header matters.
-type statusOnly struct{ header http.Header }
-
-func (s *statusOnly) Header() http.Header         { return s.header }
-func (s *statusOnly) Write(b []byte) (int, error) { return len(b), nil }
-func (s *statusOnly) WriteHeader(int)             {}
 
 func config(version string) huma.Config {
 	c := huma.DefaultConfig("Sluice", version)
@@ -164,11 +176,23 @@ func config(version string) huma.Config {
 
 func (s *server) resources(a huma.API) {
 	a.UseMiddleware(func(ctx huma.Context, next func(huma.Context)) {
-		if status, err := admit(ctx); err != nil {
+		status, err := admit(ctx)
+		if err == nil && ctx.Method() == http.MethodGet && ctx.Operation().OperationID != showStatus {
+			if err = s.unloaded(); err != nil {
+				status, err = http.StatusServiceUnavailable, fmt.Errorf("%w: see sluice status", err)
+			}
+		}
+		if err != nil {
 			if status == http.StatusUnauthorized {
 				ctx.SetHeader("WWW-Authenticate", access.Challenge)
 			}
 			_ = huma.WriteErr(a, ctx, status, err.Error())
+			return
+		}
+		access.EntryOf(ctx.Context()).Operation = ctx.Operation().OperationID
+		ctx, err = conditions(ctx)
+		if err != nil {
+			_ = huma.WriteErr(a, ctx, http.StatusBadRequest, err.Error())
 			return
 		}
 		next(ctx)
@@ -176,10 +200,16 @@ func (s *server) resources(a huma.API) {
 	s.tenants(a)
 	s.networks(a)
 	s.hosts(a)
+	s.links(a)
 	s.enrolments(a)
 	s.ports(a)
 	s.gateways(a)
+	s.peerings(a)
+	s.publications(a)
+	s.stickies(a)
 	s.flows(a)
+	s.owners(a)
+	s.plans(a)
 	s.verifications(a)
 	s.traces(a)
 	s.status(a)
@@ -187,6 +217,8 @@ func (s *server) resources(a huma.API) {
 	s.schema(a)
 	s.tidy(a)
 	s.tidyPorts(a)
+	s.watches(a)
+	s.events(a)
 }
 
 // body is an answer of one JSON value.
@@ -201,24 +233,36 @@ func (s *server) healthy(w http.ResponseWriter, _ *http.Request) {
 // not hold the store that it serves.
 const TypeHeld = "urn:sluice:held"
 
-// ready answers once the state was loaded: before that, lists would look empty.
+// ready answers once the state was loaded.
 func (s *server) ready(w http.ResponseWriter, r *http.Request) {
-	select {
-	case <-s.Controller.Ready():
+	why := s.unloaded()
+	if why == nil {
 		s.healthy(w, r)
 		return
-	default:
 	}
-	why, kind := "etcd has not answered", "about:blank"
-	if serving := s.Controller.Serving(); serving.Held() {
-		why, kind = serving.Why, TypeHeld
+	kind := "about:blank"
+	if s.Controller.Serving().Held() {
+		kind = TypeHeld
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(http.StatusServiceUnavailable)
 	_ = json.NewEncoder(w).Encode(map[string]any{
-		"type": kind, "title": http.StatusText(http.StatusServiceUnavailable), "status": http.StatusServiceUnavailable,
-		"detail": "the state is not loaded yet: " + why,
+		"type": kind, "title": http.StatusText(http.StatusServiceUnavailable), "status": http.StatusServiceUnavailable, "detail": why.Error(),
 	}) // a client that went away hears nothing
+}
+
+// unloaded says why there is no state to show yet: lists of it would look empty, and each object as if it were gone.
+func (s *server) unloaded() error {
+	select {
+	case <-s.Controller.Ready():
+		return nil
+	default:
+	}
+	why := "etcd has not answered"
+	if serving := s.Controller.Serving(); serving.Held() {
+		why = serving.Why
+	}
+	return errors.New("the state is not loaded yet: " + why)
 }
 
 // writeTime bounds how long a write waits for an etcd that is away.

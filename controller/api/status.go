@@ -61,8 +61,11 @@ type ControllerStatus struct {
 	store.Program
 }
 
+// showStatus is the operation that answers also before there is a state.
+const showStatus = "show-status"
+
 func (s *server) status(a huma.API) {
-	huma.Register(a, operation("show-status", http.MethodGet, "/v1/status", "status", "Show the cluster at a glance", access.Look), s.showStatus)
+	huma.Register(a, operation(showStatus, http.MethodGet, "/v1/status", "status", "Show the cluster at a glance", access.Look), s.showStatus)
 }
 
 func (s *server) showStatus(ctx context.Context, _ *struct{}) (*body[Status], error) {

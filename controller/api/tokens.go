@@ -16,19 +16,20 @@ import (
 // tokenStore writes tokens, which need no requests of their own.
 type tokenStore interface {
 	Decide(ctx context.Context, request func(*store.State) (store.Proposal, error), needs ...string) (store.Revision, error)
-	Remove(ctx context.Context, key store.Key, name string) (store.Revision, error)
+	Remove(ctx context.Context, key store.Key, name string, presumed ...store.Presumption) (store.Revision, error)
 }
 
 // Token is who may use the API, as the API shows it: without what proves it.
 type Token struct {
-	Name    string         `json:"name"`
-	Role    store.Role     `json:"role"`
-	Tenant  string         `json:"tenant,omitempty"` // the only one that it is for
-	Person  bool           `json:"person"`           // a person's certificate, and no secret, stands for it
-	Expires *time.Time     `json:"expires,omitempty"`
-	By      string         `json:"by,omitempty"` // who made it
-	Valid   bool           `json:"valid"`        // it has not expired, and its tenant is there
-	Created store.Revision `json:"created"`
+	Name     string         `json:"name"`
+	Role     store.Role     `json:"role"`
+	Tenant   string         `json:"tenant,omitempty"` // the only one that it is for
+	Person   bool           `json:"person"`           // a person's certificate, and no secret, stands for it
+	Expires  *time.Time     `json:"expires,omitempty"`
+	By       string         `json:"by,omitempty"` // who made it
+	Valid    bool           `json:"valid"`        // it has not expired, and its tenant is there
+	Created  store.Revision `json:"created"`
+	Modified store.Revision `json:"modified" doc:"at which it was written last"`
 }
 
 // TokenSpec is what a client says to create a token.
@@ -55,8 +56,8 @@ func (s *server) tokens(a huma.API) {
 	const tag, one = "tokens", "/v1/tokens/{token}"
 	huma.Register(a, operation("list-tokens", http.MethodGet, "/v1/tokens", tag, "List who may use the API", access.Rule), s.listTokens)
 	huma.Register(a, operation("create-token", http.MethodPost, "/v1/tokens", tag, "Let somebody use the API", access.Rule), s.createToken)
-	huma.Register(a, operation("show-token", http.MethodGet, one, tag, "Show a token, without its secret", access.Rule), s.showToken)
-	huma.Register(a, operation("revoke-token", http.MethodDelete, one, tag, "Revoke a token, at once", access.Rule), s.revokeToken)
+	huma.Register(a, conditional(operation("show-token", http.MethodGet, one, tag, "Show a token, without its secret", access.Rule)), s.showToken)
+	huma.Register(a, conditional(operation("revoke-token", http.MethodDelete, one, tag, "Revoke a token, at once", access.Rule)), s.revokeToken)
 }
 
 func (s *server) listTokens(_ context.Context, in *PageQuery) (*page[Token], error) {
@@ -80,23 +81,24 @@ func tokenKeys(state *store.State, after store.Key) iter.Seq[store.Key] {
 	}
 }
 
-func (s *server) showToken(_ context.Context, in *tokenPath) (*body[Token], error) {
-	var shown *body[Token]
+func (s *server) showToken(ctx context.Context, in *tokenPath) (*tagged[Token], error) {
+	var shown *Token
 	s.Controller.View(func(state *store.State) {
 		if t := state.Token(in.Token); t != nil {
-			shown = &body[Token]{tokenOf(state, t)}
+			one := tokenOf(state, t)
+			shown = &one
 		}
 	})
 	if shown == nil {
 		return nil, absent("token", in.Token, "token list")
 	}
-	return shown, nil
+	return show(ctx, shown.Modified, *shown)
 }
 
 // tokenOf is what the API shows of a token.
 func tokenOf(state *store.State, t *store.Item[store.Token]) Token {
 	shown := Token{
-		Name: t.Key.Name, Role: t.Value.Role, Tenant: t.Value.Tenant, Person: t.Value.Person, By: t.Value.By, Created: t.Created,
+		Name: t.Key.Name, Role: t.Value.Role, Tenant: t.Value.Tenant, Person: t.Value.Person, By: t.Value.By, Created: t.Created, Modified: t.Modified,
 		Valid: access.IsValid(state, t.Value, time.Now()),
 	}
 	if !t.Value.Expires.IsZero() {
@@ -147,7 +149,8 @@ func tokenSpec(in TokenSpec, by access.Caller) (spec store.TokenSpec, text strin
 
 func (s *server) revokeToken(ctx context.Context, in *tokenPath) (*body[Deleted], error) {
 	return s.remove(ctx, "token "+in.Token, func(ctx context.Context) (store.Revision, error) {
-		return s.Store.Remove(ctx, store.TokenKey(in.Token), in.Token)
+		key := store.TokenKey(in.Token)
+		return s.Store.Remove(ctx, key, in.Token, match(ctx, key)...)
 	})
 }
 

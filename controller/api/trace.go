@@ -13,13 +13,15 @@ import (
 	"sluice/controller/access"
 	"sluice/controller/host"
 	"sluice/datapath/openflow"
+	"sluice/flows"
 	"sluice/flows/trace"
 	"sluice/store"
 )
 
 // Trace is what became of a packet, and over which tables.
 type Trace struct {
-	View string `json:"view"`
+	View string         `json:"view"`
+	At   store.Revision `json:"at,omitempty"` // the revision over whose flows it goes; 0: now
 	trace.Answer
 	Tables []TracedTables `json:"tables"` // of the hosts that packets entered
 }
@@ -34,14 +36,15 @@ type TracedTables struct {
 
 // TraceQuery asks what becomes of a packet. From and To must be said.
 type TraceQuery struct {
-	From    string `query:"from" required:"true" doc:"TENANT/NETWORK/PORT or TENANT/PORT; outside, or an address there" example:"alice/default/web-1"`
-	To      string `query:"to" required:"true" doc:"an address, or a port" example:"10.0.0.7"`
-	Proto   string `query:"proto" doc:"tcp, udp, icmp, arp (for IPv6: neighbour discovery), or a protocol's number" default:"icmp"`
-	SrcPort uint16 `query:"sport" maximum:"65535" doc:"of tcp or udp; 0: 40000"`
-	DstPort uint16 `query:"dport" maximum:"65535" doc:"of tcp or udp; 0: 80"`
-	TTL     uint8  `query:"ttl" maximum:"255" doc:"0: 64"`
-	State   string `query:"state" enum:"new,established,reply,related,invalid" default:"new" doc:"what it is to its connection"`
-	View    string `query:"view" enum:"installed,desired" default:"installed" doc:"over the flows that the switches hold now, or those that they should"`
+	From    string         `query:"from" required:"true" doc:"TENANT/NETWORK/PORT or TENANT/PORT; outside, or an address there" example:"alice/default/web-1"`
+	To      string         `query:"to" required:"true" doc:"an address, or a port" example:"10.0.0.7"`
+	Proto   string         `query:"proto" doc:"tcp, udp, icmp, arp (for IPv6: neighbour discovery), or a protocol's number" default:"icmp"`
+	SrcPort uint16         `query:"sport" maximum:"65535" doc:"of tcp or udp; 0: 40000"`
+	DstPort uint16         `query:"dport" maximum:"65535" doc:"of tcp or udp; 0: 80"`
+	TTL     uint8          `query:"ttl" maximum:"255" doc:"0: 64"`
+	State   string         `query:"state" enum:"new,established,reply,related,invalid" default:"new" doc:"what it is to its connection"`
+	View    string         `query:"view" enum:"installed,desired" default:"installed" doc:"over the flows that the switches hold now, or those that they should"`
+	At      store.Revision `query:"at" minimum:"0" doc:"over the flows that were desired at this revision, as far as etcd's history goes; 0: now" example:"4711"`
 }
 
 func (s *server) traces(a huma.API) {
@@ -50,7 +53,7 @@ func (s *server) traces(a huma.API) {
 		"The tables are read from the switches for this request; a host of which they cannot be read is told, and complete is false. " +
 		"Connections are not those that the switches know: for any state but new, the packets that lead to it are walked before it. " +
 		"A tenant's token traces from its own ports, and sees the texts of no flows."
-	op.Errors = append(op.Errors, http.StatusNotFound)
+	op.Errors = append(op.Errors, http.StatusNotFound, http.StatusGone)
 	huma.Register(a, op, s.traceOne)
 }
 
@@ -61,9 +64,16 @@ func (q *TraceQuery) Question() trace.Question {
 
 func (s *server) traceOne(ctx context.Context, in *TraceQuery) (*body[Trace], error) {
 	caller := access.From(ctx)
-	var t *trace.Trace
+	view, past := s.Controller.View, (*store.State)(nil)
 	var err error
-	s.Controller.View(func(state *store.State) { t, err = trace.Ask(state, caller.Sees, in.Question()) })
+	if in.At > 0 {
+		if past, err = s.pastFor(ctx, caller, in.At); err != nil {
+			return nil, s.refuse(err)
+		}
+		view, in.View = func(f func(*store.State)) { f(past) }, ViewDesired
+	}
+	var t *trace.Trace
+	view(func(state *store.State) { t, err = trace.Ask(state, caller.Sees, in.Question()) })
 	if err != nil {
 		return nil, s.refuse(err)
 	}
@@ -72,13 +82,13 @@ func (s *server) traceOne(ctx context.Context, in *TraceQuery) (*body[Trace], er
 		return nil, s.refuse(err)
 	}
 	defer leave()
-	r := traceReader{server: s, ctx: ctx, view: in.View, operator: caller.Sees("")}
+	r := traceReader{server: s, ctx: ctx, view: in.View, past: past, operator: caller.Sees("")}
 	t.Run(r.tables)
 	if err := ctx.Err(); err != nil {
 		return nil, s.refuse(fmt.Errorf("trace from %s to %s: read the switches: %w", in.From, in.To, err))
 	}
-	out := &body[Trace]{Trace{View: in.View, Tables: r.read}}
-	s.Controller.View(func(state *store.State) { out.Body.Answer = t.Answer(state) })
+	out := &body[Trace]{Trace{View: in.View, At: in.At, Tables: r.read}}
+	view(func(state *store.State) { out.Body.Answer = t.Answer(state) })
 	return out, nil
 }
 
@@ -119,7 +129,8 @@ type traceReader struct {
 	*server
 	ctx      context.Context
 	view     string
-	operator bool // may be told what is the cluster's
+	past     *store.State // over whose flows it goes; nil: now
+	operator bool         // may be told what is the cluster's
 	read     []TracedTables
 }
 
@@ -154,6 +165,9 @@ func (r *traceReader) tablesOf(name string) (t trace.Tables, problem string, err
 	if hosts, n := r.kept(); hosts >= tracedHosts || n >= tracedFlows {
 		return t, "", fmt.Errorf("this trace has read %d flows of %d hosts, and one trace reads no more", n, hosts)
 	}
+	if r.past != nil {
+		return r.pastTables(name)
+	}
 	ports, told, err := r.Controller.Ports(name)
 	if err != nil {
 		return t, "", err
@@ -170,7 +184,7 @@ func (r *traceReader) tablesOf(name string) (t trace.Tables, problem string, err
 	defer cancel()
 	installed, err := r.Controller.Installed(ctx, name)
 	if err != nil {
-		return t, "", r.explain(name, err)
+		return t, "", r.unread(name, err)
 	}
 	t.Flows = make([]openflow.Flow, len(installed))
 	for i := range installed {
@@ -179,42 +193,31 @@ func (r *traceReader) tablesOf(name string) (t trace.Tables, problem string, err
 	return t, problem, nil
 }
 
-// explain says of a host without a session who may have one.
-func (r *traceReader) explain(name string, err error) error {
-	var away host.ErrNotConnected
-	if !errors.As(err, &away) {
-		return fmt.Errorf("its tables were not read whole: %w", err)
+// pastTables are those that a host was to have.
+func (r *traceReader) pastTables(name string) (t trace.Tables, problem string, err error) {
+	sw, gone := r.Controller.SwitchAt(name, r.past)
+	t.Flows, _ = flows.Desired(r.past, sw)
+	t.Ports = sw.OFPort
+	if gone > 0 {
+		problem = fmt.Sprintf("%d interfaces of then are not on its switch now: their numbers are assumed", gone)
 	}
-	own, text := r.Controller.Name(), ""
-	r.Controller.View(func(state *store.State) {
-		m := state.Master(name)
-		if m == nil {
-			text = "and no other has claimed it"
-			return
-		}
-		c := state.LiveController(m.Value.Controller)
-		switch {
-		case m.Value.Controller == own || c == nil:
-			text = "and no live one has claimed it"
-		default:
-			text = fmt.Sprintf("controller %s has claimed it: ask that one, with --api %s", m.Value.Controller, c.Value.API)
-		}
-	})
-	return fmt.Errorf("its switch has no session with controller %s%s, %s; --desired shows what it should hold", own, r.since(name), text)
+	return t, problem, nil
 }
 
-// since says from when on a host's switch has had no session here.
-func (r *traceReader) since(name string) string {
-	if gone := r.Controller.Gone(name); gone > 0 {
-		return " since " + time.Now().Add(-gone).UTC().Format(time.RFC3339)
+// unread says why the flows of a host are not known, and what to do.
+func (r *traceReader) unread(name string, err error) error {
+	if !errors.As(err, &host.ErrNotConnected{}) {
+		return fmt.Errorf("its tables were not read whole: %w", err)
 	}
-	return ""
+	var why string
+	r.Controller.View(func(state *store.State) { why = r.away(state, name) })
+	return errors.New(why + "; --desired shows what it should hold")
 }
 
 // Trace follows a packet through the switches.
 func (c *Client) Trace(ctx context.Context, q TraceQuery) (Trace, error) {
 	return get[Trace](ctx, c, "/v1/trace", query("from", q.From, "to", q.To, "proto", q.Proto, "sport", number(uint64(q.SrcPort)),
-		"dport", number(uint64(q.DstPort)), "ttl", number(uint64(q.TTL)), "state", q.State, "view", q.View))
+		"dport", number(uint64(q.DstPort)), "ttl", number(uint64(q.TTL)), "state", q.State, "view", q.View, "at", number(uint64(q.At))))
 }
 
 // number is a number's text; 0 has none.

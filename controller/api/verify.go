@@ -33,7 +33,10 @@ type VerifiedHost struct {
 	Findings []verify.Finding `json:"findings"`       // the first ones
 	More     int              `json:"more,omitempty"` // findings that are not listed
 	Why      string           `json:"why,omitempty"`  // it was not read, and who could
-	Last     time.Time        `json:"last,omitzero"`  // of an unread host: when it was read for the last proof of this controller; zero: never
+	// Last says of an unread host as of when the last proof of this controller holds, LastWhole when it last read all its flows;
+	// zero: never.
+	Last      time.Time `json:"last,omitzero"`
+	LastWhole time.Time `json:"lastWhole,omitzero"`
 }
 
 func (s *server) verifications(a huma.API) {
@@ -54,8 +57,13 @@ type verifyQuery struct {
 }
 
 func (s *server) verify(ctx context.Context, in *verifyQuery) (*body[Verification], error) {
-	state := s.facts()
-	hosts, err := chosenHosts(state, in.Hosts)
+	var hosts []string
+	var err error
+	out := &body[Verification]{}
+	s.Controller.View(func(state *store.State) {
+		out.Body.Revision = state.Revision()
+		hosts, err = chosenHosts(state, in.Hosts)
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -63,8 +71,8 @@ func (s *server) verify(ctx context.Context, in *verifyQuery) (*body[Verificatio
 		return nil, s.refuse(fmt.Errorf("verify: wait for others that read flows: %w", err))
 	}
 	defer s.dumps.Release(1)
-	v := verifier{server: s, state: state}
-	out := &body[Verification]{Verification{Revision: state.Revision(), Hosts: make([]VerifiedHost, len(hosts))}}
+	v := verifier{server: s}
+	out.Body.Hosts = make([]VerifiedHost, len(hosts))
 	for i, name := range hosts {
 		out.Body.Hosts[i] = v.host(ctx, name)
 		if err := ctx.Err(); err != nil {
@@ -74,13 +82,16 @@ func (s *server) verify(ctx context.Context, in *verifyQuery) (*body[Verificatio
 	return out, nil
 }
 
-// facts are a State of its own, so that what reads it for long holds up nobody.
-func (s *server) facts() *store.State {
-	var facts store.Batch
-	s.Controller.View(func(state *store.State) { facts = state.Facts() })
-	state := store.NewState()
-	state.Apply(facts)
-	return state
+// facts are a State of its own, so that what reads it for long holds up nobody. It is made where there is something to
+// explain: that takes longer than most proofs.
+func (v *verifier) facts() *store.State {
+	if v.state == nil {
+		var facts store.Batch
+		v.Controller.View(func(state *store.State) { facts = state.Facts() })
+		v.state = store.NewState()
+		v.state.Apply(facts)
+	}
+	return v.state
 }
 
 // chosenHosts are the hosts that a request asks for.
@@ -89,9 +100,12 @@ func chosenHosts(state *store.State, asked []string) (names []string, err error)
 		if state.Host(name) == nil {
 			return nil, absent("host", name, "host list")
 		}
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
 	}
 	if len(asked) > 0 {
-		return asked, nil
+		return names, nil
 	}
 	for h := range state.Hosts() {
 		names = append(names, h.Key.Host)
@@ -111,7 +125,7 @@ const (
 // verifier verifies hosts for one request.
 type verifier struct {
 	*server
-	state  *store.State
+	state  *store.State   // see facts
 	others []prove.Tables // read once, where there is something to search
 }
 
@@ -119,23 +133,23 @@ func (v *verifier) host(ctx context.Context, name string) VerifiedHost {
 	out := VerifiedHost{Host: name, Verdict: verify.Unread, Findings: []verify.Finding{}}
 	look, err := v.Controller.Prove(ctx, name)
 	if err != nil {
-		out.Why, out.Last = v.away(name, err)
+		out.Why, out.Last, out.LastWhole = v.unread(name, err)
 		return out
 	}
 	others := func() []prove.Tables { return v.tables(ctx, look) }
-	out = judged(v.state, look.Tables, look.Findings, others)
+	out = judged(v.facts, look.Tables, look.Findings, others)
 	out.Read = look.At
 	return out
 }
 
 // judged is the verdict over findings. all are the tables over which counterexamples are searched.
-func judged(state *store.State, t prove.Tables, findings []prove.Finding, all func() []prove.Tables) VerifiedHost {
+func judged(facts func() *store.State, t prove.Tables, findings []prove.Finding, all func() []prove.Tables) VerifiedHost {
 	out := VerifiedHost{Host: t.Switch.Host, Flows: len(t.Flows), Findings: []verify.Finding{}}
 	shown := findings[:min(len(findings), findingsShown)]
 	out.More = len(findings) - len(shown)
 	if len(shown) > 0 {
 		budget := verify.Budget{Findings: findingsSearched, Tries: searchTries, Seed: 1}
-		out.Findings = verify.Explain(state, all(), shown, budget)
+		out.Findings = verify.Explain(facts(), all(), shown, budget)
 	}
 	out.Verdict = verify.Judge(out.Findings)
 	return out
@@ -144,7 +158,7 @@ func judged(state *store.State, t prove.Tables, findings []prove.Finding, all fu
 // VerifyTables proves tables that were read before, without an API. Counterexamples are searched over all
 // of those that there are.
 func VerifyTables(state *store.State, t prove.Tables, all []prove.Tables) VerifiedHost {
-	return judged(state, t, prove.Host(state, t), func() []prove.Tables { return all })
+	return judged(func() *store.State { return state }, t, prove.Host(state, t), func() []prove.Tables { return all })
 }
 
 // tables are those of the host that was looked at, and of the others whose switches can be read, as far as there is room.
@@ -159,7 +173,7 @@ func (v *verifier) tables(ctx context.Context, look *proof.Look) []prove.Tables 
 
 func (v *verifier) readAll(ctx context.Context) []prove.Tables {
 	all, total := []prove.Tables{}, 0
-	for h := range v.state.Hosts() {
+	for h := range v.facts().Hosts() {
 		if total > searchFlows {
 			break
 		}
@@ -186,30 +200,18 @@ func (v *verifier) read(ctx context.Context, name string) (t prove.Tables, ok bo
 	return t, true
 }
 
-// away says why a host was not read, who could read it, and when this controller last did.
-func (v *verifier) away(name string, err error) (why string, last time.Time) {
-	var gone host.ErrNotConnected
-	if !errors.As(err, &gone) {
-		return err.Error(), time.Time{}
-	}
+// unread says why a host was not read, as of when this controller's last proof of it holds, and when it last read all flows.
+func (v *verifier) unread(name string, err error) (why string, last, whole time.Time) {
 	for _, status := range v.Controller.Hosts() {
 		if status.Name == name && status.Proof != nil {
-			last = status.Proof.At
+			last, whole = status.Proof.At, status.Proof.Whole
 		}
 	}
-	why = "its switch has no session with controller " + v.Controller.Name()
-	m := v.state.Master(name)
-	switch {
-	case m == nil:
-		return why + ", and no other has claimed it", last
-	case m.Value.Controller == v.Controller.Name() || m.Value.Unreached:
-		return why + ", which claimed it: is its Open vSwitch running, and does it reach the controllers?", last
+	why = err.Error()
+	if errors.As(err, &host.ErrNotConnected{}) {
+		v.Controller.View(func(state *store.State) { why = v.away(state, name) })
 	}
-	why += ", and controller " + m.Value.Controller + " has claimed it"
-	if c := v.state.LiveController(m.Value.Controller); c != nil && c.Value.API != "" {
-		why += ": ask that one, with --api " + c.Value.API
-	}
-	return why, last
+	return why, last, whole
 }
 
 func (s *server) showState(_ context.Context, _ *struct{}) (*body[verify.Snapshot], error) {

@@ -171,30 +171,37 @@ func (o *Office) addUser(ctx context.Context, host string) {
 	}
 }
 
+// Signed is the answer to somebody whose request was signed.
+type Signed struct {
+	Answer   join.Answer
+	Object   string         // what it was for, as the audit log names it
+	Revision store.Revision // at which it was written; 0: nothing was
+}
+
 // Join enrols the host that an invitation is for, and signs its first certificate. The invitation is
 // used up in the transaction that enrols.
-func (o *Office) Join(ctx context.Context, entry join.Entry) (join.Answer, error) {
+func (o *Office) Join(ctx context.Context, entry join.Entry) (Signed, error) {
 	if err := o.signs(); err != nil {
-		return join.Answer{}, err
+		return Signed{}, err
 	}
 	hash, now := join.HashOfSecret(entry.Secret), time.Now().UTC()
 	invitation, err := o.invitation(ctx, entry.ID, hash, now)
 	if err != nil {
-		return join.Answer{}, err
+		return Signed{}, err
 	}
 	certificate, leaf, err := o.sign(entry.Request, pki.Host(invitation.Host), nil)
 	if err != nil {
-		return join.Answer{}, err
+		return Signed{}, err
 	}
 	e := store.Enrolment{NotBefore: leaf.NotBefore.UTC(), Since: now}
-	_, err = o.Store.Decide(ctx, func(s *store.State) (store.Proposal, error) { return store.ProposeEnrolment(s, entry.ID, hash, e) },
+	rev, err := o.Store.Decide(ctx, func(s *store.State) (store.Proposal, error) { return store.ProposeEnrolment(s, entry.ID, hash, e) },
 		store.InvitationKey(entry.ID).String())
 	if err != nil {
-		return join.Answer{}, fmt.Errorf("enrol host %s: %w", invitation.Host, err)
+		return Signed{}, fmt.Errorf("enrol host %s: %w", invitation.Host, err)
 	}
 	o.Log.Info("host enrolled", "host", invitation.Host, "by", invitation.By, "until", leaf.NotAfter)
 	o.addUser(ctx, invitation.Host)
-	return o.answer(certificate, o.cluster(invitation.Host)), nil
+	return Signed{o.answer(certificate, o.cluster(invitation.Host)), "enrolment of host " + invitation.Host, rev}, nil
 }
 
 // invitation is the one that a secret belongs to, as etcd has it now.
@@ -211,27 +218,27 @@ func (o *Office) invitation(ctx context.Context, id, hash string, now time.Time)
 
 // Renew signs the next certificate of whoever showed one, for the same identity with the same names.
 // A host that is not enrolled, or enrolled anew since, gets none.
-func (o *Office) Renew(ctx context.Context, shown *x509.Certificate, request string) (join.Answer, error) {
+func (o *Office) Renew(ctx context.Context, shown *x509.Certificate, request string) (Signed, error) {
 	if err := o.signs(); err != nil {
-		return join.Answer{}, err
+		return Signed{}, err
 	}
 	who, err := pki.Of(shown)
 	if err != nil {
-		return join.Answer{}, fmt.Errorf("%w: %w", store.ErrNotAllowed, err)
+		return Signed{}, fmt.Errorf("%w: %w", store.ErrNotAllowed, err)
 	}
 	var cluster join.Cluster
 	if who.Role == pki.RoleHost {
 		if err := o.believes(ctx, who.Name, shown.NotBefore); err != nil {
-			return join.Answer{}, err
+			return Signed{}, err
 		}
 		cluster = o.cluster(who.Name)
 	}
 	certificate, leaf, err := o.sign(request, who, pki.NamesOf(shown))
 	if err != nil {
-		return join.Answer{}, err
+		return Signed{}, err
 	}
 	o.Log.Info("certificate renewed", "identity", who, "until", leaf.NotAfter)
-	return o.answer(certificate, cluster), nil
+	return Signed{o.answer(certificate, cluster), "certificate of " + who.String(), 0}, nil
 }
 
 // believes asks etcd itself: the picture may be a moment behind.

@@ -35,7 +35,8 @@ type world struct {
 	store     *etcd.Client
 	picture   *cluster.Picture
 	api       string
-	shown     atomic.Int32 // how many secrets the API was shown
+	shown     atomic.Int32                 // how many secrets the API was shown
+	signed    atomic.Pointer[enrol.Signed] // the last of which the office told
 }
 
 func newWorld(t *testing.T) *world {
@@ -59,7 +60,7 @@ func newWorld(t *testing.T) *world {
 	})
 	w.picture.Observe(w.office.Observe)
 	w.background(func(ctx context.Context) error { return w.store.Watch(ctx, w.picture.Apply) })
-	w.api = w.serve(self, w.office.Handler())
+	w.api = w.serve(self, w.office.Handler(w.note))
 	live := &store.LiveController{OpenFlow: "192.0.2.1:6653", API: w.api, Signs: true}
 	rev, err := w.store.PutIf(w.ctx, store.LiveControllerKey("c1"), live, 0, 0)
 	w.must(err)
@@ -73,6 +74,8 @@ func (w *world) must(err error) {
 		w.Fatal(err)
 	}
 }
+
+func (w *world) note(_ context.Context, signed enrol.Signed) { w.signed.Store(&signed) }
 
 // background runs until the test ends, and waits for its end.
 func (w *world) background(run func(context.Context) error) {
@@ -160,10 +163,13 @@ func TestJoin(t *testing.T) {
 	if _, _, err := agent.List(w.ctx, store.KindHost); err != nil {
 		t.Errorf("etcd does not let it do its work: %v", err)
 	}
-	o, _, err := w.store.Get(w.ctx, store.EnrolmentKey("h1"))
+	o, at, err := w.store.Get(w.ctx, store.EnrolmentKey("h1"))
 	w.must(err)
 	if e := o.(*store.Enrolment); e.By != "alice" || e.NotBefore.IsZero() {
 		t.Errorf("enrolled as %+v", e)
+	}
+	if told := w.signed.Load(); told == nil || told.Object != "enrolment of host h1" || told.Revision != at {
+		t.Errorf("of an enrolment at revision %d it tells %+v", at, told)
 	}
 	again := t.TempDir()
 	if _, err := token.Join(w.ctx, again); err == nil || !strings.Contains(err.Error(), "the token was used") {
@@ -215,17 +221,17 @@ func TestJoinIsRefused(t *testing.T) {
 	before := w.shown.Load()
 	thief := w.stranger()
 	between := token
-	between.API = w.serve(thief.source(pki.Controller("c1")), enrol.New(enrol.Options{Authority: thief.authority, Picture: w.picture}).Handler())
+	between.API = w.serve(thief.source(pki.Controller("c1")), enrol.New(enrol.Options{Authority: thief.authority, Picture: w.picture}).Handler(w.note))
 	if _, err := between.Join(w.ctx, t.TempDir()); err == nil || !strings.Contains(err.Error(), "someone stands between") {
 		t.Errorf("someone else answers: %v", err)
 	}
 	// One who answers with the right authority's certificate, and has none of its for itself.
-	between.API = w.serve(thief.source(pki.Controller("c1")), w.office.Handler())
+	between.API = w.serve(thief.source(pki.Controller("c1")), w.office.Handler(w.note))
 	if _, err := between.Join(w.ctx, t.TempDir()); err == nil {
 		t.Error("someone else answers, with the authority's certificate: joined")
 	}
 	// So does a host with a certificate of the cluster's: it is for clients only.
-	between.API = w.serve(w.source(pki.Host("h9")), w.office.Handler())
+	between.API = w.serve(w.source(pki.Host("h9")), w.office.Handler(w.note))
 	if _, err := between.Join(w.ctx, t.TempDir()); err == nil {
 		t.Error("a host answers: joined")
 	}
@@ -276,6 +282,9 @@ func TestRenew(t *testing.T) {
 	before := source.Certificate()
 	w.must(os.Remove(filepath.Join(dir, "cluster.json")))
 	w.must(source.Renew(w.ctx, c.Signer(source, dir)))
+	if told := w.signed.Load(); told.Object != "certificate of host:h1" || told.Revision != 0 {
+		t.Errorf("of a renewal it tells %+v", told)
+	}
 	after := source.Certificate()
 	if who, err := pki.Of(after); err != nil || who != pki.Host("h1") || after.SerialNumber.Cmp(before.SerialNumber) == 0 {
 		t.Errorf("the next certificate is of %s, %v", who, err)

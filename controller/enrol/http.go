@@ -1,6 +1,7 @@
 package enrol
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,12 +13,17 @@ import (
 )
 
 // Handler answers those who have no token of the API's: who asks shows an invitation's secret, or a
-// certificate. It is to be served over TLS which asks for certificates and takes none too.
-func (o *Office) Handler() http.Handler {
+// certificate. It is to be served over TLS which asks for certificates and takes none too. What was signed is told
+// to told.
+func (o *Office) Handler(told func(context.Context, Signed)) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET "+join.AuthorityPath, o.serveAuthority)
-	mux.HandleFunc("POST "+join.JoinPath, o.serveJoin)
-	mux.HandleFunc("POST "+join.RenewalPath, o.serveRenewal)
+	mux.HandleFunc("POST "+join.JoinPath, func(w http.ResponseWriter, r *http.Request) {
+		serve(w, r, told, func(entry join.Entry) (Signed, error) { return o.Join(r.Context(), entry) })
+	})
+	mux.HandleFunc("POST "+join.RenewalPath, func(w http.ResponseWriter, r *http.Request) {
+		serve(w, r, told, func(renewal join.Renewal) (Signed, error) { return o.renew(r, renewal.Request) })
+	})
 	return mux
 }
 
@@ -35,17 +41,11 @@ func (o *Office) serveAuthority(w http.ResponseWriter, _ *http.Request) {
 	_, _ = w.Write(o.Authority.PEM())
 }
 
-func (o *Office) serveJoin(w http.ResponseWriter, r *http.Request) {
-	serve(w, r, func(entry join.Entry) (join.Answer, error) { return o.Join(r.Context(), entry) })
-}
-
-func (o *Office) serveRenewal(w http.ResponseWriter, r *http.Request) {
-	serve(w, r, func(renewal join.Renewal) (join.Answer, error) {
-		if r.TLS == nil || len(r.TLS.VerifiedChains) == 0 {
-			return join.Answer{}, errNoCertificate
-		}
-		return o.Renew(r.Context(), r.TLS.VerifiedChains[0][0], renewal.Request)
-	})
+func (o *Office) renew(r *http.Request, request string) (Signed, error) {
+	if r.TLS == nil || len(r.TLS.VerifiedChains) == 0 {
+		return Signed{}, errNoCertificate
+	}
+	return o.Renew(r.Context(), r.TLS.VerifiedChains[0][0], request)
 }
 
 var (
@@ -54,7 +54,7 @@ var (
 )
 
 // serve reads a message and writes the answer.
-func serve[T any](w http.ResponseWriter, r *http.Request, f func(T) (join.Answer, error)) {
+func serve[T any](w http.ResponseWriter, r *http.Request, told func(context.Context, Signed), f func(T) (Signed, error)) {
 	if r.TLS == nil { // a secret in the clear is none
 		refuse(w, errNoTLS)
 		return
@@ -64,13 +64,14 @@ func serve[T any](w http.ResponseWriter, r *http.Request, f func(T) (join.Answer
 		refuse(w, fmt.Errorf("%w: %w", store.ErrInvalid, err))
 		return
 	}
-	answer, err := f(message)
+	signed, err := f(message)
 	if err != nil {
 		refuse(w, err)
 		return
 	}
+	told(r.Context(), signed)
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(answer)
+	_ = json.NewEncoder(w).Encode(signed.Answer)
 }
 
 // refuse answers with a problem document (RFC 9457).

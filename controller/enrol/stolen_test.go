@@ -1,6 +1,7 @@
 package enrol_test
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -8,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
 
@@ -54,13 +56,8 @@ func TestStolenHostTakesWhatIsTaken(t *testing.T) {
 	if len(taken.Kvs) < 10 {
 		t.Fatalf("only %d values are taken", len(taken.Kvs))
 	}
-	for _, kv := range taken.Kvs {
-		if _, err := thief.Put(w.ctx, string(kv.Key), `{"owner":"ports/h1/alice/default/mine"}`); err != nil {
-			t.Fatal(err)
-		}
-	}
-	_, err = thief.Delete(w.ctx, store.Under(store.KindAlloc), clientv3.WithPrefix())
-	w.must(err)
+	w.overwrite(thief, taken, `{"owner":"ports/h1/alice/default/mine"}`)
+	w.destroy(thief, taken)
 	// The picture passes these keys by: it is up to date when it has what was written after them.
 	after, err := w.store.PutIf(w.ctx, store.InvitationKey("later"), &store.Invitation{}, 0, 0)
 	w.must(err)
@@ -69,14 +66,9 @@ func TestStolenHostTakesWhatIsTaken(t *testing.T) {
 		t.Errorf("flows changed (-before +after):\n%s", diff)
 	}
 	w.restored(thief, taken)
-	for _, kv := range taken.Kvs {
-		if _, err := thief.Put(w.ctx, string(kv.Key), "{}"); err != nil {
-			t.Fatal(err)
-		}
-	}
+	w.overwrite(thief, taken, "{}")
 	w.restored(thief, taken)
-	_, err = thief.Delete(w.ctx, store.Under(store.KindAlloc), clientv3.WithPrefix())
-	w.must(err)
+	w.destroy(thief, taken)
 
 	younger := w.port(agents["h1"], "h1", "alice", "younger", "10.0.0.77")
 	w.must(w.picture.Await(w.ctx, younger.Created))
@@ -96,6 +88,43 @@ func TestStolenHostTakesWhatIsTaken(t *testing.T) {
 			t.Errorf("%s has the victim's address", holder.Key)
 		}
 	})
+}
+
+// overwrite writes every value that is taken, and destroy deletes it. The numbers of tenants and networks, and
+// VLAN ids, are the controllers' alone: a host is refused.
+func (w *world) overwrite(thief *clientv3.Client, taken *clientv3.GetResponse, value string) {
+	w.Helper()
+	w.eachTaken(taken, func(key string) error {
+		_, err := thief.Put(w.ctx, key, value)
+		return err
+	})
+}
+
+func (w *world) destroy(thief *clientv3.Client, taken *clientv3.GetResponse) {
+	w.Helper()
+	w.eachTaken(taken, func(key string) error {
+		_, err := thief.Delete(w.ctx, key)
+		return err
+	})
+}
+
+func (w *world) eachTaken(taken *clientv3.GetResponse, do func(key string) error) {
+	w.Helper()
+	refused := 0
+	for _, kv := range taken.Kvs {
+		dir, _, _ := strings.Cut(strings.TrimPrefix(string(kv.Key), store.Under(store.KindAlloc)), "/")
+		forbidden := slices.Contains([]string{"tenant-numbers", "network-numbers", "vlans"}, dir)
+		err := do(string(kv.Key))
+		if forbidden != errors.Is(err, rpctypes.ErrPermissionDenied) || !forbidden && err != nil {
+			w.Errorf("%s: %v", kv.Key, err)
+		}
+		if forbidden {
+			refused++
+		}
+	}
+	if refused == 0 || refused == len(taken.Kvs) {
+		w.Errorf("of %d values %d are the controllers'", len(taken.Kvs), refused)
+	}
 }
 
 // restored does what the leader does where it finds that objects lack what they took, and compares

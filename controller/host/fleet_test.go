@@ -185,7 +185,7 @@ func TestStatusAndProblemsOfAnothersHost(t *testing.T) {
 	h.Connect()
 	h.MarkAll(w.rev)
 	h.Take()
-	h.Confirm(Outcome{Revision: w.rev, Tables: map[uint8]int{0: 4, 1: 3}, Troubles: map[flows.Slice]Trouble{1: trouble("it is wrong")}})
+	h.Confirm(Outcome{Revision: w.rev, Tables: map[uint8]int{0: 4, 1: 3}, Troubles: map[flows.Slice]Trouble{1: trouble("it is wrong"), 2: trouble("it is wrong")}}) // as two peers of h1 find it
 	h.Drifted(flows.Mods{})
 	status := func() (s Status, problems store.Problems) {
 		w.picture.View(func(state *store.State) { s, problems = h.Status(state, "c1"), w.fleet.Problems(state) })
@@ -196,7 +196,7 @@ func TestStatusAndProblemsOfAnothersHost(t *testing.T) {
 		own.DatapathID != 0x51 || own.State != store.HostRealized || own.Realized != w.rev {
 		t.Errorf("the status is %+v", own)
 	}
-	if len(problems) != 1 {
+	if len(problems.Told()) != 1 {
 		t.Errorf("problems are %v", problems)
 	}
 	w.put(store.MasterKey("h1"), &store.Master{Controller: "c2"})
@@ -222,11 +222,11 @@ func TestAssumedSwitch(t *testing.T) {
 	w.network()
 	w.put(store.PortKey("h1", "alice", "default", "a2"), &store.Port{Number: 10, MAC: store.MAC{4}, Interface: "sl-a"})
 	w.picture.View(func(s *store.State) {
-		want := map[string]uint32{store.TunnelInterface: 1, store.GatewayInterface: 2, "sl-a": 3, "sl-b": 4}
+		want := map[string]uint32{store.TunnelInterface: 1, store.GatewayInterface: 2, store.ResolverInterface: 3, "sl-a": 4, "sl-b": 5}
 		if diff := cmp.Diff(want, w.fleet.Get("h1").Switch(s).OFPort); diff != "" {
 			t.Errorf("h1's ports (-want +got):\n%s", diff)
 		}
-		if diff := cmp.Diff(map[string]uint32{store.TunnelInterface: 1}, w.fleet.Get("h2").Switch(s).OFPort); diff != "" {
+		if diff := cmp.Diff(map[string]uint32{store.TunnelInterface: 1, store.ResolverInterface: 2}, w.fleet.Get("h2").Switch(s).OFPort); diff != "" {
 			t.Errorf("ports of h2, which is no gateway host (-want +got):\n%s", diff)
 		}
 	})

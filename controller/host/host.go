@@ -198,5 +198,5 @@ func (h *Host) Disconnect() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.connected, h.whole, h.lastKnown, h.gone = false, false, false, time.Now()
-	h.proof, h.findings = Proof{At: h.proof.At}, nil
+	h.proof, h.findings = Proof{At: h.proof.At, Whole: h.proof.Whole}, nil
 }

@@ -72,6 +72,6 @@ func (h *Host) Status(s *store.State, controller string) Status {
 	}
 	proof := h.proved()
 	status.Proof = &proof
-	status.Problems = h.problems()
+	status.Problems = h.problems().Told() // each peer of the host may tell the same
 	return status
 }

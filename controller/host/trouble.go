@@ -1,6 +1,7 @@
 package host
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -14,7 +15,7 @@ import (
 // Trouble is what is wrong with one slice on one host.
 type Trouble struct {
 	Problems []store.Problem
-	Unserved []store.Key     // what is not programmed whole for it
+	Unserved []store.Problem // those of what is not programmed whole for it
 	Refused  []openflow.Flow // by the switch
 	// Unreachable says that the host does not reach its peers, nor they it.
 	Unreachable bool
@@ -64,27 +65,31 @@ func (h *Host) unreachable() bool {
 	return false
 }
 
-// unserved is what is not programmed whole, each object with the first reason why: whoever
+// unserved is what is not programmed whole, each object with the first reason why for ports, and for a gateway: whoever
 // waits for a port that needs one of them must not be told that it is realized.
 func (h *Host) unserved() store.Problems {
-	reasons := map[store.Key]string{}
-	for _, slice := range slices.Sorted(maps.Keys(h.troubles)) {
-		t := h.troubles[slice]
-		for _, key := range t.Unserved {
-			if reasons[key] == "" {
-				reasons[key] = t.Problems[0].Text
-			}
+	type lack struct {
+		key  store.Key
+		whom store.LeavesOut
+	}
+	first := map[lack]store.Problem{}
+	note := func(p store.Problem) {
+		of := lack{p.Key, p.LeavesOut}
+		if _, told := first[of]; !told {
+			first[of] = store.Problem{Object: p.Key.Short(), Text: p.Text, LeavesOut: p.LeavesOut} // as it is read back from etcd
 		}
 	}
 	for _, problem := range h.orphans {
-		reasons[problem.Key] = problem.Text
+		note(problem)
 	}
-	var list store.Problems
-	for key, text := range reasons {
-		list = append(list, store.Problem{Object: key.Short(), Text: text}) // as it is read back from etcd
+	for _, slice := range slices.Sorted(maps.Keys(h.troubles)) {
+		for _, problem := range h.troubles[slice].Unserved {
+			note(problem)
+		}
 	}
-	slices.SortFunc(list, func(a, b store.Problem) int { return strings.Compare(a.Object, b.Object) })
-	return list
+	return slices.SortedFunc(maps.Values(first), func(a, b store.Problem) int {
+		return cmp.Or(strings.Compare(a.Object, b.Object), strings.Compare(string(a.LeavesOut), string(b.LeavesOut)))
+	})
 }
 
 // Unexplained are the mods that an audit found necessary, without those that the switch

@@ -12,9 +12,18 @@ import (
 	"sluice/store"
 )
 
-// trouble is one that has this text and keys.
+// trouble is one that has this text, and leaves out the ports that need these keys.
 func trouble(text string, unserved ...store.Key) Trouble {
-	return Trouble{Problems: []store.Problem{{Object: "tenant alice", Text: text}}, Unserved: unserved}
+	t := Trouble{Problems: []store.Problem{{Object: "tenant alice", Text: text}}}
+	for _, key := range unserved {
+		t.Unserved = append(t.Unserved, store.LeftOut(key, "%s", text))
+	}
+	return t
+}
+
+// leftOut is what an exception says of an object that ports need.
+func leftOut(key store.Key, text string) store.Problem {
+	return store.Problem{Object: key.Short(), Text: text, LeavesOut: store.LeavesOutPorts}
 }
 
 // Of the slices that were programmed the troubles are replaced, all others stay.
@@ -65,9 +74,15 @@ func TestUnservedObjectsAreTold(t *testing.T) {
 	}
 	h.Audited(Outcome{Troubles: map[flows.Slice]Trouble{2: trouble("second", bob, alice), 1: trouble("first", bob)}})
 	_, exception := h.Standing(5)
-	want := store.Problems{{Object: "tenants/alice", Text: "second"}, {Object: "tenants/bob", Text: "first"}}
+	want := store.Problems{leftOut(alice, "second"), leftOut(bob, "first")}
 	if exception == nil || exception.State != store.HostRefused || !slices.Equal(exception.Problems, want) {
 		t.Errorf("the exception is %+v, want problems %v", exception, want)
+	}
+	gateway := store.Problem{Key: bob, Object: bob.Short(), Text: "no kernel", LeavesOut: store.LeavesOutGateway}
+	h.Audited(Outcome{Troubles: map[flows.Slice]Trouble{1: {Unserved: []store.Problem{gateway}}, 2: trouble("second", bob)}})
+	want = store.Problems{{Object: "tenants/bob", Text: "no kernel", LeavesOut: store.LeavesOutGateway}, leftOut(bob, "second")}
+	if _, exception := h.Standing(5); exception == nil || !slices.Equal(exception.Problems, want) {
+		t.Errorf("the exception is %+v, want who is left out by both, %v", exception, want)
 	}
 	h.Audited(Outcome{Troubles: map[flows.Slice]Trouble{2: {Refused: []openflow.Flow{{}}}}})
 	if _, exception := h.Standing(5); exception == nil || exception.State != store.HostRefused {
@@ -107,7 +122,7 @@ func TestUnreachableHost(t *testing.T) {
 			t.Errorf("%s: it is %s, want %s", step.what, got, step.want)
 		}
 	}
-	want := store.Problems{{Object: "hosts/h1", Text: "no tunnel"}, {Object: lost.Short(), Text: "no network"}}
+	want := store.Problems{leftOut(store.HostKey("h1"), "no tunnel"), leftOut(lost, "no network")}
 	if _, exception := h.Standing(5); !slices.Equal(exception.Problems, want) {
 		t.Errorf("the exception tells %v, want %v", exception.Problems, want)
 	}

@@ -3,6 +3,7 @@ package lead
 import (
 	"context"
 	"fmt"
+	"hash/maphash"
 	"slices"
 	"strings"
 	"time"
@@ -28,12 +29,25 @@ const (
 
 // audit is one pass over alloc/ and what it found. The zero audit has not begun.
 type audit struct {
-	began store.Revision    // of the picture; 0: no pass is under way
-	after string            // the path after which it goes on
-	keys  int               // that it read
-	right map[store.Key]int // how many of an object's values are right
+	began store.Revision // of the picture; 0: no pass is under way
+	after string         // the path after which it goes on
+	keys  int            // that it read
+	right tally          // how many of an object's values are right
 	found map[string]etcd.AllocKey
 }
+
+// tally counts by object. It knows one by a hash of its key, another one in each pass: a pass of many minutes would hold the names
+// of all objects. Two objects of one hash may hide that one lacks something until the next pass.
+type tally struct {
+	seed   maphash.Seed
+	counts map[uint64]uint16
+}
+
+func newTally() tally { return tally{maphash.MakeSeed(), map[uint64]uint16{}} }
+
+func (t tally) add(owner store.Key) { t.counts[maphash.Comparable(t.seed, owner)]++ }
+
+func (t tally) of(owner store.Key) int { return int(t.counts[maphash.Comparable(t.seed, owner)]) }
 
 // allocs is what the leader knows of alloc/. It is Run's alone.
 type allocs struct {
@@ -72,7 +86,7 @@ func (l *Leader) auditPages(ctx context.Context) error {
 func (l *Leader) auditPage(ctx context.Context) (last bool, err error) {
 	a := &l.allocs.audit
 	if a.began == 0 {
-		*a = audit{began: l.Picture.Revision(), right: map[store.Key]int{}, found: map[string]etcd.AllocKey{}}
+		*a = audit{began: l.Picture.Revision(), right: newTally(), found: map[string]etcd.AllocKey{}}
 	}
 	page, next, err := l.Store.Allocs(ctx, a.after)
 	if err != nil {
@@ -101,7 +115,7 @@ func (a *audit) judge(s *store.State, key etcd.AllocKey) {
 	verdict, owner := s.JudgeAlloc(key.Path, key.Alloc)
 	switch {
 	case verdict == store.AllocRight:
-		a.right[owner]++
+		a.right.add(owner)
 	case verdict == store.AllocStray && len(a.found) < maxStrays:
 		a.found[stray(key)] = key
 	}
@@ -134,7 +148,7 @@ func (l *Leader) lacking(pass audit) (list []store.Event) {
 	for part := range slices.Chunk(keys, viewAtOnce) {
 		l.Picture.View(func(s *store.State) {
 			for _, key := range part {
-				if e, lacks := s.Lacks(key, pass.right[key], pass.began); lacks {
+				if e, lacks := s.Lacks(key, pass.right.of(key), pass.began); lacks {
 					list = append(list, e)
 				}
 			}

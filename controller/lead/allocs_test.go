@@ -42,7 +42,7 @@ func (r *recorder) RestoreTaken(ctx context.Context, objects []store.Event) (res
 		restored = append(restored, etcd.Mended{Path: "restored", Owner: e.Key.Short()})
 	}
 	slices.Sort(names)
-	r.audited = append(r.audited, fmt.Sprintf("%v: restore %s", time.Since(r.start), strings.Join(names, " ")))
+	r.audited = append(r.audited, fmt.Sprintf("%v: restore %s", time.Since(r.Start), strings.Join(names, " ")))
 	if err := r.errs["restore"]; err != nil {
 		return nil, err
 	}
@@ -55,7 +55,7 @@ func (r *recorder) FreeStrays(_ context.Context, strays []etcd.AllocKey) (freed 
 	if len(strays) == 0 {
 		return nil, nil
 	}
-	r.audited = append(r.audited, fmt.Sprintf("%v: free %d", time.Since(r.start), len(strays)))
+	r.audited = append(r.audited, fmt.Sprintf("%v: free %d", time.Since(r.Start), len(strays)))
 	for _, s := range strays {
 		freed = append(freed, etcd.Mended{Path: s.Path, Was: s.Owner, Tombstones: etcd.TombstonesOf(store.TenantKey("x"), &store.Tenant{Number: 9}, 7)})
 	}
@@ -107,16 +107,16 @@ func TestObjectsGetBackWhatTheyLack(t *testing.T) {
 		ports := portsOf("h1", 100)
 		keys := all(append(hosts(), ports...)...)
 		l.taken(keys...)
-		l.until(5 * time.Minute)
+		l.Until(5 * time.Minute)
 		l.asks("where nothing lacks")
 		l.perPage = 20 // so that a pass takes two rounds
 		l.taken(slices.DeleteFunc(keys, func(a etcd.AllocKey) bool { return a.Owner == ports[7].Key.Short() && strings.Contains(a.Path, "macs") })...)
-		l.until(5*time.Minute + 30*time.Second)
+		l.Until(5*time.Minute + 30*time.Second)
 		l.asks("while the pass goes on")
 		l.apply(put(store.PortKey("h1", "alice", "default", "new"), &store.Port{Number: 77}))
-		l.until(6 * time.Minute)
+		l.Until(6 * time.Minute)
 		l.asks("at its end", "6m0s: restore ports/h1/alice/default/ph17")
-		l.until(7 * time.Minute)
+		l.Until(7 * time.Minute)
 		l.asks("at the end of the next, with what was new then", "7m0s: restore ports/h1/alice/default/new ports/h1/alice/default/ph17")
 		if got := testutil.ToFloat64(l.leader.Mended.WithLabelValues("restored")); got != 3 {
 			t.Errorf("%v were counted", got)
@@ -136,27 +136,27 @@ func TestStraysWait(t *testing.T) {
 		l.reached(1)
 		keys := all(append(hosts(), portsOf("h1", 100)...)...)
 		l.taken(append(gone(3), keys...)...)
-		l.until(5 * time.Minute)
+		l.Until(5 * time.Minute)
 		rewritten := append(gone(3), keys...)
 		rewritten[0].Modified = 9
 		l.taken(rewritten...)
-		l.until(10*time.Minute + 29*time.Second)
+		l.Until(10*time.Minute + 29*time.Second)
 		l.asks("before")
-		l.until(10*time.Minute + 30*time.Second)
+		l.Until(10*time.Minute + 30*time.Second)
 		l.asks("after ten minutes", "10m30s: free 2")
 		l.taken(append(rewritten[:1:1], keys...)...)
-		l.until(15*time.Minute + 30*time.Second)
+		l.Until(15*time.Minute + 30*time.Second)
 		l.asks("after ten minutes of the other", "15m30s: free 1")
 		if got := testutil.ToFloat64(l.leader.Mended.WithLabelValues("freed")); got != 3 || len(l.leader.tombstones.known) != 1 {
 			t.Errorf("%v were counted, and %d tombstones are known", got, len(l.leader.tombstones.known))
 		}
 
 		l.taken(append(gone(45), keys...)...)
-		l.until(time.Hour)
+		l.Until(time.Hour)
 		l.asks("of many")
 		l.says("of many", 1, "45 of 346 values that are taken are of objects that are not there")
 		l.taken(append(gone(20), keys...)...)
-		l.until(time.Hour + 30*time.Second)
+		l.Until(time.Hour + 30*time.Second)
 		l.asks("of fewer", "1h0m30s: free 20")
 		l.says("of fewer", 0, "")
 		if says := l.log.String(); strings.Count(says, "how=freed value=") != 13 || !strings.Contains(says, `msg="more taken values were mended" how=freed count=10`) {
@@ -174,16 +174,16 @@ func TestAuditsOfTheLeaderAlone(t *testing.T) {
 		keys := all(append(hosts(), portsOf("h1", 100)...)...)
 		l.taken(append(gone(3), keys...)...)
 		l.doubt(true)
-		l.until(20 * time.Minute)
+		l.Until(20 * time.Minute)
 		l.doubt(false)
-		l.until(30 * time.Minute)
+		l.Until(30 * time.Minute)
 		l.asks("ten minutes since a time in doubt")
 		l.elect(false)
-		l.until(40 * time.Minute)
+		l.Until(40 * time.Minute)
 		l.elect(true)
-		l.until(50*time.Minute - 1)
+		l.Until(50*time.Minute - 1)
 		l.asks("ten minutes since another led")
-		l.until(50 * time.Minute)
+		l.Until(50 * time.Minute)
 		l.asks("then", "50m0s: free 3")
 		for _, c := range []struct {
 			what  string
@@ -192,7 +192,7 @@ func TestAuditsOfTheLeaderAlone(t *testing.T) {
 			l.taken(c.taken...)
 			l.fails(c.what, fmt.Errorf("etcd is away"))
 			l.log.Reset()
-			l.until(time.Since(l.start) + 12*time.Minute)
+			l.Until(time.Since(l.Start) + 12*time.Minute)
 			if !strings.Contains(l.log.String(), "cannot audit what is taken") {
 				t.Errorf("when %s fails the log says %s", c.what, l.log)
 			}

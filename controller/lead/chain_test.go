@@ -18,7 +18,7 @@ import (
 func (r *recorder) ExtendChain(context.Context) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.stamps = append(r.stamps, time.Since(r.start))
+	r.stamps = append(r.stamps, time.Since(r.Start))
 	return r.errs["stamp"]
 }
 
@@ -27,11 +27,11 @@ func TestTheLeaderStampsTheStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := run(t)
 		l.apply()
-		l.until(90 * time.Second)
+		l.Until(90 * time.Second)
 		l.elect(true)
-		l.until(200 * time.Second)
+		l.Until(200 * time.Second)
 		l.elect(false)
-		l.until(300 * time.Second)
+		l.Until(300 * time.Second)
 		if diff := cmp.Diff([]time.Duration{90 * time.Second, 2 * time.Minute, 3 * time.Minute}, l.stamps); diff != "" {
 			t.Errorf("stamped at (-want +got):\n%s", diff)
 		}
@@ -58,7 +58,7 @@ func TestStampFails(t *testing.T) {
 				t.Errorf("%v: it says %q", c.err, said)
 			}
 			l.fails("stamp", nil)
-			l.until(time.Minute)
+			l.Until(time.Minute)
 			if len(l.stamps) != 2 || errors.Is(l.errs["stamp"], c.err) {
 				t.Errorf("%v: stamped at %v", c.err, l.stamps)
 			}

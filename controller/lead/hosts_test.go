@@ -23,7 +23,7 @@ func portsOf(host string, n int) (list []store.Event) {
 // cleared are the hosts whose ports were removed since this was last asked, with when and up to
 // which revision.
 func (l *led) cleared() (list []string) {
-	for _, call := range l.asked() {
+	for _, call := range l.Asked() {
 		if at, what, _ := strings.Cut(call, ": "); strings.HasPrefix(what, "clear") {
 			list = append(list, at+" "+strings.TrimSuffix(what, ", within 30s"))
 		}
@@ -45,13 +45,6 @@ func (l *led) says(what string, n int, text string) {
 	if len(problems) != n || n > 0 && !slices.ContainsFunc(problems, func(p store.Problem) bool { return strings.Contains(p.Text, text) }) {
 		l.t.Errorf("%s the problems are %v, want %d and one that says %q", what, problems, n, text)
 	}
-}
-
-// doubt has the store not be known to be right, or be it again.
-func (r *recorder) doubt(doubted bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.doubted = doubted
 }
 
 // since has the store be known to be right since then.
@@ -78,19 +71,19 @@ func TestAbsentHostsWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := leading(t)
 		l.apply(portsOf("h9", 2)...)
-		l.until(9 * time.Minute)
+		l.Until(9 * time.Minute)
 		l.says("while it waits", 1, "it is not registered, though nobody deleted it, and has 2 ports: they are removed at ")
 		l.says("while it waits", 1, "`sluice host delete h9`")
 		l.apply(put(store.HostKey("h9"), &store.Host{DatapathID: 9}))
-		l.until(11 * time.Minute)
+		l.Until(11 * time.Minute)
 		l.says("once it is back", 0, "")
 		l.apply(put(store.HostKey("h9"), nil)) // seen a second later
-		l.until(21 * time.Minute)
+		l.Until(21 * time.Minute)
 		l.wantsCleared("until it was absent for ten minutes")
-		l.until(21*time.Minute + 30*time.Second)
+		l.Until(21*time.Minute + 30*time.Second)
 		l.wantsCleared("then", "21m30s clear h9 at 4")
 		l.apply(put(store.PortKey("h9", "alice", "default", "ph90"), nil), put(store.PortKey("h9", "alice", "default", "ph91"), nil))
-		l.until(23 * time.Minute)
+		l.Until(23 * time.Minute)
 		l.says("afterwards", 0, "")
 		l.stop()
 	})
@@ -107,7 +100,7 @@ func TestAbsencesAreCountedAnew(t *testing.T) {
 		{"by a new leader", func(l *led) { l.elect(false); l.elect(true) }, "19m30s"},
 		{"after the store was in doubt", func(l *led) {
 			l.doubt(true)
-			l.until(9*time.Minute + 30*time.Second)
+			l.Until(9*time.Minute + 30*time.Second)
 			l.doubt(false)
 		}, "20m0s"},
 		{"since the store is right", func(l *led) { l.since(time.Now()) }, "19m0s"},
@@ -115,10 +108,10 @@ func TestAbsencesAreCountedAnew(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			l := leading(t)
 			l.apply(portsOf("h9", 2)...)
-			l.until(9 * time.Minute)
+			l.Until(9 * time.Minute)
 			l.wantsCleared(c.name + ", within nine minutes")
 			c.do(l)
-			l.until(30 * time.Minute)
+			l.Until(30 * time.Minute)
 			if got := l.cleared(); len(got) == 0 || got[0] != c.want+" clear h9 at 2" {
 				t.Errorf("%s: cleared %q, want first at %s", c.name, got, c.want)
 			}
@@ -135,8 +128,8 @@ func TestNothingIsTidiedInAStoreInDoubt(t *testing.T) {
 		l.apply(portsOf("h9", 2)...)
 		l.apply(tenant("alice", "h1", 1), put(store.GatewayKey("alice"), &store.Gateway{Active: "h1"}))
 		l.apply(put(store.TenantKey("alice"), nil))
-		l.asked()
-		l.until(time.Hour)
+		l.Asked()
+		l.Until(time.Hour)
 		l.wants("while in doubt")
 		l.stop()
 	})
@@ -147,11 +140,11 @@ func TestAbsentHostsWithManyPorts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := leading(t)
 		l.apply(append(portsOf("h8", 8), portsOf("h9", 13)...)...)
-		l.until(time.Hour)
+		l.Until(time.Hour)
 		l.wantsCleared("without a word")
 		l.says("then", 2, "they are kept, since such hosts have 21 of all 121 ports (`sluice tidy hosts` lists all of these): start its agent, or remove them now with `sluice host delete h8`")
 		l.apply(put(store.PortKey("h8", "alice", "default", "ph80"), nil))
-		l.until(time.Hour + time.Second)
+		l.Until(time.Hour + time.Second)
 		l.wantsCleared("when they are few enough", "1h0m1s clear h8 at 3", "1h0m1s clear h9 at 3")
 		l.stop()
 	})
@@ -172,13 +165,13 @@ func TestFarewellIsAWord(t *testing.T) {
 		l := leading(t)
 		l.keeps(store.Event{Key: store.FarewellKey("h9"), Object: &store.Farewell{}, Modified: 4})
 		l.apply(portsOf("h9", 200)...)
-		l.until(30 * time.Second)
+		l.Until(30 * time.Second)
 		l.wantsCleared("at once", "30s clear h9 at 4")
 		l.says("meanwhile", 0, "")
 		l.apply()
 		l.apply()
 		l.apply(put(store.PortKey("h9", "alice", "default", "later"), &store.Port{Number: 7}))
-		l.until(time.Minute)
+		l.Until(time.Minute)
 		l.says("of one that was made since", 1, "they are kept")
 		l.stop()
 	})
@@ -192,24 +185,24 @@ func TestFarewellsEnd(t *testing.T) {
 		l.apply(hosts()...)
 		l.elect(true)
 		farewell := func(host string, at store.Revision, said time.Duration) store.Event {
-			return store.Event{Key: store.FarewellKey(host), Object: &store.Farewell{At: l.start.Add(said - 30*24*time.Hour + 12*time.Hour)}, Modified: at}
+			return store.Event{Key: store.FarewellKey(host), Object: &store.Farewell{At: l.Start.Add(said - 30*24*time.Hour + 12*time.Hour)}, Modified: at}
 		}
 		h7 := farewell("h7", 1001, 0)
 		l.keeps(farewell("h8", 4, 0), farewell("h9", 5, time.Hour), h7)
 		only := func(what string, want ...string) {
 			t.Helper()
-			got := slices.DeleteFunc(l.asked(), func(call string) bool { return !strings.Contains(call, "forget") })
+			got := slices.DeleteFunc(l.Asked(), func(call string) bool { return !strings.Contains(call, "forget") })
 			if !slices.Equal(got, want) {
 				t.Errorf("%s: %q, want %q", what, got, want)
 			}
 		}
-		l.until(12*time.Hour - 1)
+		l.Until(12*time.Hour - 1)
 		only("before 30 days")
 		l.doubt(true)
-		l.until(12 * time.Hour)
+		l.Until(12 * time.Hour)
 		only("in a store in doubt")
 		l.doubt(false)
-		l.until(18 * time.Hour)
+		l.Until(18 * time.Hour)
 		only("then", "18h0m0s: forget [h8 h9], within 30s")
 		if says := l.log.String(); !strings.Contains(says, `msg="forgot the farewell to a host that did not come back" host=h9`) {
 			t.Errorf("the log says %s", says)
@@ -217,13 +210,13 @@ func TestFarewellsEnd(t *testing.T) {
 		l.keeps(h7)
 		l.reached(1001)
 		l.fails("forget", fmt.Errorf("etcd is away"))
-		l.until(24 * time.Hour)
+		l.Until(24 * time.Hour)
 		only("once every host is past it", "24h0m0s: forget [h7], within 30s")
 		if says := l.log.String(); !strings.Contains(says, "cannot forget farewells") {
 			t.Errorf("the log says %s", says)
 		}
 		l.elect(false)
-		l.until(31 * time.Hour)
+		l.Until(31 * time.Hour)
 		only("when another leads")
 		l.stop()
 	})

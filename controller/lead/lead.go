@@ -10,7 +10,6 @@ package lead
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"maps"
 	"slices"
@@ -22,6 +21,7 @@ import (
 
 	"sluice/controller/cluster"
 	"sluice/controller/signal"
+	"sluice/controller/traffic"
 	"sluice/store"
 	"sluice/store/etcd"
 )
@@ -40,7 +40,10 @@ type Store interface {
 	Allocs(ctx context.Context, after string) (page []etcd.AllocKey, next string, err error)
 	RestoreTaken(ctx context.Context, objects []store.Event) (restored []etcd.Mended, err error)
 	ForgetFarewells(ctx context.Context, farewells []store.Event) (hosts []string, err error)
+	Reached(ctx context.Context) (map[string]etcd.Reach, error)
 	FreeStrays(ctx context.Context, strays []etcd.AllocKey) (freed []etcd.Mended, err error)
+	Decide(ctx context.Context, request func(*store.State) (store.Proposal, error), needs ...string) (store.Revision, error)
+	Delete(ctx context.Context, key store.Key) (store.Revision, error)
 }
 
 // Options are what leading stands on. All are required.
@@ -49,8 +52,12 @@ type Options struct {
 	Picture    *cluster.Picture
 	Store      Store
 	Log        *slog.Logger
+	Audit      *slog.Logger           // gets a line for what the leader removes by itself
 	Changed    func()                 // called when Problems may be others
 	Mended     *prometheus.CounterVec // taken values that were put right, by how
+	Balanced   prometheus.Counter     // moves that it asked for so that gateway hosts carry alike
+	// Outlook is what gateway hosts carry, and which moves would have them carry alike.
+	Outlook func(context.Context, traffic.Question) (traffic.Outlook, error)
 }
 
 // Leader stands for election and does the leader's work while it leads.
@@ -60,21 +67,30 @@ type Leader struct {
 	deleted signal.Flag      // something was deleted
 
 	mu         sync.Mutex
-	doubts     doubts                   // tenants whose gateway is to be looked at
-	unplaced   map[string]store.Problem // by tenant: no gateway host fits
-	tombstones tombstones               // of what is gone, while this controller leads
+	doubts     doubts                    // tenants whose gateway is to be looked at
+	unplaced   map[string]store.Problem  // by tenant: no gateway host fits
+	tombstones tombstones                // of what is gone, while this controller leads
+	woken      map[string]store.Revision // by tenant with a time to live: when a port last came
+	later      []string                  // tenants that are to move once others have
+	slotless   map[string]struct{}       // tenants for which a gateway host has no slot left
 
 	hostProblems  store.Problems // hosts that are absent
 	strayProblems store.Problems // values that no object has
 
-	// hosts are those that are absent. It is Run's alone, as is allocs.
-	hosts  absences
-	allocs allocs
+	backupless      map[string]store.Problem // by tenant: its gateway has no backup
+	balanceProblems store.Problems           // tenants that are too large for a gateway host
+
+	// hosts are those that are absent. It is Run's alone, as are allocs, moves, balancing and slots.
+	hosts     absences
+	allocs    allocs
+	moves     moves
+	balancing balancing
+	slots     slots
 }
 
 // New makes a leader that Run runs.
 func New(o Options) *Leader {
-	l := &Leader{Options: o, deleted: signal.NewFlag(), unplaced: map[string]store.Problem{}}
+	l := &Leader{Options: o, deleted: signal.NewFlag(), unplaced: map[string]store.Problem{}, backupless: map[string]store.Problem{}, woken: map[string]store.Revision{}, slotless: map[string]struct{}{}}
 	l.doubts.noteAll()
 	return l
 }
@@ -85,12 +101,14 @@ func (l *Leader) Observe(u cluster.Update) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.tombstones.note(u.Changes, u.Batch.Revision)
+	l.noteWoken(u)
 	if slices.ContainsFunc(u.Changes, func(c store.Change) bool { return c.After == nil }) {
 		l.deleted.Set()
 	}
 	placing := false
 	for _, change := range u.Changes {
 		placing = l.doubts.change(change) || placing
+		placing = l.noteSlots(u.State, change) || placing
 	}
 	if placing {
 		l.placing.Send()
@@ -101,7 +119,7 @@ func (l *Leader) Observe(u cluster.Update) {
 func (l *Leader) Problems() store.Problems {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return slices.Concat(slices.Collect(maps.Values(l.unplaced)), l.hostProblems, l.strayProblems)
+	return slices.Concat(slices.Collect(maps.Values(l.unplaced)), slices.Collect(maps.Values(l.backupless)), l.hostProblems, l.strayProblems, l.balanceProblems)
 }
 
 // Run leads whenever this controller is elected, until ctx ends.
@@ -121,11 +139,16 @@ func (l *Leader) Run(ctx context.Context) error {
 	defer audits.Stop()
 	farewells := time.NewTicker(farewellInterval)
 	defer farewells.Stop()
+	balances := time.NewTicker(balanceInterval)
+	defer balances.Stop()
 	var soon <-chan time.Time
 	for {
 		changed := l.placing.Wait()
+		var due, alive <-chan time.Time
 		if leads {
+			alive = l.takeOver(ctx)
 			l.placeGateways(ctx)
+			due = l.bringOn(ctx)
 		}
 		select {
 		case <-ctx.Done():
@@ -139,6 +162,8 @@ func (l *Leader) Run(ctx context.Context) error {
 			l.stamp(ctx)
 			l.audit(ctx)
 		case <-changed:
+		case <-due:
+		case <-alive:
 		case <-l.deleted:
 			soon = time.After(tidyDelay)
 			continue
@@ -153,6 +178,10 @@ func (l *Leader) Run(ctx context.Context) error {
 			l.forgetFarewells(ctx)
 		case <-stamps.C:
 			l.stamp(ctx)
+		case <-balances.C:
+			if leads {
+				l.balance(ctx)
+			}
 		}
 	}
 }
@@ -165,55 +194,8 @@ func (l *Leader) begin(leads bool) {
 	l.tombstones = newTombstones(leads)
 	l.hosts, l.hostProblems = absences{}, nil
 	l.allocs, l.strayProblems = allocs{}, nil
+	l.moves, l.later = moves{}, nil
+	l.balancing, l.balanceProblems = balancing{}, nil
+	clear(l.backupless)
 	l.Log.Info("leadership", "leading", leads)
-}
-
-// placeGateways writes the gateways that are missing. A conflict means that somebody was
-// faster: the next change shows what they wrote.
-func (l *Leader) placeGateways(ctx context.Context) {
-	placements := l.choose()
-	l.Changed()
-	for i, p := range placements {
-		gateway := p.gateway
-		ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
-		_, err := l.Store.PutIf(ctx, store.GatewayKey(p.tenant), &gateway, p.modified, 0)
-		cancel()
-		if errors.Is(err, store.ErrConflict) || errors.Is(err, store.ErrNotFound) {
-			continue // somebody was faster, or the tenant is gone
-		}
-		if err != nil {
-			l.Log.Warn("cannot place a gateway, trying again", "tenant", p.tenant, "err", err)
-			l.doubt(placements[i:])
-			return
-		}
-		l.Log.Info("gateway placed", "tenant", p.tenant, "host", gateway.Active, "why", gateway.Why)
-	}
-}
-
-// choose chooses for the tenants in doubt, and keeps the problems of those that cannot be served.
-func (l *Leader) choose() (placements []placement) {
-	l.Picture.View(func(s *store.State) {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		doubts := l.doubts.take()
-		var problems map[string]store.Problem
-		placements, problems = place(s, doubts)
-		if doubts.all {
-			clear(l.unplaced)
-		}
-		for tenant := range doubts.tenants {
-			delete(l.unplaced, tenant)
-		}
-		maps.Copy(l.unplaced, problems)
-	})
-	return placements
-}
-
-// doubt keeps placements that were not written for the next try.
-func (l *Leader) doubt(placements []placement) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, p := range placements {
-		l.doubts.note(p.tenant)
-	}
 }

@@ -13,11 +13,11 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
-	"sluice/controller/cluster"
+	"sluice/controller/traffic"
+	"sluice/internal/stage"
 	"sluice/store"
 	"sluice/store/etcd"
 )
@@ -25,11 +25,10 @@ import (
 // recorder stands for an etcd by a clock that only the test moves: it notes what the leader
 // asked of it, and when.
 type recorder struct {
-	start   time.Time
+	*stage.Notes
 	elected chan bool
 
 	mu    sync.Mutex
-	calls []string
 	errs  map[string]error // of calls, by their first word
 	found []etcd.Tombstone
 	more  bool
@@ -38,6 +37,7 @@ type recorder struct {
 	farewells []store.Event
 	right     time.Time // since when the store is known to be right
 	doubted   bool      // it is not
+	view      func(func(*store.State))
 	allocs    []etcd.AllocKey
 	perPage   int
 	audited   []string        // what was asked about them
@@ -53,7 +53,7 @@ func (r *recorder) call(ctx context.Context, format string, args ...any) error {
 	if end, has := ctx.Deadline(); has {
 		within = fmt.Sprintf(", within %v", time.Until(end))
 	}
-	r.calls = append(r.calls, fmt.Sprintf("%v: %s%s", time.Since(r.start), text, within))
+	r.Note("%s%s", text, within)
 	word, _, _ := strings.Cut(text, " ")
 	return r.errs[word]
 }
@@ -65,6 +65,10 @@ func (r *recorder) Elect(ctx context.Context, name, id string) <-chan bool {
 
 func (r *recorder) PutIf(ctx context.Context, key store.Key, o store.Object, modified store.Revision, lease clientv3.LeaseID) (store.Revision, error) {
 	return 0, r.call(ctx, "put %s %s if at %d, lease %d", key.Short(), o.(*store.Gateway).Active, modified, lease)
+}
+
+func (r *recorder) Reached(ctx context.Context) (map[string]etcd.Reach, error) {
+	return map[string]etcd.Reach{}, r.call(ctx, "reached")
 }
 
 func (r *recorder) RealizedEverywhere(ctx context.Context) (store.Revision, error) {
@@ -102,6 +106,24 @@ func (r *recorder) ClearHost(ctx context.Context, name string, at store.Revision
 	return at, r.call(ctx, "clear %s at %d", name, at)
 }
 
+// Decide decides by the picture, which is what etcd holds here, and tells what would be written.
+func (r *recorder) Decide(ctx context.Context, request func(*store.State) (store.Proposal, error), _ ...string) (rev store.Revision, err error) {
+	var p store.Proposal
+	r.view(func(s *store.State) {
+		rev = s.Revision() + 1
+		p, err = request(s)
+	})
+	words := []string{"decide:"}
+	for _, e := range p.Writes {
+		words = append(words, map[bool]string{true: "delete", false: "put"}[e.Object == nil], e.Key.Short())
+	}
+	return rev, errors.Join(err, r.call(ctx, "%s", strings.Join(words, " ")))
+}
+
+func (r *recorder) Delete(ctx context.Context, key store.Key) (store.Revision, error) {
+	return 0, r.call(ctx, "delete %s", key.Short())
+}
+
 func (r *recorder) ForgetFarewells(ctx context.Context, list []store.Event) (hosts []string, err error) {
 	for _, e := range list {
 		hosts = append(hosts, e.Key.Host)
@@ -137,15 +159,6 @@ func (r *recorder) holds(found []etcd.Tombstone, more bool) {
 	r.found, r.more = found, more
 }
 
-// asked is what was asked since this was last called.
-func (r *recorder) asked() []string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	list := r.calls
-	r.calls = nil
-	return list
-}
-
 // record is a log that the test reads while the leader writes it.
 type record struct {
 	mu   sync.Mutex
@@ -173,48 +186,36 @@ func (r *record) Reset() {
 // led is a leader that runs, and its picture.
 type led struct {
 	*recorder
-	t        *testing.T
-	leader   *Leader
-	log      *record
-	revision store.Revision
-	changed  int
-	stop     func()
+	t       *testing.T
+	leader  *Leader
+	log     *record
+	picture *stage.Picture
+	changed int
+	stop    func()
 }
 
-func run(t *testing.T) *led {
+func run(t *testing.T, outlook ...func(context.Context, traffic.Question) (traffic.Outlook, error)) *led {
 	t.Helper()
-	l := &led{t: t, log: &record{}, recorder: &recorder{
-		start: time.Now(), elected: make(chan bool), errs: map[string]error{}, realized: 1000,
+	l := &led{t: t, log: &record{}, picture: stage.NewPicture(), recorder: &recorder{
+		Notes: stage.Begin(), elected: make(chan bool), errs: map[string]error{}, realized: 1000,
 	}}
-	picture := cluster.New()
-	l.leader = New(Options{Controller: "c1", Picture: picture, Store: l.recorder,
-		Log: slog.New(slog.NewTextHandler(l.log, nil)), Changed: func() { l.changed++ },
-		Mended: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "mended"}, []string{"mended"})})
-	picture.Observe(l.leader.Observe)
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- l.leader.Run(ctx) }()
-	l.stop = func() {
-		t.Helper()
-		cancel()
-		if err := <-done; err != nil {
-			t.Errorf("Run ended with %v", err)
-		}
+	l.view = l.picture.View
+	l.leader = New(Options{Controller: "c1", Picture: l.picture.Picture, Store: l.recorder,
+		Log: slog.New(slog.NewTextHandler(l.log, nil)), Audit: slog.New(slog.NewTextHandler(l.log, nil)), Changed: func() { l.changed++ },
+		Mended:   prometheus.NewCounterVec(prometheus.CounterOpts{Name: "mended"}, []string{"mended"}),
+		Balanced: prometheus.NewCounter(prometheus.CounterOpts{Name: "balanced"})})
+	for _, o := range outlook {
+		l.leader.Outlook = o
 	}
-	synctest.Wait()
+	l.picture.Observe(l.leader.Observe)
+	l.stop = stage.Run(t, l.leader.Run)
 	return l
 }
 
 // apply is a batch at the next revision; a nil object is deleted.
 func (l *led) apply(events ...store.Event) {
 	l.t.Helper()
-	l.revision++
-	for i := range events {
-		events[i].Created, events[i].Modified = l.revision, l.revision
-	}
-	if err := l.leader.Picture.Apply(store.Batch{Revision: l.revision, Events: events}); err != nil {
-		l.t.Fatal(err)
-	}
+	l.picture.Put(l.t, events...)
 	synctest.Wait()
 }
 
@@ -223,19 +224,12 @@ func (l *led) elect(leads bool) {
 	synctest.Wait()
 }
 
-func (l *led) until(d time.Duration) {
-	time.Sleep(time.Until(l.start.Add(d)))
-	synctest.Wait()
-}
-
 func (l *led) wants(what string, calls ...string) {
 	l.t.Helper()
-	if diff := cmp.Diff(calls, l.asked()); diff != "" {
-		l.t.Errorf("%s, asked of etcd (-want +got):\n%s", what, diff)
-	}
+	l.Wants(l.t, what, calls...)
 }
 
-func put(key store.Key, o store.Object) store.Event { return store.Event{Key: key, Object: o} }
+func put(key store.Key, o store.Object) store.Event { return stage.Put(key, o) }
 
 func tenant(name, gateway string, number uint32) store.Event {
 	return put(store.TenantKey(name), &store.Tenant{Number: number, Gateway: gateway})
@@ -254,14 +248,14 @@ func hosts() []store.Event {
 func TestGatewaysArePlacedByTheLeader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := run(t)
-		l.until(time.Second)
+		l.Until(time.Second)
 		l.wants("before there is a picture")
 		l.apply(append(hosts(), tenant("alice", "auto", 1))...)
 		l.wants("with a picture", "1s: elect c1 as leader")
-		l.until(2 * time.Second)
+		l.Until(2 * time.Second)
 		l.elect(true)
 		l.wants("elected", "2s: put gateways/alice h1 if at 0, lease 0, within 5s")
-		l.until(3 * time.Second)
+		l.Until(3 * time.Second)
 		changed := l.changed
 		l.apply(put(store.GatewayKey("alice"), &store.Gateway{Active: "h1"}))
 		l.wants("when it is placed")
@@ -312,7 +306,7 @@ func TestGatewaysThatCannotBePlaced(t *testing.T) {
 		l := run(t)
 		l.apply(append(hosts(), tenant("alice", "auto", 1), tenant("bob", "auto", 2))...)
 		l.fails("put", errors.New("etcd is away"))
-		l.asked()
+		l.Asked()
 		l.elect(true)
 		l.wants("while etcd is away", "0s: put gateways/alice h1 if at 0, lease 0, within 5s")
 		if !strings.Contains(l.log.String(), "cannot place a gateway") {
@@ -344,19 +338,19 @@ func TestTidyAfterADeletion(t *testing.T) {
 		l.apply(append(hosts(), tenant("alice", "h1", 1), tenant("bob", "h1", 2), tenant("carol", "h1", 3),
 			put(store.GatewayKey("alice"), &store.Gateway{Active: "h1"}), put(store.GatewayKey("bob"), &store.Gateway{Active: "h1"}), put(store.GatewayKey("carol"), &store.Gateway{Active: "h1"}))...)
 		l.apply(put(store.TenantKey("carol"), nil))
-		l.until(10 * time.Second)
+		l.Until(10 * time.Second)
 		l.wants("while it does not lead", "0s: elect c1 as leader")
 		l.elect(true)
 		l.apply(put(store.TenantKey("alice"), nil))
-		l.until(11*time.Second - 1)
+		l.Until(11*time.Second - 1)
 		l.wants("within a second")
-		l.until(11 * time.Second)
+		l.Until(11 * time.Second)
 		l.wants("a second later", "11s: search for 9999, within 30s", "11s: realized, within 30s", "11s: release 1, within 30s")
 		late := etcd.TombstonesOf(store.TenantKey("x"), &store.Tenant{Number: 9}, 2000)
 		l.holds(late, true)
-		l.until(time.Hour + 10*time.Second)
+		l.Until(time.Hour + 10*time.Second)
 		l.wants("within an hour")
-		l.until(time.Hour + 30*time.Second)
+		l.Until(time.Hour + 30*time.Second)
 		list := []string{"realized", "release 0"}
 		var want []string
 		for _, call := range append([]string{"search for 10000"}, list...) {
@@ -364,7 +358,7 @@ func TestTidyAfterADeletion(t *testing.T) {
 		}
 		l.wants("an hour later", want...)
 		l.holds(late, false)
-		l.until(time.Hour + time.Minute)
+		l.Until(time.Hour + time.Minute)
 		want = nil
 		for _, call := range append([]string{"search for 9999"}, list...) {
 			want = append(want, "1h1m0s: "+call+", within 30s")
@@ -386,7 +380,7 @@ func TestTidyFails(t *testing.T) {
 			put(store.PortKey("h8", "alice", "default", "p"), &store.Port{Number: 1}), put(store.PortKey("h9", "alice", "default", "p"), &store.Port{Number: 2}))...)
 		l.holds(etcd.TombstonesOf(store.TenantKey("x"), &store.Tenant{Number: 9}, 7), false)
 		l.elect(true)
-		l.asked()
+		l.Asked()
 		l.keeps([]store.Event{
 			{Key: store.FarewellKey("h8"), Object: &store.Farewell{}, Modified: 1}, {Key: store.FarewellKey("h9"), Object: &store.Farewell{}, Modified: 1},
 		}...)
@@ -395,9 +389,9 @@ func TestTidyFails(t *testing.T) {
 			l.leader.begin(true)
 			l.log.Reset()
 			l.fails(word, errors.New("etcd is away"))
-			l.until(time.Duration(i+1) * tidyInterval)
+			l.Until(time.Duration(i+1) * tidyInterval)
 			var words []string
-			for _, call := range l.asked() {
+			for _, call := range l.Asked() {
 				words = append(words, strings.Fields(strings.ReplaceAll(call, ",", ""))[1])
 			}
 			if !slices.Equal(words, all[:i+1]) {
@@ -411,7 +405,7 @@ func TestTidyFails(t *testing.T) {
 			}
 			l.fails(word, nil)
 		}
-		l.until(time.Duration(len(all)+1) * tidyInterval)
+		l.Until(time.Duration(len(all)+1) * tidyInterval)
 		l.wants("in the end", "3m0s: realized, within 30s", "3m0s: release 0, within 30s", "3m0s: list-farewells, within 30s", "3m0s: clear h8 at 1, within 30s", "3m0s: clear h9 at 1, within 30s")
 		l.stop()
 	})

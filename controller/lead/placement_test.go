@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -97,7 +98,7 @@ func TestPlace(t *testing.T) {
 		{
 			name:    "who asks for another host by name gets it",
 			cluster: []string{"host h1 gateway=true weight=1 live=true", "host h2 gateway=true weight=1 live=true", "tenant a h2", "gateway a h1", "tenant b h2", "gateway b h2"},
-			want:    []string{"a h2 8"},
+			want:    []string{"a h1 7 to h2"},
 		},
 		{
 			name:     "a named host is obeyed, and one that cannot be is a problem",
@@ -122,10 +123,15 @@ func TestPlace(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			placements, unplaced := place(stateOf(t, tt.cluster...), doubts{all: true})
+			p := place(stateOf(t, tt.cluster...), doubts{all: true}, time.Time{})
+			placements, unplaced := p.placements, p.problems
 			var got []string
 			for _, p := range placements {
-				got = append(got, fmt.Sprintf("%s %s %d", p.tenant, p.gateway.Active, p.gateway.Epoch))
+				line := fmt.Sprintf("%s %s %d", p.tenant, p.gateway.Active, p.gateway.Epoch)
+				if m := p.gateway.Move; m != nil {
+					line += " to " + m.To
+				}
+				got = append(got, line)
 			}
 			if diff := cmp.Diff(tt.want, got); diff != "" {
 				t.Errorf("placements (-want +got):\n%s", diff)
@@ -162,7 +168,8 @@ func TestPlaceLooksOnlyAtTenantsInDoubt(t *testing.T) {
 	if diff := cmp.Diff([]string{"a", "d"}, looked); diff != "" {
 		t.Errorf("looked at (-want +got):\n%s", diff)
 	}
-	placements, problems := place(s, d)
+	p := place(s, d, time.Time{})
+	placements, problems := p.placements, p.problems
 	if len(placements) != 1 || placements[0].tenant != "d" || len(problems) != 0 {
 		t.Errorf("placements %v, problems %v: want d's alone", placements, problems)
 	}
@@ -179,10 +186,10 @@ func TestPlaceLooksOnlyAtTenantsInDoubt(t *testing.T) {
 // What is written says why, and replaces the very gateway that was looked at.
 func TestPlacementSaysWhy(t *testing.T) {
 	s := stateOf(t, "host h1 gateway=true weight=1 live=true", "tenant a auto", "gateway a gone", "tenant b central", "tenant c h1")
-	placements, _ := place(s, doubts{all: true})
+	placements := place(s, doubts{all: true}, time.Time{}).placements
 	modified := s.Gateway("a").Modified
 	want := []placement{
-		{"a", store.Gateway{Active: "h1", Epoch: 8, Why: "auto: the fewest tenants for its weight"}, modified},
+		{"a", store.Gateway{Active: "h1", Epoch: 8, Why: "auto: the fewest tenants for its weight, 0 at weight 1; ready gateway hosts: 1"}, modified},
 		{"b", store.Gateway{Active: "h1", Epoch: 1, Why: "central: the host that all central tenants share"}, 0},
 		{"c", store.Gateway{Active: "h1", Epoch: 1, Why: "chosen by name"}, 0},
 	}

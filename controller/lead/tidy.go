@@ -25,7 +25,7 @@ func (l *Leader) tidy(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, tidyInterval)
 	defer cancel()
-	for _, step := range []func(context.Context) error{l.searchTombstones, l.releaseTombstones, l.clearHosts} {
+	for _, step := range []func(context.Context) error{l.searchTombstones, l.releaseTombstones, l.clearHosts, l.endIdle} {
 		if err := step(ctx); err != nil {
 			if ctx.Err() == nil {
 				l.Log.Warn("cannot tidy etcd up, trying again", "err", err)

@@ -13,6 +13,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -30,6 +32,9 @@ var ErrTaken = errors.New("another controller took this name over")
 // leaseSeconds is how long a controller may be away before others take its hosts.
 const leaseSeconds = 15
 
+// addressInterval is how often a controller looks whether its machine has other addresses.
+const addressInterval = 10 * time.Second
+
 // Store is what a name needs of etcd.
 type Store interface {
 	Get(ctx context.Context, key store.Key) (store.Object, store.Revision, error)
@@ -44,16 +49,23 @@ type Name struct {
 	store Store
 	log   *slog.Logger
 
+	addresses func() []netip.Addr // of the machine, now; nil: as in live
+	interval  time.Duration       // between two looks at them
+
 	mu    sync.Mutex
 	lease *etcd.Lease    // nil before the first
 	named store.Revision // of the last announcement; 0: before the first
 	shown store.Event    // the live key of this name as the watch showed it last
 }
 
-// New is a name that Keep announces. It chooses the incarnation of live.
-func New(name string, live store.LiveController, s Store, log *slog.Logger) *Name {
+// New is a name that Keep announces. It chooses the incarnation of live. What addresses says, where it
+// is not nil, goes before live's.
+func New(name string, live store.LiveController, addresses func() []netip.Addr, s Store, log *slog.Logger) *Name {
 	live.Incarnation, live.Schema = strings.ToLower(rand.Text()), store.SchemaVersion
-	return &Name{name: name, live: live, store: s, log: log}
+	if addresses != nil {
+		live.Addresses = addresses()
+	}
+	return &Name{name: name, live: live, store: s, log: log, addresses: addresses, interval: addressInterval}
 }
 
 func (n *Name) String() string { return n.name }
@@ -98,13 +110,53 @@ func (n *Name) Keep(ctx context.Context, announced func()) error {
 		}
 		n.setLease(lease)
 		announced()
-		select {
-		case <-lease.Lost():
-			n.log.Warn("the lease in etcd was lost, taking another")
-		case <-ctx.Done():
-			lease.Close()
+		if err := n.keepTold(ctx, lease); err != nil {
+			return err
 		}
 	}
+	return nil
+}
+
+// keepTold keeps the machine's addresses in the live key, until the lease is lost or ctx ends: every gateway
+// host closes them to tenants. It fails only with ErrTaken.
+func (n *Name) keepTold(ctx context.Context, lease *etcd.Lease) error {
+	look := time.NewTicker(n.interval)
+	defer look.Stop()
+	for {
+		select {
+		case <-look.C:
+			err := n.tellAddresses(ctx, lease)
+			if errors.Is(err, ErrTaken) {
+				return err
+			}
+			if err != nil && ctx.Err() == nil {
+				n.log.Warn("cannot tell this machine's new addresses in etcd, trying again", "err", err)
+			}
+		case <-lease.Lost():
+			n.log.Warn("the lease in etcd was lost, taking another")
+			return nil
+		case <-ctx.Done():
+			lease.Close()
+			return nil
+		}
+	}
+}
+
+// tellAddresses writes the live key anew where the machine has other addresses than it says.
+func (n *Name) tellAddresses(ctx context.Context, lease *etcd.Lease) error {
+	if n.addresses == nil {
+		return nil
+	}
+	told, now := n.live.Addresses, n.addresses()
+	if slices.Equal(told, now) {
+		return nil
+	}
+	n.live.Addresses = now
+	if err := n.take(ctx, lease); err != nil {
+		n.live.Addresses = told
+		return err
+	}
+	n.log.Info("this machine has other addresses, which gateway hosts close to tenants", "addresses", now)
 	return nil
 }
 

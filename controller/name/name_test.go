@@ -5,8 +5,10 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/netip"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,7 +21,7 @@ import (
 
 // named is the name c1 of a controller that does not run.
 func named(client *etcd.Client, live store.LiveController) *Name {
-	return New("c1", live, client, slog.New(slog.DiscardHandler))
+	return New("c1", live, nil, client, slog.New(slog.DiscardHandler))
 }
 
 // A controller that was cut off, and lost its lease, announces itself again; but not where
@@ -161,7 +163,7 @@ type kept struct {
 func keep(t *testing.T, s Store) *kept {
 	t.Helper()
 	k := &kept{log: &bytes.Buffer{}, announced: make(chan struct{}, 9), ended: make(chan error, 1)}
-	k.Name = New("c1", store.LiveController{API: "http://192.0.2.1:8080"}, s, slog.New(slog.NewTextHandler(k.log, nil)))
+	k.Name = New("c1", store.LiveController{API: "http://192.0.2.1:8080"}, nil, s, slog.New(slog.NewTextHandler(k.log, nil)))
 	ctx, cancel := context.WithCancel(t.Context())
 	k.cancel = cancel
 	t.Cleanup(cancel)
@@ -224,7 +226,7 @@ func TestAnnounceFails(t *testing.T) {
 	away := errors.New("etcd is away")
 	for _, f := range []*flaky{{gets: []error{away}}, {puts: []error{away}}, {grants: []error{away}}} {
 		f.Client = client
-		n := New("c1", store.LiveController{}, f, slog.New(slog.DiscardHandler))
+		n := New("c1", store.LiveController{}, nil, f, slog.New(slog.DiscardHandler))
 		if lease, err := n.announce(t.Context()); !errors.Is(err, away) || lease != nil {
 			t.Errorf("announced with %v, %v", lease, err)
 		}
@@ -241,12 +243,85 @@ func TestAnnounceFails(t *testing.T) {
 	}
 }
 
+// A controller tells which addresses its machine has now: gateway hosts close them to tenants.
+func TestNewAddressesAreTold(t *testing.T) {
+	client := etcdtest.Connect(t, etcdtest.Start(t))
+	away := errors.New("etcd is away")
+	f := &flaky{Client: client}
+	addresses := []netip.Addr{netip.MustParseAddr("192.0.2.1")}
+	n := New("c1", store.LiveController{}, func() []netip.Addr { return slices.Clone(addresses) }, f, slog.New(slog.DiscardHandler))
+	lease, err := n.announce(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lease.Close()
+	told := func() ([]netip.Addr, store.Revision) {
+		t.Helper()
+		o, modified, err := client.Get(t.Context(), store.LiveControllerKey("c1"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return o.(*store.LiveController).Addresses, modified
+	}
+	_, first := told()
+	if err := n.tellAddresses(t.Context(), lease); err != nil {
+		t.Error(err)
+	}
+	if got, modified := told(); modified != first || !slices.Equal(got, addresses) {
+		t.Errorf("without a change it told %v at %d, after %d", got, modified, first)
+	}
+	addresses = append(addresses, netip.MustParseAddr("198.51.100.1"))
+	f.puts = []error{away}
+	if err := n.tellAddresses(t.Context(), lease); !errors.Is(err, away) {
+		t.Errorf("without etcd: %v", err)
+	}
+	if err := n.tellAddresses(t.Context(), lease); err != nil {
+		t.Error(err)
+	}
+	if got, _ := told(); !slices.Equal(got, addresses) {
+		t.Errorf("it told %v, and has %v", got, addresses)
+	}
+	if later, err := named(client, store.LiveController{}).announce(t.Context()); err != nil {
+		t.Fatal(err)
+	} else {
+		defer later.Close()
+	}
+	addresses = addresses[:1]
+	if err := n.tellAddresses(t.Context(), lease); !errors.Is(err, ErrTaken) {
+		t.Errorf("where another has its name: %v", err)
+	}
+}
+
+// Keep looks at the addresses again and again, and ends where it finds its name taken then.
+func TestKeepTellsAddresses(t *testing.T) {
+	client := etcdtest.Connect(t, etcdtest.Start(t))
+	var looks atomic.Int32
+	n := New("c1", store.LiveController{}, func() []netip.Addr {
+		return []netip.Addr{netip.AddrFrom4([4]byte{192, 0, 2, byte(looks.Add(1))})}
+	}, client, slog.New(slog.DiscardHandler))
+	n.interval = time.Millisecond
+	announced, ended := make(chan struct{}, 1), make(chan error, 1)
+	go func() { ended <- n.Keep(t.Context(), func() { announced <- struct{}{} }) }()
+	<-announced
+	for looks.Load() < 4 {
+		time.Sleep(time.Millisecond)
+	}
+	later, err := named(client, store.LiveController{}).announce(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer later.Close()
+	if err := <-ended; !errors.Is(err, ErrTaken) {
+		t.Errorf("Keep ended with %v", err)
+	}
+}
+
 // Of a controller that stops while it tries nothing is heard.
 func TestKeepEnds(t *testing.T) {
 	client := etcdtest.Connect(t, etcdtest.Start(t))
 	ended, cancel := context.WithCancel(t.Context())
 	f := &flaky{Client: client, puts: []error{store.ErrConflict, store.ErrConflict, store.ErrConflict}}
-	n := New("c1", store.LiveController{}, f, slog.New(slog.DiscardHandler))
+	n := New("c1", store.LiveController{}, nil, f, slog.New(slog.DiscardHandler))
 	cancel()
 	f.grants = []error{nil}
 	announced := false

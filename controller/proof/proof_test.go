@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -33,8 +34,10 @@ type rig struct {
 	mu    sync.Mutex
 	flows []openflow.Flow
 	fails error
-	reads int
-	told  int // how often there was another outcome
+	reads int           // of all flows
+	asked [][]uint64    // cookies, for each reading
+	takes time.Duration // each reading
+	told  int           // how often there was another outcome
 }
 
 // objects are what the store of a rig holds.
@@ -56,7 +59,7 @@ func newRig(t *testing.T, interval time.Duration) *rig {
 	}
 	fleet := host.NewFleet("c1", set)
 	r := &rig{t: t, picture: cluster.New()}
-	r.prover = New(Options{Interval: interval, Changed: func() { r.told++ }})
+	r.prover = New(Options{Picture: r.picture, Interval: interval, Changed: func() { r.told++ }})
 	r.picture.Observe(fleet.Observe, r.prover.Observe)
 	b := store.Batch{Revision: 1}
 	for _, line := range objects {
@@ -89,20 +92,49 @@ func event(t *testing.T, line string) store.Event {
 	return store.Event{Key: key, Object: object, Created: 1, Modified: 1}
 }
 
+// apply has the store hold an object from a revision on.
+func (r *rig) apply(rev store.Revision, line string) {
+	r.t.Helper()
+	e := event(r.t, line)
+	e.Modified, e.Created = rev, rev
+	if err := r.picture.Apply(store.Batch{Revision: rev, Events: []store.Event{e}}); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
 // programmed confirms whatever is marked.
 func (r *rig) programmed() {
 	r.host.Take()
 	r.host.Confirm(host.Outcome{Revision: 1, Slices: []flows.Slice{}})
 }
 
-func (r *rig) read(_ context.Context, yield func(*openflow.FlowStats) bool) error {
+func (r *rig) read(_ context.Context, cookies []uint64, yield func(*openflow.FlowStats) bool) error {
+	time.Sleep(r.takesNow())
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.reads++
+	if cookies == nil {
+		r.reads++
+	}
+	r.asked = append(r.asked, cookies)
 	for i := range r.flows {
-		yield(&openflow.FlowStats{Flow: r.flows[i]})
+		if cookies == nil || slices.Contains(cookies, r.flows[i].Cookie) {
+			yield(&openflow.FlowStats{Flow: r.flows[i]})
+		}
 	}
 	return r.fails
+}
+
+// slow has every read take so long from now on.
+func (r *rig) slow(takes time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.takes = takes
+}
+
+func (r *rig) takesNow() time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.takes
 }
 
 // fail has every read end with an error from now on; nil: none does.
@@ -169,7 +201,7 @@ func TestProvesAllTheTime(t *testing.T) {
 			t.Errorf("before all: %+v", p)
 		}
 		r.run(func() {
-			r.watch.Changed()
+			r.watch.Changed(nil)
 			r.is("after the first commit", host.IsolationProved, 0)
 			if p := r.host.Proof(); p.Flows != len(r.flows) || !p.At.Equal(time.Now()) {
 				t.Errorf("it is of %d flows at %s", p.Flows, p.At)
@@ -195,7 +227,7 @@ func TestProvesAllTheTime(t *testing.T) {
 			}
 			remove()
 			time.Sleep(between)
-			r.watch.Changed()
+			r.watch.Changed(nil)
 			r.is("mended", host.IsolationProved, 0)
 			if r.told != told+1 || r.says("isolation is proved again") != 1 || len(r.host.Problems()) > 0 {
 				t.Errorf("mended: told %d times, %v\n%s", r.told-told, r.host.Problems(), r.log.String())
@@ -203,7 +235,7 @@ func TestProvesAllTheTime(t *testing.T) {
 		})
 		at := r.host.Proof().At
 		r.host.Disconnect()
-		if p := r.host.Proof(); p != (host.Proof{Isolation: host.IsolationUnknown, At: at}) {
+		if p := r.host.Proof(); p != (host.Proof{Isolation: host.IsolationUnknown, At: at, Whole: at}) {
 			t.Errorf("without a session: %+v", p)
 		}
 	})
@@ -221,12 +253,29 @@ func TestHowOftenItReads(t *testing.T) {
 			}
 			before := r.counted()
 			for range 100 {
-				r.watch.Changed()
-				r.watch.Edited()
+				r.watch.Changed(nil)
 				time.Sleep(between / 50)
 			}
 			if n := r.counted() - before; n < 2 || n > 4 {
-				t.Errorf("100 changes within 2 shortest times were proved by %d readings", n)
+				t.Errorf("100 changes within a second were proved by %d readings", n)
+			}
+			time.Sleep(time.Second)
+			before = r.counted()
+			for range 100 {
+				r.watch.Edited()
+				time.Sleep(leastRest / 50)
+			}
+			if n := r.counted() - before; n < 2 || n > 4 {
+				t.Errorf("100 edits within 2 shortest rests were proved by %d readings", n)
+			}
+			time.Sleep(time.Second)
+			r.watch.Changed(nil)
+			time.Sleep(leastRest + time.Millisecond)
+			before = r.counted()
+			r.watch.Edited()
+			synctest.Wait()
+			if n := r.counted() - before; n != 1 {
+				t.Errorf("an edit soon after a proof was proved at once %d times", n)
 			}
 		})
 	})
@@ -240,7 +289,7 @@ func TestUnsettled(t *testing.T) {
 		r.run(func() {
 			r.host.Mark(1, 2)
 			remove := r.add(hostile)
-			r.watch.Changed()
+			r.watch.Changed(nil)
 			r.is("at once", host.IsolationUnknown, 0)
 			remove()
 			time.Sleep(lookAgain)
@@ -248,7 +297,7 @@ func TestUnsettled(t *testing.T) {
 
 			time.Sleep(between)
 			remove = r.add(hostile)
-			r.watch.Changed()
+			r.watch.Changed(nil)
 			time.Sleep((looks - 2) * lookAgain)
 			r.is("it stays for a while", host.IsolationProved, 0)
 			time.Sleep(lookAgain)
@@ -257,7 +306,7 @@ func TestUnsettled(t *testing.T) {
 			remove()
 			r.add("table=11,priority=60000 actions=output:3")
 			time.Sleep(between)
-			r.watch.Changed()
+			r.watch.Changed(nil)
 			synctest.Wait()
 			r.programmed()
 			time.Sleep(lookAgain)
@@ -278,7 +327,7 @@ func TestUnreadable(t *testing.T) {
 		r := newRig(t, time.Minute)
 		r.run(func() {
 			r.fail(errors.New("cut off"))
-			r.watch.Changed()
+			r.watch.Changed(nil)
 			r.is("never read", host.IsolationUnknown, 0)
 			if r.says("cannot be read") != 1 || r.says("cut off") != 1 || r.says("host h1") != 1 {
 				t.Errorf("the log:\n%s", r.log.String())
@@ -297,85 +346,4 @@ func TestUnreadable(t *testing.T) {
 			t.Errorf("that it ends is told as a failure:\n%s", r.log.String())
 		}
 	})
-}
-
-// Proofs without hurry rest, so that they take a part of the time only; one after an edit waits for
-// the turn alone.
-func TestHurryGoesFirst(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p := New(Options{})
-		ctx := t.Context()
-		long := func() error { time.Sleep(time.Second); return nil }
-		calm := p.unhurried(nil)
-		began := time.Now()
-		since := func() time.Duration { return time.Since(began) }
-		if err := calm(ctx, long); err != nil || since() != time.Second {
-			t.Errorf("the first ended after %s: %v", since(), err)
-		}
-		if err := p.hurried(ctx, long); err != nil || since() != 2*time.Second {
-			t.Errorf("one in a hurry ended after %s: %v", since(), err)
-		}
-		hurry := make(chan struct{}, 1)
-		hurry <- struct{}{}
-		if err := p.unhurried(hurry)(ctx, long); err != nil || since() != 3*time.Second {
-			t.Errorf("one that is hurried while it waits ended after %s: %v", since(), err)
-		}
-		if err := calm(ctx, long); err != nil || since() != (1+rest+1)*time.Second {
-			t.Errorf("the second without hurry ended after %s: %v", since(), err)
-		}
-		ended, cancel := context.WithTimeout(ctx, time.Second)
-		defer cancel()
-		if err := calm(ended, long); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("one that ends while others rest: %v", err)
-		}
-		time.Sleep(time.Minute)
-		if err := p.turn.Acquire(ctx, 1); err != nil {
-			t.Fatal(err)
-		}
-		ended, cancel = context.WithTimeout(ctx, time.Second)
-		defer cancel()
-		if err := calm(ended, long); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("one that ends before its turn: %v", err)
-		}
-		p.turn.Release(1)
-		began = time.Now()
-		if err := calm(ctx, long); err != nil || since() != time.Second {
-			t.Errorf("after one that did nothing it ended after %s: %v", since(), err)
-		}
-	})
-}
-
-// The replica follows the picture, and while somebody reads it the picture goes on.
-func TestReplica(t *testing.T) {
-	r := newRig(t, time.Hour)
-	next := func(rev store.Revision, line string) {
-		e := event(t, line)
-		e.Modified, e.Created = rev, rev
-		if err := r.picture.Apply(store.Batch{Revision: rev, Events: []store.Event{e}}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	const bob = `tenants/bob {"number":2,"gateway":"auto"}`
-	r.prover.replica.read(func(s *store.State) {
-		if s.Revision() != 1 || s.Tenant("alice") == nil || s.Host("h1") == nil {
-			t.Errorf("it is at %d", s.Revision())
-		}
-		next(2, bob)
-		if s.Revision() != 1 || s.Tenant("bob") != nil {
-			t.Error("it changes under its reader")
-		}
-	})
-	r.prover.replica.read(func(s *store.State) {
-		if s.Revision() != 2 || s.Tenant("bob") == nil {
-			t.Errorf("it did not catch up: %d", s.Revision())
-		}
-	})
-	next(3, `tenants/carol {"number":3,"gateway":"auto"}`)
-	if s := r.prover.replica.state; s.Revision() != 3 || s.Tenant("carol") == nil {
-		t.Errorf("nobody reads, and it waits at %d", s.Revision())
-	}
-	next(4, `status/hosts/h1 {"state":"down","realized":0}`)
-	if n := len(r.prover.replica.queue.Events); n > 0 {
-		t.Errorf("%d events wait", n)
-	}
 }

@@ -81,9 +81,13 @@ func New(o Options) *Reporter {
 func (r *Reporter) Poke() { r.wake.Send() }
 
 // Observe notes that the picture has taken a batch. Whoever attaches a port waits for the
-// revision that made it; nobody waits for any other. It is an observer of the picture.
+// revision that made it, and the leader for each step of a gateway that moves; nobody waits for any other. It is
+// an observer of the picture.
 func (r *Reporter) Observe(u cluster.Update) {
-	attached := func(e store.Event) bool { return e.Key.Kind == store.KindPort && e.Object != nil }
+	attached := func(e store.Event) bool {
+		g, gateway := e.Object.(*store.Gateway)
+		return e.Key.Kind == store.KindPort && e.Object != nil || gateway && !g.Settled()
+	}
 	r.mu.Lock()
 	r.read = append(r.read, reading{u.State.Revision(), time.Now()})
 	if slices.ContainsFunc(u.Batch.Events, attached) {

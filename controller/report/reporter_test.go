@@ -27,35 +27,35 @@ func TestReports(t *testing.T) {
 			put(store.StatusHostKey("h1"), behind), put(store.StatusHostKey("h3"), behind), put(store.StatusHostKey("h9"), behind),
 		}
 		stop := w.keep()
-		w.until(time.Second)
+		w.Until(time.Second)
 		w.wants("before there is a picture")
 
 		w.cluster()
-		w.until(2 * time.Second)
+		w.Until(2 * time.Second)
 		w.wants("with no switch connected",
 			`1s: status/hosts/h1 {"state":"down","realized":0}; status/hosts/h2 {"state":"down","realized":0}; status/controllers/c1 {"floor":2}; delete status/hosts/h9; if hosts/h1 is created at 1; if masters/h1 is unchanged 2; if hosts/h2 is created at 1; if masters/h2 is unchanged 2; if live/controllers/c1 is unchanged 2; if hosts/h9 is absent; if masters/h9 is absent`)
 		w.program(nil, "h1", "h2")
 		synctest.Wait()
 		w.wants("programmed", `2s: delete status/hosts/h1; delete status/hosts/h2; if hosts/h1 is created at 1; if masters/h1 is unchanged 2; if hosts/h2 is created at 1; if masters/h2 is unchanged 2`)
 
-		w.until(10 * time.Second)
+		w.Until(10 * time.Second)
 		w.apply(attached(port))
 		w.lag("h1")
-		w.until(10*time.Second + 300*time.Millisecond)
+		w.Until(10*time.Second + 300*time.Millisecond)
 		w.wants("while the switch lags a little")
 		w.program(nil, "h1")
 		synctest.Wait()
 		w.wants("as soon as the port is programmed", `10.3s: status/controllers/c1 {"floor":3}; if live/controllers/c1 is unchanged 2`)
 
-		w.until(20 * time.Second)
+		w.Until(20 * time.Second)
 		w.apply(attached("a2"))
 		w.lag("h1")
-		w.until(25 * time.Second)
+		w.Until(25 * time.Second)
 		w.wants("of a switch that lags", `21s: status/hosts/h1 {"state":"behind","realized":3}; status/controllers/c1 {"floor":4}; if hosts/h1 is created at 1; if masters/h1 is unchanged 2; if live/controllers/c1 is unchanged 2`)
 		w.program(nil, "h1")
 		synctest.Wait()
 		w.wants("of one that caught up", `25s: delete status/hosts/h1; if hosts/h1 is created at 1; if masters/h1 is unchanged 2`)
-		w.until(time.Hour)
+		w.Until(time.Hour)
 		w.wants("while nothing happens")
 		stop()
 		if w.log.Len() > 0 {
@@ -100,16 +100,16 @@ func TestReportsAreSpread(t *testing.T) {
 		w.cluster()
 		w.program(nil, "h1", "h2")
 		defer w.keep()()
-		w.until(time.Second)
-		w.writesSince()
+		w.Until(time.Second)
+		w.Asked()
 		for range 20 {
 			w.apply(put(store.TenantKey("alice"), &store.Tenant{Number: 2}))
 			w.program(nil, "h1", "h2")
 			time.Sleep(50 * time.Millisecond)
 		}
-		w.until(3 * time.Second)
+		w.Until(3 * time.Second)
 		var times []string
-		for _, line := range w.writesSince() {
+		for _, line := range w.Asked() {
 			at, _, _ := strings.Cut(line, ":")
 			d, err := time.ParseDuration(at)
 			if err != nil {
@@ -132,21 +132,21 @@ func TestReportsAreTriedAgain(t *testing.T) {
 		w.cluster()
 		w.program(nil, "h1", "h2")
 		stop := w.keep()
-		w.until(100 * time.Millisecond)
+		w.Until(100 * time.Millisecond)
 		w.wants("before it is known what etcd holds")
 		w.answers(errors.New("etcd is away"), nil)
-		w.until(1900 * time.Millisecond)
-		if got := w.writesSince(); len(got) < 2 {
+		w.Until(1900 * time.Millisecond)
+		if got := w.Asked(); len(got) < 2 {
 			t.Errorf("tried %v", got)
 		}
 		if !strings.Contains(w.log.String(), "cannot report to etcd") {
 			t.Errorf("the log says %q", w.log)
 		}
 		w.answers(store.ErrConflict, nil)
-		w.until(2900 * time.Millisecond)
+		w.Until(2900 * time.Millisecond)
 		w.log.Reset()
-		w.until(5 * time.Second)
-		if got := w.writesSince(); len(got) < 4 || w.log.Len() > 0 {
+		w.Until(5 * time.Second)
+		if got := w.Asked(); len(got) < 4 || w.log.Len() > 0 {
 			t.Errorf("of a conflict it tried %v and said %q", got, w.log)
 		}
 		stop()
@@ -168,7 +168,7 @@ func TestReporterEnds(t *testing.T) {
 		if err := w.Keep(ended); err != nil {
 			t.Errorf("Keep ended with %v", err)
 		}
-		if got := w.writesSince(); len(got) != 1 || w.log.Len() > 0 {
+		if got := w.Asked(); len(got) != 1 || w.log.Len() > 0 {
 			t.Errorf("it wrote %v and said %q", got, w.log)
 		}
 	})
@@ -240,7 +240,7 @@ func TestFloorCarriesProblems(t *testing.T) {
 func TestDraft(t *testing.T) {
 	refused := func(why string) map[flows.Slice]host.Trouble {
 		port := store.PortKey("h1", "alice", "default", port)
-		return map[flows.Slice]host.Trouble{1: {Problems: []store.Problem{{Object: "x", Text: why}}, Unserved: []store.Key{port}}}
+		return map[flows.Slice]host.Trouble{1: {Unserved: []store.Problem{store.LeftOut(port, "%s", why)}}}
 	}
 	for _, c := range []struct {
 		name          string
@@ -267,7 +267,7 @@ func TestDraft(t *testing.T) {
 			if err := w.put(t.Context(), w.draft()); err != nil {
 				t.Fatal(err)
 			}
-			w.vouched(w.revision)
+			w.vouched(w.picture.Revision)
 			if c.moves {
 				w.apply(put(store.TenantKey("bob"), nil))
 				w.program(nil, "h2")
@@ -299,7 +299,7 @@ func TestDraftOfAHostThatMovesBelowTheFloor(t *testing.T) {
 	w.cluster()
 	w.program(nil, "h2")
 	w.wrote("h1", &store.StatusHost{State: store.HostDown, Realized: 1})
-	w.Reporter.floor = &store.StatusController{Floor: w.revision}
+	w.Reporter.floor = &store.StatusController{Floor: w.picture.Revision}
 	if d := w.draft(); !d.changes || d.news || len(d.events) != 1 {
 		t.Errorf("it tells %+v", d)
 	}
@@ -320,7 +320,7 @@ func TestPutInParts(t *testing.T) {
 	if err := w.put(t.Context(), d); err != nil {
 		t.Fatal(err)
 	}
-	writes := w.writesSince()
+	writes := w.Asked()
 	for i, want := range []struct{ keys, claims int }{{60, 30}, {60, 30}, {10, 5}} {
 		if len(writes) != 3 {
 			t.Fatalf("%d transactions", len(writes))
@@ -335,12 +335,12 @@ func TestPutInParts(t *testing.T) {
 
 	w = newWorld(t)
 	w.answers(errors.New("etcd is away"), nil)
-	if err := w.put(t.Context(), d); err == nil || len(w.writesSince()) != 1 || len(w.written()) > 0 {
+	if err := w.put(t.Context(), d); err == nil || len(w.Asked()) != 1 || len(w.written()) > 0 {
 		t.Errorf("after a part failed it went on, or remembers %d: %v", len(w.written()), err)
 	}
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := w.put(ended, d); !errors.Is(err, context.Canceled) || len(w.writesSince()) > 0 {
+	if err := w.put(ended, d); !errors.Is(err, context.Canceled) || len(w.Asked()) > 0 {
 		t.Errorf("ended, it writes: %v", err)
 	}
 }

@@ -8,16 +8,13 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
-	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/time/rate"
 
-	"sluice/controller/cluster"
 	"sluice/controller/host"
 	"sluice/flows"
+	"sluice/internal/stage"
 	"sluice/metrics"
 	"sluice/store"
 )
@@ -25,10 +22,9 @@ import (
 // recorder stands for an etcd by a clock that only the test moves: it notes what was written
 // when, in which transaction, and under which claims.
 type recorder struct {
-	start time.Time
+	*stage.Notes
 
 	mu      sync.Mutex
-	writes  []string
 	err     error // of every write
 	listed  []store.Event
 	listErr error
@@ -69,7 +65,7 @@ func (r *recorder) PutStatus(ctx context.Context, events []store.Event, presumed
 		}
 		words = append(words, fmt.Sprintf("if %s is %s%s", strings.TrimPrefix(p.Path, store.Prefix), p.Condition, at))
 	}
-	r.writes = append(r.writes, fmt.Sprintf("%v: %s", time.Since(r.start), strings.Join(words, "; ")))
+	r.Note("%s", strings.Join(words, "; "))
 	return r.err
 }
 
@@ -80,23 +76,14 @@ func (r *recorder) answers(write, list error) {
 	r.err, r.listErr = write, list
 }
 
-// writesSince is what was written since it was last asked.
-func (r *recorder) writesSince() []string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	list := r.writes
-	r.writes = nil
-	return list
-}
-
 // world is the reporter of a controller c1, what it looks at, and what it wrote.
 type world struct {
 	*Reporter
 	*recorder
-	t        *testing.T
-	revision store.Revision
-	log      *bytes.Buffer
-	realize  []float64 // seconds
+	t       *testing.T
+	picture *stage.Picture
+	log     *bytes.Buffer
+	realize []float64 // seconds
 
 	mu       sync.Mutex
 	unknown  []store.DatapathID
@@ -116,9 +103,9 @@ func newWorld(t *testing.T) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{t: t, recorder: &recorder{start: time.Now()}, log: &bytes.Buffer{}}
+	w := &world{t: t, picture: stage.NewPicture(), recorder: &recorder{Notes: stage.Begin()}, log: &bytes.Buffer{}}
 	w.Reporter = New(Options{
-		Controller: "c1", Picture: cluster.New(), Fleet: host.NewFleet("c1", set), Store: w.recorder,
+		Controller: "c1", Picture: w.picture.Picture, Fleet: host.NewFleet("c1", set), Store: w.recorder,
 		Realize: observer(w.observed), Log: slog.New(slog.NewTextHandler(w.log, nil)),
 		Problems: func(*store.State) store.Problems {
 			w.mu.Lock()
@@ -137,40 +124,33 @@ func newWorld(t *testing.T) *world {
 }
 
 // keep runs Keep, which stop ends.
-func (w *world) keep() (stop func()) {
-	ctx, cancel := context.WithCancel(w.t.Context())
-	done := make(chan error, 1)
-	go func() { done <- w.Keep(ctx) }()
-	synctest.Wait()
-	return func() {
-		w.t.Helper()
-		cancel()
-		if err := <-done; err != nil {
-			w.t.Errorf("Keep ended with %v", err)
-		}
-	}
-}
+func (w *world) keep() (stop func()) { return stage.Run(w.t, w.Keep) }
 
 // apply is a batch of puts at the next revision.
 func (w *world) apply(events ...store.Event) {
 	w.t.Helper()
-	w.revision++
-	for i := range events {
-		events[i].Created, events[i].Modified = w.revision, w.revision
-	}
-	if err := w.Picture.Apply(store.Batch{Revision: w.revision, Events: events}); err != nil {
-		w.t.Fatal(err)
-	}
+	w.picture.Put(w.t, events...)
 }
 
-func put(key store.Key, o store.Object) store.Event { return store.Event{Key: key, Object: o} }
+func put(key store.Key, o store.Object) store.Event { return stage.Put(key, o) }
 
 // cluster puts the hosts h1 and h2, which c1 programs, and h3, which c2 does.
 func (w *world) cluster() {
 	w.t.Helper()
-	w.apply(put(store.HostKey("h1"), &store.Host{DatapathID: 1}), put(store.HostKey("h2"), &store.Host{DatapathID: 2}), put(store.HostKey("h3"), &store.Host{DatapathID: 3}))
-	w.apply(put(store.MasterKey("h1"), &store.Master{Controller: "c1"}), put(store.MasterKey("h2"), &store.Master{Controller: "c1"}), put(store.MasterKey("h3"), &store.Master{Controller: "c2"}),
-		put(store.LiveControllerKey("c1"), &store.LiveController{}))
+	const registered, claimed = 1, 2 // in one batch: the reporter begins with the first that it sees
+	w.picture.Revision = claimed
+	w.picture.PutAt(w.t, append(
+		at(registered, put(store.HostKey("h1"), &store.Host{DatapathID: 1}), put(store.HostKey("h2"), &store.Host{DatapathID: 2}), put(store.HostKey("h3"), &store.Host{DatapathID: 3})),
+		at(claimed, put(store.MasterKey("h1"), &store.Master{Controller: "c1"}), put(store.MasterKey("h2"), &store.Master{Controller: "c1"}), put(store.MasterKey("h3"), &store.Master{Controller: "c2"}),
+			put(store.LiveControllerKey("c1"), &store.LiveController{}))...)...)
+}
+
+// at are events of a revision.
+func at(rev store.Revision, events ...store.Event) []store.Event {
+	for i := range events {
+		events[i].Created, events[i].Modified = rev, rev
+	}
+	return events
 }
 
 // program has the switches hold what they should at the last revision, but for troubles.
@@ -178,33 +158,25 @@ func (w *world) program(troubles map[flows.Slice]host.Trouble, names ...string) 
 	for _, name := range names {
 		h := w.Fleet.Get(name)
 		h.Connect()
-		h.MarkAll(w.revision)
+		h.MarkAll(w.picture.Revision)
 		h.Take()
 		if troubles == nil {
 			troubles = map[flows.Slice]host.Trouble{}
 		}
-		h.Confirm(host.Outcome{Revision: w.revision, Tables: map[uint8]int{}, Troubles: troubles})
+		h.Confirm(host.Outcome{Revision: w.picture.Revision, Tables: map[uint8]int{}, Troubles: troubles})
 	}
 	w.Poke()
 }
 
 // lag has a host's switch be out of date from the last revision on.
 func (w *world) lag(name string) {
-	w.Fleet.Get(name).Mark(1, w.revision)
+	w.Fleet.Get(name).Mark(1, w.picture.Revision)
 	w.Poke()
 }
 
 func (w *world) wants(what string, writes ...string) {
 	w.t.Helper()
-	if diff := cmp.Diff(writes, w.writesSince()); diff != "" {
-		w.t.Errorf("%s, written (-want +got):\n%s", what, diff)
-	}
-}
-
-// until lets time pass until so long after the start.
-func (w *world) until(d time.Duration) {
-	time.Sleep(time.Until(w.start.Add(d)))
-	synctest.Wait()
+	w.Wants(w.t, what, writes...)
 }
 
 func attached(name string) store.Event {

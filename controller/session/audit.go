@@ -64,6 +64,7 @@ func (s *session) audit(ctx context.Context) error {
 	if how == auditCounted || how == auditQuick {
 		s.edited = false
 		s.srv.Metrics.Audits.WithLabelValues(how).Inc()
+		s.proof.Audited()
 		return nil
 	}
 	dump, err := s.sw.AskFlows(ctx)
@@ -80,6 +81,15 @@ func (s *session) look(ctx context.Context) (how string, err error) {
 	if s.expected == nil {
 		return auditWhole, nil
 	}
+	differ, err := s.metersDiffer(ctx)
+	if err != nil {
+		return "", err
+	}
+	if differ > 0 {
+		s.srv.Fleet.Count(s.host, s.srv.Metrics.Drift, differ, "changed")
+		s.log.Warn("the audit found meters that others changed and mends them", "meters", differ)
+		return auditDiffers, nil
+	}
 	if s.watching && !s.edited && rand.IntN(fullAudits) > 0 {
 		count, err := s.sw.CountFlows(ctx)
 		if err != nil || count == s.expected.Flows() {
@@ -89,6 +99,11 @@ func (s *session) look(ctx context.Context) (how string, err error) {
 	if rand.IntN(wholeAudits) == 0 {
 		return auditWhole, nil
 	}
+	return s.lookAtFlows(ctx)
+}
+
+// lookAtFlows reads all flows, and reports whether they are the expected ones as far as a fingerprint tells.
+func (s *session) lookAtFlows(ctx context.Context) (how string, err error) {
 	var installed flows.Fingerprint
 	err = s.sw.WireFlows(ctx, nil, func(w *openflow.WireFlow) bool {
 		installed.Add(w)
@@ -127,7 +142,9 @@ func (s *session) compare(ctx context.Context, dump *datapath.Dump, how string) 
 	s.host.Audited(p.Outcome)
 	s.srv.Reports.Poke()
 	if mods.Len() > 0 {
-		s.proof.Changed()
+		s.proof.Changed(nil)
+	} else {
+		s.proof.Audited()
 	}
 	return nil
 }

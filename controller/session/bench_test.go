@@ -18,6 +18,7 @@ import (
 
 	"sluice/controller/account"
 	"sluice/controller/cluster"
+	"sluice/controller/dump"
 	"sluice/controller/host"
 	"sluice/controller/proof"
 	"sluice/controller/report"
@@ -84,9 +85,9 @@ func newBench(t *testing.T, served bool, adapt ...func(*Options)) *bench {
 		Controller: "c1", Picture: picture, Fleet: fleet, Store: b.store, Realize: set.Realize, Log: log,
 		Problems: fleet.Problems, Unknown: func() store.UnknownSwitches { return b.srv.Unknown() },
 	})
-	prover := proof.New(proof.Options{Interval: time.Hour, Changed: reports.Poke})
+	prover := proof.New(proof.Options{Picture: picture, Interval: time.Hour, Changed: reports.Poke})
 	o := Options{
-		Controller: "c1", Picture: picture, Fleet: fleet, Reports: reports, Prover: prover, Store: b.store, Metrics: set, Log: log,
+		Controller: "c1", Picture: picture, Fleet: fleet, Reports: reports, Prover: prover, Dumps: dump.New(), Store: b.store, Metrics: set, Log: log,
 		Checkpoints: account.New(account.Checkpoints{Picture: picture, Store: b.store, Log: log, Mastered: func() map[string]*account.Ledger {
 			return map[string]*account.Ledger{"h1": fleet.Get("h1").Ledger}
 		}}),

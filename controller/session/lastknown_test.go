@@ -116,6 +116,10 @@ func TestGoOn(t *testing.T) {
 	}
 	expect("another claimed it", datapath.RoleSlave, "masters/h1")
 	b.live("c2")
+	b.eventually("the picture shows that c2 lives", func() (lives bool) {
+		b.srv.Picture.View(func(s *store.State) { lives = s.LiveController("c2") != nil })
+		return lives
+	})
 	away.away.Store(false)
 	s.host.GoOn()
 	if err := s.settle(ctx); !errors.Is(err, store.ErrConflict) || !strings.Contains(err.Error(), "c2") {

@@ -17,11 +17,13 @@ type plan struct {
 	host.Outcome
 	host  string
 	flows *flows.Comparison // what it wants; then what there is, and what differs
+	// meters are those that its flows name.
+	meters map[uint32]flows.Meter
 }
 
 // newPlan compiles the marked slices of a switch. about is how many flows they may have.
 func newPlan(s *store.State, sw flows.Switch, marks host.Marks, about int) *plan {
-	p := &plan{host: sw.Host, flows: flows.NewComparison(about), Outcome: host.Outcome{
+	p := &plan{host: sw.Host, flows: flows.NewComparison(about), meters: map[uint32]flows.Meter{}, Outcome: host.Outcome{
 		Revision: s.Revision(), Tables: map[uint8]int{}, Troubles: map[flows.Slice]host.Trouble{},
 	}}
 	if marks.All {
@@ -43,6 +45,9 @@ func newPlan(s *store.State, sw flows.Switch, marks host.Marks, about int) *plan
 // already is a problem of both.
 func (p *plan) compile(s *store.State, sw flows.Switch, slice flows.Slice) {
 	want := func(f openflow.Flow) {
+		if m, ok := flows.MeterOf(s, &f); ok {
+			p.meters[m.ID] = m
+		}
 		first, ok := p.flows.Want(f)
 		if ok {
 			p.Tables[f.Table]++
@@ -62,8 +67,8 @@ func (p *plan) trouble(slice flows.Slice, problems []store.Problem) {
 	t := p.Troubles[slice]
 	t.Problems = append(t.Problems, problems...)
 	for _, problem := range problems {
-		if key := problem.Key; problem.LeftOut && (key.Host == "" || key.Host == p.host) {
-			t.Unserved = append(t.Unserved, key)
+		if key := problem.Key; problem.LeavesOut != "" && (key.Host == "" || key.Host == p.host) {
+			t.Unserved = append(t.Unserved, problem)
 			t.Unreachable = t.Unreachable || key == store.HostKey(p.host)
 		}
 	}
@@ -76,11 +81,11 @@ func (p *plan) refuse(s *store.State, f openflow.Flow, why error) {
 	t := p.Troubles[slice]
 	t.Refused = append(t.Refused, f)
 	f.Cookie = 0 // its owner says it in words
-	t.Problems = append(t.Problems, store.Problem{
-		Object: flows.Owner(s, uint64(slice)),
-		Text:   fmt.Sprintf("the switch of host %s refused %s: %v", p.host, f.String(), why),
-	})
-	t.Unserved = flows.Served(s, p.host, slice)
+	text := fmt.Sprintf("the switch of host %s refused %s: %v", p.host, f.String(), why)
+	t.Problems = append(t.Problems, store.Problem{Object: flows.Owner(s, uint64(slice)), Text: text, LeavesOut: store.LeavesOutPorts})
+	for _, key := range flows.Served(s, p.host, slice) {
+		t.Unserved = append(t.Unserved, store.LeftOut(key, "%s", text))
+	}
 	p.Troubles[slice] = t
 }
 

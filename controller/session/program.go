@@ -43,9 +43,7 @@ func (s *session) realize(ctx context.Context) error {
 	}
 	s.host.Confirm(p.Outcome)
 	s.srv.Reports.Poke()
-	if p.whole() || mods.Len() > 0 {
-		s.proof.Changed()
-	}
+	s.proof.Changed(p.Slices)
 	return nil
 }
 
@@ -106,6 +104,9 @@ func (s *session) diff(ctx context.Context, p *plan, dump *datapath.Dump) (flows
 // by flow, so that the bad flow is named and the rest lands.
 func (s *session) commit(ctx context.Context, p *plan, mods flows.Mods) error {
 	after := p.expects(s.expected, mods)
+	if err := s.setMeters(ctx, p); err != nil {
+		return err
+	}
 	if mods.Len() == 0 {
 		s.expected = after
 		return nil
@@ -117,14 +118,10 @@ func (s *session) commit(ctx context.Context, p *plan, mods flows.Mods) error {
 			return err
 		}
 	}
-	if err := s.setMeters(ctx, mods); err != nil {
-		return err
-	}
 	err := s.sw.Commit(ctx, bundleOf(mods))
 	var refused *datapath.RefusedError
 	if errors.As(err, &refused) {
-		clear(s.metered) // somebody may have deleted one
-		if err := s.setMeters(ctx, mods); err != nil {
+		if err := errors.Join(s.learnMeters(ctx), s.setMeters(ctx, p)); err != nil { // somebody may have deleted one
 			return err
 		}
 		return s.commitEach(ctx, p, mods)
@@ -133,23 +130,28 @@ func (s *session) commit(ctx context.Context, p *plan, mods flows.Mods) error {
 		return fmt.Errorf("host %s: commit %d flow mods: %w", s.host.Name, mods.Len(), err)
 	}
 	s.landed(p, mods)
+	if err := s.forgetLeft(ctx, mods); err != nil {
+		return err
+	}
 	s.expected = after
 	return nil
 }
 
-// setMeters makes the meters that the flows to come name, unless this session made them.
-func (s *session) setMeters(ctx context.Context, mods flows.Mods) error {
-	var lacking []openflow.MeterSpec
-	for _, m := range flows.MetersOf(mods.Add, mods.Replace, mods.Modify) {
-		if !s.metered[m.ID] {
-			lacking = append(lacking, m)
-		}
+// forgetLeft has a gateway host's switch forget the connections of addresses that left their ports. The
+// host is realized after that: who gets such an address then meets nothing of the one before.
+func (s *session) forgetLeft(ctx context.Context, mods flows.Mods) error {
+	var left []openflow.CTFlush
+	if len(mods.Delete)+len(mods.Replace) > 0 {
+		s.srv.Picture.View(func(state *store.State) { left = flows.LeftConnections(state, s.host.Name, mods) })
 	}
-	if err := s.sw.SetMeters(ctx, lacking); err != nil {
+	err := s.sw.Forget(ctx, left)
+	var refused *openflow.Error
+	if errors.As(err, &refused) { // the flows are right: the host is not held up for it
+		s.log.Warn("the switch does not forget the connections of addresses that left: it needs Open vSwitch 3.1", "err", err)
+		return nil
+	}
+	if err != nil {
 		return fmt.Errorf("host %s: %w", s.host.Name, err)
-	}
-	for _, m := range lacking {
-		s.metered[m.ID] = true
 	}
 	return nil
 }
@@ -184,7 +186,7 @@ func (s *session) commitEach(ctx context.Context, p *plan, mods flows.Mods) erro
 		errs, *step.flows = errs[len(*step.flows):], landed
 	}
 	s.landed(p, mods)
-	return nil
+	return s.forgetLeft(ctx, mods)
 }
 
 func (s *session) refused(p *plan, f openflow.Flow, why error) {
@@ -216,12 +218,6 @@ func (s *session) readCounters(ctx context.Context) error {
 			return fmt.Errorf("host %s: read the counters of table %s: %w", s.host.Name, flows.TableName(table), err)
 		}
 	}
-	meters, err := s.sw.MeterStats(ctx)
-	if err != nil {
-		return fmt.Errorf("host %s: %w", s.host.Name, err)
-	}
-	for _, f := range flows.Dropped(meters) {
-		s.host.Ledger.Read(&f)
-	}
-	return nil
+	_, err := s.readMeters(ctx)
+	return err
 }

@@ -12,6 +12,7 @@ import (
 
 	"sluice/controller/account"
 	"sluice/controller/cluster"
+	"sluice/controller/dump"
 	"sluice/controller/host"
 	"sluice/controller/proof"
 	"sluice/controller/report"
@@ -41,6 +42,7 @@ type Options struct {
 	Reports     *report.Reporter
 	Prover      *proof.Prover
 	Checkpoints *account.Checkpoints
+	Dumps       *dump.Shelf // of what was read of switches
 	Store       Store
 	Lease       func() *etcd.Lease // under which hosts are claimed; nil: none yet
 	Metrics     *metrics.Set

@@ -84,6 +84,9 @@ func TestServe(t *testing.T) {
 	if _, err := b.srv.Installed(ctx, "h1"); !errors.As(err, &host.ErrNotConnected{}) {
 		t.Errorf("flows of a switch that is not connected: %v", err)
 	}
+	if kept, at, err := b.srv.Dumps.Last("h1"); err != nil || len(kept) != right || at.IsZero() {
+		t.Errorf("of the last reading %d flows are kept as of %v, not %d: %v", len(kept), at, right, err)
+	}
 	b.eventually("etcd is told", func() bool { return b.state() == store.HostDown })
 	b.ovs.VSCtl("set-controller", store.BridgeName, b.target)
 	b.roles("it dialled in again", map[string]int{"master": 1})

@@ -29,7 +29,7 @@ type session struct {
 	proof *proof.Watch
 
 	// These are the session's own goroutine's.
-	metered  map[uint32]bool    // meters that this session made
+	meters   meters             // what is known of the switch's
 	expected *flows.Fingerprint // of what the switch holds unless someone else changes it; nil: not known
 	watching bool               // the switch tells of changes that others make to its flows
 	edited   bool               // it did, since the last audit
@@ -41,7 +41,7 @@ type session struct {
 }
 
 func newSession(srv *Server, h *host.Host, sw *datapath.Switch, log *slog.Logger) *session {
-	s := &session{srv: srv, host: h, sw: sw, log: log, over: make(chan struct{}), metered: map[uint32]bool{}}
+	s := &session{srv: srv, host: h, sw: sw, log: log, over: make(chan struct{})}
 	s.proof = srv.Prover.Watch(h, s.readFlows, log)
 	return s
 }
@@ -195,9 +195,29 @@ func (s *session) prove(ctx context.Context) (end func()) {
 	}
 }
 
-// readFlows reads all flows that the switch holds now.
-func (s *session) readFlows(ctx context.Context, yield func(*openflow.FlowStats) bool) error {
-	return s.sw.Flows(ctx, nil, yield)
+// readFlows reads the flows of some cookies that the switch holds now; nil: all of them.
+func (s *session) readFlows(ctx context.Context, cookies []uint64, yield func(*openflow.FlowStats) bool) error {
+	if cookies == nil {
+		return s.readAll(ctx, yield)
+	}
+	return s.sw.Flows(ctx, cookies, yield)
+}
+
+// readAll reads all flows, and keeps them for who asks when the switch is away.
+func (s *session) readAll(ctx context.Context, yield func(*openflow.FlowStats) bool) error {
+	record, whole := s.srv.Dumps.Record(s.host.Name), true
+	err := s.sw.Flows(ctx, nil, func(f *openflow.FlowStats) bool {
+		record.Add(f)
+		whole = yield(f)
+		return whole
+	})
+	if err != nil || !whole {
+		return err
+	}
+	if err := record.Keep(time.Now().UTC()); err != nil {
+		s.log.Warn("what the switch holds was read and is not kept", "err", err)
+	}
+	return nil
 }
 
 // watch has the switch tell of changes that others make to its flows; an audit comes soon after.

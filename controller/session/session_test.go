@@ -11,6 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"sluice/controller/cluster"
+	"sluice/controller/dump"
 	"sluice/controller/host"
 	"sluice/controller/proof"
 	"sluice/datapath/openflow"
@@ -28,7 +29,7 @@ func offline(t *testing.T) *session {
 	}
 	srv := New(Options{
 		Controller: "c1", Picture: cluster.New(), Fleet: host.NewFleet("c1", set), Metrics: set,
-		Prover: proof.New(proof.Options{}), Log: slog.New(slog.DiscardHandler), Resyncs: 1,
+		Prover: proof.New(proof.Options{}), Dumps: dump.New(), Log: slog.New(slog.DiscardHandler), Resyncs: 1,
 	})
 	srv.turns = newTurns(1, time.Hour)
 	return newSession(srv, host.New("h1"), nil, srv.Log)

@@ -18,6 +18,7 @@ const othersHosts = 64
 type Tenant struct {
 	store.Used
 	ConnectionDrops uint64 `json:"connectionDrops,omitempty" doc:"packets that would have opened a connection, and that a switch refused by the limit of connections"`
+	RateDrops       uint64 `json:"rateDrops,omitempty" doc:"packets that a switch dropped by the limits of kilobits a second, of the tenant and of its ports"`
 	BroadcastDrops  uint64 `json:"broadcastDrops,omitempty" doc:"broadcast and multicast frames that a switch dropped by the limit of broadcasts"`
 	HostsNotRead    int    `json:"hostsNotRead,omitempty" doc:"hosts whose drops are not in these sums: other controllers program them, and they could not be read or are too many"`
 }
@@ -85,4 +86,5 @@ func (r *Reader) addOthers(ctx context.Context, t *Tenant, number uint32, hosts 
 func (t *Tenant) addDrops(number uint32, total func(flows.Class) account.Sum) {
 	t.ConnectionDrops += total(flows.ConnectionLimited(number)).Packets
 	t.BroadcastDrops += total(flows.BroadcastLimited(number)).Packets
+	t.RateDrops += total(flows.RateLimited(number)).Packets + total(flows.PortRateLimited(number)).Packets
 }

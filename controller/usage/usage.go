@@ -160,3 +160,42 @@ func (r *Reader) Sums() map[uint32]store.Used {
 	}
 	return sums
 }
+
+// Refused are the attaches that one host refused by limits so far, of one tenant.
+type Refused struct {
+	Host            string
+	Tenant          uint32 // number
+	Ports, NewPorts uint64 // since there were as many ports as there may be; since they were made too fast
+}
+
+// Refused are the attaches that hosts refused, as the leader last read it; ok is false on other controllers, and before
+// the first reading.
+func (r *Reader) Refused() (list []Refused, ok bool) {
+	if at, _ := r.last(); at == 0 || !r.Leads() {
+		return nil, false
+	}
+	for host, usage := range r.known() {
+		for _, t := range usage.Tenants {
+			if t.PortsRefused+t.NewPortsRefused > 0 {
+				list = append(list, Refused{host, t.Tenant, t.PortsRefused, t.NewPortsRefused})
+			}
+		}
+	}
+	return list, true
+}
+
+// Visited is when something passed last by what tenants publish by routes, by the publication's key. With an error it is what was
+// known before.
+func (r *Reader) Visited(ctx context.Context) (map[store.Key]store.Visit, error) {
+	err := r.read(ctx, fresh)
+	visits := make(map[store.Key]store.Visit)
+	for _, usage := range r.known() {
+		for _, v := range usage.Visits {
+			key := store.PublicationKey(v.Tenant, v.Publication)
+			if is := visits[key]; v.Created > is.Created || v.Created == is.Created && v.Last.After(is.Last) {
+				visits[key] = v
+			}
+		}
+	}
+	return visits, err
+}

@@ -205,6 +205,7 @@ func TestOf(t *testing.T) {
 			return &store.StatusCounters{Counters: []store.Counter{
 				{Tenant: tenant, Reason: "connection-limit", Packets: connections, LastPackets: 1},
 				{Tenant: tenant, Reason: "broadcast-limit", LastPackets: broadcasts},
+				{Tenant: tenant, Reason: "rate", LastPackets: 3}, {Tenant: tenant, Scope: "port", Reason: "rate", Packets: 4},
 				{Tenant: tenant, Reason: "spoofed", Packets: 1000}, {Tenant: tenant + 1, Reason: "connection-limit", Packets: 1000},
 			}}
 		}
@@ -221,7 +222,7 @@ func TestOf(t *testing.T) {
 			}
 			return used
 		}
-		want := &Tenant{Used: store.Used{Connections: 3, KernelDrops: 4, PortsRefused: 1}, ConnectionDrops: 112, BroadcastDrops: 220}
+		want := &Tenant{Used: store.Used{Connections: 3, KernelDrops: 4, PortsRefused: 1}, ConnectionDrops: 112, BroadcastDrops: 220, RateDrops: 14}
 		if diff := cmp.Diff(want, of("alice")); diff != "" {
 			t.Errorf("-want +got\n%s", diff)
 		}
@@ -240,7 +241,7 @@ func TestOf(t *testing.T) {
 		time.Sleep(fresh)
 		w.fail(errors.New("etcd is away"))
 		used, err := w.Of(t.Context(), "alice")
-		want.ConnectionDrops, want.BroadcastDrops, want.HostsNotRead = 11, 20, 1
+		want.ConnectionDrops, want.BroadcastDrops, want.RateDrops, want.HostsNotRead = 11, 20, 7, 1
 		if diff := cmp.Diff(want, used); diff != "" || !errors.Is(err, w.err) {
 			t.Errorf("without etcd: %v: -want +got\n%s", err, diff)
 		}
@@ -266,5 +267,25 @@ func TestOfMany(t *testing.T) {
 	}
 	if asked := len(w.asked()); asked != 1+othersHosts {
 		t.Errorf("asked %d times", asked)
+	}
+}
+
+// When something passed last is the latest of all entries, of the latest publication of the name, by hosts that are there.
+func TestVisited(t *testing.T) {
+	w := newWorld(t)
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	visit := func(publication string, created store.Revision, minutes int) store.Visit {
+		return store.Visit{Tenant: "alice", Publication: publication, Created: created, Last: at.Add(time.Duration(minutes) * time.Minute)}
+	}
+	for host, visits := range map[string][]store.Visit{
+		"h1": {visit("a", 7, 5), visit("b", 8, 1)}, "h2": {visit("a", 7, 3), visit("b", 6, 9)}, "h3": {visit("a", 7, 4)}, "h9": {visit("a", 7, 99)},
+	} {
+		w.recorder.told = append(w.recorder.told, store.Event{Key: store.UsageKey(host), Object: &store.Usage{Visits: visits}, Created: 11, Modified: 21})
+	}
+	w.recorder.at = 21
+	got, err := w.Visited(t.Context())
+	want := map[store.Key]store.Visit{store.PublicationKey("alice", "a"): visit("a", 7, 5), store.PublicationKey("alice", "b"): visit("b", 8, 1)}
+	if diff := cmp.Diff(want, got); diff != "" || err != nil {
+		t.Errorf("%v: -want +got\n%s", err, diff)
 	}
 }

@@ -33,6 +33,7 @@ func (c *session) experimenter(xid uint32, message []byte) {
 		}
 	case kind == openflow.ExperimenterAsyncConfig:
 		c.listens.Store(true)
+	case kind == openflow.ExperimenterCTFlush: // it knows no connections
 	default:
 		c.refuse(errBadSubtype, message)
 	}

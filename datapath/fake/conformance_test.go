@@ -63,6 +63,13 @@ var conversations = []conversation{
 		all flows:
 		  cookie=0x2, table=1, priority=5,tcp actions=output:2
 	`},
+	{"meters", talkMeters, `
+		no meters: []
+		set: done
+		two: [{29 1 1000 1500} {30 2 7 7}]
+		one has another rate: done
+		two: [{29 1 1000 1500} {30 2 8 9}]
+	`},
 	{"modify", talkModify, `
 		commit 3: done
 		modify strict, no such flow: done

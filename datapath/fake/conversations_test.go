@@ -1,6 +1,7 @@
 package fake_test
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -35,6 +36,25 @@ func talkReplace(r *rig) {
 	r.noteCommit(r.flowMods(openflow.Add, "cookie=0x1,table=1,priority=5,tcp,actions=output:1")...)
 	r.noteCommit(r.flowMods(openflow.Add, "cookie=0x2,table=1,priority=5,tcp,actions=output:2")...)
 	r.noteFlows("all flows", r.flows(0, nil))
+}
+
+func talkMeters(r *rig) {
+	read := func(what string) {
+		list, err := r.s[0].Meters(r.ctx)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		slices.SortFunc(list, func(a, b openflow.MeterSpec) int { return cmp.Compare(a.ID, b.ID) })
+		r.note("%s: %v", what, list)
+	}
+	read("no meters")
+	first := openflow.MeterSpec{ID: 29, Unit: openflow.MeterKilobits, Rate: 1000, Burst: 1500}
+	second := openflow.MeterSpec{ID: 30, Unit: openflow.MeterPackets, Rate: 7, Burst: 7}
+	r.note("set: %s", outcome(r.s[0].SetMeters(r.ctx, []openflow.MeterSpec{first, second})))
+	read("two")
+	second.Rate, second.Burst = 8, 9
+	r.note("one has another rate: %s", outcome(r.s[0].SetMeters(r.ctx, []openflow.MeterSpec{second})))
+	read("two")
 }
 
 func talkModify(r *rig) {

@@ -7,8 +7,8 @@
 // come upon it: writes of a slave, stale generations, a goto_table that does not lead forward,
 // overlaps where asked to look for them, tables that there are not, bundles that were not opened.
 // The conformance test holds one suite of conversations with it and with Open vSwitch. It does
-// not check matches and actions further, and has no groups, meters or packets. Two matches are
-// one to it where their bytes are equal, as they are that our own encoder makes.
+// not check matches and actions further. It has no groups and no packets, and its meters drop nothing. Two
+// matches are one to it where their bytes are equal, as they are that our own encoder makes.
 //
 // It serves benchmarks and tests of scale alone. Whatever has to do with what a switch really
 // does is tested with Open vSwitch.

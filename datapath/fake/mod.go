@@ -13,6 +13,8 @@ var (
 	errStale        = &openflow.Error{Type: openflow.ErrorRole, Code: openflow.ErrorRoleStale}
 	errBadRole      = &openflow.Error{Type: openflow.ErrorRole, Code: 2}
 	errBadType      = &openflow.Error{Type: openflow.ErrorBadRequest, Code: 1}
+	errMeterExists  = &openflow.Error{Type: openflow.ErrorMeterMod, Code: openflow.ErrorMeterExists}
+	errUnknownMeter = &openflow.Error{Type: openflow.ErrorMeterMod, Code: 7}
 	errBadMultipart = &openflow.Error{Type: openflow.ErrorBadRequest, Code: 2}
 	errBadSubtype   = &openflow.Error{Type: openflow.ErrorBadRequest, Code: 4}
 	errBadLength    = &openflow.Error{Type: openflow.ErrorBadRequest, Code: 6}

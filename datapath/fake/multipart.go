@@ -32,8 +32,10 @@ func (c *session) multipart(xid uint32, message []byte) {
 			return
 		}
 		c.dump(xid, selected)
-	case kind.Kind == openflow.MultipartMeter:
-		c.send(func(b []byte) []byte { return openflow.AppendMeterStatsReply(b, xid) })
+	case kind.Kind == openflow.MultipartMeterConfig:
+		c.describeMeters(xid)
+	case kind.Kind == openflow.MultipartMeter: // they drop nothing
+		c.send(func(b []byte) []byte { return openflow.AppendNoMeters(b, xid, kind.Kind) })
 	case kind.Kind == openflow.MultipartExperimenter:
 		c.watch(xid, message)
 	default:

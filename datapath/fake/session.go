@@ -147,7 +147,8 @@ func (c *session) handle(message []byte) error {
 		c.barrier(h.XID)
 	case openflow.TypeRoleRequest:
 		c.claim(h.XID, message)
-	case openflow.TypeMeterMod: // it passes no frames
+	case openflow.TypeMeterMod:
+		c.meterMod(message)
 	case openflow.TypeFlowMod:
 		c.flowMod(message)
 	case openflow.TypeMultipartRequest:

@@ -24,6 +24,7 @@ type Switch struct {
 
 	mu         sync.Mutex
 	flows      table
+	meters     map[uint32]openflow.MeterSpec
 	ports      map[uint32]openflow.Port
 	sessions   map[*session]struct{}
 	generation uint64 // of the last master or slave request that was accepted
@@ -46,7 +47,7 @@ func (c Counts) Mods() int64 { return c.Adds + c.Modifies + c.Deletes }
 // New makes a switch with these ports and no flows.
 func New(datapathID uint64, ports ...openflow.Port) *Switch {
 	s := &Switch{
-		id: datapathID, flows: newTable(),
+		id: datapathID, flows: newTable(), meters: map[uint32]openflow.MeterSpec{},
 		ports: make(map[uint32]openflow.Port, len(ports)), sessions: map[*session]struct{}{},
 	}
 	for _, p := range ports {

@@ -137,17 +137,6 @@ func covers(wide, narrow openflow.Match) bool {
 	return true
 }
 
-// overlap reports whether a frame may match both.
-func overlap(a, b openflow.Match) bool {
-	for _, f := range a {
-		g, ok := b.Get(f.Field)
-		if ok && !f.Value.Xor(g.Value).And(f.Mask).And(g.Mask).IsZero() {
-			return false
-		}
-	}
-	return true
-}
-
 // find yields the keys of the flows that a query selects. The exact cookie of a query without
 // match is looked up, as Open vSwitch does.
 func (t *table) find(q *query) []matchKey {
@@ -211,7 +200,7 @@ func (t *table) overlaps(f *openflow.Flow) bool {
 		if head[0] != f.Table || uint16(head[1])<<8|uint16(head[2]) != f.Priority {
 			continue
 		}
-		if other := t.flow(key); overlap(f.Match, other.Match) {
+		if other := t.flow(key); f.Match.Meets(other.Match) {
 			return true
 		}
 	}

@@ -138,6 +138,8 @@ func (d *decoder) decodeSubfieldAction(subtype uint16, b []byte, depth int) Acti
 		return Push{subfield(be.Uint32(b[2:]), be.Uint16(b), be.Uint16(b[6:]))}
 	case niciraPop:
 		return Pop{subfield(be.Uint32(b[2:]), be.Uint16(b), be.Uint16(b[6:]))}
+	case niciraBundleLoad:
+		return decodeBundleLoad(b)
 	case niciraCT:
 		return d.decodeCT(b, depth)
 	}

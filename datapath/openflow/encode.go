@@ -25,6 +25,7 @@ const (
 	niciraMove        = 6
 	niciraLoad        = 7
 	niciraNote        = 8
+	niciraBundleLoad  = 13
 	niciraResubmit    = 14
 	niciraOutputField = 15
 	niciraController  = 20
@@ -121,6 +122,8 @@ func appendExtension(b []byte, a Action) (_ []byte, ok bool) {
 		return zeroes(appendNicira(b, niciraCTClear), 6), true
 	case Note:
 		return append(appendNicira(b, niciraNote), a.Data...), true
+	case BundleLoad:
+		return appendBundleLoad(b, &a)
 	case Conjunction:
 		b = append(appendNicira(b, niciraConjunction), a.Clause-1, a.Clauses)
 		return be.AppendUint32(b, a.ID), a.Clause > 0

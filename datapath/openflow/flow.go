@@ -34,7 +34,8 @@ const (
 type FlowStats struct {
 	Flow
 	Packets, Bytes uint64
-	Seconds        uint32 // age
+	// Seconds and Nanoseconds are its age. A flow that was removed tells whole seconds.
+	Seconds, Nanoseconds uint32
 }
 
 // Value is a field's value, right aligned: addresses and numbers up to 64 bits stand in Lo.
@@ -138,6 +139,15 @@ type (
 	// Note carries bytes that do nothing. The wire pads them with zeroes to six more than a
 	// multiple of eight.
 	Note struct{ Data string }
+	// BundleLoad writes the number of one of some ports to a field of 16 bits or more, of those that are live, and
+	// 0xffff where none is: bundle_load(eth_src,0,active_backup,ofport,NXM_NX_REG6[0..15],members:1,2).
+	BundleLoad struct {
+		Algorithm uint16 // ActiveBackup, HighestRandomWeight
+		Fields    uint16 // what HighestRandomWeight hashes, by Nicira's number; 0: the source MAC
+		Basis     uint16 // of the hash
+		Target    Subfield
+		Members   []uint16
+	}
 	// Conjunction makes the flow a part of a conjunctive match. Clause counts from 1.
 	Conjunction struct {
 		ID              uint32
@@ -197,5 +207,6 @@ func (GotoTable) isAction()     {}
 func (WriteActions) isAction()  {}
 func (ClearActions) isAction()  {}
 func (Note) isAction()          {}
+func (BundleLoad) isAction()    {}
 func (Conjunction) isAction()   {}
 func (Opaque) isAction()        {}

@@ -170,6 +170,10 @@ func identical(a, b Action) bool {
 	case WriteActions:
 		b, ok := b.(WriteActions)
 		return ok && slices.EqualFunc(a.Actions, b.Actions, identical)
+	case BundleLoad:
+		b, ok := b.(BundleLoad)
+		return ok && a.Algorithm == b.Algorithm && a.Fields == b.Fields && a.Basis == b.Basis && a.Target == b.Target &&
+			slices.Equal(a.Members, b.Members)
 	case CT:
 		b, ok := b.(CT)
 		return ok && a.identical(&b)

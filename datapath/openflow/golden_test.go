@@ -5,10 +5,9 @@ import (
 	"encoding/hex"
 	"flag"
 	"fmt"
-	"os"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	"sluice/internal/golden"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -31,7 +30,7 @@ func TestWireGolden(t *testing.T) {
 			fmt.Fprintf(&b, "    instructions %s\n", inWords(wire.Instructions))
 		}
 	}
-	golden(t, "testdata/wire.golden", b.String())
+	checkGolden(t, "testdata/wire.golden", b.String())
 }
 
 // inWords writes bytes in hexadecimal, eight to a word.
@@ -43,19 +42,8 @@ func inWords(b []byte) string {
 	return string(hex.AppendEncode(out, b))
 }
 
-// golden compares with a file, and writes it with -update.
-func golden(t *testing.T, name, got string) {
+// checkGolden compares with a file, and writes it with -update.
+func checkGolden(t *testing.T, name, got string) {
 	t.Helper()
-	if *update {
-		if err := os.WriteFile(name, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s is another (-want +got); write it with -update\n%s", name, diff)
-	}
+	golden.Check(t, name, []byte(got), *update)
 }

@@ -108,3 +108,15 @@ func (m Match) Get(f Field) (MatchField, bool) {
 	}
 	return m[at], true
 }
+
+// Meets reports whether a packet can be of both matches. A field that only one of them names may
+// have any value.
+func (m Match) Meets(n Match) bool {
+	for _, f := range m {
+		g, both := n.Get(f.Field)
+		if both && !f.Value.Xor(g.Value).And(f.Mask).And(g.Mask).IsZero() {
+			return false
+		}
+	}
+	return true
+}

@@ -159,7 +159,7 @@ func TestMessagesGolden(t *testing.T) {
 		m.writeCuts(t, &b)
 		m.writeChanges(t, &b)
 	}
-	golden(t, "testdata/messages.golden", b.String())
+	checkGolden(t, "testdata/messages.golden", b.String())
 }
 
 var number = regexp.MustCompile(`\b(0x[0-9a-f]+|[0-9]+)\b`)

@@ -5,9 +5,8 @@ const (
 	meterAdd    = 0
 	meterModify = 1
 
-	meterPackets = 1 << 1 // rates are packets a second
-	meterBurst   = 1 << 2
-	meterStats   = 1 << 3
+	meterBurst = 1 << 2
+	meterStats = 1 << 3
 
 	bandDrop       = 1
 	bandDropLength = 16
@@ -15,11 +14,21 @@ const (
 	anyMeter = 0xffffffff
 )
 
+// MeterUnit is what a meter counts, as its flag on the wire.
+type MeterUnit uint16
+
+// The units.
+const (
+	MeterKilobits MeterUnit = 1 << 0 // 1,000 bits of whole frames, from their Ethernet header on
+	MeterPackets  MeterUnit = 1 << 1
+)
+
 // MeterSpec is a meter that drops what comes faster than its rate.
 type MeterSpec struct {
 	ID    uint32
-	Rate  uint32 // packets a second
-	Burst uint32 // packets at once
+	Unit  MeterUnit
+	Rate  uint32 // units a second
+	Burst uint32 // units at once
 }
 
 // AppendMeterAdd adds a meter; one that is there is refused (Error.MeterExistsError).
@@ -35,10 +44,27 @@ func AppendMeterModify(b []byte, xid uint32, m MeterSpec) []byte {
 func appendMeterMod(b []byte, xid uint32, command uint16, m MeterSpec) []byte {
 	start := len(b)
 	b = be.AppendUint16(appendMessage(b, TypeMeterMod, xid), command)
-	b = be.AppendUint32(be.AppendUint16(b, meterPackets|meterBurst|meterStats), m.ID)
+	return EndMessage(appendMeter(b, m), start)
+}
+
+// appendMeter appends a meter's flags, number and band.
+func appendMeter(b []byte, m MeterSpec) []byte {
+	b = be.AppendUint32(be.AppendUint16(b, uint16(m.Unit)|meterBurst|meterStats), m.ID)
 	b = be.AppendUint16(be.AppendUint16(b, bandDrop), bandDropLength)
-	b = zeroes(be.AppendUint32(be.AppendUint32(b, m.Rate), m.Burst), 4)
-	return EndMessage(b, start)
+	return zeroes(be.AppendUint32(be.AppendUint32(b, m.Rate), m.Burst), 4)
+}
+
+// DecodeMeterMod reads a meter mod that adds or modifies a meter. What MeterSpec cannot say is as of DecodeMeterConfig.
+func DecodeMeterMod(message []byte) (m MeterSpec, add bool, err error) {
+	b, err := body(message, TypeMeterMod, meterConfigLength)
+	if err != nil {
+		return m, false, err
+	}
+	command := be.Uint16(b)
+	if command != meterAdd && command != meterModify {
+		return m, false, malformed("a meter mod has command %d, which neither adds nor modifies", command)
+	}
+	return decodeMeter(b), command == meterAdd, nil
 }
 
 // MeterStats is what a meter counted.
@@ -52,6 +78,43 @@ func AppendMeterStatsRequest(b []byte, xid uint32) []byte {
 	start := len(b)
 	b = appendMultipart(b, TypeMultipartRequest, xid, multipartMeter, false)
 	return EndMessage(zeroes(be.AppendUint32(b, anyMeter), 4), start)
+}
+
+// AppendMeterConfigRequest asks for all meters as they are (OpenFlow 1.3, A.3.5.13).
+func AppendMeterConfigRequest(b []byte, xid uint32) []byte {
+	start := len(b)
+	b = appendMultipart(b, TypeMultipartRequest, xid, multipartMeterConfig, false)
+	return EndMessage(zeroes(be.AppendUint32(b, anyMeter), 4), start)
+}
+
+// meterConfigLength is that of a meter without its bands.
+const meterConfigLength = 8
+
+// DecodeMeterConfig reads one part of a reply, and whether further parts follow. A meter that MeterSpec cannot say, as
+// one of several bands, has unit 0 and no rate.
+func DecodeMeterConfig(message []byte) (list []MeterSpec, more bool, err error) {
+	b, more, err := multipartBody(message, TypeMultipartReply, multipartMeterConfig, 0)
+	for err == nil && len(b) > 0 {
+		if len(b) < meterConfigLength {
+			return nil, false, malformed("a meter needs %d bytes, %d are left", meterConfigLength, len(b))
+		}
+		length := int(be.Uint16(b))
+		if length < meterConfigLength || length > len(b) {
+			return nil, false, malformed("a meter says %d bytes, %d are left", length, len(b))
+		}
+		list, b = append(list, decodeMeter(b[:length])), b[length:]
+	}
+	return list, more, err
+}
+
+func decodeMeter(b []byte) MeterSpec {
+	m := MeterSpec{ID: be.Uint32(b[4:])}
+	unit := MeterUnit(be.Uint16(b[2:]) &^ (meterBurst | meterStats))
+	band := b[meterConfigLength:]
+	if len(band) == bandDropLength && be.Uint16(band) == bandDrop && (unit == MeterKilobits || unit == MeterPackets) {
+		m.Unit, m.Rate, m.Burst = unit, be.Uint32(band[4:]), be.Uint32(band[8:])
+	}
+	return m
 }
 
 // Lengths of a meter's statistics without its bands, and of a band's.
@@ -81,8 +144,18 @@ func DecodeMeterStats(message []byte) (list []MeterStats, more bool, err error) 
 	return list, more, err
 }
 
-// AppendMeterStatsReply appends the reply of a switch without meters.
-func AppendMeterStatsReply(b []byte, xid uint32) []byte {
+// AppendMeterConfigReply appends one part of what a switch says of its meters.
+func AppendMeterConfigReply(b []byte, xid uint32, meters []MeterSpec, more bool) []byte {
 	start := len(b)
-	return EndMessage(appendMultipart(b, TypeMultipartReply, xid, multipartMeter, false), start)
+	b = appendMultipart(b, TypeMultipartReply, xid, multipartMeterConfig, more)
+	for _, m := range meters {
+		b = appendMeter(be.AppendUint16(b, meterConfigLength+bandDropLength), m)
+	}
+	return EndMessage(b, start)
+}
+
+// AppendNoMeters appends the reply of a switch without meters, to a request of either kind.
+func AppendNoMeters(b []byte, xid uint32, kind uint16) []byte {
+	start := len(b)
+	return EndMessage(appendMultipart(b, TypeMultipartReply, xid, kind, false), start)
 }

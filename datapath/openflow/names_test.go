@@ -136,7 +136,7 @@ func TestFieldsGolden(t *testing.T) {
 		_, says, _ := strings.Cut(err.Error(), "action push: ")
 		fmt.Fprintf(&b, "%-16s %3d   %s\n", f, f.Bits(), says)
 	}
-	golden(t, "testdata/fields.golden", b.String())
+	checkGolden(t, "testdata/fields.golden", b.String())
 	if f := openflow.Field(255); f.String() != "invalid" || f.Bits() != 0 {
 		t.Errorf("field 255 is %s of %d bits", f, f.Bits())
 	}

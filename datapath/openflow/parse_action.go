@@ -143,6 +143,8 @@ func parseCall(w word, depth int) (Action, error) {
 		return parseResubmit(w.value)
 	case "controller":
 		return parseController(w.value)
+	case "bundle_load":
+		return parseBundleLoad(w.value)
 	case "conjunction":
 		return parseConjunction(w.value)
 	case "opaque":

@@ -273,7 +273,7 @@ func (p *matchParser) finish() error {
 
 // lateProtocol reads nw_proto, which decides what other names mean, and starts again.
 func (p *matchParser) lateProtocol(w word, kind protocol) error {
-	if kind.ether != etherIPv4 && kind.ether != etherIPv6 {
+	if kind.ether != EtherIPv4 && kind.ether != EtherIPv6 {
 		return errors.New("nw_proto needs ip or ipv6")
 	}
 	if err := p.field(FieldIPProto, w.value); err != nil {

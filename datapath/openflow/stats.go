@@ -2,10 +2,11 @@ package openflow
 
 // Types of multipart messages (OpenFlow 1.3, A.3.5).
 const (
-	multipartFlow      = 1
-	multipartAggregate = 2
-	multipartMeter     = 9
-	multipartPortDesc  = 13
+	multipartFlow        = 1
+	multipartAggregate   = 2
+	multipartMeter       = 9
+	multipartMeterConfig = 10
+	multipartPortDesc    = 13
 )
 
 const multipartMore = 1 // flag: a further part follows
@@ -21,6 +22,7 @@ const (
 	MultipartFlow         uint16 = multipartFlow
 	MultipartAggregate    uint16 = multipartAggregate
 	MultipartMeter        uint16 = multipartMeter
+	MultipartMeterConfig  uint16 = multipartMeterConfig
 	MultipartPortDesc     uint16 = multipartPortDesc
 	MultipartExperimenter uint16 = multipartExperimenter
 )
@@ -153,7 +155,7 @@ func (d *decoder) decodeFlowStats(b []byte) (*FlowStats, error) {
 	f := &FlowStats{
 		Flow: Flow{Table: b[2], Priority: be.Uint16(b[12:]), IdleTimeout: be.Uint16(b[14:]),
 			HardTimeout: be.Uint16(b[16:]), Flags: Flags(be.Uint16(b[18:])), Cookie: be.Uint64(b[24:])},
-		Seconds: be.Uint32(b[4:]), Packets: be.Uint64(b[32:]), Bytes: be.Uint64(b[40:]),
+		Seconds: be.Uint32(b[4:]), Nanoseconds: be.Uint32(b[8:]), Packets: be.Uint64(b[32:]), Bytes: be.Uint64(b[40:]),
 	}
 	return f, d.decodeRest(&f.Flow, b[flowStatsLength:])
 }
@@ -168,7 +170,7 @@ func AppendFlowStatsReply(b []byte, xid uint32, more bool) []byte {
 func AppendFlowStats(b []byte, f *FlowStats) []byte {
 	start := len(b)
 	b = append(b, 0, 0, f.Table, 0)
-	b = zeroes(be.AppendUint32(b, f.Seconds), 4)
+	b = be.AppendUint32(be.AppendUint32(b, f.Seconds), f.Nanoseconds)
 	b = be.AppendUint16(be.AppendUint16(b, f.Priority), f.IdleTimeout)
 	b = be.AppendUint16(be.AppendUint16(b, f.HardTimeout), uint16(f.Flags))
 	b = be.AppendUint64(zeroes(b, 4), f.Cookie)

@@ -37,6 +37,18 @@ func (f *Flow) AppendText(b []byte) []byte {
 	return AppendActionsText(append(b, "actions="...), f.Actions)
 }
 
+// Age is for how long the flow was installed, as ovs-ofctl writes it: in seconds, to a millisecond where that is exact.
+func (f *FlowStats) Age() string {
+	const millisecond = 1_000_000
+	switch {
+	case f.Nanoseconds == 0:
+		return fmt.Sprintf("%ds", f.Seconds)
+	case f.Nanoseconds%millisecond == 0:
+		return fmt.Sprintf("%d.%03ds", f.Seconds, f.Nanoseconds/millisecond)
+	}
+	return fmt.Sprintf("%d.%09ds", f.Seconds, f.Nanoseconds)
+}
+
 func appendSetting(b []byte, name string, v uint16) []byte {
 	if v == 0 {
 		return b

@@ -101,6 +101,8 @@ func appendOtherText(b []byte, a Action) []byte {
 		return strconv.AppendUint(append(b, "goto_table:"...), uint64(a.Table), 10)
 	case Note:
 		return appendNoteText(b, a)
+	case BundleLoad:
+		return appendBundleLoadText(b, &a)
 	case Conjunction:
 		return fmt.Appendf(b, "conjunction(%d,%d/%d)", a.ID, a.Clause, a.Clauses)
 	case Opaque:
@@ -140,10 +142,7 @@ func appendSetFieldText(b []byte, a *SetField) []byte {
 }
 
 func appendResubmitText(b []byte, a Resubmit) []byte {
-	port := uint32(a.InPort)
-	if port >= PortUnset&0xffff {
-		port |= 0xffff0000
-	}
+	port := widePort(a.InPort)
 	given := port != 0 && port != PortInPort
 	if given && a.Table == TableAll {
 		return appendPortName(append(b, "resubmit:"...), port)

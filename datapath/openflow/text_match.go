@@ -5,22 +5,16 @@ import (
 	"math/bits"
 	"net/netip"
 	"strconv"
+	"strings"
 )
 
-// Ethernet types and IP protocols that have a word of their own in a match.
+// More of them that have a word of their own in a match.
 const (
-	etherIPv4  = 0x0800
-	etherARP   = 0x0806
 	etherRARP  = 0x8035
-	etherIPv6  = 0x86dd
 	etherMPLS  = 0x8847
 	etherMPLSM = 0x8848
 
-	protoICMP   = 1
-	protoTCP    = 6
-	protoUDP    = 17
-	protoICMPv6 = 58
-	protoSCTP   = 132
+	protoSCTP = 132
 )
 
 // protocol is a word of a match that stands for an Ethernet type, and where proto is not 0
@@ -32,10 +26,10 @@ type protocol struct {
 }
 
 var protocols = [...]protocol{
-	{"icmp", etherIPv4, protoICMP}, {"tcp", etherIPv4, protoTCP}, {"udp", etherIPv4, protoUDP}, {"sctp", etherIPv4, protoSCTP},
-	{"icmp6", etherIPv6, protoICMPv6}, {"tcp6", etherIPv6, protoTCP}, {"udp6", etherIPv6, protoUDP},
-	{"sctp6", etherIPv6, protoSCTP},
-	{"ip", etherIPv4, 0}, {"ipv6", etherIPv6, 0}, {"arp", etherARP, 0}, {"rarp", etherRARP, 0},
+	{"icmp", EtherIPv4, ProtoICMP}, {"tcp", EtherIPv4, ProtoTCP}, {"udp", EtherIPv4, ProtoUDP}, {"sctp", EtherIPv4, protoSCTP},
+	{"icmp6", EtherIPv6, ProtoICMPv6}, {"tcp6", EtherIPv6, ProtoTCP}, {"udp6", EtherIPv6, ProtoUDP},
+	{"sctp6", EtherIPv6, protoSCTP},
+	{"ip", EtherIPv4, 0}, {"ipv6", EtherIPv6, 0}, {"arp", EtherARP, 0}, {"rarp", etherRARP, 0},
 	{"mpls", etherMPLS, 0}, {"mplsm", etherMPLSM, 0},
 }
 
@@ -80,6 +74,13 @@ type matchText struct {
 	match Match
 	at    [numFields]uint8 // where a field stands in the match, from 1
 	kind  protocol
+}
+
+// MatchText is what the flow matches in the syntax of ovs-ofctl(8), without its table and priority; empty:
+// every frame.
+func (f *Flow) MatchText() string {
+	only := Flow{Match: f.Match, Unknown: f.Unknown, Priority: defaultPriority}
+	return strings.TrimSuffix(string(only.appendMatchText(nil)), " ")
 }
 
 // appendMatchText appends priority and match, and a space where there is any.
@@ -131,7 +132,7 @@ func (t *matchText) appendField(b []byte, f *MatchField) []byte {
 		return appendTCI(b, f.Value.Lo<<vlanPCPLow, vlanPCPMask)
 	case f.Field == FieldVLANTCI:
 		return appendTCI(b, f.Value.Lo, f.Mask.Lo)
-	case f.Field == FieldIPDSCP && t.is(etherIPv4, etherIPv6):
+	case f.Field == FieldIPDSCP && t.is(EtherIPv4, EtherIPv6):
 		return append(strconv.AppendUint(append(b, "nw_tos="...), f.Value.Lo<<2, 10), ',')
 	}
 	b = append(append(b, t.name(f.Field)...), '=')
@@ -176,13 +177,13 @@ func shortName(k protocol, name string) (f Field, ok bool) {
 
 func ipField(k protocol, name string) Field {
 	switch {
-	case k.ether == etherIPv4 && name == "nw_src":
+	case k.ether == EtherIPv4 && name == "nw_src":
 		return FieldIPSrc
-	case k.ether == etherIPv4 && name == "nw_dst":
+	case k.ether == EtherIPv4 && name == "nw_dst":
 		return FieldIPDst
-	case (k.ether == etherIPv4 || k.ether == etherIPv6) && name == "nw_proto":
+	case (k.ether == EtherIPv4 || k.ether == EtherIPv6) && name == "nw_proto":
 		return FieldIPProto
-	case (k.ether == etherIPv4 || k.ether == etherIPv6) && name == "nw_tos":
+	case (k.ether == EtherIPv4 || k.ether == EtherIPv6) && name == "nw_tos":
 		return FieldIPDSCP
 	}
 	return FieldInvalid
@@ -190,13 +191,13 @@ func ipField(k protocol, name string) Field {
 
 func icmpField(k protocol, name string) Field {
 	switch {
-	case k.ether == etherIPv4 && k.proto == protoICMP && name == "icmp_type":
+	case k.ether == EtherIPv4 && k.proto == ProtoICMP && name == "icmp_type":
 		return FieldICMPType
-	case k.ether == etherIPv4 && k.proto == protoICMP:
+	case k.ether == EtherIPv4 && k.proto == ProtoICMP:
 		return FieldICMPCode
-	case k.ether == etherIPv6 && k.proto == protoICMPv6 && name == "icmp_type":
+	case k.ether == EtherIPv6 && k.proto == ProtoICMPv6 && name == "icmp_type":
 		return FieldICMPv6Type
-	case k.ether == etherIPv6 && k.proto == protoICMPv6:
+	case k.ether == EtherIPv6 && k.proto == ProtoICMPv6:
 		return FieldICMPv6Code
 	}
 	return FieldInvalid
@@ -205,9 +206,9 @@ func icmpField(k protocol, name string) Field {
 func transportField(k protocol, name string) Field {
 	var source Field
 	switch k.proto {
-	case protoTCP:
+	case ProtoTCP:
 		source = FieldTCPSrc
-	case protoUDP:
+	case ProtoUDP:
 		source = FieldUDPSrc
 	case protoSCTP:
 		source = FieldSCTPSrc

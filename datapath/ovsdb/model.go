@@ -42,6 +42,7 @@ type (
 		Type          string            `ovsdb:"type"`
 		Options       map[string]string `ovsdb:"options"`
 		ExternalIDs   map[string]string `ovsdb:"external_ids"`
+		BFD           map[string]string `ovsdb:"bfd"`
 		MAC           *string           `ovsdb:"mac"`
 		MTURequest    *int              `ovsdb:"mtu_request"`
 		OFPortRequest *int              `ovsdb:"ofport_request"`

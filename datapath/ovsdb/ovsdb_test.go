@@ -191,6 +191,28 @@ func TestPorts(t *testing.T) {
 	}
 }
 
+// A tunnel probes its other end as it is told, also when it is told something else.
+func TestPortProbes(t *testing.T) {
+	_, db, ctx := dial(t)
+	ensure(ctx, t, db, integration(), true)
+	probe := ovsdb.Interface{Name: "sluice-00000001", Type: "vxlan", Options: map[string]string{"remote_ip": "127.0.0.9", "key": "7"}}
+	for _, bfd := range []map[string]string{{"enable": "true", "min_tx": "100"}, {"enable": "true", "min_tx": "200"}, nil} {
+		probe.BFD = bfd
+		if err := db.EnsurePort(ctx, "br-test", probe); err != nil {
+			t.Fatal(err)
+		}
+		is, err := db.Port(ctx, "br-test", probe.Name)
+		if err != nil || !is.Is(probe) {
+			t.Errorf("the port is %+v, %v; want BFD %v", is, err, bfd)
+		}
+		other := probe
+		other.BFD = map[string]string{"enable": "false"}
+		if is.Is(other) {
+			t.Error("it does not matter how it probes")
+		}
+	}
+}
+
 // A container's device may come after its row, and a row that is wrong is corrected.
 func TestEnsurePortMends(t *testing.T) {
 	ovs, db, ctx := dial(t)

@@ -17,6 +17,7 @@ type Interface struct {
 	Type        string            // empty: a network device of that name; internal, vxlan, geneve, gre, ...
 	Options     map[string]string // exactly these
 	ExternalIDs map[string]string // exactly these
+	BFD         map[string]string // exactly these: how a tunnel probes whether its other end is alive (RFC 5880)
 	MAC         string            // of an internal interface; empty: any
 	MTU         int               // bytes, of an internal interface; 0: any
 	OFPort      uint32            // OpenFlow port to ask for; 0: any
@@ -25,7 +26,8 @@ type Interface struct {
 // Equal reports whether both ask for the same.
 func (i Interface) Equal(other Interface) bool {
 	return i.Name == other.Name && i.Type == other.Type && i.MAC == other.MAC && i.MTU == other.MTU &&
-		i.OFPort == other.OFPort && maps.Equal(i.Options, other.Options) && maps.Equal(i.ExternalIDs, other.ExternalIDs)
+		i.OFPort == other.OFPort && maps.Equal(i.Options, other.Options) && maps.Equal(i.ExternalIDs, other.ExternalIDs) &&
+		maps.Equal(i.BFD, other.BFD)
 }
 
 // InterfaceStatus is an interface as the switch reports it.
@@ -131,7 +133,7 @@ func (t *tx) correctPort(bridge string, row *interfaceRow, i Interface) error {
 		return nil
 	}
 	want := i.row()
-	return t.add(t.Where(row).Update(want, &want.Type, &want.Options, &want.ExternalIDs,
+	return t.add(t.Where(row).Update(want, &want.Type, &want.Options, &want.ExternalIDs, &want.BFD,
 		&want.MAC, &want.MTURequest, &want.OFPortRequest))
 }
 
@@ -156,7 +158,7 @@ func (t *tx) owner(i *interfaceRow) (port, bridge string, err error) {
 }
 
 func (i Interface) row() *interfaceRow {
-	row := &interfaceRow{Name: i.Name, Type: i.Type, Options: i.Options, ExternalIDs: i.ExternalIDs}
+	row := &interfaceRow{Name: i.Name, Type: i.Type, Options: i.Options, ExternalIDs: i.ExternalIDs, BFD: i.BFD}
 	if i.MAC != "" {
 		row.MAC = &i.MAC
 	}

@@ -157,7 +157,7 @@ func (t *tx) bridgeState(name string) (*BridgeState, error) {
 // asked is what a row asks the switch for.
 func (r *interfaceRow) asked() Interface {
 	return Interface{
-		Name: r.Name, Type: r.Type, Options: r.Options, ExternalIDs: r.ExternalIDs,
+		Name: r.Name, Type: r.Type, Options: r.Options, ExternalIDs: r.ExternalIDs, BFD: r.BFD,
 		MAC: deref(r.MAC), MTU: deref(r.MTURequest), OFPort: uint32(deref(r.OFPortRequest)),
 	}
 }

@@ -39,6 +39,18 @@ func Spawn(cmd *exec.Cmd) (*Child, error) {
 	return c, nil
 }
 
+// PID is the number of the process.
+func (c *Child) PID() int { return c.process.Pid }
+
+// Exited is closed once the process has ended; Err says how then.
+func (c *Child) Exited() <-chan struct{} { return c.exited }
+
+// Err is what Wait of exec.Cmd returned, once Exited is closed.
+func (c *Child) Err() error { return c.err }
+
+// Terminate asks a child to end. One that has ended is not asked.
+func (c *Child) Terminate() { _ = c.process.Signal(syscall.SIGTERM) }
+
 // End kills a child, also one that is paused, and waits for it. A nil child has ended.
 func (c *Child) End() {
 	if c != nil {

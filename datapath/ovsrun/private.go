@@ -102,11 +102,18 @@ func (p *Private) Inside(argv ...string) []string {
 	return append([]string{"nsenter", "-t", strconv.Itoa(p.vswitchd.process.Pid), "-n"}, argv...)
 }
 
+// Prioritized is the command line of one of Open vSwitch's daemons with the priority that its own ovs-ctl gives it. Without, each busy process
+// keeps a switch waiting as long as any other.
+func Prioritized(program string, args ...string) []string {
+	return append([]string{"nice", "-n", "-10", program}, args...)
+}
+
 // start starts a daemon in a network namespace that ends with it, and waits until its socket
 // answers.
 func (p *Private) start(ctx context.Context, socket, program string, args ...string) (*Child, error) {
 	os.Remove(socket) // of one that was killed
-	cmd := exec.Command(program, args...)
+	argv := Prioritized(program, args...)
+	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Env = append(os.Environ(), "OVS_RUNDIR="+p.Dir)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
 	var out bytes.Buffer // read once the daemon has ended

@@ -14,14 +14,16 @@ import (
 
 // Numbers of protocols that the rules speak of.
 const (
-	typeIPv4 = 0x0800
-	typeARP  = 0x0806
-	typeIPv6 = 0x86dd
+	typeIPv4 = of.EtherIPv4
+	typeARP  = of.EtherARP
+	typeIPv6 = of.EtherIPv6
 
-	protoUDP    = 17
-	protoICMPv6 = 58
+	protoUDP    = of.ProtoUDP
+	protoICMPv6 = of.ProtoICMPv6
 	protoHidden = 0 // the headers end before any protocol
 
+	echoRequest         = 8
+	echoRequest6        = 128
 	routerAdvertisement = 134
 	solicitation        = 135
 	advertisement       = 136
@@ -35,6 +37,8 @@ const (
 	arpRequest = 1
 	ownHop     = 255 // the TTL of what no router forwarded
 	anyPart    = 1   // of ip_frag: the packet is a fragment
+
+	scopePeered = 2 // of RegScope: it counts as one that enters a peered tenant's network
 )
 
 // anything asks nothing more of a flow.
@@ -46,14 +50,16 @@ func (r *run) kernelAsks() {
 		!r.is(flows.RegOrigin, flows.OriginGateway) || !r.is(flows.RegSource, flows.GatewayPort) {
 		r.broken(RuleEntry, "it lets frames in without a tenant that are not the kernel's ARP")
 	}
+	r.kernelsUntagged()
 }
 
-// kernelAsked holds the answer to the kernel's ARP: it asks for transit addresses.
-func (r *run) kernelAsked() {
+// everybodysAsked holds what is answered whoever asks: the kernel's ARP for transit addresses, and a container's for the
+// resolver.
+func (r *run) everybodysAsked() {
 	asks := of.NewMatch(of.Is(of.FieldEthType, typeARP), of.Is(of.FieldARPOp, arpRequest), of.Is(flows.RegOrigin, flows.OriginGateway),
 		of.In(of.FieldARPTPA, r.state.Transit().Prefix))
-	if !within(r.flow.Match, asks) {
-		r.broken(RuleOwner, "it answers for any tenant what is no question of the kernel for a transit address")
+	if !within(r.flow.Match, asks) && !r.tellsResolver() {
+		r.broken(RuleOwner, "it answers for any tenant what is no question of the kernel for a transit address, nor one for the resolver")
 	}
 }
 
@@ -78,12 +84,15 @@ func (r *run) output(port uint32) {
 	switch {
 	case port >= of.PortUnset:
 		r.broken(RuleAction, "it outputs to a port that the switch chooses, as NORMAL and FLOOD do, which may be anybody's")
-	case r.flow.Table == flows.TableDeliver && everybodys && !r.is(flows.RegDestination, flows.GatewayPort):
-		r.broken(RuleOwner, "it delivers frames of any tenant, and not to the gateway port")
+	case r.flow.Table == flows.TableDeliver && everybodys && !r.is(flows.RegDestination, flows.GatewayPort) &&
+		!r.is(flows.RegDestination, flows.ResolverPort):
+		r.broken(RuleOwner, "it delivers frames of any tenant, and neither to the gateway port nor to the resolver's")
 	case r.flow.Table == flows.TableDeliver:
 		r.delivers(port)
 	case r.flow.Table == flows.TableEncap && port == r.tunnel && port != 0:
 		r.encaps()
+	case r.flow.Table == flows.TableEncap && port == r.trunk && port != 0:
+		r.leavesByTrunk()
 	default:
 		r.broken(RuleOutput, "it outputs frames to OpenFlow port %d, %s, from table %s, past what the tables before it ask", port, r.behind(port),
 			flows.TableName(r.flow.Table))
@@ -104,7 +113,26 @@ func (r *run) leavesAsItIs() {
 // refusal is frames that nobody may send, or that must not pass a table.
 type refusal struct {
 	frames of.Match
-	why    string // what would come of it
+	why    string       // what would come of it
+	to     netip.Prefix // of the infrastructure, in the place of why
+	// only, if it is there, says of which flows this is asked: those that match frames of it alone. It is not asked of those
+	// that match frames of but alone.
+	only, but of.Match
+	// relayed says that this is asked of the flows of tenants alone for whom this host relays.
+	relayed bool
+}
+
+// words are what would come of it. They are seldom needed, and there is a refusal for each host of the cluster.
+func (m *refusal) words() string {
+	if m.to.IsValid() {
+		return "connections to " + m.to.String() + ", which is of the infrastructure"
+	}
+	return m.why
+}
+
+// asked reports whether a refusal is asked of a flow.
+func (m *refusal) asked(f *of.Flow) bool {
+	return (m.only == nil || within(f.Match, m.only)) && (m.but == nil || !within(f.Match, m.but))
 }
 
 // refusals are what must not pass a table, whatever its flows are.
@@ -114,19 +142,22 @@ func (p *picture) refusals(table uint8) (list []refusal) {
 		return forbidden()
 	case flows.TableAdmitND:
 		for _, kind := range []uint64{solicitation, advertisement} {
-			list = append(list, refusal{of.NewMatch(of.Is(of.FieldEthType, typeIPv6), of.Is(of.FieldIPProto, protoICMPv6), of.Is(of.FieldICMPv6Type, kind)),
-				"neighbour discovery that claims what is not the sender's, by which it would get another's frames"})
+			list = append(list, refusal{frames: of.NewMatch(of.Is(of.FieldEthType, typeIPv6), of.Is(of.FieldIPProto, protoICMPv6), of.Is(of.FieldICMPv6Type, kind)),
+				why: "neighbour discovery that claims what is not the sender's, by which it would get another's frames"})
 		}
 	case flows.TableRoute:
 		return p.closedRoutes()
 	case flows.TableNATState:
-		return []refusal{{of.NewMatch(of.Is(flows.RegOrigin, flows.OriginGateway)), "what comes from outside without a connection that a container opened"}}
+		return []refusal{{frames: of.NewMatch(of.Is(flows.RegOrigin, flows.OriginGateway)), why: "what comes from outside without a connection that a container opened"}}
 	case flows.TableNATNew:
 		for _, prefix := range p.infrastructure() {
-			list = append(list, refusal{toward(prefix), "connections to " + prefix.String() + ", which is of the infrastructure"})
+			list = append(list, refusal{frames: toward(prefix), to: prefix})
 		}
 	case flows.TableEncap:
-		return []refusal{{of.NewMatch(of.Is(flows.RegOrigin, flows.OriginTunnel)), "what came by tunnel, which would circle between hosts"}}
+		if p.trunk != 0 {
+			list = append(list, refusal{frames: of.NewMatch(of.Is(flows.RegOrigin, flows.OriginTrunk)), why: "what came by the trunk, which would circle between hosts"})
+		}
+		return append(append(list, p.backward()...), refusal{frames: of.NewMatch(of.Is(flows.RegOrigin, flows.OriginTunnel)), why: "what came by tunnel, which would circle between hosts"})
 	}
 	return list
 }
@@ -138,7 +169,9 @@ func forbidden() (list []refusal) {
 	udp, icmp6 := of.Is(of.FieldIPProto, protoUDP), of.Is(of.FieldIPProto, protoICMPv6)
 	piece := of.Masked(of.FieldIPFrag, of.U64(anyPart), of.U64(anyPart))
 	group := of.Masked(of.FieldEthDst, of.U64(1<<40), of.U64(1<<40))
-	add := func(why string, match ...of.MatchField) { list = append(list, refusal{of.NewMatch(match...), why}) }
+	add := func(why string, match ...of.MatchField) {
+		list = append(list, refusal{frames: of.NewMatch(match...), why: why})
+	}
 	add("frames with a VLAN tag", of.Masked(of.FieldVLANVID, of.U64(tagPresent), of.U64(tagPresent)))
 	add("what only a DHCP server says", v4, udp, of.Is(of.FieldUDPSrc, portDHCPServer))
 	add("what only a DHCP server says", v4, udp, of.Is(of.FieldUDPDst, portDHCPClient))
@@ -159,24 +192,36 @@ func forbidden() (list []refusal) {
 }
 
 // closedRoutes are destinations that nobody leaves to: the transit range, and what is no address of a
-// host of the internet.
+// host of the internet. What goes to the router alone is asked for itself: everybody's flows refuse no other frames.
 func (p *picture) closedRoutes() (list []refusal) {
+	router := of.NewMatch(of.Is(of.FieldEthDst, store.RouterMAC.Uint64()))
+	add := func(prefix netip.Prefix, why string) {
+		routed, _ := meet(toward(prefix), router)
+		list = append(list, refusal{frames: routed, why: why, only: router}, refusal{frames: toward(prefix), why: why, but: router})
+	}
 	for _, closed := range []string{"0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "240.0.0.0/4"} {
-		list = append(list, refusal{toward(netip.MustParsePrefix(closed)), "frames to " + closed + ", which no tenant may leave to"})
+		add(netip.MustParsePrefix(closed), "frames to "+closed+", which no tenant may leave to")
 	}
 	transit := p.state.Transit().Prefix
-	return append(list, refusal{toward(transit), "frames to the transit range " + transit.String() + ", where other tenants' answers go"})
+	add(transit, "frames to the transit range "+transit.String()+", where other tenants' answers go")
+	return list
 }
 
 func toward(prefix netip.Prefix) of.Match {
 	return of.NewMatch(of.Is(of.FieldEthType, typeIPv4), of.In(of.FieldIPDst, prefix))
 }
 
-// ownMAC asks that a frame gets the MAC of who sends it now: of the router, or on its way in of the kernel.
+// ownMAC asks that a frame gets the MAC of who sends it now: of the router, of a peered
+// tenant's router, or on its way in of the kernel.
 func (r *run) ownMAC() {
 	mac := store.RouterMAC
-	if r.flow.Table == flows.TableNATState {
+	switch {
+	case r.flow.Table == flows.TableNATState && r.slice.Kind() == flows.KindPublished:
+		mac = store.PublishedMAC
+	case r.flow.Table == flows.TableNATState:
 		mac = store.KernelMAC
+	case r.is(flows.RegScope, scopePeered):
+		mac = store.PeerMAC
 	}
 	if !r.is(of.FieldEthSrc, mac.Uint64()) {
 		r.broken(RuleSpoof, "it gives frames a source MAC that is not %s, so that they would come from somebody else", mac)

@@ -2,14 +2,13 @@ package prove_test
 
 import (
 	"fmt"
+	"net/netip"
 	"testing"
 
 	"sluice/flows"
 	"sluice/flows/internal/worlds"
 	"sluice/flows/prove"
 	"sluice/store"
-
-	of "sluice/datapath/openflow"
 )
 
 // crowded is a host with some 10,000 or 100,000 flows.
@@ -39,48 +38,51 @@ func BenchmarkHost(b *testing.B) {
 	}
 }
 
-// BenchmarkChanged proves one flow again that went and came.
-func BenchmarkChanged(b *testing.B) {
-	for _, tenants := range []int{290, 2900} {
-		b.Run(fmt.Sprint("tenants=", tenants), func(b *testing.B) {
-			s, tables := crowded(b, tenants)
-			p := prove.New(s, tables)
-			at := len(tables.Flows) / 2
-			for b.Loop() {
-				p.Changed(tables.Flows[at:at+1], nil)
-				p.Changed(nil, tables.Flows[at:at+1])
-			}
-		})
+// BenchmarkHostOfMany proves a host with some 7,000 flows in a cluster of 1,000 hosts, each of whose tunnel addresses it refuses.
+func BenchmarkHostOfMany(b *testing.B) {
+	s, sw := worlds.Crowd(160)
+	others := store.Batch{Revision: 2}
+	for i := 3; i <= 1000; i++ {
+		others.Events = append(others.Events, store.Event{Key: store.HostKey(fmt.Sprint("h", i)), Created: 2, Modified: 2,
+			Object: &store.Host{DatapathID: store.DatapathID(i), VTEPs: []netip.Addr{worlds.Addr("172.31.%d.%d", i>>8, i&0xff)}}})
 	}
-}
-
-// BenchmarkStateChanged proves one tenant again, after a port of its changed.
-func BenchmarkStateChanged(b *testing.B) {
-	for _, tenants := range []int{290, 2900} {
-		b.Run(fmt.Sprint("tenants=", tenants), func(b *testing.B) {
-			s, tables := crowded(b, tenants)
-			p := prove.New(s, tables)
-			change := []store.Change{{Key: store.PortKey("h1", "t7", "default", "p0")}}
-			for b.Loop() {
-				p.StateChanged(s, change)
-			}
-		})
+	s.Apply(others)
+	all, problems := flows.Desired(s, sw)
+	if len(problems) > 0 {
+		b.Fatal(problems)
 	}
-}
-
-// BenchmarkRefusal is a refusal that goes and comes, by which each flow that may pass only what others
-// refuse is looked at again.
-func BenchmarkRefusal(b *testing.B) {
-	s, tables := crowded(b, 2900)
-	p := prove.New(s, tables)
-	var refusal []of.Flow
-	for i := range tables.Flows {
-		if f := tables.Flows[i]; f.Table == flows.TableAdmit && flows.Slice(f.Cookie).Tenant() == 0 && f.Priority > 200 {
-			refusal = []of.Flow{f}
+	b.ReportAllocs()
+	for b.Loop() {
+		if found := prove.Host(s, prove.Tables{Switch: sw, Flows: all}); len(found) > 0 {
+			b.Fatal(texts(found[:1]))
 		}
 	}
-	for b.Loop() {
-		p.Changed(refusal, nil)
-		p.Changed(nil, refusal)
+	b.ReportMetric(float64(len(all)), "flows")
+}
+
+// BenchmarkPart proves a port's slice and its network's again, as after an attach.
+func BenchmarkPart(b *testing.B) {
+	for _, tenants := range []int{290, 2900} {
+		b.Run(fmt.Sprint("tenants=", tenants), func(b *testing.B) {
+			s, tables := crowded(b, tenants)
+			_, ground := prove.Whole(s, tables)
+			part := prove.Tables{Switch: tables.Switch}
+			port := s.Port(store.PortKey("h1", "t7", "default", "p0"))
+			network := s.Network(port.Key.NetworkName())
+			for _, f := range tables.Flows {
+				number := uint32(f.Cookie)
+				switch slice := flows.Slice(f.Cookie); {
+				case slice.Kind() == flows.KindPort && number == port.Value.Number, slice.Kind() == flows.KindNetwork && number == network.Value.Number:
+					part.Flows = append(part.Flows, f)
+				}
+			}
+			b.ReportAllocs()
+			for b.Loop() {
+				if !ground.Part(s, part) {
+					b.Fatal("it is not proved")
+				}
+			}
+			b.ReportMetric(float64(len(part.Flows)), "flows")
+		})
 	}
 }

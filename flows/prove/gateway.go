@@ -11,7 +11,7 @@ import (
 )
 
 // This file says by which hosts a tenant leaves: under which transit address, zone and mark, and which
-// ways its gateway hosts have between them while one drains.
+// ways its gateway hosts have between them while the gateway moves.
 
 // Bits of ct_state (ovs-fields(7)).
 const (
@@ -22,30 +22,39 @@ const (
 	stateTracked     = 0x20
 )
 
-// chain are a tenant's gateway hosts, the active one first, and this host's place; -1: it is none.
-func (r *run) chain() (hosts []string, at int) {
+// gatewayHosts are the hosts that hold flows of a tenant's gateway, and whether this is one of them.
+func (r *run) gatewayHosts() (hosts []string, here bool) {
 	t := r.liveTenant(r.tenant)
 	if t == nil {
-		return nil, -1
+		return nil, false
 	}
 	g := r.state.Gateway(t.Key.Tenant)
 	if g == nil {
-		return nil, -1
+		return nil, false
 	}
-	hosts = []string{g.Value.Active}
-	for _, h := range g.Value.Draining {
-		if !slices.Contains(hosts, h) {
-			hosts = append(hosts, h)
-		}
-	}
-	return hosts, slices.Index(hosts, r.host)
+	hosts = g.Value.Members()
+	return hosts, slices.Contains(hosts, r.host)
 }
 
 // leavesHere asks that this is a gateway host of the tenant.
 func (r *run) leavesHere() {
-	if _, at := r.chain(); at < 0 {
+	if _, here := r.gatewayHosts(); !here {
 		r.broken(RuleGateway, "it takes egress of %s through this host, which is no gateway host of it", r.tenantName(r.tenant))
 	}
+}
+
+// slotOf is what this host tells a tenant's connections by; 0: it has no slot here, and no connection is its own.
+func (r *run) slotOf(number uint32) uint32 {
+	t := r.liveTenant(number)
+	if t == nil {
+		return 0
+	}
+	return r.state.Slot(r.host, t)
+}
+
+// transitOf is a tenant's transit address on this host. Without a slot that is the range's first, which is nobody's.
+func (r *run) transitOf(number uint32) of.Value {
+	return of.Address(r.state.Transit().Address(r.slotOf(number)))
 }
 
 // fromKernel holds a flow that takes frames from the gateway port against the transit address that
@@ -59,14 +68,22 @@ func (r *run) fromKernel() {
 		r.broken(RuleEntry, "it takes frames as if the kernel sent them from a port that is not the gateway's")
 	case !ok || network != 0 || r.liveTenant(tenant) == nil:
 		r.broken(RuleEntry, "it gives frames from the kernel metadata that is of no tenant of the store")
-	case !r.is(of.FieldEthType, typeIPv4) || !r.is(of.FieldIPDst, of.Address(r.state.Transit().Address(tenant)).Lo):
+	case !r.is(of.FieldEthType, typeIPv4) || !r.is(of.FieldIPDst, r.transitOf(tenant).Lo):
 		r.broken(RuleEntry, "it gives %s frames that the kernel sends to another address than its transit address", r.tenantName(tenant))
 	case tenant != r.slice.Tenant():
 		r.broken(RuleOwner, "its cookie is that of %s, and it takes frames from the kernel for %s", r.tenantName(r.slice.Tenant()), r.tenantName(tenant))
 	case !r.is(flows.RegOrigin, flows.OriginGateway):
 		r.broken(RuleEntry, "it does not say of frames from the kernel that they came from there, so that they could open connections")
 	}
+	r.kernelsUntagged()
 	r.leavesHere()
+}
+
+// kernelsUntagged asks that frames from the kernel have no tag: nothing takes one off before a container gets them.
+func (r *run) kernelsUntagged() {
+	if !r.bitsAre(of.FieldVLANVID, 0, tagPresent) {
+		r.broken(RuleEntry, "it takes frames with a VLAN tag from the kernel, which a container would get with their tag")
+	}
 }
 
 // ct follows a frame through conntrack.
@@ -75,10 +92,12 @@ func (r *run) ct(a *of.CT) {
 	switch {
 	case t == nil:
 		r.broken(RuleWrites, "it uses conntrack for frames of no known tenant")
-	case a.ZoneField != nil || a.Zone != store.NATZone(r.tenant):
+	case a.ZoneField != nil || a.Zone == 0 || a.Zone != store.NATZone(r.slotOf(r.tenant)):
 		r.broken(RuleWrites, "it uses a conntrack zone that is not %s's, so that connections of another would be taken for its own", r.tenantName(r.tenant))
 	case a.ALG != 0 || a.Force:
 		r.broken(RuleAction, "it has conntrack expect or replace connections, which no flow of Sluice does")
+	case a.Commit && r.slice.Kind() == flows.KindPublished:
+		r.commitsPublished(a)
 	case a.Commit:
 		r.commits(a, t)
 	case len(a.Exec) > 0 || a.NAT != nil && *a.NAT != of.NAT{}:
@@ -86,6 +105,7 @@ func (r *run) ct(a *of.CT) {
 	}
 	r.leavesHere()
 	if a.Table == of.TableAll {
+		r.broken(RuleAction, "it looks a connection up or opens one, and goes nowhere with it, so that the connection would be known past what refuses it")
 		return
 	}
 	r.passes = append(r.passes, a.Table)
@@ -95,17 +115,17 @@ func (r *run) ct(a *of.CT) {
 
 // commits holds a new connection against its tenant's transit address and mark.
 func (r *run) commits(a *of.CT, t *store.Item[store.Tenant]) {
-	transit := of.Address(r.state.Transit().Address(r.tenant))
+	transit := r.transitOf(r.tenant)
 	marks := run{picture: r.picture, flow: &of.Flow{}}
 	for _, e := range a.Exec {
 		if !marks.rewrite(e) {
-			r.broken(RuleAction, "it does to a connection what no flow of Sluice does (%T)", e)
+			r.broken(RuleAction, "it does to a connection what no flow of Sluice does (%s)", actionText(e))
 		}
 	}
 	switch {
 	case a.NAT == nil || !a.NAT.Source || a.NAT.V6 || a.NAT.MinAddress != transit || !a.NAT.MaxAddress.IsZero() && a.NAT.MaxAddress != transit:
 		r.broken(RuleWrites, "it opens connections of %s under another source than its transit address %s, so that the answers would be another's",
-			r.tenantName(r.tenant), r.state.Transit().Address(r.tenant))
+			r.tenantName(r.tenant), r.state.Transit().Address(r.slotOf(r.tenant)))
 	case !r.is(of.FieldEthType, typeIPv4):
 		r.broken(RuleWrites, "it opens connections that are not IPv4, which nothing closes to the infrastructure")
 	case len(marks.writes) != 1 || !marks.is(of.FieldCTMark, markOf(t)):
@@ -198,18 +218,69 @@ func (r *run) leaves() {
 	}
 }
 
-// bounced holds frames that another gateway host sent back, to be committed here, against the chain.
+// bounced holds frames that another gateway host sent back, to be committed here.
 func (r *run) bounced() {
-	hosts, at := r.chain()
-	if at != 0 || len(hosts) < 2 || !r.marked(store.BounceMAC, hosts[len(hosts)-1]) {
-		r.broken(RuleGateway, "it opens connections for frames that the last of %s's gateway hosts did not send back", r.tenantName(r.tenant))
+	if !r.cameBy(store.BounceMAC) {
+		r.broken(RuleGateway, "it opens connections for frames that no other of %s's gateway hosts sent back", r.tenantName(r.tenant))
 	}
 }
 
-// marked reports whether the flow matches frames with a MAC of the hand-over alone, from a host.
-func (r *run) marked(mac store.MAC, from string) bool {
-	return r.is(flows.RegOrigin, flows.OriginTunnel) && r.is(of.FieldEthDst, mac.Uint64()) &&
-		(r.isOf(of.FieldTunSrc, from) || r.isOf(of.FieldTunIPv6Src, from))
+// entersNAT asks that this is a gateway host of the tenant, and that only what another one asks for is said to be that.
+func (r *run) entersNAT() {
+	r.leavesHere()
+	asked := r.cameBy(store.HandOverMAC)
+	switch {
+	case r.copied(flows.RegOrigin, flows.RegOrigin):
+	case !r.is(flows.RegOrigin, flows.OriginHandOver):
+		r.broken(RuleGateway, "it says of frames on their way out that they came from elsewhere, so that they could pass as answers from outside")
+	case !asked:
+		r.broken(RuleGateway, "it says of frames that another gateway host of %s asks for them, and they may come from elsewhere", r.tenantName(r.tenant))
+	}
+	if !asked && !r.is(of.FieldEthDst, store.RouterMAC.Uint64()) {
+		r.broken(RuleGateway, "it takes frames of %s out that are not for its router, so that what a peered tenant sent to a container of it would leave as its own", r.tenantName(r.tenant))
+	}
+}
+
+// steered asks that what a switch may send to one gateway host or another is egress of a container here.
+func (r *run) steered() {
+	if !r.is(of.FieldEthDst, store.RouterMAC.Uint64()) || !r.is(of.FieldEthType, typeIPv4) || !r.is(flows.RegOrigin, flows.OriginPort) {
+		r.broken(RuleGateway, "it steers frames of %s to a gateway host that are not a container's here for its router", r.tenantName(r.tenant))
+	}
+}
+
+// cameBy reports whether the flow matches nothing but frames with a MAC of the hand-over, by tunnel from
+// another gateway host of the tenant.
+func (r *run) cameBy(mac store.MAC) (came bool) {
+	hosts, here := r.gatewayHosts()
+	r.asItWas(func(r *run) {
+		came = here && r.is(flows.RegOrigin, flows.OriginTunnel) && r.is(of.FieldEthDst, mac.Uint64()) && slices.ContainsFunc(hosts, func(host string) bool {
+			return host != r.host && (r.isOf(of.FieldTunSrc, host) || r.isOf(of.FieldTunIPv6Src, host))
+		})
+	})
+	return came
+}
+
+// marks are frames with a MAC by which gateway hosts ask each other: what has one was looked at by the host that sends it.
+var marks = []of.Match{of.NewMatch(of.Is(of.FieldEthDst, store.HandOverMAC.Uint64())), of.NewMatch(of.Is(of.FieldEthDst, store.BounceMAC.Uint64()))}
+
+// forwards asks that a container's frame enters no tunnel with such a mark.
+func (r *run) forwards() {
+	if r.copied(of.FieldTunDst, of.FieldTunDst) && r.copied(of.FieldTunIPv6Dst, of.FieldTunIPv6Dst) {
+		return
+	}
+	for _, m := range marks {
+		if !apart(r.flow.Match, m) {
+			r.brokenFor(m, RuleGateway, "it sends frames into a tunnel that may be marked as those that gateway hosts ask each other for, and which nobody refuses any more")
+		}
+	}
+}
+
+// asksOn holds a question that goes on to the next gateway host, since another one sent it back.
+func (r *run) asksOn() {
+	r.sendsOn()
+	if !r.cameBy(store.BounceMAC) {
+		r.broken(RuleGateway, "it sends frames of %s on that none of its other gateway hosts sent back", r.tenantName(r.tenant))
+	}
 }
 
 // isOf reports whether a field is known to hold a tunnel address of a host.
@@ -222,27 +293,24 @@ func (r *run) isOf(f of.Field, host string) bool {
 	return h != nil && h.Key.Host == host
 }
 
-// handedOver reports whether the flow matches nothing but what another host of the chain has marked: that
+// handedOver reports whether the flow matches nothing but what another gateway host has marked: that
 // host refused already what goes to closed ranges.
 func (r *run) handedOver() bool {
-	hosts, at := r.chain()
-	return at > 0 && r.marked(store.HandOverMAC, hosts[at-1]) ||
-		at == 0 && len(hosts) > 1 && r.marked(store.BounceMAC, hosts[len(hosts)-1])
+	return r.cameBy(store.HandOverMAC) || r.cameBy(store.BounceMAC)
 }
 
-// handsOver holds a frame that goes on to another gateway host against the chain.
+// handsOver holds a frame that goes on to another gateway host against who they are.
 func (r *run) handsOver() {
-	hosts, at := r.chain()
-	if at < 0 || len(hosts) < 2 {
+	hosts, here := r.gatewayHosts()
+	if !here || len(hosts) < 2 {
 		r.broken(RuleGateway, "it hands frames of %s over to another host, and its gateway does not move", r.tenantName(r.tenant))
 		return
 	}
-	to, mac := hosts[0], store.BounceMAC
-	if at < len(hosts)-1 {
-		to, mac = hosts[at+1], store.HandOverMAC
-	}
-	if !r.is(of.FieldEthDst, mac.Uint64()) || !r.isOf(of.FieldTunDst, to) && !r.isOf(of.FieldTunIPv6Dst, to) {
-		r.broken(RuleGateway, "it hands frames of %s over, and not to host %s, which is next in the chain of its gateway hosts", r.tenantName(r.tenant), to)
+	marked := r.is(of.FieldEthDst, store.HandOverMAC.Uint64()) || r.is(of.FieldEthDst, store.BounceMAC.Uint64())
+	if !marked || !slices.ContainsFunc(hosts, func(host string) bool {
+		return host != r.host && (r.isOf(of.FieldTunDst, host) || r.isOf(of.FieldTunIPv6Dst, host))
+	}) {
+		r.broken(RuleGateway, "it hands frames of %s over, and not to one of its gateway hosts %v", r.tenantName(r.tenant), hosts)
 	}
 }
 

@@ -150,7 +150,7 @@ func dropAtOnce(f of.Flow) []of.Flow {
 
 // renumbered gives a flow any priority, in tables whose refusals protect nobody.
 func renumbered(r *rand.Rand, f of.Flow) []of.Flow {
-	if slices.Contains([]uint8{flows.TableForward, flows.TableL3Resolve, flows.TableResolve, flows.TableDeliver, flows.TableDecap,
+	if slices.Contains([]uint8{flows.TableForward, flows.TableL3Resolve, flows.TableResolve, flows.TableDeliver, flows.TableDecap, flows.TableTrunk,
 		flows.TableClassify, flows.TableAccountIn, flows.TableAnswer, flows.TableHop, flows.TableNATKnown, flows.TableNATOut}, f.Table) {
 		f.Priority = uint16(r.IntN(1000))
 	}
@@ -188,7 +188,7 @@ func TestMissingFlowsAreNoFindings(t *testing.T) {
 	findings := 0
 	for i := range at.Flows {
 		f := at.Flows[i]
-		refuses := len(f.Actions) > 0 && f.Actions[len(f.Actions)-1] == (of.GotoTable{Table: flows.TableDrop})
+		refuses := len(f.Actions) == 0 || len(f.Actions) > 0 && f.Actions[len(f.Actions)-1] == (of.GotoTable{Table: flows.TableDrop})
 		found := prove.Host(c.state, prove.Tables{Switch: at.Switch, Flows: slices.Delete(slices.Clone(at.Flows), i, i+1)})
 		if len(found) > 0 && !refuses {
 			t.Errorf("without %s: %s", &f, &found[0])

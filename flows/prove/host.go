@@ -81,7 +81,18 @@ func (p *picture) infrastructure() (closed []netip.Prefix) {
 	return closed
 }
 
-// sameToOthers reports whether two states of a host are the same to what is proved.
-func sameToOthers(a, b *store.Host) bool {
-	return slices.Equal(a.VTEPs, b.VTEPs) && slices.Equal(a.Infrastructure, b.Infrastructure)
+// Everywhere reports whether a change may concern the flows of any slice on any host: what a host is to others, and what
+// all tenants' egress rests on. Of such a change no part is proved.
+func Everywhere(c store.Change) bool {
+	switch c.Key.Kind {
+	case store.KindSettings:
+		return true
+	case store.KindHost:
+		before, was := c.Before.(*store.Host)
+		after, is := c.After.(*store.Host)
+		return !was || !is || before == after || c.Anew ||
+			!slices.Equal(before.VTEPs, after.VTEPs) || before.Gateway != after.Gateway ||
+			before.Trunk != after.Trunk || before.TrunkReady != after.TrunkReady || !slices.Equal(before.Infrastructure, after.Infrastructure)
+	}
+	return false
 }

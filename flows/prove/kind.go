@@ -18,6 +18,11 @@ var kinds = map[flows.Kind]func(*run){
 	flows.KindTenant:  (*run).tenants,
 	flows.KindNetwork: (*run).tenants,
 	flows.KindPort:    (*run).tenants,
+	flows.KindPeering: (*run).peerings,
+
+	flows.KindPublished: (*run).publications,
+
+	flows.KindResolver: (*run).everybodys,
 }
 
 // everybodys is a flow that is nobody's: which ways it may go way.go says.
@@ -38,9 +43,20 @@ func (r *run) tenants() {
 	}
 }
 
-// flowOf proves one flow for itself, whatever the others are.
+// begin makes the run ready for another flow. What it has room for is kept.
+func (p *picture) begin(f *of.Flow) *run {
+	if p.run == nil {
+		p.run = &run{}
+	}
+	r := p.run
+	*r = run{picture: p, flow: f, slice: flows.Slice(f.Cookie),
+		writes: r.writes[:0], stack: r.stack[:0], passes: r.passes[:0], named: r.named[:0]}
+	return r
+}
+
+// flowOf proves one flow for itself, whatever the others are. The run is good until the next.
 func (p *picture) flowOf(f *of.Flow) *run {
-	r := &run{picture: p, flow: f, slice: flows.Slice(f.Cookie)}
+	r := p.begin(f)
 	if f.Unknown != "" || !canonical(f.Match) {
 		r.broken(RuleAction, "it matches what this proof does not understand, so that nothing is known of its frames")
 		return r

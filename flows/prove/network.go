@@ -1,6 +1,9 @@
 package prove
 
 import (
+	"net/netip"
+	"slices"
+
 	"sluice/flows"
 
 	of "sluice/datapath/openflow"
@@ -66,6 +69,57 @@ func tags(n *store.Network) int {
 		return 1
 	}
 	return 0
+}
+
+// routed holds a routed packet that enters a network against that network (rule writes): what a peered tenant sent to
+// one network must not go on into another of the same tenant, nor back to a router, by which it would leave.
+func (r *run) routed() {
+	v, known := r.number(of.FieldMetadata)
+	_, number := flows.MetadataOf(v)
+	n, _ := r.liveNetwork(number)
+	if n == nil || !known {
+		r.broken(RuleWrites, "it lets routed packets on in a network that it does not know, which a peered tenant may have entered")
+		return
+	}
+	to, known := r.number(of.FieldEthDst)
+	if !known || store.MACFromUint64(to).IsReserved() {
+		r.broken(RuleWrites, "it gives routed packets a destination MAC that no container can have, so that they could leave by a gateway of another tenant than their own")
+	}
+	var own []of.Match
+	for _, prefix := range r.standing(n) {
+		own = append(own, destinedTo(prefix))
+	}
+	r.nothingBut(r.flow.Match, own, RuleWrites, "it lets packets to an address that is none of network %s's enter it, so that what a peered tenant sent to another network would",
+		n.Key.NetworkName())
+}
+
+// destinedTo are the packets to a prefix.
+func destinedTo(prefix netip.Prefix) of.Match {
+	return of.NewMatch(family(prefix.Addr()), of.In(fieldOf(prefix.Addr(), of.FieldIPDst, of.FieldIPv6Dst), prefix))
+}
+
+// standing are the subnets of a network that no older one of its tenant overlaps: an address of them is of one network alone.
+func (p *picture) standing(n *store.Item[store.Network]) (prefixes []netip.Prefix) {
+	for _, s := range n.Value.Subnets {
+		if valid(s) && !p.overlapped(n, s.Prefix) {
+			prefixes = append(prefixes, s.Prefix)
+		}
+	}
+	return prefixes
+}
+
+func (p *picture) overlapped(n *store.Item[store.Network], prefix netip.Prefix) bool {
+	for other := range p.state.NetworksOf(n.Key.Tenant) {
+		if other.Older(n) && slices.ContainsFunc(other.Value.Subnets, func(s store.Subnet) bool { return valid(s) && s.Prefix.Overlaps(prefix) }) {
+			return true
+		}
+	}
+	return false
+}
+
+// valid reports whether a router has an address in the subnet, as a hand edit may have spoilt it.
+func valid(s store.Subnet) bool {
+	return s.Prefix.IsValid() && s.Gateway.IsValid() && s.Prefix.Contains(s.Gateway)
 }
 
 // encaps holds a frame that enters a tunnel against its network (rule output).

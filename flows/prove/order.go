@@ -2,6 +2,7 @@ package prove
 
 import (
 	"cmp"
+	"iter"
 	"slices"
 
 	"sluice/flows"
@@ -15,13 +16,14 @@ import (
 // orderedTables have them.
 var orderedTables = []uint8{flows.TableAdmit, flows.TableAdmitND, flows.TableRoute, flows.TableNATState, flows.TableNATNew, flows.TableEncap}
 
-// order is one such table.
+// order is one such table. A refusal counts for the flows of its own slice, and for all where it is everybody's: so
+// what was proved of a flow does not rest on what other tenants have.
 type order struct {
-	must    []refusal
-	covered []int    // for each of must: from which priority on flows refuse all of it; -1: they do not
-	refuse  []*entry // flows that refuse, the highest priority first
-	passing map[*entry]struct{}
-	stale   bool // must, or what refuses, has changed
+	must       []refusal
+	covered    []int32                    // for each of must: from which priority on everybody's flows refuse all of it; -1: they do not
+	everybodys []*of.Flow                 // flows that refuse, the highest priority first
+	own        map[flows.Slice][]*of.Flow // those of tenants
+	passing    []int                      // the places of the flows that it is proved of
 }
 
 // bound reports whether a flow of the table may pass only what is refused before it.
@@ -33,7 +35,7 @@ func (r *run) bound() bool {
 	case flows.TableAdmit, flows.TableAdmitND, flows.TableNATNew:
 		return len(r.passes) > 0
 	case flows.TableRoute:
-		return passes(flows.TableNAT, flows.TableNATNew, flows.TableAccountOut) && !r.handedOver()
+		return passes(flows.TableSteer, flows.TableNAT, flows.TableNATNew, flows.TableAccountOut) && !r.handedOver()
 	case flows.TableNATState:
 		return passes(flows.TableNATNew, flows.TableNATOut, flows.TableAccountOut, flows.TableEncap)
 	case flows.TableEncap:
@@ -42,82 +44,103 @@ func (r *run) bound() bool {
 	return false
 }
 
-// take keeps a flow where it belongs.
-func (o *order) take(e *entry) {
-	e.ordered = nil
-	delete(o.passing, e)
-	if e.bound {
-		o.passing[e] = struct{}{}
-	}
-	if e.refuses == e.listed {
+// refusing takes in a flow that refuses.
+func (o *order) refusing(f *of.Flow) {
+	slice := flows.Slice(f.Cookie)
+	if slice.Tenant() == 0 {
+		o.everybodys = append(o.everybodys, f)
 		return
 	}
-	if e.listed = e.refuses; e.refuses {
-		o.refuse = append(o.refuse, e)
-	} else {
-		o.unlist(e)
+	if o.own == nil {
+		o.own = map[flows.Slice][]*of.Flow{}
 	}
-	o.stale = true
+	o.own[slice] = append(o.own[slice], f)
 }
 
-// drop forgets a flow.
-func (o *order) drop(e *entry) {
-	delete(o.passing, e)
-	if e.listed {
-		o.unlist(e)
-		o.stale = true
-	}
+// sort brings everybody's refusals into the order of their priorities.
+func (o *order) sort() {
+	slices.SortStableFunc(o.everybodys, func(a, b *of.Flow) int { return cmp.Compare(b.Priority, a.Priority) })
 }
 
-func (o *order) unlist(e *entry) {
-	at := slices.Index(o.refuse, e)
-	o.refuse = slices.Delete(o.refuse, at, at+1)
-}
-
-// renew finds anew from which priority on each refusal is whole.
-func (o *order) renew() {
-	slices.SortStableFunc(o.refuse, func(a, b *entry) int { return cmp.Compare(b.flow.Priority, a.flow.Priority) })
-	o.stale = false
-	covered := make([]int, len(o.must))
+// cover finds from which priority on each refusal is whole.
+func (o *order) cover() {
+	o.covered = make([]int32, len(o.must))
+	same := o.index()
 	for i := range o.must {
-		covered[i] = o.cover(o.must[i].frames)
+		frames := o.must[i].frames
+		if priority, ok := same[keyOf(frames)]; ok && len(frames) <= len(key{}) {
+			o.covered[i] = priority
+			continue
+		}
+		o.covered[i] = o.wholeFrom(frames)
 	}
-	o.covered = covered
 }
 
-// cover is the lowest priority such that flows of it and above refuse all the frames; -1: they do not.
-func (o *order) cover(frames of.Match) int {
-	var some []of.Match
-	for _, e := range o.refuse {
-		if within(frames, e.flow.Match) {
-			return int(e.flow.Priority) // alone
+// key is a match of few fields, as the refusals have that there is one of for each host of a cluster.
+type key [3]of.MatchField
+
+func keyOf(m of.Match) (k key) {
+	copy(k[:], m)
+	return k
+}
+
+// index has, for each match of few fields that everybody's flows refuse, the highest priority at which they do.
+func (o *order) index() map[key]int32 {
+	same := make(map[key]int32, len(o.everybodys))
+	for _, f := range slices.Backward(o.everybodys) {
+		if len(f.Match) <= len(key{}) {
+			same[keyOf(f.Match)] = int32(f.Priority)
 		}
-		if !apart(frames, e.flow.Match) {
-			some = append(some, e.flow.Match)
+	}
+	return same
+}
+
+// wholeFrom is the lowest priority such that flows of everybody's, of it and above, refuse all the frames; -1: they do not.
+func (o *order) wholeFrom(frames of.Match) int32 {
+	var some []of.Match
+	for _, f := range o.everybodys {
+		if within(frames, f.Match) {
+			return int32(f.Priority) // alone
+		}
+		if !apart(frames, f.Match) {
+			some = append(some, f.Match)
 		}
 	}
 	var s subtraction
 	if left, ok := s.rest(frames, some); left != nil || !ok {
 		return -1
 	}
-	return int(o.refuse[len(o.refuse)-1].flow.Priority)
+	return int32(o.everybodys[len(o.everybodys)-1].Priority)
 }
 
-// above are the refusals of higher priority that meet some frames.
-func (o *order) above(frames of.Match, priority uint16) (list []of.Match) {
-	for _, e := range o.refuse {
-		if e.flow.Priority > priority && !apart(e.flow.Match, frames) {
-			list = append(list, e.flow.Match)
+// countFor are the refusals that count for a flow.
+func (o *order) countFor(r *run) iter.Seq[*of.Flow] {
+	return func(yield func(*of.Flow) bool) {
+		for _, list := range [][]*of.Flow{o.everybodys, o.own[r.slice]} {
+			for _, f := range list {
+				if !yield(f) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// above are the refusals of higher priority than a flow's that meet some frames.
+func (o *order) above(frames of.Match, r *run) (list []of.Match) {
+	for f := range o.countFor(r) {
+		if f.Priority > r.flow.Priority && !apart(f.Match, frames) {
+			list = append(list, f.Match)
 		}
 	}
 	return list
 }
 
 // late is the refusal that comes too late for some frames; nil: there is none.
-func (o *order) late(frames of.Match, priority uint16) *of.Flow {
-	for _, e := range o.refuse {
-		if e.flow.Priority <= priority && !apart(e.flow.Match, frames) {
-			return &e.flow
+func (o *order) late(frames of.Match, r *run) *of.Flow {
+	for f := range o.countFor(r) {
+		if f.Priority <= r.flow.Priority && !apart(f.Match, frames) {
+			return f
 		}
 	}
 	return nil
@@ -125,8 +148,9 @@ func (o *order) late(frames of.Match, priority uint16) *of.Flow {
 
 // holds proves one flow of the table. allowed are frames that it may pass in any case.
 func (o *order) holds(r *run, allowed []of.Match) {
-	for i, m := range o.must {
-		if int(r.flow.Priority) < o.covered[i] {
+	for i := range o.must {
+		m := &o.must[i]
+		if int32(r.flow.Priority) < o.covered[i] || !m.asked(r.flow) || m.relayed && !r.relayed(r.slice.Tenant()) {
 			continue
 		}
 		frames, meets := meet(m.frames, r.flow.Match)
@@ -134,12 +158,12 @@ func (o *order) holds(r *run, allowed []of.Match) {
 			continue
 		}
 		var s subtraction
-		switch left, ok := s.rest(frames, slices.Concat(o.above(frames, r.flow.Priority), allowed)); {
+		switch left, ok := s.rest(frames, slices.Concat(o.above(frames, r), allowed)); {
 		case !ok:
-			r.broken(RuleComplex, "the refusals of table %s are too many cases to see that it passes none of %s", flows.TableName(r.flow.Table), m.why)
+			r.broken(RuleComplex, "the refusals of table %s are too many cases to see that it passes none of %s", flows.TableName(r.flow.Table), m.words())
 		case left == nil:
 		default:
-			r.passesRefused(left, m.why, o.late(left, r.flow.Priority))
+			r.passesRefused(left, m.words(), o.late(left, r))
 		}
 	}
 }

@@ -19,7 +19,8 @@ type livePort struct {
 	item            *store.Item[store.Port]
 	tenant, network uint32
 	ofport          uint32
-	speaks          *speech // what it may say; nil: not asked for yet
+	closed          netip.Prefix // the transit range: no port speaks with an address of it, whatever the store allows it
+	speaks          *speech      // what it may say; nil: not asked for yet
 }
 
 // livePort is the port of this host that has a number; nil: none has.
@@ -34,7 +35,7 @@ func (p *picture) livePort(number uint32) *livePort {
 
 func (p *picture) findPort(number uint32) *livePort {
 	item := p.state.PortByNumber(number)
-	if item == nil || number == 0 || number == flows.GatewayPort || item.Key.Host != p.host || len(p.state.ContestedPort(item)) > 0 {
+	if item == nil || number == 0 || number >= flows.ResolverPort || item.Key.Host != p.host || len(p.state.ContestedPort(item)) > 0 {
 		return nil
 	}
 	in := p.state.Network(item.Key.NetworkName())
@@ -45,17 +46,21 @@ func (p *picture) findPort(number uint32) *livePort {
 	if n != in || !t.Value.MayUse(p.host) {
 		return nil
 	}
-	return &livePort{item: item, tenant: t.Value.Number, network: n.Value.Number, ofport: p.ofport[item.Value.Interface]}
+	return &livePort{item: item, tenant: t.Value.Number, network: n.Value.Number, ofport: p.ofport[item.Value.Interface], closed: p.state.Transit().Prefix}
 }
 
 // portIn is the port whose number a register is known to hold; nil with true: a number that no port
 // here has.
 func (r *run) portIn(register of.Field) (p *livePort, known bool) {
-	number, known := r.number(register)
+	v, known := r.number(register)
 	if !known {
 		return nil, false
 	}
-	return r.livePort(uint32(number)), true
+	number := uint32(v)
+	if number != 0 && number < flows.ResolverPort && !slices.Contains(r.named, number) {
+		r.named = append(r.named, number)
+	}
+	return r.livePort(number), true
 }
 
 // fromPort holds a flow that takes frames from a container against its port (rule entry).
@@ -79,7 +84,7 @@ func (r *run) fromPort() {
 	}
 }
 
-// writesDestination holds the port that the flow chooses against its tenant.
+// writesDestination holds the port that the flow chooses against its tenant and network.
 func (r *run) writesDestination() {
 	number, ok := r.number(flows.RegDestination)
 	p, _ := r.portIn(flows.RegDestination)
@@ -91,11 +96,24 @@ func (r *run) writesDestination() {
 		if r.flow.Table != flows.TableNATOut {
 			r.broken(RuleWrites, "it sends frames to the gateway past the tenant's translation")
 		}
+	case number == flows.ResolverPort:
+		if r.flow.Table != flows.TableRoute {
+			r.broken(RuleWrites, "it sends frames to the resolver that nobody knows to be questions")
+		}
 	case p == nil:
 		r.broken(RuleWrites, "it sends frames to port number %d, which no port here has, so that whoever gets the number would get them", number)
 	case p.tenant != r.tenant:
 		r.broken(RuleWrites, "it sends frames of %s to port %s of %s", r.tenantName(r.tenant), p.name(), r.tenantName(p.tenant))
+	case !r.inNetwork(p.network):
+		r.broken(RuleWrites, "it sends frames to port %s that may be of another network than its own, which a peered tenant may have entered", p.name())
 	}
+}
+
+// inNetwork reports whether frames are known to be of a network now.
+func (r *run) inNetwork(network uint32) bool {
+	v, known := r.number(of.FieldMetadata)
+	_, number := flows.MetadataOf(v)
+	return known && number == network
 }
 
 // delivers holds a port that the frame leaves by against its destination (rule output).
@@ -108,6 +126,10 @@ func (r *run) delivers(port uint32) {
 	case number == flows.GatewayPort:
 		if port != r.gateway || port == 0 {
 			r.broken(RuleOutput, "it outputs frames for the gateway to OpenFlow port %d, which is not the gateway port", port)
+		}
+	case number == flows.ResolverPort:
+		if port != r.resolver || port == 0 {
+			r.broken(RuleOutput, "it outputs questions for the resolver to OpenFlow port %d, which is %s", port, r.behind(port))
 		}
 	case p == nil || p.ofport != port || port == 0:
 		r.broken(RuleOutput, "it outputs frames for port number %d to OpenFlow port %d, which is %s", number, port, r.behind(port))
@@ -136,6 +158,7 @@ func (p *picture) behind(port uint32) string {
 // speech is what a port may say: the frames that go on from table admit, by where they go, and the
 // neighbour discovery that goes on from admit_nd.
 type speech struct {
+	closed                     netip.Prefix
 	toResolve, toND, discovery []of.Match
 }
 
@@ -144,7 +167,7 @@ func (p *livePort) speech() *speech {
 	if p.speaks != nil {
 		return p.speaks
 	}
-	p.speaks = &speech{}
+	p.speaks = &speech{closed: p.closed}
 	own := p.item.Value
 	sixth := false
 	for _, a := range own.Addresses {
@@ -166,7 +189,7 @@ func (p *livePort) speech() *speech {
 
 // may allows one MAC with one prefix.
 func (s *speech) may(mac store.MAC, prefix netip.Prefix) {
-	if !prefix.IsValid() || store.ValidateMAC(mac) != nil {
+	if !prefix.IsValid() || prefix.Overlaps(s.closed) || store.ValidateMAC(mac) != nil {
 		return
 	}
 	from := of.Is(of.FieldEthSrc, mac.Uint64())

@@ -1,13 +1,11 @@
 package prove_test
 
 import (
-	"fmt"
-	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"sluice/flows"
+	"sluice/flows/internal/document"
 	"sluice/flows/internal/worlds"
 	"sluice/flows/prove"
 	"sluice/store"
@@ -54,46 +52,13 @@ func TestGoldenFilesAreProved(t *testing.T) {
 // golden reads what stands in etcd and on the switches at the top of a golden file.
 func golden(t testing.TB, path string) (*store.State, []flows.Switch) {
 	t.Helper()
-	text, err := os.ReadFile(path)
+	d, _, err := document.Read(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := store.NewState()
 	var switches []flows.Switch
-	input, _, _ := strings.Cut(string(text), "\n====")
-	for i, line := range strings.Split(input, "\n") {
-		name, value, _ := strings.Cut(line, " ")
-		if host, ok := strings.CutPrefix(name, "switch/"); ok {
-			switches = append(switches, flows.Switch{Host: host, OFPort: ofports(t, value)})
-			continue
-		}
-		if name == "" || name == "#" {
-			continue
-		}
-		key, err := store.ParseKey(store.Prefix + name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		object, err := store.Decode(key, []byte(value))
-		if err != nil {
-			t.Fatal(err)
-		}
-		revision := store.Revision(i + 1)
-		s.Apply(store.Batch{Revision: revision, Events: []store.Event{{Key: key, Object: object, Created: revision, Modified: revision}}})
+	for _, sw := range d.Switches {
+		switches = append(switches, flows.Switch(sw))
 	}
-	return s, switches
-}
-
-func ofports(t testing.TB, text string) map[string]uint32 {
-	t.Helper()
-	ports := map[string]uint32{}
-	for _, field := range strings.Fields(text) {
-		iface, number, _ := strings.Cut(field, "=")
-		var n uint32
-		if _, err := fmt.Sscan(number, &n); err != nil {
-			t.Fatal(err)
-		}
-		ports[iface] = n
-	}
-	return ports
+	return d.State, switches
 }

@@ -22,8 +22,10 @@ type run struct {
 
 	commit bool // the last look into conntrack committed
 
-	passes   []uint8 // tables that frames go to
-	sends    bool    // it outputs
+	asks     bool     // it sends questions to the resolver
+	passes   []uint8  // tables that frames go to
+	sends    bool     // it outputs
+	named    []uint32 // the numbers of ports that it was proved by
 	findings []Finding
 }
 
@@ -64,9 +66,18 @@ func (r *run) action(a of.Action) {
 		r.meter(a.ID)
 	default:
 		if !r.rewrite(a) {
-			r.broken(RuleAction, "it does what no flow of Sluice does (%T), so that nothing is known of the frame from there on", a)
+			r.broken(RuleAction, "it does what no flow of Sluice does (%s), so that nothing is known of the frame from there on", actionText(a))
 		}
 	}
+}
+
+// actionText is an action as ovs-ofctl(8) writes it.
+func actionText(a of.Action) string {
+	switch a.(type) {
+	case nil, of.Opaque:
+		return "an action that is not known here"
+	}
+	return string(of.AppendActionsText(nil, []of.Action{a}))
 }
 
 // rewrite follows an action that changes the frame or what is known of it; it reports false for any other.
@@ -79,6 +90,8 @@ func (r *run) rewrite(a of.Action) bool {
 		r.write(a.Target, value{bits: of.U64(a.Value), known: of.Ones(count)})
 	case of.WriteMetadata:
 		r.setField(of.SetField{Field: of.FieldMetadata, Value: of.U64(a.Value), Mask: of.U64(a.Mask)})
+	case of.BundleLoad: // any of its ports, or none
+		r.write(a.Target, value{})
 	case of.Move:
 		r.move(a.Target, r.read(a.Source))
 	case of.Push:
@@ -138,6 +151,7 @@ func (r *run) resubmit(a of.Resubmit) {
 		return
 	}
 	r.leave(a.Table)
+	r.stack = r.stack[:0] // flows there may have left something on it
 	to, known := r.number(flows.RegDestination)
 	r.tagged = a.Table == flows.TableEncap || !known || to == 0
 	r.put(of.FieldTunID, value{})

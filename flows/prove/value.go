@@ -10,6 +10,14 @@ import (
 type value struct {
 	bits, known of.Value // of the bits known, those that are set; which are known
 	of          of.Field // it is the whole value that this field had at first; FieldInvalid: of none
+	part        copied   // a part of it is one of a field; the zero value: none is
+}
+
+// copied are bits of a value that are those that a field had at first.
+type copied struct {
+	of       of.Field
+	from, to int // the lowest of them, there and here
+	count    int
 }
 
 // written is a field that the actions have changed.
@@ -56,6 +64,12 @@ func (r *run) bitsAre(f of.Field, want, mask uint64) bool {
 // copied reports whether a field holds what another one held at first.
 func (r *run) copied(to, from of.Field) bool { return r.get(to).of == from }
 
+// isBut reports whether a field is known to have a value, but for a part that is copied.
+func (r *run) isBut(f of.Field, want of.Value, part copied) bool {
+	v, mask := r.get(f), without(of.Ones(f.Bits()), of.Ones(part.count).Left(part.to))
+	return v.part == part && v.known.And(mask) == mask && v.bits.And(mask) == want.And(mask)
+}
+
 // put notes that a field has a value from now on.
 func (r *run) put(f of.Field, v value) {
 	for i := range r.writes {
@@ -88,9 +102,13 @@ func (r *run) write(to of.Subfield, v value) {
 	}
 	before := r.get(to.Field)
 	mask := of.Ones(count).Left(at)
+	if v.part != (copied{}) {
+		v.part.to += at
+	}
 	r.put(to.Field, value{
 		bits:  without(before.bits, mask).Or(v.bits.Left(at).And(mask)),
 		known: without(before.known, mask).Or(v.known.Left(at).And(mask)),
+		part:  v.part,
 	})
 }
 
@@ -124,7 +142,11 @@ func (r *run) read(from of.Subfield) value {
 	if at == 0 && count >= from.Field.Bits() {
 		return v
 	}
-	return value{bits: v.bits.Right(at).And(of.Ones(count)), known: v.known.Right(at).And(of.Ones(count))}
+	part := value{bits: v.bits.Right(at).And(of.Ones(count)), known: v.known.Right(at).And(of.Ones(count))}
+	if v.of != of.FieldInvalid {
+		part.part = copied{of: v.of, from: at, count: count}
+	}
+	return part
 }
 
 // noPort reports whether in_port says that the frame came in nowhere.

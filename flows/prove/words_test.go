@@ -17,7 +17,7 @@ import (
 
 // asked is what this package may use of package flows: the names of what stands in flows. What compiles is not
 // among it.
-var asked = regexp.MustCompile(`^(Table[A-Z]\w*|Reg[A-Z]\w*|Origin[A-Z]\w*|Kind\w*|GatewayPort|NoPort|Slice|Switch|MetadataOf|MeterTenant|TableName)$`)
+var asked = regexp.MustCompile(`^(Table[A-Z]\w*|Reg[A-Z]\w*|Origin[A-Z]\w*|Kind\w*|GatewayPort|ResolverPort|NoPort|Slice|Switch|MetadataOf|MeterBounds|TableName)$`)
 
 // The proof never asks the compiler what should be installed: a mistake of the compiler must be found too.
 func TestProofAsksNoCompiler(t *testing.T) {

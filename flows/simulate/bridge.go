@@ -15,6 +15,7 @@ type Bridge struct {
 	tables      [256][]*entry // each by falling priority
 	connections map[connectionKey]*connection
 	first       bool // of two flows that would do, see TakeFirst
+	dead        map[uint32]bool
 }
 
 type entry struct {
@@ -125,6 +126,24 @@ func (b *Bridge) TakeFirst() { b.first = true }
 // Forget ends all connections.
 func (b *Bridge) Forget() { clear(b.connections) }
 
+// SetLive says whether a port is live, as all are at first: a bundle_load chooses among those.
+func (b *Bridge) SetLive(port uint32, live bool) {
+	if b.dead == nil {
+		b.dead = map[uint32]bool{}
+	}
+	b.dead[port] = !live
+}
+
+// member is the first port of a bundle_load that is live; 0xffff: none is.
+func (b *Bridge) member(a of.BundleLoad) uint64 {
+	for _, port := range a.Members {
+		if !b.dead[wide(port)] {
+			return uint64(port)
+		}
+	}
+	return uint64(of.PortAny & 0xffff)
+}
+
 // floods reports whether a reserved port stands for all ports: NORMAL does until a MAC was learned,
 // and a frame for a MAC that was not is what a hostile sender sends.
 func floods(port uint32) bool {
@@ -215,6 +234,11 @@ func checkAction(a of.Action) error {
 		return checkActions(a.Actions)
 	case of.CT:
 		return checkCT(a)
+	case of.BundleLoad:
+		if a.Algorithm != of.ActiveBackup {
+			return errors.New("bundle_load by a hash is not simulated")
+		}
+		return checkFields(a.Target.Field)
 	default:
 		return fmt.Errorf("action %T is not simulated", a)
 	}

@@ -2,6 +2,7 @@ package simulate
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
@@ -55,6 +56,9 @@ func TestRefusedFlows(t *testing.T) {
 		{[]string{"ip,actions=ct(commit,table=1,nat(src=1.2.3.4-1.2.3.9))"}, "range of addresses"},
 		{[]string{"tcp,actions=ct(commit,table=1,nat(src=1.2.3.4:100-200))"}, "range of ports"},
 		{[]string{"tcp,actions=ct(commit,alg=ftp)"}, "helper"},
+		{[]string{"actions=bundle_load(eth_src,0,active_backup,ofport,NXM_NX_REG6[0..15],members:1)"}, ""},
+		{[]string{"actions=bundle_load(eth_src,0,hrw,ofport,NXM_NX_REG6[0..15],members:1)"}, "by a hash"},
+		{[]string{"actions=bundle_load(eth_src,0,active_backup,ofport,NXM_NX_TUN_GBP_ID[],members:1)"}, "not simulated"},
 		{[]string{"priority=5,ip,actions=drop", "priority=5,ip,actions=output:1"}, "has the match and priority of flow"},
 	} {
 		_, err := NewBridge(parse(t, c.flows...))
@@ -128,5 +132,23 @@ func TestOverlappingFields(t *testing.T) {
 	twice := tagged.Tag(7)
 	if kind := twice.Uint(of.FieldEthType); kind != typeVLAN || !twice.Get(of.FieldIPSrc).IsZero() {
 		t.Errorf("behind a second tag a switch sees type %#x", kind)
+	}
+}
+
+// A bundle_load writes the first member that is live, and 0xffff where none is.
+func TestFirstLiveMember(t *testing.T) {
+	b := bridge(t, "in_port=9,actions=load:0xfffff->NXM_NX_REG6[],bundle_load(eth_src,0,active_backup,ofport,NXM_NX_REG6[0..15],members:1,LOCAL),goto_table:1",
+		"table=1,reg6=0xf0001,actions=output:11", "table=1,reg6=0xffffe,actions=output:12", "table=1,reg6=0xfffff,actions=output:13")
+	for _, c := range []struct {
+		dead []uint32
+		want uint32
+	}{{nil, 11}, {[]uint32{1}, 12}, {[]uint32{of.PortLocal}, 11}, {[]uint32{1, of.PortLocal}, 13}} {
+		for _, port := range []uint32{1, of.PortLocal} {
+			b.SetLive(port, !slices.Contains(c.dead, port))
+		}
+		r, err := b.Run(UDP(alice, bob), 9)
+		if err != nil || len(r.Outputs) != 1 || r.Outputs[0].Port != c.want {
+			t.Errorf("dead: %v: it leaves by %v, want %d, error %v", c.dead, r.Outputs, c.want, err)
+		}
 	}
 }

@@ -21,6 +21,9 @@ type Host struct {
 	// Tunnel and Gateway are the numbers of the tunnel port, and of the port to the host's
 	// kernel; 0: none.
 	Tunnel, Gateway uint32
+	// Trunked says that the host has a trunk, and Trunk is the number of its port; 0: the bridge has it not.
+	Trunked bool
+	Trunk   uint32
 	// Ports are the numbers of all other ports, each with its container's name.
 	Ports map[uint32]string
 }
@@ -28,6 +31,9 @@ type Host struct {
 // Cluster is several switches whose tunnels reach each other. What goes to a kernel stays
 // there: tests read it among the deliveries and answer with Send.
 type Cluster struct {
+	// Learned, where it is set, is the host that the switches of the trunk send a frame to; empty: to all, as those do that have
+	// not seen its destination yet.
+	Learned func(p *Packet) (host string)
 	// Load, where it is set, gives a host its Bridge and ports, when the first frame enters a
 	// host without; an error says why its tables are not known.
 	Load  func(*Host) error
@@ -118,6 +124,7 @@ type transit struct {
 	from    int
 	host    *Host
 	port    uint32
+	trunk   bool // it comes by the trunk
 	packet  Packet
 	through []string
 }
@@ -197,7 +204,9 @@ func (c *Cluster) run(at *transit) (*Result, error) {
 	if err := c.Open(at.host.Name); err != nil {
 		return nil, err
 	}
-	if at.port == 0 { // by a tunnel, to a host whose ports were not known then
+	if at.trunk {
+		at.port = at.host.Trunk
+	} else if at.port == 0 { // by a tunnel, to a host whose ports were not known then
 		at.port = at.host.Tunnel
 	}
 	return at.host.Bridge.Run(at.packet, at.port)
@@ -212,6 +221,8 @@ func (c *Cluster) leave(from *Host, o Output, d Delivery, walk *Walk) ([]transit
 		t, err := c.tunnel(from, o.Packet)
 		t.from, t.through = d.Hop, d.Through
 		return []transit{t}, err
+	case o.Port == from.Trunk && from.Trunk != 0:
+		return c.trunk(from, o.Packet, d), nil
 	case container || kernel:
 		d.Host, d.Port, d.Kernel, d.Packet = from.Name, o.Port, kernel, o.Packet.Frame()
 		walk.Deliveries = append(walk.Deliveries, d)
@@ -220,6 +231,21 @@ func (c *Cluster) leave(from *Host, o Output, d Delivery, walk *Walk) ([]transit
 		return c.flood(from, o, d, walk)
 	}
 	return nil, &StrayError{Host: from.Name, Output: o, Why: fmt.Sprintf("output to port %d, which is not there", o.Port)}
+}
+
+// trunk takes a frame to the hosts that are on the trunk besides.
+func (c *Cluster) trunk(from *Host, p Packet, d Delivery) (sent []transit) {
+	only := ""
+	if c.Learned != nil {
+		only = c.Learned(&p)
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.hosts)) {
+		h := c.hosts[name]
+		if h.Trunked && h != from && (only == "" || only == name) {
+			sent = append(sent, transit{from: d.Hop, host: h, trunk: true, packet: p.Frame(), through: d.Through})
+		}
+	}
+	return sent
 }
 
 // flood takes a frame to all ports of a switch but the one that it came by. A tunnel without a

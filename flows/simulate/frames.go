@@ -19,14 +19,14 @@ var Broadcast = store.MAC{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}
 
 // Ethernet types and IP protocols that the constructors write.
 const (
-	typeIPv4 = 0x0800
-	typeARP  = 0x0806
-	typeIPv6 = 0x86dd
+	typeIPv4 = of.EtherIPv4
+	typeARP  = of.EtherARP
+	typeIPv6 = of.EtherIPv6
 
-	protoICMP   = 1
-	protoTCP    = 6
-	protoUDP    = 17
-	protoICMPv6 = 58
+	protoICMP   = of.ProtoICMP
+	protoTCP    = of.ProtoTCP
+	protoUDP    = of.ProtoUDP
+	protoICMPv6 = of.ProtoICMPv6
 
 	icmpEchoReply    = 0
 	icmpUnreachable  = 3

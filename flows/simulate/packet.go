@@ -35,7 +35,7 @@ const (
 	// second one it sees nothing but its Ethernet type.
 	parsedTags = 1
 	tagPresent = 0x1000
-	typeVLAN   = 0x8100
+	typeVLAN   = of.EtherVLAN
 )
 
 // Get reads a field; one that the packet lacks is zero.

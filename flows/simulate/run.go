@@ -132,6 +132,8 @@ func (r *run) action(a of.Action, p *Packet, at *position, step *Step) error {
 		return err
 	case of.CT:
 		return r.ct(a, p, at, step)
+	case of.BundleLoad:
+		step.noting(p, func() { p.write(a.Target, of.U64(r.bridge.member(a))) }, a.Target.Field)
 	default:
 		step.noting(p, func() { p.apply(a) }, written(a)...)
 	}

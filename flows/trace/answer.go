@@ -86,6 +86,48 @@ type Step struct {
 	Foreign   bool     `json:"foreign,omitempty"`
 }
 
+// Asked is the packet that was asked for, and between whom.
+func (a *Answer) Asked() string {
+	text := a.Packet
+	if a.About != "" {
+		text = a.About + ": " + text
+	}
+	return fmt.Sprintf("from %s to %s: %s", a.From, a.To, text)
+}
+
+// Ending is where the packet ended, every copy of it.
+func (w *Walk) Ending() string {
+	texts := make([]string, len(w.Ends))
+	for i, e := range w.Ends {
+		texts[i] = e.Text
+	}
+	return strings.Join(texts, "; ")
+}
+
+// What is what the step did, in words.
+func (s *Step) What() string {
+	did := slices.Clone(s.Did)
+	if s.Note != "" {
+		did = append(did, s.Note)
+	}
+	return strings.Join(did, "; ")
+}
+
+// Words are what was asked for of the packet's connection.
+func (s State) Words() string {
+	switch s {
+	case StateEstablished:
+		return "as a later packet of a connection that the sender opened"
+	case StateReply:
+		return "as the answer to a connection that the receiver opened"
+	case StateRelated:
+		return "as an ICMP error about a packet of the receiver"
+	case StateInvalid:
+		return "as a packet of no connection"
+	}
+	return "as the first packet of a new connection"
+}
+
 // Answer says what became of the packets, by the names that the State has now.
 func (t *Trace) Answer(s *store.State) Answer {
 	d := describer{finder: finder{s, t.sees}, trace: t}
@@ -163,7 +205,7 @@ func spoken(ends []End) (loud []End) {
 
 // notes are what the reader must know besides.
 func (d *describer) notes(a *Answer) (notes []string) {
-	if d.trace.from.isPort() && a.meansAnother(d) {
+	if d.trace.from.isPort() && a.meansAnother(d) && !a.reaches(d.trace.meant) {
 		notes = append(notes, fmt.Sprintf("port %s is another tenant's: in %s's networks %s is somebody else's address, or nobody's",
 			d.trace.meant, d.trace.from.tenant, d.trace.to.ip))
 	}
@@ -203,6 +245,11 @@ func (w *Walk) foreign() (notes []string) {
 // meansAnother reports whether To names a port of another tenant than From's.
 func (a *Answer) meansAnother(d *describer) bool {
 	return d.trace.asked.to.tenant != "" && d.trace.asked.to.tenant != d.trace.from.tenant
+}
+
+// reaches reports whether a packet got to a port: one of a peered tenant may.
+func (a *Answer) reaches(port string) bool {
+	return slices.ContainsFunc(a.Ends, func(e End) bool { return e.Port == port })
 }
 
 // describer puts walks into words for somebody.
@@ -246,6 +293,8 @@ func (d *describer) hop(s *stage, i int) Hop {
 // cameFrom is how a frame came into a switch.
 func (d *describer) cameFrom(s *stage, at simulate.Hop) string {
 	switch {
+	case at.From >= 0 && at.Result != nil && d.trace.trunks.is(at.Host, s.ports[at.Host][at.Result.InPort]):
+		return "by the trunk from " + s.walk.Hops[at.From].Host
 	case at.From >= 0:
 		return "by tunnel from " + s.walk.Hops[at.From].Host
 	case s.iface == store.GatewayInterface:

@@ -3,12 +3,11 @@ package trace
 import (
 	"flag"
 	"fmt"
-	"os"
 	"strconv"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	"sluice/internal/golden"
 )
 
 var update = flag.Bool("update", false, "write golden files anew")
@@ -88,7 +87,7 @@ func TestAnswers(t *testing.T) {
 	for _, text := range questions {
 		fmt.Fprintf(&b, "? %s\n%s\n", text, written(l.ask(all, question(t, text))))
 	}
-	checkGolden(t, "testdata/answers.txt", b.String())
+	golden.Check(t, "testdata/answers.txt", []byte(b.String()), *update)
 }
 
 // written is an answer as a text, without the flows' own.
@@ -118,20 +117,4 @@ func written(a Answer) string {
 		b.WriteString("not complete\n")
 	}
 	return b.String()
-}
-
-func checkGolden(t *testing.T, path, got string) {
-	t.Helper()
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (-want +got), go test -update writes it anew:\n%s", path, diff)
-	}
 }

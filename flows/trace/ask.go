@@ -16,6 +16,7 @@ type Trace struct {
 	meant   string     // the port that was named as To
 	transit netip.Addr // where a packet from outside goes to
 	hosts   []simulate.Host
+	trunks  trunks
 	stages  []stage // the packets that walked, the last of which is what was asked for
 	whole   bool    // the last one is that packet, and not one that had to come before
 }
@@ -58,7 +59,7 @@ func Ask(s *store.State, sees func(tenant string) bool, q Question) (*Trace, err
 	if err != nil {
 		return nil, err
 	}
-	t.hosts = hostsOf(s)
+	t.hosts, t.trunks = hostsOf(s), trunksOf(s, t.from.tenant)
 	return t, t.checkEnds()
 }
 
@@ -104,7 +105,11 @@ func (t *Trace) askFromOutside(f finder) error {
 	}
 	t.from = end{host: g.Value.Active, iface: store.GatewayInterface, tenant: tenant.Key.Tenant,
 		mac: store.KernelMAC, ip: t.asked.from.address, next: way{mac: store.RouterMAC}}
-	t.transit = f.state.Transit().Address(tenant.Value.Number)
+	slot := f.state.Slot(g.Value.Active, tenant)
+	if slot == 0 {
+		return invalid("tenant %s has no transit address on its gateway host %s yet: it gets one with its first container", tenant.Key.Tenant, g.Value.Active)
+	}
+	t.transit = f.state.Transit().Address(slot)
 	t.to = end{ip: t.transit, mac: store.RouterMAC, tenant: tenant.Key.Tenant}
 	if to == nil {
 		return nil
@@ -246,7 +251,7 @@ func groupMAC(a netip.Addr) store.MAC {
 // hostsOf are the hosts with the tunnel addresses that they hold.
 func hostsOf(s *store.State) (list []simulate.Host) {
 	for h := range s.Hosts() {
-		host := simulate.Host{Name: h.Key.Host}
+		host := simulate.Host{Name: h.Key.Host, Trunked: h.Value.Trunk != ""}
 		for _, vtep := range h.Value.VTEPs {
 			if vtep = vtep.Unmap(); s.HostByVTEP(vtep) != h {
 				continue

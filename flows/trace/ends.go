@@ -22,6 +22,10 @@ func (d *describer) delivered(s *stage, at simulate.Delivery) End {
 		return e
 	}
 	iface := s.ports[at.Host][at.Port]
+	if iface == store.ResolverInterface {
+		e.Text = fmt.Sprintf("delivered to the resolver of %s: %s", at.Host, e.Packet)
+		return e
+	}
 	e.Port = d.portAt(at.Host, iface)
 	if at.Host == s.host && iface == s.iface {
 		e.Verdict, e.Text = Answered, fmt.Sprintf("answered by the switch of %s: %s", at.Host, e.Packet)
@@ -109,6 +113,7 @@ func (d *describer) refused(host string, at, by *simulate.Step) End {
 		return e
 	}
 	why, _ := flows.Refuses(by.Flow)
+	e.quiet = why.Name == flows.ReasonElsewhere
 	e.Table, e.Reason, e.Allow = flows.TableName(by.Table), why.Name, why.Allow
 	e.Text = fmt.Sprintf("dropped on %s in table %s: %s: %s", host, e.Table, why.Name, why.Text)
 	return e

@@ -127,16 +127,21 @@ func (f finder) at(first store.NetworkName, a netip.Addr) *store.Item[store.Port
 	return nil
 }
 
-// byTransit is the tenant that has a transit address, or nil.
-func (f finder) byTransit(a netip.Addr) *store.Item[store.Tenant] {
-	transit := f.state.Transit()
-	if !a.Is4() || !transit.Contains(a) {
+// byTransit is the tenant that has a transit address, where it is the only one that has it on its active gateway host; or nil.
+func (f finder) byTransit(a netip.Addr) (found *store.Item[store.Tenant]) {
+	slot, ok := f.state.Transit().Slot(a)
+	if !ok {
 		return nil
 	}
-	for t := range f.state.Tenants() {
-		if transit.Address(t.Value.Number) == a && f.sees(t.Key.Tenant) {
-			return t
+	for h := range f.state.Hosts() {
+		t := f.state.TenantBySlot(h.Key.Host, slot)
+		if t == nil || !f.sees(t.Key.Tenant) || f.state.Gateway(t.Key.Tenant).Value.Active != h.Key.Host {
+			continue
 		}
+		if found != nil && found != t {
+			return nil
+		}
+		found = t
 	}
-	return nil
+	return found
 }

@@ -63,8 +63,12 @@ func (s *switches) add(i int, sw flows.Switch) {
 		return err
 	})
 	list, _ := flows.Desired(s.world.State, sw)
-	for _, m := range flows.MetersOf(list) {
-		s.OFCtl("add-meter", bridge, fmt.Sprintf("meter=%d,pktps,burst,stats,bands=type=drop,rate=%d,burst_size=%d", m.ID, m.Rate, m.Burst))
+	made := map[uint32]bool{}
+	for j := range list {
+		if m, ok := flows.MeterOf(s.world.State, &list[j]); ok && !made[m.ID] {
+			made[m.ID] = true
+			s.OFCtl("add-meter", bridge, fmt.Sprintf("meter=%d,pktps,burst,stats,bands=type=drop,rate=1000,burst_size=1000", m.ID))
+		}
 	}
 	var text strings.Builder
 	for _, f := range list {

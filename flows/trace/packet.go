@@ -20,8 +20,8 @@ const (
 	icmpv6Echo             = 128
 	echoID                 = 1
 
-	typeARP  = 0x0806
-	typeIPv6 = 0x86dd
+	typeARP  = of.EtherARP
+	typeIPv6 = of.EtherIPv6
 )
 
 func (e *end) endpoint(port uint16) simulate.Endpoint {

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	of "sluice/datapath/openflow"
 	"sluice/store"
 )
 
@@ -35,7 +36,7 @@ type Question struct {
 	From  string // a port, as TENANT/NETWORK/PORT or TENANT/PORT; or Outside, or an address there
 	To    string // a port, or an address
 	Proto string // tcp, udp, icmp, arp (for IPv6: neighbour discovery) or a number; none: icmp
-	// SrcPort and DstPort are of TCP or UDP; 0: 40000 and 80, or 80 and 40000 of an answer.
+	// SrcPort and DstPort are of TCP or UDP; 0: 40000 and 80 (53 of the resolver), or 80 and 40000 of an answer.
 	SrcPort, DstPort uint16
 	TTL              uint8 // 0: 64
 	State            State // none: StateNew
@@ -45,6 +46,7 @@ type Question struct {
 const (
 	defaultClientPort = 40000
 	defaultServerPort = 80
+	resolverPort      = 53 // where To is the resolver
 	defaultTTL        = 64
 )
 
@@ -53,10 +55,10 @@ var defaultOutside = netip.MustParseAddr("203.0.113.1")
 
 // Protocols with names.
 const (
-	protoICMP   = 1
-	protoTCP    = 6
-	protoUDP    = 17
-	protoICMPv6 = 58
+	protoICMP   = of.ProtoICMP
+	protoTCP    = of.ProtoTCP
+	protoUDP    = of.ProtoUDP
+	protoICMPv6 = of.ProtoICMPv6
 )
 
 // asked is a Question that was read, before its names are looked up.
@@ -106,7 +108,11 @@ func (a *asked) fill() {
 		client, server = server, client
 	}
 	if a.hasPorts() {
-		*client, *server = cmp.Or(*client, defaultClientPort), cmp.Or(*server, defaultServerPort)
+		port := uint16(defaultServerPort)
+		if a.to.address == store.Resolver4 || a.to.address == store.Resolver6 {
+			port = resolverPort
+		}
+		*client, *server = cmp.Or(*client, defaultClientPort), cmp.Or(*server, port)
 	}
 }
 

@@ -42,6 +42,7 @@ func (t *Trace) Run(tables func(host string) (Tables, error)) {
 		hosts[i] = &t.hosts[i]
 	}
 	r := &runner{Trace: t, cluster: simulate.NewCluster(hosts...), ports: map[string]map[uint32]string{}, failed: map[string]error{}}
+	r.cluster.Learned = r.trunks.learned
 	r.cluster.Load = func(h *simulate.Host) error { return r.load(h, tables) }
 	r.run()
 }
@@ -60,7 +61,9 @@ func (r *runner) load(h *simulate.Host, tables func(string) (Tables, error)) err
 	names := map[uint32]string{}
 	for name, number := range tb.Ports {
 		names[number] = name
-		if number != h.Tunnel && number != h.Gateway {
+		if h.Trunked && name == r.trunks.interfaces[h.Name] {
+			h.Trunk = number
+		} else if number != h.Tunnel && number != h.Gateway {
 			h.Ports[number] = name
 		}
 	}

@@ -310,3 +310,25 @@ func FuzzQuestion(f *testing.F) {
 		}
 	})
 }
+
+// In a star a packet between two hosts passes the gateway host, which does not count it.
+func TestThroughTheCentreOfAStar(t *testing.T) {
+	l := newLab(t)
+	h3 := *l.state.Host("h3").Value
+	h3.Gateway = true
+	l.put(store.HostKey("h3"), &h3)
+	l.put(store.GatewayKey("alice"), &store.Gateway{Active: "h3", Relay: store.RelayOn})
+	text := written(l.ask(all, question(t, "alice/web-1 10.0.0.7 tcp dport=80")))
+	for _, want := range []string{
+		"  h1, from alice/default/web-1:", "forward | port alice/default/web-2 |  | by tunnel to h3\n",
+		"  h3, by tunnel from h1:", "forward | port alice/default/web-2 |  | origin a tunnel, relayed; in_port_oxm=4294967295; by tunnel to h2\n    encap | network alice/default",
+		"  h2, by tunnel from h3:", "delivered: delivered to alice/default/web-2 on h2",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("%q is not in\n%s", want, text)
+		}
+	}
+	if strings.Count(text, "counts out") != 1 || strings.Count(text, "counts in") != 1 {
+		t.Errorf("it does not count once each way:\n%s", text)
+	}
+}

@@ -160,11 +160,21 @@ func (k known) impose(p simulate.Packet) simulate.Packet {
 		p = imposeTag(p, tag)
 	}
 	for f := of.FieldEthSrc; f <= of.FieldNDOptionsType; f++ {
+		if f == of.FieldEthType && !k.typed(&p) {
+			continue // it has fields of its own type
+		}
 		if b, ok := k[f]; ok && f != of.FieldVLANVID {
 			p.Set(f, b.value.And(b.mask).Or(p.Get(f).And(b.mask.Xor(of.Ones(128)))))
 		}
 	}
 	return p
+}
+
+// typed reports whether a frame may get the type that is needed: a part of a type, as a mask leaves it, would make one that is no
+// frame's with its headers.
+func (k known) typed(p *simulate.Packet) bool {
+	b, ok := k[of.FieldEthType]
+	return !ok || b.mask == of.Ones(of.FieldEthType.Bits()) || p.Get(of.FieldEthType).Xor(b.value).And(b.mask).IsZero()
 }
 
 // imposeTag gives a frame the tag that it must have; what must have none has none already, but for chance.

@@ -14,14 +14,18 @@ import (
 )
 
 // opening is the first frame of a conversation from an entry.
-func (c *Cluster) opening(d dice, e entry) (simulate.Packet, bool) {
+func (c *Cluster) opening(d dice, e entry) (from Sender, p simulate.Packet, ok bool) {
 	switch {
 	case e.from.Container != nil:
-		return c.frame(d, e.from.Container.Value, e.need), true
+		return e.from, c.frame(d, e.from.Container.Value, e.need), true
 	case e.from.Outside:
-		return c.unasked(d, e), true
+		return e.from, c.unasked(d, e), true
+	case e.from.Resolver:
+		from, p = c.resolves(d, e)
+		return from, p, true
 	}
-	return c.strange(d, e)
+	p, ok = c.strange(d, e)
+	return e.from, p, ok
 }
 
 // tracedFrames is how many frames are traced for one edit at most.
@@ -41,8 +45,8 @@ func (m *mutant) candidates(c *Cluster, shown *Counterexample) (all []Send) {
 		if !ok {
 			continue
 		}
-		if p, ok := c.opening(d, e); ok && len(all) < tracedFrames {
-			all = append(all, Send{From: e.from, Packet: p})
+		if from, p, ok := c.opening(d, e); ok && len(all) < tracedFrames {
+			all = append(all, Send{From: from, Packet: p})
 		}
 	}
 	return all
@@ -118,6 +122,7 @@ func TestMutantsByOpenVSwitch(t *testing.T) {
 		if !o.load(tables) {
 			t.Fatal("the switch refuses compiled tables")
 		}
+		s.Clusters++
 		for range *mutantEdits {
 			m := mutate(w, tables, hostile.Edit(r, hostileTables(tables)))
 			if !o.load(m.tables) {

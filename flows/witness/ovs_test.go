@@ -28,7 +28,7 @@ import (
 // Of the Open vSwitch that judges: a bridge for each host of a world, each with its containers' ports.
 const (
 	tracedHosts = 6
-	tracedPorts = 30
+	tracedPorts = 64
 )
 
 // tracer is an Open vSwitch that holds the tables of a cluster, and says what it would do with frames.
@@ -74,9 +74,12 @@ func (o *tracer) bridges(c *ovsrun.Change) error {
 	for i := range tracedHosts {
 		b := bridgeName(i)
 		err = errors.Join(err, c.AddBridge(b), c.Also("set", "bridge", b, "datapath_type=dummy"), c.SetFailMode(b, goovs.FailModeSecure),
-			dummy(b, b+"gw", worlds.GatewayPort), c.AddPort(b, b+"tun"),
+			dummy(b, b+"gw", worlds.GatewayPort), dummy(b, b+"dns", worlds.ResolverPort), c.AddPort(b, b+"tun"),
 			c.Set.Interface(b+"tun", goovs.InterfaceOptions{Type: goovs.InterfaceTypeVXLAN, RemoteIP: "flow", Key: "flow"}),
 			c.Also("set", "interface", b+"tun", fmt.Sprint("ofport_request=", worlds.TunnelPort), fmt.Sprint("options:dst_port=", 4789+i)))
+		for other := range tracedHosts { // all of them live, as the simulator takes them to be
+			err = errors.Join(err, dummy(b, fmt.Sprint(b, "probe", other), worlds.ProbePort+other))
+		}
 		for n := 1; n <= tracedPorts; n++ {
 			err = errors.Join(err, dummy(b, fmt.Sprintf("%sp%d", b, n), n))
 		}
@@ -213,7 +216,7 @@ func (o *tracer) follow(c *Cluster, from Sender, p simulate.Packet) *simulate.Wa
 				}
 			case out.port == of.PortLocal:
 				walk.Losses = append(walk.Losses, simulate.Loss{Err: &simulate.StrayError{Host: to.name, Output: simulate.Output{Port: out.port}}})
-			case out.port == to.gateway, to.container(out.port) != nil:
+			case out.port == to.gateway, out.port == to.resolver, to.container(out.port) != nil:
 				walk.Deliveries = append(walk.Deliveries, simulate.Delivery{Host: to.name, Port: out.port, Kernel: out.port == to.gateway, Packet: out.packet.Frame()})
 			}
 		}
@@ -399,6 +402,8 @@ var setNames = map[string]of.Field{
 	"eth.src": of.FieldEthSrc, "eth.dst": of.FieldEthDst, "ipv4.src": of.FieldIPSrc, "ipv4.dst": of.FieldIPDst, "ipv4.ttl": of.FieldIPTTL,
 	"ipv6.src": of.FieldIPv6Src, "ipv6.dst": of.FieldIPv6Dst, "ipv6.hlimit": of.FieldIPTTL, "arp.sip": of.FieldARPSPA, "arp.tip": of.FieldARPTPA,
 	"arp.op": of.FieldARPOp, "arp.sha": of.FieldARPSHA, "arp.tha": of.FieldARPTHA,
+	"icmpv6.type": of.FieldICMPv6Type, "nd.target": of.FieldNDTarget, "nd.sll": of.FieldNDSLL, "nd.tll": of.FieldNDTLL,
+	"nd_ext.nd_options_type": of.FieldNDOptionsType, "nd_ext.nd_reserved": of.FieldNDReserved,
 }
 
 func (r *reader) set(kind, fields string) {
@@ -424,6 +429,15 @@ func (r *reader) translate(fields string) {
 		f := map[string]of.Field{"nw_src": of.FieldIPSrc, "nw_dst": of.FieldIPDst}[name]
 		if a, err := netip.ParseAddr(valueOf(fields, name)); err == nil && a.Is4() {
 			r.packet.Set(f, of.Address(a))
+		}
+	}
+	ports := map[string]of.Field{"tp_src": of.FieldTCPSrc, "tp_dst": of.FieldTCPDst}
+	if r.packet.Uint(of.FieldIPProto) == of.ProtoUDP {
+		ports = map[string]of.Field{"tp_src": of.FieldUDPSrc, "tp_dst": of.FieldUDPDst}
+	}
+	for name, f := range ports {
+		if n, err := strconv.ParseUint(valueOf(fields, name), 10, 16); err == nil && n != 0 {
+			r.packet.SetUint(f, n)
 		}
 	}
 }

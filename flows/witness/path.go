@@ -33,7 +33,23 @@ func (c *Cluster) towards(d dice, t target) (entry, bool) {
 	if !ok {
 		return entry{}, false
 	}
-	return c.enter(d, t.host, need, 3)
+	e, ok := c.enter(d, t.host, need, 3)
+	if ok && d.often(50) {
+		e.need.goesWhere(must)
+	}
+	return e, ok
+}
+
+// goesWhere gives a frame the destination of those at a target, where a translation on the way has hidden it: most frames keep it.
+func (k known) goesWhere(target known) {
+	for _, f := range []of.Field{of.FieldIPDst, of.FieldIPv6Dst} {
+		if _, has := k[f]; has {
+			continue
+		}
+		if to, fixed := target[f]; fixed {
+			k[f] = to
+		}
+	}
 }
 
 // enter draws who sends what must enter a host's switch, over at most so many tunnels.
@@ -50,6 +66,8 @@ func (c *Cluster) enter(d dice, h *host, need known, tunnels int) (entry, bool) 
 		return c.tunnelled(d, h, need, tunnels)
 	case port == h.gateway && h.gateway != 0:
 		return entry{Sender{Host: h.name, Port: port, Outside: true}, need}, true
+	case port == h.resolver && h.resolver != 0:
+		return entry{Sender{Host: h.name, Port: port, Resolver: true}, need}, true
 	}
 	for _, s := range h.containers {
 		if s.Port == port {
@@ -62,6 +80,8 @@ func (c *Cluster) enter(d dice, h *host, need known, tunnels int) (entry, bool) 
 // anyPort draws one of those by which frames come.
 func (c *Cluster) anyPort(d dice, h *host) uint32 {
 	switch n := d.IntN(10); {
+	case n == 0 && h.resolver != 0 && d.often(30):
+		return h.resolver
 	case n == 0 && h.gateway != 0:
 		return h.gateway
 	case n <= 3 && h.tunnel != 0 || len(h.containers) == 0:
@@ -161,12 +181,8 @@ func (c *Cluster) vteps(h *host) (all []netip.Addr) {
 	return all
 }
 
-// unasked is the tenant whose transit address a frame from outside is for; it has asked for nothing.
-func (c *Cluster) tenantOf(transit netip.Addr) *store.Item[store.Tenant] {
-	for t := range c.state.Tenants() {
-		if c.state.Transit().Address(t.Value.Number) == transit {
-			return t
-		}
-	}
-	return nil
+// isTransit reports whether an address is one that a tenant may have on a gateway host.
+func isTransit(s *store.State, a netip.Addr) bool {
+	_, ok := s.Transit().Slot(a)
+	return ok
 }

@@ -126,6 +126,8 @@ func (c *Cluster) attempt(d dice, e entry) *Counterexample {
 		v.converse(d, e.from, c.frame(d, e.from.Container.Value, e.need))
 	case e.from.Outside:
 		v.outside(d, e)
+	case e.from.Resolver:
+		v.send(c.resolves(d, e))
 	default:
 		if p, ok := c.strange(d, e); ok {
 			v.send(e.from, p)
@@ -243,12 +245,31 @@ func (v *conversation) outside(d dice, e entry) {
 	v.send(e.from, c.unasked(d, e))
 }
 
+// resolves is what a resolver sends: from the desk of a tenant for the most part.
+func (c *Cluster) resolves(d dice, e entry) (Sender, simulate.Packet) {
+	p := c.frame(d, nil, e.need)
+	p.SetUint(of.FieldEthSrc, store.ResolverMAC.Uint64())
+	if all := c.words.everywhere; len(all) > 0 && d.often(90) {
+		at := c.state.Tenant(pick(d, all).Tenant)
+		switch kind := p.Uint(of.FieldEthType); {
+		case at == nil:
+		case kind == typeIPv4:
+			p.Set(of.FieldIPSrc, of.Address(store.Desk(at.Value.Number, source(&p))))
+		case kind == typeIPv6:
+			p.Set(of.FieldIPv6Src, of.Address(store.Desk(at.Value.Number, source(&p))))
+		}
+	}
+	p = headless(e.need.impose(p))
+	e.from.Tenant = c.deskOf(&p, of.FieldIPSrc, of.FieldIPv6Src)
+	return e.from, p
+}
+
 // unasked is what comes from outside, to a tenant's transit address for the most part, and answers nothing.
 func (c *Cluster) unasked(d dice, e entry) simulate.Packet {
 	p := c.frame(d, nil, e.need)
 	p.SetUint(of.FieldEthSrc, store.KernelMAC.Uint64())
 	if _, ok := e.need[of.FieldIPDst]; !ok && p.Uint(of.FieldEthType) == typeIPv4 && d.often(70) {
-		if transit := pick(d, c.words.far4); c.tenantOf(transit) != nil {
+		if transit := pick(d, c.words.far4); isTransit(c.state, transit) {
 			p.Set(of.FieldIPDst, of.Address(transit))
 		}
 	}

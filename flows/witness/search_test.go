@@ -27,9 +27,9 @@ func TestSearchFinds(t *testing.T) {
 		{"a stranger's tunnel", "priority=95,in_port=100,actions=load:2->NXM_NX_REG0[],goto_table:5", "A frame of a stranger on the underlay of host h1 reaches"},
 		{"another tenant's key", "table=5,priority=200,tun_id=0x100,actions=write_metadata:0x900000101,goto_table:40", "which is of another tenant"},
 		{"any source", "table=10,priority=250,ip,reg1=0x65,actions=goto_table:30", "was not given to the port"},
-		{"any MAC in ARP", "table=10,priority=250,arp,reg1=0x65,actions=goto_table:30", ""}, // the switch itself answers, to who asked
+		{"any MAC in ARP", "table=10,priority=250,arp,reg1=0x65,actions=goto_table:30", "was not given to the port"}, // who tells of the own address passes
 		{"any MAC in ARP, which passes", "table=10,priority=250,arp,reg1=0x65,actions=goto_table:80", "was not given to the port"},
-		{"any claim", "table=12,priority=200,icmp6,reg1=0x65,icmp_type=136,actions=goto_table:30", "is its address, which was not given to the port"},
+		{"any claim", "table=12,priority=200,icmp6,reg1=0x65,icmp_type=136,actions=goto_table:30", "though it says that its MAC is"},
 		{"a DHCP server", "table=10,priority=295,udp,reg1=0x65,nw_src=10.0.0.11,dl_src=02:00:00:00:00:11,tp_src=67,actions=goto_table:30", "no port serves DHCP"},
 		{"an IPv6 router", "table=10,priority=295,icmp6,reg1=0x65,icmp_type=134,actions=goto_table:40", "no port is a router"},
 		{"a tag", "table=10,priority=301,reg1=0x65,ip,dl_vlan=9,actions=goto_table:30", "tag"},
@@ -48,6 +48,14 @@ func TestSearchFinds(t *testing.T) {
 		{"an answer to another tenant", "table=52,priority=300,reg0=3,metadata=0x700000000/0xffffffff00000000,actions=load:0x900000000->OXM_OF_METADATA[],goto_table:60",
 			"A frame of the outside, by gateway host h1, in answer to tenant alice, reaches port bob/n/b"},
 		{"the bridge's own port", "table=80,priority=200,metadata=0x700000100,actions=LOCAL", "reaches the kernel of host h1 by the bridge's own port"},
+		{"an address of another", "table=30,priority=300,arp,metadata=0x700000100,arp_tpa=10.0.0.12,arp_op=1,actions=move:NXM_OF_ETH_SRC[]->NXM_OF_ETH_DST[],set_field:02:00:00:00:00:11->eth_src,goto_table:44",
+			"A frame of port alice/n/a1 on host h1 is answered that 10.0.0.12 has MAC 02:00:00:00:00:11, which is not so."},
+		{"an answer of nobody's", "table=44,priority=300,arp,actions=set_field:2->arp_op,set_field:02:66:00:00:00:66->arp_sha,move:NXM_NX_REG1[]->NXM_NX_REG2[],load:0xffff->NXM_OF_IN_PORT[],goto_table:100",
+			"has MAC 02:66:00:00:00:66, which is not so"},
+		{"a neighbour of another", "table=30,priority=300,icmp6,metadata=0x700000100,icmp_type=135,icmp_code=0,nd_target=fd00::12,actions=move:NXM_OF_ETH_SRC[]->NXM_OF_ETH_DST[],set_field:02:00:5e:00:01:01->eth_src,move:NXM_NX_IPV6_SRC[]->NXM_NX_IPV6_DST[],set_field:fd00::12->ipv6_src,set_field:136->icmpv6_type,goto_table:44",
+			"is answered that fd00::12 has MAC 02:00:5e:00:01:01, which is not so"},
+		{"part of the infrastructure", "table=54,priority=300,ip,metadata=0x700000000/0xffffffff00000000,nw_dst=192.0.2.8/29,actions=ct(commit,table=56,zone=14,nat(src=100.64.0.7),exec(set_field:0x3->ct_mark))",
+			"which is closed to tenants"},
 		{"a source that the switch made", "table=80,priority=200,ip,metadata=0x700000100,dl_dst=02:00:00:00:00:12,actions=set_field:10.0.0.99->nw_src,set_field:172.30.0.2->tun_dst,goto_table:110",
 			"from address 10.0.0.99, which is not the sender's"},
 	} {

@@ -10,14 +10,16 @@ import (
 	"sluice/store"
 )
 
-// Sender is who lets a frame enter a switch: a container; the outside, by a host's kernel; or, where
-// it is neither, a stranger on the underlay, whose tunnel address no host has.
+// Sender is who lets a frame enter a switch: a container; the outside, by a host's kernel; a host's resolver; or,
+// where it is none of these, a stranger on the underlay, whose tunnel address no host has.
 type Sender struct {
 	Host      string
 	Port      uint32                  // of the switch
 	Container *store.Item[store.Port] // nil: none
 	Outside   bool
-	// Tenant is the container's, or the one whose connection the outside answers; "": nobody's.
+	Resolver  bool
+	// Tenant is the container's, the one whose connection the outside answers, or at whose desk the resolver
+	// does; "": nobody's.
 	Tenant string
 }
 
@@ -27,6 +29,8 @@ func (s Sender) String() string {
 		return fmt.Sprintf("port %s on host %s", portName(s.Container), s.Host)
 	case s.Outside && s.Tenant != "":
 		return fmt.Sprintf("the outside, by gateway host %s, in answer to tenant %s,", s.Host, s.Tenant)
+	case s.Resolver:
+		return fmt.Sprintf("the resolver of host %s", s.Host)
 	case s.Outside:
 		return fmt.Sprintf("the outside, by gateway host %s,", s.Host)
 	}
@@ -86,14 +90,15 @@ func owns(p *store.Port, a netip.Addr) bool {
 
 // Numbers of the protocols that the laws speak of.
 const (
-	typeIPv4 = 0x0800
-	typeARP  = 0x0806
-	typeIPv6 = 0x86dd
+	typeIPv4 = of.EtherIPv4
+	typeARP  = of.EtherARP
+	arpReply = 2
+	typeIPv6 = of.EtherIPv6
 
-	protoICMP   = 1
-	protoTCP    = 6
-	protoUDP    = 17
-	protoICMPv6 = 58
+	protoICMP   = of.ProtoICMP
+	protoTCP    = of.ProtoTCP
+	protoUDP    = of.ProtoUDP
+	protoICMPv6 = of.ProtoICMPv6
 
 	icmp6Echo    = 128
 	icmp6Router  = 134

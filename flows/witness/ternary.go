@@ -105,6 +105,8 @@ func (k known) after(a of.Action) {
 		k.put(a.Target, b)
 	case of.Pop:
 		k.forget(a.Target.Field, maskOf(a.Target))
+	case of.BundleLoad: // whichever member is live
+		k.forget(a.Target.Field, maskOf(a.Target))
 	case of.PushVLAN:
 		k[of.FieldVLANVID] = bits{of.U64(0x1000), of.U64(0x1fff)}
 	case of.PopVLAN:
@@ -178,6 +180,8 @@ func (k known) before(actions []of.Action) bool {
 			}
 		case of.Pop:
 			stack = append(stack, k.get(a.Target))
+			k.forget(a.Target.Field, maskOf(a.Target))
+		case of.BundleLoad:
 			k.forget(a.Target.Field, maskOf(a.Target))
 		case of.Push:
 			if last := len(stack) - 1; last >= 0 {

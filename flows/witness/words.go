@@ -43,7 +43,11 @@ func newWords(c *Cluster) *words {
 		}
 	}
 	for t := range c.state.Tenants() {
-		w.far4 = append(w.far4, c.state.Transit().Address(t.Value.Number))
+		for _, h := range c.hosts {
+			if slot := c.state.Slot(h.name, t); slot != 0 {
+				w.far4 = append(w.far4, c.state.Transit().Address(slot))
+			}
+		}
 		for n := range c.state.NetworksOf(t.Key.Tenant) {
 			for _, subnet := range n.Value.Subnets {
 				w.add(subnet.Gateway)
@@ -54,8 +58,8 @@ func newWords(c *Cluster) *words {
 		}
 	}
 	w.far4 = append(w.far4, outside4, c.state.Transit().Kernel(), netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("169.254.169.254"),
-		netip.MustParseAddr("224.0.0.9"), netip.MustParseAddr("255.255.255.255"), netip.MustParseAddr("0.1.2.3"))
-	w.far6 = append(w.far6, outside6, netip.MustParseAddr("ff02::1"))
+		netip.MustParseAddr("224.0.0.9"), netip.MustParseAddr("255.255.255.255"), netip.MustParseAddr("0.1.2.3"), store.Resolver4)
+	w.far6 = append(w.far6, outside6, netip.MustParseAddr("ff02::1"), store.Resolver6)
 	w.tidy()
 	return w
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -46,7 +47,13 @@ func (c *Client) Attach(ctx context.Context, r AttachRequest) (Attachment, error
 
 // Detach removes a port and its interface. See IsNotFound for a port that is not there.
 func (c *Client) Detach(ctx context.Context, r DetachRequest) error {
-	return c.do(ctx, http.MethodDelete, portPath(r), nil, nil)
+	q := url.Values{"containerID": {r.ContainerID}, "interface": {r.Interface}}
+	maps.DeleteFunc(q, func(_ string, said []string) bool { return said[0] == "" })
+	path := portPath(r)
+	if len(q) > 0 {
+		path += "?" + q.Encode()
+	}
+	return c.do(ctx, http.MethodDelete, path, nil, nil)
 }
 
 // Get is one port of this host. See IsNotFound for a port that is not there.
@@ -66,6 +73,26 @@ func (c *Client) Check(ctx context.Context, r CheckRequest) error {
 func (c *Client) List(ctx context.Context) ([]Attachment, error) {
 	var all []Attachment
 	err := c.do(ctx, http.MethodGet, PathPorts, nil, &all)
+	return all, err
+}
+
+// Reserve takes an address for a port that is attached soon.
+func (c *Client) Reserve(ctx context.Context, r ReserveRequest) (Reservation, error) {
+	var one Reservation
+	err := c.do(ctx, http.MethodPost, PathReservations, r, &one)
+	return one, err
+}
+
+// Unreserve frees a reserved address. One that belongs to a port, or is free, stays as it is.
+func (c *Client) Unreserve(ctx context.Context, r UnreserveRequest) error {
+	path := PathReservations + "/" + url.PathEscape(r.Tenant) + "/" + url.PathEscape(r.Network) + "/" + url.PathEscape(r.Address)
+	return c.do(ctx, http.MethodDelete, path, nil, nil)
+}
+
+// Networks are those of a tenant, by name. See IsNotFound for a tenant that does not exist.
+func (c *Client) Networks(ctx context.Context, tenant string) ([]Network, error) {
+	var all []Network
+	err := c.do(ctx, http.MethodGet, PathNetworks+"/"+url.PathEscape(tenant), nil, &all)
 	return all, err
 }
 
@@ -113,7 +140,8 @@ func decode(status int, body []byte, out any) error {
 	if status >= 300 {
 		var p Problem
 		if json.Unmarshal(body, &p) != nil || p.Detail == "" {
-			return NewProblem(status, "agent answered %d: %s", status, bytes.TrimSpace(body))
+			// Not with its status: 404 would say that the port is gone.
+			return NewProblem(http.StatusBadGateway, "who answered at the agent's socket is no agent of this version: status %d: %s", status, bytes.TrimSpace(body))
 		}
 		p.Status = status
 		return &p

@@ -35,8 +35,9 @@ func TestProblemsArriveWhole(t *testing.T) {
 	}{
 		{"not found", 404, `{"title":"Not Found","status":404,"detail":"port alice/default/a1 does not exist"}`, "port alice/default/a1 does not exist", true, false},
 		{"conflict", 409, `{"title":"Conflict","status":409,"detail":"address 10.0.0.7 is taken"}`, "address 10.0.0.7 is taken", false, true},
-		{"no problem document", 500, "broken\n", "agent answered 500: broken", false, false},
-		{"empty", 502, "", "agent answered 502", false, false},
+		{"no problem document", 500, "broken\n", "no agent of this version: status 500: broken", false, false},
+		{"a path that it does not know", 404, "404 page not found\n", "no agent of this version: status 404: 404 page not found", false, false},
+		{"empty", 502, "", "no agent of this version: status 502", false, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			client := listen(t, func(w http.ResponseWriter, _ *http.Request) {
@@ -57,7 +58,7 @@ func TestProblemsArriveWhole(t *testing.T) {
 func TestRequestsNameTheirPort(t *testing.T) {
 	var got []string
 	client := listen(t, func(w http.ResponseWriter, r *http.Request) {
-		got = append(got, r.Method+" "+r.URL.Path)
+		got = append(got, r.Method+" "+r.URL.RequestURI())
 		json.NewEncoder(w).Encode(Attachment{})
 	})
 	port := DetachRequest{Tenant: "alice", Name: "a1"}
@@ -68,7 +69,11 @@ func TestRequestsNameTheirPort(t *testing.T) {
 	if _, err := client.Get(t.Context(), port); err != nil {
 		t.Error(err)
 	}
-	want := []string{"DELETE /v1/ports/alice/default/a1", "GET /v1/ports/alice/dmz/a1"}
+	very := Attachment{Tenant: "alice", Network: "dmz", Name: "a1", ContainerID: "c1", Interface: "sl-x"}
+	if err := client.Detach(t.Context(), very.Detachment()); err != nil {
+		t.Error(err)
+	}
+	want := []string{"DELETE /v1/ports/alice/default/a1", "GET /v1/ports/alice/dmz/a1", "DELETE /v1/ports/alice/dmz/a1?containerID=c1&interface=sl-x"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
 	}

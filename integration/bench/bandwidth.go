@@ -168,8 +168,14 @@ type measurement func(ctx context.Context, p tenantPair, address string) (float6
 
 // throughput is what a pair's far end receives by TCP, in Gbit/s.
 func (s *senders) throughput(ctx context.Context, p tenantPair, address string) (float64, error) {
-	out, err := output(ctx, "", "ip", "netns", "exec", p.from.netns,
-		"iperf3", "-c", address, "-t", strconv.Itoa(s.Size(bandwidthSeconds)), "-J", "--connect-timeout", "20000")
+	rate, err := transfer(ctx, p.from.netns, address, s.Size(bandwidthSeconds))
+	return rate / 1e9, err
+}
+
+// transfer sends by TCP from a namespace to an iperf3 that serves, and returns what is received, in bits a second.
+func transfer(ctx context.Context, netns, address string, seconds int, options ...string) (float64, error) {
+	argv := []string{"ip", "netns", "exec", netns, "iperf3", "-c", address, "-t", strconv.Itoa(seconds), "-J", "--connect-timeout", "20000"}
+	out, err := output(ctx, "", append(argv, options...)...)
 	if err != nil {
 		return 0, err
 	}
@@ -183,16 +189,18 @@ func (s *senders) throughput(ctx context.Context, p tenantPair, address string) 
 	if err := json.Unmarshal([]byte(out), &report); err != nil {
 		return 0, fmt.Errorf("iperf3's report: %w", err)
 	}
-	return report.End.Received.Rate / 1e9, nil
+	return report.End.Received.Rate, nil
 }
 
 var pingTime = regexp.MustCompile(`time=([0-9.]+) ms`)
 
 // roundTrip is the median of many, in milliseconds.
 func (s *senders) roundTrip(ctx context.Context, p tenantPair, address string) (float64, error) {
-	pings := s.Size(bandwidthPings)
-	out, err := output(ctx, "", "ip", "netns", "exec", p.from.netns,
-		"ping", "-n", "-i", "0.002", "-c", strconv.Itoa(pings), address)
+	return roundTrip(ctx, p.from.netns, address, s.Size(bandwidthPings))
+}
+
+func roundTrip(ctx context.Context, netns, address string, pings int) (float64, error) {
+	out, err := output(ctx, "", "ip", "netns", "exec", netns, "ping", "-n", "-i", "0.002", "-c", strconv.Itoa(pings), address)
 	if err != nil {
 		return 0, err
 	}
@@ -211,8 +219,11 @@ func (s *senders) roundTrip(ctx context.Context, p tenantPair, address string) (
 }
 
 // serve runs the receiving end of a pair until stop.
-func (s *senders) serve(p tenantPair) error {
-	cmd := exec.Command("ip", "netns", "exec", p.to.netns, "iperf3", "-s")
+func (s *senders) serve(p tenantPair) error { return s.serveIn(p.to.netns) }
+
+// serveIn runs an iperf3 that serves in a namespace until stop.
+func (s *senders) serveIn(netns string, options ...string) error {
+	cmd := exec.Command("ip", append([]string{"netns", "exec", netns, "iperf3", "-s"}, options...)...)
 	server, err := ovsrun.Spawn(cmd)
 	if err != nil {
 		return fmt.Errorf("start iperf3: %w", err)

@@ -79,10 +79,17 @@ func (s *senders) bridges(ctx context.Context, w normalWire, p tenantPair) error
 	return nil
 }
 
-// plugNormal gives a container an interface with the MTU and the offloads of those that
-// Sluice gives.
+// plugNormal connects a container with a bridge.
 func (s *senders) plugNormal(ctx context.Context, w normalWire, p tenantPair, host int, c container) error {
-	port, inside := w.port(p), fmt.Sprintf("normal-%c", w.mark)
+	if err := s.addLink(ctx, host, w.port(p), c, fmt.Sprintf("normal-%c", w.mark), w.address(host)); err != nil {
+		return err
+	}
+	return s.change(ctx, host, func(c *ovsrun.Change) error { return c.AddPort(w.bridge(p), w.port(p)) })
+}
+
+// addLink gives a container an interface with the MTU and the offloads of those that Sluice
+// gives; port is its other end, on the host.
+func (s *senders) addLink(ctx context.Context, host int, port string, c container, inside, address string) error {
 	lines := fmt.Sprintf("link add %[1]s mtu %[2]d type veth peer name %[3]s mtu %[2]d netns %[4]s\nlink set %[1]s up\n",
 		port, s.mtu, inside, c.netns)
 	if _, err := output(ctx, lines, "ip", "-n", s.Hosts[host].NetNS, "-batch", "-"); err != nil {
@@ -91,11 +98,9 @@ func (s *senders) plugNormal(ctx context.Context, w normalWire, p tenantPair, ho
 	if _, err := output(ctx, "", "ip", "netns", "exec", c.netns, "ethtool", "-K", inside, "tx", "off"); err != nil {
 		return err
 	}
-	lines = fmt.Sprintf("address add %s/24 dev %[2]s\nlink set %[2]s up\n", w.address(host), inside)
-	if _, err := output(ctx, lines, "ip", "-n", c.netns, "-batch", "-"); err != nil {
-		return err
-	}
-	return s.change(ctx, host, func(c *ovsrun.Change) error { return c.AddPort(w.bridge(p), port) })
+	lines = fmt.Sprintf("address add %s/24 dev %[2]s\nlink set %[2]s up\n", address, inside)
+	_, err := output(ctx, lines, "ip", "-n", c.netns, "-batch", "-")
+	return err
 }
 
 func (s *senders) unplugNormal(ctx context.Context, w normalWire, p tenantPair, host int) error {

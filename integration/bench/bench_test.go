@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"sluice/internal/golden"
 )
 
 var update = flag.Bool("update", false, "write docs/benchmarks.md anew from the results")
@@ -160,6 +162,15 @@ func TestRunAll(t *testing.T) {
 	}
 }
 
+// With other numbers of tenants than its own a case is not whole: its kept results stay beside.
+func TestOtherTenantsAreNotTheWhole(t *testing.T) {
+	o := Options{PaperTenants: []int{50, 100}, Report: func(Result) error { return nil }}
+	out, err := RunAll(t.Context(), []Case{resultCase("paper", Result{Ratio: 1})}, o)
+	if diff := cmp.Diff(Outcome{}, out); diff != "" || err != nil {
+		t.Errorf("outcome (-want +got):\n%s%v", diff, err)
+	}
+}
+
 // Bounds are of full sizes: below them nothing is judged, nothing shows a bound, and no case
 // has run whole.
 func TestScaledDown(t *testing.T) {
@@ -271,7 +282,7 @@ func TestLoadNamesTheBadLine(t *testing.T) {
 	}
 }
 
-// TestDocs keeps docs/benchmarks.md as it is generated from the kept results.
+// TestDocs keeps docs/benchmarks.md, what stands in docs/proof.md of times and the tables of docs/compared.md, as they are generated from the kept results.
 func TestDocs(t *testing.T) {
 	results, err := Load("../../docs/benchmarks/results.jsonl")
 	if err != nil {
@@ -281,18 +292,20 @@ func TestDocs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const page = "../../docs/benchmarks.md"
-	want := Page(Cases(), results, goBenchmarks)
-	if *update {
-		if err := os.WriteFile(page, want, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	got, err := os.ReadFile(page)
+	golden.Check(t, "../../docs/benchmarks.md", Page(Cases(), results, goBenchmarks), *update)
+	page, err := os.ReadFile("../../docs/proof.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("%s is not what the results say (-want +got; -update writes it anew):\n%s", page, diff)
+	if page, err = ProofPage(page, results); err != nil {
+		t.Fatal(err)
 	}
+	golden.Check(t, "../../docs/proof.md", page, *update)
+	if page, err = os.ReadFile("../../docs/compared.md"); err != nil {
+		t.Fatal(err)
+	}
+	if page, err = ComparedPage(page, results); err != nil {
+		t.Fatal(err)
+	}
+	golden.Check(t, "../../docs/compared.md", page, *update)
 }

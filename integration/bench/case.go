@@ -36,16 +36,32 @@ func need(programs []string) error {
 	}
 	for _, name := range programs {
 		if _, err := exec.LookPath(name); err != nil {
-			return fmt.Errorf("it needs %s: %w", name, err)
+			return fmt.Errorf("it needs %s, which this machine lacks: run `make deps`, or %s", name, installs(name))
 		}
 	}
 	return nil
 }
 
+// packages are Debian's, of the programs that are not in one of their own name.
+var packages = map[string]string{
+	"ip": "iproute2", "tc": "iproute2", "ping": "iputils-ping", "nft": "nftables", "nsenter": "util-linux", "unshare": "util-linux", "docker": "docker.io", "dockerd": "docker.io",
+	"ovs-vswitchd": "openvswitch-switch", "ovs-vsctl": "openvswitch-switch", "ovsdb-server": "openvswitch-common",
+	"ovsdb-tool": "openvswitch-common", "ovs-ofctl": "openvswitch-common", "ovs-appctl": "openvswitch-common",
+}
+
+// installs is the command that installs a program.
+func installs(program string) string {
+	name, ok := packages[program]
+	if !ok {
+		name = program
+	}
+	return "`sudo apt-get install " + name + "`"
+}
+
 // Cases are all that there is to run, in the order in which they run.
 func Cases() []Case {
 	return []Case{
-		programCase(), resyncCase(), tenantCase(), attachCase(), fleetCase(), bandwidthCase(), floodCase(), verifyCase(),
+		programCase(), resyncCase(), tenantCase(), sleepCase(), attachCase(), attachDockerCase(), fleetCase(), bandwidthCase(), packetsCase(), paperOneCase(), paperTwoCase(), paperFiveCase(), floodCase(), verifyCase(), failOverCase(), probesCase(), ratesCase(), tenantsCase(),
 	}
 }
 

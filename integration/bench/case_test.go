@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 )
@@ -21,14 +20,24 @@ type tinyRun struct {
 
 // tinyRuns are by case.
 var tinyRuns = map[string]tinyRun{
-	"program":   {2, 0.01, checkProgram},
-	"resync":    {2, 0.01, checkResync},
-	"tenant":    {1, 0.02, checkTenants},
-	"attach":    {1, 0.02, checkAttach},
-	"fleet":     {2, 0.02, checkFleet},
-	"bandwidth": {1, 0.2, checkBandwidth},
-	"flood":     {1, 0.2, checkFlood},
-	"verify":    {2, 0.05, checkVerify},
+	"program":       {2, 0.01, checkProgram},
+	"resync":        {2, 0.01, checkResync},
+	"tenant":        {1, 0.02, checkTenants},
+	"sleep":         {1, 0.01, checkSleep},
+	"attach":        {1, 0.02, checkAttach},
+	"attach-docker": {1, 0.03, checkAttachDocker},
+	"fleet":         {2, 0.02, checkFleet},
+	"bandwidth":     {1, 0.2, checkBandwidth},
+	"packets":       {1, 0.3, checkPackets},
+	"paper-1":       {1, 0.1, checkPaperOne},
+	"paper-2":       {1, 0.1, checkPaperTwo},
+	"paper-5":       {1, 0.1, checkPaperFive},
+	"flood":         {1, 0.2, checkFlood},
+	"verify":        {2, 0.05, checkVerify},
+	"fail-over":     {1, 0.02, checkFailOver},
+	"probes":        {1, 0.01, checkProbes},
+	"rates":         {1, 0.05, checkRates},
+	"tenants":       {2, 0.01, checkMillion},
 }
 
 // Every case can be measured on this machine, from its first step to its last.
@@ -36,7 +45,7 @@ func TestEveryCase(t *testing.T) {
 	binary := os.Getenv("SLUICE_BINARY")
 	if binary == "" {
 		binary = filepath.Join(t.TempDir(), "sluice")
-		if out, err := exec.Command("go", "build", "-o", binary, "sluice/cmd/sluice").CombinedOutput(); err != nil {
+		if out, err := exec.Command("go", "build", "-o", filepath.Dir(binary), "sluice/cmd/sluice", "sluice/cmd/sluice-cni").CombinedOutput(); err != nil {
 			t.Fatalf("build sluice: %v\n%s", err, out)
 		}
 	}
@@ -48,7 +57,7 @@ func TestEveryCase(t *testing.T) {
 			}
 			requirePrograms(t, c.Needs)
 			var got []Result
-			o := Options{Rounds: tiny.rounds, Scale: tiny.scale, Binary: binary,
+			o := Options{Rounds: tiny.rounds, Scale: tiny.scale, Binary: binary, Unwatched: true,
 				Report: func(r Result) error { got = append(got, r); return nil }}
 			if err := c.measure(t.Context(), &Run{Options: o.withDefaults(), name: c.Name}); err != nil {
 				t.Fatal(err)
@@ -81,7 +90,7 @@ func TestMeasureNamesWhatIsMissing(t *testing.T) {
 	}
 	c.Needs = []string{"ls", none}
 	err := c.measure(t.Context(), &Run{})
-	if err == nil || ran != 1 || os.Geteuid() == 0 && !strings.Contains(err.Error(), none) {
+	if err == nil || ran != 1 || os.Geteuid() == 0 && !strings.Contains(err.Error(), "`sudo apt-get install "+none+"`") {
 		t.Errorf("it ran %d times, and %v does not name %s", ran, err, none)
 	}
 }
@@ -93,16 +102,16 @@ func TestDepsHaveWhatCasesNeed(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer file.Close()
-	var installed []string
+	installed := map[string]string{}
 	for lines := bufio.NewScanner(file); lines.Scan(); {
 		if program, pkg, ok := strings.Cut(strings.TrimSpace(lines.Text()), ":"); ok && pkg != "" {
-			installed = append(installed, program)
+			installed[program] = pkg
 		}
 	}
 	for _, c := range Cases() {
 		for _, program := range c.Needs {
-			if !slices.Contains(installed, program) {
-				t.Errorf("%s needs %s, which scripts/deps does not install", c.Name, program)
+			if want := "`sudo apt-get install " + installed[program] + "`"; installs(program) != want {
+				t.Errorf("%s needs %s: scripts/deps installs it by %s, and it says %s", c.Name, program, want, installs(program))
 			}
 		}
 	}
@@ -110,7 +119,20 @@ func TestDepsHaveWhatCasesNeed(t *testing.T) {
 
 // checkVerify needs all flows to be proved.
 func checkVerify(t *testing.T, results []Result) {
-	if len(results) != 1 || results[0].Unit != "s" || len(results[0].Also) > 0 || results[0].Facts[0].Value < 100 {
-		t.Errorf("verify measured %+v", results)
+	if len(results) != len(verifyFlows)+len(liveFlows)+1 {
+		t.Fatalf("verify measured %+v", results)
+	}
+	for i, r := range results[:len(verifyFlows)] {
+		if r.Unit != "s" || len(r.Also) > 0 || r.Facts[0].Value < float64(verifyFlows[i])/20 {
+			t.Errorf("the proof of %d flows: %+v", verifyFlows[i], r)
+		}
+	}
+	for i, r := range results[len(verifyFlows) : len(results)-1] {
+		if r.Unit != "s" || r.Median <= 0 || len(r.Facts) != 2 || r.Facts[0].Value < float64(liveFlows[i])/20 {
+			t.Errorf("sluice verify over %d flows: %+v", liveFlows[i], r)
+		}
+	}
+	if beside := results[len(results)-1]; beside.Unit != "ms" || len(beside.Also) != 1 || len(beside.Facts) != 3 || beside.Median <= 0 {
+		t.Errorf("ports beside a proof: %+v", beside)
 	}
 }

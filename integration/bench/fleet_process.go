@@ -15,43 +15,41 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"time"
+
+	"sluice/datapath/ovsrun"
 )
 
 // process is a part of a fleet that runs for itself.
 type process struct {
 	what   string
-	cmd    *exec.Cmd
+	child  *ovsrun.Child
 	stderr bytes.Buffer
-	ended  chan error
 }
 
 // start runs the program with arguments; prepare may connect its pipes.
 func start(what, program string, prepare func(*exec.Cmd) error, args ...string) (*process, error) {
-	p := &process{what: what, cmd: exec.Command(program, args...), ended: make(chan error, 1)}
-	p.cmd.Stderr = &p.stderr
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	p, cmd := &process{what: what}, exec.Command(program, args...)
+	cmd.Stderr = &p.stderr
 	if prepare != nil {
-		if err := prepare(p.cmd); err != nil {
+		if err := prepare(cmd); err != nil {
 			return nil, err
 		}
 	}
-	if err := p.cmd.Start(); err != nil {
+	var err error
+	if p.child, err = ovsrun.Spawn(cmd); err != nil {
 		return nil, fmt.Errorf("start %s: %w", what, err)
 	}
-	go func() { p.ended <- p.cmd.Wait() }()
 	return p, nil
 }
 
 // stop ends the process and waits; one that does not end is killed.
 func (p *process) stop() {
-	p.cmd.Process.Signal(syscall.SIGTERM)
+	p.child.Terminate()
 	select {
-	case <-p.ended:
+	case <-p.child.Exited():
 	case <-time.After(10 * time.Second):
-		p.cmd.Process.Kill()
-		<-p.ended
+		p.child.End()
 	}
 }
 
@@ -63,9 +61,8 @@ func (p *process) await(ctx context.Context, ready func() error) error {
 			return nil
 		}
 		select {
-		case ended := <-p.ended:
-			p.ended <- ended
-			return fmt.Errorf("%s ended: %w: %s", p.what, ended, strings.TrimSpace(p.stderr.String()))
+		case <-p.child.Exited():
+			return fmt.Errorf("%s ended: %w: %s", p.what, p.child.Err(), strings.TrimSpace(p.stderr.String()))
 		case <-ctx.Done():
 			return fmt.Errorf("%s is not ready: %w", p.what, err)
 		case <-time.After(20 * time.Millisecond):
@@ -75,7 +72,7 @@ func (p *process) await(ctx context.Context, ready func() error) error {
 
 // status reads a size from /proc/PID/status, in bytes.
 func (p *process) status(field string) (float64, error) {
-	b, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(p.cmd.Process.Pid), "status"))
+	b, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(p.child.PID()), "status"))
 	if err != nil {
 		return 0, err
 	}
@@ -93,14 +90,19 @@ const ticksPerSecond = 100
 
 // processor is the time that the process has computed.
 func (p *process) processor() (time.Duration, error) {
-	b, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(p.cmd.Process.Pid), "stat"))
+	return processorOf(p.what, strconv.Itoa(p.child.PID()))
+}
+
+// processorOf is the time that a process has computed.
+func processorOf(what, pid string) (time.Duration, error) {
+	b, err := os.ReadFile(filepath.Join("/proc", pid, "stat"))
 	if err != nil {
 		return 0, err
 	}
 	_, rest, _ := strings.Cut(string(b), ") ") // the name before may hold anything
 	fields := strings.Fields(rest)
 	if len(fields) < 13 {
-		return 0, fmt.Errorf("%s: cannot read /proc/stat", p.what)
+		return 0, fmt.Errorf("%s: cannot read /proc/stat", what)
 	}
 	user, err1 := strconv.Atoi(fields[11])
 	system, err2 := strconv.Atoi(fields[12])

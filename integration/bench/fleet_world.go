@@ -124,12 +124,18 @@ func (p fleetPort) object(number int) *store.Port {
 	}
 }
 
-// load writes objects in large transactions and returns the revision at which all are there.
-// Names and numbers are not reserved under alloc/, which no controller reads.
+// load writes objects in large transactions, and under alloc/ what they take: else the leader would restore that for as long as the
+// fleet is measured.
 func load(ctx context.Context, c *clientv3.Client, objects []store.Event) error {
+	all := slices.Clip(objects)
+	for _, e := range objects {
+		for _, taken := range store.TakenBy(e.Key, e.Object) {
+			all = append(all, store.Event{Key: taken.Key(), Object: &store.Alloc{Owner: taken.Owner.Short()}})
+		}
+	}
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(loaders)
-	for part := range slices.Chunk(objects, loadOps) {
+	for part := range slices.Chunk(all, loadOps) {
 		g.Go(func() error {
 			ops := make([]clientv3.Op, len(part))
 			for i, e := range part {

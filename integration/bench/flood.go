@@ -163,12 +163,13 @@ func (f *floodRun) attaches(ctx context.Context) (float64, error) {
 // floodPort is a container that floods.
 type floodPort struct {
 	container
-	mac store.MAC
-	ip  netip.Addr
+	link string // its interface
+	mac  store.MAC
+	ip   netip.Addr
 }
 
 func newFloodPort(c container, mac, ip string) (p floodPort, err error) {
-	p.container = c
+	p.container, p.link = c, "eth0"
 	if p.mac, err = store.ParseMAC(mac); err == nil {
 		p.ip, err = netip.ParseAddr(ip)
 	}

@@ -76,7 +76,7 @@ func (p *floodPort) open() (send func([]byte) error, hangUp func(), err error) {
 	if err := netns.Set(ns); err != nil {
 		return nil, none, err
 	}
-	link, err := net.InterfaceByName("eth0")
+	link, err := net.InterfaceByName(p.link)
 	if err != nil {
 		return nil, none, err
 	}

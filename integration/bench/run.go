@@ -15,6 +15,11 @@ type Options struct {
 	Log    *slog.Logger
 	Binary string // the sluice binary, for cases that run it as a process of its own
 
+	// PaperTenants are how many tenants the case paper-2 measures with, in rising order; nil: the case's own.
+	PaperTenants []int
+	// Unwatched measures also beside other load: for tests, whose figures say nothing.
+	Unwatched bool
+
 	Progress func(text string)    // what is being done; nil: nobody wants to know
 	Report   func(r Result) error // each result, as soon as it is there
 }
@@ -50,7 +55,7 @@ func RunAll(ctx context.Context, cases []Case, o Options) (out Outcome, err erro
 		o.Progress(c.Name)
 		if err := c.measure(ctx, &Run{Options: o, name: c.Name}); err != nil {
 			errs = append(errs, fmt.Errorf("benchmark %s: %w", c.Name, err))
-		} else if o.Scale >= 1 {
+		} else if o.whole() {
 			out.Whole = append(out.Whole, c.Name)
 		}
 		if ctx.Err() != nil {
@@ -59,6 +64,9 @@ func RunAll(ctx context.Context, cases []Case, o Options) (out Outcome, err erro
 	}
 	return out, errors.Join(errs...)
 }
+
+// whole reports whether cases run with all that they measure: then what was kept of them before may go.
+func (o Options) whole() bool { return o.Scale >= 1 && len(o.PaperTenants) == 0 }
 
 func (o Options) withDefaults() Options {
 	if o.Rounds <= 0 {

@@ -17,7 +17,7 @@ import (
 	"sluice/datapath"
 	"sluice/datapath/openflow"
 	"sluice/datapath/ovsrun"
-	"sluice/flows"
+	"sluice/store"
 )
 
 // bridge is the name of the one bridge of a testbed.
@@ -110,9 +110,22 @@ func (b *testbed) connected(ctx context.Context) (session, error) {
 func (b *testbed) metered(ctx context.Context, list []openflow.Flow) (session, error) {
 	s, err := b.connected(ctx)
 	if err == nil {
-		err = s.SetMeters(ctx, flows.MetersOf(list))
+		err = s.SetMeters(ctx, metersOf(list))
 	}
 	return s, err
+}
+
+// metersOf are meters with the numbers that flows name. No frame comes to them here.
+func metersOf(list []openflow.Flow) (specs []openflow.MeterSpec) {
+	for i := range list {
+		if len(list[i].Actions) == 0 {
+			continue
+		}
+		if m, ok := list[i].Actions[0].(openflow.Meter); ok {
+			specs = append(specs, openflow.MeterSpec{ID: m.ID, Unit: openflow.MeterPackets, Rate: store.DefaultBroadcasts, Burst: store.DefaultBroadcasts})
+		}
+	}
+	return specs
 }
 
 func (s session) hangUp() { close(s.done) }

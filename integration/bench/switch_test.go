@@ -76,7 +76,7 @@ func TestCluster(t *testing.T) {
 		t.Errorf("%d flows, want hardly more than %d", len(list), least)
 	}
 	d := newDrift(list)
-	if n := d.len(); n != least/driftShare {
+	if n := d.len(); n != (len(list)+driftShare/2-1)/driftShare {
 		t.Errorf("%d flows drift", n)
 	}
 	seen := map[string]bool{}

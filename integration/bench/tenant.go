@@ -21,7 +21,8 @@ const (
 	// tenantSlowdown bounds the time with the most tenants present to that with none, and that
 	// with none to what it was before there were any: nothing of those removed may be left.
 	tenantSlowdown = 1.3
-	// tenantFlowsMost bounds the flows of an IPv4 tenant on a host that it uses.
+	// tenantFlowsMost bounds the flows of an IPv4 tenant on a host that it uses: a seventh of the 297 that
+	// OVN was measured with.
 	tenantFlowsMost = 40
 	// tidyTime is more than the leader takes to forget the numbers of all those removed, which
 	// is no cost of the tenants that are measured next.

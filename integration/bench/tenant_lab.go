@@ -48,7 +48,12 @@ type labRun struct {
 }
 
 // inLab raises a lab for a case, once no other is there, and removes it afterwards.
-func inLab(ctx context.Context, r *Run, do func(*labRun) error) (err error) {
+func inLab(ctx context.Context, r *Run, do func(*labRun) error) error {
+	return inLabOf(ctx, r, lab.Options{Hosts: labHosts}, do)
+}
+
+// inLabOf is inLab with a lab of the caller's choice.
+func inLabOf(ctx context.Context, r *Run, o lab.Options, do func(*labRun) error) (err error) {
 	r.Step("waiting for the lab to be free")
 	free, err := reserveLab(ctx)
 	if err != nil {
@@ -56,8 +61,9 @@ func inLab(ctx context.Context, r *Run, do func(*labRun) error) (err error) {
 	}
 	defer free()
 	defer func() { err = errors.Join(err, lab.Down(context.WithoutCancel(ctx))) }()
-	r.Step("raising a lab of %d hosts", labHosts)
-	if err := lab.Up(ctx, lab.Options{Hosts: labHosts, Binary: r.Binary}); err != nil {
+	r.Step("raising a lab of %d hosts", o.Hosts)
+	o.Binary = r.Binary
+	if err := lab.Up(ctx, o); err != nil {
 		return err
 	}
 	l := &labRun{Run: r}
@@ -167,27 +173,34 @@ func (l *labRun) detach(ctx context.Context, host int, tenant string, c containe
 
 var cookieIn = regexp.MustCompile(`cookie=0x([0-9a-f]+)`)
 
-// tenantFlows counts the flows of a tenant in a host's switch by their cookies: 8 bits of
-// kind, 24 of tenant, 32 of object.
+// tenantFlows counts the flows of a tenant in a host's switch.
 func (l *labRun) tenantFlows(ctx context.Context, host int, tenant uint32) (count int, err error) {
-	text, err := l.Hosts[host].Switch().OFCtl(ctx, "dump-flows", store.BridgeName)
-	if err != nil {
-		return 0, err
-	}
-	all := cookieIn.FindAllStringSubmatch(text, -1)
-	if len(all) == 0 {
-		return 0, fmt.Errorf("host %s holds no flow", l.Hosts[host].Name)
-	}
-	for _, found := range all {
-		cookie, err := strconv.ParseUint(found[1], 16, 64)
-		if err != nil {
-			return 0, err
-		}
+	cookies, err := l.cookies(ctx, host)
+	for _, cookie := range cookies {
 		if flows.Slice(cookie).Tenant() == tenant {
 			count++
 		}
 	}
-	return count, nil
+	return count, err
+}
+
+// cookies are those of all flows in a host's switch: 8 bits of kind, 24 of tenant, 32 of object.
+func (l *labRun) cookies(ctx context.Context, host int) (list []uint64, err error) {
+	text, err := l.Hosts[host].Switch().OFCtl(ctx, "dump-flows", store.BridgeName)
+	if err != nil {
+		return nil, err
+	}
+	for _, found := range cookieIn.FindAllStringSubmatch(text, -1) {
+		cookie, err := strconv.ParseUint(found[1], 16, 64)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, cookie)
+	}
+	if len(list) == 0 {
+		return nil, fmt.Errorf("host %s holds no flow", l.Hosts[host].Name)
+	}
+	return list, nil
 }
 
 // switchPorts are the containers' interfaces in a host's switch.

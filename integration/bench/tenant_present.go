@@ -136,20 +136,25 @@ func (p *present) hostObjects() []store.Event {
 	return all
 }
 
-// objects are what etcd holds of one tenant. The last is one that controllers watch: its
+// tenantObjects are what etcd holds of one tenant without ports. The last is one that controllers watch: its
 // revision is one that they reach.
-func (p *present) objects(n int) []store.Event {
+func tenantObjects(n int, gateway string) []store.Event {
 	tenant, network, number := presentTenant(n), store.NetworkKey(presentTenant(n), "default"), uint32(n+1)
-	all := []store.Event{
+	return []store.Event{
+		taken(store.TenantKey(tenant), "tenant-numbers", fmt.Sprint(number)),
+		taken(network, "network-numbers", fmt.Sprint(number)),
 		{Key: store.TenantKey(tenant), Object: &store.Tenant{Number: number, Gateway: store.GatewayAuto}},
-		{Key: store.GatewayKey(tenant), Object: &store.Gateway{Active: presentHost(p.at(n, 0)), Epoch: 1}},
+		{Key: store.GatewayKey(tenant), Object: &store.Gateway{Active: gateway, Epoch: 1}},
 		{Key: network, Object: &store.Network{
 			Number: number, Segmentation: store.SegmentationTunnel, Segment: number, Flood: store.FloodAuto,
 			Subnets: []store.Subnet{{Prefix: presentSubnet, Gateway: store.DefaultGateway(presentSubnet)}},
 		}},
-		taken(store.TenantKey(tenant), "tenant-numbers", fmt.Sprint(number)),
-		taken(network, "network-numbers", fmt.Sprint(number)),
 	}
+}
+
+// objects are what etcd holds of one tenant with its ports.
+func (p *present) objects(n int) []store.Event {
+	tenant, all := presentTenant(n), tenantObjects(n, presentHost(p.at(n, 0)))
 	for nth := range presentPorts {
 		at := p.at(n, nth)
 		key := store.PortKey(presentHost(at), tenant, "default", fmt.Sprint("p", nth+1))

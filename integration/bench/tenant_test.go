@@ -34,11 +34,19 @@ func describe(results []Result, param string) (lines []string) {
 	return lines
 }
 
+// wantMeasured wants these results: what, by a parameter, and how many samples.
+func wantMeasured(t *testing.T, results []Result, param string, want ...string) {
+	t.Helper()
+	if diff := cmp.Diff(want, describe(results, param)); diff != "" {
+		t.Fatalf("measured (-want +got):\n%s", diff)
+	}
+}
+
 // However many tenants are present, one more has at most 40 flows where it is and none
 // elsewhere, and the simulated hosts hold what those present need and no more.
 func checkTenants(t *testing.T, results []Result) {
 	checkLab(t, results)
-	want := []string{
+	wantMeasured(t, results, "present",
 		"create a tenant present=0 samples=8",
 		"create a tenant present=2 samples=4",
 		"create a tenant present=10 samples=4",
@@ -48,10 +56,7 @@ func checkTenants(t *testing.T, results []Result) {
 		"a NORMAL bridge and a GRE port a tenant and host present=2 samples=1",
 		"a NORMAL bridge and a GRE port a tenant and host present=6 samples=1",
 		"a NORMAL bridge and a GRE port a tenant and host present=10 samples=1",
-	}
-	if diff := cmp.Diff(want, describe(results, "present")); diff != "" {
-		t.Fatalf("measured (-want +got):\n%s", diff)
-	}
+	)
 	const held = "flows held by the simulated hosts" // that all are gone at the end is checked by the case
 	first, last := factOf(results[0], held), factOf(results[4], held)
 	if each := (last - first) / 200; each < 10 || each != float64(int(each)) {
@@ -60,6 +65,12 @@ func checkTenants(t *testing.T, results []Result) {
 	if used := factOf(results[0], "most flows of the tenant on a host that it uses"); used < 10 {
 		t.Errorf("a tenant has %v flows on a host that it uses", used)
 	}
+}
+
+// However many tenants sleep, no switch holds a flow of any, nor one of its own more.
+func checkSleep(t *testing.T, results []Result) {
+	checkLab(t, results)
+	wantMeasured(t, results, "asleep", "the first container of a tenant asleep=0 samples=8", "the first container of a tenant asleep=100 samples=4")
 }
 
 func factOf(r Result, name string) float64 {
@@ -73,23 +84,17 @@ func factOf(r Result, name string) float64 {
 
 func checkAttach(t *testing.T, results []Result) {
 	checkLab(t, results)
-	want := []string{"attach concurrent=1 samples=20", "attach concurrent=2 samples=10"}
-	if diff := cmp.Diff(want, describe(results, "concurrent")); diff != "" {
-		t.Errorf("measured (-want +got):\n%s", diff)
-	}
+	wantMeasured(t, results, "concurrent", "attach concurrent=1 samples=20", "attach concurrent=2 samples=10")
 }
 
 // Every pair is measured in every way: alone in turns, and all at one time.
 func checkBandwidth(t *testing.T, results []Result) {
 	checkLab(t, results)
-	want := []string{
+	wantMeasured(t, results, "tenants",
 		"round trip tenants=1 samples=6",
 		"TCP throughput tenants=1 samples=1",
 		"TCP throughput, spoke to spoke tenants=2 samples=1",
-	}
-	if diff := cmp.Diff(want, describe(results, "tenants")); diff != "" {
-		t.Errorf("measured (-want +got):\n%s", diff)
-	}
+	)
 	for _, r := range results {
 		if r.Median <= 0 || r.Reference.Median <= 0 || r.Bound == nil {
 			t.Errorf("%v: %+v", r.Params, r)

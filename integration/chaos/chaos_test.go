@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"sluice/integration/lab"
+	"sluice/internal/golden"
 )
 
 var update = flag.Bool("update", false, "write docs/reliability.md anew from the kept run")
@@ -193,7 +194,7 @@ func TestBreakersTakeNoPartTwice(t *testing.T) {
 
 // TestDocs keeps docs/reliability.md as it is generated from the kept run.
 func TestDocs(t *testing.T) {
-	const kept, page = "../../docs/reliability/run.json", "../../docs/reliability.md"
+	const kept = "../../docs/reliability/run.json"
 	b, err := os.ReadFile(kept)
 	if err != nil {
 		t.Fatal(err)
@@ -202,19 +203,7 @@ func TestDocs(t *testing.T) {
 	if err := json.Unmarshal(b, &r); err != nil {
 		t.Fatalf("%s: %v", kept, err)
 	}
-	want := Page(&r)
-	if *update {
-		if err := os.WriteFile(page, want, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	got, err := os.ReadFile(page)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("%s is not what the run says (-want +got; -update writes it anew):\n%s", page, diff)
-	}
+	golden.Check(t, "../../docs/reliability.md", Page(&r), *update)
 }
 
 func TestPageTellsEachFault(t *testing.T) {

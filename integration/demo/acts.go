@@ -173,7 +173,7 @@ func (s *show) counted(ctx context.Context, c cast, pings int) (string, error) {
 
 // restingCounters reads counters until they no longer change: a switch reports them late.
 func (s *show) restingCounters(ctx context.Context, tenant string) (packets, error) {
-	const polls = 3 // equal readings, a poll interval of the controller and more
+	const polls = 5 // equal readings: a controller reads its switches every 2 s, and writes what it read every 2 s
 	var last packets
 	for same := 0; same < polls; same++ {
 		now, err := readCounters(ctx, tenant)

@@ -95,7 +95,7 @@ func get(ctx context.Context, c *http.Client, url string) (string, error) {
 // packets are a tenant's own, by the direction in which the network carried them.
 type packets struct{ out, in int }
 
-// counterInterval is longer than a switch and the controller take to report.
+// counterInterval is how often counters are read that are to rest.
 const counterInterval = time.Second
 
 // readCounters sums a tenant's packets inside its networks over all hosts.
@@ -105,7 +105,14 @@ func readCounters(ctx context.Context, tenant string) (packets, error) {
 	if err != nil {
 		return p, err
 	}
-	text, err := get(ctx, http.DefaultClient, st.API+"/metrics")
+	var text string
+	err = settles(ctx, func() (err error) {
+		text, err = get(ctx, http.DefaultClient, st.API+"/metrics")
+		if err == nil && !strings.Contains(text, "\nsluice_tenant_sums_read 1\n") {
+			err = errors.New("/metrics: no controller shows the sums of tenants")
+		}
+		return err
+	})
 	if err != nil {
 		return p, err
 	}

@@ -27,15 +27,6 @@ func Down(ctx context.Context) error {
 	return errors.Join(os.RemoveAll(Dir), disown())
 }
 
-// endRuntimes ends what the runtimes of all hosts run, and unmounts what they mounted.
-func endRuntimes(ctx context.Context) error {
-	roots, err := filepath.Glob(filepath.Join(Dir, "*", "podman"))
-	for _, root := range roots {
-		err = errors.Join(err, podmanOf(filepath.Base(filepath.Dir(root))).end(ctx))
-	}
-	return err
-}
-
 // tearDown ends the lab's processes and removes its namespaces and files; Dir itself, which
 // is locked, stays. It goes on where one cannot be removed, so that as much as possible is
 // gone; then it keeps the files, which tell what is left.

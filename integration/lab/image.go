@@ -3,27 +3,79 @@ package lab
 import (
 	"archive/tar"
 	"bytes"
+	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path"
+	"runtime"
 )
 
-// writeImage writes the file system of the lab's containers: busybox with all its commands, which
-// runs without libraries.
+// ImageName is that of the one image of the lab.
+const ImageName = "localhost/sluice-lab"
+
+// writeImage writes the file system of the lab's containers.
 func writeImage(file string) error {
-	busybox, err := exec.LookPath("busybox")
-	if err != nil {
-		return errors.New("containers of the lab are made of busybox: apt-get install busybox-static")
-	}
-	program, err := os.ReadFile(busybox)
+	image, err := makeImage()
 	if err != nil {
 		return err
 	}
+	return os.WriteFile(file, image, 0o644)
+}
+
+// WriteArchive writes the image of the lab's containers, in the form of docker save.
+func WriteArchive(file string) error {
+	layer, err := makeImage()
+	if err != nil {
+		return err
+	}
+	config, err := json.Marshal(map[string]any{
+		"architecture": runtime.GOARCH, "os": "linux", "config": map[string]any{"Env": []string{"PATH=/bin"}},
+		"rootfs": map[string]any{"type": "layers", "diff_ids": []string{fmt.Sprintf("sha256:%x", sha256.Sum256(layer))}},
+	})
+	if err != nil {
+		return err
+	}
+	manifest, err := json.Marshal([]any{map[string]any{
+		"Config": "config.json", "RepoTags": []string{ImageName + ":latest"}, "Layers": []string{"layer.tar"},
+	}})
+	if err != nil {
+		return err
+	}
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	for _, f := range []struct {
+		name string
+		text []byte
+	}{{"manifest.json", manifest}, {"config.json", config}, {"layer.tar", layer}} {
+		if err == nil {
+			err = w.WriteHeader(&tar.Header{Name: f.name, Mode: 0o644, Size: int64(len(f.text))})
+		}
+		if err == nil {
+			_, err = w.Write(f.text)
+		}
+	}
+	if err = errors.Join(err, w.Close()); err != nil {
+		return fmt.Errorf("make the archive of the lab's image: %w", err)
+	}
+	return os.WriteFile(file, b.Bytes(), 0o644)
+}
+
+// makeImage is a file system as tar: busybox with all its commands, which runs without libraries.
+func makeImage() ([]byte, error) {
+	busybox, err := exec.LookPath("busybox")
+	if err != nil {
+		return nil, errors.New("containers of the lab are made of busybox: apt-get install busybox-static")
+	}
+	program, err := os.ReadFile(busybox)
+	if err != nil {
+		return nil, err
+	}
 	commands, err := exec.Command(busybox, "--list").Output()
 	if err != nil {
-		return fmt.Errorf("%s --list: %w", busybox, err)
+		return nil, fmt.Errorf("%s --list: %w", busybox, err)
 	}
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
@@ -43,7 +95,7 @@ func writeImage(file string) error {
 		}
 	}
 	if err = errors.Join(err, w.Close()); err != nil {
-		return fmt.Errorf("make the image of the lab's containers: %w", err)
+		return nil, fmt.Errorf("make the image of the lab's containers: %w", err)
 	}
-	return os.WriteFile(file, b.Bytes(), 0o644)
+	return b.Bytes(), nil
 }

@@ -11,9 +11,9 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// ServeInternet is the fake internet's only service: over HTTP on port 80, and over UDP on
-// port 7, it answers with the address and port that it sees its caller have. It returns when
-// ctx ends.
+// ServeInternet is all services of the fake internet: over HTTP on port 80, and over UDP on port 7, it
+// answers with the address and port that it sees its caller have; on port 53 it resolves names below OutsideZone to
+// its own address. It returns when ctx ends.
 func ServeInternet(ctx context.Context, address netip.Addr) error {
 	l, err := net.Listen("tcp", netip.AddrPortFrom(address, 80).String())
 	if err != nil {
@@ -24,14 +24,26 @@ func ServeInternet(ctx context.Context, address netip.Addr) error {
 		l.Close()
 		return err
 	}
+	names, err := listenDNS(address)
+	if err != nil {
+		l.Close()
+		echo.Close()
+		return err
+	}
 	srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintln(w, r.RemoteAddr)
 	})}
 	context.AfterFunc(ctx, func() {
 		srv.Close()
 		echo.Close()
+		for _, s := range names {
+			_ = s.Shutdown()
+		}
 	})
 	var g errgroup.Group
+	for _, s := range names {
+		g.Go(func() error { return ignoreClosed(s.ActivateAndServe()) })
+	}
 	g.Go(func() error { return ignoreClosed(srv.Serve(l)) })
 	g.Go(func() error { return ignoreClosed(answerUDP(echo)) })
 	return g.Wait()

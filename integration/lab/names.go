@@ -23,6 +23,8 @@ const (
 	containerNSPrefix = "sluice-c-"
 
 	underlayBridge = "underlay"
+	trunkBridge    = "trunk"  // the switch that carries VLANs between hosts
+	trunkNIC       = "eth1"   // a host's interface there, where the lab has trunks
 	nic            = "eth0"   // every namespace's interface
 	phyBridge      = "br-phy" // a host's bridge between its NIC and its kernel
 
@@ -45,6 +47,9 @@ const (
 	etcdPort     = 2379
 	etcdPeerPort = 2380
 	openFlowPort = 6653
+
+	// EntryPort is where each host takes requests for what tenants publish by host names.
+	EntryPort = 8088
 )
 
 // ours matches exactly the namespaces that the lab makes.

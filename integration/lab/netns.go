@@ -28,6 +28,9 @@ func Namespaces() ([]string, error) {
 	return names, nil
 }
 
+// filesOf is the folder whose files ip netns exec shows below /etc in a namespace.
+func filesOf(ns string) string { return "/etc/netns/" + ns }
+
 func nsExists(ns string) bool {
 	_, err := nsID(nsPath(ns))
 	return err == nil
@@ -54,6 +57,9 @@ func removeNS(ctx context.Context, ns string) error {
 	}
 	if _, err := run(ctx, "ip", "netns", "delete", ns); err != nil && nsExists(ns) {
 		return err
+	}
+	if err := os.RemoveAll(filesOf(ns)); err != nil {
+		return fmt.Errorf("delete the files of namespace %s: %w", ns, err)
 	}
 	// A name whose namespace never was, or is no longer, mounted on it.
 	if err := os.Remove(nsPath(ns)); err != nil && !errors.Is(err, fs.ErrNotExist) {

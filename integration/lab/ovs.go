@@ -75,8 +75,8 @@ func ensureDaemon(ctx context.Context, kind, host, program string, args ...strin
 		return false, err
 	}
 	pidfile := filepath.Join(hostDir(host), program+".pid")
-	argv := append([]string{"ip", "netns", "exec", hostNS(host), "env", "OVS_RUNDIR=" + hostDir(host), program},
-		args...)
+	argv := append([]string{"ip", "netns", "exec", hostNS(host), "env", "OVS_RUNDIR=" + hostDir(host)},
+		ovsrun.Prioritized(program, args...)...)
 	argv = append(argv, "--detach", "--no-chdir", "--pidfile="+pidfile, "--log-file="+logPath(name), "-vconsole:warn")
 	if _, err := run(ctx, argv...); err != nil {
 		return false, fmt.Errorf("%w; its log is %s", err, logPath(name))

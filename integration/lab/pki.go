@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
+
 	"sluice/controller/api"
 	"sluice/pki"
 )
@@ -57,17 +59,29 @@ func Certify(host string) (*pki.Source, error) {
 	return pki.Open(pkiDir(host), who, slog.New(slog.DiscardHandler))
 }
 
-// ensureEnrolled has a host's certificate believed: etcd lets nobody else in.
+// enrolFor is how long the lab asks for a host's enrolment while etcd or the controllers are away.
+const enrolFor = 30 * time.Second
+
+// ensureEnrolled has a host's certificate believed: etcd lets nobody else in. Members of etcd and controllers
+// may be broken meanwhile: it asks again where the answer says that they are away.
 func (s *state) ensureEnrolled(ctx context.Context, host string) error {
 	c, err := api.Dial("http://"+s.API, api.WithTokenFile(tokenFile()))
 	if err != nil {
 		return err
 	}
-	_, err = c.EnrolHost(ctx, host)
-	var problem *api.Problem
-	if errors.As(err, &problem) && problem.Status == http.StatusConflict { // it is
-		return nil
-	}
+	_, err = backoff.Retry(ctx, func() (bool, error) {
+		_, err := c.EnrolHost(ctx, host)
+		var problem *api.Problem
+		switch {
+		case !errors.As(err, &problem): // it is, or nobody answered
+			return true, err
+		case problem.Status == http.StatusConflict: // it was before
+			return true, nil
+		case problem.Status == http.StatusServiceUnavailable:
+			return false, err
+		}
+		return false, backoff.Permanent(err)
+	}, backoff.WithMaxElapsedTime(enrolFor))
 	return err
 }
 

@@ -2,89 +2,64 @@ package lab
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strings"
 
 	agentapi "sluice/hostagent/api"
 )
 
 // podman is Podman on one host of the lab, with a store of images and containers of its own. It
-// works by CNI, in the host's network namespace. It is entered by nsenter: `ip netns exec` would
-// give it mounts of its own, in which the agent does not see the container's namespace.
+// works by CNI, in the host's network namespace.
 type podman struct {
 	host, dir string
 }
 
-func podmanOf(host string) podman { return podman{host, filepath.Join(hostDir(host), "podman")} }
-
-// imageName is the one image of the lab.
-const imageName = "localhost/sluice-lab"
+func podmanOf(host string) podman { return podman{host, runtimeDir(host, RuntimePodman)} }
 
 func (p podman) path(name string) string { return filepath.Join(p.dir, name) }
 
 // command is Podman with these arguments.
 func (p podman) command(args ...string) []string {
-	return append([]string{
-		"nsenter", "--net=" + nsPath(hostNS(p.host)), "--", "env", "CONTAINERS_CONF=" + p.path("containers.conf"),
-		"podman", "--root", p.path("root"), "--runroot", p.path("run"), "--tmpdir", p.path("tmp"), "--storage-driver", "vfs",
-	}, args...)
+	return append(onHost(p.host, "env", "CONTAINERS_CONF="+p.path("containers.conf"),
+		"podman", "--root", p.path("root"), "--runroot", p.path("run"), "--tmpdir", p.path("tmp"), "--storage-driver", "vfs"), args...)
 }
+
+// Podman is the command of a host's Podman, with these arguments.
+func Podman(host string, args ...string) []string { return podmanOf(host).command(args...) }
 
 // run runs Podman and returns what it prints.
 func (p podman) run(ctx context.Context, args ...string) (string, error) {
-	argv := p.command(args...)
-	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
-	cmd.Dir = "/"
-	var said strings.Builder
-	cmd.Stderr = &said
-	out, err := cmd.Output()
-	if err != nil {
-		return "", fmt.Errorf("podman %s: %w: %s", args[0], err, strings.TrimSpace(said.String()))
-	}
-	return strings.TrimSpace(string(out)), nil
+	return runTool(ctx, "podman "+args[0], p.command(args...))
 }
 
-// setUp configures Podman for the host and imports the image, unless that was done before.
+// setUp configures Podman for the host and imports the image.
 func (p podman) setUp(ctx context.Context) error {
-	for _, program := range []string{"podman", "runc", "nsenter"} {
-		if _, err := exec.LookPath(program); err != nil {
-			return fmt.Errorf("podman needs %s: apt-get install podman runc util-linux", program)
+	if err := needPrograms("podman runc util-linux", "podman", "runc", "nsenter"); err != nil {
+		return err
+	}
+	return prepareRuntime(p.dir, func() error {
+		if err := p.configure(); err != nil {
+			return err
 		}
-	}
-	if err := os.MkdirAll(p.path("net"), 0o755); err != nil {
-		return err
-	}
-	unlock, err := lockFile(p.path("lock")) // several may start their first container at once
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	image := p.path("image.tar")
-	if _, err := os.Stat(image); err == nil {
-		return nil
-	}
-	if err := p.configure(); err != nil {
-		return err
-	}
-	if err := writeImage(image); err != nil {
-		return err
-	}
-	if _, err := p.run(ctx, "import", image, imageName); err != nil {
+		image := p.path("image.tar")
+		if err := writeImage(image); err != nil {
+			return err
+		}
+		_, err := p.run(ctx, "import", image, ImageName)
 		return errors.Join(err, os.Remove(image))
-	}
-	return nil
+	})
 }
 
 // configure writes Podman's configuration.
 func (p podman) configure() error {
 	plugins, err := pluginDir()
 	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(p.path("net"), 0o755); err != nil {
 		return err
 	}
 	// crun refuses a machine whose control groups are of both versions; runc takes it.
@@ -102,50 +77,23 @@ runtime = "runc"
 	return os.WriteFile(p.path("containers.conf"), []byte(conf), 0o644)
 }
 
-// pluginDir is where sluice-cni is: beside the lab's own program.
-func pluginDir() (string, error) {
-	s, err := loadState()
-	if err != nil {
-		return "", err
-	}
-	dir := filepath.Dir(s.Binary)
-	if _, err := os.Stat(filepath.Join(dir, "sluice-cni")); err != nil {
-		return "", fmt.Errorf("the CNI plugin: %w: run make build", err)
-	}
-	return dir, nil
-}
-
-// network writes the list of a tenant's network, and returns its name. The capability portMappings
-// makes Podman hand over what -p asks for, which the plugin then refuses; else it would be ignored.
-func (p podman) network(tenant, network string) (string, error) {
-	name := tenant + "-" + network
-	list := map[string]any{
-		"cniVersion": "1.0.0", "name": name,
-		"plugins": []any{map[string]any{
-			"type": "sluice-cni", "tenant": tenant, "network": network, "socket": agentSocket(p.host),
-			"capabilities": map[string]bool{"ips": true, "mac": true, "portMappings": true},
-		}},
-	}
-	b, err := json.Marshal(list)
-	if err != nil {
-		return "", err
-	}
-	return name, writeWhole(p.path("net/"+name+".conflist"), b)
-}
-
 func startPodman(ctx context.Context, c Container, address string) (a agentapi.Attachment, err error) {
 	p := podmanOf(c.Host)
 	if err := p.setUp(ctx); err != nil {
 		return a, err
 	}
-	network, err := p.network(c.Tenant, c.Network)
+	list, err := c.cniList(nil)
 	if err != nil {
+		return a, err
+	}
+	network := c.network()
+	if err := writeWhole(p.path("net/"+network+".conflist"), list); err != nil {
 		return a, err
 	}
 	if address != "" {
 		network += ":ip=" + address
 	}
-	id, err := p.run(ctx, "run", "--detach", "--name", c.Name, "--network", network, imageName, "/bin/sleep", "infinity")
+	id, err := p.run(ctx, "run", "--detach", "--name", c.Name, "--network", network, ImageName, "/bin/sleep", "infinity")
 	if err != nil {
 		return a, err
 	}
@@ -156,7 +104,7 @@ func startPodman(ctx context.Context, c Container, address string) (a agentapi.A
 	if err := nameNS(ctx, c.NetNS, pid); err != nil {
 		return a, err
 	}
-	return portOf(ctx, c.Host, id)
+	return portOf(ctx, c.Host, ofContainer(id))
 }
 
 func removePodman(ctx context.Context, c Container) error {
@@ -168,9 +116,10 @@ func enterPodman(c Container) []string {
 	return podmanOf(c.Host).command("exec", "--interactive", c.Name)
 }
 
-// end removes every container of the host, and with them what they mounted. It does so also while
+// endPodman removes every container of the host, and with them what they mounted. It does so also while
 // the agent is away: then Podman says that it could not detach them, and the lab's end does.
-func (p podman) end(ctx context.Context) error {
+func endPodman(ctx context.Context, host string) error {
+	p := podmanOf(host)
 	if _, err := os.Stat(p.path("root")); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

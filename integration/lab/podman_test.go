@@ -20,15 +20,7 @@ func TestListOfThePage(t *testing.T) {
 	if !found {
 		t.Fatal("the page shows no list")
 	}
-	p := podman{host: "h1", dir: t.TempDir()}
-	if err := os.Mkdir(p.path("net"), 0o755); err != nil {
-		t.Fatal(err)
-	}
-	name, err := p.network("alice", "default")
-	if err != nil {
-		t.Fatal(err)
-	}
-	written, err := os.ReadFile(p.path("net/" + name + ".conflist"))
+	written, err := Container{Host: "h1", Tenant: "alice", Network: "default"}.cniList(nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -119,6 +119,15 @@ func statFields(pid int) ([]string, error) {
 	return fields, nil
 }
 
+// entering is the command that starts a process in a namespace. Docker and containerd need the machine's
+// control groups, which `ip netns exec` hides.
+func entering(process, ns string) []string {
+	if strings.HasPrefix(process, "docker") || strings.HasPrefix(process, "containerd") {
+		return []string{"nsenter", "--net=" + nsPath(ns), "--"}
+	}
+	return []string{"ip", "netns", "exec", ns}
+}
+
 // unconfigured keeps the settings of this machine's own Sluice out of what the lab starts.
 var unconfigured = []string{"SLUICE_AGENT_CONFIG=", "SLUICE_CONTROLLER_CONFIG="}
 
@@ -131,7 +140,7 @@ func spawn(name string, env []string, files []*os.File, argv ...string) (*starte
 	}
 	defer log.Close()
 	if ns := processNS(name); ns != "" {
-		argv = append([]string{"ip", "netns", "exec", ns}, argv...)
+		argv = append(entering(name, ns), argv...)
 	}
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Env = append(append(os.Environ(), unconfigured...), env...)
@@ -141,17 +150,23 @@ func spawn(name string, env []string, files []*os.File, argv ...string) (*starte
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
-	p := &started{name: name, exited: make(chan struct{})}
+	return watch(name, logPath(name), cmd), record(name, cmd.Process.Pid)
+}
+
+// watch waits for a process that was started, so that others learn of its end.
+func watch(name, log string, cmd *exec.Cmd) *started {
+	p := &started{name: name, log: log, exited: make(chan struct{})}
 	go func() {
 		p.err = cmd.Wait()
 		close(p.exited)
 	}()
-	return p, record(name, cmd.Process.Pid)
+	return p
 }
 
 // started is a process that this one has just started and still watches.
 type started struct {
 	name   string
+	log    string // path
 	exited chan struct{}
 	err    error // set before exited is closed
 }
@@ -169,23 +184,23 @@ func (p *started) waitReady(ctx context.Context, limit time.Duration, ready func
 		}
 		select {
 		case <-p.exited:
-			return fmt.Errorf("%s ended at once (%w): %s", p.name, p.err, lastLine(p.name))
+			return fmt.Errorf("%s ended at once (%w): %s", p.name, p.err, lastLine(p.log))
 		case <-ctx.Done():
-			return fmt.Errorf("%s is not ready after %s (%w); its log is %s", p.name, limit, err, logPath(p.name))
+			return fmt.Errorf("%s is not ready after %s (%w); its log is %s", p.name, limit, err, p.log)
 		case <-tick.C:
 		}
 	}
 }
 
 // lastLine is the end of a process's log, and where the rest is.
-func lastLine(name string) string {
-	b, err := os.ReadFile(logPath(name))
+func lastLine(log string) string {
+	b, err := os.ReadFile(log)
 	lines := strings.Split(strings.TrimSpace(string(b)), "\n")
 	last := lines[len(lines)-1]
 	if err != nil || last == "" {
-		return "see " + logPath(name)
+		return "see " + log
 	}
-	return last + " (log: " + logPath(name) + ")"
+	return last + " (log: " + log + ")"
 }
 
 // kill ends a recorded process at once (SIGKILL) and waits until it is gone. It says

@@ -98,6 +98,10 @@ func (s *state) adapted(argv []string) []string {
 	return s.adapt(argv)
 }
 
+// dnsUpstream is the flag of an agent that says who is asked for names that are no container's: in the lab, the
+// fake internet.
+const dnsUpstream = "--dns-upstream"
+
 // ensureAgent starts a host's agent.
 func (s *state) ensureAgent(ctx context.Context, n int) error {
 	host := hostName(n)
@@ -122,12 +126,18 @@ func (s *state) ensureAgent(ctx context.Context, n int) error {
 		"--controllers", s.openFlowTargets(),
 		"--pki", pkiDir(host),
 		"--socket", agentSocket(host),
+		"--docker-socket", filepath.Join(dockerOf(host).plugins(), "sluice.sock"),
 		"--state-dir", filepath.Join(hostDir(host), "agent"),
 		"--encap", s.Encap,
 		"--datapath-type", "netdev",
 		"--uplink", phyBridge,
 		"--gateway",
 		"--infrastructure", Underlay.String(),
+		"--entry", netip.AddrPortFrom(hostAddress(n), EntryPort).String(),
+		dnsUpstream, InternetAddress.String(),
+	}
+	if s.Trunk {
+		argv = append(argv, "--trunk", TrunkInterface)
 	}
 	if s.adopt {
 		if _, err := kill(name); err != nil {

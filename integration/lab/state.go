@@ -99,6 +99,7 @@ type state struct {
 	Controllers int    `json:"controllers"`
 	EtcdMembers int    `json:"etcd_members"` // 0: the first controller runs etcd
 	Encap       string `json:"encap"`
+	Trunk       bool   `json:"trunk,omitempty"`
 	Topology    string `json:"topology"`
 	Binary      string `json:"binary"`
 	API         string `json:"api"` // host:port on the loopback

@@ -71,7 +71,7 @@ func workIn(ctx context.Context) (s *state, unlock func(), err error) {
 }
 
 // TargetWords are how a target is written, for help.
-const TargetWords = "HOST|controller[/NAME]|etcd[/NAME]|agent[/HOST]|switch/HOST"
+const TargetWords = "HOST|controller[/NAME]|etcd[/NAME]|agent[/HOST]|switch/HOST|docker/HOST"
 
 // Targets are all targets of this lab, for completion.
 func (st Status) Targets() []string {
@@ -115,6 +115,11 @@ func (s *state) targets(target string) ([]string, error) {
 			return nil, errors.New("name the host whose switch is meant: switch/HOST")
 		}
 		return []string{"vswitchd-" + name}, s.hasHost(name)
+	case "docker":
+		if !one {
+			return nil, errors.New("name the host whose Docker is meant: docker/HOST")
+		}
+		return []string{dockerOf(name).process()}, s.hasHost(name)
 	default:
 		if err := s.hasHost(target); err != nil {
 			return nil, fmt.Errorf("name what to act on, %s: %w", TargetWords, err)
@@ -167,6 +172,9 @@ func ReviveAs(ctx context.Context, target string, adapt func(argv []string) []st
 
 func (s *state) revive(ctx context.Context, process string) error {
 	kind, name, _ := strings.Cut(process, "-")
+	if name == trunkSwitch {
+		return EnsureTrunk(ctx)
+	}
 	switch kind {
 	case "controller":
 		return s.ensureController(ctx, s.machineOf(name))
@@ -174,6 +182,8 @@ func (s *state) revive(ctx context.Context, process string) error {
 		return s.ensureMember(ctx, s.machineOf(name))
 	case "agent":
 		return s.ensureAgent(ctx, s.numberOf(name))
+	case dockerd:
+		return dockerOf(name).ensure(ctx)
 	case "ovsdb":
 		_, err := ensureDatabase(ctx, name)
 		return err

@@ -2,6 +2,7 @@ package lab
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -19,6 +20,7 @@ type Options struct {
 	EtcdMembers int    // default 0: the first controller runs etcd
 	Encap       string // vxlan (default), geneve or gre
 	Topology    string // mesh (default)
+	Trunk       bool   // each host has a second interface, on a switch that carries VLANs, and its agent knows it
 	// Adopt starts controllers and agents anew, to serve the store that etcd holds now.
 	Adopt  bool
 	Binary string // the sluice binary that the lab runs; default: this process's own
@@ -94,6 +96,7 @@ func (o Options) merge(was *state) (*state, error) {
 	s.EtcdMembers = firstNonZero(o.EtcdMembers, was.EtcdMembers)
 	s.Encap = firstNonZero(o.Encap, was.Encap, encaps[0])
 	s.Topology = firstNonZero(o.Topology, was.Topology, "mesh")
+	s.Trunk = o.Trunk || was.Trunk
 	binary, err := ownBinary(o.Binary)
 	if err != nil {
 		return nil, err
@@ -111,6 +114,8 @@ func (o Options) merge(was *state) (*state, error) {
 		return nil, fmt.Errorf("encapsulation %q: use vxlan, geneve or gre", s.Encap)
 	case was.Encap != "" && s.Encap != was.Encap:
 		return nil, fmt.Errorf("the lab's tunnels are %s, not %s: run `sluice lab down` first", was.Encap, s.Encap)
+	case was.Hosts > 0 && s.Trunk != was.Trunk:
+		return nil, errors.New("the lab has no trunk: run `sluice lab down` first")
 	case s.Topology != "mesh":
 		return nil, fmt.Errorf("topology %q: this version sends host to host (mesh) only", s.Topology)
 	}
@@ -183,6 +188,11 @@ func (s *state) raise(ctx context.Context, p *progress) error {
 			return err
 		}
 	}
+	if s.Trunk { // before the hosts, which are made side by side
+		if err := p.step("the trunk's switch", func() error { return EnsureTrunk(ctx) }); err != nil {
+			return err
+		}
+	}
 	if err := s.raiseHosts(ctx, p); err != nil {
 		return err
 	}
@@ -205,6 +215,11 @@ func (s *state) raiseHosts(ctx context.Context, p *progress) error {
 			return p.step(fmt.Sprintf("host %s %s in %s: switch and agent", host, hostAddress(n), hostNS(host)), func() error {
 				if err := ensureHost(ctx, n); err != nil {
 					return err
+				}
+				if s.Trunk {
+					if err := EnsureTrunk(ctx, host); err != nil {
+						return err
+					}
 				}
 				return s.ensureAgent(ctx, n)
 			})

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/cespare/xxhash/v2"
 	"go.etcd.io/etcd/api/v3/mvccpb"
@@ -20,6 +21,7 @@ const probes = 4
 // the draw's seed; each probe is one attempt of the transaction that creates the owner.
 type allocation struct {
 	store.Draw
+	crowds *crowds
 	value  string // the candidate
 	misses int
 	// left is the mod revision of the candidate's key, where it names the owner that is about to be
@@ -27,8 +29,11 @@ type allocation struct {
 	left store.Revision
 }
 
-func newAllocation(d store.Draw) *allocation {
-	a := &allocation{Draw: d, value: d.Value}
+func (c *Client) newAllocation(d store.Draw) *allocation {
+	a := &allocation{Draw: d, crowds: &c.crowds, value: d.Value}
+	if a.Rather.Count > 0 && c.crowds.pass(d.Dir) {
+		a.Rather = store.Space{}
+	}
 	if a.value == "" {
 		a.probe()
 	}
@@ -53,7 +58,7 @@ func (a *allocation) guard() guard {
 }
 
 // ofOwner is the mod revision of the candidate's key where it names the owner that is about to be
-// made, and that is not there: whoever deleted an earlier one by hand left it. Else 0.
+// made, and that is not there: whoever deleted an earlier one by hand left it, or it was reserved. Else 0.
 func (a *allocation) ofOwner(kvs []*mvccpb.KeyValue) store.Revision {
 	if len(kvs) == 0 {
 		return 0
@@ -63,6 +68,10 @@ func (a *allocation) ofOwner(kvs []*mvccpb.KeyValue) store.Revision {
 	if a.Retake {
 		freed := putAlloc(a.key(), store.Alloc{Owner: a.Owner.Short(), Freed: true})
 		left = left || value == string(freed.ValueBytes())
+	}
+	if a.Former != (store.Key{}) {
+		reserved := putAlloc(a.key(), store.Alloc{Owner: a.Former.Short()})
+		left = left || value == string(reserved.ValueBytes())
 	}
 	if !left {
 		return 0
@@ -82,9 +91,12 @@ func (a *allocation) missed(kv *mvccpb.KeyValue) error {
 	return a.Taken(other.Owner)
 }
 
-// next proposes another candidate.
-func (a *allocation) next(ctx context.Context, c *Client) error {
-	a.misses++
+// next proposes another candidate, which is none of drawn once the taken ones are listed.
+func (a *allocation) next(ctx context.Context, c *Client, drawn map[string]bool) error {
+	if a.misses++; a.Rather.Count > 0 {
+		a.crowds.note(a.Dir)
+		a.Rather = store.Space{}
+	}
 	if a.misses < probes {
 		a.probe()
 		return nil
@@ -93,34 +105,73 @@ func (a *allocation) next(ctx context.Context, c *Client) error {
 	if err != nil {
 		return err
 	}
+	for key := range drawn {
+		if value, under := strings.CutPrefix(key, allocUnder(a.Dir)); under {
+			taken[value] = true
+		}
+	}
 	if a.choose(taken) {
 		return nil
 	}
-	freed, err := c.countFreed(ctx, a.Dir)
+	use, err := c.countUse(ctx, a.Draw)
 	if err != nil {
 		return err
 	}
-	return a.Exhausted(len(taken)-freed, freed)
+	return a.Exhausted(use)
 }
 
 // probe proposes the candidate of the current count of misses.
 func (a *allocation) probe() {
 	for n := 0; n < probes; n++ {
-		if a.value = a.Space.At(a.offset(a.misses + probes*n)); a.value != "" {
+		space := a.Space
+		if a.Rather.Count > 0 {
+			space = a.Rather
+		}
+		if a.value = space.At(a.offset(space, a.misses+probes*n)); a.value != "" {
 			return
 		}
 	}
 	a.choose(nil)
 }
 
-func (a *allocation) offset(n int) uint64 {
-	return xxhash.Sum64String(a.Seed+"#"+strconv.Itoa(n)) % a.Space.Count
+func (a *allocation) offset(s store.Space, n int) uint64 {
+	return xxhash.Sum64String(a.Seed+"#"+strconv.Itoa(n)) % s.Count
+}
+
+// crowds remember in which directories a value that is better than others was taken already: for a while
+// nobody looks for another such one, since each look that fails is a transaction.
+type crowds struct {
+	mu   sync.Mutex
+	left map[string]int // draws until one looks again
+}
+
+// crowded is how many draws pass a crowd by before one looks again.
+const crowded = 100
+
+func (c *crowds) note(dir string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.left == nil {
+		c.left = map[string]int{}
+	}
+	c.left[dir] = crowded
+}
+
+// pass reports whether a draw is to pass by what is better.
+func (c *crowds) pass(dir string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.left[dir] == 0 {
+		return false
+	}
+	c.left[dir]--
+	return true
 }
 
 // choose proposes the first value that is not taken, walking from the hash so that those
 // who choose at the same time rarely choose the same.
 func (a *allocation) choose(taken map[string]bool) bool {
-	start := a.offset(a.misses)
+	start := a.offset(a.Space, a.misses)
 	for n := uint64(0); n < a.Space.Count; n++ {
 		value := a.Space.At((start + n) % a.Space.Count)
 		if value != "" && !taken[value] {
@@ -147,16 +198,22 @@ func (c *Client) takenUnder(ctx context.Context, dir string) (map[string]bool, e
 	return taken, err
 }
 
-// countFreed counts the tombstones under a directory of alloc/.
-func (c *Client) countFreed(ctx context.Context, dir string) (int, error) {
-	freed := 0
-	_, err := c.list(ctx, listing{under: []string{allocUnder(dir)}}, func(kv *mvccpb.KeyValue) error {
-		if isTombstone(kv) {
-			freed++
+// countUse counts by what the values that a draw may choose from are taken.
+func (c *Client) countUse(ctx context.Context, d store.Draw) (use store.Counted, err error) {
+	prefix := allocUnder(d.Dir)
+	_, err = c.list(ctx, listing{under: []string{prefix}}, func(kv *mvccpb.KeyValue) error {
+		switch value := string(kv.Key[len(prefix):]); {
+		case d.Counts != nil && !d.Counts(value):
+		case isTombstone(kv):
+			use.Freed++
+		case store.IsSticky(allocKey(kv).Owner):
+			use.Sticky++
+		default:
+			use.InUse++
 		}
 		return nil
 	})
-	return freed, err
+	return use, err
 }
 
 // deleteUnchanged deletes keys that are as they were read, under more conditions; others are left

@@ -17,7 +17,7 @@ func TestChooseFindsTheFree(t *testing.T) {
 				taken[strconv.Itoa(n+1)] = true
 			}
 		}
-		a := newAllocation(store.Draw{Dir: "vlans", Owner: store.TenantKey("alice"), Seed: fmt.Sprint("seed", free), Space: store.Numbers(50)})
+		a := new(Client).newAllocation(store.Draw{Dir: "vlans", Owner: store.TenantKey("alice"), Seed: fmt.Sprint("seed", free), Space: store.Numbers(50)})
 		if !a.choose(taken) || a.value != strconv.Itoa(free+1) {
 			t.Errorf("chosen %s, free is %d", a.value, free+1)
 		}
@@ -40,5 +40,31 @@ func BenchmarkCreatePort(b *testing.B) {
 			b.Fatal(err)
 		}
 		n++
+	}
+}
+
+// A value is drawn from those that are better while they are free. After a miss nobody looks there for a while, then one does.
+func TestDrawsRather(t *testing.T) {
+	c := new(Client)
+	next := func(n int) *allocation {
+		return c.newAllocation(store.Draw{Dir: "numbers", Seed: fmt.Sprint("seed", n), Space: store.Numbers(1 << 24), Rather: store.Numbers(10)})
+	}
+	better := func(a *allocation) bool { n, _ := strconv.Atoi(a.value); return n <= 10 }
+	for n := range 5 {
+		if a := next(n); !better(a) {
+			t.Errorf("drawn %s", a.value)
+		}
+	}
+	a := next(0)
+	if err := a.next(t.Context(), c, nil); err != nil || better(a) {
+		t.Errorf("after a miss: %s, %v", a.value, err)
+	}
+	for n := range crowded {
+		if a := next(n); better(a) {
+			t.Fatalf("draw %d after a miss: %s", n, a.value)
+		}
+	}
+	if a := next(0); !better(a) {
+		t.Errorf("nobody looks again: %s", a.value)
 	}
 }

@@ -305,7 +305,7 @@ func TestStraysStandAgainstNoDelete(t *testing.T) {
 	raw(t, c, made[3].Key.String(), text("rubbish"))
 	before := allocsOf(t, c)
 	_, err := c.DeleteNetwork(ctx, network)
-	expect(t, err, store.ErrInUse, "delete network alice/web", "it has ports alice/web/w5: detach them first")
+	expect(t, err, store.ErrInUse, "delete network alice/web", "it has ports alice/web/w5: detach them first, and delete what is sticky")
 	if diff := cmp.Diff(before, allocsOf(t, c)); diff != "" {
 		t.Errorf("what was refused changed (-before +after):\n%s", diff)
 	}

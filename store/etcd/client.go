@@ -66,6 +66,7 @@ type Client struct {
 	settle    time.Duration // how long Watch lets events arrive before it calls them lost
 	links     *links        // that lead to etcd
 	trust     *Trust        // nil: whatever etcd holds is believed
+	crowds    crowds
 
 	mu       sync.Mutex
 	problems map[string]store.Problem // path -> why its value cannot be read
@@ -105,10 +106,45 @@ func Connect(ctx context.Context, o Options) (*Client, error) {
 		}
 		return nil, fmt.Errorf("connect to etcd at %s: %w", endpoints, err)
 	}
+	return o.client(client, links), nil
+}
+
+// Open is Connect for who has work to do without etcd: it dials once, and where etcd is away it
+// returns a client whose requests fail with store.ErrUnavailable until etcd is there. It waits as Connect
+// does where a password is given, for which etcd is needed first.
+func Open(ctx context.Context, o Options) (*Client, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.User != "" {
+		return Connect(ctx, o)
+	}
+	links := newLinks()
+	config, err := o.config(links)
+	if err != nil {
+		return nil, err
+	}
+	endpoints := strings.Join(o.Endpoints, ", ")
+	client, err := dialOnce(ctx, config)
+	var no *backoff.PermanentError
+	switch {
+	case err == nil:
+		return o.client(client, links), nil
+	case errors.As(err, &no) && !wiped(err) || ctx.Err() != nil:
+		return nil, fmt.Errorf("connect to etcd at %s: %w", endpoints, err)
+	}
+	o.Log.Warn("etcd does not answer: going on without it until it does", "endpoints", endpoints, "err", err)
+	if client, err = clientv3.New(config); err != nil {
+		return nil, fmt.Errorf("make a client of etcd at %s: %w", endpoints, err)
+	}
+	return o.client(client, links), nil
+}
+
+func (o Options) client(client *clientv3.Client, links *links) *Client {
 	return &Client{
-		etcd: client, log: o.Log, endpoints: endpoints, links: links, problems: map[string]store.Problem{}, unknown: map[string]map[string]bool{}, version: o.Version,
+		etcd: client, log: o.Log, endpoints: strings.Join(o.Endpoints, ", "), links: links, problems: map[string]store.Problem{}, unknown: map[string]map[string]bool{}, version: o.Version,
 		compare: cmp.Or(o.CompareInterval, defaultCompare), settle: 5 * time.Second,
-	}, nil
+	}
 }
 
 // dialOnce connects and reads one key, so that a client that comes back works.
@@ -135,8 +171,11 @@ func refused(err error) bool {
 			return true
 		}
 	}
-	return codeOf(err) == codes.PermissionDenied // by an embedded server's door, which says why
+	return codeOf(err) == codes.PermissionDenied || wiped(err) // by an embedded server's door, which says why
 }
+
+// wiped reports whether an embedded server's door says that its etcd holds no store. The right one may come back.
+func wiped(err error) bool { return codeOf(err) == codes.FailedPrecondition }
 
 func (o Options) config(links *links) (clientv3.Config, error) {
 	if len(o.Endpoints) == 0 {

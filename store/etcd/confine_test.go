@@ -181,13 +181,14 @@ func ofKeys() (list []attempt) {
 		"hosts/h2", "hosts/h10", "hosts/h1/x", "ports/h2/alice/default/a1", "ports/h10/alice/default/a1", "tenants/alice", "networks/alice/default",
 		"masters/h1", "masters/h2", "gateways/alice", "status/hosts/h1", "status/hosts/h2", "status/controllers/c1", "status/counters/h1", "usage/h2",
 		"live/hosts/h2", "live/controllers/c1", "enrolled/h1", "enrolled/h2", "invitations/x", "tokens/x", "identity/store", "settings/x", "elections/leader/1", "zzz",
+		"alloc/tenant-numbers/1", "alloc/network-numbers/1", "alloc/vlans/1", "alloc/x",
 	} {
 		list = append(list, write(path), remove(path))
 	}
-	for _, path := range []string{"", "hosts/", "ports/", "live/", "status/", "elections/"} {
+	for _, path := range []string{"", "hosts/", "ports/", "live/", "status/", "elections/", "alloc/", "alloc/tenant-numbers/", "alloc/network-numbers/", "alloc/vlans/"} {
 		list = append(list, remove(path))
 	}
-	for _, path := range []string{"", "ports/", "ports/h2/", "enrolled/", "invitations/", "status/counters/", "usage/", "usage/h2", "tokens/", "elections/"} {
+	for _, path := range []string{"", "enrolled/", "invitations/", "status/counters/", "usage/", "usage/h2", "tokens/", "elections/"} {
 		list = append(list, read(path))
 	}
 	return append(list,
@@ -202,7 +203,7 @@ func ofKeys() (list []attempt) {
 			return c.Txn(ctx).If(clientv3.Compare(clientv3.CreateRevision(store.EnrolmentKey("h2").String()), "=", 0)).Commit()
 		}),
 		call("a transaction of which one part is refused", func(ctx context.Context, c *clientv3.Client) (*clientv3.TxnResponse, error) {
-			return c.Txn(ctx).Then(clientv3.OpPut(store.AllocKey("x").String(), "1"), clientv3.OpPut(store.MasterKey("h2").String(), "1")).Commit()
+			return c.Txn(ctx).Then(clientv3.OpPut(store.AllocKey("macs", "x").String(), "1"), clientv3.OpPut(store.MasterKey("h2").String(), "1")).Commit()
 		}),
 		call("a transaction in a transaction", func(ctx context.Context, c *clientv3.Client) (*clientv3.TxnResponse, error) {
 			return c.Txn(ctx).Then(clientv3.OpTxn(nil, []clientv3.Op{clientv3.OpDelete(store.HostKey("h2").String())}, nil)).Commit()

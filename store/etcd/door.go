@@ -3,7 +3,6 @@ package etcd
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -125,17 +124,17 @@ func (c *caller) enrolled(ctx context.Context) error {
 	if enrolment.Believes(c.validFrom) {
 		return nil
 	}
-	return status.Error(codes.PermissionDenied, c.stranger(ctx))
+	return c.stranger(ctx)
 }
 
 // stranger says why a host is not believed. In an etcd that was wiped nobody is enrolled: to have
 // all hosts join that one would be the wrong thing to do.
-func (c *caller) stranger(ctx context.Context) string {
+func (c *caller) stranger(ctx context.Context) error {
 	got, err := c.server.KV().Range(ctx, []byte(store.IdentityKey().String()), nil, mvcc.RangeOptions{})
 	if err == nil && len(got.KVs) == 0 {
-		return fmt.Sprintf("host %s is not enrolled, as nobody is: this etcd holds no store yet, or was wiped: `sluice status` says what its controller knows", c.who.Name)
+		return status.Errorf(codes.FailedPrecondition, "host %s is not enrolled, as nobody is: this etcd holds no store yet, or was wiped: `sluice status` says what its controller knows", c.who.Name)
 	}
-	return fmt.Sprintf("host %s is not enrolled, or not with this certificate: let it join with a token of `sluice host invite %s`, "+
+	return status.Errorf(codes.PermissionDenied, "host %s is not enrolled, or not with this certificate: let it join with a token of `sluice host invite %s`, "+
 		"or, where its certificate was made by hand, say `sluice host enrol %s`", c.who.Name, c.who.Name, c.who.Name)
 }
 

@@ -103,8 +103,20 @@ func TestEmptyStoreAsksNobodyToJoin(t *testing.T) {
 	if text := told(); !strings.Contains(text, "holds no store") || strings.Contains(text, "invite") {
 		t.Errorf("in an empty store: %s", text)
 	}
+	agent, err := Open(ctx, Options{Endpoints: s.Endpoints(), PKI: s.source(pki.Host("h1"))})
+	if err != nil {
+		t.Fatalf("an agent that starts beside it ends: %v", err)
+	}
+	t.Cleanup(func() { agent.Close() })
+	if _, _, err := agent.Get(ctx, store.HostKey("h1")); err == nil || !strings.Contains(err.Error(), "holds no store") {
+		t.Errorf("what it reads: %v", err)
+	}
 	if err := controller.found(ctx, store.Sight{}); err != nil {
 		t.Fatal(err)
+	}
+	if c, err := Open(ctx, Options{Endpoints: s.Endpoints(), PKI: s.source(pki.Host("h1"))}); err == nil {
+		c.Close()
+		t.Error("in a store that does not know it an agent starts")
 	}
 	if text := told(); !strings.Contains(text, "sluice host invite h1") || strings.Contains(text, "holds no store") {
 		t.Errorf("in a store: %s", text)
@@ -251,8 +263,8 @@ func TestUsersComeAndGoUnnoticed(t *testing.T) {
 	for running := true; running; requests++ {
 		for what, err := range map[string]error{
 			"read":  second(h1.etcd.Get(ctx, store.Under(store.KindTenant), clientv3.WithPrefix())),
-			"write": second(h1.etcd.Put(ctx, store.AllocKey("x").String(), "{}")),
-			"txn":   second(h1.commitOps(ctx, []clientv3.Op{clientv3.OpPut(store.AllocKey("y").String(), "{}")})),
+			"write": second(h1.etcd.Put(ctx, store.AllocKey("macs", "x").String(), "{}")),
+			"txn":   second(h1.commitOps(ctx, []clientv3.Op{clientv3.OpPut(store.AllocKey("macs", "y").String(), "{}")})),
 		} {
 			if err != nil {
 				t.Fatalf("%s %d: %v", what, requests, err)

@@ -1,6 +1,7 @@
 package etcd
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -25,7 +26,7 @@ const (
 	quotaBytes = 4 << 30
 	// compactionRetention is how long old revisions stay: a watcher that was cut off for
 	// longer lists again.
-	compactionRetention = "10m"
+	compactionRetention = 10 * time.Minute
 	// slowRequest is when the server logs a request.
 	slowRequest = time.Second
 )
@@ -39,7 +40,9 @@ type EmbedOptions struct {
 	PKI *pki.Source
 	// Open serves everybody although the server asked for certificates before.
 	Open bool
-	Log  *slog.Logger
+	// History is for how long what was overwritten or deleted can be read; 0: 10 minutes.
+	History time.Duration
+	Log     *slog.Logger
 }
 
 // Embedded is a running etcd server of one node.
@@ -131,7 +134,7 @@ func (o EmbedOptions) config(log *gate) (*embed.Config, error) {
 	c.ListenClientUrls, c.AdvertiseClientUrls = []url.URL{*client}, []url.URL{*client}
 	c.ListenPeerUrls, c.AdvertisePeerUrls = []url.URL{*peer}, []url.URL{*peer}
 	c.InitialCluster = c.InitialClusterFromName(c.Name)
-	c.AutoCompactionMode, c.AutoCompactionRetention = embed.CompactorModePeriodic, compactionRetention
+	c.AutoCompactionMode, c.AutoCompactionRetention = embed.CompactorModePeriodic, cmp.Or(o.History, compactionRetention).String()
 	c.QuotaBackendBytes = quotaBytes
 	c.WarningUnaryRequestDuration = slowRequest
 	// One node elects itself: short ticks bring it up after a restart in a fraction of the

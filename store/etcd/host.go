@@ -136,6 +136,14 @@ func (r *Registration) TellUsage(ctx context.Context, u store.Usage) error {
 	return nil
 }
 
+// TellEmptied tells the cluster for which tenants the host has drained. It fails as Update does.
+func (r *Registration) TellEmptied(ctx context.Context, e store.Emptied) error {
+	if err := r.put(ctx, store.EmptiedKey(r.name), &e); err != nil {
+		return fmt.Errorf("tell what host %s has drained: %w", r.name, err)
+	}
+	return nil
+}
+
 // put writes an object of the host's while the registration is held.
 func (r *Registration) put(ctx context.Context, key store.Key, o store.Object) error {
 	op, err := putOp(key, o)
@@ -258,6 +266,12 @@ func (c *Client) AddressesChanged(ctx context.Context, after store.Revision) <-c
 // after a revision, and when ctx ends.
 func (c *Client) EgressChanged(ctx context.Context, after store.Revision) <-chan struct{} {
 	return c.changed(ctx, after, store.Under(store.KindTenant), store.Under(store.KindGateway))
+}
+
+// PublishedChanged returns a channel that is closed when a publication or a gateway comes, changes or goes
+// after a revision, and when ctx ends.
+func (c *Client) PublishedChanged(ctx context.Context, after store.Revision) <-chan struct{} {
+	return c.changed(ctx, after, store.Under(store.KindPublication), store.Under(store.KindGateway))
 }
 
 // LiveChanged returns a channel that is closed when a host's agent comes or goes after a

@@ -33,7 +33,7 @@ func (s *stream) relist(ctx context.Context) error {
 	var batch store.Batch
 	at, err := s.list(ctx, listing{ranges: s.listed}, func(kv *mvccpb.KeyValue) error {
 		path := string(kv.Key)
-		if excluded(path) {
+		if s.passed(path) {
 			return nil
 		}
 		present[path] = true
@@ -99,7 +99,7 @@ func (s *stream) look(ctx context.Context) (time.Duration, error) {
 	}
 	audit := &snapshot{modified: make(map[string]store.Revision, len(s.mirror.seen)), touched: map[string]bool{}}
 	at, err := s.list(ctx, listing{ranges: s.listed, keysOnly: true}, func(kv *mvccpb.KeyValue) error {
-		if !excluded(string(kv.Key)) {
+		if !s.passed(string(kv.Key)) {
 			audit.modified[string(kv.Key)] = store.Revision(kv.ModRevision)
 		}
 		return nil

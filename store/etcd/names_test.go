@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"reflect"
 	"slices"
 	"strings"
@@ -22,8 +23,8 @@ func invalidNames() []string {
 
 // nameless are the methods of Client that are given no name.
 func nameless() []string {
-	return []string{"Close", "Problems", "UnknownKinds", "UnreadablePorts", "GrantLease", "HostsChanged", "LiveChanged", "Watch", "Confines", "Confine", "Doubtful", "SetTransit", "Tombstones", "ReleaseTombstones",
-		"ExtendChain", "Trust", "Trusted", "AddressesChanged", "EgressChanged", "Requests", "RealizedEverywhere", "Reports", "Allocs", "RestoreTaken", "FreeStrays", "StillStrays", "Usages"}
+	return []string{"Close", "Problems", "UnknownKinds", "UnreadablePorts", "GrantLease", "HostsChanged", "LiveChanged", "Watch", "Follow", "At", "Confines", "Confine", "Doubtful", "SetTransit", "Tombstones", "ReleaseTombstones",
+		"ExtendChain", "Trust", "Trusted", "AddressesChanged", "EgressChanged", "PublishedChanged", "Requests", "RealizedEverywhere", "Reached", "Reports", "Allocs", "RestoreTaken", "FreeStrays", "StillStrays", "Usages", "Counters", "Foresee"}
 }
 
 // byName calls each method of Client that is given names with one that is not valid.
@@ -70,6 +71,18 @@ func byName(ctx context.Context, c *Client, name string) map[string][]func() err
 			return err
 		}},
 		"CreatePort": {spec(name, "alice", "default", "a2"), spec("h1", name, "default", "a2"), spec("h1", "alice", name, "a2"), spec("h1", "alice", "default", name)},
+		"Reserve": {
+			func() error { r := reservation(name, "r"); _, err := c.Reserve(ctx, r); return err },
+			func() error { r := reservation("h1", name); _, err := c.Reserve(ctx, r); return err },
+			func() error { r := reservation("h1", "r"); r.Tenant = name; _, err := c.Reserve(ctx, r); return err },
+			func() error { r := reservation("h1", "r"); r.Network = name; _, err := c.Reserve(ctx, r); return err },
+		},
+		"Unreserve": {
+			func() error { return c.Unreserve(ctx, name, aliceDefault, netip.MustParseAddr("10.0.0.9")) },
+			func() error {
+				return c.Unreserve(ctx, "h1", store.NetworkName{Tenant: name, Network: "default"}, netip.MustParseAddr("10.0.0.9"))
+			},
+		},
 		"TakePortBack": {func() error {
 			_, err := c.TakePortBack(ctx, store.Readoption{Key: port, Port: store.Port{UID: uid(), MAC: store.MACFromUint64(2 << 40)}})
 			return err
@@ -82,9 +95,15 @@ func byName(ctx context.Context, c *Client, name string) map[string][]func() err
 			_, err := c.RemoveUnreadable(ctx, []UnreadablePort{{Key: port, Modified: 1}})
 			return err
 		}},
-		"SayWord":     {func() error { _, _, err := c.SayWord(ctx, name, store.WordAdopt); return err }},
-		"DeletePort":  {func() error { _, err := c.DeletePort(ctx, port, 0); return err }},
-		"TenantHosts": {func() error { _, _, err := c.TenantHosts(ctx, name, 9); return err }},
+		"SayWord": {func() error { _, _, err := c.SayWord(ctx, name, store.WordAdopt); return err }},
+		"NetworkMACs": {func() error {
+			_, err := c.NetworkMACs(ctx, store.NetworkName{Tenant: name, Network: name}, 9)
+			return err
+		}},
+		"DeletePortOf": {func() error { _, err := c.DeletePortOf(ctx, port, "u", 0); return err }},
+		"UndoPort":     {func() error { _, err := c.UndoPort(ctx, port, "u", 0); return err }},
+		"DeletePort":   {func() error { _, err := c.DeletePort(ctx, port, 0); return err }},
+		"TenantHosts":  {func() error { _, _, err := c.TenantHosts(ctx, name, 9); return err }},
 		"WaitHost": {
 			func() error { return c.WaitHost(ctx, name, 1, store.Key{}) },
 			func() error { return c.WaitHost(ctx, "h1", 1, port) },

@@ -40,6 +40,11 @@ func (c *Client) Usages(ctx context.Context, after store.Revision) ([]store.Even
 	return c.listSince(ctx, after, store.KindUsage)
 }
 
+// Counters reads the checkpoints of hosts' counters that were written after a revision, as Usages does.
+func (c *Client) Counters(ctx context.Context, after store.Revision) ([]store.Event, store.Revision, error) {
+	return c.listSince(ctx, after, store.KindStatusCounters)
+}
+
 // listSince is List of what was written after a revision.
 func (c *Client) listSince(ctx context.Context, since store.Revision, kind store.Kind, prefix ...string) ([]store.Event, store.Revision, error) {
 	var events []store.Event

@@ -11,8 +11,8 @@ import (
 )
 
 // CreatePort makes a port, with a number, a MAC and an address in each subnet of its
-// network. A port that exists with the same UID is returned as it is, so that an attach
-// whose answer was lost may be repeated.
+// network. A port that exists with the same UID keeps all that it took, so that an attach
+// whose answer was lost may be repeated, and becomes this container's.
 //
 // The tenant's limit of ports holds also among concurrent creators: whoever finds it
 // passed after its own write takes that write back. Two at the very limit may both be
@@ -32,7 +32,8 @@ func (c *Client) createPort(ctx context.Context, s store.PortSpec) (store.Item[s
 	}
 	key, ofTenant := s.Key(), store.PortNamesUnder(s.Tenant)
 	state, ports, err := c.viewAndCount(ctx, ofTenant, store.TenantKey(s.Tenant).String(),
-		store.NetworkKey(s.Tenant, s.Network).String(), store.HostKey(s.Host).String(), key.String())
+		store.NetworkKey(s.Tenant, s.Network).String(), store.HostKey(s.Host).String(), key.String(),
+		store.StickyKey(s.Host, s.Tenant, s.Network, s.Name).String())
 	if err != nil {
 		return none, err
 	}
@@ -49,17 +50,21 @@ func (c *Client) createPort(ctx context.Context, s store.PortSpec) (store.Item[s
 	}
 	at := store.Revision(resp.Header.Revision)
 	created := store.Item[store.Port]{Key: key, Value: p.Writes[0].Object.(*store.Port), Created: at, Modified: at}
-	return created, c.keepLimit(ctx, s.CheckLimit(state, ranges(resp)[0].Count+1), key)
+	if mine := state.Port(key); mine != nil {
+		created.Created = mine.Created
+		return created, nil
+	}
+	return created, c.keepLimit(ctx, s.CheckLimit(state, ranges(resp)[0].Count+1), created)
 }
 
 // keepLimit takes a port back when, in its own transaction, the tenant had too many.
-func (c *Client) keepLimit(ctx context.Context, tooMany error, port store.Key) error {
+func (c *Client) keepLimit(ctx context.Context, tooMany error, port store.Item[store.Port]) error {
 	if tooMany == nil {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), requestTimeout)
 	defer cancel()
-	if _, err := c.DeletePort(ctx, port, 0); err != nil {
+	if _, err := c.UndoPort(ctx, port.Key, port.Value.UID, 0); err != nil {
 		return fmt.Errorf("%w, and taking it back failed: %w", tooMany, err)
 	}
 	return tooMany
@@ -69,7 +74,27 @@ func (c *Client) keepLimit(ctx context.Context, tooMany error, port store.Key) e
 // callers that are not the host's agent. store.ErrNotFound says that there is no such port. One whose
 // value cannot be read goes with its name; what else it took no object has then, and the leader frees it.
 func (c *Client) DeletePort(ctx context.Context, key store.Key, hostCreated store.Revision) (store.Revision, error) {
-	request := func(s *store.State) (store.Proposal, error) { return store.ProposeDeletePort(s, key, hostCreated) }
+	return c.deletePort(ctx, key, hostCreated, func(s *store.State) (store.Proposal, error) {
+		return store.ProposeDeletePort(s, key, hostCreated)
+	})
+}
+
+// DeletePortOf is DeletePort of the port with a uid: a later one of its name stays, and the error says
+// store.ErrNotFound. One whose value cannot be read has no uid, and goes.
+func (c *Client) DeletePortOf(ctx context.Context, key store.Key, uid string, hostCreated store.Revision) (store.Revision, error) {
+	return c.deletePort(ctx, key, hostCreated, func(s *store.State) (store.Proposal, error) {
+		return store.ProposeDeletePortOf(s, key, uid, hostCreated)
+	})
+}
+
+// UndoPort is DeletePortOf where nobody was told of the port: its name has what it had before.
+func (c *Client) UndoPort(ctx context.Context, key store.Key, uid string, hostCreated store.Revision) (store.Revision, error) {
+	return c.deletePort(ctx, key, hostCreated, func(s *store.State) (store.Proposal, error) {
+		return store.ProposeUndoPort(s, key, uid, hostCreated)
+	})
+}
+
+func (c *Client) deletePort(ctx context.Context, key store.Key, hostCreated store.Revision, request func(*store.State) (store.Proposal, error)) (store.Revision, error) {
 	rev, err := c.Decide(ctx, request, key.String())
 	if errors.Is(err, store.ErrUnreadable) && key.Kind == store.KindPort {
 		rev, err = retry(ctx, func() (store.Revision, error) { return c.deleteUnreadable(ctx, key, hostCreated) })

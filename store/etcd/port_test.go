@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"sluice/store"
+	"sluice/store/etcd/freeport"
 )
 
 // comparers let go-cmp compare the address types by value.
@@ -42,6 +43,15 @@ func TestPortTakesAndFrees(t *testing.T) {
 	again := createPort(t, c, spec)
 	if diff := cmp.Diff(port, again, comparers...); diff != "" {
 		t.Errorf("the same create repeated (-first +second):\n%s", diff)
+	}
+
+	spec.ContainerID, spec.Labels = "other", store.Labels{"pod": "web"} // it came from another host
+	other := createPort(t, c, spec)
+	if held := get[store.Port](t, c, port.Key); held.ContainerID != "other" || held.Labels["pod"] != "web" || held.Number != port.Value.Number {
+		t.Errorf("of another container it is %+v", held)
+	}
+	if other.Created != port.Created || other.Modified <= port.Modified {
+		t.Errorf("created at %d and modified at %d, first at %d and %d", other.Created, other.Modified, port.Created, port.Modified)
 	}
 
 	gone, err := c.DeletePort(testContext(t), port.Key, host)
@@ -136,7 +146,7 @@ func TestConcurrentPorts(t *testing.T) {
 				return err
 			}) {
 				if err != nil {
-					expect(t, err, store.ErrExhausted, subnet, fmt.Sprintf("all %d for ports", fit), numbered(i))
+					expect(t, err, store.ErrExhausted, subnet, fmt.Sprintf("all %d for ports are taken: %d by ports", fit, fit), numbered(i))
 				}
 			}
 			if got := allocated(t, c, "h1"); got != fit {
@@ -262,5 +272,114 @@ func TestTenantHosts(t *testing.T) {
 	}
 	if got, all, err := c.TenantHosts(ctx, "alice", 2); all || got != nil || err != nil {
 		t.Errorf("more ports than looked at: %v, all %v, %v", got, all, err)
+	}
+}
+
+// A port that asks for no address gets none that its network excludes; one that asks for it does. A
+// subnet whose choice is used up says what takes it.
+func TestExcludedAddresses(t *testing.T) {
+	c := start(t)
+	register(t, c, "h1")
+	excluded, err := store.ParseAddressRange("10.0.0.2-10.0.0.4")
+	if err != nil {
+		t.Fatal(err)
+	}
+	createTenant(t, c, store.TenantSpec{Name: "alice", Subnets: prefixes("10.0.0.0/29"), Exclude: []store.AddressRange{excluded}})
+	got := map[netip.Addr]bool{}
+	for _, name := range []string{"a1", "a2"} {
+		got[createPort(t, c, portSpec("h1", "alice", name)).Value.Addresses[0].Addr()] = true
+	}
+	if want := map[netip.Addr]bool{netip.MustParseAddr("10.0.0.5"): true, netip.MustParseAddr("10.0.0.6"): true}; len(got) != 2 || got[excluded.First] || !got[netip.MustParseAddr("10.0.0.5")] {
+		t.Errorf("ports got %v, want %v", got, want)
+	}
+	asks := portSpec("h1", "alice", "asks")
+	asks.Addresses = []netip.Addr{excluded.First}
+	if p := createPort(t, c, asks).Value; p.Addresses[0].Addr() != excluded.First {
+		t.Errorf("asked for %s, got %v", excluded.First, p.Addresses)
+	}
+	_, err = c.CreatePort(testContext(t), portSpec("h1", "alice", "a3"))
+	expect(t, err, store.ErrExhausted, "all 2 for ports are taken: 2 by ports", "the router has 10.0.0.1", "excludes 10.0.0.2-10.0.0.4")
+}
+
+// Who deletes a port by its uid does not remove one that was made anew under its name.
+func TestDeletePortOf(t *testing.T) {
+	c, ctx := start(t), testContext(t)
+	host := register(t, c, "h1")
+	createTenant(t, c, store.TenantSpec{Name: "alice"})
+	port := createPort(t, c, portSpec("h1", "alice", "a1"))
+	if _, err := c.DeletePortOf(ctx, port.Key, "zzzzzzzzzzzz", host); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("of another: %v", err)
+	}
+	if got := get[store.Port](t, c, port.Key); got.UID != port.Value.UID {
+		t.Errorf("it became %+v", got)
+	}
+	if _, err := c.DeletePortOf(ctx, port.Key, port.Value.UID, host+1); !errors.Is(err, store.ErrHostGone) {
+		t.Errorf("of a host that was registered anew: %v", err)
+	}
+	if _, err := c.DeletePortOf(ctx, port.Key, port.Value.UID, host); err != nil {
+		t.Error(err)
+	}
+	if _, err := c.DeletePortOf(ctx, port.Key, port.Value.UID, host); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("again: %v", err)
+	}
+}
+
+// A client that opens while etcd is away works once it is there.
+func TestOpenWithoutEtcd(t *testing.T) {
+	o := EmbedOptions{Dir: t.TempDir(), ClientURL: freeport.URL(t), PeerURL: freeport.URL(t), Log: testLog(t)}
+	c, err := Open(testContext(t), Options{Endpoints: []string{o.ClientURL}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	if _, _, err := c.Get(testContext(t), store.TenantKey("alice")); !errors.Is(err, store.ErrUnavailable) {
+		t.Errorf("without etcd: %v", err)
+	}
+	e, err := StartEmbedded(testContext(t), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(e.Close)
+	createTenant(t, c, store.TenantSpec{Name: "alice"})
+	if _, err := Open(testContext(t), Options{}); !errors.Is(err, store.ErrInvalid) {
+		t.Errorf("without endpoints: %v", err)
+	}
+}
+
+// A port that moves keeps all that it took, and leaves nothing under its old host.
+func TestMovePort(t *testing.T) {
+	c, ctx := start(t), testContext(t)
+	register(t, c, "h1")
+	register(t, c, "h2")
+	createTenant(t, c, store.TenantSpec{Name: "alice", Subnets: prefixes("10.0.0.0/24", "fd00::/64")})
+	before := keysUnder(t, c, "alloc/")
+	port := createPort(t, c, portSpec("h1", "alice", "a1"))
+	taken := keysUnder(t, c, "alloc/")
+	move := store.PortMove{Key: port.Key, Host: "h2"}
+	if _, err := c.Decide(ctx, move.Propose, move.Needs()...); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(port.Value, get[store.Port](t, c, move.To()), comparers...); diff != "" {
+		t.Errorf("-before +after\n%s", diff)
+	}
+	if diff := cmp.Diff(taken, keysUnder(t, c, "alloc/")); diff != "" {
+		t.Errorf("taken: -before +after\n%s", diff)
+	}
+	if left := keysUnder(t, c, "ports/h1/"); len(left) > 0 {
+		t.Errorf("left: %v", left)
+	}
+	if _, err := c.Decide(ctx, move.Propose, move.Needs()...); !errors.Is(err, store.ErrNotFound) {
+		t.Errorf("again: %v", err)
+	}
+	if _, err := c.CreatePort(ctx, portSpec("h1", "alice", "a1")); !errors.Is(err, store.ErrExists) {
+		t.Errorf("its name where it was: %v", err)
+	}
+	gone, err := c.DeletePort(ctx, move.To(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	releasePassed(t, c, gone)
+	if diff := cmp.Diff(before, keysUnder(t, c, "alloc/")); diff != "" {
+		t.Errorf("left under alloc/ after it was deleted: -before +after\n%s", diff)
 	}
 }

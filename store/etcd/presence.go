@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
@@ -34,8 +35,26 @@ func (c *Client) TenantHosts(ctx context.Context, tenant string, limit int64) (h
 	}
 	g, err := item[store.Gateway](got[1])
 	if err == nil && g != nil {
-		hosts = append(append(hosts, g.Value.Active), g.Value.Draining...)
+		hosts = append(hosts, g.Value.Members()...)
 	}
 	slices.Sort(hosts)
 	return slices.Compact(hosts), true, nil
+}
+
+// NetworkMACs are the MACs that ports of a network have, some limit of them at most.
+func (c *Client) NetworkMACs(ctx context.Context, network store.NetworkName, limit int64) (list []store.MAC, err error) {
+	if err := store.CheckPath(store.NetworkKey(network.Tenant, network.Network).String()); err != nil {
+		return nil, err
+	}
+	under := store.MACsUnder(network)
+	got, _, err := c.read(ctx, clientv3.OpGet(under, clientv3.WithPrefix(), clientv3.WithKeysOnly(), clientv3.WithLimit(limit)))
+	if err != nil {
+		return nil, fmt.Errorf("MACs of network %s: %w", network, err)
+	}
+	for _, kv := range got[0].Kvs {
+		if mac, err := store.ParseMAC(strings.TrimPrefix(string(kv.Key), under)); err == nil {
+			list = append(list, mac)
+		}
+	}
+	return list, nil
 }

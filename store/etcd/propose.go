@@ -79,13 +79,14 @@ func (c *Client) Decide(ctx context.Context, request func(*store.State) (store.P
 
 // Remove deletes an object with what follows it and all that they took. It is refused while
 // others refer to the object. name is the object's for people. What is taken in it by objects that
-// are not there refuses nothing: who wants the object gone wants that gone too.
-func (c *Client) Remove(ctx context.Context, key store.Key, name string) (store.Revision, error) {
+// are not there refuses nothing: who wants the object gone wants that gone too. It is refused too where something
+// that is presumed does not hold.
+func (c *Client) Remove(ctx context.Context, key store.Key, name string, presumed ...store.Presumption) (store.Revision, error) {
 	var decided error
-	request := func(s *store.State) (p store.Proposal, err error) {
+	request := store.Presuming(func(s *store.State) (p store.Proposal, err error) {
 		p, decided = store.ProposeDelete(s, key)
 		return p, decided
-	}
+	}, presumed...)
 	rev, err := c.Decide(ctx, request, store.NeededToDelete(key)...)
 	if decided == nil && errors.Is(err, store.ErrInUse) { // by what is taken in it, which was not looked at
 		if err = c.freeUses(ctx, key, err); err == nil {
@@ -109,7 +110,7 @@ func (c *Client) write(ctx context.Context, p store.Proposal, before ...clientv3
 		t.guards = append(t.guards, guardOf(presumed))
 	}
 	for _, d := range p.Draws {
-		t.allocs = append(t.allocs, newAllocation(d))
+		t.allocs = append(t.allocs, c.newAllocation(d))
 	}
 	return c.commit(ctx, t)
 }
@@ -128,8 +129,14 @@ func writeOps(p store.Proposal) ([]clientv3.Op, error) {
 		}
 		ops = append(ops, op)
 	}
+	for _, path := range p.Clears {
+		ops = append(ops, clientv3.OpDelete(path, clientv3.WithPrefix()))
+	}
 	for _, t := range p.Frees {
 		ops = append(ops, freeOp(t))
+	}
+	for _, pass := range p.Passes {
+		ops = append(ops, passOp(pass))
 	}
 	return ops, nil
 }
@@ -147,6 +154,8 @@ func guardOf(p store.Presumption) guard {
 		return createdAt(p.Path, p.Revision, refusal)
 	case store.Unchanged:
 		return unchanged(p.Path, p.Revision, refusal)
+	case store.Leased:
+		return leased(p.Path, clientv3.LeaseID(p.Lease), refusal)
 	case store.NothingNewUnder:
 		return nothingNewUnder(p.Path, p.Revision)
 	case store.NoneUnder:

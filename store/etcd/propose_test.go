@@ -20,7 +20,7 @@ func TestPlainDelete(t *testing.T) {
 	}
 	for _, key := range []store.Key{
 		store.GatewayKey("alice"), store.MasterKey("h1"), store.LiveHostKey("h1"), store.LiveControllerKey("c1"),
-		store.StatusHostKey("h1"), store.StatusControllerKey("c1"), store.StatusCountersKey("h1"), store.UsageKey("h1"), store.AllocKey("vlans", "7"),
+		store.StatusHostKey("h1"), store.StatusControllerKey("c1"), store.StatusCountersKey("h1"), store.HappeningKey("00ff-k4"), store.UsageKey("h1"), store.AllocKey("vlans", "7"),
 	} {
 		if _, err := c.Delete(testContext(t), key); err != nil {
 			t.Errorf("delete of %s: %v", key.Short(), err)
@@ -111,9 +111,9 @@ func races() map[string]meanwhile {
 	return map[string]meanwhile{
 		"delete tenant, changed":     {deletion(tenant), store.NeededToDelete(tenant), put(tenant, &store.Tenant{Number: 1}), errStale, ""},
 		"delete tenant, new network": {deletion(tenant), store.NeededToDelete(tenant), put(store.NetworkKey("alice", "web"), &store.Network{}), errStale, ""},
-		"delete tenant, new ports":   {deletion(tenant), store.NeededToDelete(tenant), attach("p1"), store.ErrInUse, "it has ports alice/default/p1: detach them first"},
+		"delete tenant, new ports":   {deletion(tenant), store.NeededToDelete(tenant), attach("p1"), store.ErrInUse, "it has ports alice/default/p1: detach them first, and delete what is sticky"},
 		"delete network, changed":    {deletion(network), store.NeededToDelete(network), put(network, &store.Network{}), errStale, ""},
-		"delete network, new port":   {deletion(network), store.NeededToDelete(network), attach("p1"), store.ErrInUse, "it has ports alice/default/p1: detach them first"},
+		"delete network, new port":   {deletion(network), store.NeededToDelete(network), attach("p1"), store.ErrInUse, "it has ports alice/default/p1: detach them first, and delete what is sticky"},
 		"delete host, changed":       {deletion(host), []string{host.String()}, put(host, &object), errStale, ""},
 
 		"new tenant, same name":       {newTenant, []string{hosts}, put(store.TenantKey("bob"), &store.Tenant{}), store.ErrExists, "choose another name"},

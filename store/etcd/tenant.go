@@ -41,12 +41,12 @@ func (c *Client) SetTransit(ctx context.Context, p netip.Prefix) error {
 }
 
 // DeleteTenant removes a tenant with its default network and gateway. It is refused while
-// the tenant has ports or other networks.
-func (c *Client) DeleteTenant(ctx context.Context, name string) (store.Revision, error) {
-	return c.Remove(ctx, store.TenantKey(name), name)
+// the tenant has ports or other networks, or where something that is presumed does not hold.
+func (c *Client) DeleteTenant(ctx context.Context, name string, presumed ...store.Presumption) (store.Revision, error) {
+	return c.Remove(ctx, store.TenantKey(name), name, presumed...)
 }
 
-// DeleteNetwork removes a network without ports.
-func (c *Client) DeleteNetwork(ctx context.Context, n store.NetworkName) (store.Revision, error) {
-	return c.Remove(ctx, store.NetworkKey(n.Tenant, n.Network), n.String())
+// DeleteNetwork removes a network without ports, where all that is presumed holds.
+func (c *Client) DeleteNetwork(ctx context.Context, n store.NetworkName, presumed ...store.Presumption) (store.Revision, error) {
+	return c.Remove(ctx, store.NetworkKey(n.Tenant, n.Network), n.String(), presumed...)
 }

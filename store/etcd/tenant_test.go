@@ -303,3 +303,53 @@ func TestSetTransit(t *testing.T) {
 		t.Errorf("to set what is set: %v", err)
 	}
 }
+
+// A tenant with a time to live is removed by what nobody but an idle tenant's mark allows, with all of its
+// networks, and leaves nothing but tombstones; a port that comes at the same time keeps it.
+func TestTenantEnds(t *testing.T) {
+	c, ctx := start(t), testContext(t)
+	register(t, c, "h1")
+	before := keysUnder(t, c, "alloc/")
+	createTenant(t, c, store.TenantSpec{Name: "batch", TTL: 2 * time.Hour})
+	if _, err := c.CreateNetwork(ctx, store.NetworkSpec{Tenant: "batch", Name: "db", Subnets: prefixes("10.9.0.0/24")}); err != nil {
+		t.Fatal(err)
+	}
+	began := time.Now()
+	marks := func(s *store.State) (store.Proposal, error) { return store.ProposeIdle(s, "batch", began) }
+	ends := func(meanwhile func()) func(*store.State) (store.Proposal, error) {
+		return func(s *store.State) (store.Proposal, error) {
+			p, err := store.ProposeEnd(s, "batch", began.Add(2*time.Hour))
+			meanwhile()
+			return p, err
+		}
+	}
+	port := portSpec("h1", "batch", "p1")
+	createPort(t, c, port)
+	_, err := c.Decide(ctx, marks, store.NeededForIdle("batch")...)
+	expect(t, err, store.ErrInUse, "batch/default/p1")
+	remove := func() {
+		if _, err := c.DeletePort(ctx, port.Key(), 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	remove()
+	if _, err := c.Decide(ctx, marks, store.NeededForIdle("batch")...); err != nil {
+		t.Fatal(err)
+	}
+	_, err = c.Decide(ctx, ends(func() { createPort(t, c, port) }), store.NeededToEnd("batch")...)
+	expect(t, err, store.ErrInUse, "batch/default/p1")
+	remove()
+	gone, err := c.Decide(ctx, ends(func() {}), store.NeededToEnd("batch")...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	releasePassed(t, c, gone)
+	for _, under := range []string{"tenants/", "networks/", "idle/"} {
+		if left := keysUnder(t, c, under); len(left) > 0 {
+			t.Errorf("left: %v", left)
+		}
+	}
+	if diff := cmp.Diff(before, keysUnder(t, c, "alloc/")); diff != "" {
+		t.Errorf("left under alloc/ (-before +after):\n%s", diff)
+	}
+}

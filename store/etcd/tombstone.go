@@ -41,6 +41,13 @@ func freeOp(t store.Taken) clientv3.Op {
 	return clientv3.OpTxn([]clientv3.Cmp{own}, []clientv3.Op{freed(t)}, nil)
 }
 
+// passOp gives a value to its object's new key, if it is the object's.
+func passOp(p store.Pass) clientv3.Op {
+	own := putAlloc(p.Key().String(), store.Alloc{Owner: p.Owner.Short()})
+	is := clientv3.Compare(clientv3.Value(string(own.KeyBytes())), "=", string(own.ValueBytes()))
+	return clientv3.OpTxn([]clientv3.Cmp{is}, []clientv3.Op{putAlloc(p.Key().String(), store.Alloc{Owner: p.To.Short()})}, nil)
+}
+
 // freed is what becomes of the key of a value: it goes, or becomes a tombstone.
 func freed(t store.Taken) clientv3.Op {
 	if t.Tombstone {

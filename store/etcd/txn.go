@@ -164,7 +164,7 @@ func (t transaction) recover(ctx context.Context, c *Client, got []*clientv3.Get
 		if err := a.missed(kvs[0]); err != nil {
 			return err
 		}
-		if err := a.next(ctx, c); err != nil {
+		if err := a.next(ctx, c, nil); err != nil {
 			return err
 		}
 	}

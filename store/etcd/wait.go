@@ -56,7 +56,7 @@ func unprogrammed(exception *store.StatusHost, host string, port store.Key) erro
 	needed := []string{port.Short(), store.NetworkKey(port.Tenant, port.Network).Short(),
 		store.TenantKey(port.Tenant).Short(), store.HostKey(host).Short()}
 	for _, p := range exception.Problems {
-		if slices.Contains(needed, p.Object) {
+		if p.LeavesOut != store.LeavesOutGateway && slices.Contains(needed, p.Object) {
 			return fmt.Errorf("port %s is not programmed on host %s: %s: %w", port.Short(), host, p.Text, store.ErrNotRealized)
 		}
 	}
@@ -96,6 +96,30 @@ func (r realization) lowest(hosts []string) store.Revision {
 		least = min(least, floor)
 	}
 	return least
+}
+
+// Reach is how far one host is.
+type Reach struct {
+	Realized store.Revision
+	Down     bool           // no controller has a session with its switch
+	Problems store.Problems // of what is not programmed there whole
+}
+
+// Reached is how far the hosts are that have a master, by host, all at one revision.
+func (c *Client) Reached(ctx context.Context) (map[string]Reach, error) {
+	r, _, err := c.realization(ctx, realizationKeys(nil))
+	if err != nil {
+		return nil, fmt.Errorf("read how far hosts are: %w", err)
+	}
+	reached := make(map[string]Reach, len(r.masters))
+	for host, master := range r.masters {
+		if exception := r.exceptions[host]; exception != nil {
+			reached[host] = Reach{exception.Realized, exception.State == store.HostDown, exception.Problems}
+		} else if said := r.floors[master.Controller]; said != nil {
+			reached[host] = Reach{Realized: said.Floor}
+		}
+	}
+	return reached, nil
 }
 
 // Reports are the exceptions of hosts and the floors of controllers, by name, at one revision.

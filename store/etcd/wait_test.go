@@ -10,6 +10,13 @@ import (
 	"sluice/store/etcd/wire"
 )
 
+// noGateway is a host's exception that cannot be a tenant's gateway host.
+func noGateway(tenant string) *store.StatusHost {
+	x := refusing(store.TenantKey(tenant).Short())
+	x.Problems[0].LeavesOut = store.LeavesOutGateway
+	return x
+}
+
 // refusing is a host's exception whose switch refused flows of an object.
 func refusing(object string) *store.StatusHost {
 	return &store.StatusHost{State: store.HostRefused, Realized: 10, Problems: store.Problems{{Object: object, Text: "full"}}}
@@ -38,6 +45,7 @@ func TestRealization(t *testing.T) {
 		"its network is":              {master, nil, refusing("networks/alice/default"), "full"},
 		"another network is":          {master, nil, refusing("networks/alice/second"), ""},
 		"its tenant is":               {master, nil, refusing("tenants/alice"), "full"},
+		"its tenant's gateway is":     {master, nil, noGateway("alice"), ""},
 		"all on the host is":          {master, nil, refusing("hosts/h1"), "full"},
 		"the port's, by its full key": {master, nil, &store.StatusHost{State: store.HostMissing, Realized: 10, Missing: []string{port.String()}}, "lacks its interface"},
 	} {

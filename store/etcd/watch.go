@@ -37,6 +37,9 @@ type stream struct {
 	mirror  mirror
 	watched keyRange
 	listed  []keyRange
+	// passed reports whether a key that lies in the range is passed by.
+	passed  func(path string) bool
+	compare time.Duration
 	audit   *snapshot // what a fresh list showed, until it is compared
 	link    int64     // the connection that the watch began on, to a store that was believed
 }
@@ -62,7 +65,19 @@ type handlerError struct{ error }
 // stops nothing else. Watch returns when ctx ends or handle returns an error; when etcd is
 // away it tries again for ever.
 func (c *Client) Watch(ctx context.Context, handle func(store.Batch) error) error {
-	s := &stream{Client: c, handle: handle, mirror: newMirror(), watched: watched, listed: listed}
+	s := &stream{Client: c, handle: handle, mirror: newMirror(), watched: watched, listed: listed, passed: excluded, compare: c.compare}
+	return s.run(ctx)
+}
+
+// compareSeldom is how often Follow compares: many follow one kind, and each comparison lists it.
+const compareSeldom = time.Hour
+
+// Follow does for the objects of one kind what Watch does for all. What several kinds say is not of one
+// revision. It is for those who may not read all, or need not.
+func (c *Client) Follow(ctx context.Context, kind store.Kind, handle func(store.Batch) error) error {
+	under := prefixRange(store.Under(kind))
+	all := func(string) bool { return false }
+	s := &stream{Client: c, handle: handle, mirror: newMirror(), watched: under, listed: []keyRange{under}, passed: all, compare: compareSeldom}
 	return s.run(ctx)
 }
 
@@ -162,7 +177,7 @@ func (s *stream) revision(ctx context.Context, events []*clientv3.Event) error {
 		return err
 	}
 	for _, e := range events {
-		if excluded(string(e.Kv.Key)) {
+		if s.passed(string(e.Kv.Key)) {
 			continue
 		}
 		if s.audit != nil {

@@ -243,7 +243,7 @@ func TestWatchMendsLostEvents(t *testing.T) {
 	for _, name := range []string{"stays", "goes", "changes"} {
 		createTenant(t, c, store.TenantSpec{Name: name})
 	}
-	blind := &stream{Client: c, mirror: newMirror(), watched: prefixRange(store.Under(store.KindLiveHost)), listed: listed}
+	blind := &stream{Client: c, mirror: newMirror(), watched: prefixRange(store.Under(store.KindLiveHost)), listed: listed, passed: excluded}
 	f := follow(t, func(ctx context.Context, handle func(store.Batch) error) error {
 		blind.handle = handle
 		return blind.run(ctx)

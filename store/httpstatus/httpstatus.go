@@ -28,6 +28,8 @@ func table() []entry {
 		{store.ErrExists, http.StatusConflict},
 		{store.ErrTaken, http.StatusConflict},
 		{store.ErrConflict, http.StatusConflict},
+		{store.ErrChanged, http.StatusPreconditionFailed},
+		{store.ErrNoHistory, http.StatusGone},
 		{store.ErrExhausted, http.StatusConflict},
 		{store.ErrInUse, http.StatusConflict},
 		{store.ErrHostTaken, http.StatusConflict},

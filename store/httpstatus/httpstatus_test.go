@@ -29,6 +29,8 @@ var statuses = map[string]entry{
 	"ErrInUse":       {store.ErrInUse, http.StatusConflict},
 	"ErrNotAllowed":  {store.ErrNotAllowed, http.StatusForbidden},
 	"ErrConflict":    {store.ErrConflict, http.StatusConflict},
+	"ErrChanged":     {store.ErrChanged, http.StatusPreconditionFailed},
+	"ErrNoHistory":   {store.ErrNoHistory, http.StatusGone},
 	"ErrHostTaken":   {store.ErrHostTaken, http.StatusConflict},
 	"ErrHostGone":    {store.ErrHostGone, http.StatusServiceUnavailable},
 	"ErrNotRealized": {store.ErrNotRealized, http.StatusGatewayTimeout},

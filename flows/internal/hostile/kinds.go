@@ -27,8 +27,8 @@ func (e *editor) dropField(f of.Flow) (of.Flow, bool) {
 
 // maskable are the fields that a switch matches in part.
 var maskable = []of.Field{of.FieldTunID, of.FieldTunSrc, of.FieldTunIPv6Src, of.FieldMetadata, of.FieldReg0, of.FieldReg1, of.FieldReg2,
-	of.FieldReg3, of.FieldReg4, of.FieldCTMark, of.FieldEthSrc, of.FieldEthDst, of.FieldIPSrc, of.FieldIPDst, of.FieldIPv6Src, of.FieldIPv6Dst,
-	of.FieldARPSPA, of.FieldARPTPA, of.FieldARPSHA, of.FieldNDTarget, of.FieldNDSLL, of.FieldNDTLL, of.FieldUDPSrc, of.FieldUDPDst}
+	of.FieldReg3, of.FieldReg4, of.FieldReg5, of.FieldCTMark, of.FieldEthSrc, of.FieldEthDst, of.FieldIPSrc, of.FieldIPDst, of.FieldIPv6Src, of.FieldIPv6Dst,
+	of.FieldARPSPA, of.FieldARPTPA, of.FieldARPSHA, of.FieldNDTarget, of.FieldNDSLL, of.FieldNDTLL, of.FieldUDPSrc, of.FieldUDPDst, of.FieldTCPDst}
 
 // widen matches fewer bits: the low ones of a prefix, or one anywhere.
 func (e *editor) widen(f of.Flow) (of.Flow, bool) {
@@ -97,7 +97,12 @@ func (e *editor) changed(a of.Action) (of.Action, bool) {
 		}
 		return a, true
 	case of.Move:
-		a.Source.Field = pick(e, of.FieldReg0, of.FieldReg1, of.FieldReg2, of.FieldReg4)
+		if a.Source.Bits > 0 { // of the network, or askew, it is another tenant's number
+			before := a.Source.Offset
+			a.Source.Offset = pick(e, uint16(0), 1, 16, 31)
+			return a, a.Source.Offset != before && int(a.Source.Offset+a.Source.Bits) <= a.Source.Field.Bits()
+		}
+		a.Source.Field = pick(e, of.FieldReg0, of.FieldReg1, of.FieldReg2, of.FieldReg4, of.FieldReg5)
 		return a, a.Target.Field >= of.FieldReg0 && a.Target.Field <= of.FieldReg15
 	case of.Clone:
 		a.Actions = slices.Clone(a.Actions)
@@ -114,7 +119,7 @@ func (e *editor) changed(a of.Action) (of.Action, bool) {
 
 // ports are those of a host's switch, and one that is nobody's.
 func (e *editor) port() uint32 {
-	numbers := []uint32{1, 2, 3, 4, 5, 6, 7, 8, 100, 200, of.PortInPort}
+	numbers := []uint32{1, 2, 3, 4, 5, 6, 7, 8, 100, 200, 300, of.PortInPort}
 	return numbers[e.IntN(len(numbers))]
 }
 
@@ -193,8 +198,8 @@ func (e *editor) moreActions(f of.Flow) (of.Flow, bool) {
 	load := func(field of.Field) of.Action {
 		return of.Load{Target: of.Subfield{Field: field}, Value: e.value(field).Lo}
 	}
-	a := pick[of.Action](e, load(of.FieldMetadata), load(of.FieldReg0), load(of.FieldReg1), load(of.FieldReg2), load(of.FieldReg4),
-		load(of.FieldEthDst), load(of.FieldEthSrc), of.SetField{Field: of.FieldTunDst, Value: e.value(of.FieldTunDst)},
+	a := pick[of.Action](e, load(of.FieldMetadata), load(of.FieldReg0), load(of.FieldReg1), load(of.FieldReg2), load(of.FieldReg4), load(of.FieldReg5),
+		load(of.FieldEthDst), load(of.FieldEthSrc), load(of.FieldIPDst), of.SetField{Field: of.FieldTunDst, Value: e.value(of.FieldTunDst)},
 		of.PopVLAN{}, load(of.FieldInPort))
 	at := e.IntN(len(f.Actions))
 	if _, ok := f.Actions[0].(of.Meter); ok {

@@ -20,7 +20,7 @@ func Crowd(tenants int) (*store.State, flows.Switch) {
 		put(store.HostKey(h), &store.Host{DatapathID: store.DatapathID(i + 1), VTEPs: []netip.Addr{Addr("172.30.0.%d", i+1)}, Gateway: true,
 			Infrastructure: []netip.Prefix{netip.MustParsePrefix("172.30.0.0/24")}})
 	}
-	sw := flows.Switch{Host: "h1", OFPort: map[string]uint32{store.TunnelInterface: 1, store.GatewayInterface: 2}}
+	sw := flows.Switch{Host: "h1", OFPort: map[string]uint32{store.TunnelInterface: 1, store.GatewayInterface: 2, store.ResolverInterface: 3}}
 	for i := range tenants {
 		name, number := fmt.Sprint("t", i), uint32(i+1)
 		put(store.TenantKey(name), &store.Tenant{Number: number})

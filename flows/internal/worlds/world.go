@@ -47,6 +47,12 @@ func New(seed uint64) *World {
 		w.addTenant(i + 1)
 	}
 	w.spoil()
+	w.peer()
+	w.publish()
+	w.move()
+	w.backUp()
+	w.star()
+	w.trunk()
 	return w
 }
 
@@ -92,11 +98,22 @@ func (w *World) vteps(n int) []netip.Addr {
 // labels mean nothing to flows.
 func (w *World) labels() store.Labels { return store.Labels{"zone": fmt.Sprint(w.IntN(3))} }
 
+// limits let no packet through that would not pass without them.
+func (w *World) limits() (l store.Limits) {
+	if w.IntN(3) == 0 {
+		l = store.Limits{EgressKbps: 1 << w.IntN(30), PortIngressKbps: 1 << w.IntN(20)}
+	}
+	if w.IntN(3) == 0 {
+		l.IngressKbps, l.PortEgressKbps = 1<<w.IntN(30), 1<<w.IntN(20)
+	}
+	return l
+}
+
 // addTenant makes a tenant whose networks, addresses and MACs are every other tenant's.
 func (w *World) addTenant(n int) {
 	name := fmt.Sprintf("t%d", n)
 	w.Tenants = append(w.Tenants, name)
-	w.Put(store.TenantKey(name), &store.Tenant{Number: uint32(n), Labels: w.labels()})
+	w.Put(store.TenantKey(name), &store.Tenant{Number: uint32(n), Labels: w.labels(), Limits: w.limits()})
 	for i := range 1 + w.IntN(3) {
 		w.addNetwork(name, n, i)
 	}
@@ -248,13 +265,25 @@ func (w *World) String() string {
 	for _, t := range w.Tenants {
 		fmt.Fprintf(&b, "tenant %s number %d", t, w.Number(t))
 		if g := w.State.Gateway(t); g != nil {
-			fmt.Fprintf(&b, " gateway %s draining %v", g.Value.Active, g.Value.Draining)
+			fmt.Fprintf(&b, " gateway %s draining %v standby %v backup %s", g.Value.Active, g.Value.Draining, g.Value.Standby, g.Value.Backup)
+			if g.Value.Relay != "" {
+				fmt.Fprintf(&b, " relay %s", g.Value.Relay)
+			}
+			if g.Value.Move != nil {
+				fmt.Fprintf(&b, " on its way to %s", g.Value.Move.To)
+			}
 		}
 		b.WriteString("\n")
 		for n := range w.State.NetworksOf(t) {
 			fmt.Fprintf(&b, "  network %s number %#x %s %d %v\n", n.Key.Network, n.Value.Number, n.Value.Segmentation,
 				n.Value.Segment, n.Value.Subnets)
 		}
+	}
+	for p := range w.State.Peerings() {
+		fmt.Fprintf(&b, "%s %+v\n", p.Key.Short(), *p.Value)
+	}
+	for p := range w.State.Publications() {
+		fmt.Fprintf(&b, "%s %+v\n", p.Key.Short(), *p.Value)
 	}
 	for _, p := range slices.Concat(w.Ports, w.Strays) {
 		fmt.Fprintf(&b, "port %s number %d (%d at %s) %s %v\n", p.Key.Short(), p.Value.Number, p.OFPort, p.Host, p.Value.MAC,

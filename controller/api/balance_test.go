@@ -1,0 +1,43 @@
+package api_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"sluice/controller/api"
+)
+
+// What is asked for is shown at once, and stays where it is not named. Hosts that no controller reaches have no part, and say so.
+func TestBalance(t *testing.T) {
+	c, ctx := start(t), t.Context()
+	c.register(t, "h1")
+	c.register(t, "h2")
+	on, ten := true, 10
+	want := api.BalanceSettings{Auto: true, Window: 300, CoolDown: 3600, PerHour: 10, AtOnce: 4}
+	got, err := c.SetBalance(ctx, api.BalanceOrder{Auto: &on, PerHour: &ten})
+	if diff := cmp.Diff(want, got); diff != "" || err != nil {
+		t.Errorf("%v (-want +got):\n%s", err, diff)
+	}
+	want.Window = 60
+	minute := 60
+	if got, err = c.SetBalance(ctx, api.BalanceOrder{Window: &minute}); err != nil || got != want {
+		t.Errorf("the settings are %+v, %v", got, err)
+	}
+	b, err := c.Balance(ctx)
+	if err != nil || b.Settings != want || len(b.Hosts) != 2 || len(b.Moves) != 0 || b.Goal != 1.1 {
+		t.Errorf("%+v, %v", b, err)
+	}
+	for _, h := range b.Hosts {
+		if h.Weight != 1 || !strings.Contains(h.Out, "no controller reaches its switch") {
+			t.Errorf("%+v", h)
+		}
+	}
+	for _, wrong := range []string{`{"window":1}`, `{"perHour":0}`, `{"atOnce":101}`, `{"coolDown":-1}`, `{"automatic":true}`} {
+		if resp := c.send(t, "PUT /v1/balance "+wrong); resp.StatusCode != http.StatusUnprocessableEntity {
+			t.Errorf("%s: %s", wrong, resp.Status)
+		}
+	}
+}

@@ -1,0 +1,131 @@
+package api_test
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"sluice/controller/api"
+	"sluice/store"
+)
+
+// Whoever changes what they read, and somebody else changed it meanwhile, is told so, and nothing is written.
+func TestIfMatch(t *testing.T) {
+	c, ctx := start(t), t.Context()
+	made, err := c.CreateTenant(ctx, api.TenantSpec{Name: "alice"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed, err := c.AsOf(made.Modified).SetLimits(ctx, "alice", store.Limits{Connections: 9})
+	if err != nil || changed.Modified <= made.Modified || changed.Created != made.Created {
+		t.Fatalf("as it was read: %+v, %v", changed, err)
+	}
+	_, err = c.AsOf(made.Modified).SetLimits(ctx, "alice", store.Limits{Connections: 7})
+	checkProblem(t, err, http.StatusPreconditionFailed, "tenant alice: changed since revision", "read it again and decide anew")
+	_, err = c.AsOf(made.Modified).DeleteTenant(ctx, "alice")
+	checkProblem(t, err, http.StatusPreconditionFailed, "tenant alice: changed since revision")
+	if now, err := c.Tenant(ctx, "alice"); err != nil || now.Limits.Connections != 9 {
+		t.Errorf("after refusals alice is %+v, %v", now, err)
+	}
+	_, err = c.AsOf(made.Modified).DeleteTenant(ctx, "nobody")
+	checkProblem(t, err, http.StatusNotFound, "nobody")
+	if _, err := c.AsOf(changed.Modified).DeleteTenant(ctx, "alice"); err != nil {
+		t.Error(err)
+	}
+}
+
+// Each kind of object that may be changed as of a revision refuses one that is over.
+func TestIfMatchOfEachKind(t *testing.T) {
+	c := start(t)
+	c.populate(t)
+	c.put(t, store.StickyKey("h1", "alice", "db", "web"), &store.Sticky{MAC: store.MAC{2, 1}})
+	c.put(t, store.GatewayKey("alice"), &store.Gateway{Active: "h1"})
+	c.put(t, store.PublicationKey("alice", "tcp-80"), &store.Publication{Network: "db", Port: "b", Protocol: "tcp", First: 80, On: 80, Count: 1})
+	c.put(t, store.NetworkKey("alice", "third"), &store.Network{Number: 99, Segmentation: store.SegmentationTunnel, Segment: 99})
+	c.make(t, api.TokenSpec{Name: "ci", Role: "viewer"})
+	await(t, func() error { _, err := c.Publication(t.Context(), "alice", "tcp-80"); return err })
+	for _, request := range []string{
+		`DELETE /v1/networks/alice/third`, `PUT /v1/tenants/alice/limits {}`, `PUT /v1/tenants/alice/topology {"topology":"star"}`, `DELETE /v1/tokens/ci`,
+		`DELETE /v1/publications/alice/tcp-80`, `DELETE /v1/stickies/alice/db/web`,
+		`POST /v1/ports/alice/db/b/move {"host":"h2"}`,
+	} {
+		resp := c.send(t, request, "If-Match", `"1"`)
+		if resp.StatusCode != http.StatusPreconditionFailed {
+			t.Errorf("%s: %s", request, resp.Status)
+		}
+	}
+	for header, status := range map[string]int{`"1`: 400, `1`: 400, `W/"1"`: 400, `"1","2"`: 400, `""`: 400, `"-1"`: 400, `"0"`: 400, `"x"`: 400, `*`: 200} {
+		if resp := c.send(t, `PUT /v1/tenants/alice/limits {}`, "If-Match", header); resp.StatusCode != status {
+			t.Errorf("If-Match %s: %s", header, resp.Status)
+		}
+	}
+	for _, request := range []string{`POST /v1/tenants {"name":"dora"}`, "GET /v1/tenants", "DELETE /v1/hosts/h1", "DELETE /v1/peerings/alice/bob"} {
+		if resp := c.send(t, request, "If-Match", `"1"`); resp.StatusCode != http.StatusBadRequest {
+			t.Errorf("%s with a condition that is not looked at: %s", request, resp.Status)
+		}
+	}
+}
+
+func TestIfMatchOfAGateway(t *testing.T) {
+	c := start(t)
+	c.register(t, "h1")
+	if _, err := c.CreateTenant(t.Context(), api.TenantSpec{Name: "alice"}); err != nil {
+		t.Fatal(err)
+	}
+	await(t, func() error {
+		g, err := c.Gateway(t.Context(), "alice")
+		if err == nil && (g.Active != "h1" || g.Modified == 0) {
+			err = fmt.Errorf("gateway %+v", g)
+		}
+		return err
+	})
+	c.register(t, "h2")
+	if resp := c.send(t, `PUT /v1/gateways/alice/move {"host":"h2"}`, "If-Match", `"1"`); resp.StatusCode != http.StatusPreconditionFailed {
+		t.Errorf("as of another revision: %s", resp.Status)
+	}
+	resp := c.send(t, `PUT /v1/gateways/alice/move {"host":"h2"}`, "If-Match", c.send(t, "GET /v1/gateways/alice").Header.Get("ETag"))
+	if resp.StatusCode != http.StatusOK {
+		t.Errorf("as it is: %s", resp.Status)
+	}
+}
+
+// An ETag stands for all that is shown, and what is worked out of other objects with it; If-Match asks for the object's
+// own revision alone.
+func TestETags(t *testing.T) {
+	c := start(t)
+	c.populate(t)
+	await(t, func() error { _, err := c.Tenant(t.Context(), "alice"); return err })
+	tag := func(path string) string { return c.send(t, "GET "+path).Header.Get("ETag") }
+	first := tag("/v1/tenants/alice")
+	alice, err := c.Tenant(t.Context(), "alice")
+	if err != nil || !strings.HasPrefix(first, `"`) || first != tag("/v1/tenants/alice") {
+		t.Fatalf("ETag %q of %+v, %v", first, alice, err)
+	}
+	for header, status := range map[string]int{first: 304, "W/" + first: 304, `"x", ` + first: 304, "*": 304, `"1"`: 200, first + "0": 200} {
+		resp := c.send(t, "GET /v1/tenants/alice", "If-None-Match", header)
+		if resp.StatusCode != status || resp.Header.Get("ETag") != first {
+			t.Errorf("If-None-Match %s: %s, ETag %s", header, resp.Status, resp.Header.Get("ETag"))
+		}
+	}
+	rev := c.put(t, store.NetworkKey("alice", "third"), &store.Network{Number: 99, Segmentation: store.SegmentationTunnel, Segment: 99})
+	if err := c.controller.Await(t.Context(), rev); err != nil {
+		t.Fatal(err)
+	}
+	second := tag("/v1/tenants/alice")
+	if resp := c.send(t, "GET /v1/tenants/alice", "If-None-Match", first); second == first || resp.StatusCode != http.StatusOK {
+		t.Errorf("with one more network: ETag %s, before %s; %s", second, first, resp.Status)
+	}
+	set := c.send(t, `PUT /v1/tenants/alice/limits {"connections":5}`, "If-Match", first)
+	if set.StatusCode != http.StatusOK {
+		t.Errorf("alice's own object is as it was: %s", set.Status)
+	}
+	if third := tag("/v1/tenants/alice"); third == second || set.Header.Get("ETag") == second {
+		t.Errorf("with other limits: ETag %s, before %s", third, second)
+	}
+	for _, path := range []string{"/v1/networks/alice/db", "/v1/ports/alice/db/a", "/v1/gateways/alice"} {
+		if got := tag(path); !strings.HasPrefix(got, `"`) || tag(path) != got {
+			t.Errorf("%s has ETag %s, then %s", path, got, tag(path))
+		}
+	}
+}

@@ -1,0 +1,30 @@
+package api_test
+
+import (
+	"net/http"
+	"testing"
+
+	"sluice/controller/api"
+)
+
+// What is set is shown at once; how often is probed stays where it is not named.
+func TestFailOver(t *testing.T) {
+	c, ctx := start(t), t.Context()
+	for _, tt := range []struct{ set, want api.FailOver }{
+		{api.FailOver{On: true}, api.FailOver{On: true, Interval: 100}},
+		{api.FailOver{On: true, Interval: 300}, api.FailOver{On: true, Interval: 300}},
+		{api.FailOver{}, api.FailOver{Interval: 300}},
+	} {
+		if got, err := c.SetFailOver(ctx, tt.set); err != nil || got != tt.want {
+			t.Errorf("after %+v: %+v, %v", tt.set, got, err)
+		}
+		if got, err := c.FailOver(ctx); err != nil || got != tt.want {
+			t.Errorf("then %+v, %v", got, err)
+		}
+	}
+	for _, wrong := range []string{`{"on":true,"interval":20}`, `{"on":true,"interval":5000}`, `{"interval":100}`} {
+		if resp := c.send(t, "PUT /v1/fail-over "+wrong); resp.StatusCode != http.StatusUnprocessableEntity {
+			t.Errorf("%s: %s", wrong, resp.Status)
+		}
+	}
+}

@@ -1,0 +1,294 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"net/http"
+	"slices"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"sluice/controller/access"
+	"sluice/store"
+)
+
+// States of a peering.
+const (
+	PeeringOffered = "offered" // one of the two wants it
+	PeeringAgreed  = "agreed"  // both do, and networks of theirs reach each other
+	PeeringRefused = "refused" // both do, and none of their networks can reach each other
+)
+
+// Peering is what two tenants say of each other, as the first of them sees it.
+type Peering struct {
+	Tenant       string   `json:"tenant"`
+	Peer         string   `json:"peer"`
+	Networks     []string `json:"networks"`     // of the tenant; none: all
+	PeerNetworks []string `json:"peerNetworks"` // of the peer; none: all
+	State        string   `json:"state" doc:"offered, agreed or refused"`
+	OfferedBy    string   `json:"offeredBy,omitempty"` // the one that wants it, while the other does not
+	Why          []string `json:"why" doc:"what is lacking, which networks do not reach each other, and what to know of the others"`
+}
+
+// PeeringSpec is what a client says to peer two tenants. With the token of one of them it is that tenant's word alone.
+type PeeringSpec struct {
+	Tenant       string   `json:"tenant" example:"alice"`
+	Peer         string   `json:"peer" example:"bob"`
+	Networks     []string `json:"networks,omitempty" doc:"of the tenant; none: all"`
+	PeerNetworks []string `json:"peerNetworks,omitempty" doc:"of the peer; none: all"`
+}
+
+// peeringPath are the two tenants that a route names, in any order.
+type peeringPath struct {
+	One   string `path:"one" example:"alice"`
+	Other string `path:"other" example:"bob"`
+}
+
+func (s *server) peerings(a huma.API) {
+	const tag, one = "peerings", "/v1/peerings/{one}/{other}"
+	huma.Register(a, operation("list-peerings", http.MethodGet, "/v1/peerings", tag, "List peerings of tenants", access.Read), s.listPeerings)
+	huma.Register(a, operation("create-peering", http.MethodPost, "/v1/peerings", tag, "Peer two tenants, or say that one of them wants it", access.Change), s.createPeering)
+	huma.Register(a, operation("show-peering", http.MethodGet, one, tag, "Show the peering of two tenants", access.Read), s.showPeering)
+	huma.Register(a, operation("delete-peering", http.MethodDelete, one, tag, "End the peering of two tenants, at once", access.Change), s.deletePeering)
+}
+
+type peeringQuery struct {
+	PageQuery
+	Tenant string `query:"tenant" doc:"only this tenant's"`
+}
+
+func (s *server) listPeerings(ctx context.Context, in *peeringQuery) (_ *page[Peering], err error) {
+	if in.Tenant, err = visibleTenant(ctx, in.Tenant); err != nil {
+		return nil, err
+	}
+	if err := s.checkNames(in.Tenant, "", ""); err != nil {
+		return nil, err
+	}
+	keys := func(state *store.State, after store.Key) iter.Seq[store.Key] {
+		return peeringKeys(state, in.Tenant, after)
+	}
+	caller := access.From(ctx)
+	return listing(s, store.KindPeering, in.PageQuery, keys, func(state *store.State, key store.Key) (Peering, bool) {
+		tenant, peer := key.Tenant, key.Name
+		if peer == in.Tenant {
+			tenant, peer = peer, tenant
+		}
+		return peeringOf(state, caller, tenant, peer)
+	})
+}
+
+// peeringKeys walks one word of each two tenants: the smaller key, of which a tenant is asked for or none.
+func peeringKeys(state *store.State, tenant string, after store.Key) iter.Seq[store.Key] {
+	return func(yield func(store.Key) bool) {
+		for p := range state.Peerings() {
+			one, other := p.Key.Tenant, p.Key.Name
+			first := one < other || state.Peering(other, one) == nil
+			if first && (tenant == "" || tenant == one || tenant == other) && p.Key.Short() > after.Short() && !yield(p.Key) {
+				return
+			}
+		}
+	}
+}
+
+func (s *server) showPeering(ctx context.Context, in *peeringPath) (*body[Peering], error) {
+	tenant, peer, err := sides(ctx, in.One, in.Other)
+	if err != nil {
+		return nil, err
+	}
+	var shown Peering
+	exists := false
+	s.Controller.View(func(state *store.State) { shown, exists = peeringOf(state, access.From(ctx), tenant, peer) })
+	if !exists {
+		return nil, absent("peering", tenant+" "+peer, "peer list")
+	}
+	return &body[Peering]{shown}, nil
+}
+
+// sides are two tenants as the caller sees them: its own first. To another tenant's caller there is no such peering.
+func sides(ctx context.Context, one, other string) (tenant, peer string, err error) {
+	for _, name := range []string{one, other} {
+		if err := store.ValidateName(name); err != nil {
+			return "", "", huma.Error400BadRequest("tenant: " + err.Error())
+		}
+	}
+	switch caller := access.From(ctx); {
+	case caller.Sees(one):
+		return one, other, nil
+	case caller.Sees(other):
+		return other, one, nil
+	}
+	return "", "", absent("tenant", one, "tenant list")
+}
+
+// peeringOf is what the API shows of two tenants; false: neither speaks of the other.
+func peeringOf(state *store.State, caller access.Caller, tenant, peer string) (Peering, bool) {
+	own, others := state.Peering(tenant, peer), state.Peering(peer, tenant)
+	if own == nil && others == nil {
+		return Peering{}, false
+	}
+	p := Peering{Tenant: tenant, Peer: peer, Networks: []string{}, PeerNetworks: []string{}, State: PeeringAgreed, Why: []string{}}
+	if own != nil {
+		p.Networks, p.PeerNetworks = inBoth(own.Value.Networks, nil), inBoth(own.Value.PeerNetworks, nil)
+	}
+	if others != nil {
+		p.Networks, p.PeerNetworks = inBoth(p.Networks, others.Value.PeerNetworks), inBoth(p.PeerNetworks, others.Value.Networks)
+	}
+	obstacles, pairs, agreed := state.Obstacles(tenant, peer)
+	if !agreed {
+		p.State, p.OfferedBy, p.Why = PeeringOffered, tenant, []string{lacking(state, caller, tenant, peer)}
+		if own == nil {
+			p.OfferedBy = peer
+		}
+		return p, true
+	}
+	knows := func(third string) bool {
+		return caller.Sees(third) || slices.Contains(state.PeersOf(caller.Tenant), third)
+	}
+	for _, o := range obstacles {
+		p.Why = append(p.Why, o.Words(knows))
+	}
+	if pairs == 0 {
+		p.State = PeeringRefused
+		if len(obstacles) == 0 {
+			p.Why = append(p.Why, "no network is named by both: name the same networks on both sides")
+		}
+		return p, true
+	}
+	p.Why = append(p.Why, differingMTUs(state, tenant, peer)...)
+	return p, true
+}
+
+// inBoth are the names of both lists, of which an empty one stands for all.
+func inBoth(a, b []string) []string {
+	switch {
+	case len(a) == 0:
+		return append([]string{}, b...)
+	case len(b) == 0:
+		return append([]string{}, a...)
+	}
+	return slices.DeleteFunc(slices.Clone(a), func(name string) bool { return !slices.Contains(b, name) })
+}
+
+// lacking says what an offer waits for. Whether a name is a tenant's is not told to another tenant.
+func lacking(state *store.State, caller access.Caller, tenant, peer string) string {
+	own, others := state.Peering(tenant, peer), state.Peering(peer, tenant)
+	if own == nil {
+		tenant, peer, own, others = peer, tenant, others, own
+	}
+	switch {
+	case caller.Role != store.RoleTenant && state.Tenant(peer) == nil:
+		return fmt.Sprintf("tenant %s is not there, or not any more: %s takes its word back with sluice unpeer %s %s", peer, tenant, tenant, peer)
+	case others == nil:
+		return fmt.Sprintf("%s has not agreed, or not any more: it does with sluice peer %s %s", peer, peer, tenant)
+	}
+	earlier := own // one of the two is of tenants that are not there now
+	if state.Means(own) {
+		earlier = others
+	}
+	return fmt.Sprintf("what %s said was of an earlier tenant: it agrees anew with sluice peer %s %s", earlier.Key.Tenant, earlier.Key.Tenant, earlier.Key.Name)
+}
+
+// differingMTUs tells of networks that reach each other and take packets of different sizes.
+func differingMTUs(state *store.State, tenant, peer string) (notes []string) {
+	for a := range state.NetworksOf(tenant) {
+		for b := range state.NetworksOf(peer) {
+			if !state.Crosses(a.Key.NetworkName(), b.Key.NetworkName()) {
+				continue
+			}
+			if a.Value.MTU != b.Value.MTU || a.Value.MTU == 0 && a.Value.Segmentation != b.Value.Segmentation {
+				notes = append(notes, fmt.Sprintf("the MTU of networks %s (%s) and %s (%s) differs: TCP finds the smaller one by itself, larger packets of others are lost",
+					a.Key.NetworkName(), mtu(a.Value), b.Key.NetworkName(), mtu(b.Value)))
+			}
+		}
+	}
+	return notes
+}
+
+// mtu is a network's for people.
+func mtu(n *store.Network) string {
+	if n.MTU == 0 {
+		return fmt.Sprintf("derived, %s", n.Segmentation)
+	}
+	return fmt.Sprintf("%d bytes", n.MTU)
+}
+
+func (s *server) createPeering(ctx context.Context, in *struct{ Body PeeringSpec }) (*body[Peering], error) {
+	caller := access.From(ctx)
+	spec := store.PeeringSpec{Tenant: in.Body.Tenant, Peer: in.Body.Peer, Networks: in.Body.Networks, PeerNetworks: in.Body.PeerNetworks,
+		Both: caller.Role == store.RoleAdmin, By: caller.Name}
+	if err := spec.Validate(); err != nil { // before its names become keys
+		return nil, s.refuse(err)
+	}
+	tenant, _, err := sides(ctx, spec.Tenant, spec.Peer)
+	if err != nil {
+		return nil, err
+	}
+	if tenant != spec.Tenant {
+		spec = spec.Turned()
+	}
+	object := "peering " + spec.Tenant + "/" + spec.Peer
+	rev, err := s.write(ctx, object, func(ctx context.Context) (store.Revision, error) {
+		rev, err := s.Store.Decide(ctx, spec.Propose, spec.Needs(s.peersOf(spec.Tenant, spec.Peer))...)
+		if err != nil {
+			return 0, fmt.Errorf("peer %s with %s: %w", spec.Tenant, spec.Peer, err)
+		}
+		return rev, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	shown, err := s.showPeering(ctx, &peeringPath{spec.Tenant, spec.Peer})
+	return shown, unseen(err, "peering", spec.Tenant+" "+spec.Peer, rev)
+}
+
+// peersOf are those that tenants are peered with.
+func (s *server) peersOf(tenants ...string) (peers []string) {
+	s.Controller.View(func(state *store.State) {
+		for _, t := range tenants {
+			peers = append(peers, state.PeersOf(t)...)
+		}
+	})
+	peers = slices.DeleteFunc(peers, func(p string) bool { return slices.Contains(tenants, p) })
+	slices.Sort(peers)
+	return slices.Compact(peers)
+}
+
+func (s *server) deletePeering(ctx context.Context, in *peeringPath) (*body[Deleted], error) {
+	tenant, peer, err := sides(ctx, in.One, in.Other)
+	if err != nil {
+		return nil, err
+	}
+	keys := []store.Key{store.PeeringKey(tenant, peer)}
+	if access.From(ctx).Role == store.RoleAdmin {
+		keys = append(keys, store.PeeringKey(peer, tenant))
+	}
+	return s.remove(ctx, "peering "+tenant+"/"+peer, func(ctx context.Context) (store.Revision, error) {
+		paths := make([]string, len(keys))
+		for i, key := range keys {
+			paths[i] = key.String()
+		}
+		request := func(state *store.State) (store.Proposal, error) { return store.ProposeUnpeer(state, keys...) }
+		return s.Store.Decide(ctx, request, paths...)
+	})
+}
+
+// Peerings lists the peerings of a tenant, or of all.
+func (c *Client) Peerings(ctx context.Context, tenant string) ([]Peering, error) {
+	return getAll[Peering](ctx, c, "/v1/peerings", query("tenant", tenant))
+}
+
+// Peering shows the peering of two tenants.
+func (c *Client) Peering(ctx context.Context, one, other string) (Peering, error) {
+	return get[Peering](ctx, c, path("peerings", one, other), nil)
+}
+
+// Peer peers two tenants, or says that the client's own wants it.
+func (c *Client) Peer(ctx context.Context, spec PeeringSpec) (Peering, error) {
+	return do[Peering](ctx, c, http.MethodPost, "/v1/peerings", spec)
+}
+
+// Unpeer ends the peering of two tenants.
+func (c *Client) Unpeer(ctx context.Context, one, other string) (Deleted, error) {
+	return do[Deleted](ctx, c, http.MethodDelete, path("peerings", one, other), nil)
+}

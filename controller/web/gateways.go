@@ -1,0 +1,28 @@
+package web
+
+import (
+	"net/http"
+
+	"sluice/controller/api"
+)
+
+// gatewaysPage is a part of the tenants' gateways.
+type gatewaysPage struct {
+	FailOver bool
+	Gateways []api.Gateway
+	Next     string // with what the next part is asked for; empty: there is none
+	First    bool
+}
+
+func (s *site) gateways(r *http.Request) (_ any, err error) {
+	after := r.URL.Query().Get("continue")
+	page := gatewaysPage{First: after == ""}
+	failOver, err := s.api.FailOver(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	page.FailOver = failOver.On
+	part, err := s.api.SomeGateways(r.Context(), api.PageQuery{Limit: rowsShown, Continue: after})
+	page.Gateways, page.Next = part.List, part.Next
+	return page, err
+}

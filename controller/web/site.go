@@ -1,0 +1,148 @@
+package web
+
+import (
+	"bytes"
+	"embed"
+	"errors"
+	"html/template"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"sluice/controller/access"
+	"sluice/controller/api"
+)
+
+//go:embed html static
+var files embed.FS
+
+// Options are what pages are made of besides the API's answers.
+type Options struct {
+	Version  string
+	Registry prometheus.Gatherer // has tenants' counters and the numbers of flows
+	Log      *slog.Logger
+}
+
+// site makes pages.
+type site struct {
+	Options
+	api     *api.Client
+	pages   map[string]*template.Template // by the names of their files
+	traffic meter[series]                 // of tenants
+	links   meter[link]                   // between hosts
+	kept    meter[tableOf]                // flows
+}
+
+// Register is what adds the pages to an API: its option Pages.
+func Register(o Options) func(*http.ServeMux, *api.Client) {
+	return func(mux *http.ServeMux, c *api.Client) {
+		s := &site{Options: o, api: c, pages: parse()}
+		mux.Handle("GET /static/", http.HandlerFunc(static))
+		mux.HandleFunc("POST "+access.LoginPath, login)
+		mux.HandleFunc("POST "+access.LogoutPath, logout)
+		mux.HandleFunc("GET /{$}", s.page(access.Read, "cluster", s.cluster))
+		mux.HandleFunc("GET /hosts/{host}", s.page(access.Look, "host", s.host))
+		mux.HandleFunc("GET /hosts/{host}/flows", s.page(access.Look, "flows", s.flows))
+		mux.HandleFunc("GET /tenants", s.page(access.Look, "tenants", s.tenants))
+		mux.HandleFunc("GET /tenants/{tenant}", s.page(access.Read, "tenant", s.tenant))
+		mux.HandleFunc("GET /gateways", s.page(access.Look, "gateways", s.gateways))
+		mux.HandleFunc("GET /trace", s.page(access.Read, "trace", s.trace))
+		mux.HandleFunc("GET /proof", s.page(access.Look, "proof", s.proof))
+	}
+}
+
+// parse reads the pages: each is a file that fills the gaps of layout.html, and may use the parts.
+func parse() map[string]*template.Template {
+	layout := template.Must(template.New("layout.html").Funcs(words()).ParseFS(files, "html/layout.html", "html/parts/*.html"))
+	pages := map[string]*template.Template{}
+	names, err := fs.Glob(files, "html/*.html")
+	if err != nil {
+		panic(err) // the pattern is wrong
+	}
+	for _, name := range names {
+		page := strings.TrimSuffix(strings.TrimPrefix(name, "html/"), ".html")
+		if page != "layout" {
+			pages[page] = template.Must(template.Must(layout.Clone()).ParseFS(files, name))
+		}
+	}
+	return pages
+}
+
+// view is what a page is made of.
+type view struct {
+	Version string
+	Caller  access.Caller
+	Path    string
+	Data    any
+}
+
+// elsewhere says that a page is at another path.
+type elsewhere string
+
+func (e elsewhere) Error() string { return "the page is at " + string(e) }
+
+// page answers with a page of what data returns, if the caller meets a need. Who has no token yet is asked for one,
+// which the browser then keeps in a cookie.
+func (s *site) page(need access.Need, name string, data func(*http.Request) (any, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if status, err := access.Check(r.Context(), need); err != nil {
+			s.askForToken(w, r, status, err)
+			return
+		}
+		found, err := data(r)
+		var at elsewhere
+		switch {
+		case errors.As(err, &at):
+			http.Redirect(w, r, string(at), http.StatusSeeOther)
+		case err != nil:
+			s.show(w, r, statusOf(err), "error", err.Error())
+		default:
+			s.show(w, r, http.StatusOK, name, found)
+		}
+	}
+}
+
+func (s *site) askForToken(w http.ResponseWriter, r *http.Request, status int, err error) {
+	text := ""
+	if _, none := r.Cookie(access.Cookie); none == nil || status != http.StatusUnauthorized {
+		text = err.Error() // else nothing was tried yet
+	}
+	s.show(w, r, status, "login", text)
+}
+
+// statusOf is the status with which the API refused what a page is made of.
+func statusOf(err error) int {
+	var refused *api.Problem
+	if errors.As(err, &refused) {
+		return refused.Status
+	}
+	return http.StatusInternalServerError
+}
+
+// show answers with a page, which may load nothing from elsewhere and be shown inside no other.
+func (s *site) show(w http.ResponseWriter, r *http.Request, status int, name string, data any) {
+	var b bytes.Buffer
+	if err := s.pages[name].Execute(&b, view{s.Version, access.From(r.Context()), r.URL.Path, data}); err != nil {
+		s.Log.Error("render a page", "page", name, "err", err)
+		http.Error(w, "the page could not be rendered", http.StatusInternalServerError)
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'")
+	h.Set("Cache-Control", "no-store")
+	h.Set("Referrer-Policy", "same-origin") // with none a browser sends forms as from nowhere, which package access refuses
+	h.Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	_, _ = b.WriteTo(w)
+}
+
+// static answers with the style and the script, also to who has no token yet.
+func static(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Cache-Control", "no-cache")
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	http.ServeFileFS(w, r, files, r.URL.Path)
+}

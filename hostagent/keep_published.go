@@ -1,0 +1,212 @@
+package hostagent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"sluice/store"
+)
+
+// publishedInterval is how often it is looked what programs of this host listen on, while anything is published here.
+const publishedInterval = 10 * time.Second
+
+// published keeps the knowledge of the tenants' publications whose gateway host this is now. The nftables keeper lets them in.
+// It outlives the agent, so that a restart while etcd is away closes none.
+type published struct {
+	host     string
+	store    Store
+	ports    *publishing
+	file     string
+	changed  bell // rings when one came or went
+	problems *problems
+	listens  func() ([]store.Endpoint, error)
+
+	mu      sync.Mutex
+	now     []opening
+	at      store.Revision // of what the last try read
+	gateway int            // how many gateways the cluster has
+	there   map[opening]bool
+}
+
+// opening is a port of this host that leads to a tenant: by its transit address, from where the switch knows the way.
+type opening struct {
+	Protocol   store.Protocol `json:"protocol"`
+	Port       uint16         `json:"port"`
+	Transit    netip.Addr     `json:"transit"`
+	KeepSource bool           `json:"keepSource,omitempty"`
+}
+
+// load reads what an earlier agent knew. What cannot be decoded is as good as none.
+func (p *published) load() error {
+	now, err := recall[[]opening](p.file, "publications")
+	if err != nil {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.now = now
+	return nil
+}
+
+// known are the openings of this host now, also as an earlier agent knew them.
+func (p *published) known() []opening {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.now // which is replaced and never changed
+}
+
+func (p *published) is(context.Context) ([]opening, error) { return p.known(), nil }
+
+// should be what etcd says now, less what programs of this host listen on: nothing is taken from them.
+func (p *published) should(ctx context.Context) ([]opening, error) {
+	s, err := p.read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	here, there := openingsOf(s, p.host)
+	p.mu.Lock()
+	p.at, p.there = s.Revision(), there
+	p.mu.Unlock()
+	if len(here) == 0 {
+		p.problems.report("published ports", nil)
+		return nil, nil
+	}
+	listens, err := p.listens()
+	if err != nil {
+		return nil, err
+	}
+	here, taken := apart(here, listens)
+	p.problems.report("published ports", taken)
+	return here, nil
+}
+
+// read is what publications depend on.
+func (p *published) read(ctx context.Context) (*store.State, error) {
+	ports, err := p.ports.events(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s, gateways, err := readPublished(ctx, p.store, ports...)
+	if err == nil && gateways > 0 {
+		p.mu.Lock()
+		p.gateway = gateways
+		p.mu.Unlock()
+	}
+	return s, err
+}
+
+// readPublished reads publications and what they depend on, beside ports that publish themselves, and counts the tenants that they may be
+// of: where nothing is published, nothing more is read.
+func readPublished(ctx context.Context, from Store, ports ...store.Event) (s *store.State, gateways int, err error) {
+	events, at, err := from.List(ctx, store.KindPublication)
+	if err != nil {
+		return nil, 0, fmt.Errorf("list publications: %w", err)
+	}
+	all := slices.Concat(events, ports)
+	for _, kind := range []store.Kind{store.KindTenant, store.KindGateway} {
+		if len(events)+len(ports) == 0 {
+			break
+		}
+		more, _, err := from.List(ctx, kind)
+		if err != nil {
+			return nil, 0, fmt.Errorf("list what publications depend on: %w", err)
+		}
+		all, gateways = append(all, more...), max(gateways, len(more))
+	}
+	settings, _, err := from.Get(ctx, store.SettingsKey())
+	if err != nil {
+		return nil, 0, fmt.Errorf("read the cluster's settings: %w", err)
+	}
+	if settings != nil {
+		all = append(all, store.Event{Key: store.SettingsKey(), Object: settings})
+	}
+	s = store.NewState()
+	s.Apply(store.Batch{Revision: at, Events: all})
+	return s, gateways, nil
+}
+
+// openingsOf are the openings of publications that a host lets in, and all that there are on any host. Of two tenants that
+// ask for one port of a host the older publication has it.
+func openingsOf(s *store.State, host string) (here []opening, there map[opening]bool) {
+	there = make(map[opening]bool)
+	for p := range s.Publications() {
+		t := s.Tenant(p.Key.Tenant)
+		at, why := s.PublishedAt(p)
+		if p.Value.Routed() || t == nil {
+			continue
+		}
+		slot := s.Slot(host, t)
+		if slot == 0 && t.Value.Number <= store.MaxSlot { // by which it was known here before its gateway went elsewhere
+			slot = t.Value.Number
+		}
+		if slot == 0 {
+			continue
+		}
+		for e := range p.Value.HostPorts() {
+			o := opening{e.Protocol, e.Port, s.Transit().Address(slot), p.Value.KeepSource}
+			there[o.way()] = true
+			if at == host && why == nil && s.Slot(host, t) == slot {
+				here = append(here, o)
+			}
+		}
+	}
+	return here, there
+}
+
+// way is the opening whoever is seen by the container.
+func (o opening) way() opening {
+	o.KeepSource = false
+	return o
+}
+
+func (o opening) endpoint() store.Endpoint { return store.Endpoint{Protocol: o.Protocol, Port: o.Port} }
+
+// apart are the openings that no program has the port of, and which it has.
+func apart(here []opening, listens []store.Endpoint) (free []opening, taken error) {
+	var errs []error
+	for _, o := range here {
+		if slices.Contains(listens, o.endpoint()) {
+			errs = append(errs, fmt.Errorf("%s is published to a tenant, and a program of this host listens on it, which keeps it: publish on another port, or stop the program", o.endpoint()))
+		} else {
+			free = append(free, o)
+		}
+	}
+	return free, errors.Join(errs...)
+}
+
+func (p *published) makeSo(_ context.Context, should, is []opening) error {
+	if slices.Equal(should, is) {
+		return nil
+	}
+	if err := remember(p.file, "publications", should); err != nil {
+		return err
+	}
+	p.mu.Lock()
+	p.now = should
+	p.mu.Unlock()
+	p.changed.ring()
+	return nil
+}
+
+// ended reports whether an opening is published nowhere any more. One that only moved to another host is.
+func (p *published) ended(o opening) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.there != nil && !p.there[o.way()]
+}
+
+// wait is the keeper's rhythm: it returns when a publication or a gateway changed.
+func (p *published) wait(ctx context.Context) {
+	p.mu.Lock()
+	at, rest, limit := p.at, restInterval, tenantsInterval
+	if len(p.there) > 0 {
+		rest, limit = max(restInterval, restPerTenant*time.Duration(p.gateway)), max(publishedInterval, 10*restPerTenant*time.Duration(p.gateway))
+	}
+	p.mu.Unlock()
+	awaitRested(ctx, rest, limit, at, p.changedAfter)
+}

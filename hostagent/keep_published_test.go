@@ -1,0 +1,179 @@
+package hostagent
+
+import (
+	"net"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"sluice/store"
+)
+
+// publishedCluster is a state of which alice and carol leave by h1, bob by h2.
+func publishedCluster(more ...store.Event) *store.State {
+	s := store.NewState()
+	events := []store.Event{}
+	for i, tenant := range []string{"alice", "bob", "carol"} {
+		host := []string{"h1", "h2", "h1"}[i]
+		events = append(events,
+			store.Event{Key: store.TenantKey(tenant), Object: &store.Tenant{Number: uint32(i + 1)}, Created: store.Revision(i + 1), Modified: 9},
+			store.Event{Key: store.GatewayKey(tenant), Object: &store.Gateway{Active: host, Draining: []string{"h3"}, Backup: "h2"}, Created: 5, Modified: 5})
+	}
+	s.Apply(store.Batch{Revision: 30, Events: append(events, more...)})
+	return s
+}
+
+func publicationOf(tenant string, created store.Revision, p store.Publication) store.Event {
+	p.Network, p.Port, p.First = "default", "web", 80
+	p.TenantCreated = map[string]store.Revision{"alice": 1, "bob": 2, "carol": 3}[tenant]
+	return store.Event{Key: store.PublicationKey(tenant, "w"), Object: &p, Created: created, Modified: created}
+}
+
+var sameAddress = cmpopts.EquateComparable(netip.Addr{})
+
+// A host lets in what its tenants publish, and of two that ask for one port the older publication. Those elsewhere are known to go on.
+func TestOpenings(t *testing.T) {
+	s := publishedCluster(
+		publicationOf("alice", 12, store.Publication{Protocol: store.ProtocolTCP, On: 8080, Count: 2, KeepSource: true}),
+		publicationOf("bob", 11, store.Publication{Protocol: store.ProtocolTCP, On: 8080, Count: 1}),
+		publicationOf("carol", 13, store.Publication{Protocol: store.ProtocolTCP, On: 8081, Count: 2}))
+	first, second := netip.MustParseAddr("100.64.0.1"), netip.MustParseAddr("100.64.0.2")
+	for host, want := range map[string][]opening{
+		"h1": {{store.ProtocolTCP, 8080, first, true}, {store.ProtocolTCP, 8081, first, true}},
+		"h2": {{store.ProtocolTCP, 8080, second, false}},
+		"h3": nil,
+	} {
+		here, there := openingsOf(s, host)
+		if diff := cmp.Diff(want, here, sameAddress); diff != "" {
+			t.Errorf("%s: -want +got\n%s", host, diff)
+		}
+		if len(there) != 5 {
+			t.Errorf("%s: %d ports are published somewhere: %v", host, len(there), there)
+		}
+		p := &published{there: there}
+		if p.ended(opening{store.ProtocolTCP, 8080, second, true}) || !p.ended(opening{store.ProtocolUDP, 8080, second, false}) || (&published{}).ended(opening{}) {
+			t.Errorf("%s: what ended is not known", host)
+		}
+	}
+}
+
+// A tenant is let in under the transit address that this host knows it by, and not at all while it has none.
+func TestOpeningsBySlot(t *testing.T) {
+	for _, c := range []struct {
+		slots map[string]uint32
+		want  []opening
+	}{
+		{map[string]uint32{"h1": 9}, []opening{{store.ProtocolTCP, 8080, netip.MustParseAddr("100.64.0.9"), false}}},
+		{nil, nil},
+	} {
+		s := publishedCluster(
+			store.Event{Key: store.TenantKey("alice"), Object: &store.Tenant{Number: 70000}, Created: 1, Modified: 9},
+			store.Event{Key: store.GatewayKey("alice"), Object: &store.Gateway{Active: "h1", Slots: c.slots}, Created: 5, Modified: 6},
+			publicationOf("alice", 12, store.Publication{Protocol: store.ProtocolTCP, On: 8080, Count: 1}))
+		here, there := openingsOf(s, "h1")
+		if diff := cmp.Diff(c.want, here, sameAddress); diff != "" || len(there) != len(c.want) {
+			t.Errorf("slots %v: %d are published: -want +got\n%s", c.slots, len(there), diff)
+		}
+	}
+}
+
+// What a program listens on is not taken from it.
+func TestListening(t *testing.T) {
+	tcp, err := net.Listen("tcp4", "0.0.0.0:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tcp.Close()
+	udp, err := net.ListenPacket("udp", "[::]:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer udp.Close()
+	own, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer own.Close()
+	connected, err := net.Dial("udp4", "127.0.0.1:9")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer connected.Close()
+	heard, err := listening()
+	if err != nil {
+		t.Fatal(err)
+	}
+	openings := []opening{
+		{Protocol: store.ProtocolTCP, Port: uint16(tcp.Addr().(*net.TCPAddr).Port)}, {Protocol: store.ProtocolUDP, Port: uint16(udp.LocalAddr().(*net.UDPAddr).Port)},
+		{Protocol: store.ProtocolTCP, Port: uint16(own.Addr().(*net.TCPAddr).Port)}, {Protocol: store.ProtocolUDP, Port: uint16(connected.LocalAddr().(*net.UDPAddr).Port)},
+	}
+	free, taken := apart(openings, heard)
+	if diff := cmp.Diff(openings[2:], free, sameAddress); diff != "" {
+		t.Errorf("let in: -want +got\n%s", diff)
+	}
+	if taken == nil || !strings.Contains(taken.Error(), openings[0].endpoint().String()+" is published to a tenant") || !strings.Contains(taken.Error(), openings[1].endpoint().String()) {
+		t.Errorf("what is taken is told as %v", taken)
+	}
+}
+
+// The kernel forgets what was let in by a publication that ended, and nothing else.
+func TestOpenedBy(t *testing.T) {
+	list := openedBy{{store.ProtocolTCP, 8080, netip.MustParseAddr("100.64.0.1"), false}}
+	flow := func(protocol uint8, port uint16, answers string) *netlink.ConntrackFlow {
+		return &netlink.ConntrackFlow{Forward: netlink.IPTuple{Protocol: protocol, DstPort: port}, Reverse: netlink.IPTuple{SrcIP: net.ParseIP(answers)}}
+	}
+	for _, tc := range []struct {
+		flow *netlink.ConntrackFlow
+		want bool
+	}{
+		{flow(unix.IPPROTO_TCP, 8080, "100.64.0.1"), true},
+		{flow(unix.IPPROTO_UDP, 8080, "100.64.0.1"), false},
+		{flow(unix.IPPROTO_TCP, 8081, "100.64.0.1"), false},
+		{flow(unix.IPPROTO_TCP, 8080, "100.64.0.2"), false},
+	} {
+		if got := list.MatchConntrackFlow(tc.flow); got != tc.want {
+			t.Errorf("%+v: %v", tc.flow, got)
+		}
+	}
+}
+
+// It forgets what came before, to the host itself.
+func TestMissed(t *testing.T) {
+	own := netip.MustParseAddr("172.30.0.1")
+	list := missed{[]opening{{store.ProtocolUDP, 53, netip.MustParseAddr("100.64.0.1"), false}}, []netip.Addr{own}}
+	flow := func(protocol uint8, to string, port uint16, answers string) *netlink.ConntrackFlow {
+		return &netlink.ConntrackFlow{Forward: netlink.IPTuple{Protocol: protocol, DstIP: net.ParseIP(to), DstPort: port}, Reverse: netlink.IPTuple{SrcIP: net.ParseIP(answers)}}
+	}
+	for _, tc := range []struct {
+		flow *netlink.ConntrackFlow
+		want bool
+	}{
+		{flow(unix.IPPROTO_UDP, "172.30.0.1", 53, "172.30.0.1"), true},
+		{flow(unix.IPPROTO_UDP, "172.30.0.1", 53, "100.64.0.1"), false},
+		{flow(unix.IPPROTO_UDP, "172.30.0.1", 54, "172.30.0.1"), false},
+		{flow(unix.IPPROTO_TCP, "172.30.0.1", 53, "172.30.0.1"), false},
+		{flow(unix.IPPROTO_UDP, "192.0.2.9", 53, "192.0.2.9"), false}, // the host's own question
+	} {
+		if got := list.MatchConntrackFlow(tc.flow); got != tc.want {
+			t.Errorf("%+v: %v", tc.flow, got)
+		}
+	}
+}
+
+// What the agent remembers of the table is read again as it was written.
+func TestMembersAsText(t *testing.T) {
+	o := opening{store.ProtocolUDP, 53, netip.MustParseAddr("100.64.0.9"), false}
+	for _, m := range o.members() {
+		if got := memberOf(m.set, m.text()); got != m {
+			t.Errorf("%+v is read as %+v", m, got)
+		}
+	}
+	if got, err := openingOf(o.members()[0]); err != nil || got != o.way() {
+		t.Errorf("%+v, %v", got, err)
+	}
+}

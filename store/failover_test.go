@@ -1,0 +1,99 @@
+package store
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestFailOver(t *testing.T) {
+	s := settings(NewState(), "172.20.0.0/16")
+	if s.FailOver() {
+		t.Error("gateways fail over unasked")
+	}
+	p, err := FailOverSpec{On: true}.Propose(s)
+	want := &Settings{Transit: s.Transit().Prefix, FailOver: true}
+	proposed(t, "on", p, err, Proposal{
+		Writes:   []Event{{Key: SettingsKey(), Object: want}},
+		Presumes: []Presumption{{Condition: Unchanged, Path: SettingsKey().String(), Revision: 12}},
+	})
+	s.Apply(Batch{Revision: 13, Events: []Event{{Key: SettingsKey(), Object: want, Created: 2, Modified: 13}}})
+	if !s.FailOver() {
+		t.Error("they do not")
+	}
+	p, err = FailOverSpec{On: true}.Propose(s)
+	proposed(t, "on again", p, err, Proposal{})
+	if p, err = (FailOverSpec{}).Propose(s); err != nil || len(p.Writes) != 1 || p.Writes[0].Object.(*Settings).FailOver {
+		t.Errorf("off: %+v, %v", p, err)
+	}
+	if settings, _ := s.Settings(); settings.ProbeEvery() != DefaultProbeInterval {
+		t.Errorf("probes go every %s", settings.ProbeEvery())
+	}
+	p, err = FailOverSpec{On: true, Interval: 300 * time.Millisecond}.Propose(s)
+	if err != nil || len(p.Writes) != 1 || p.Writes[0].Object.(*Settings).ProbeEvery() != 300*time.Millisecond {
+		t.Errorf("slower: %+v, %v", p, err)
+	}
+	for _, wrong := range []time.Duration{time.Millisecond, time.Minute, -time.Second} {
+		if p, err = (FailOverSpec{On: true, Interval: wrong}).Propose(s); !errors.Is(err, ErrInvalid) || len(p.Writes) > 0 {
+			t.Errorf("every %s: %+v, %v", wrong, p, err)
+		}
+	}
+	if diff := cmp.Diff([]string{SettingsKey().String()}, FailOverSpec{}.Needs()); diff != "" {
+		t.Errorf("needs (-want +got):\n%s", diff)
+	}
+}
+
+// What a host's backups are counted by follows gateways that come, change and go.
+func TestBackupVia(t *testing.T) {
+	s := NewState()
+	put := func(r Revision, tenant string, g *Gateway) {
+		e := Event{Key: GatewayKey(tenant), Created: r, Modified: r}
+		if g != nil {
+			e.Object = g
+		}
+		s.Apply(Batch{Revision: r, Events: []Event{e}})
+	}
+	put(1, "a", &Gateway{Active: "h1", Backup: "h2"})
+	put(2, "b", &Gateway{Active: "h1", Backup: "h2"})
+	put(3, "b", &Gateway{Active: "h1", Backup: "h3"})
+	if h2, h3 := s.BackupVia("h2"), s.BackupVia("h3"); h2 != 1 || h3 != 1 {
+		t.Errorf("h2 backs %d up, h3 %d", h2, h3)
+	}
+	if diff := cmp.Diff([]string{"a"}, s.TenantsVia("h2")); diff != "" {
+		t.Errorf("via h2 (-want +got):\n%s", diff)
+	}
+	put(4, "a", nil)
+	if h2 := s.BackupVia("h2"); h2 != 0 || len(s.gateways.backupVia) != 1 {
+		t.Errorf("h2 backs %d up: %v", h2, s.gateways.backupVia)
+	}
+}
+
+func TestMovers(t *testing.T) {
+	g := &Gateway{Active: "h1", Backup: "h5", Move: &Move{To: "h2"}, Draining: []string{"h3"}, Standby: []string{"h4", "h1"}}
+	if diff := cmp.Diff([]string{"h1", "h2", "h4", "h3"}, g.Movers()); diff != "" {
+		t.Errorf("movers (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff([]string{"h1", "h2", "h4", "h3", "h5"}, g.Members()); diff != "" {
+		t.Errorf("members (-want +got):\n%s", diff)
+	}
+	if g.Leave("h4"); g.Backup != "h5" {
+		t.Errorf("the backup is %q", g.Backup)
+	}
+	if g.Leave("h5"); g.Backup != "" {
+		t.Errorf("the backup is still %s", g.Backup)
+	}
+}
+
+func TestProbeInterface(t *testing.T) {
+	name := ProbeInterface("h1")
+	if hash, ok := ProbedHash(name); !ok || hash != HostHash("h1") || len(name) > 15 {
+		t.Errorf("%s: %x, %t", name, hash, ok)
+	}
+	for _, other := range []string{"", "sluice-tun", "sluice-gw", "sluice-dns", "sluice-1", "sluice-0000000g", "sluice-000000001", "sluice-ABCDEF01", "sl-0123456789ab", "903b3592"} {
+		if _, ok := ProbedHash(other); ok {
+			t.Errorf("%q is taken for a probe", other)
+		}
+	}
+}
