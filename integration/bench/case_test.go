@@ -32,6 +32,7 @@ var tinyRuns = map[string]tinyRun{
 	"paper-1":       {1, 0.1, checkPaperOne},
 	"paper-2":       {1, 0.1, checkPaperTwo},
 	"paper-5":       {1, 0.1, checkPaperFive},
+	"ovn":           {1, 0.02, checkOVN},
 	"flood":         {1, 0.2, checkFlood},
 	"verify":        {2, 0.05, checkVerify},
 	"fail-over":     {1, 0.02, checkFailOver},

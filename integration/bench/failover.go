@@ -9,6 +9,7 @@ import (
 	"math"
 	"os"
 	"os/exec"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -51,9 +52,16 @@ func failOverCase() Case {
 type failOverRun struct {
 	*labRun
 	boxes []container // by host
+	// addresses of the boxes, once they are attached.
+	addresses []string
 }
 
 func (f *failOverRun) measure(ctx context.Context) error {
+	boxes, err := newContainers(ctx, len(f.Hosts))
+	if err != nil {
+		return err
+	}
+	f.boxes = boxes
 	if err := f.begin(ctx); err != nil {
 		return err
 	}
@@ -66,10 +74,7 @@ func (f *failOverRun) measure(ctx context.Context) error {
 }
 
 // begin has gateways fail over, and attaches the containers.
-func (f *failOverRun) begin(ctx context.Context) (err error) {
-	if f.boxes, err = newContainers(ctx, len(f.Hosts)); err != nil {
-		return err
-	}
+func (f *failOverRun) begin(ctx context.Context) error {
 	if _, err := f.api.SetFailOver(ctx, api.FailOver{On: true}); err != nil {
 		return err
 	}
@@ -77,9 +82,11 @@ func (f *failOverRun) begin(ctx context.Context) (err error) {
 		return err
 	}
 	for host, box := range f.boxes {
-		if _, err := f.attach(ctx, host, failOverTenant, box); err != nil {
+		a, err := f.attach(ctx, host, failOverTenant, box)
+		if err != nil {
 			return err
 		}
+		f.addresses = append(f.addresses, plainAddress(a))
 	}
 	return nil
 }
@@ -126,7 +133,7 @@ func (f *failOverRun) kill(ctx context.Context, alone bool) (third, backup float
 	var pings []*pinger
 	for host, box := range f.boxes {
 		if name := f.Hosts[host].Name; name != g.Active {
-			p, err := startPings(ctx, box, name)
+			p, err := startPings(ctx, box, name, lab.InternetAddress.String())
 			if err != nil {
 				return 0, 0, err
 			}
@@ -201,7 +208,7 @@ func (f *failOverRun) probes(ctx context.Context, host int, g api.Gateway) error
 	return err
 }
 
-// pinger pings the outside from a container until it is stopped.
+// pinger pings an address from a container until it is stopped.
 type pinger struct {
 	host string
 	cmd  *exec.Cmd
@@ -209,10 +216,10 @@ type pinger struct {
 	done bool
 }
 
-func startPings(ctx context.Context, box container, host string) (*pinger, error) {
+func startPings(ctx context.Context, box container, host, address string) (*pinger, error) {
 	p := &pinger{host: host}
 	p.cmd = exec.CommandContext(ctx, "ip", "netns", "exec", box.netns,
-		"ping", "-n", "-D", "-i", fmt.Sprint(pingEvery.Seconds()), lab.InternetAddress.String())
+		"ping", "-n", "-D", "-i", fmt.Sprint(pingEvery.Seconds()), address)
 	p.cmd.Stdout = &p.out
 	return p, p.cmd.Start()
 }
@@ -241,6 +248,19 @@ func (p *pinger) gap() (float64, error) {
 	}
 	return math.Round(longest * 1000), nil
 }
+
+// lost ends the pings and is how many before the last answer had none.
+func (p *pinger) lost() int {
+	p.stop()
+	answers, last := 0, 0
+	for _, found := range sequenceIn.FindAllSubmatch(p.out.Bytes(), -1) {
+		seq, _ := strconv.Atoi(string(found[1])) // digits
+		answers, last = answers+1, max(last, seq)
+	}
+	return last - answers
+}
+
+var sequenceIn = regexp.MustCompile(`icmp_seq=(\d+) ttl=`)
 
 // answerTimes are when answers came, in seconds, as ping -D prints them.
 func answerTimes(text []byte) (times []float64, err error) {

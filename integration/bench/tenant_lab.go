@@ -158,9 +158,13 @@ func newContainers(ctx context.Context, count int) ([]container, error) {
 // attach gives a container a port on a host and returns its address, and the revision of the
 // port once every host of its network holds it.
 func (l *labRun) attach(ctx context.Context, host int, tenant string, c container) (agentapi.Attachment, error) {
-	a, err := l.agents[host].Attach(ctx, agentapi.AttachRequest{
-		Tenant: tenant, Name: c.name, NetNS: filepath.Join("/run/netns", c.netns), ContainerID: c.name, Runtime: "bench",
-	})
+	return l.attachAs(ctx, host, agentapi.AttachRequest{Tenant: tenant}, c)
+}
+
+// attachAs is attach with more of the request said.
+func (l *labRun) attachAs(ctx context.Context, host int, wanted agentapi.AttachRequest, c container) (agentapi.Attachment, error) {
+	wanted.Name, wanted.NetNS, wanted.ContainerID, wanted.Runtime = c.name, filepath.Join("/run/netns", c.netns), c.name, "bench"
+	a, err := l.agents[host].Attach(ctx, wanted)
 	if err == nil && len(a.Warnings) > 0 { // the agent waits for other hosts only for a while
 		err = l.realized(ctx, store.Revision(a.Revision), l.names())
 	}
