@@ -46,6 +46,7 @@ func need(programs []string) error {
 var packages = map[string]string{
 	"ip": "iproute2", "tc": "iproute2", "ping": "iputils-ping", "nft": "nftables", "nsenter": "util-linux", "unshare": "util-linux", "docker": "docker.io", "dockerd": "docker.io",
 	"ovs-vswitchd": "openvswitch-switch", "ovs-vsctl": "openvswitch-switch", "ovsdb-server": "openvswitch-common",
+	"mpicc.mpich": "libmpich-dev", "mpiexec.mpich": "mpich",
 	"ovn-northd": "ovn-central", "ovn-nbctl": "ovn-common", "ovn-appctl": "ovn-common", "ovn-controller": "ovn-host",
 	"ovsdb-tool": "openvswitch-common", "ovs-ofctl": "openvswitch-common", "ovs-appctl": "openvswitch-common",
 }
@@ -62,7 +63,7 @@ func installs(program string) string {
 // Cases are all that there is to run, in the order in which they run.
 func Cases() []Case {
 	return []Case{
-		programCase(), resyncCase(), tenantCase(), sleepCase(), attachCase(), attachDockerCase(), fleetCase(), bandwidthCase(), packetsCase(), paperOneCase(), paperTwoCase(), paperFiveCase(), ovnCase(), floodCase(), verifyCase(), failOverCase(), probesCase(), ratesCase(), tenantsCase(),
+		programCase(), resyncCase(), tenantCase(), sleepCase(), attachCase(), attachDockerCase(), fleetCase(), bandwidthCase(), packetsCase(), paperOneCase(), paperTwoCase(), paperFourCase(), paperFiveCase(), ovnCase(), floodCase(), verifyCase(), failOverCase(), probesCase(), ratesCase(), tenantsCase(),
 	}
 }
 

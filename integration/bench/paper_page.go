@@ -49,7 +49,7 @@ func (s *paperRun) pages(ctx context.Context) error {
 		s.stops = append(s.stops, end)
 	}
 	fetches := s.Size(pageFetches)
-	return s.compareAll(ctx, sides, []paperMeasure{{"a page", "ms", false, func(ctx context.Context, side paperSide) (float64, error) {
+	return s.compareAll(ctx, sides, []paperMeasure{{what: "a page", unit: "ms", take: func(ctx context.Context, side paperSide) (float64, error) {
 		return fetchPages(ctx, side.pair.from.netns, side.address, fetches)
 	}}})
 }

@@ -43,6 +43,18 @@ func checkPaperFive(t *testing.T, results []Result) {
 	}
 }
 
+func checkPaperFour(t *testing.T, results []Result) {
+	checkLab(t, results)
+	if len(results) != len(sortedNumbers) {
+		t.Fatalf("%+v", results)
+	}
+	for _, r := range results {
+		if r.Unit != "s" || r.Median <= 0 || r.Against != sideBare || len(r.Also) != 2 {
+			t.Errorf("%+v", r)
+		}
+	}
+}
+
 // Each host is the gateway of as many tenants, and their containers are on two different hosts.
 func TestTenantsAreSpread(t *testing.T) {
 	gateways, beside := map[int]int{}, map[int]int{}

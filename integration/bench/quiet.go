@@ -114,6 +114,14 @@ func (r *Run) spared(ctx context.Context, take func() (float64, error)) (v float
 	return 0, fmt.Errorf("%w: less than %.0f %% of them were idle, %d times", errStarved, 100*leastIdle, starvedTries)
 }
 
+// undisturbed takes a figure on a quiet machine, of something that leaves no processor idle.
+func (r *Run) undisturbed(ctx context.Context, take func() (float64, error)) (float64, error) {
+	if err := r.quiet(ctx); err != nil {
+		return 0, err
+	}
+	return take()
+}
+
 func sleep(ctx context.Context, d time.Duration) error {
 	select {
 	case <-ctx.Done():
