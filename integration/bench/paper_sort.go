@@ -47,6 +47,13 @@ func (s *paperRun) sorts(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	for _, side := range sides { // MPI's processes also talk to themselves
+		for _, c := range side.pair.ends() {
+			if _, err := output(ctx, "", "ip", "-n", c.netns, "link", "set", "lo", "up"); err != nil {
+				return err
+			}
+		}
+	}
 	var measures []paperMeasure
 	for _, millions := range sortedNumbers {
 		numbers := s.Size(1_000_000 * millions)
