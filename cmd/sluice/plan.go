@@ -13,6 +13,7 @@ import (
 
 	"sluice/controller/api"
 	"sluice/store/manifest"
+	"sluice/store/manifest/manifestfile"
 )
 
 // wishFlags say what the cluster is to be like.
@@ -30,7 +31,7 @@ func (o *wishFlags) register(cmd *cobra.Command) {
 }
 
 // wish reads the manifest, and where its parts stand.
-func (o *wishFlags) wish(in io.Reader) (w api.Wish, places manifest.Places, err error) {
+func (o *wishFlags) wish(in io.Reader) (w api.Wish, places manifestfile.Places, err error) {
 	var text []byte
 	if o.file == "-" {
 		text, err = io.ReadAll(in)
@@ -40,7 +41,7 @@ func (o *wishFlags) wish(in io.Reader) (w api.Wish, places manifest.Places, err 
 	if err != nil {
 		return w, nil, fmt.Errorf("read the manifest: %w", err)
 	}
-	m, places, err := manifest.Parse(o.file, text)
+	m, places, err := manifestfile.Parse(o.file, text)
 	if err != nil {
 		return w, nil, err
 	}
@@ -58,7 +59,7 @@ func (o *wishFlags) plan(cmd *cobra.Command, c *api.Client) (api.Plan, error) {
 }
 
 // placed says of an answer about a manifest where in the file that is.
-func (o *wishFlags) placed(err error, places manifest.Places) error {
+func (o *wishFlags) placed(err error, places manifestfile.Places) error {
 	var problem *api.Problem
 	if !errors.As(err, &problem) {
 		return err
@@ -175,7 +176,7 @@ and ports are not in it: ports are their hosts' to say.`,
 		if err != nil {
 			return err
 		}
-		text, err := m.YAML()
+		text, err := manifestfile.Write(&m)
 		if err != nil {
 			return err
 		}
