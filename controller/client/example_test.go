@@ -231,11 +231,11 @@ func ExampleClient_Flows() {
 		return
 	}
 	for _, f := range list {
-		fmt.Println(f.TableName, f.Owner, f.Note)
+		fmt.Println(f.TableName, "has a flow of", f.Owner)
 	}
 	// Output:
-	// deliver resolver
-	// deliver base refuses: unknown-destination
+	// deliver has a flow of resolver
+	// deliver has a flow of base
 }
 
 // A refusal is a Problem, and is one of a few kinds.
