@@ -44,7 +44,7 @@ var arrows = map[string][]string{
 	"controller/history": {"store"},
 	"controller/enrol":   {"controller/cluster", "controller/signal", "store", "pki"},
 	"controller/access":  {"store", "pki"},
-	"controller/web":     {"controller/access", "controller/api", "flows", "store"},
+	"controller/web":     {"controller/access", "controller/api", "flows", "metrics/overtime", "store"},
 	"controller/api":     {"controller/access", "controller/changes", "controller/events", "controller/host", "controller/enrol", "controller/traffic", "controller/balance", "controller/usage", "controller/proof", "datapath/openflow", "flows", "store", "pki"},
 	"hostagent":          {"hostagent", "datapath", "store", "metrics", "pki"},
 	"hostagent/api":      {},
@@ -63,6 +63,7 @@ var arrows = map[string][]string{
 	"store/httpstatus":   {"store"},
 	"store/manifest":     {"store"},
 	"metrics":            {},
+	"metrics/overtime":   {},
 	"pki":                {}, // whoever signs is a function
 	"pki/join":           {"pki"},
 	"packaging":          {},

@@ -81,6 +81,7 @@ type tenantPage struct {
 	Peerings []api.Peering
 	Traffic  []scopeRow
 	Happened []api.Happened // last, the latest first
+	Usage    usagePart
 }
 
 // scopeRow is what a tenant sent and got in one scope.
@@ -114,6 +115,7 @@ func (s *site) tenant(r *http.Request) (_ any, err error) {
 	}
 	ports, err := s.api.SomePorts(ctx, api.PortFilter{Tenant: name}, api.PageQuery{Limit: rowsShown})
 	page.Ports, page.More = ports.List, ports.Next != ""
+	page.Usage = s.usage(r, name)
 	page.Traffic = scopeRows(byTenant(s.tenantTraffic())[name])
 	return page, err
 }
