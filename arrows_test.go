@@ -45,7 +45,7 @@ var arrows = map[string][]string{
 	"controller/enrol":   {"controller/cluster", "controller/signal", "store", "pki"},
 	"controller/access":  {"store", "pki"},
 	"controller/client":  {"flows/trace/told", "flows/verify/found", "store/manifest", "store"}, // whoever imports it gets no more, see TestClientIsLight
-	"controller/web":     {"controller/access", "controller/api", "controller/client", "flows", "store"},
+	"controller/web":     {"controller/access", "controller/api", "controller/client", "flows", "metrics/overtime", "store"},
 	"controller/api":     {"controller/access", "controller/client", "controller/changes", "controller/events", "controller/host", "controller/enrol", "controller/traffic", "controller/balance", "controller/usage", "controller/proof", "datapath/openflow", "flows", "store", "pki"},
 	"hostagent":          {"hostagent", "datapath", "store", "metrics", "pki"},
 	"hostagent/api":      {},
@@ -66,6 +66,7 @@ var arrows = map[string][]string{
 	"store/httpstatus":   {"store"},
 	"store/manifest":     {"store"},
 	"metrics":            {},
+	"metrics/overtime":   {},
 	"pki":                {}, // whoever signs is a function
 	"pki/join":           {"pki"},
 	"packaging":          {},

@@ -10,11 +10,10 @@ import (
 	"testing"
 	"time"
 
-	promv1 "github.com/prometheus/client_golang/api/prometheus/v1"
-
 	"sluice/controller/client"
 	"sluice/integration/lab"
 	"sluice/internal/golden"
+	"sluice/metrics/overtime"
 	"sluice/store"
 )
 
@@ -252,7 +251,7 @@ func TestOutput(t *testing.T) {
 		{"lab-status", func(w io.Writer) { writeLab(w, labRuns) }},
 		{"usage", func(w io.Writer) { writeUsage(w, someUsage()) }},
 		{"usage-none", func(w io.Writer) {
-			writeUsage(w, newUsage(promv1.Range{Start: usageEnd.Add(-time.Minute), End: usageEnd, Step: time.Minute}, minutes(1, 1)))
+			writeUsage(w, overtime.Usage{Asked: usageEnd.Add(-time.Minute), From: usageEnd.Add(-time.Minute), To: usageEnd, Step: time.Minute})
 		}},
 	}
 	for _, test := range tests {

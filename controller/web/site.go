@@ -14,6 +14,7 @@ import (
 
 	"sluice/controller/access"
 	"sluice/controller/client"
+	"sluice/metrics/overtime"
 )
 
 //go:embed html static
@@ -24,6 +25,8 @@ type Options struct {
 	Version  string
 	Registry prometheus.Gatherer // has tenants' counters and the numbers of flows
 	Log      *slog.Logger
+	// Prometheus remembers what tenants used; nil: none is known.
+	Prometheus *overtime.Prometheus
 }
 
 // site makes pages.
@@ -34,6 +37,7 @@ type site struct {
 	traffic meter[series]                 // of tenants
 	links   meter[link]                   // between hosts
 	kept    meter[tableOf]                // flows
+	past    past                          // what Prometheus said
 }
 
 // Register is what adds the pages to an API: its option Pages.

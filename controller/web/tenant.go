@@ -80,6 +80,7 @@ type tenantPage struct {
 	Peerings []client.Peering
 	Traffic  []scopeRow
 	Happened []client.Happened // last, the latest first
+	Usage    usagePart
 }
 
 // scopeRow is what a tenant sent and got in one scope.
@@ -113,6 +114,7 @@ func (s *site) tenant(r *http.Request) (_ any, err error) {
 	}
 	ports, err := s.api.SomePorts(ctx, client.PortFilter{Tenant: name}, client.PageQuery{Limit: rowsShown})
 	page.Ports, page.More = ports.List, ports.Next != ""
+	page.Usage = s.usage(r, name)
 	page.Traffic = scopeRows(byTenant(s.tenantTraffic())[name])
 	return page, err
 }

@@ -38,6 +38,12 @@ type cluster struct {
 
 func start(t *testing.T) cluster {
 	t.Helper()
+	return startWith(t, web.Options{})
+}
+
+// startWith starts one whose pages have what the options name besides.
+func startWith(t *testing.T, options web.Options) cluster {
+	t.Helper()
 	log := slog.New(slog.DiscardHandler)
 	etcdClient := etcdtest.Connect(t, etcdtest.Start(t))
 	openflow := listen(t)
@@ -58,9 +64,10 @@ func start(t *testing.T) cluster {
 	if err != nil {
 		t.Fatal(err)
 	}
+	options.Version, options.Registry, options.Log = "test", registry, log
 	h := api.New(api.Options{
 		Version: "test", Controller: c, Store: etcdClient, Registry: registry, Log: log, Local: local,
-		Pages: web.Register(web.Options{Version: "test", Registry: registry, Log: log}),
+		Pages: web.Register(options),
 	})
 	answers := listen(t)
 	run(t, func(ctx context.Context) error { return access.Serve(ctx, answers, h, nil, log) })
@@ -200,7 +207,7 @@ func TestPages(t *testing.T) {
 		"/hosts/h1/flows?view=desired&table=nowhere":                            {"table nowhere does not exist"},
 		"/hosts/h1/flows": {"not connected"},
 		"/tenants":        {`href="/tenants/alice"`, `href="/tenants/bob"`},
-		"/tenants/alice":  {shown, "10.0.0.0/24", "default/web-1", "by policy auto"},
+		"/tenants/alice":  {shown, "10.0.0.0/24", "default/web-1", "by policy auto", "told of no Prometheus", "--prometheus"},
 		"/gateways":       {"fail-over on", "alice"},
 		"/trace":          {"Trace a packet"},
 		"/trace?from=alice%2Fweb-1&to=192.0.2.9&view=desired": {"alice", `class="verdict`, "classify"},
