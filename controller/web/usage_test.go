@@ -59,7 +59,7 @@ func TestUsageOverTime(t *testing.T) {
 	want("/tenants/alice?since=nonsense", `since=1h#usage" aria-current="true"`)
 	end()
 	want("/tenants/alice?since=7d", "does not answer", "It answered last at 2")
-	token, err := c.CreateToken(t.Context(), api.TokenSpec{Name: "alice", Role: "tenant", Tenant: "alice"})
+	token, err := c.CreateToken(t.Context(), client.TokenSpec{Name: "alice", Role: "tenant", Tenant: "alice"})
 	if err != nil {
 		t.Fatal(err)
 	}
