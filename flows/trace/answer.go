@@ -11,14 +11,19 @@ import (
 	"sluice/store"
 )
 
-// Verdict and the types below are what a trace tells, as the API sends it.
-type (
+type ( // see package told
+	// Verdict is what became of a packet, in a word.
 	Verdict = told.Verdict
-	Answer  = told.Answer
-	Walk    = told.Walk
-	End     = told.End
-	Hop     = told.Hop
-	Step    = told.Step
+	// Answer is what became of the packet that a Question asks for.
+	Answer = told.Answer
+	// Walk is one packet's way.
+	Walk = told.Walk
+	// End is what became of the packet, or of one copy.
+	End = told.End
+	// Hop is the packet's way through one switch.
+	Hop = told.Hop
+	// Step is a visit of one table.
+	Step = told.Step
 )
 
 // Verdicts.

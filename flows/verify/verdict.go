@@ -12,15 +12,21 @@ import (
 	"sluice/store"
 )
 
-// Verdict and the types below are what is found, as the API sends it.
-type (
-	Verdict        = found.Verdict
-	Finding        = found.Finding
+type ( // see package found
+	// Verdict is what is known of a host, or of one flow.
+	Verdict = found.Verdict
+	// Finding is one flow that breaks a rule.
+	Finding = found.Finding
+	// Counterexample is what was sent, and what became of it.
 	Counterexample = found.Counterexample
-	Send           = found.Send
-	Crossing       = found.Crossing
-	Snapshot       = found.Snapshot
-	Object         = found.Object
+	// Send is one frame and its way.
+	Send = found.Send
+	// Crossing is a visit of one table.
+	Crossing = found.Crossing
+	// Snapshot is what a dump is proved by.
+	Snapshot = found.Snapshot
+	// Object is one object as etcd holds it.
+	Object = found.Object
 )
 
 // Verdicts.
