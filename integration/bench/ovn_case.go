@@ -7,7 +7,7 @@ import (
 	"slices"
 	"time"
 
-	"sluice/controller/api"
+	"sluice/controller/client"
 	agentapi "sluice/hostagent/api"
 	"sluice/store"
 )
@@ -136,7 +136,7 @@ func counted(from, to int) (list []int) {
 // addOwn makes tenants of Sluice with a port on two hosts each, until all hosts have them.
 func (o *ovnRun) addOwn(ctx context.Context, tenants []int) error {
 	for _, n := range tenants {
-		if _, err := o.api.CreateTenant(ctx, api.TenantSpec{Name: crowdName(n)}); err != nil {
+		if _, err := o.api.CreateTenant(ctx, client.TenantSpec{Name: crowdName(n)}); err != nil {
 			return err
 		}
 	}
@@ -231,7 +231,7 @@ func (o *ovnRun) ownOne(ctx context.Context) (float64, error) {
 	name := fmt.Sprint("measured-", o.made)
 	var ports [measuredHosts]string
 	took, err := timed(func() error {
-		if _, err := o.api.CreateTenant(ctx, api.TenantSpec{Name: name}); err != nil {
+		if _, err := o.api.CreateTenant(ctx, client.TenantSpec{Name: name}); err != nil {
 			return err
 		}
 		var last [measuredHosts]store.Revision

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/integration/lab"
 )
 
@@ -171,7 +171,7 @@ func (o *ovnRun) leaveByThird(ctx context.Context) error {
 	third := o.Hosts[gatewayPlace].Name
 	g, err := o.own.ready(ctx)
 	if err == nil && g.Active != third {
-		if _, err = o.api.MoveGateway(ctx, failOverTenant, api.GatewayMove{Host: third}); err == nil {
+		if _, err = o.api.MoveGateway(ctx, failOverTenant, client.GatewayMove{Host: third}); err == nil {
 			g, err = o.own.ready(ctx)
 		}
 	}
