@@ -90,23 +90,33 @@ func (o *ovn) startCentral(ctx context.Context) error {
 
 // addCentral starts a daemon beside the controller and waits for a socket of it.
 func (o *ovn) addCentral(ctx context.Context, socket string, argv []string) error {
-	child, err := o.spawn(ctx, lab.ControlNS, socket, nil, argv)
+	child, err := o.spawn(lab.ControlNS, nil, argv)
+	if err != nil {
+		return err
+	}
 	o.central = append(o.central, child)
-	return err
+	return listens(ctx, child, socket)
 }
 
-// spawn starts a daemon in a namespace and waits for its socket.
-func (o *ovn) spawn(ctx context.Context, netns, socket string, env, argv []string) (*ovsrun.Child, error) {
+// spawn starts a daemon in a namespace.
+func (o *ovn) spawn(netns string, env, argv []string) (*ovsrun.Child, error) {
 	argv = append([]string{"nsenter", "--net=/run/netns/" + netns, "--"}, argv...)
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Env = append(append(os.Environ(), "OVN_RUNDIR="+o.dir), env...)
-	child, err := ovsrun.Spawn(cmd)
-	if err != nil {
-		return nil, err
-	}
+	return ovsrun.Spawn(cmd)
+}
+
+// listens waits for a daemon's socket.
+func listens(ctx context.Context, child *ovsrun.Child, socket string) error {
 	ctx, cancel := context.WithTimeout(ctx, labPatience)
 	defer cancel()
-	return child, until(ctx, func() error {
+	return until(ctx, func() error {
+		select {
+		case <-child.Exited():
+			cancel()
+			return fmt.Errorf("the daemon of %s ended: %w", socket, child.Err())
+		default:
+		}
 		_, err := os.Stat(socket)
 		return err
 	})
@@ -144,19 +154,26 @@ func (o *ovn) prepare(ctx context.Context, host int) error {
 
 // startAgent starts a host's ovn-controller.
 func (o *ovn) startAgent(ctx context.Context, host int) (err error) {
-	h, control := o.Hosts[host], o.path(o.Hosts[host].Name+".ctl")
-	if err := os.RemoveAll(control); err != nil { // of one that was killed
+	h := o.Hosts[host]
+	if err := os.MkdirAll(o.path(h.Name), 0o700); err != nil {
 		return err
 	}
-	o.agents[host], err = o.spawn(ctx, h.NetNS, control, []string{"OVS_RUNDIR=" + h.RunDir}, []string{"ovn-controller", h.Switch().Endpoint(),
-		"--unixctl=" + control, "--log-file=" + o.path(h.Name+".log"), "-vconsole:off"})
-	return err
+	o.agents[host], err = o.spawn(h.NetNS, []string{"OVS_RUNDIR=" + h.RunDir, "OVN_RUNDIR=" + o.path(h.Name)},
+		[]string{"ovn-controller", h.Switch().Endpoint(), "--log-file=" + o.path(h.Name+".log"), "-vconsole:off"})
+	if err != nil {
+		return err
+	}
+	return listens(ctx, o.agents[host], o.control(host))
+}
+
+// control is the socket of a host's ovn-controller.
+func (o *ovn) control(host int) string {
+	return filepath.Join(o.path(o.Hosts[host].Name), fmt.Sprintf("ovn-controller.%d.ctl", o.agents[host].PID()))
 }
 
 // restartAgent ends a host's ovn-controller as an upgrade does, which leaves all flows, and starts it again.
 func (o *ovn) restartAgent(ctx context.Context, host int) error {
-	control := o.path(o.Hosts[host].Name + ".ctl")
-	if _, err := output(ctx, "", "ovn-appctl", "-t", control, "exit", "--restart"); err != nil {
+	if _, err := output(ctx, "", "ovn-appctl", "-t", o.control(host), "exit", "--restart"); err != nil {
 		return err
 	}
 	<-o.agents[host].Exited()
