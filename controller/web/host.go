@@ -20,7 +20,7 @@ type hostPage struct {
 	More   bool // ports than are shown
 	Links  []client.Link
 	Away   string // why its links are not known
-	Drain  api.HostDrain
+	Drain  client.HostDrain
 	// Happened is what happened last there, the latest first.
 	Happened []client.Happened
 }
