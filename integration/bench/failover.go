@@ -147,11 +147,11 @@ func (f *failOverRun) kill(ctx context.Context, alone bool) (third, backup float
 	}
 	time.Sleep(afterKill)
 	for _, p := range pings {
-		if gaps[p.host], err = p.gap(); err != nil {
+		if gaps[p.from], err = p.gap(); err != nil {
 			return 0, 0, err
 		}
-		if p.host != g.Backup {
-			third = gaps[p.host]
+		if p.from != g.Backup {
+			third = gaps[p.from]
 		}
 	}
 	return third, gaps[g.Backup], nil
@@ -210,14 +210,14 @@ func (f *failOverRun) probes(ctx context.Context, host int, g client.Gateway) er
 
 // pinger pings an address from a container until it is stopped.
 type pinger struct {
-	host string
+	from string // a word for it in errors
 	cmd  *exec.Cmd
 	out  bytes.Buffer
 	done bool
 }
 
-func startPings(ctx context.Context, box container, host, address string) (*pinger, error) {
-	p := &pinger{host: host}
+func startPings(ctx context.Context, box container, from, address string) (*pinger, error) {
+	p := &pinger{from: from}
 	p.cmd = exec.CommandContext(ctx, "ip", "netns", "exec", box.netns,
 		"ping", "-n", "-D", "-i", fmt.Sprint(pingEvery.Seconds()), address)
 	p.cmd.Stdout = &p.out
@@ -240,7 +240,7 @@ func (p *pinger) gap() (float64, error) {
 		return 0, err
 	}
 	if len(times) < 2 || float64(time.Now().UnixMilli())/1000-times[len(times)-1] > (afterKill/2).Seconds() {
-		return 0, fmt.Errorf("pings from host %s were not answered again within %v", p.host, afterKill)
+		return 0, fmt.Errorf("pings from %s were not answered again in time", p.from)
 	}
 	longest := 0.0
 	for n := range times[1:] {

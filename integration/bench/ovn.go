@@ -114,7 +114,7 @@ func listens(ctx context.Context, child *ovsrun.Child, socket string) error {
 		select {
 		case <-child.Exited():
 			cancel()
-			return fmt.Errorf("the daemon of %s ended: %w", socket, child.Err())
+			return errors.Join(fmt.Errorf("the daemon of %s ended", socket), child.Err())
 		default:
 		}
 		_, err := os.Stat(socket)

@@ -96,7 +96,7 @@ func (o *ovnRun) restart(ctx context.Context) (own, theirs float64, err error) {
 		if err := pingUntilAnswered(ctx, p.box.netns, p.address); err != nil {
 			return 0, 0, err
 		}
-		started, err := startPings(ctx, p.box, o.Hosts[0].Name, p.address)
+		started, err := startPings(ctx, p.box, "", p.address)
 		if err != nil {
 			return 0, 0, err
 		}
@@ -142,8 +142,8 @@ func (o *ovnRun) death(ctx context.Context) (own, theirs float64, err error) {
 		return 0, 0, err
 	}
 	var pings []*pinger
-	for _, box := range []container{o.own.boxes[0], o.rival[0]} {
-		p, err := startPings(ctx, box, o.Hosts[0].Name, lab.InternetAddress.String())
+	for i, box := range []container{o.own.boxes[0], o.rival[0]} {
+		p, err := startPings(ctx, box, []string{"by Sluice", "by OVN"}[i], lab.InternetAddress.String())
 		if err != nil {
 			return 0, 0, err
 		}

@@ -145,7 +145,7 @@ func (s *senders) routeAt(ctx context.Context, host int, link, address string) e
 		return err
 	}
 	ns := s.Hosts[host].NetNS
-	lines := fmt.Sprintf("address add %s/24 dev %s\nlink set %[2]s up\n", address, link)
+	lines := fmt.Sprintf("address replace %s/24 dev %s\nlink set %[2]s up\n", address, link)
 	if _, err := output(ctx, lines, "ip", "-n", ns, "-batch", "-"); err != nil {
 		return err
 	}
