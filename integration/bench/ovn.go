@@ -15,13 +15,15 @@ import (
 )
 
 const (
-	ovnBridge   = "ovn-int" // OVN's flows of a host
-	ovnOutside  = "ovn-ext" // a host's bridge towards its kernel, by which OVN's routers leave
-	ovnPort     = 16642     // of the southbound database
-	ovnSubnets  = "172.31.0.0/16"
-	ovnUplink   = "172.31.255.254" // each host's kernel, in the network of the routers' outer sides
-	ovnSchemas  = "/usr/share/ovn"
-	ovnExternal = "ext" // the logical switch of the routers' outer sides
+	ovnBridge  = "ovn-int" // OVN's flows of a host
+	ovnOutside = "ovn-ext" // a host's bridge towards its kernel, by which OVN's routers leave
+	ovnPort    = 16642     // of the southbound database
+	ovnSubnets = "172.31.0.0/16"
+	// ovnUplink and ovnUplinkMAC are of each host's kernel, in the network of the routers' outer sides.
+	ovnUplink    = "172.31.255.254"
+	ovnUplinkMAC = "02:03:00:00:00:01"
+	ovnSchemas   = "/usr/share/ovn"
+	ovnExternal  = "ext" // the logical switch of the routers' outer sides
 )
 
 // ovnPrograms are what OVN's cases run besides the lab.
@@ -137,7 +139,8 @@ func (o *ovn) prepare(ctx context.Context, host int) error {
 		return err
 	}
 	err := o.change(ctx, host, func(c *ovsrun.Change) error {
-		return errors.Join(addUserspaceBridge(c, ovnBridge), c.Also("set", "bridge", ovnBridge, "fail_mode=secure"), addUserspaceBridge(c, ovnOutside))
+		return errors.Join(addUserspaceBridge(c, ovnBridge), c.Also("set", "bridge", ovnBridge, "fail_mode=secure"), addUserspaceBridge(c, ovnOutside),
+			c.Also("set", "bridge", ovnOutside, "other-config:hwaddr="+ovnUplinkMAC)) // routers remember it over a fail-over
 	})
 	if err != nil {
 		return err
