@@ -82,7 +82,7 @@ func (p Program) TooOld(least int) string {
 
 // NeededForSchema are the paths that ProposeSchema looks at.
 func NeededForSchema() []string {
-	return []string{SchemaKey().String(), Under(KindLiveHost), Under(KindLiveController)}
+	return []string{SchemaKey().String(), SettingsKey().String(), Under(KindLiveHost), Under(KindLiveController)}
 }
 
 // ProposeSchema says who may write the store from now on. It is refused where an agent or a
@@ -95,6 +95,9 @@ func ProposeSchema(s *State, least int) (Proposal, error) {
 		return Proposal{}, fmt.Errorf("%w: the way back ends at schema %d: programs of schema %d would misread what this version writes", ErrInvalid, wayBack, least)
 	case least == s.LeastSchema():
 		return Proposal{}, nil
+	case least < probing && s.FailOver():
+		return Proposal{}, fmt.Errorf("%w: gateways fail over, and agents that write schema %d answer no probes, so that their hosts would be found dead: `sluice gateway fail-over off` first",
+			ErrConflict, least)
 	}
 	if older := s.olderThan(least); len(older) > 0 {
 		return Proposal{}, fmt.Errorf("%w: older programs are live, which could not write any more: %s: run a newer version there first", ErrConflict, strings.Join(older, ", "))
@@ -105,7 +108,7 @@ func ProposeSchema(s *State, least int) (Proposal, error) {
 	}
 	p := Proposal{
 		Writes:   []Event{{Key: SchemaKey(), Object: &Schema{Least: least}}},
-		Presumes: []Presumption{{Condition: Unchanged, Path: SchemaKey().String(), Revision: was}},
+		Presumes: []Presumption{{Condition: Unchanged, Path: SchemaKey().String(), Revision: was}, s.settingsUnchanged()},
 	}
 	for _, kind := range []Kind{KindLiveHost, KindLiveController} { // an older one may come just now
 		p.Presumes = append(p.Presumes, Presumption{Condition: NothingNewUnder, Path: Under(kind), Revision: s.Revision()})
@@ -115,16 +118,24 @@ func ProposeSchema(s *State, least int) (Proposal, error) {
 
 // olderThan names the live agents and controllers that write a lesser schema.
 func (s *State) olderThan(least int) (list []string) {
-	note := func(key Key, p Program) {
-		if schemaOf(p.Schema) < least {
-			list = append(list, fmt.Sprintf("%s (%s, schema %d)", strings.TrimPrefix(key.Short(), "live/"), cmp.Or(p.Version, "unknown version"), schemaOf(p.Schema)))
-		}
-	}
 	for i := range sorted(s.controllers.items) {
-		note(i.Key, i.Value.Program)
+		list = append(list, i.Value.older(i.Key, least)...)
 	}
+	return slices.Concat(list, s.olderAgents(least))
+}
+
+// olderAgents names the live agents among them.
+func (s *State) olderAgents(least int) (list []string) {
 	for i := range sorted(s.liveHosts.items) {
-		note(i.Key, i.Value.Program)
+		list = append(list, i.Value.older(i.Key, least)...)
 	}
-	return slices.Clip(list)
+	return list
+}
+
+// older names a live program where it writes a lesser schema.
+func (p Program) older(key Key, least int) []string {
+	if schemaOf(p.Schema) >= least {
+		return nil
+	}
+	return []string{fmt.Sprintf("%s (%s, schema %d)", strings.TrimPrefix(key.Short(), "live/"), cmp.Or(p.Version, "unknown version"), schemaOf(p.Schema))}
 }

@@ -41,6 +41,9 @@ func gatewayFailOver() *cobra.Command {
 			said += fmt.Sprintf("; probes go every %d ms", is.Interval)
 		}
 		fmt.Fprintln(cmd.OutOrStdout(), "fail-over is "+said)
+		if is.Note != "" {
+			fmt.Fprintln(cmd.OutOrStdout(), "Note: "+is.Note)
+		}
 		return nil
 	})
 }

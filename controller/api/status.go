@@ -40,6 +40,8 @@ type Status struct {
 	// UnknownMore is how many are not listed, by every controller that they dialled.
 	UnknownMore int            `json:"unknownMore,omitempty"`
 	Problems    store.Problems `json:"problems"`
+	// Notes are what an operator may want to know, though nothing is wrong.
+	Notes []string `json:"notes,omitempty"`
 	// Requests are what hosts' agents wait for a word about, by host.
 	Requests map[string]store.Request `json:"requests,omitempty"`
 }
@@ -95,6 +97,7 @@ func (s *server) clusterStatus(ctx context.Context) Status {
 		st.Revision = state.Revision()
 		st.Tenants, st.Networks, _, st.Ports = state.Counts()
 		st.LeastSchema = state.LeastSchema()
+		st.Notes = notes(state)
 		st.Problems = append(st.Problems, tooOld(state)...)
 		st.Problems = append(st.Problems, deaf(st.Problems, state)...)
 		for c := range state.LiveControllers() {
@@ -105,6 +108,14 @@ func (s *server) clusterStatus(ctx context.Context) Status {
 		}
 	})
 	return st
+}
+
+// notes are what an operator may want to know of a state in which nothing is wrong.
+func notes(state *store.State) (list []string) {
+	if tenants, _, _, _ := state.Counts(); tenants > 0 && !state.MindsBackups() {
+		list = append(list, state.LacksGatewayHosts())
+	}
+	return slices.DeleteFunc(list, func(note string) bool { return note == "" })
 }
 
 // addRequests adds what hosts' agents wait for a word about. They ask in the etcd at hand, also while

@@ -56,7 +56,7 @@ func (l *loads) backupFor(g *store.Gateway) (best string) {
 // whyNoBackup says why a gateway that is to have a backup gets none, and what to do; empty: it has or gets one. One that moves
 // gets it afterwards.
 func (l *loads) whyNoBackup(g *store.Gateway) string {
-	if !l.s.FailOver() || g.Move != nil || l.backupFor(g) != "" {
+	if !l.s.FailOver() || g.Move != nil || l.backupFor(g) != "" || !l.s.MindsBackups() {
 		return ""
 	}
 	if len(g.Draining)+len(g.Standby) > 0 && l.anyReady([]string{g.Active}) {

@@ -201,6 +201,23 @@ func TestGatewaysWithoutBackup(t *testing.T) {
 	}
 }
 
+// Where nobody asked for backups and there is no second gateway host, a gateway without one is no problem.
+func TestNobodyAskedForBackups(t *testing.T) {
+	for _, tt := range []struct {
+		second string
+		want   bool
+	}{
+		{"host h2 gateway=false weight=1 live=true", false},
+		{"host h2 gateway=true weight=1 live=false", true},
+	} {
+		s := failingOver(t, true, map[string]store.Gateway{"a": {Active: "h1"}}, ready[0], tt.second, "tenant a auto")
+		s.Apply(store.Batch{Revision: s.Revision() + 1, Events: []store.Event{{Key: store.SettingsKey(), Object: store.FirstSettings(), Modified: s.Revision() + 1}}})
+		if _, has := place(s, doubts{all: true}, time.Time{}).backupless["a"]; has != tt.want {
+			t.Errorf("beside %q: a problem %t, want %t", tt.second, has, tt.want)
+		}
+	}
+}
+
 // A host that lives and has no way out for long enough is taken over from, too; it may come back before.
 func TestCutOffHostsAreTakenOver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
