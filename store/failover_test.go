@@ -21,7 +21,7 @@ func TestFailOver(t *testing.T) {
 	proposed(t, "on", p, err, Proposal{
 		Writes: []Event{{Key: SettingsKey(), Object: want}},
 		Presumes: []Presumption{{Condition: Unchanged, Path: SettingsKey().String(), Revision: 12},
-			{Condition: NothingNewUnder, Path: "/sluice/v1/live/hosts/", Revision: 12}},
+			{Condition: NothingNewUnder, Path: "/sluice/v1/live/hosts/", Revision: s.Revision()}},
 	})
 	s.Apply(Batch{Revision: 13, Events: []Event{{Key: SettingsKey(), Object: want, Created: 2, Modified: 13}}})
 	if !s.FailOver() {
