@@ -132,9 +132,9 @@ func newAgent(o Options, upstream *resolver.Upstream) *Agent {
 	a.infrastructure = newInfrastructure(o, a.problems, a.tableDue)
 	a.tenants = &tenants{host: o.Host, store: o.Store, file: filepath.Join(o.StateDir, "tenants.json"), changed: a.mender.nudge}
 	a.published = &published{host: o.Host, store: o.Store, ports: newPublishing(), file: filepath.Join(o.StateDir, "published.json"), changed: a.tableDue, problems: a.problems, listens: listening}
-	a.web = newWebEntry(o, a.problems)
-	a.routes = &webRoutes{store: o.Store, file: filepath.Join(o.StateDir, "routes.json"), table: a.web.table}
 	a.probes = newProbes(o, a.problems, a.mender.wake)
+	a.web = newWebEntry(o, a.problems, a.probes.dead)
+	a.routes = &webRoutes{store: o.Store, file: filepath.Join(o.StateDir, "routes.json"), table: a.web.table}
 	a.pace = newPace()
 	a.tally = newTally(o.StateDir)
 	a.resolving = newResolving(o, upstream, a.published.ports, a.problems)

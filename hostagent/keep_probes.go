@@ -108,6 +108,20 @@ func gatewayProbes(hosts []store.Event) map[string]bool {
 	return gateways
 }
 
+// dead reports whether the switch finds another host dead. Where it does not probe that one, nobody knows.
+func (p *probes) dead(host string) bool {
+	if p.db == nil {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), deadTime)
+	defer cancel()
+	port, err := p.db.Port(ctx, store.BridgeName, store.ProbeInterface(host))
+	return err == nil && port != nil && port.Dead
+}
+
+// deadTime bounds how long whoever asks waits for the switch's database, which is away while that is started anew.
+const deadTime = 100 * time.Millisecond
+
 // probing is how a probe goes now, by its interface.
 func (p *probes) probing(name string) map[string]string {
 	p.mu.Lock()

@@ -31,13 +31,14 @@ type webEntry struct {
 	log      *slog.Logger
 	problems *problems
 	table    *entry.Table
+	dead     func(host string) bool // by this host's probes
 	entry    *entry.Entry
 	callers  callers
 }
 
-func newWebEntry(o Options, p *problems) *webEntry {
-	w := &webEntry{o: o, log: o.Log.With("host", o.Host), problems: p, table: entry.NewTable(), callers: callers{store: o.Store, known: make(map[string]*store.Host)}}
-	w.entry = entry.New(entry.Options{Table: w.table, Reach: w.reach().Open, Login: o.Entry.Login, Certificates: o.Entry.Certificates, Log: w.log})
+func newWebEntry(o Options, p *problems, dead func(host string) bool) *webEntry {
+	w := &webEntry{o: o, log: o.Log.With("host", o.Host), problems: p, table: entry.NewTable(), dead: dead, callers: callers{store: o.Store, known: make(map[string]*store.Host)}}
+	w.entry = entry.New(entry.Options{Table: w.table, Reach: w.reach().Open, Dead: dead, Login: o.Entry.Login, Certificates: o.Entry.Certificates, Log: w.log})
 	return w
 }
 
@@ -48,7 +49,7 @@ func (o Options) relays() bool { return o.Gateway && o.Entry.RelayPort != 0 && o
 func (o Options) needsRoutes() bool { return o.Entry.Listen != "" || o.relays() }
 
 func (w *webEntry) reach() *entry.Reach {
-	r := &entry.Reach{Host: w.o.Host, From: w.o.VTEP}
+	r := &entry.Reach{Host: w.o.Host, From: w.o.VTEP, Dead: w.dead}
 	if !w.o.VTEP.Is4() {
 		r.From = firstIPv4()
 	}

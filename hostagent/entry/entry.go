@@ -21,6 +21,8 @@ type Options struct {
 	Table *Table
 	// Reach opens a connection to what a route leads to.
 	Reach func(ctx context.Context, r Route) (net.Conn, error)
+	// Dead reports whether this host's probes find a gateway host dead; nil: nobody probes.
+	Dead func(host string) bool
 	// Login is asked first whether a request may pass; nil: all may.
 	Login *Login
 	// Certificates are those of the names; nil: the entry speaks in the clear.
@@ -192,18 +194,26 @@ func (e *Entry) dial(ctx context.Context, _, address string) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newNoted(conn, route.visits), nil
+	noted := newNoted(conn, route.visits)
+	if c, ok := conn.(*lent); ok {
+		go e.takeBack(noted.open, c, route.Route)
+	}
+	return noted, nil
 }
 
 // noted is a connection that notes when something passes, and that ends with its publication.
 type noted struct {
 	net.Conn
 	visits *visits
+	open   context.Context // until it is closed, or its publication ends
+	close  context.CancelFunc
 	stay   func() bool
 }
 
 func newNoted(conn net.Conn, v *visits) *noted {
-	return &noted{conn, v, context.AfterFunc(v.ctx, func() { _ = conn.Close() })}
+	n := &noted{Conn: conn, visits: v, stay: context.AfterFunc(v.ctx, func() { _ = conn.Close() })}
+	n.open, n.close = context.WithCancel(v.ctx)
+	return n
 }
 
 func (n *noted) Read(b []byte) (int, error) {
@@ -221,6 +231,7 @@ func (n *noted) Write(b []byte) (int, error) {
 
 func (n *noted) Close() error {
 	n.stay()
+	n.close()
 	return n.Conn.Close()
 }
 
