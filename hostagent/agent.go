@@ -201,6 +201,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	g.Go(func() error { a.alive.run(ctx); return nil })
 	g.Go(func() error { a.probes.watch(ctx); return nil })
 	g.Go(func() error { a.probes.busy(ctx); return nil })
+	g.Go(func() error { a.probes.damp(ctx); return nil })
 	g.Go(func() error { a.probes.wayOut.run(ctx); return nil })
 	g.Go(func() error { return a.resolving.run(ctx) })
 	g.Go(func() error { a.web.serveEntry(ctx); return nil })
