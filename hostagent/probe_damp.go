@@ -50,10 +50,13 @@ func (d *damper) finds(dead bool, at time.Time) bool {
 
 // damp watches gateway hosts until ctx ends. It asks no etcd.
 func (p *probes) damp(ctx context.Context) {
-	dampers := map[string]*damper{}
+	var dampers map[string]*damper
 	for ; ctx.Err() == nil; pause(ctx, dampInterval) {
-		damped, err := p.lookAt(ctx, dampers, time.Now())
-		if err != nil || !p.nowDamped(damped) {
+		now, damped, err := p.lookAt(ctx, dampers, time.Now())
+		if err != nil {
+			continue // the switch's database is away
+		}
+		if dampers = now; !p.nowDamped(damped) {
 			continue
 		}
 		p.o.Log.Info("gateway hosts that came and went count as dead for a while", "host", p.o.Host, "probes", damped)
@@ -61,27 +64,28 @@ func (p *probes) damp(ctx context.Context) {
 	}
 }
 
-// lookAt shows each damper what the switch finds of its gateway host, and returns the probes that are damped then. One that is gone is forgotten.
-func (p *probes) lookAt(ctx context.Context, dampers map[string]*damper, at time.Time) (damped []string, err error) {
+// lookAt shows each damper what the switch finds of its gateway host, and returns those that there are then, and which probes are damped. A probe
+// that went, or is silent, is forgotten.
+func (p *probes) lookAt(ctx context.Context, before map[string]*damper, at time.Time) (now map[string]*damper, damped []string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, stepTimeout)
 	defer cancel()
+	now = map[string]*damper{}
 	for _, name := range p.ofGateways() {
 		port, err := p.db.Port(ctx, store.BridgeName, name)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		if port == nil || port.BFD["enable"] != "true" {
-			delete(dampers, name)
 			continue
 		}
-		if dampers[name] == nil {
-			dampers[name] = &damper{}
+		if now[name] = before[name]; now[name] == nil {
+			now[name] = &damper{}
 		}
-		if dampers[name].finds(port.Dead, at) {
+		if now[name].finds(port.Dead, at) {
 			damped = append(damped, name)
 		}
 	}
-	return damped, nil
+	return now, damped, nil
 }
 
 // ofGateways are the probes of gateway hosts, sorted; none while there are no probes.

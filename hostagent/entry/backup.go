@@ -2,10 +2,12 @@ package entry
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
 	"os"
+	"sync"
 	"syscall"
 	"time"
 )
@@ -70,22 +72,87 @@ type lent struct {
 	dead bool   // which was found dead when it opened
 }
 
-// takeBack ends a connection by a backup once its gateway host is alive again: the container's answers go there from then on, where nobody
-// knows it. It stays where the backup became the gateway host.
-func (e *Entry) takeBack(ctx context.Context, c *lent, route Route) {
-	was := c.dead
-	for e.o.Dead != nil {
-		dead := e.o.Dead(c.from)
-		if was && !dead {
-			_ = c.Close()
-			return
-		}
-		was = was || dead
-		if !every(ctx, deadInterval) {
-			return
-		}
-		if now := e.o.Table.now.Load().byKey[route.key()]; now == nil || now.Gateway != c.from {
-			return
+// wires are the open connections of an entry to containers.
+type wires struct {
+	mu   sync.Mutex
+	open map[*noted]wire
+}
+
+// wire says of a connection by what host it goes.
+type wire struct {
+	publication string // the key of its route
+	by          string // the host
+	from        string // the gateway host in whose place that is; empty: it is that one
+	dead        bool   // the gateway host was found dead since it opened
+}
+
+func (w *wires) add(n *noted, its wire) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.open[n] = its
+}
+
+func (w *wires) remove(n *noted) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.open, n)
+}
+
+// watch ends connections that are of no use any more, until ctx ends.
+func (e *Entry) watch(ctx context.Context) {
+	for e.o.Dead != nil && every(ctx, deadInterval) {
+		for _, n := range e.wires.useless(e.o.Table.now.Load(), asking(e.o.Dead)) {
+			n.breakOff()
 		}
 	}
+}
+
+// breakOff closes a connection so that whoever reads gets no end that looks whole.
+func (n *noted) breakOff() {
+	conn := n.Conn
+	if c, ok := conn.(*lent); ok {
+		conn = c.Conn
+	}
+	if c, ok := conn.(*through); ok {
+		if secured, ok := c.Conn.(*tls.Conn); ok {
+			abort(secured)
+		}
+	}
+	_ = n.Close()
+}
+
+// asking asks once of each host.
+func asking(dead func(host string) bool) func(string) bool {
+	known := map[string]bool{}
+	return func(host string) bool {
+		if _, asked := known[host]; !asked {
+			known[host] = dead(host)
+		}
+		return known[host]
+	}
+}
+
+// useless are connections of which the container's answers go elsewhere: those by a host that is dead while there is a backup that is not,
+// and those by a backup once the gateway host is alive again. The latter stay where the backup became the gateway host.
+func (w *wires) useless(routes *index, dead func(host string) bool) (all []*noted) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for n, its := range w.open {
+		route := routes.byKey[its.publication]
+		switch {
+		case route == nil:
+		case its.from == "":
+			if route.Backup != "" && route.Backup != its.by && dead(its.by) && !dead(route.Backup) {
+				all = append(all, n)
+			}
+		case route.Gateway == its.from:
+			isDead := dead(its.from)
+			if its.dead && !isDead {
+				all = append(all, n)
+			}
+			its.dead = its.dead || isDead
+			w.open[n] = its
+		}
+	}
+	return all
 }

@@ -120,59 +120,88 @@ func TestEntryOfBackup(t *testing.T) {
 	}
 }
 
-// A connection by a backup ends once the gateway host is alive again: answers go there then. It goes on where the backup became the
-// gateway host, and while the gateway host stays dead.
-func TestBackupIsTakenBack(t *testing.T) {
+// A connection ends when its host is found dead and there is a backup that is not, since the container's answers go there. One by a backup ends once
+// the gateway host is alive again. It goes on where the backup became the gateway host.
+func TestUselessConnections(t *testing.T) {
+	route := func(gateway, backup string) Route {
+		return Route{Tenant: "alice", Name: "w", Gateway: gateway, Backup: backup, Route: store.Route{Host: "alice.example", Path: "/"}}
+	}
+	by := func(host, from string, dead bool) wire {
+		return wire{publication: route("", "").key(), by: host, from: from, dead: dead}
+	}
 	for what, tt := range map[string]struct {
-		then func(*Table, Route, *probes)
-		ends bool
+		is   wire
+		now  Route
+		dead string // hosts that are found dead
+		want bool
 	}{
-		"it is alive again": {func(_ *Table, _ Route, p *probes) { p.found.Store(false) }, true},
-		"its backup took over": {func(table *Table, r Route, p *probes) {
-			next := r
-			next.Gateway = "h2"
-			table.Set([]Route{next})
-			p.found.Store(false)
-		}, false},
-		"it stays dead": {func(*Table, Route, *probes) {}, false},
+		"all live":                               {by("h1", "", false), route("h1", "h2"), "", false},
+		"its host is dead":                       {by("h1", "", false), route("h1", "h2"), "h1", true},
+		"its host and the backup are":            {by("h1", "", false), route("h1", "h2"), "h1 h2", false},
+		"its host is, and there is no backup":    {by("h1", "", false), route("h1", ""), "h1", false},
+		"its host is, and another took over":     {by("h1", "", false), route("h2", "h3"), "h1", true},
+		"its host was, and is the backup by now": {by("h1", "", false), route("h2", "h1"), "h1", false},
+		"by the backup, while its host is dead":  {by("h2", "h1", true), route("h1", "h2"), "h1", false},
+		"by the backup, and its host is back":    {by("h2", "h1", true), route("h1", "h2"), "", true},
+		"by the backup, and nobody saw it die":   {by("h2", "h1", false), route("h1", "h2"), "", false},
+		"by the backup, which took over":         {by("h2", "h1", true), route("h2", "h3"), "", false},
+		"of a publication that went":             {by("h1", "", false), Route{Tenant: "bob", Name: "w"}, "h1", false},
 	} {
-		r, from, p := failing(t)
-		table := NewTable()
-		table.Set([]Route{r})
-		p.found.Store(true)
-		e := New(Options{Table: table, Log: quiet, Reach: from.Open, Dead: p.dead})
-		conn, err := e.dial(t.Context(), "tcp", net.JoinHostPort(r.way(), "80"))
-		if err != nil {
-			t.Fatalf("%s: %v", what, err)
+		table, w, n := NewTable(), &wires{open: map[*noted]wire{}}, &noted{}
+		table.Set([]Route{tt.now})
+		w.add(n, tt.is)
+		dead := func(host string) bool { return strings.Contains(tt.dead, host) }
+		if got := w.useless(table.now.Load(), dead); (len(got) == 1) != tt.want {
+			t.Errorf("%s: %d end, want %t", what, len(got), tt.want)
 		}
-		tt.then(table, r, p)
-		if tt.ends {
-			if err := conn.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
-				t.Fatal(err)
-			}
-			if b, err := io.ReadAll(conn); !errors.Is(err, net.ErrClosed) {
-				t.Errorf("%s: it says %q, %v", what, b, err)
-			}
-		} else {
-			goesOn(t, what, conn)
-		}
-		conn.Close()
+	}
+	table, w, n := NewTable(), &wires{open: map[*noted]wire{}}, &noted{}
+	table.Set([]Route{route("h1", "h2")})
+	w.add(n, by("h2", "h1", false))
+	w.useless(table.now.Load(), func(string) bool { return true })
+	if len(w.useless(table.now.Load(), func(string) bool { return false })) != 1 {
+		t.Error("one by a backup goes on when its gateway host died and came back")
+	}
+	if w.remove(n); len(w.open) > 0 {
+		t.Errorf("left are %v", w.open)
 	}
 }
 
-// goesOn looks whether a container answers by a connection.
-func goesOn(t *testing.T, what string, conn net.Conn) {
-	t.Helper()
-	ctx, end := context.WithTimeout(t.Context(), time.Minute)
-	defer end()
-	defer context.AfterFunc(ctx, func() { conn.Close() })()
-	time.Sleep(2 * deadInterval) // what ends it would have by then
-	if _, err := io.WriteString(conn, "on\n"); err != nil {
-		t.Errorf("%s: %v", what, err)
-	}
-	b := make([]byte, len("hello\non\n"))
-	if _, err := io.ReadFull(conn, b); err != nil || string(b) != "hello\non\n" {
-		t.Errorf("%s: it says %q, %v", what, b, err)
+// An entry goes by the backup of a gateway host that is found dead, ends that connection once it is back, and ends those by a host that dies.
+func TestEntryChangesOver(t *testing.T) {
+	r, from, _ := failing(t)
+	var dies atomic.Value
+	dead := func(host string) bool { return host == dies.Load() }
+	from.Dead = dead
+	table := NewTable()
+	e := New(Options{Table: table, Log: quiet, Reach: from.Open, Dead: dead})
+	ctx, end := context.WithCancel(t.Context())
+	watched := make(chan struct{})
+	go func() { defer close(watched); e.watch(ctx) }()
+	defer func() { end(); <-watched }()
+	swapped := r // the host that relays is the gateway host
+	swapped.Gateway, swapped.Relay, swapped.Backup, swapped.BackupRelay = r.Backup, r.BackupRelay, r.Gateway, r.Relay
+	for _, tt := range []struct {
+		route       Route
+		first, then string // who is dead
+	}{{r, "h1", "nobody"}, {swapped, "nobody", "h2"}} {
+		table.Set([]Route{tt.route})
+		dies.Store(tt.first)
+		conn, err := e.dial(t.Context(), "tcp", net.JoinHostPort(tt.route.way(), "80"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		hello := make([]byte, len("hello\n"))
+		if _, err := io.ReadFull(conn, hello); err != nil {
+			t.Fatal(err)
+		}
+		dies.Store(tt.then)
+		if err := conn.SetReadDeadline(time.Now().Add(time.Minute)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.ReadAll(conn); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("by %s, once %s is dead: %v", tt.route.Gateway, tt.then, err)
+		}
 	}
 }
 

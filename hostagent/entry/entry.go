@@ -35,6 +35,7 @@ type Entry struct {
 	o     Options
 	proxy *httputil.ReverseProxy
 	crowd *crowd
+	wires *wires
 	count counts
 }
 
@@ -53,7 +54,7 @@ const (
 
 // New makes an entry.
 func New(o Options) *Entry {
-	e := &Entry{o: o, crowd: newCrowd(maxRequests)}
+	e := &Entry{o: o, crowd: newCrowd(maxRequests), wires: &wires{open: map[*noted]wire{}}}
 	e.proxy = &httputil.ReverseProxy{
 		Rewrite: e.rewrite, ModifyResponse: e.answered, ErrorHandler: e.failed,
 		ErrorLog: slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
@@ -72,6 +73,7 @@ func (e *Entry) Serve(ctx context.Context, l net.Listener) error {
 		ErrorLog: slog.NewLogLogger(e.o.Log.Handler(), slog.LevelDebug),
 	}
 	defer context.AfterFunc(ctx, func() { _ = server.Close() })()
+	go e.watch(ctx)
 	l = netutil.LimitListener(l, maxConnections)
 	var err error
 	if e.o.Certificates == nil {
@@ -194,10 +196,11 @@ func (e *Entry) dial(ctx context.Context, _, address string) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	noted := newNoted(conn, route.visits)
+	noted, its := newNoted(conn, route.visits, e.wires), wire{publication: route.key(), by: route.Gateway}
 	if c, ok := conn.(*lent); ok {
-		go e.takeBack(noted.open, c, route.Route)
+		its.by, its.from, its.dead = route.Backup, c.from, c.dead
 	}
+	e.wires.add(noted, its)
 	return noted, nil
 }
 
@@ -205,15 +208,12 @@ func (e *Entry) dial(ctx context.Context, _, address string) (net.Conn, error) {
 type noted struct {
 	net.Conn
 	visits *visits
-	open   context.Context // until it is closed, or its publication ends
-	close  context.CancelFunc
+	wires  *wires
 	stay   func() bool
 }
 
-func newNoted(conn net.Conn, v *visits) *noted {
-	n := &noted{Conn: conn, visits: v, stay: context.AfterFunc(v.ctx, func() { _ = conn.Close() })}
-	n.open, n.close = context.WithCancel(v.ctx)
-	return n
+func newNoted(conn net.Conn, v *visits, w *wires) *noted {
+	return &noted{conn, v, w, context.AfterFunc(v.ctx, func() { _ = conn.Close() })}
 }
 
 func (n *noted) Read(b []byte) (int, error) {
@@ -231,7 +231,7 @@ func (n *noted) Write(b []byte) (int, error) {
 
 func (n *noted) Close() error {
 	n.stay()
-	n.close()
+	n.wires.remove(n)
 	return n.Conn.Close()
 }
 
