@@ -83,6 +83,16 @@ func (s *State) LacksGatewayHosts() string {
 	return "fail-over is on, and there are not two gateway hosts: no gateway has a backup until an agent runs with --gateway on another host"
 }
 
+// NotProbed are the gateway hosts of which nobody looks whether their uplink leads anywhere, sorted.
+func (s *State) NotProbed() (hosts []string) {
+	for h := range s.Hosts() {
+		if h.Value.Gateway && !h.Value.ProbeOutside.IsValid() {
+			hosts = append(hosts, h.Key.Host)
+		}
+	}
+	return hosts
+}
+
 // severalGatewayHosts reports whether more than one host may be a gateway host, now or some day.
 func (s *State) severalGatewayHosts() bool {
 	hosts := 0

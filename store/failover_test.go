@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -69,6 +70,17 @@ func TestFailOverByDefault(t *testing.T) {
 		if needs := (FailOverSpec{On: on}).Needs(); slices.Contains(needs, Under(KindLiveHost)) != on || !slices.Contains(needs, SettingsKey().String()) {
 			t.Errorf("on %t: it needs %v", on, needs)
 		}
+	}
+}
+
+func TestNotProbed(t *testing.T) {
+	s := NewState()
+	s.Apply(Batch{Revision: 2, Events: []Event{
+		{Key: HostKey("h3"), Object: &Host{Gateway: true}}, {Key: HostKey("h1"), Object: &Host{Gateway: true}}, {Key: HostKey("plain"), Object: &Host{}},
+		{Key: HostKey("h2"), Object: &Host{Gateway: true, ProbeOutside: netip.MustParseAddr("192.0.2.254")}},
+	}})
+	if got := s.NotProbed(); !slices.Equal(got, []string{"h1", "h3"}) {
+		t.Errorf("not probed are %v", got)
 	}
 }
 

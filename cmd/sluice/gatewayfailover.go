@@ -45,6 +45,9 @@ func gatewayFailOver() *cobra.Command {
 		if is.Note != "" {
 			fmt.Fprintln(cmd.OutOrStdout(), "Note: "+is.Note)
 		}
+		if is.On && len(is.NotProbed) > 0 {
+			fmt.Fprintf(cmd.OutOrStdout(), "Note: nobody looks whether the uplinks of these gateway hosts lead anywhere, since their agents run without --probe-outside: %s\n", joined(is.NotProbed))
+		}
 		return nil
 	})
 }
