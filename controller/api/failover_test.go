@@ -6,16 +6,16 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"sluice/controller/api"
+	"sluice/controller/client"
 )
 
 // What is set is shown at once; how often is probed stays where it is not named.
 func TestFailOver(t *testing.T) {
 	c, ctx := start(t), t.Context()
-	for _, tt := range []struct{ set, want api.FailOver }{
-		{api.FailOver{On: true}, api.FailOver{On: true, Interval: 100}},
-		{api.FailOver{On: true, Interval: 300}, api.FailOver{On: true, Interval: 300}},
-		{api.FailOver{}, api.FailOver{Interval: 300}},
+	for _, tt := range []struct{ set, want client.FailOver }{
+		{client.FailOver{On: true}, client.FailOver{On: true, Interval: 100}},
+		{client.FailOver{On: true, Interval: 300}, client.FailOver{On: true, Interval: 300}},
+		{client.FailOver{}, client.FailOver{Interval: 300}},
 	} {
 		if tt.want.On { // there is no host at all
 			tt.want.Note = "fail-over is on, and there are not two gateway hosts: no gateway has a backup until an agent runs with --gateway on another host"

@@ -2,15 +2,14 @@ package web
 
 import (
 	"net/http"
-
-	"sluice/controller/api"
+	"sluice/controller/client"
 )
 
 // gatewaysPage is a part of the tenants' gateways.
 type gatewaysPage struct {
 	FailOver bool
 	Note     string // why no gateway has a backup
-	Gateways []api.Gateway
+	Gateways []client.Gateway
 	Next     string // with what the next part is asked for; empty: there is none
 	First    bool
 }
@@ -23,7 +22,7 @@ func (s *site) gateways(r *http.Request) (_ any, err error) {
 		return nil, err
 	}
 	page.FailOver, page.Note = failOver.On, failOver.Note
-	part, err := s.api.SomeGateways(r.Context(), api.PageQuery{Limit: rowsShown, Continue: after})
+	part, err := s.api.SomeGateways(r.Context(), client.PageQuery{Limit: rowsShown, Continue: after})
 	page.Gateways, page.Next = part.List, part.Next
 	return page, err
 }

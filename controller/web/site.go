@@ -13,7 +13,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"sluice/controller/access"
-	"sluice/controller/api"
+	"sluice/controller/client"
+	"sluice/metrics/overtime"
 )
 
 //go:embed html static
@@ -24,21 +25,24 @@ type Options struct {
 	Version  string
 	Registry prometheus.Gatherer // has tenants' counters and the numbers of flows
 	Log      *slog.Logger
+	// Prometheus remembers what tenants used; nil: none is known.
+	Prometheus *overtime.Prometheus
 }
 
 // site makes pages.
 type site struct {
 	Options
-	api     *api.Client
+	api     *client.Client
 	pages   map[string]*template.Template // by the names of their files
 	traffic meter[series]                 // of tenants
 	links   meter[link]                   // between hosts
 	kept    meter[tableOf]                // flows
+	past    past                          // what Prometheus said
 }
 
 // Register is what adds the pages to an API: its option Pages.
-func Register(o Options) func(*http.ServeMux, *api.Client) {
-	return func(mux *http.ServeMux, c *api.Client) {
+func Register(o Options) func(*http.ServeMux, *client.Client) {
+	return func(mux *http.ServeMux, c *client.Client) {
 		s := &site{Options: o, api: c, pages: parse()}
 		mux.Handle("GET /static/", http.HandlerFunc(static))
 		mux.HandleFunc("POST "+access.LoginPath, login)
@@ -115,7 +119,7 @@ func (s *site) askForToken(w http.ResponseWriter, r *http.Request, status int, e
 
 // statusOf is the status with which the API refused what a page is made of.
 func statusOf(err error) int {
-	var refused *api.Problem
+	var refused *client.Problem
 	if errors.As(err, &refused) {
 		return refused.Status
 	}
