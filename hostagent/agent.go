@@ -134,6 +134,7 @@ func newAgent(o Options, upstream *resolver.Upstream) *Agent {
 	a.published = &published{host: o.Host, store: o.Store, ports: newPublishing(), file: filepath.Join(o.StateDir, "published.json"), changed: a.tableDue, problems: a.problems, listens: listening}
 	a.probes = newProbes(o, a.problems, a.mender.wake)
 	a.web = newWebEntry(o, a.problems, a.probes.dead)
+	a.probes.learn = a.web.callers.learn
 	a.routes = &webRoutes{store: o.Store, file: filepath.Join(o.StateDir, "routes.json"), table: a.web.table}
 	a.pace = newPace()
 	a.tally = newTally(o.StateDir)

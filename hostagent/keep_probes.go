@@ -39,8 +39,9 @@ type probes struct {
 	db       *ovsdb.DB
 	wayOut   *wayOut
 	problems *problems
-	another  bell   // the switch is another process, or the way out is cut or not any more
-	wake     func() // has the mend loop tell the cluster
+	learn    func(hosts []store.Event) // gets what the cluster's hosts are
+	another  bell                      // the switch is another process, or the way out is cut or not any more
+	wake     func()                    // has the mend loop tell the cluster
 
 	mu     sync.Mutex
 	at     store.Revision // of what should last looked at; 0: it did not
@@ -83,6 +84,7 @@ func (p *probes) should(ctx context.Context) (map[string]ovsdb.Interface, error)
 	if err != nil {
 		return nil, fmt.Errorf("list hosts: %w", err)
 	}
+	p.learn(hosts)
 	p.mu.Lock()
 	p.at, p.seen, p.interval, p.gateways = at, "", 0, gatewayProbes(hosts)
 	s, on := settings.(*store.Settings)

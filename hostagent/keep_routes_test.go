@@ -114,8 +114,13 @@ func TestCallers(t *testing.T) {
 	s.err = fmt.Errorf("etcd is away")
 	wants("while etcd is away", "h2", then, true)
 	wants("an older one while etcd is away", "h2", then.Add(-time.Second), false)
+	c.learn([]store.Event{{Key: store.HostKey("h3"), Object: &store.Host{Certified: then}}})
+	wants("told of before etcd went away", "h3", then, true)
+	wants("an older one of that host", "h3", then.Add(-time.Second), false)
+	wants("told that it is gone", "h2", then, false)
 	s.err, s.events = nil, nil
 	wants("deleted", "h2", then, false)
+	wants("deleted since it was told of", "h3", then, false)
 }
 
 // Routes are read where somebody goes by them.

@@ -124,8 +124,24 @@ func (c *callers) host(ctx context.Context, conn *tls.Conn) (string, error) {
 	return who.Name, c.believes(ctx, who.Name, certificate.NotBefore)
 }
 
+// learn keeps what etcd says of all hosts: while it is away others ask a backup's relay for the first time.
+func (c *callers) learn(hosts []store.Event) {
+	known := make(map[string]*store.Host, len(hosts))
+	for _, e := range hosts {
+		known[e.Key.Host], _ = e.Object.(*store.Host)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.known = known
+}
+
+// callerTime bounds how long etcd is asked for a host: it may be away, and who asks waits.
+const callerTime = time.Second
+
 func (c *callers) believes(ctx context.Context, host string, validFrom time.Time) error {
-	o, _, err := c.store.Get(ctx, store.HostKey(host))
+	asking, end := context.WithTimeout(ctx, callerTime)
+	defer end()
+	o, _, err := c.store.Get(asking, store.HostKey(host))
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err == nil {
