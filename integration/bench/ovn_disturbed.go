@@ -17,8 +17,8 @@ const (
 	settleAfter = 3 * time.Second
 	// ovnDeath bounds the time without a way out to OVN's with probes as often.
 	ovnDeath = 0.5
-	// ovnAfterKill is longer than OVN takes by its defaults.
-	ovnAfterKill = 10 * time.Second
+	// bothTunings is from which scale OVN is measured with its defaults too, by which it takes seconds to notice a death.
+	bothTunings = 0.1
 	gatewayPlace = 2 // of the host by which both leave
 )
 
@@ -26,11 +26,12 @@ const (
 var tunings = []struct {
 	name  string
 	death *Bound
+	after time.Duration // pings go on after a death: longer than OVN takes
 	nb    []string // options of NB_Global
 	wait  string   // ovn-ofctrl-wait-before-clear
 }{
-	{"defaults", nil, nil, "0"},
-	{"tuned", AtMost(ovnDeath), []string{"options:bfd-min-rx=100", "options:bfd-min-tx=100", "options:bfd-mult=4"}, "8000"},
+	{"defaults", nil, 10 * time.Second, nil, "0"},
+	{"tuned", AtMost(ovnDeath), 5 * time.Second, []string{"options:bfd-min-rx=100", "options:bfd-min-tx=100", "options:bfd-mult=4"}, "8000"},
 }
 
 // disturbed ends processes of both while a tenant of each pings.
@@ -49,7 +50,11 @@ func (o *ovnRun) disturbed(ctx context.Context) error {
 	if err := o.synced(ctx, []ovnTenant{ovnSteady}); err != nil {
 		return err
 	}
-	for _, tuned := range tunings {
+	wanted := tunings
+	if o.Scale < bothTunings {
+		wanted = tunings[1:]
+	}
+	for _, tuned := range wanted {
 		for host := range o.Hosts {
 			if _, err := o.Hosts[host].Switch().VSCtl(ctx, "set", "open_vswitch", ".", "external_ids:ovn-ofctrl-wait-before-clear="+tuned.wait); err != nil {
 				return err
@@ -63,7 +68,7 @@ func (o *ovnRun) disturbed(ctx context.Context) error {
 		if err := o.sync(ctx); err != nil {
 			return err
 		}
-		if err := errors.Join(o.restarts(ctx, tuned.name), o.deaths(ctx, tuned.name, tuned.death)); err != nil {
+		if err := errors.Join(o.restarts(ctx, tuned.name), o.deaths(ctx, tuned.name, tuned.after, tuned.death)); err != nil {
 			return err
 		}
 	}
@@ -122,11 +127,11 @@ func (o *ovnRun) revive(ctx context.Context) error {
 }
 
 // deaths kills the gateway host of both at once.
-func (o *ovnRun) deaths(ctx context.Context, name string, bound *Bound) error {
+func (o *ovnRun) deaths(ctx context.Context, name string, after time.Duration, bound *Bound) error {
 	var own, theirs []float64
 	for round := range o.Rounds {
 		o.Step("OVN with its %s, round %d of %d: the gateway host dies", name, round+1, o.Rounds)
-		a, b, err := o.death(ctx)
+		a, b, err := o.death(ctx, after)
 		if err != nil {
 			return err
 		}
@@ -137,7 +142,7 @@ func (o *ovnRun) deaths(ctx context.Context, name string, bound *Bound) error {
 	return o.Done(res)
 }
 
-func (o *ovnRun) death(ctx context.Context) (own, theirs float64, err error) {
+func (o *ovnRun) death(ctx context.Context, after time.Duration) (own, theirs float64, err error) {
 	if err := o.leaveByThird(ctx); err != nil {
 		return 0, 0, err
 	}
@@ -155,7 +160,7 @@ func (o *ovnRun) death(ctx context.Context) (own, theirs float64, err error) {
 		return 0, 0, err
 	}
 	o.agents[gatewayPlace].End()
-	time.Sleep(ovnAfterKill)
+	time.Sleep(after)
 	own, err1 := pings[0].gap()
 	theirs, err2 := pings[1].gap()
 	return own, theirs, errors.Join(err1, err2, o.revive(ctx), o.prepareAgain(ctx))
