@@ -173,7 +173,7 @@ func TestEgressConversation(t *testing.T) {
 			if !slices.Equal(got, []string{name}) {
 				t.Fatalf("the answer reached %v\n%s", got, walk)
 			}
-			want := map[flows.Class]uint64{class(7, "out", "egress"): 1, class(7, "in", "egress"): 1}
+			want := map[flows.Class]uint64{class(7, "out", "egress"): 1, class(7, "in", "egress"): 1, class(7, "out", "gateway"): 1, class(7, "in", "gateway"): 1}
 			l.compareCounts(want, walk)
 		})
 	}

@@ -132,6 +132,8 @@ func (o *usageFlags) read(ctx context.Context, api promv1.API, now time.Time) (u
 	}{
 		{`max by (tenant, direction, scope) (sluice_tenant_packets_total` + of + `)`, u.packets},
 		{`max by (tenant, direction, scope) (sluice_tenant_bytes_total` + of + `)`, u.bytes},
+		{`max by (tenant, host, direction) (sluice_tenant_gateway_packets_total` + of + `)`, u.throughPackets},
+		{`max by (tenant, host, direction) (sluice_tenant_gateway_bytes_total` + of + `)`, u.throughBytes},
 		{`max by (tenant, reason) (sluice_tenant_drops_total` + of + `)`, u.drops},
 	} {
 		series, err := o.ask(ctx, api, q.query, over)

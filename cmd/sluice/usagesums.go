@@ -17,11 +17,14 @@ type usage struct {
 	To      time.Time     `json:"to"`
 	Gaps    []gap         `json:"gaps,omitempty"`
 	Traffic []usedTraffic `json:"traffic"`
-	Drops   []usedDrops   `json:"drops"`
+	// Gateways has what of the traffic passed which gateway host, egress and published.
+	Gateways []usedGateway `json:"gateways"`
+	Drops    []usedDrops   `json:"drops"`
 
 	asked time.Time
 	step  time.Duration
 	at    map[usedTraffic]int // where traffic of a tenant, direction and scope stands
+	by    map[usedGateway]int // where that of a tenant, host and direction does
 }
 
 // gap is a time of which Prometheus knows nothing. What was counted in it is in the sums, since counts go on.
@@ -38,6 +41,14 @@ type usedTraffic struct {
 	Bytes     uint64 `json:"bytes"`
 }
 
+type usedGateway struct {
+	Tenant    string `json:"tenant"`
+	Host      string `json:"host"`
+	Direction string `json:"direction"`
+	Packets   uint64 `json:"packets"`
+	Bytes     uint64 `json:"bytes"`
+}
+
 type usedDrops struct {
 	Tenant  string `json:"tenant"`
 	Reason  string `json:"reason"`
@@ -46,8 +57,8 @@ type usedDrops struct {
 
 // newUsage begins with the times at which sums were known: there is one at least.
 func newUsage(over promv1.Range, known []model.SamplePair) usage {
-	u := usage{From: known[0].Timestamp.Time().UTC(), To: over.End.UTC(), Traffic: []usedTraffic{}, Drops: []usedDrops{},
-		asked: over.Start, step: over.Step, at: map[usedTraffic]int{}}
+	u := usage{From: known[0].Timestamp.Time().UTC(), To: over.End.UTC(), Traffic: []usedTraffic{}, Gateways: []usedGateway{}, Drops: []usedDrops{},
+		asked: over.Start, step: over.Step, at: map[usedTraffic]int{}, by: map[usedGateway]int{}}
 	last := u.From
 	end := model.SamplePair{Timestamp: model.TimeFromUnixNano(over.End.UnixNano())}
 	for _, k := range append(slices.Clone(known[1:]), end) {
@@ -92,6 +103,21 @@ func (u *usage) packets(m model.Metric, n uint64) { u.traffic(m).Packets = n }
 
 func (u *usage) bytes(m model.Metric, n uint64) { u.traffic(m).Bytes = n }
 
+// through is where sums of a gateway host stand.
+func (u *usage) through(m model.Metric) *usedGateway {
+	of := usedGateway{Tenant: string(m["tenant"]), Host: string(m["host"]), Direction: string(m["direction"])}
+	at, there := u.by[of]
+	if !there {
+		at = len(u.Gateways)
+		u.Gateways, u.by[of] = append(u.Gateways, of), at
+	}
+	return &u.Gateways[at]
+}
+
+func (u *usage) throughPackets(m model.Metric, n uint64) { u.through(m).Packets = n }
+
+func (u *usage) throughBytes(m model.Metric, n uint64) { u.through(m).Bytes = n }
+
 func (u *usage) drops(m model.Metric, n uint64) {
 	if n > 0 {
 		u.Drops = append(u.Drops, usedDrops{string(m["tenant"]), string(m["reason"]), n})
@@ -103,6 +129,10 @@ func (u *usage) sort() {
 	u.Traffic = slices.DeleteFunc(u.Traffic, func(t usedTraffic) bool { return t.Packets == 0 && t.Bytes == 0 })
 	slices.SortFunc(u.Traffic, func(a, b usedTraffic) int {
 		return cmp.Or(cmp.Compare(a.Tenant, b.Tenant), cmp.Compare(a.Scope, b.Scope), cmp.Compare(a.Direction, b.Direction))
+	})
+	u.Gateways = slices.DeleteFunc(u.Gateways, func(g usedGateway) bool { return g.Packets == 0 && g.Bytes == 0 })
+	slices.SortFunc(u.Gateways, func(a, b usedGateway) int {
+		return cmp.Or(cmp.Compare(a.Tenant, b.Tenant), cmp.Compare(a.Host, b.Host), cmp.Compare(a.Direction, b.Direction))
 	})
 	slices.SortFunc(u.Drops, func(a, b usedDrops) int {
 		return cmp.Or(cmp.Compare(a.Tenant, b.Tenant), cmp.Compare(a.Reason, b.Reason))
@@ -129,6 +159,14 @@ func writeUsage(w io.Writer, u usage) {
 		g.row(t.Tenant, t.Scope, t.Direction, fmt.Sprint(t.Packets), fmt.Sprint(t.Bytes))
 	}
 	g.write(w)
+	if len(u.Gateways) > 0 {
+		fmt.Fprintln(w)
+		g = columns("tenant", "gateway host", "direction", "packets", "bytes")
+		for _, t := range u.Gateways {
+			g.row(t.Tenant, t.Host, t.Direction, fmt.Sprint(t.Packets), fmt.Sprint(t.Bytes))
+		}
+		g.write(w)
+	}
 	if len(u.Drops) == 0 {
 		return
 	}

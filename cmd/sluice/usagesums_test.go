@@ -70,6 +70,11 @@ func someUsage() usage {
 	u.packets(metric("tenant", "alice", "direction", "in", "scope", "egress"), 0)
 	u.bytes(metric("tenant", "alice", "direction", "in", "scope", "internal"), 19_502)
 	u.bytes(metric("tenant", "alice", "direction", "out", "scope", "internal"), 19_600)
+	u.throughPackets(metric("tenant", "alice", "host", "h2", "direction", "out"), 50)
+	u.throughBytes(metric("tenant", "alice", "host", "h2", "direction", "out"), 4_900)
+	u.throughPackets(metric("tenant", "alice", "host", "h1", "direction", "out"), 7)
+	u.throughBytes(metric("tenant", "alice", "host", "h1", "direction", "out"), 686)
+	u.throughBytes(metric("tenant", "alice", "host", "h1", "direction", "in"), 0)
 	u.drops(metric("tenant", "", "reason", "unknown-port"), 3)
 	u.drops(metric("tenant", "alice", "reason", "spoofed"), 1)
 	u.drops(metric("tenant", "alice", "reason", "rate"), 0)
@@ -126,12 +131,15 @@ func TestUsageAsks(t *testing.T) {
 		if strings.Contains(query, "drops") {
 			labels = `"tenant":"alice","reason":"ttl"`
 		}
+		if strings.Contains(query, "gateway") {
+			labels = `"tenant":"alice","host":"h2","direction":"in"`
+		}
 		fmt.Fprintf(w, `{"status":"success","data":{"resultType":"matrix","result":[{"metric":{%s},"values":[[%s,"1"],[%s,"42"]]}]}}`,
 			labels, r.FormValue("start"), r.FormValue("end"))
 	}))
 	defer server.Close()
 	got := sluice(t, "usage", "--tenant", "alice", "--prometheus", server.URL)
-	if got.status != 0 || !strings.Contains(got.out, "alice    egress   out         41        41") || !strings.Contains(got.out, "alice    ttl       41") {
+	if got.status != 0 || !strings.Contains(got.out, "alice    egress   out         41        41") || !strings.Contains(got.out, "alice    h2             in          41        41") || !strings.Contains(got.out, "alice    ttl       41") {
 		t.Errorf("status %d:\n%s%s", got.status, got.out, got.err)
 	}
 	for i, query := range asked {
@@ -139,7 +147,7 @@ func TestUsageAsks(t *testing.T) {
 			t.Errorf("asked for %s", query)
 		}
 	}
-	if len(asked) != 4 {
+	if len(asked) != 6 {
 		t.Errorf("asked %q", asked)
 	}
 }
