@@ -11,7 +11,11 @@ import (
 	"strings"
 	"testing"
 
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
+
 	"sluice/integration/lab"
+	"sluice/store"
 )
 
 // sum is frames and their bytes.
@@ -113,6 +117,32 @@ func (t told) take(name string, labels map[string]string, value int64) {
 		is.packets += value
 	}
 	by[labels["scope"]] = is
+}
+
+// refusedBytes are the bytes of what was refused, which only the checkpoints in etcd tell.
+func refusedBytes(t *testing.T, st lab.Status, tenant uint32) (n int64) {
+	t.Helper()
+	c, err := clientv3.New(clientv3.Config{Endpoints: []string{st.Etcd}, Context: t.Context(), Logger: zap.NewNop()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	got, err := c.Get(t.Context(), store.Under(store.KindStatusCounters), clientv3.WithPrefix())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, kv := range got.Kvs {
+		var saved store.StatusCounters
+		if err := json.Unmarshal(kv.Value, &saved); err != nil {
+			t.Fatalf("%s: %v", kv.Key, err)
+		}
+		for _, counter := range saved.Counters {
+			if counter.Tenant == tenant && counter.Reason != "" {
+				n += int64(counter.Bytes + counter.LastBytes)
+			}
+		}
+	}
+	return n
 }
 
 // fell says which sums are less than they were.

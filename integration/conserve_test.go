@@ -2,6 +2,7 @@ package integration
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -13,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"sluice/controller/api"
 	"sluice/integration/lab"
 )
 
@@ -33,7 +35,8 @@ type conservation struct {
 	tenants []*conserved
 	made    int              // containers
 	lost    map[string]int64 // by interfaces, the most that each ever said: those of containers go with them
-	before  int64            // how many of them were lost before
+	before  int64            // how many of them were lost before it was looked at last
+	nobodys int64            // packets that were refused of nobody until then
 }
 
 // conserved is a tenant of it.
@@ -45,7 +48,10 @@ type conserved struct {
 	// was counted out than in inside until then.
 	copies bool
 	inside sum
-	was    told
+	// nowhere is what was sent and not counted until then: before the switch knew its port, or lost by interfaces.
+	nowhere sum
+	was     told
+	number  uint32
 }
 
 // conserveTenants and conserveContainers are how many there are at first.
@@ -63,7 +69,7 @@ func newConservation(t *testing.T) *conservation {
 	}
 	t.Logf("SLUICE_CONSERVE_SEED=%d", seed)
 	w := &conservation{T: t, st: needLab(t), random: rand.New(rand.NewPCG(seed, seed)), lost: map[string]int64{}}
-	w.before = w.losses()
+	w.before, w.nobodys = w.losses(), toldOf(t, w.st, "").refusedAll()
 	return w
 }
 
@@ -74,6 +80,7 @@ func conserving(t *testing.T) *conservation {
 	for i := range conserveTenants {
 		of := &conserved{name: fmt.Sprintf("conserve-%d", i+1)}
 		tenant(t, of.name)
+		of.number = answer[api.Tenant](t, "tenant", "show", of.name).Number
 		w.tenants = append(w.tenants, of)
 		first := w.random.IntN(len(w.st.Hosts))
 		for n := range conserveContainers { // two of them on one host
@@ -90,8 +97,8 @@ func (w *conservation) attach(of *conserved, host string) {
 	w.made++
 	c := container(w.T, host, of.name, fmt.Sprintf("%s-%d", of.name, w.made))
 	if err := lab.InNamespace(c.NetNS, func() error {
-		dir := "/proc/sys/net/ipv4/neigh/" + c.Iface
-		return os.WriteFile(dir+"/delay_first_probe_time", []byte("86400"), 0)
+		return errors.Join(os.WriteFile("/proc/sys/net/ipv4/neigh/"+c.Iface+"/delay_first_probe_time", []byte("86400"), 0),
+			os.WriteFile("/proc/sys/net/ipv6/conf/"+c.Iface+"/disable_ipv6", []byte("1"), 0))
 	}); err != nil {
 		w.Fatal(err)
 	}
@@ -119,44 +126,70 @@ func (w *conservation) settle() {
 	}
 }
 
-// differs says what is not as it must be of a tenant at rest; empty: nothing.
-func (w *conservation) differs(of *conserved) string {
+// look is how a tenant at rest stands.
+type look struct {
+	of      *conserved
+	is      wires
+	says    told
+	nowhere sum // what was sent and is not counted, since it was looked at last
+	inside  sum // what was counted out inside and not in, since then
+}
+
+func (w *conservation) look(of *conserved) look {
 	w.Helper()
 	is, says := w.wires(of), toldOf(w.T, w.st, of.name)
 	if fell := says.fell(of.was); len(fell) > 0 {
 		w.Errorf("%s: sums fell: %v", of.name, fell)
 	}
 	of.was = says
-	lost := w.losses() - w.before
-	asked, answered := is.sent.minus(says.allOut()), is.got.minus(says.allIn())
-	gap := asked.packets - says.refusedAll() - answered.packets
-	inside := says.underway().minus(of.inside)
-	switch {
-	case gap < 0 || gap > lost:
-	case lost == 0 && says.refusedAll() == 0 && asked.bytes != answered.bytes:
-	case !of.copies && (inside.packets < 0 || inside.packets > lost):
-	case !of.copies && lost == 0 && inside.bytes != 0:
-	default:
-		return ""
-	}
-	return fmt.Sprintf("%s: containers sent %v and got %v; counted %v; so %d packets are nowhere, and of those inside %v; interfaces dropped %d: %v",
-		of.name, is.sent, is.got, says, gap, inside, lost, w.lost)
+	refused := sum{says.refusedAll(), refusedBytes(w.T, w.st, of.number)}
+	answers := is.got.minus(says.allIn())
+	nowhere := is.sent.minus(says.allOut()).minus(refused).minus(answers)
+	return look{of, is, says, nowhere.minus(of.nowhere), says.underway().minus(of.inside)}
 }
 
-// balanced waits until all that was sent is counted.
+func (l look) String() string {
+	return fmt.Sprintf("%s: containers sent %v and got %v; counted %v; since the last look %v are nowhere, and of those inside %v",
+		l.of.name, l.is.sent, l.is.got, l.says, l.nowhere, l.inside)
+}
+
+// within reports whether a difference is as many packets as there may be. Of none there is no byte.
+func (s sum) within(packets int64) bool {
+	return 0 <= s.packets && s.packets <= packets && (s.packets > 0 || s.bytes == 0)
+}
+
+// balanced waits until all that was sent is counted. What a new container sends before the switch knows it is nobody's:
+// counted all the same.
 func (w *conservation) balanced(what string) {
 	w.Helper()
 	w.settle()
-	for _, of := range w.tenants {
-		eventually(w.T, what, func() error {
-			if differs := w.differs(of); differs != "" {
-				return fmt.Errorf("%s", differs)
+	var looks []look
+	eventually(w.T, what, func() (err error) {
+		looks = nil
+		lost, nobodys := w.losses()-w.before, toldOf(w.T, w.st, "").refusedAll()
+		var nowhere, early int64
+		for _, of := range w.tenants {
+			l := w.look(of)
+			looks, nowhere = append(looks, l), nowhere+l.nowhere.packets
+			switch {
+			case of.copies:
+				early = nobodys - w.nobodys
+			case !l.nowhere.within(lost) || !l.inside.within(lost):
+				err = errors.Join(err, fmt.Errorf("%v", l))
 			}
-			return nil
-		})
-		if of.copies {
-			of.copies, of.inside = false, of.was.underway()
 		}
+		if nowhere < early || nowhere > early+lost {
+			err = errors.Join(err, fmt.Errorf("of all tenants %d packets are nowhere, and nobody's are %d: %v", nowhere, early, looks))
+		}
+		if err != nil {
+			return fmt.Errorf("%w; interfaces dropped %d: %v", err, lost, w.lost)
+		}
+		w.nobodys, w.before = nobodys, w.before+lost
+		return nil
+	})
+	for _, l := range looks {
+		l.of.copies = false
+		l.of.nowhere, l.of.inside = l.of.nowhere.plus(l.nowhere), l.of.inside.plus(l.inside)
 	}
 }
 
