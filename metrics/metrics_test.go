@@ -110,7 +110,8 @@ func TestDocsAreFresh(t *testing.T) {
 		"`sluice_tenant_bytes_total`, `sluice_tenant_packets_total`, the same of gateway hosts, and `sluice_tenant_drops_total` never go back while their tenant is there, whatever becomes of\n" +
 		"ports, flows, gateways, hosts and controllers. They are what etcd holds of all hosts: 4 s late at most where a controller programs up to 20 hosts,\n" +
 		"12 s where it has 100 or more. A switch that crashes loses what it counted since it was last read, 2 s at most;\n" +
-		"[what else can be lost](design/051-one-series-a-tenant.md).\n\n")
+		"[what else can be lost](design/051-one-series-a-tenant.md). While no flow changes that the traffic uses, what containers send is exactly what is counted out,\n" +
+		"refused, or answered by a switch; [the bounds](design/066-nothing-is-lost.md).\n\n")
 	b.WriteString("| name | type | labels | series | meaning |\n|---|---|---|---|---|\n")
 	for _, d := range Descriptions() {
 		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s |\n", d.Name, d.Type, strings.Join(d.Labels, ", "), d.Series(), d.Help)
