@@ -82,7 +82,7 @@ func TestACrashLosesOneReading(t *testing.T) {
 	w := newConservation(t)
 	a, b := pair(t, "crashed")
 	of := &conserved{name: "crashed", alive: []lab.Container{a, b}, copies: true, number: answer[api.Tenant](t, "tenant", "show", "crashed").Number}
-	w.tenants = append(w.tenants, of)
+	w.tenants, w.made = append(w.tenants, of), 2
 	w.balanced("all is counted before it begins")
 	base := of.was
 	counted := func(direction string) int64 {

@@ -220,7 +220,7 @@ const fewestPings = 100
 func steadyPing(t *testing.T, from lab.Container, to netip.Addr) *steadyPings {
 	t.Helper()
 	p := &steadyPings{t: t, from: from.Name, to: to.String(), out: filepath.Join(t.TempDir(), "pings")}
-	p.cmd = exec.Command(program, "lab", "exec", from.Name, "--", "ping", "-n", fmt.Sprintf("-i%v", pingEvery.Seconds()), "-W5", p.to)
+	p.cmd = exec.Command(program, "lab", "exec", from.Name, "--", "ping", "-n", "-D", fmt.Sprintf("-i%v", pingEvery.Seconds()), "-W5", p.to)
 	out, err := os.Create(p.out)
 	if err != nil {
 		t.Fatal(err)
@@ -271,12 +271,14 @@ func (p *steadyPings) end() error {
 	time.Sleep(onTheWay)
 	_ = p.cmd.Process.Signal(os.Interrupt) // one that has ended says why below
 	_ = p.cmd.Wait()
-	sent, last, answered := 0, 0, map[int]bool{}
+	sent, last, answered := 0, 0, map[int]float64{} // by number: when, in seconds
 	for line := range strings.Lines(p.printed()) {
-		_, reply, _ := strings.Cut(line, "icmp_seq=")
+		before, reply, _ := strings.Cut(line, "icmp_seq=")
 		var seq int
 		if _, err := fmt.Sscanf(reply, "%d ttl=", &seq); err == nil {
-			answered[seq], last = true, max(last, seq)
+			var at float64
+			_, _ = fmt.Sscanf(before, "[%f]", &at)
+			answered[seq], last = at, max(last, seq)
 		}
 		var n int
 		if _, err := fmt.Sscanf(line, "%d packets transmitted", &n); err == nil { // the summary
@@ -288,9 +290,23 @@ func (p *steadyPings) end() error {
 		sent = last
 	}
 	if sent < fewestPings || len(answered) != sent {
-		return fmt.Errorf("%s to %s: of %d pings %d were answered\n%s", p.from, p.to, sent, len(answered), tail(p.printed()))
+		return fmt.Errorf("%s to %s: of %d pings %d were answered%s\n%s", p.from, p.to, sent, len(answered), unanswered(answered, sent), tail(p.printed()))
 	}
 	return nil
+}
+
+// unanswered lists the pings that were not answered, with when the one before was.
+func unanswered(answered map[int]float64, sent int) string {
+	var list strings.Builder
+	before := time.Time{}
+	for seq := 1; seq <= sent; seq++ {
+		if at, is := answered[seq]; is {
+			before = time.UnixMicro(int64(at * 1e6))
+			continue
+		}
+		fmt.Fprintf(&list, "; not %d, after %s", seq, before.UTC().Format("15:04:05.000"))
+	}
+	return list.String()
 }
 
 // tail is the end of what a command printed.

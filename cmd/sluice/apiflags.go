@@ -12,6 +12,7 @@ import (
 	"sluice/controller/access"
 	"sluice/controller/api"
 	"sluice/controller/web"
+	"sluice/metrics/overtime"
 	"sluice/pki"
 )
 
@@ -22,6 +23,8 @@ type apiFlags struct {
 	tokenFile   string
 	auditLog    string
 	openMetrics bool
+	prometheus  string
+	remembers   *overtime.Prometheus // the one that is named; nil: none is
 }
 
 func (o *apiFlags) register(cmd *cobra.Command) {
@@ -31,6 +34,18 @@ func (o *apiFlags) register(cmd *cobra.Command) {
 	f.StringVar(&o.tokenFile, "local-token-file", "", "`FILE` with the token of this machine's root, shared by the controllers that name it (default one of its own in /run/sluice, made anew at each start)")
 	f.StringVar(&o.auditLog, "audit-log", "", "`FILE` to which a line of JSON is added for every write to the API and every refusal (default the controller's log)")
 	f.BoolVar(&o.openMetrics, "metrics-without-token", false, "answer /metrics to whoever reaches it")
+	f.StringVar(&o.prometheus, "prometheus", "", "`URL` of a Prometheus that scrapes every controller: the pages show by it what tenants used over time")
+}
+
+// parse looks at what was said before anything starts.
+func (o *apiFlags) parse() (err error) {
+	if o.prometheus == "" {
+		return nil
+	}
+	if o.remembers, err = overtime.At(o.prometheus); err != nil {
+		return usagef("--prometheus %w", err)
+	}
+	return nil
 }
 
 // handler is the API and the pages, which a listener answers with. end ends what it began.
@@ -41,7 +56,7 @@ func (o *apiFlags) handler(options api.Options, listener net.Listener) (h http.H
 	}
 	options.Local, options.OpenMetrics = local, o.openMetrics
 	options.Hosts = append(options.Hosts, o.hosts...)
-	options.Pages = web.Register(web.Options{Version: options.Version, Registry: options.Registry, Log: options.Log})
+	options.Pages = web.Register(web.Options{Version: options.Version, Registry: options.Registry, Log: options.Log, Prometheus: o.remembers})
 	return api.New(options), local.Remove, nil
 }
 

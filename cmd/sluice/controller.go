@@ -118,7 +118,7 @@ func (o *controllerFlags) run(ctx context.Context, log *slog.Logger) error {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(garbagePercent)
 	}
-	if err := o.transit.parse(); err != nil {
+	if err := cmp.Or(o.transit.parse(), o.api.parse()); err != nil {
 		return err
 	}
 	name, err := o.controllerName()

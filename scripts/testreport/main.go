@@ -1,17 +1,73 @@
-// Command testreport reads the output of go test -json and prints it for people: a line for
-// each package, the whole output of what failed, and every skipped test with its reason.
-// It exits 1 when something failed and, with -no-skips, when something was skipped.
+// Command testreport runs go test -json and prints what it says for people: a line for each package, the whole
+// output of what failed, and every skipped test with its reason. It exits 1 when something failed and, with
+// -no-skips, when something was skipped. With -again N, up to N tests that failed are run once more, each by
+// itself; one that passes then is named as unsteady in the last lines.
+//
+//	testreport -no-skips -again 2 -packages './store ./flows' -- go test -json -timeout=60m
 package main
 
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
+	"slices"
 	"strings"
 )
+
+func main() {
+	noSkips := flag.Bool("no-skips", false, "fail when a test was skipped")
+	again := flag.Int("again", 0, "run failed tests once more if they are no more than this")
+	packages := flag.String("packages", "", "the packages to test, with spaces between")
+	flag.Parse()
+	ok, err := runAll(os.Stdout, flag.Args(), strings.Fields(*packages), *noSkips, *again)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "testreport:", err)
+	}
+	if err != nil || !ok {
+		os.Exit(1)
+	}
+}
+
+// runAll tests the packages by a command, which is go test with its flags, and reports whether all is well.
+func runAll(out io.Writer, command, packages []string, noSkips bool, again int) (bool, error) {
+	if len(command) == 0 || len(packages) == 0 {
+		return false, errors.New("say -packages, and after -- the command: go test -json")
+	}
+	r := newReport(out)
+	if err := r.test(slices.Concat(command, packages)); err != nil {
+		return false, err
+	}
+	if err := r.onceMore(command, again); err != nil {
+		return false, err
+	}
+	return r.sum(noSkips), nil
+}
+
+// test runs go test and reads what it says. That tests fail is in there.
+func (r *report) test(command []string) error {
+	cmd := exec.Command(command[0], command[1:]...)
+	cmd.Stderr = r.out
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	err = r.read(stdout)
+	var exit *exec.ExitError
+	if ended := cmd.Wait(); errors.As(ended, &exit) {
+		r.exited = true
+	} else if err == nil {
+		err = ended
+	}
+	return err
+}
 
 // event is one line of test2json's output (go doc test2json).
 type event struct {
@@ -23,6 +79,8 @@ type event struct {
 	Output     string
 }
 
+func (e event) key() string { return e.Package + e.ImportPath + " " + e.Test }
+
 // report sums up what it has read.
 type report struct {
 	out    io.Writer
@@ -30,20 +88,10 @@ type report struct {
 	passed map[string]int      // tests, by package
 	skips  []string
 	total  int
-	failed bool
-}
-
-func main() {
-	noSkips := flag.Bool("no-skips", false, "fail when a test was skipped")
-	flag.Parse()
-	r := newReport(os.Stdout)
-	if err := r.read(os.Stdin); err != nil {
-		fmt.Fprintln(os.Stderr, "testreport:", err)
-		os.Exit(1)
-	}
-	if !r.sum(*noSkips) {
-		os.Exit(1)
-	}
+	failed []failure
+	exited bool // go test ended with an error
+	// unsteady tests failed at first and passed when they ran by themselves.
+	unsteady []failure
 }
 
 func newReport(out io.Writer) *report {
@@ -72,12 +120,12 @@ func (r *report) read(in io.Reader) error {
 }
 
 func (r *report) add(e event) {
-	key := e.Package + e.ImportPath + " " + e.Test
+	key := e.key()
 	switch e.Action {
 	case "output", "build-output":
 		r.output[key] = append(r.output[key], e.Output)
 	case "build-fail":
-		r.fail(key, "does not build")
+		r.fail(e, "does not build")
 	case "pass":
 		r.pass(e)
 		delete(r.output, key)
@@ -86,7 +134,7 @@ func (r *report) add(e event) {
 			r.skips = append(r.skips, e.Package+" "+e.Test+": "+r.reason(key))
 		}
 	case "fail":
-		r.fail(key, fmt.Sprintf("%.1fs", e.Elapsed))
+		r.fail(e, fmt.Sprintf("%.1fs", e.Elapsed))
 	}
 }
 
@@ -99,12 +147,13 @@ func (r *report) pass(e event) {
 	fmt.Fprintf(r.out, "ok %s %.1fs, %d tests\n", e.Package, e.Elapsed, r.passed[e.Package])
 }
 
-func (r *report) fail(key, note string) {
-	r.failed = true
+func (r *report) fail(e event, note string) {
+	key := e.key()
 	fmt.Fprintf(r.out, "FAIL %s %s\n", strings.TrimSpace(key), note)
 	for _, line := range r.output[key] {
 		fmt.Fprint(r.out, "    ", line)
 	}
+	r.failed = append(r.failed, failure{pkg: e.Package, test: e.Test, final: e.Action == "build-fail" || slices.ContainsFunc(r.output[key], isFinal)})
 	delete(r.output, key)
 }
 
@@ -123,7 +172,10 @@ func (r *report) sum(noSkips bool) bool {
 	for _, s := range r.skips {
 		fmt.Fprintln(r.out, "SKIP", s)
 	}
-	ok := !r.failed && (!noSkips || len(r.skips) == 0) && r.total > 0
+	ok := !r.exited && len(r.failed) == 0 && (!noSkips || len(r.skips) == 0) && r.total > 0
+	for _, f := range r.unsteady {
+		fmt.Fprintf(r.out, "UNSTEADY %s %s: it failed at first, see above, and passed by itself: find out why\n", f.pkg, f.test)
+	}
 	verdict := map[bool]string{true: "passed", false: "FAILED"}[ok]
 	fmt.Fprintf(r.out, "%s: %d tests passed, %d skipped\n", verdict, r.total, len(r.skips))
 	return ok
