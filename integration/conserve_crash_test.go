@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/integration/lab"
 )
 
@@ -81,7 +81,7 @@ func (d *datagrams) end() int64 {
 func TestACrashLosesOneReading(t *testing.T) {
 	w := newConservation(t)
 	a, b := pair(t, "crashed")
-	of := &conserved{name: "crashed", alive: []lab.Container{a, b}, copies: true, number: answer[api.Tenant](t, "tenant", "show", "crashed").Number}
+	of := &conserved{name: "crashed", alive: []lab.Container{a, b}, copies: true, number: answer[client.Tenant](t, "tenant", "show", "crashed").Number}
 	w.tenants, w.made = append(w.tenants, of), 2
 	w.balanced("all is counted before it begins")
 	base := of.was

@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/integration/lab"
 )
 
@@ -84,7 +84,7 @@ func conserving(t *testing.T) *conservation {
 	for i := range conserveTenants {
 		of := &conserved{name: fmt.Sprintf("conserve-%d", i+1)}
 		tenant(t, of.name)
-		of.number = answer[api.Tenant](t, "tenant", "show", of.name).Number
+		of.number = answer[client.Tenant](t, "tenant", "show", of.name).Number
 		w.tenants = append(w.tenants, of)
 		first := w.random.IntN(len(w.st.Hosts))
 		for n := range conserveContainers { // two of them on one host
