@@ -43,8 +43,14 @@ func start(t *testing.T) cluster {
 // startWith starts one whose pages have what the options name besides.
 func startWith(t *testing.T, options web.Options) cluster {
 	t.Helper()
+	return startOn(t, etcdtest.Start(t), options)
+}
+
+// startOn starts one that an etcd holds already.
+func startOn(t *testing.T, server *etcd.Embedded, options web.Options) cluster {
+	t.Helper()
 	log := slog.New(slog.DiscardHandler)
-	client := etcdtest.Connect(t, etcdtest.Start(t))
+	client := etcdtest.Connect(t, server)
 	openflow := listen(t)
 	registry := prometheus.NewRegistry()
 	c, err := controller.New(controller.Options{
