@@ -44,8 +44,9 @@ var arrows = map[string][]string{
 	"controller/history": {"store"},
 	"controller/enrol":   {"controller/cluster", "controller/signal", "store", "pki"},
 	"controller/access":  {"store", "pki"},
-	"controller/web":     {"controller/access", "controller/api", "flows", "metrics/overtime", "store"},
-	"controller/api":     {"controller/access", "controller/changes", "controller/events", "controller/host", "controller/enrol", "controller/traffic", "controller/balance", "controller/usage", "controller/proof", "datapath/openflow", "flows", "store", "pki"},
+	"controller/client":  {"flows/trace/told", "flows/verify/found", "store/manifest", "store"}, // whoever imports it gets no more, see TestClientIsLight
+	"controller/web":     {"controller/access", "controller/api", "controller/client", "flows", "metrics/overtime", "store"},
+	"controller/api":     {"controller/access", "controller/client", "controller/changes", "controller/events", "controller/host", "controller/enrol", "controller/traffic", "controller/balance", "controller/usage", "controller/proof", "datapath/openflow", "flows", "store", "pki"},
 	"hostagent":          {"hostagent", "datapath", "store", "metrics", "pki"},
 	"hostagent/api":      {},
 	"hostagent/docker":   {"hostagent/api", "hostagent/socket"}, // as sluice-cni, it asks by the agent's socket
@@ -55,10 +56,12 @@ var arrows = map[string][]string{
 	"internal/golden":    {},
 	"internal/stage":     {"controller/cluster", "store"},
 	"hostagent/resolver": {"store"},
-	"integration":        {"integration", "controller/api", "hostagent/api", "datapath", "flows", "store", "metrics", "pki"},
+	"integration":        {"integration", "controller/client", "hostagent/api", "datapath", "flows", "store", "metrics", "pki"},
 	"datapath":           {"datapath"},
 	"datapath/openflow":  {},
 	"flows":              {"flows", "datapath/openflow", "store"},
+	"flows/trace/told":   {},
+	"flows/verify/found": {"store"},
 	"store":              {},
 	"store/etcd":         {"store", "metrics", "pki"},
 	"store/httpstatus":   {"store"},
@@ -69,6 +72,8 @@ var arrows = map[string][]string{
 	"pki/join":           {"pki"},
 	"packaging":          {},
 	"scripts":            {},
+
+	"store/manifest/manifestfile": {"store/manifest"},
 }
 
 // impure is what the pure folders must not import: a context, clock, logger, socket or
@@ -110,6 +115,21 @@ func TestArrows(t *testing.T) {
 				t.Errorf("%s imports %s: it is to stay free of that", folder, imported)
 			}
 		}
+	}
+}
+
+// Who writes a program that uses the API gets no server with the client: its own types, the store's and the standard library.
+func TestClientIsLight(t *testing.T) {
+	lookAtFiles(t)
+	out, err := exec.Command("go", "list", "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}{{end}}", "./controller/client").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	got := strings.Fields(string(out))
+	slices.Sort(got)
+	want := []string{"sluice/controller/client", "sluice/flows/trace/told", "sluice/flows/verify/found", "sluice/store", "sluice/store/manifest"}
+	if !slices.Equal(got, want) {
+		t.Errorf("controller/client brings %v, want %v", got, want)
 	}
 }
 

@@ -24,6 +24,7 @@
 //   - lead     chooses gateway hosts and removes what nobody needs any more, on one controller at a time
 //   - usage    knows what tenants use of their limits, as hosts' agents told etcd
 //   - access   tells who asks the API, and whether they may
+//   - client   speaks to the API of a controller: its types, and no server
 //   - api      is what people and the command line see and ask for
 //   - web      is what people see in a browser, of what the API answers to them
 //

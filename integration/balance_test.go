@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/integration/lab"
 	"sluice/store"
 )
@@ -49,9 +49,9 @@ func sending(t *testing.T, c lab.Container, rate int) goesOn {
 }
 
 // balanceNow is what gateway hosts carry, and which moves are proposed.
-func balanceNow(t *testing.T) api.GatewayBalance {
+func balanceNow(t *testing.T) client.GatewayBalance {
 	t.Helper()
-	return answer[api.GatewayBalance](t, "gateway", "balance", "--dry-run")
+	return answer[client.GatewayBalance](t, "gateway", "balance", "--dry-run")
 }
 
 // Of two tenants that send much through one gateway host, the leader moves one, by itself and once: their streams go on,
@@ -84,7 +84,7 @@ func TestHeavyTenantsPart(t *testing.T) {
 		}
 		return nil
 	})
-	before := [2]api.Gateway{gatewayOf(t, "heavy-a"), gatewayOf(t, "heavy-b")}
+	before := [2]client.Gateway{gatewayOf(t, "heavy-a"), gatewayOf(t, "heavy-b")}
 	moved := before[0]
 	if before[1].Active != "h1" {
 		moved = before[1]
@@ -111,7 +111,7 @@ func TestHeavyTenantsPart(t *testing.T) {
 	}
 }
 
-func loadOf(b api.GatewayBalance, host string) float64 {
+func loadOf(b client.GatewayBalance, host string) float64 {
 	for _, h := range b.Hosts {
 		if h.Host == host {
 			return h.Load

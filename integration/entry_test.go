@@ -18,7 +18,7 @@ import (
 	"github.com/gobwas/ws"
 	"github.com/gobwas/ws/wsutil"
 
-	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/integration/lab"
 	"sluice/internal/browser"
 )
@@ -246,7 +246,7 @@ func closedToTenants(t *testing.T, c lab.Container) {
 func tellsVisits(t *testing.T, st lab.Status) {
 	t.Helper()
 	eventually(t, "publish list says when something passed last", func() error {
-		for _, p := range answer[[]api.Publication](t, "publish", "list", "--tenant", "web-a") {
+		for _, p := range answer[[]client.Publication](t, "publish", "list", "--tenant", "web-a") {
 			if p.Last != nil && time.Since(*p.Last) < time.Hour {
 				return nil
 			}

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/integration/lab"
 	"sluice/store"
 )
@@ -116,7 +116,7 @@ func TestEventsTellWhatHappened(t *testing.T) {
 	token := strings.TrimSpace(sluice(t, "token", "create", "told-eyes", "--tenant", "told"))
 	t.Cleanup(func() { sluice(t, "token", "revoke", "told-eyes") })
 	kinds := map[string]int{}
-	for _, h := range answer[[]api.Happened](t, "events", "--token", token) {
+	for _, h := range answer[[]client.Happened](t, "events", "--token", token) {
 		kinds[string(h.What)] += h.Count
 		if h.Tenant != "told" {
 			t.Errorf("the tenant is shown %+v", h)

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/integration/lab"
 	"sluice/store"
 )
@@ -125,7 +125,7 @@ func TestBackupStaysAfterFailOver(t *testing.T) {
 	g, others := failingOver(t, "taken")
 	sluice(t, "lab", "kill", g.Active)
 	eventually(t, "the lease of its agent ends", func() error {
-		if answer[api.Host](t, "host", "show", g.Active).Live {
+		if answer[client.Host](t, "host", "show", g.Active).Live {
 			return errors.New("it is live")
 		}
 		return nil
@@ -236,7 +236,7 @@ func TestLostUplinkCountsAsDead(t *testing.T) {
 	refused(t, []string{g.Active, "not ready", "way out"}, "gateway", "move", "stranded", g.Active)
 	restore()
 	eventually(t, "the host is ready again", func() error {
-		if h := answer[api.Host](t, "host", "show", g.Active); h.NotReady != "" || h.Cut {
+		if h := answer[client.Host](t, "host", "show", g.Active); h.NotReady != "" || h.Cut {
 			return fmt.Errorf("it is %+v", h.Host)
 		}
 		return nil

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/flows"
 	"sluice/flows/verify"
 	"sluice/integration/lab"
@@ -174,7 +174,7 @@ func named(t *testing.T, host lab.Host, h harm) verify.Verdict {
 		stdout, stderr, status := command(t, "verify", "--host", host.Name, "-o", "json")
 		mended := !strings.Contains(dumpText(t, host, store.BridgeName), "priority=60000")
 		_, _ = host.Switch().OFCtl(t.Context(), "del-flows", store.BridgeName, match, "--strict")
-		var got api.Verification
+		var got client.Verification
 		if err := json.Unmarshal([]byte(stdout), &got); err != nil {
 			t.Errorf("%s: status %d, %v\n%s%s\n%s", h.what, status, err, stdout, stderr, flow)
 			return ""

@@ -15,7 +15,7 @@ import (
 
 	goovs "github.com/digitalocean/go-openvswitch/ovs"
 
-	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/datapath/ovsrun"
 	"sluice/integration/lab"
 	"sluice/store"
@@ -163,7 +163,7 @@ func TestFlowsNameTheirOwner(t *testing.T) {
 	st := needLab(t)
 	a, b := pair(t, "owner")
 	wantPing(t, a, ipOf(b))
-	all := answer[[]api.Flow](t, "flows", "--host", "h1")
+	all := answer[[]client.Flow](t, "flows", "--host", "h1")
 	if held := len(dump(t, st.Hosts[0])); len(all) != held {
 		t.Errorf("sluice flows shows %d flows, h1 holds %d", len(all), held)
 	}
@@ -172,7 +172,7 @@ func TestFlowsNameTheirOwner(t *testing.T) {
 			t.Errorf("owner %q of %s", f.Owner, f.Text)
 		}
 	}
-	for _, f := range answer[[]api.Flow](t, "flows", "--host", "h1", "--port", "owner/default/owner-1") {
+	for _, f := range answer[[]client.Flow](t, "flows", "--host", "h1", "--port", "owner/default/owner-1") {
 		if !strings.Contains(f.Owner, "owner-1") {
 			t.Errorf("owner of a flow of port owner-1 is %q", f.Owner)
 		}

@@ -12,20 +12,20 @@ import (
 	"testing"
 	"time"
 
-	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/integration/lab"
 )
 
 // gatewayOf is a tenant's gateway as the cluster has it now.
-func gatewayOf(t *testing.T, tenant string) api.Gateway {
+func gatewayOf(t *testing.T, tenant string) client.Gateway {
 	t.Helper()
-	for _, g := range answer[[]api.Gateway](t, "gateway", "list") {
+	for _, g := range answer[[]client.Gateway](t, "gateway", "list") {
 		if g.Tenant == tenant {
 			return g
 		}
 	}
 	t.Fatalf("tenant %s has no gateway", tenant)
-	return api.Gateway{}
+	return client.Gateway{}
 }
 
 // goesOn is traffic of a container with the outside, which must last over moves without loss. end ends it, and says what

@@ -6,12 +6,12 @@ import (
 	"strings"
 	"testing"
 
-	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/integration/lab"
 )
 
 // ownersAndTexts are flows as they are compared.
-func ownersAndTexts(list []api.Flow) (lines []string) {
+func ownersAndTexts(list []client.Flow) (lines []string) {
 	for _, f := range list {
 		lines = append(lines, f.Owner+": "+f.Text)
 	}
@@ -25,21 +25,21 @@ func TestThePast(t *testing.T) {
 	needLab(t)
 	tenant(t, "past", "--subnet", "10.0.0.0/24", "--gateway", "h2")
 	gone, stays := container(t, "h1", "past", "past-1"), container(t, "h2", "past", "past-2")
-	then := fmt.Sprint(answer[api.Status](t, "status").Revision)
-	held := answer[[]api.Flow](t, "flows", "--host", "h1", "--tenant", "past")
-	at := answer[[]api.Flow](t, "flows", "--host", "h1", "--tenant", "past", "--at", then)
+	then := fmt.Sprint(answer[client.Status](t, "status").Revision)
+	held := answer[[]client.Flow](t, "flows", "--host", "h1", "--tenant", "past")
+	at := answer[[]client.Flow](t, "flows", "--host", "h1", "--tenant", "past", "--at", then)
 	if got, want := ownersAndTexts(at), ownersAndTexts(held); len(want) == 0 || !slices.Equal(got, want) {
 		t.Errorf("at revision %s the switch was to hold\n%s\nand held\n%s", then, strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 	if err := lab.Remove(t.Context(), gone.Name); err != nil {
 		t.Fatal(err)
 	}
-	at = answer[[]api.Flow](t, "flows", "--host", "h1", "--tenant", "past", "--at", then)
+	at = answer[[]client.Flow](t, "flows", "--host", "h1", "--tenant", "past", "--at", then)
 	if len(at) != len(held) {
 		t.Errorf("after the container went, %d flows are shown of then, when there were %d", len(at), len(held))
 	}
 	lost := 0
-	for _, f := range answer[[]api.Flow](t, "flows", "--between", then) {
+	for _, f := range answer[[]client.Flow](t, "flows", "--between", then) {
 		if strings.Contains(f.Owner, "past/default/past-1") && f.Change == "delete" {
 			lost++
 		}
@@ -61,7 +61,7 @@ func TestLastDump(t *testing.T) {
 	needLab(t)
 	tenant(t, "dumped")
 	container(t, "h3", "dumped", "dumped-1")
-	held := answer[[]api.Flow](t, "flows", "--host", "h3")
+	held := answer[[]client.Flow](t, "flows", "--host", "h3")
 	sluice(t, "lab", "kill", "h3")
 	t.Cleanup(func() {
 		sluice(t, "lab", "up")
@@ -74,7 +74,7 @@ func TestLastDump(t *testing.T) {
 		}
 		return nil
 	})
-	if got := answer[[]api.Flow](t, "flows", "--host", "h3"); !slices.Equal(ownersAndTexts(got), ownersAndTexts(held)) {
+	if got := answer[[]client.Flow](t, "flows", "--host", "h3"); !slices.Equal(ownersAndTexts(got), ownersAndTexts(held)) {
 		t.Errorf("%d flows are shown, and it held %d", len(got), len(held))
 	}
 	refused(t, []string{"h3", "not connected"}, "flows", "--host", "h3", "--diff")

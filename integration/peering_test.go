@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/integration/lab"
 )
 
@@ -131,7 +131,7 @@ func hostilePeering(t *testing.T, st lab.Status, a lab.Container) {
 		}
 		stdout, _, status := command(t, "verify", "--host", "h1", "-o", "json")
 		_, _ = h.Switch().OFCtl(t.Context(), "del-flows", "br-int", "table="+match, "--strict") // the audit may have been first
-		var got api.Verification
+		var got client.Verification
 		if err := json.Unmarshal([]byte(stdout), &got); err != nil || status != 1 || !strings.Contains(stdout, "from or to an address that is not of these two") {
 			t.Errorf("a peering to all of 10.0.0.0/8: status %d, %v: %s", status, err, stdout)
 		}
@@ -191,21 +191,21 @@ func deletedPeer(t *testing.T) {
 	tenant(t, "peer-d", "--subnet", "10.34.0.0/24")
 	sluice(t, "peer", "peer-c", "peer-d")
 	sluice(t, "tenant", "delete", "peer-d")
-	state := func() api.Peering {
-		list := answer[[]api.Peering](t, "peer", "list", "--tenant", "peer-c")
+	state := func() client.Peering {
+		list := answer[[]client.Peering](t, "peer", "list", "--tenant", "peer-c")
 		for _, p := range list {
 			if p.Peer == "peer-d" {
 				return p
 			}
 		}
 		t.Fatalf("the peering is gone: %+v", list)
-		return api.Peering{}
+		return client.Peering{}
 	}
-	if p := state(); p.State != api.PeeringOffered || !strings.Contains(strings.Join(p.Why, " "), "is not there") {
+	if p := state(); p.State != client.PeeringOffered || !strings.Contains(strings.Join(p.Why, " "), "is not there") {
 		t.Errorf("of a peer that was deleted the list says %+v", p)
 	}
 	tenant(t, "peer-d", "--subnet", "10.34.0.0/24")
-	if p := state(); p.State != api.PeeringOffered {
+	if p := state(); p.State != client.PeeringOffered {
 		t.Errorf("of another tenant under its name the list says %+v", p)
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/integration/lab"
 
 	"github.com/google/go-cmp/cmp"
@@ -30,7 +30,7 @@ func TestAPlanIsWhatTheSwitchesThenHold(t *testing.T) {
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		p := answer[api.Plan](t, "plan", "-f", file)
+		p := answer[client.Plan](t, "plan", "-f", file)
 		if len(p.Flows) == 0 {
 			t.Errorf("%s: no flow changes: %+v", name, p.Steps)
 		}
@@ -60,7 +60,7 @@ func hostFlows(t *testing.T, st lab.Status) map[string][]string {
 }
 
 // expected is what hosts hold once a plan is applied.
-func expected(before map[string][]string, p api.Plan) map[string][]string {
+func expected(before map[string][]string, p client.Plan) map[string][]string {
 	held := map[string]map[string]bool{}
 	for host, list := range before {
 		held[host] = map[string]bool{}
@@ -91,7 +91,7 @@ func expected(before map[string][]string, p api.Plan) map[string][]string {
 }
 
 // dumpedAs is a planned flow as dump reads it from ovs-ofctl, which writes each flow's table.
-func dumpedAs(f api.Flow) string {
+func dumpedAs(f client.Flow) string {
 	cookie, rest, _ := strings.Cut(f.Text, ", ")
 	if f.Table == 0 {
 		rest = "table=0, " + rest

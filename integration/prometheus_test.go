@@ -24,7 +24,7 @@ import (
 	promv1 "github.com/prometheus/client_golang/api/prometheus/v1"
 	"github.com/prometheus/common/model"
 
-	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/integration/lab"
 	"sluice/store"
 )
@@ -213,7 +213,7 @@ func programs(t *testing.T, dead string) map[string][]string {
 		if status != 0 {
 			return errors.New(stderr)
 		}
-		var hosts []api.Host
+		var hosts []client.Host
 		if err := json.Unmarshal([]byte(out), &hosts); err != nil {
 			return err
 		}

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/integration/lab"
 )
 
@@ -34,7 +34,7 @@ func byDocker(t *testing.T, name string) lab.Container {
 func publishedNow(t *testing.T, tenant string) map[string]string {
 	t.Helper()
 	list := map[string]string{}
-	for _, p := range answer[[]api.Publication](t, "publish", "list", "--tenant", tenant) {
+	for _, p := range answer[[]client.Publication](t, "publish", "list", "--tenant", tenant) {
 		name, _, byPort := strings.Cut(p.Name, "-of-")
 		if byPort != p.ByPort {
 			t.Errorf("%s is published by a port: %v", p.Name, p.ByPort)
@@ -116,7 +116,7 @@ func ownFirst(t *testing.T, seen string) {
 	sluice(t, "unpublish", "dock-pub", "tcp-8070")
 	open(t, "h2", 8070, "dock-pub-web", seen)
 	name := ""
-	for _, p := range answer[[]api.Publication](t, "publish", "list", "--tenant", "dock-pub") {
+	for _, p := range answer[[]client.Publication](t, "publish", "list", "--tenant", "dock-pub") {
 		if p.On == "8070" {
 			name = p.Name
 		}
@@ -132,7 +132,7 @@ func TestPodmanPublishes(t *testing.T) {
 	id := mustPodman(t, "run", "--detach", "--name", "pod-pub-web", "--publish", "8074:80", "--publish", "5374:54/udp", "--network", "pod-pub-default", lab.ImageName, "/bin/sleep", "infinity")
 	t.Cleanup(func() { podman(t, "rm", "--force", "--ignore", "--time", "0", "pod-pub-web") })
 	var ip netip.Addr
-	for _, p := range answer[[]api.Port](t, "port", "list", "--tenant", "pod-pub") {
+	for _, p := range answer[[]client.Port](t, "port", "list", "--tenant", "pod-pub") {
 		if p.ContainerID == id {
 			ip = p.Addresses[0].Addr()
 		}

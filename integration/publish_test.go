@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/integration/lab"
 )
 
@@ -292,7 +292,7 @@ func hostsOwn(t *testing.T) {
 	}
 	defer own.Close()
 	eventually(t, "the program keeps its port", func() error {
-		for _, p := range answer[[]api.Publication](t, "publish", "list", "--tenant", "pub-a") {
+		for _, p := range answer[[]client.Publication](t, "publish", "list", "--tenant", "pub-a") {
 			if p.Name == "tcp-8090" && strings.Contains(p.Why, "itself listens on tcp 8090") {
 				return nil
 			}

@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"sluice/controller/api"
+	"sluice/controller/client"
 	agentapi "sluice/hostagent/api"
 	"sluice/integration/lab"
 )
@@ -137,7 +137,7 @@ func TestRates(t *testing.T) {
 	down := tcp(t, outside, inside)
 	sluice(t, "tenant", "set", "rated", "--limit-egress-kbps", "0", "--limit-ingress-kbps", fmt.Sprint(slow))
 	down.keepsTo(t, "what a container gets from outside", slow)
-	used := *answer[api.Tenant](t, "tenant", "show", "rated").Usage
+	used := *answer[client.Tenant](t, "tenant", "show", "rated").Usage
 	if used.RateDrops == 0 {
 		t.Errorf("no drop is counted: %+v", used)
 	}
@@ -156,7 +156,7 @@ func TestRatesOfPorts(t *testing.T) {
 	sender, receiver = between(t, a, c)
 	near := tcp(t, sender, receiver)
 	near.keepsTo(t, "what a port gets from its own host", slower)
-	if used := *answer[api.Tenant](t, "tenant", "show", "ported").Usage; used.RateDrops == 0 {
+	if used := *answer[client.Tenant](t, "tenant", "show", "ported").Usage; used.RateDrops == 0 {
 		t.Errorf("no drop is counted: %+v", used)
 	}
 }

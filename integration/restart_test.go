@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/integration/lab"
 )
 
@@ -17,7 +17,7 @@ func pair(t *testing.T, name string, args ...string) (a, b lab.Container) {
 	b = container(t, "h2", name, name+"-2")
 	wantPing(t, a, ipOf(b))
 	eventually(t, "there is a gateway host", func() error { // after a kill of all controllers it takes until the old leader's lease ends
-		if answer[api.Tenant](t, "tenant", "show", name).GatewayHost == "" {
+		if answer[client.Tenant](t, "tenant", "show", name).GatewayHost == "" {
 			return errors.New("none was chosen")
 		}
 		return nil

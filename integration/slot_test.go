@@ -14,7 +14,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
 
-	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/integration/lab"
 	"sluice/store"
 )
@@ -118,7 +118,7 @@ func movesOn(t *testing.T, box lab.Container, name string) {
 	to := map[string]string{"h1": "h2", "h2": "h3", "h3": "h2"}[from]
 	inside, outside := connected(t, box)
 	sluice(t, "gateway", "move", name, to, "--timeout", "20s")
-	var g api.Gateway
+	var g client.Gateway
 	eventually(t, "the gateway moved", func() error {
 		if g = gatewayOf(t, name); g.Active != to {
 			return fmt.Errorf("it is at %s: %s", g.Active, g.Why)

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/integration/lab"
 	"sluice/store"
 )
@@ -113,7 +113,7 @@ func wantThrough(t *testing.T, from, to lab.Container, way ...string) {
 func turned(t *testing.T, want store.Relay) {
 	t.Helper()
 	eventually(t, fmt.Sprintf("tenant star relays: %q", want), func() error {
-		if got := answer[api.Tenant](t, "tenant", "show", "star"); got.Relay != want {
+		if got := answer[client.Tenant](t, "tenant", "show", "star"); got.Relay != want {
 			return fmt.Errorf("it relays: %q", got.Relay)
 		}
 		return nil

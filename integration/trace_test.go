@@ -8,15 +8,15 @@ import (
 	"strings"
 	"testing"
 
-	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/integration/lab"
 	"sluice/store"
 )
 
 // traceOf is what sluice trace says.
-func traceOf(t *testing.T, from, to string, more ...string) api.Trace {
+func traceOf(t *testing.T, from, to string, more ...string) client.Trace {
 	t.Helper()
-	return answer[api.Trace](t, append([]string{"trace", from, to}, more...)...)
+	return answer[client.Trace](t, append([]string{"trace", from, to}, more...)...)
 }
 
 func portOf(c lab.Container) string { return c.Tenant + "/" + c.Name }
@@ -81,7 +81,7 @@ func TestTraceShowsAHostileFlow(t *testing.T) {
 	a, b := container(t, "h1", "victim", "victim-1"), container(t, "h2", "victim", "victim-2")
 	r := container(t, "h2", "robber", "robber-1")
 	h2 := st.Hosts[1]
-	iface := answer[api.Port](t, "port", "show", portOf(r)).Interface
+	iface := answer[client.Port](t, "port", "show", portOf(r)).Interface
 	number, err := h2.Switch().VSCtl(t.Context(), "get", "interface", iface, "ofport")
 	if err != nil {
 		t.Fatal(err)

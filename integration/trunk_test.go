@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/integration/lab"
 )
 
@@ -38,7 +38,7 @@ func awaitTrunk(t *testing.T, on bool, hosts ...string) {
 	t.Helper()
 	for _, host := range hosts {
 		eventually(t, fmt.Sprintf("host %s has a trunk: %v", host, on), func() error {
-			if h := answer[api.Host](t, "host", "show", host); h.TrunkReady != on || (h.Trunk != "") != on {
+			if h := answer[client.Host](t, "host", "show", host); h.TrunkReady != on || (h.Trunk != "") != on {
 				return fmt.Errorf("its trunk is %q, ready: %v", h.Trunk, h.TrunkReady)
 			}
 			return nil

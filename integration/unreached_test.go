@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"testing"
 
-	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/store"
 )
 
@@ -24,7 +24,7 @@ func TestHostWithoutTunnelPort(t *testing.T) {
 	stands := func(want store.HostState) {
 		t.Helper()
 		eventually(t, "h2 stands well or not", func() error {
-			if is := answer[api.Host](t, "host", "show", "h2"); is.State != want {
+			if is := answer[client.Host](t, "host", "show", "h2"); is.State != want {
 				return fmt.Errorf("it is %s, want %s", is.State, want)
 			}
 			return nil

@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/datapath/ovsrun"
 	"sluice/integration/lab"
 	"sluice/store"
@@ -117,7 +117,7 @@ func (u *upgrade) revive(target string, adapt func([]string) []string) {
 func (u *upgrade) realized() {
 	u.Helper()
 	eventually(u.T, "all hosts are realized", func() error {
-		st := answer[api.Status](u.T, "status")
+		st := answer[client.Status](u.T, "status")
 		if n := st.HostStates[string(store.HostRealized)]; n != len(u.lab.Hosts) {
 			return fmt.Errorf("%d of %d: %v, %v", n, len(u.lab.Hosts), st.HostStates, st.Problems)
 		}
@@ -292,7 +292,7 @@ func (u *upgrade) agentsThen(b lab.Container) {
 		u.realized()
 	}
 	sluice(u.T, "lab", "rm", "rolling-3")
-	st := answer[api.Status](u.T, "status")
+	st := answer[client.Status](u.T, "status")
 	for _, h := range st.Hosts {
 		if h.Agent.Schema != store.SchemaVersion {
 			u.Errorf("the agent of %s says %+v", h.Name, h.Agent)

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/integration/lab"
 	"sluice/store"
 )
@@ -38,9 +38,9 @@ func TestAFloodShows(t *testing.T) {
 	for range 10 * flood {
 		w.send(t, ethernet(broadcast, mine, 0x0800, udp4(ipOf(c), netip.MustParseAddr("255.255.255.255"), 9, 9, nil)))
 	}
-	var used api.TenantUsage
+	var used client.TenantUsage
 	eventually(t, "sluice tenant show tells of the flood", func() error {
-		used = *answer[api.Tenant](t, "tenant", "show", "greedy").Usage
+		used = *answer[client.Tenant](t, "tenant", "show", "greedy").Usage
 		seen := []bool{used.Connections == limit, used.KernelConnections >= limit/4, used.KernelDrops > 0, used.PortsRefused > 0,
 			used.ConnectionDrops > 0, used.BroadcastDrops > 0}
 		if slices.Contains(seen, false) {
@@ -55,7 +55,7 @@ func TestAFloodShows(t *testing.T) {
 		}
 	}
 	eventually(t, "metrics tell of the flood", func() error {
-		used = *answer[api.Tenant](t, "tenant", "show", "greedy").Usage
+		used = *answer[client.Tenant](t, "tenant", "show", "greedy").Usage
 		for _, want := range []struct {
 			name, label string
 			value       float64

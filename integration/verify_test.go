@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/flows/verify"
 	"sluice/integration/lab"
 	"sluice/store"
@@ -115,7 +115,7 @@ func TestVerifyNamesHostileFlows(t *testing.T) {
 		match, _, _ := strings.Cut(flow, " actions=")
 		match = strings.Join(regexp.MustCompile(`cookie=\w+,`).Split(match, -1), "")
 		_, _ = h.Switch().OFCtl(t.Context(), "del-flows", store.BridgeName, match, "--strict") // the audit may have been first
-		var got api.Verification
+		var got client.Verification
 		if err := json.Unmarshal([]byte(stdout), &got); err != nil || status != 1 || !strings.Contains(stderr, "h1") {
 			t.Errorf("%s: status %d, %v\n%s%s", what, status, err, stdout, stderr)
 			continue
@@ -199,7 +199,7 @@ func TestVerifyWithoutASwitch(t *testing.T) {
 	sluice(t, "lab", "kill", "controller")
 	sluice(t, "lab", "up")
 	eventually(t, "all is proved anew", func() error {
-		for _, h := range answer[api.Status](t, "status").Hosts {
+		for _, h := range answer[client.Status](t, "status").Hosts {
 			if h.Proof == nil || h.Proof.Isolation != "proved" {
 				return fmt.Errorf("%s: %+v", h.Name, h.Proof)
 			}

@@ -10,7 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"sluice/controller/api"
+	"sluice/controller/access"
+	"sluice/controller/client"
 	"sluice/integration/lab"
 )
 
@@ -27,7 +28,7 @@ func apiFlag(cmd *cobra.Command) {
 }
 
 // dial is a client of the API that the command line, the environment or the lab names.
-func dial(cmd *cobra.Command) (*api.Client, error) {
+func dial(cmd *cobra.Command) (*client.Client, error) {
 	flag, err := cmd.Flags().GetString("api")
 	if err != nil {
 		return nil, err
@@ -48,7 +49,7 @@ func dial(cmd *cobra.Command) (*api.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := api.Dial(url, append(options, credentials(url, token, running))...)
+	c, err := client.Dial(url, append(options, credentials(url, token, running))...)
 	if err != nil {
 		return nil, usageError{err}
 	}
@@ -72,20 +73,20 @@ func givenToken(cmd *cobra.Command) (string, error) {
 
 // credentials are what says who asks at a URL: the token that the user gave, be it in a file, else
 // the one that only root of the API's machine can read.
-func credentials(url, given string, running lab.Status) api.Option {
+func credentials(url, given string, running lab.Status) client.Option {
 	switch file, isFile := strings.CutPrefix(given, "@"); {
 	case isFile:
-		return api.WithTokenFile(file)
+		return client.WithTokenFile(file)
 	case given != "":
-		return api.WithToken(given)
+		return client.WithToken(given)
 	case url == running.API:
-		return api.WithTokenFile(running.TokenFile)
+		return client.WithTokenFile(running.TokenFile)
 	}
-	return api.WithTokenFile(api.LocalTokenFile(url))
+	return client.WithTokenFile(access.LocalTokenFileOf(url))
 }
 
 // clientCommand is a command that asks the API and prints what it answers.
-func clientCommand(cmd *cobra.Command, run func(cmd *cobra.Command, c *api.Client, args []string) error) *cobra.Command {
+func clientCommand(cmd *cobra.Command, run func(cmd *cobra.Command, c *client.Client, args []string) error) *cobra.Command {
 	apiFlag(cmd)
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		c, err := dial(cmd)
@@ -101,7 +102,7 @@ func clientCommand(cmd *cobra.Command, run func(cmd *cobra.Command, c *api.Clien
 const completionTime = 2 * time.Second
 
 // lister finds names for completion.
-type lister func(ctx context.Context, c *api.Client) ([]string, error)
+type lister func(ctx context.Context, c *client.Client) ([]string, error)
 
 // completeArg offers names for the first argument.
 func completeArg(names lister) cobra.CompletionFunc {
@@ -144,29 +145,29 @@ func matching(names []string, typed string) (fit []string) {
 	return fit
 }
 
-func tenantNames(ctx context.Context, c *api.Client) ([]string, error) {
+func tenantNames(ctx context.Context, c *client.Client) ([]string, error) {
 	list, err := c.Tenants(ctx)
-	return namesOf(list, func(t api.Tenant) string { return t.Name }), err
+	return namesOf(list, func(t client.Tenant) string { return t.Name }), err
 }
 
-func networkNames(ctx context.Context, c *api.Client) ([]string, error) {
+func networkNames(ctx context.Context, c *client.Client) ([]string, error) {
 	list, err := c.Networks(ctx, "")
-	return namesOf(list, func(n api.Network) string { return n.Tenant + "/" + n.Name }), err
+	return namesOf(list, func(n client.Network) string { return n.Tenant + "/" + n.Name }), err
 }
 
-func hostNames(ctx context.Context, c *api.Client) ([]string, error) {
+func hostNames(ctx context.Context, c *client.Client) ([]string, error) {
 	list, err := c.Hosts(ctx)
-	return namesOf(list, func(h api.Host) string { return h.Name }), err
+	return namesOf(list, func(h client.Host) string { return h.Name }), err
 }
 
-func portNames(ctx context.Context, c *api.Client) ([]string, error) {
-	list, err := c.Ports(ctx, api.PortFilter{})
+func portNames(ctx context.Context, c *client.Client) ([]string, error) {
+	list, err := c.Ports(ctx, client.PortFilter{})
 	return namesOf(list, portName), err
 }
 
-func tokenNames(ctx context.Context, c *api.Client) ([]string, error) {
+func tokenNames(ctx context.Context, c *client.Client) ([]string, error) {
 	list, err := c.Tokens(ctx)
-	return namesOf(list, func(t api.Token) string { return t.Name }), err
+	return namesOf(list, func(t client.Token) string { return t.Name }), err
 }
 
 func namesOf[T any](list []T, name func(T) string) []string {

@@ -10,7 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 
-	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/pki"
 )
 
@@ -19,7 +19,7 @@ const pkiEnv = "SLUICE_PKI"
 
 // security is how a client of an https API knows it, and what it shows: the certificate of the one
 // person of whom there is one. Without an authority's certificate the system's authorities count.
-func security(url string) ([]api.Option, error) {
+func security(url string) ([]client.Option, error) {
 	dir := cmp.Or(os.Getenv(pkiEnv), defaultPKI)
 	authority, err := os.ReadFile(filepath.Join(dir, pki.AuthorityFile))
 	switch {
@@ -37,13 +37,13 @@ func security(url string) ([]api.Option, error) {
 		if err != nil {
 			return nil, err
 		}
-		return []api.Option{api.WithTLS(s.Client())}, nil
+		return []client.Option{client.WithTLS(s.Client())}, nil
 	}
 	config, err := pki.ClientOf(authority)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", filepath.Join(dir, pki.AuthorityFile), err)
 	}
-	return []api.Option{api.WithTLS(config)}, nil
+	return []client.Option{client.WithTLS(config)}, nil
 }
 
 // personsIn are the people whose certificates are in a directory.

@@ -7,12 +7,12 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/controller/enrol"
 )
 
 func hostInvite() *cobra.Command {
-	var spec api.InvitationSpec
+	var spec client.InvitationSpec
 	var lifetime time.Duration
 	cmd := &cobra.Command{
 		Use:   "invite NAME",
@@ -31,7 +31,7 @@ It needs a controller that holds the authority's key, whose API the machine reac
 	f.StringVar(&spec.API, "via", "", "`URL` by which the machine reaches the API of a controller that signs (default that of the controller that answers)")
 	f.BoolVar(&spec.Anew, "anew", false, "another machine takes the place of the one that is enrolled: once it has joined, that one's certificate is not believed any more")
 	out := outputFlag(cmd)
-	return clientCommand(cmd, func(cmd *cobra.Command, c *api.Client, args []string) error {
+	return clientCommand(cmd, func(cmd *cobra.Command, c *client.Client, args []string) error {
 		expires := time.Now().Add(lifetime)
 		spec.Expires = &expires
 		i, err := c.InviteHost(cmd.Context(), args[0], spec)
@@ -43,7 +43,7 @@ It needs a controller that holds the authority's key, whose API the machine reac
 }
 
 // writeInvitation writes the token alone to out, and the rest to notes.
-func writeInvitation(out, notes io.Writer, i api.Invitation) {
+func writeInvitation(out, notes io.Writer, i client.Invitation) {
 	fmt.Fprintf(notes, "host %s: until %s, once, on that machine: sluice agent --vtep ADDRESS --join TOKEN\n", i.Host, i.Expires.UTC().Format(time.RFC3339))
 	fmt.Fprintln(out, i.Token)
 }
@@ -57,7 +57,7 @@ with a token is enrolled by that. sluice host delete ends it.`,
 		Example: "  sluice host enrol h1",
 		Args:    named("NAME"),
 	}
-	return clientCommand(cmd, func(cmd *cobra.Command, c *api.Client, args []string) error {
+	return clientCommand(cmd, func(cmd *cobra.Command, c *client.Client, args []string) error {
 		if _, err := c.EnrolHost(cmd.Context(), args[0]); err != nil {
 			return err
 		}

@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/controller/events"
 	"sluice/store"
 )
@@ -30,7 +30,7 @@ to do something about. --watch goes on with what happens, a line each time, unti
   sluice events --watch --tenant alice -o json`,
 		Args: cobra.NoArgs,
 	}
-	var filter api.EventFilter
+	var filter client.EventFilter
 	var watch bool
 	f := cmd.Flags()
 	f.StringVar(&filter.Tenant, "tenant", "", "only this `TENANT`'s")
@@ -42,7 +42,7 @@ to do something about. --watch goes on with what happens, a line each time, unti
 	f.StringVar(&filter.Since, "since", "", "only what happened since: a `TIME` before now such as 1h, or one such as 2026-01-02T15:04:05Z (default all that is kept)")
 	f.BoolVar(&watch, "watch", false, "go on with what happens, until interrupted")
 	out := outputFlag(cmd)
-	return clientCommand(cmd, func(cmd *cobra.Command, c *api.Client, _ []string) error {
+	return clientCommand(cmd, func(cmd *cobra.Command, c *client.Client, _ []string) error {
 		if watch {
 			return watchEvents(cmd, c, filter, *out)
 		}
@@ -62,14 +62,14 @@ func whatNames() (names []string) {
 }
 
 // watchEvents writes a line each time that something happens.
-func watchEvents(cmd *cobra.Command, c *api.Client, filter api.EventFilter, f format) error {
+func watchEvents(cmd *cobra.Command, c *client.Client, filter client.EventFilter, f format) error {
 	if f == formatYAML {
 		return usagef("--watch writes lines: with -o table or json")
 	}
-	return eachUntilInterrupted(cmd, c.WatchEvents(cmd.Context(), filter), func(h api.Happened) error { return writeEvent(cmd.OutOrStdout(), h, f) })
+	return eachUntilInterrupted(cmd, c.WatchEvents(cmd.Context(), filter), func(h client.Happened) error { return writeEvent(cmd.OutOrStdout(), h, f) })
 }
 
-func writeEvents(w io.Writer, list []api.Happened) {
+func writeEvents(w io.Writer, list []client.Happened) {
 	g := columns("last (UTC)", "count", "kind", "object", "what")
 	for _, h := range list {
 		g.row(lastOf(h), fmt.Sprint(h.Count), marked(h), h.Object, wordsOf(h))
@@ -78,7 +78,7 @@ func writeEvents(w io.Writer, list []api.Happened) {
 }
 
 // writeEvent writes one event as a line.
-func writeEvent(w io.Writer, h api.Happened, f format) error {
+func writeEvent(w io.Writer, h client.Happened, f format) error {
 	if f == formatJSON {
 		return json.NewEncoder(w).Encode(h)
 	}
@@ -86,9 +86,9 @@ func writeEvent(w io.Writer, h api.Happened, f format) error {
 	return err
 }
 
-func lastOf(h api.Happened) string { return h.Last.UTC().Format(time.DateTime) }
+func lastOf(h client.Happened) string { return h.Last.UTC().Format(time.DateTime) }
 
-func marked(h api.Happened) string {
+func marked(h client.Happened) string {
 	if h.Warning {
 		return string(h.What) + "*"
 	}
@@ -96,7 +96,7 @@ func marked(h api.Happened) string {
 }
 
 // wordsOf is what happened, in one line.
-func wordsOf(h api.Happened) string {
+func wordsOf(h client.Happened) string {
 	text := h.Text
 	if h.Detail != "" {
 		text += ": " + h.Detail

@@ -8,11 +8,11 @@ import (
 	"testing"
 	"time"
 
-	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/store"
 )
 
-var someEvents = []api.Happened{
+var someEvents = []client.Happened{
 	{Name: "00ff-k4", Revision: 40, Happening: store.Happening{What: store.GatewayMoved, Object: "tenant alice", Tenant: "alice", Hosts: []string{"h1", "h2"}, Text: "from h1 to h2", Detail: "moved by hand",
 		Controller: "c1", Count: 1, First: time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC), Last: time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)}},
 	{Name: "01ff-k5", Revision: 42, Happening: store.Happening{What: store.DriftMended, Object: "host h1", Hosts: []string{"h1"}, Text: "flows that others changed were put right", Detail: "1 missing, 0 extra, 0 changed",
@@ -54,7 +54,7 @@ func TestEventsCommand(t *testing.T) {
 	until("tenant alice: set-tenant-limits, by local")
 	until("limits-changed        tenant alice: connections 0 -> 5")
 	w.interrupt()
-	list := func(args ...string) (all []api.Happened) {
+	list := func(args ...string) (all []client.Happened) {
 		t.Helper()
 		got := sluice(t, append([]string{"events", "-o", "json", "--api", r.api}, args...)...)
 		if err := json.Unmarshal([]byte(got.out), &all); err != nil {

@@ -3,22 +3,21 @@ package main
 import (
 	"fmt"
 	"io"
+	"sluice/controller/client"
 	"time"
 
 	"github.com/spf13/cobra"
-
-	"sluice/controller/api"
 )
 
 // reading is what flows had counted at a time.
 type reading struct {
 	at   time.Time
-	list []api.Flow
+	list []client.Flow
 }
 
 // showRates reads the chosen flows again and again, and writes the rates of those that counted
 // between two readings, until the command is interrupted.
-func (o *flowsFlags) showRates(cmd *cobra.Command, c *api.Client, hosts []string) error {
+func (o *flowsFlags) showRates(cmd *cobra.Command, c *client.Client, hosts []string) error {
 	w := cmd.OutOrStdout()
 	var before reading
 	for {
@@ -54,7 +53,7 @@ type flowKey struct{ host, text string }
 // writeRates writes the flows that counted between two readings. A flow that is new, or was replaced,
 // counts from its beginning.
 func writeRates(w io.Writer, before, now reading, withHost bool) {
-	was := map[flowKey]api.Flow{}
+	was := map[flowKey]client.Flow{}
 	for _, f := range before.list {
 		was[flowKey{f.Host, f.Text}] = f
 	}

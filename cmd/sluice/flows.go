@@ -10,12 +10,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"sluice/controller/api"
+	"sluice/controller/client"
 )
 
 // flowsFlags say which flows to show.
 type flowsFlags struct {
 	hosts                    []string
-	filter                   api.FlowFilter
+	filter                   client.FlowFilter
 	desired, installed, diff bool
 	watch                    bool
 	past                     pastFlags
@@ -56,7 +57,7 @@ meanwhile.`,
 	}
 	o.register(cmd)
 	out := outputFlag(cmd, formatWide, formatOfctl)
-	return clientCommand(cmd, func(cmd *cobra.Command, c *api.Client, args []string) error {
+	return clientCommand(cmd, func(cmd *cobra.Command, c *client.Client, args []string) error {
 		if err := o.past.choose(cmd, args, &o.filter); err != nil {
 			return err
 		}
@@ -88,7 +89,7 @@ func (o *flowsFlags) register(cmd *cobra.Command) {
 	completeFlag(cmd, "port", portNames)
 }
 
-func (o *flowsFlags) run(cmd *cobra.Command, c *api.Client, out format) error {
+func (o *flowsFlags) run(cmd *cobra.Command, c *client.Client, out format) error {
 	if err := o.check(out); err != nil {
 		return err
 	}
@@ -115,9 +116,9 @@ func (o *flowsFlags) run(cmd *cobra.Command, c *api.Client, out format) error {
 }
 
 // read reads the chosen flows of hosts, and tells the problems of what is compiled.
-func (o *flowsFlags) read(cmd *cobra.Command, c *api.Client, hosts []string) ([]api.Flow, error) {
+func (o *flowsFlags) read(cmd *cobra.Command, c *client.Client, hosts []string) ([]client.Flow, error) {
 	o.filter.View = o.view()
-	list := []api.Flow{}
+	list := []client.Flow{}
 	var skipped []error
 	for _, host := range hosts {
 		of, problems, err := c.Flows(cmd.Context(), host, o.filter)
@@ -140,7 +141,7 @@ func (o *flowsFlags) read(cmd *cobra.Command, c *api.Client, hosts []string) ([]
 }
 
 // write writes flows for people, or as ovs-ofctl does.
-func (o *flowsFlags) write(w io.Writer, list []api.Flow, hosts []string, out format) {
+func (o *flowsFlags) write(w io.Writer, list []client.Flow, hosts []string, out format) {
 	switch {
 	case out == formatOfctl:
 		writeDump(w, list, len(hosts) > 1)
@@ -198,7 +199,7 @@ func (o *flowsFlags) checkFilter() error {
 }
 
 // namesSomething refuses a tenant, a network or a port that is not there. Where there are hosts, each answers so.
-func (o *flowsFlags) namesSomething(ctx context.Context, c *api.Client) error {
+func (o *flowsFlags) namesSomething(ctx context.Context, c *client.Client) error {
 	if o.filter.Tenant != "" {
 		if _, err := c.Tenant(ctx, o.filter.Tenant); err != nil {
 			return err
@@ -219,14 +220,14 @@ func (o *flowsFlags) namesSomething(ctx context.Context, c *api.Client) error {
 func (o *flowsFlags) view() string {
 	switch {
 	case o.desired:
-		return api.ViewDesired
+		return client.ViewDesired
 	case o.diff:
-		return api.ViewDiff
+		return client.ViewDiff
 	}
-	return api.ViewInstalled
+	return client.ViewInstalled
 }
 
-func (o *flowsFlags) chosenHosts(ctx context.Context, c *api.Client) ([]string, error) {
+func (o *flowsFlags) chosenHosts(ctx context.Context, c *client.Client) ([]string, error) {
 	if len(o.hosts) > 0 {
 		return o.hosts, nil
 	}
@@ -234,7 +235,7 @@ func (o *flowsFlags) chosenHosts(ctx context.Context, c *api.Client) ([]string, 
 }
 
 // hostsOf are the hosts that flows are of, in their order.
-func hostsOf(list []api.Flow) (hosts []string) {
+func hostsOf(list []client.Flow) (hosts []string) {
 	for _, f := range list {
 		if len(hosts) == 0 || hosts[len(hosts)-1] != f.Host {
 			hosts = append(hosts, f.Host)

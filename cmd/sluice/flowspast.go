@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/store"
 )
 
@@ -34,7 +34,7 @@ func (p *pastFlags) arguments(cmd *cobra.Command, args []string) error {
 }
 
 // choose says in a filter which revisions are asked for.
-func (p *pastFlags) choose(cmd *cobra.Command, args []string, filter *api.FlowFilter) error {
+func (p *pastFlags) choose(cmd *cobra.Command, args []string, filter *client.FlowFilter) error {
 	for flag, value := range map[string]int64{"at": p.at, "between": p.between} {
 		if cmd.Flags().Changed(flag) && value < 1 {
 			return usagef("--%s %d: revisions begin at 1", flag, value)
@@ -55,6 +55,6 @@ func (p *pastFlags) choose(cmd *cobra.Command, args []string, filter *api.FlowFi
 
 // isNotFound reports whether the API answered that something is not there.
 func isNotFound(err error) bool {
-	var p *api.Problem
+	var p *client.Problem
 	return errors.As(err, &p) && p.Status == http.StatusNotFound
 }

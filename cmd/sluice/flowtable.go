@@ -3,11 +3,10 @@ package main
 import (
 	"fmt"
 	"io"
+	"sluice/controller/client"
 	"strings"
 
 	"github.com/fatih/color"
-
-	"sluice/controller/api"
 )
 
 // Formats that only flows have.
@@ -20,7 +19,7 @@ const (
 type flowTable struct{ withHost, withChange, withText, withoutCounts bool }
 
 // write writes a line a flow.
-func (t flowTable) write(w io.Writer, list []api.Flow) {
+func (t flowTable) write(w io.Writer, list []client.Flow) {
 	p := painterFor(w)
 	g := columns(t.with("host", "change", t.counts([]string{"table", "priority"}, "packets", "bytes", "owner", "flow"))...)
 	for _, f := range list {
@@ -55,7 +54,7 @@ func (t flowTable) with(host, change string, cells []string) []string {
 }
 
 // writeDump writes flows as ovs-ofctl dump-flows prints them, each host's below a comment with its name.
-func writeDump(w io.Writer, list []api.Flow, withHost bool) {
+func writeDump(w io.Writer, list []client.Flow, withHost bool) {
 	host := ""
 	for _, f := range list {
 		if withHost && f.Host != host {
@@ -67,7 +66,7 @@ func writeDump(w io.Writer, list []api.Flow, withHost bool) {
 }
 
 // dumpLine is a flow as ovs-ofctl dump-flows prints it; one that is not installed, as add-flows takes it.
-func dumpLine(f api.Flow) string {
+func dumpLine(f client.Flow) string {
 	if f.Age == "" {
 		return " " + f.Text
 	}
@@ -86,7 +85,7 @@ func dumpLine(f api.Flow) string {
 }
 
 // tableOf is a table's number and name. One that is not ours has its number for a name.
-func tableOf(f api.Flow) string {
+func tableOf(f client.Flow) string {
 	number := fmt.Sprint(f.Table)
 	if f.TableName == number {
 		return number

@@ -10,7 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/store"
 )
 
@@ -31,7 +31,7 @@ func gatewayList() *cobra.Command {
 		Args:    cobra.NoArgs,
 	}
 	out := outputFlag(cmd)
-	return clientCommand(cmd, func(cmd *cobra.Command, c *api.Client, _ []string) error {
+	return clientCommand(cmd, func(cmd *cobra.Command, c *client.Client, _ []string) error {
 		list, err := c.Gateways(cmd.Context())
 		if err != nil {
 			return err
@@ -40,7 +40,7 @@ func gatewayList() *cobra.Command {
 	})
 }
 
-func writeGateways(w io.Writer, list []api.Gateway) {
+func writeGateways(w io.Writer, list []client.Gateway) {
 	g := columns("tenant", "policy", "host", "since", "backup", "standby", "draining", "epoch", "why")
 	for _, t := range list {
 		g.row(t.Tenant, t.Policy, t.Active, moment(t.Since), t.Backup, standbys(&t.Gateway), endings(&t.Gateway), fmt.Sprint(t.Epoch), whyGateway(&t.Gateway))
@@ -105,9 +105,9 @@ func gatewayMove() *cobra.Command {
 	cmd.Flags().DurationVar(&timeout, "timeout", timeout, "how long connections may go on through the host before: a `DURATION` such as 10m")
 	cmd.Flags().BoolVar(&noWait, "no-wait", false, "return once the move is asked for")
 	out := outputFlag(cmd)
-	return clientCommand(cmd, func(cmd *cobra.Command, c *api.Client, args []string) error {
+	return clientCommand(cmd, func(cmd *cobra.Command, c *client.Client, args []string) error {
 		seconds := int(timeout / time.Second)
-		g, err := c.MoveGateway(cmd.Context(), args[0], api.GatewayMove{Host: args[1], Timeout: &seconds})
+		g, err := c.MoveGateway(cmd.Context(), args[0], client.GatewayMove{Host: args[1], Timeout: &seconds})
 		if err == nil && !noWait {
 			g, err = awaitMove(cmd.Context(), c, args[0], args[1])
 		}
@@ -125,7 +125,7 @@ const lookInterval = 100 * time.Millisecond
 const quietTime = 15 * time.Second
 
 // awaitMove waits until all hosts send a tenant's egress to a host, or until it is clear that it stays where it is.
-func awaitMove(ctx context.Context, c *api.Client, tenant, host string) (api.Gateway, error) {
+func awaitMove(ctx context.Context, c *client.Client, tenant, host string) (client.Gateway, error) {
 	for began := time.Now(); ; {
 		g, err := c.Gateway(ctx, tenant)
 		switch {
@@ -150,7 +150,7 @@ func quiet(g *store.Gateway) bool {
 	return !slices.ContainsFunc(g.Draining, func(host string) bool { return !g.Ending[host].Quiet })
 }
 
-func writeMove(w io.Writer, g *api.Gateway, host string) {
+func writeMove(w io.Writer, g *client.Gateway, host string) {
 	if g.Active != host {
 		fmt.Fprintf(w, "the gateway of tenant %s goes from %s to %s: sluice gateway list shows how far it is\n", g.Tenant, g.Active, host)
 		return

@@ -12,7 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/sync/errgroup"
 
-	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/store"
 )
 
@@ -49,7 +49,7 @@ func gatewayBalance() *cobra.Command {
 	cmd.Flags().DurationVar(&f.coolDown, "cool-down", store.DefaultBalanceCoolDown, "`DURATION` that the leader leaves a gateway where it is after a move")
 	_ = cmd.RegisterFlagCompletionFunc("auto", cobra.FixedCompletions([]string{"on", "off"}, cobra.ShellCompDirectiveNoFileComp))
 	out := outputFlag(cmd)
-	return clientCommand(cmd, func(cmd *cobra.Command, c *api.Client, _ []string) error {
+	return clientCommand(cmd, func(cmd *cobra.Command, c *client.Client, _ []string) error {
 		order, changes, err := f.order(cmd)
 		switch {
 		case err != nil:
@@ -64,7 +64,7 @@ func gatewayBalance() *cobra.Command {
 }
 
 // order is what the flags change of the settings, if they change any.
-func (f *balanceFlags) order(cmd *cobra.Command) (order api.BalanceOrder, changes bool, err error) {
+func (f *balanceFlags) order(cmd *cobra.Command) (order client.BalanceOrder, changes bool, err error) {
 	seconds := func(name string, d time.Duration) *int {
 		if n := int(d / time.Second); cmd.Flags().Changed(name) {
 			changes = true
@@ -97,7 +97,7 @@ func (f *balanceFlags) order(cmd *cobra.Command) (order api.BalanceOrder, change
 	return order, changes, nil
 }
 
-func setBalance(cmd *cobra.Command, c *api.Client, out *format, order api.BalanceOrder) error {
+func setBalance(cmd *cobra.Command, c *client.Client, out *format, order client.BalanceOrder) error {
 	is, err := c.SetBalance(cmd.Context(), order)
 	if err != nil {
 		return err
@@ -105,7 +105,7 @@ func setBalance(cmd *cobra.Command, c *api.Client, out *format, order api.Balanc
 	return out.print(cmd.OutOrStdout(), is, func(w io.Writer) { writeBalanceSettings(w, is) })
 }
 
-func writeBalanceSettings(w io.Writer, is api.BalanceSettings) {
+func writeBalanceSettings(w io.Writer, is client.BalanceSettings) {
 	if !is.Auto {
 		fmt.Fprintln(w, "the leader moves no gateways by itself: sluice gateway balance moves them once")
 		return
@@ -115,7 +115,7 @@ func writeBalanceSettings(w io.Writer, is api.BalanceSettings) {
 }
 
 // balance shows what is proposed, and does it.
-func (f *balanceFlags) balance(cmd *cobra.Command, c *api.Client, out *format) error {
+func (f *balanceFlags) balance(cmd *cobra.Command, c *client.Client, out *format) error {
 	b, err := c.Balance(cmd.Context())
 	if err != nil {
 		return err
@@ -130,12 +130,12 @@ func (f *balanceFlags) balance(cmd *cobra.Command, c *api.Client, out *format) e
 
 // balanced is what was proposed and what became of each move.
 type balanced struct {
-	api.GatewayBalance
+	client.GatewayBalance
 	Results []string `json:"results"`
 }
 
 // moveAll makes the moves in their order, some at one time, and says what became of each. One that is refused holds up no other.
-func (f *balanceFlags) moveAll(ctx context.Context, c *api.Client, b api.GatewayBalance) ([]string, error) {
+func (f *balanceFlags) moveAll(ctx context.Context, c *client.Client, b client.GatewayBalance) ([]string, error) {
 	results := make([]string, len(b.Moves))
 	seconds := int(f.timeout / time.Second)
 	var mu sync.Mutex
@@ -144,7 +144,7 @@ func (f *balanceFlags) moveAll(ctx context.Context, c *api.Client, b api.Gateway
 	g.SetLimit(f.atOnce)
 	for n, m := range b.Moves {
 		g.Go(func() error {
-			order := api.GatewayMove{Host: m.To, Timeout: &seconds, Balance: fmt.Sprintf("%s carries %.2f times its share of traffic", m.From, b.Before)}
+			order := client.GatewayMove{Host: m.To, Timeout: &seconds, Balance: fmt.Sprintf("%s carries %.2f times its share of traffic", m.From, b.Before)}
 			_, err := c.MoveGateway(ctx, m.Tenant, order)
 			if err == nil {
 				_, err = awaitMove(ctx, c, m.Tenant, m.To)
@@ -165,7 +165,7 @@ func (f *balanceFlags) moveAll(ctx context.Context, c *api.Client, b api.Gateway
 	return results, nil
 }
 
-func writeBalance(w io.Writer, b api.GatewayBalance, results []string) {
+func writeBalance(w io.Writer, b client.GatewayBalance, results []string) {
 	h := columns("host", "weight", "tenants", "mbit/s", "then", "has no part")
 	for _, host := range b.Hosts {
 		h.row(host.Host, fmt.Sprint(host.Weight), fmt.Sprint(host.Tenants), megabits(host.Load), megabits(host.Then), host.Out)
@@ -181,7 +181,7 @@ func writeBalance(w io.Writer, b api.GatewayBalance, results []string) {
 	}
 }
 
-func writeGatewaySteps(w io.Writer, moves []api.GatewayStep, results []string) {
+func writeGatewaySteps(w io.Writer, moves []client.GatewayStep, results []string) {
 	header := []string{"tenant", "from", "to", "mbit/s"}
 	if results != nil {
 		header = append(header, "result")
@@ -198,7 +198,7 @@ func writeGatewaySteps(w io.Writer, moves []api.GatewayStep, results []string) {
 }
 
 // balanceWords say in sentences how hosts stand.
-func balanceWords(b api.GatewayBalance) (lines []string) {
+func balanceWords(b client.GatewayBalance) (lines []string) {
 	switch {
 	case b.Measured == 0:
 		return []string{"nothing is measured yet: ask again in half a minute"}

@@ -8,13 +8,13 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/store"
 )
 
 func gatewayDrain() *cobra.Command {
 	timeout, noWait := store.DefaultDrainTimeout, false
-	order := api.DrainOrder{}
+	order := client.DrainOrder{}
 	cmd := &cobra.Command{
 		Use:   "drain HOST",
 		Short: "Move all gateways away from a host, so that it can be switched off",
@@ -30,7 +30,7 @@ func gatewayDrain() *cobra.Command {
 	cmd.Flags().DurationVar(&timeout, "timeout", timeout, "how long connections may go on through the host: a `DURATION` such as 10m")
 	cmd.Flags().BoolVar(&noWait, "no-wait", false, "return once the drain is asked for")
 	out := outputFlag(cmd)
-	return clientCommand(cmd, func(cmd *cobra.Command, c *api.Client, args []string) error {
+	return clientCommand(cmd, func(cmd *cobra.Command, c *client.Client, args []string) error {
 		if order.AtOnce < 1 {
 			return usagef("--at-once %d: give 1 to %d", order.AtOnce, store.MaxAtOnce)
 		}
@@ -48,7 +48,7 @@ func gatewayDrain() *cobra.Command {
 }
 
 // awaitDrain waits until a host has nothing left of any tenant, and shows on a terminal how far it is.
-func awaitDrain(ctx context.Context, c *api.Client, host string, progress io.Writer) (api.HostDrain, error) {
+func awaitDrain(ctx context.Context, c *client.Client, host string, progress io.Writer) (client.HostDrain, error) {
 	watched := isTerminal(progress)
 	first := -1
 	for {
@@ -81,7 +81,7 @@ func awaitDrain(ctx context.Context, c *api.Client, host string, progress io.Wri
 	}
 }
 
-func writeDrain(w io.Writer, d api.HostDrain) {
+func writeDrain(w io.Writer, d client.HostDrain) {
 	if d.Active == 0 && d.Draining == 0 {
 		fmt.Fprintf(w, "no tenant leaves by host %s any more: it can be switched off; sluice gateway undrain %s takes it back\n", d.Host, d.Host)
 		return
@@ -99,7 +99,7 @@ func gatewayUndrain() *cobra.Command {
 		Args:              named("HOST"),
 		ValidArgsFunction: completeArg(hostNames),
 	}
-	return clientCommand(cmd, func(cmd *cobra.Command, c *api.Client, args []string) error {
+	return clientCommand(cmd, func(cmd *cobra.Command, c *client.Client, args []string) error {
 		if err := c.UndrainHost(cmd.Context(), args[0]); err != nil {
 			return err
 		}

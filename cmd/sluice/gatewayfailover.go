@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/store"
 )
 
@@ -28,7 +28,7 @@ func gatewayFailOver() *cobra.Command {
 		ValidArgs: []string{"on", "off"},
 	}
 	cmd.Flags().DurationVar(&interval, "interval", store.DefaultProbeInterval, "`DURATION` between two probes: four that do not come mean dead")
-	return clientCommand(cmd, func(cmd *cobra.Command, c *api.Client, args []string) error {
+	return clientCommand(cmd, func(cmd *cobra.Command, c *client.Client, args []string) error {
 		is, err := failOver(cmd, c, args, interval)
 		if err != nil {
 			return err
@@ -46,15 +46,15 @@ func gatewayFailOver() *cobra.Command {
 }
 
 // failOver shows how it is, or changes it.
-func failOver(cmd *cobra.Command, c *api.Client, args []string, interval time.Duration) (api.FailOver, error) {
+func failOver(cmd *cobra.Command, c *client.Client, args []string, interval time.Duration) (client.FailOver, error) {
 	changed := cmd.Flags().Changed("interval")
 	switch {
 	case len(args) == 0 && changed:
-		return api.FailOver{}, usagef("say on beside --interval: sluice gateway fail-over on --interval %s", interval)
+		return client.FailOver{}, usagef("say on beside --interval: sluice gateway fail-over on --interval %s", interval)
 	case len(args) == 0:
 		return c.FailOver(cmd.Context())
 	}
-	wanted := api.FailOver{On: args[0] == "on"}
+	wanted := client.FailOver{On: args[0] == "on"}
 	if changed {
 		if interval < store.MinProbeInterval || interval > store.MaxProbeInterval {
 			return wanted, usagef("--interval %s: give %s to %s", interval, store.MinProbeInterval, store.MaxProbeInterval)

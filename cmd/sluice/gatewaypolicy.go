@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/store"
 )
 
@@ -38,7 +38,7 @@ func gatewayPolicy() *cobra.Command {
 	}
 	cmd.Flags().Var(labels{&selector}, "selector", "for the tenants with this label, `KEY=VALUE`; may be repeated, for those with all of them")
 	cmd.Flags().BoolVar(&all, "all", false, "for all tenants")
-	return clientCommand(cmd, func(cmd *cobra.Command, c *api.Client, args []string) error {
+	return clientCommand(cmd, func(cmd *cobra.Command, c *client.Client, args []string) error {
 		policy := args[len(args)-1]
 		if len(args) == 2 {
 			if _, err := c.SetGatewayPolicy(cmd.Context(), args[0], policy); err != nil {
@@ -54,7 +54,7 @@ func gatewayPolicy() *cobra.Command {
 }
 
 // setPolicies gives the tenants that have some labels a policy. One that is refused holds up no other.
-func setPolicies(ctx context.Context, c *api.Client, selector map[string]string, policy string) (changed, of int, err error) {
+func setPolicies(ctx context.Context, c *client.Client, selector map[string]string, policy string) (changed, of int, err error) {
 	tenants, err := c.Tenants(ctx)
 	if err != nil {
 		return 0, 0, err
@@ -104,7 +104,7 @@ func gatewayCentral() *cobra.Command {
 		Args:              named("HOST"),
 		ValidArgsFunction: completeArg(hostNames),
 	}
-	return clientCommand(cmd, func(cmd *cobra.Command, c *api.Client, args []string) error {
+	return clientCommand(cmd, func(cmd *cobra.Command, c *client.Client, args []string) error {
 		if err := c.SetCentralGateway(cmd.Context(), args[0]); err != nil {
 			return err
 		}

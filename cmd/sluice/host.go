@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/store"
 )
 
@@ -27,7 +27,7 @@ func hostList() *cobra.Command {
 		Args:    cobra.NoArgs,
 	}
 	out := outputFlag(cmd)
-	return clientCommand(cmd, func(cmd *cobra.Command, c *api.Client, _ []string) error {
+	return clientCommand(cmd, func(cmd *cobra.Command, c *client.Client, _ []string) error {
 		list, err := c.Hosts(cmd.Context())
 		if err != nil {
 			return err
@@ -36,7 +36,7 @@ func hostList() *cobra.Command {
 	})
 }
 
-func writeHosts(w io.Writer, list []api.Host) {
+func writeHosts(w io.Writer, list []client.Host) {
 	p := painterFor(w)
 	g := columns("name", "state", "agent", "vtep", "encap", "gateway", "trunk", "ports", "flows", "master")
 	for _, h := range list {
@@ -55,7 +55,7 @@ func hostShow() *cobra.Command {
 		ValidArgsFunction: completeArg(hostNames),
 	}
 	out := outputFlag(cmd)
-	return clientCommand(cmd, func(cmd *cobra.Command, c *api.Client, args []string) error {
+	return clientCommand(cmd, func(cmd *cobra.Command, c *client.Client, args []string) error {
 		h, err := c.Host(cmd.Context(), args[0])
 		if err != nil {
 			return err
@@ -64,7 +64,7 @@ func hostShow() *cobra.Command {
 	})
 }
 
-func writeHost(w io.Writer, h api.Host) {
+func writeHost(w io.Writer, h client.Host) {
 	p := painterFor(w)
 	facts(w,
 		"Host", h.Name,
@@ -143,7 +143,7 @@ certificates it does so at once.`,
 		Args:              named("NAME"),
 		ValidArgsFunction: completeArg(hostNames),
 	}
-	return clientCommand(cmd, func(cmd *cobra.Command, c *api.Client, args []string) error {
+	return clientCommand(cmd, func(cmd *cobra.Command, c *client.Client, args []string) error {
 		if _, err := c.DeleteHost(cmd.Context(), args[0]); err != nil {
 			return err
 		}

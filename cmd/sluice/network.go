@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/store"
 )
 
@@ -18,7 +18,7 @@ func networkCommand() *cobra.Command {
 }
 
 func networkCreate() *cobra.Command {
-	spec := api.NetworkSpec{}
+	spec := client.NetworkSpec{}
 	cmd := &cobra.Command{
 		Use:   "create TENANT/NAME --subnet CIDR",
 		Short: "Create one more network of a tenant",
@@ -38,7 +38,7 @@ func networkCreate() *cobra.Command {
 	completeWords(cmd, "segmentation", "tunnel", "vlan")
 	completeWords(cmd, "flood", "auto", "on", "off")
 	out := outputFlag(cmd)
-	return clientCommand(cmd, func(cmd *cobra.Command, c *api.Client, args []string) error {
+	return clientCommand(cmd, func(cmd *cobra.Command, c *client.Client, args []string) error {
 		var err error
 		if spec.Tenant, spec.Name, err = tenantAndNetwork(args[0]); err != nil {
 			return err
@@ -69,7 +69,7 @@ func networkList() *cobra.Command {
 	tenant := cmd.Flags().String("tenant", "", "only this `TENANT`'s")
 	completeFlag(cmd, "tenant", tenantNames)
 	out := outputFlag(cmd)
-	return clientCommand(cmd, func(cmd *cobra.Command, c *api.Client, _ []string) error {
+	return clientCommand(cmd, func(cmd *cobra.Command, c *client.Client, _ []string) error {
 		list, err := c.Networks(cmd.Context(), *tenant)
 		if err != nil {
 			return err
@@ -78,7 +78,7 @@ func networkList() *cobra.Command {
 	})
 }
 
-func writeNetworks(w io.Writer, list []api.Network) {
+func writeNetworks(w io.Writer, list []client.Network) {
 	g := columns("network", "number", "segment", "subnets", "hosts", "ports")
 	for _, n := range list {
 		g.row(n.Tenant+"/"+n.Name, fmt.Sprint(n.Number), segment(n), subnets(n), joined(n.Hosts), fmt.Sprint(n.Ports))
@@ -87,9 +87,9 @@ func writeNetworks(w io.Writer, list []api.Network) {
 }
 
 // segment is what marks the network on the wire: vlan 12, tunnel 7.
-func segment(n api.Network) string { return fmt.Sprintf("%s %d", n.Segmentation, n.Segment) }
+func segment(n client.Network) string { return fmt.Sprintf("%s %d", n.Segmentation, n.Segment) }
 
-func subnets(n api.Network) string {
+func subnets(n client.Network) string {
 	list := make([]string, len(n.Subnets))
 	for i, s := range n.Subnets {
 		list[i] = s.Prefix.String()
@@ -106,7 +106,7 @@ func networkShow() *cobra.Command {
 		ValidArgsFunction: completeArg(networkNames),
 	}
 	out := outputFlag(cmd)
-	return clientCommand(cmd, func(cmd *cobra.Command, c *api.Client, args []string) error {
+	return clientCommand(cmd, func(cmd *cobra.Command, c *client.Client, args []string) error {
 		tenant, name, err := tenantAndNetwork(args[0])
 		if err != nil {
 			return err
@@ -119,7 +119,7 @@ func networkShow() *cobra.Command {
 	})
 }
 
-func writeNetwork(w io.Writer, n api.Network) {
+func writeNetwork(w io.Writer, n client.Network) {
 	mtu := "derived from the underlay"
 	if n.MTU > 0 {
 		mtu = fmt.Sprint(n.MTU)
@@ -161,7 +161,7 @@ func networkDelete() *cobra.Command {
 		Args:              named("TENANT/NAME"),
 		ValidArgsFunction: completeArg(networkNames),
 	}
-	return clientCommand(cmd, func(cmd *cobra.Command, c *api.Client, args []string) error {
+	return clientCommand(cmd, func(cmd *cobra.Command, c *client.Client, args []string) error {
 		tenant, name, err := tenantAndNetwork(args[0])
 		if err != nil {
 			return err

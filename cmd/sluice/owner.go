@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"sluice/controller/api"
+	"sluice/controller/client"
 )
 
 func ownerCommand() *cobra.Command {
@@ -26,7 +27,7 @@ With - read such a dump, and write each of its lines with its owner behind it.`,
 		Args: cobra.MinimumNArgs(1),
 	}
 	out := outputFlag(cmd)
-	return clientCommand(cmd, func(cmd *cobra.Command, c *api.Client, args []string) error {
+	return clientCommand(cmd, func(cmd *cobra.Command, c *client.Client, args []string) error {
 		if len(args) == 1 && args[0] == "-" {
 			return nameOwners(cmd, c)
 		}
@@ -43,7 +44,7 @@ With - read such a dump, and write each of its lines with its owner behind it.`,
 	})
 }
 
-func writeOwners(w io.Writer, list []api.FlowOwner) {
+func writeOwners(w io.Writer, list []client.FlowOwner) {
 	g := columns("cookie", "owner")
 	for _, o := range list {
 		g.row(o.Cookie, o.Owner)
@@ -55,7 +56,7 @@ func writeOwners(w io.Writer, list []api.FlowOwner) {
 var cookieOf = regexp.MustCompile(`\bcookie=(0x[0-9a-fA-F]{1,16})\b`)
 
 // nameOwners copies a dump from the standard input, with the owner behind each flow.
-func nameOwners(cmd *cobra.Command, c *api.Client) error {
+func nameOwners(cmd *cobra.Command, c *client.Client) error {
 	var lines, cookies []string
 	for scan := bufio.NewScanner(cmd.InOrStdin()); ; {
 		if !scan.Scan() {

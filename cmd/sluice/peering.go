@@ -3,11 +3,10 @@ package main
 import (
 	"fmt"
 	"io"
+	"sluice/controller/client"
 	"strings"
 
 	"github.com/spf13/cobra"
-
-	"sluice/controller/api"
 )
 
 func peeringCommand() *cobra.Command {
@@ -29,8 +28,8 @@ three tenants in a row agree on does not let the first reach the third.`,
 		Args: named("TENANT[/NETWORK,...]", "TENANT[/NETWORK,...]"),
 	}
 	out := outputFlag(cmd)
-	clientCommand(cmd, func(cmd *cobra.Command, c *api.Client, args []string) (err error) {
-		var spec api.PeeringSpec
+	clientCommand(cmd, func(cmd *cobra.Command, c *client.Client, args []string) (err error) {
+		var spec client.PeeringSpec
 		if spec.Tenant, spec.Networks, err = tenantAndNetworks(args[0]); err != nil {
 			return err
 		}
@@ -56,7 +55,7 @@ func tenantAndNetworks(arg string) (tenant string, networks []string, err error)
 	return tenant, networks, checkParts(append([]string{tenant}, networks...)...)
 }
 
-func writePeering(w io.Writer, p api.Peering) {
+func writePeering(w io.Writer, p client.Peering) {
 	fmt.Fprintf(w, "peering of %s and %s: %s\n", about(p.Tenant, p.Networks), about(p.Peer, p.PeerNetworks), p.State)
 	for _, why := range p.Why {
 		fmt.Fprintf(w, "  %s\n", why)
@@ -82,7 +81,7 @@ func peeringList() *cobra.Command {
 	tenant := cmd.Flags().String("tenant", "", "only this `TENANT`'s")
 	completeFlag(cmd, "tenant", tenantNames)
 	out := outputFlag(cmd)
-	return clientCommand(cmd, func(cmd *cobra.Command, c *api.Client, _ []string) error {
+	return clientCommand(cmd, func(cmd *cobra.Command, c *client.Client, _ []string) error {
 		list, err := c.Peerings(cmd.Context(), *tenant)
 		if err != nil {
 			return err
@@ -91,7 +90,7 @@ func peeringList() *cobra.Command {
 	})
 }
 
-func writePeerings(w io.Writer, list []api.Peering) {
+func writePeerings(w io.Writer, list []client.Peering) {
 	g := columns("tenant", "peer", "state", "why")
 	for _, p := range list {
 		state := p.State
@@ -113,7 +112,7 @@ With the token of one of the two tenants it takes that tenant's word back. The o
 		Example: "  sluice unpeer alice bob",
 		Args:    named("TENANT", "TENANT"),
 	}
-	return clientCommand(cmd, func(cmd *cobra.Command, c *api.Client, args []string) error {
+	return clientCommand(cmd, func(cmd *cobra.Command, c *client.Client, args []string) error {
 		if _, err := c.Unpeer(cmd.Context(), args[0], args[1]); err != nil {
 			return err
 		}

@@ -11,8 +11,9 @@ import (
 	"github.com/fatih/color"
 	"github.com/spf13/cobra"
 
-	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/store/manifest"
+	"sluice/store/manifest/manifestfile"
 )
 
 // wishFlags say what the cluster is to be like.
@@ -30,7 +31,7 @@ func (o *wishFlags) register(cmd *cobra.Command) {
 }
 
 // wish reads the manifest, and where its parts stand.
-func (o *wishFlags) wish(in io.Reader) (w api.Wish, places manifest.Places, err error) {
+func (o *wishFlags) wish(in io.Reader) (w client.Wish, places manifestfile.Places, err error) {
 	var text []byte
 	if o.file == "-" {
 		text, err = io.ReadAll(in)
@@ -40,26 +41,26 @@ func (o *wishFlags) wish(in io.Reader) (w api.Wish, places manifest.Places, err 
 	if err != nil {
 		return w, nil, fmt.Errorf("read the manifest: %w", err)
 	}
-	m, places, err := manifest.Parse(o.file, text)
+	m, places, err := manifestfile.Parse(o.file, text)
 	if err != nil {
 		return w, nil, err
 	}
-	return api.Wish{Manifest: *m, Prune: o.prune}, places, nil
+	return client.Wish{Manifest: *m, Prune: o.prune}, places, nil
 }
 
 // plan asks for the plan of the wish.
-func (o *wishFlags) plan(cmd *cobra.Command, c *api.Client) (api.Plan, error) {
+func (o *wishFlags) plan(cmd *cobra.Command, c *client.Client) (client.Plan, error) {
 	w, places, err := o.wish(cmd.InOrStdin())
 	if err != nil {
-		return api.Plan{}, err
+		return client.Plan{}, err
 	}
 	p, err := c.Plan(cmd.Context(), w)
 	return p, o.placed(err, places)
 }
 
 // placed says of an answer about a manifest where in the file that is.
-func (o *wishFlags) placed(err error, places manifest.Places) error {
-	var problem *api.Problem
+func (o *wishFlags) placed(err error, places manifestfile.Places) error {
+	var problem *client.Problem
 	if !errors.As(err, &problem) {
 		return err
 	}
@@ -93,7 +94,7 @@ A tenant that is new gets its gateway host when it is there; the flows of that h
 	o.register(cmd)
 	cmd.Flags().BoolVar(&short, "summary", false, "count the flows, and do not show them")
 	out := outputFlag(cmd)
-	return clientCommand(cmd, func(cmd *cobra.Command, c *api.Client, _ []string) error {
+	return clientCommand(cmd, func(cmd *cobra.Command, c *client.Client, _ []string) error {
 		p, err := o.plan(cmd, c)
 		if err != nil {
 			return err
@@ -120,12 +121,12 @@ plan said.`,
 	o.register(cmd)
 	cmd.Flags().StringVar(&digest, "digest", "", "do what the plan of this `DIGEST` said, or nothing")
 	out := outputFlag(cmd)
-	return clientCommand(cmd, func(cmd *cobra.Command, c *api.Client, _ []string) error {
+	return clientCommand(cmd, func(cmd *cobra.Command, c *client.Client, _ []string) error {
 		w, places, err := o.wish(cmd.InOrStdin())
 		if err != nil {
 			return err
 		}
-		done, err := c.Apply(cmd.Context(), api.Application{Wish: w, Digest: digest})
+		done, err := c.Apply(cmd.Context(), client.Application{Wish: w, Digest: digest})
 		if err != nil {
 			return o.placed(err, places)
 		}
@@ -143,7 +144,7 @@ func diffCommand() *cobra.Command {
 	}
 	o.register(cmd)
 	out := outputFlag(cmd)
-	return clientCommand(cmd, func(cmd *cobra.Command, c *api.Client, _ []string) error {
+	return clientCommand(cmd, func(cmd *cobra.Command, c *client.Client, _ []string) error {
 		p, err := o.plan(cmd, c)
 		if err != nil {
 			return err
@@ -170,12 +171,12 @@ and ports are not in it: ports are their hosts' to say.`,
 	cmd.Flags().StringVar(&tenant, "tenant", "", "only this `TENANT`")
 	completeFlag(cmd, "tenant", tenantNames)
 	out := outputFlag(cmd)
-	return clientCommand(cmd, func(cmd *cobra.Command, c *api.Client, _ []string) error {
+	return clientCommand(cmd, func(cmd *cobra.Command, c *client.Client, _ []string) error {
 		m, err := c.Export(cmd.Context(), tenant)
 		if err != nil {
 			return err
 		}
-		text, err := m.YAML()
+		text, err := manifestfile.Write(&m)
 		if err != nil {
 			return err
 		}
@@ -187,7 +188,7 @@ and ports are not in it: ports are their hosts' to say.`,
 }
 
 // writePlan writes the objects, then the flows host by host.
-func writePlan(w io.Writer, p *api.Plan, short bool) {
+func writePlan(w io.Writer, p *client.Plan, short bool) {
 	writeSteps(w, p.Steps)
 	if len(p.Steps) == 0 {
 		return
@@ -212,7 +213,7 @@ func writePlan(w io.Writer, p *api.Plan, short bool) {
 // signs of what is changed, as in a patch.
 var signs = map[string]string{manifest.Create: "+", manifest.Update: "~", manifest.Delete: "-"}
 
-func writeSteps(w io.Writer, steps []api.PlanStep) {
+func writeSteps(w io.Writer, steps []client.PlanStep) {
 	if len(steps) == 0 {
 		fmt.Fprintln(w, "nothing to do: the cluster is as the manifest says")
 	}
@@ -236,7 +237,7 @@ func fieldChange(f manifest.Field) string {
 	return f.Before + " -> " + f.After
 }
 
-func writeApplied(w io.Writer, steps []api.PlanStep) {
+func writeApplied(w io.Writer, steps []client.PlanStep) {
 	words := map[string]string{manifest.Create: "created", manifest.Update: "updated", manifest.Delete: "deleted"}
 	for _, step := range steps {
 		fmt.Fprintln(w, strings.TrimSpace(step.Object+" "+words[step.Change]))

@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"sluice/controller/api"
+	"sluice/controller/client"
 	agentapi "sluice/hostagent/api"
 	"sluice/store"
 )
@@ -18,7 +18,7 @@ func portCommand() *cobra.Command {
 		portList(), portShow(), portAttach(), portDetach(), portMove())
 }
 
-func portName(p api.Port) string { return p.Tenant + "/" + p.Network + "/" + p.Name }
+func portName(p client.Port) string { return p.Tenant + "/" + p.Network + "/" + p.Name }
 
 // tenantNetworkPort reads TENANT/NETWORK/NAME, or TENANT/NAME for the network default.
 func tenantNetworkPort(arg string) (tenant, network, name string, err error) {
@@ -45,14 +45,14 @@ func portList() *cobra.Command {
 		Example: "  sluice port list\n  sluice port list --tenant alice --host h1",
 		Args:    cobra.NoArgs,
 	}
-	var filter api.PortFilter
+	var filter client.PortFilter
 	cmd.Flags().StringVar(&filter.Tenant, "tenant", "", "only this `TENANT`'s")
 	cmd.Flags().StringVar(&filter.Network, "network", "", "only `NETWORK`s of this name")
 	cmd.Flags().StringVar(&filter.Host, "host", "", "only on this `HOST`")
 	completeFlag(cmd, "tenant", tenantNames)
 	completeFlag(cmd, "host", hostNames)
 	out := outputFlag(cmd)
-	return clientCommand(cmd, func(cmd *cobra.Command, c *api.Client, _ []string) error {
+	return clientCommand(cmd, func(cmd *cobra.Command, c *client.Client, _ []string) error {
 		list, err := c.Ports(cmd.Context(), filter)
 		if err != nil {
 			return err
@@ -61,7 +61,7 @@ func portList() *cobra.Command {
 	})
 }
 
-func writePorts(w io.Writer, list []api.Port) {
+func writePorts(w io.Writer, list []client.Port) {
 	g := columns("port", "host", "addresses", "mac", "interface", "container")
 	for _, p := range list {
 		g.row(portName(p), p.Host, addresses(p), p.MAC.String(), p.Interface, p.ContainerID)
@@ -70,7 +70,7 @@ func writePorts(w io.Writer, list []api.Port) {
 }
 
 // addresses leaves out the subnet's length, which is the network's.
-func addresses(p api.Port) string {
+func addresses(p client.Port) string {
 	list := make([]string, len(p.Addresses))
 	for i, a := range p.Addresses {
 		list[i] = a.Addr().String()
@@ -87,7 +87,7 @@ func portShow() *cobra.Command {
 		ValidArgsFunction: completeArg(portNames),
 	}
 	out := outputFlag(cmd)
-	return clientCommand(cmd, func(cmd *cobra.Command, c *api.Client, args []string) error {
+	return clientCommand(cmd, func(cmd *cobra.Command, c *client.Client, args []string) error {
 		tenant, network, name, err := tenantNetworkPort(args[0])
 		if err != nil {
 			return err
@@ -100,7 +100,7 @@ func portShow() *cobra.Command {
 	})
 }
 
-func writePort(w io.Writer, p api.Port) {
+func writePort(w io.Writer, p client.Port) {
 	var pairsAllowed []string
 	for _, a := range p.AllowedPairs {
 		pairsAllowed = append(pairsAllowed, strings.TrimSpace(a.Prefix.String()+" "+yesNo(a.MAC.IsZero(), "", a.MAC.String())))
@@ -236,7 +236,7 @@ connections go on. Until the container is attached nobody reaches it.`,
 		ValidArgsFunction: completeArg(portNames),
 	}
 	out := outputFlag(cmd)
-	return clientCommand(cmd, func(cmd *cobra.Command, c *api.Client, args []string) error {
+	return clientCommand(cmd, func(cmd *cobra.Command, c *client.Client, args []string) error {
 		tenant, network, name, err := tenantNetworkPort(args[0])
 		if err != nil {
 			return err

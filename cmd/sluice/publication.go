@@ -10,7 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/store"
 )
 
@@ -35,7 +35,7 @@ networks have, or those that it is peered with, is not answered.`,
 		ValidArgsFunction: completeArg(tenantNames),
 	}
 	var port, tcp, udp string
-	var spec api.PublicationSpec
+	var spec client.PublicationSpec
 	cmd.Flags().StringVar(&port, "port", "", "the tenant's port, by its name: `[NETWORK/]PORT`")
 	cmd.Flags().StringVar(&tcp, "tcp", "", "`PORTS` of the container for TCP: one, or the first and the last, such as 8000-8009")
 	cmd.Flags().StringVar(&udp, "udp", "", "`PORTS` of the container for UDP")
@@ -45,7 +45,7 @@ networks have, or those that it is peered with, is not answered.`,
 	cmd.MarkFlagsMutuallyExclusive("tcp", "udp")
 	must(cmd.MarkFlagRequired("port"))
 	out := outputFlag(cmd)
-	clientCommand(cmd, func(cmd *cobra.Command, c *api.Client, args []string) (err error) {
+	clientCommand(cmd, func(cmd *cobra.Command, c *client.Client, args []string) (err error) {
 		if spec.Tenant, spec.Network, spec.Port, err = tenantNetworkPort(args[0] + "/" + port); err != nil {
 			return err
 		}
@@ -63,7 +63,7 @@ networks have, or those that it is peered with, is not answered.`,
 	return cmd
 }
 
-func writePublication(w io.Writer, p api.Publication) {
+func writePublication(w io.Writer, p client.Publication) {
 	if p.Route != nil {
 		writeRoute(w, p)
 		return
@@ -76,7 +76,7 @@ func writePublication(w io.Writer, p api.Publication) {
 }
 
 // publishedOn is where the outside reaches a publication.
-func publishedOn(p api.Publication) string {
+func publishedOn(p client.Publication) string {
 	if len(p.Addresses) == 0 {
 		return fmt.Sprintf("%s %s of host %s", p.Protocol, p.On, cmp.Or(p.Host, "?"))
 	}
@@ -84,7 +84,7 @@ func publishedOn(p api.Publication) string {
 }
 
 // leadsTo is where connections go.
-func leadsTo(p api.Publication) string {
+func leadsTo(p client.Publication) string {
 	return fmt.Sprintf("%s %s of %s/%s/%s", p.Protocol, p.Ports, p.Tenant, p.Network, p.Port)
 }
 
@@ -93,9 +93,9 @@ func completePublication(cmd *cobra.Command, args []string, typed string) ([]str
 	if len(args) != 1 {
 		return completeArg(tenantNames)(cmd, args, typed)
 	}
-	return complete(cmd, func(ctx context.Context, c *api.Client) ([]string, error) {
+	return complete(cmd, func(ctx context.Context, c *client.Client) ([]string, error) {
 		list, err := c.Publications(ctx, args[0])
-		return namesOf(list, func(p api.Publication) string { return p.Name }), err
+		return namesOf(list, func(p client.Publication) string { return p.Name }), err
 	}, typed)
 }
 
@@ -110,7 +110,7 @@ func publicationList() *cobra.Command {
 	tenant := cmd.Flags().String("tenant", "", "only this `TENANT`'s")
 	completeFlag(cmd, "tenant", tenantNames)
 	out := outputFlag(cmd)
-	return clientCommand(cmd, func(cmd *cobra.Command, c *api.Client, _ []string) error {
+	return clientCommand(cmd, func(cmd *cobra.Command, c *client.Client, _ []string) error {
 		list, err := c.Publications(cmd.Context(), *tenant)
 		if err != nil {
 			return err
@@ -119,7 +119,7 @@ func publicationList() *cobra.Command {
 	})
 }
 
-func writePublications(w io.Writer, list []api.Publication) {
+func writePublications(w io.Writer, list []client.Publication) {
 	g := columns("tenant", "name", "on", "host", "addresses", "to", "source", "last", "why not")
 	for _, p := range list {
 		source := "hidden"
@@ -147,7 +147,7 @@ func unpublishCommand() *cobra.Command {
 		Args:              named("TENANT", "NAME"),
 		ValidArgsFunction: completePublication,
 	}
-	return clientCommand(cmd, func(cmd *cobra.Command, c *api.Client, args []string) error {
+	return clientCommand(cmd, func(cmd *cobra.Command, c *client.Client, args []string) error {
 		if _, err := c.Unpublish(cmd.Context(), args[0], args[1]); err != nil {
 			return err
 		}

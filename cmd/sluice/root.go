@@ -10,7 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/store"
 )
 
@@ -201,8 +201,8 @@ func isCobraUsage(err error) bool {
 
 // explain adds what to do to errors of our own libraries that cannot know.
 func explain(err error) string {
-	var away *api.UnreachableError
-	var refused *api.Problem
+	var away *client.UnreachableError
+	var refused *client.Problem
 	switch {
 	case errors.As(err, &refused) && refused.Status == http.StatusUnauthorized:
 		return err.Error() + " (sluice: --token, $" + tokenEnv + ", or run it as root on the API's own machine)"

@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/net/idna"
 
-	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/store"
 )
 
@@ -30,7 +30,7 @@ says so: their pages can read and change each other's.`,
 		ValidArgsFunction: completeArg(tenantNames),
 	}
 	var port string
-	spec := api.PublicationSpec{Protocol: string(store.ProtocolTCP), Route: &api.Route{}}
+	spec := client.PublicationSpec{Protocol: string(store.ProtocolTCP), Route: &client.Route{}}
 	cmd.Flags().StringVar(&port, "port", "", "the tenant's port, by its name: `[NETWORK/]PORT`")
 	cmd.Flags().StringVar(&spec.Ports, "tcp", "", "`PORT` of the container, where it speaks HTTP in the clear")
 	cmd.Flags().StringVar(&spec.Route.Host, "host-name", "", "`NAME` by which browsers ask for it")
@@ -41,7 +41,7 @@ says so: their pages can read and change each other's.`,
 		must(cmd.MarkFlagRequired(flag))
 	}
 	out := outputFlag(cmd)
-	return clientCommand(cmd, func(cmd *cobra.Command, c *api.Client, args []string) (err error) {
+	return clientCommand(cmd, func(cmd *cobra.Command, c *client.Client, args []string) (err error) {
 		if spec.Tenant, spec.Network, spec.Port, err = tenantNetworkPort(args[0] + "/" + port); err != nil {
 			return err
 		}
@@ -59,7 +59,7 @@ says so: their pages can read and change each other's.`,
 // mostEntries are shown to people.
 const mostEntries = 8
 
-func writeRoute(w io.Writer, p api.Publication) {
+func writeRoute(w io.Writer, p client.Publication) {
 	fmt.Fprintf(w, "%s/%s: http://%s%s leads to %s\n", p.Tenant, p.Name, p.Route.Host, p.Route.Path, leadsTo(p))
 	if p.Why != "" {
 		fmt.Fprintf(w, "  not now: %s\n", p.Why)

@@ -3,12 +3,11 @@ package main
 import (
 	"fmt"
 	"io"
+	"sluice/controller/client"
 	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
-
-	"sluice/controller/api"
 )
 
 func schemaCommand() *cobra.Command {
@@ -27,7 +26,7 @@ nothing, and what they made goes on.`,
 		Args:    cobra.NoArgs,
 	}
 	out := outputFlag(cmd)
-	return clientCommand(cmd, func(cmd *cobra.Command, c *api.Client, _ []string) error {
+	return clientCommand(cmd, func(cmd *cobra.Command, c *client.Client, _ []string) error {
 		s, err := c.Schema(cmd.Context())
 		if err != nil {
 			return err
@@ -47,7 +46,7 @@ Until then the way back is to run the old version again; afterwards it is to set
 		Args:    named("NUMBER"),
 	}
 	out := outputFlag(cmd)
-	return clientCommand(cmd, func(cmd *cobra.Command, c *api.Client, args []string) error {
+	return clientCommand(cmd, func(cmd *cobra.Command, c *client.Client, args []string) error {
 		least, err := strconv.Atoi(args[0])
 		if err != nil {
 			return usagef("NUMBER %q: write it as 2", args[0])
@@ -60,7 +59,7 @@ Until then the way back is to run the old version again; afterwards it is to set
 	})
 }
 
-func writeSchema(w io.Writer, s api.Schema) {
+func writeSchema(w io.Writer, s client.Schema) {
 	fmt.Fprintf(w, "schema %d and later may write; this controller writes schema %d\n", s.Least, s.Writes)
 	if len(s.Away) > 0 {
 		fmt.Fprintf(w, "not live, so not asked for their version: %s\n", strings.Join(s.Away, ", "))

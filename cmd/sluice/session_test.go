@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"sluice/controller"
-	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/store/etcd"
 )
 
@@ -89,7 +89,7 @@ func (r *running) awaitReady(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := api.Dial(r.api, options...)
+	c, err := client.Dial(r.api, options...)
 	if err != nil {
 		t.Fatal(err)
 	}

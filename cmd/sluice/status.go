@@ -11,8 +11,7 @@ import (
 	"github.com/fatih/color"
 	"github.com/spf13/cobra"
 
-	"sluice/controller/api"
-	"sluice/controller/host"
+	"sluice/controller/client"
 	"sluice/store"
 )
 
@@ -29,7 +28,7 @@ host are shown as unknown: they get no tenant's flows.`,
 		Args:    cobra.NoArgs,
 	}
 	out := outputFlag(cmd)
-	return clientCommand(cmd, func(cmd *cobra.Command, c *api.Client, _ []string) error {
+	return clientCommand(cmd, func(cmd *cobra.Command, c *client.Client, _ []string) error {
 		st, err := c.Status(cmd.Context())
 		if err != nil {
 			return err
@@ -38,7 +37,7 @@ host are shown as unknown: they get no tenant's flows.`,
 	})
 }
 
-func writeStatus(w io.Writer, st api.Status) {
+func writeStatus(w io.Writer, st client.Status) {
 	p := painterFor(w)
 	if st.Store.Held {
 		fmt.Fprintf(w, "%s: etcd does not hold the store that this controller serves: %s\n", p.bad("Held"), st.Store.Why)
@@ -88,7 +87,7 @@ func writeStatus(w io.Writer, st api.Status) {
 }
 
 // writeVersions says what an upgrade has left to do, and what another version left here.
-func writeVersions(w io.Writer, st api.Status) {
+func writeVersions(w io.Writer, st client.Status) {
 	if least := leastWritten(st); least > st.LeastSchema {
 		fmt.Fprintf(w, "All that is live writes schema %d, and older programs may write still: `sluice schema set %d` ends the upgrade\n", least, least)
 	}
@@ -98,7 +97,7 @@ func writeVersions(w io.Writer, st api.Status) {
 }
 
 // leastWritten is the least schema that a live agent or controller writes; 0: nothing is live.
-func leastWritten(st api.Status) (least int) {
+func leastWritten(st client.Status) (least int) {
 	note := func(p store.Program) {
 		if schema := max(p.Schema, 1); least == 0 || schema < least {
 			least = schema
@@ -119,7 +118,7 @@ func leastWritten(st api.Status) (least int) {
 const byLastKnown = "its switch dialled in while etcd was away, and is programmed by its last known state: nothing new is attached there until etcd answers"
 
 // hostCounts is how many hosts there are, and how many of them in which state.
-func hostCounts(st api.Status) string {
+func hostCounts(st client.Status) string {
 	text := counted(len(st.Hosts), "host")
 	var states []string
 	for _, s := range []store.HostState{store.HostRealized, store.HostBehind, store.HostUnreachable, store.HostMissing, store.HostRefused, store.HostLastKnown, store.HostDown} {
@@ -134,7 +133,7 @@ func hostCounts(st api.Status) string {
 }
 
 // allProblems are those of objects, then those that only a host knows of.
-func allProblems(st api.Status) store.Problems {
+func allProblems(st client.Status) store.Problems {
 	all := append(store.Problems{}, st.Problems...)
 	known := map[store.Problem]bool{}
 	for _, p := range all {
@@ -163,15 +162,15 @@ func (p painter) state(s store.HostState) string {
 }
 
 // isolation is what is proved of a host, by the controller that answers.
-func (p painter) isolation(proof *host.Proof) string {
+func (p painter) isolation(proof *client.Proof) string {
 	if proof == nil {
 		return ""
 	}
-	return p.proved(proof.Isolation == host.IsolationProved, string(proof.Isolation))
+	return p.proved(proof.Isolation == client.IsolationProved, string(proof.Isolation))
 }
 
 // asOf says how old a proof is, and how old the last one over all flows.
-func asOf(proof *host.Proof, now time.Time) string {
+func asOf(proof *client.Proof, now time.Time) string {
 	if proof == nil || proof.At.IsZero() {
 		return ""
 	}

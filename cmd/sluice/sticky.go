@@ -4,10 +4,9 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"sluice/controller/client"
 
 	"github.com/spf13/cobra"
-
-	"sluice/controller/api"
 )
 
 func stickyCommand() *cobra.Command {
@@ -16,9 +15,9 @@ func stickyCommand() *cobra.Command {
 		stickyList(), stickyDelete())
 }
 
-func stickyName(s api.Sticky) string { return s.Tenant + "/" + s.Network + "/" + s.Name }
+func stickyName(s client.Sticky) string { return s.Tenant + "/" + s.Network + "/" + s.Name }
 
-func stickyNames(ctx context.Context, c *api.Client) ([]string, error) {
+func stickyNames(ctx context.Context, c *client.Client) ([]string, error) {
 	list, err := c.Stickies(ctx, "")
 	return namesOf(list, stickyName), err
 }
@@ -34,7 +33,7 @@ func stickyList() *cobra.Command {
 	tenant := cmd.Flags().String("tenant", "", "only this `TENANT`'s")
 	completeFlag(cmd, "tenant", tenantNames)
 	out := outputFlag(cmd)
-	return clientCommand(cmd, func(cmd *cobra.Command, c *api.Client, _ []string) error {
+	return clientCommand(cmd, func(cmd *cobra.Command, c *client.Client, _ []string) error {
 		list, err := c.Stickies(cmd.Context(), *tenant)
 		if err != nil {
 			return err
@@ -43,7 +42,7 @@ func stickyList() *cobra.Command {
 	})
 }
 
-func writeStickies(w io.Writer, list []api.Sticky) {
+func writeStickies(w io.Writer, list []client.Sticky) {
 	g := columns("name", "host", "addresses", "mac")
 	for _, s := range list {
 		g.row(stickyName(s), s.Host, joined(s.Addresses), s.MAC.String())
@@ -62,7 +61,7 @@ later gets others.`,
 		Args:              named("TENANT/NETWORK/NAME"),
 		ValidArgsFunction: completeArg(stickyNames),
 	}
-	return clientCommand(cmd, func(cmd *cobra.Command, c *api.Client, args []string) error {
+	return clientCommand(cmd, func(cmd *cobra.Command, c *client.Client, args []string) error {
 		tenant, network, name, err := tenantNetworkPort(args[0])
 		if err != nil {
 			return err

@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/store"
 )
 
@@ -22,7 +22,7 @@ func tenantCommand() *cobra.Command {
 }
 
 func tenantCreate() *cobra.Command {
-	spec := api.TenantSpec{}
+	spec := client.TenantSpec{}
 	var ttl time.Duration
 	cmd := &cobra.Command{
 		Use:   "create NAME",
@@ -47,7 +47,7 @@ func tenantCreate() *cobra.Command {
 	completeFlag(cmd, "gateway", hostNames)
 	completeFlag(cmd, "hosts", hostNames)
 	out := outputFlag(cmd)
-	return clientCommand(cmd, func(cmd *cobra.Command, c *api.Client, args []string) error {
+	return clientCommand(cmd, func(cmd *cobra.Command, c *client.Client, args []string) error {
 		spec.Name = args[0]
 		if cmd.Flags().Changed("ttl") {
 			spec.TTL = ttl.String()
@@ -111,7 +111,7 @@ func tenantSet() *cobra.Command {
 	cmd.Flags().StringVar(&topology, "topology", "", topologyUsage)
 	completeWords(cmd, "topology", "direct", "star")
 	out := outputFlag(cmd)
-	return clientCommand(cmd, func(cmd *cobra.Command, c *api.Client, args []string) error {
+	return clientCommand(cmd, func(cmd *cobra.Command, c *client.Client, args []string) error {
 		limited, turned := slices.ContainsFunc(limitNames, cmd.Flags().Changed), cmd.Flags().Changed("topology")
 		if !limited && !turned {
 			return usagef("say which limit: --%s, or --topology", strings.Join(limitNames, ", --"))
@@ -138,7 +138,7 @@ func tenantSet() *cobra.Command {
 }
 
 // writeSet tells what of a tenant was changed.
-func writeSet(w io.Writer, t api.Tenant, limited, turned bool) {
+func writeSet(w io.Writer, t client.Tenant, limited, turned bool) {
 	if limited {
 		ports := "any number of ports"
 		if t.Limits.Ports > 0 {
@@ -152,7 +152,7 @@ func writeSet(w io.Writer, t api.Tenant, limited, turned bool) {
 }
 
 // topologyWords are a tenant's topology, and how far it is.
-func topologyWords(t api.Tenant) string {
+func topologyWords(t client.Tenant) string {
 	topology, by := t.Topology.OrDirect(), t.GatewayHost
 	switch star := topology == store.TopologyStar; {
 	case star && by == "":
@@ -202,7 +202,7 @@ func tenantList() *cobra.Command {
 		Args:    cobra.NoArgs,
 	}
 	out := outputFlag(cmd)
-	return clientCommand(cmd, func(cmd *cobra.Command, c *api.Client, _ []string) error {
+	return clientCommand(cmd, func(cmd *cobra.Command, c *client.Client, _ []string) error {
 		list, err := c.Tenants(cmd.Context())
 		if err != nil {
 			return err
@@ -211,7 +211,7 @@ func tenantList() *cobra.Command {
 	})
 }
 
-func writeTenants(w io.Writer, list []api.Tenant) {
+func writeTenants(w io.Writer, list []client.Tenant) {
 	g := columns("name", "number", "gateway", "through", "networks", "ports")
 	for _, t := range list {
 		g.row(t.Name, fmt.Sprint(t.Number), t.Gateway, t.GatewayHost, joined(t.Networks), fmt.Sprint(t.Ports))
@@ -228,7 +228,7 @@ func tenantShow() *cobra.Command {
 		ValidArgsFunction: completeArg(tenantNames),
 	}
 	out := outputFlag(cmd)
-	return clientCommand(cmd, func(cmd *cobra.Command, c *api.Client, args []string) error {
+	return clientCommand(cmd, func(cmd *cobra.Command, c *client.Client, args []string) error {
 		t, err := c.Tenant(cmd.Context(), args[0])
 		if err != nil {
 			return err
@@ -237,7 +237,7 @@ func tenantShow() *cobra.Command {
 	})
 }
 
-func writeTenant(w io.Writer, t api.Tenant) {
+func writeTenant(w io.Writer, t client.Tenant) {
 	through := t.GatewayHost
 	if through == "" {
 		through = "no host yet"
@@ -272,7 +272,7 @@ func writeTenant(w io.Writer, t api.Tenant) {
 }
 
 // ends is when a tenant ends by itself, in words.
-func ends(t api.Tenant) string {
+func ends(t client.Tenant) string {
 	if t.Ends == nil {
 		return fmt.Sprintf("when it had no port for %s", t.TTL)
 	}
@@ -296,7 +296,7 @@ func limits(l store.Limits) string {
 }
 
 // uses is what a tenant uses of its limits, in words.
-func uses(u *api.TenantUsage) string {
+func uses(u *client.TenantUsage) string {
 	if u == nil {
 		return "unknown"
 	}
@@ -304,7 +304,7 @@ func uses(u *api.TenantUsage) string {
 }
 
 // refusals are what a tenant's limits refused, in words.
-func refusals(u *api.TenantUsage) string {
+func refusals(u *client.TenantUsage) string {
 	if u == nil {
 		return "unknown"
 	}
@@ -349,7 +349,7 @@ func tenantDelete() *cobra.Command {
 		Args:              named("NAME"),
 		ValidArgsFunction: completeArg(tenantNames),
 	}
-	return clientCommand(cmd, func(cmd *cobra.Command, c *api.Client, args []string) error {
+	return clientCommand(cmd, func(cmd *cobra.Command, c *client.Client, args []string) error {
 		if _, err := c.DeleteTenant(cmd.Context(), args[0]); err != nil {
 			return err
 		}

@@ -3,10 +3,9 @@ package main
 import (
 	"fmt"
 	"io"
+	"sluice/controller/client"
 
 	"github.com/spf13/cobra"
-
-	"sluice/controller/api"
 )
 
 func tidyCommand() *cobra.Command {
@@ -32,7 +31,7 @@ that were listed, once: if others came or some went meanwhile, nothing is freed.
 		Args:    cobra.NoArgs,
 	}
 	out, id := outputFlag(cmd), yesFlag(cmd)
-	return clientCommand(cmd, func(cmd *cobra.Command, c *api.Client, _ []string) error {
+	return clientCommand(cmd, func(cmd *cobra.Command, c *client.Client, _ []string) error {
 		if cmd.Flags().Changed("yes") {
 			freed, err := c.FreeStrays(cmd.Context(), *id)
 			if err != nil {
@@ -48,7 +47,7 @@ that were listed, once: if others came or some went meanwhile, nothing is freed.
 	})
 }
 
-func writeStrays(w io.Writer, list api.Strays) {
+func writeStrays(w io.Writer, list client.Strays) {
 	if len(list.Values) == 0 {
 		fmt.Fprintf(w, "nothing is left over: %s, each by an object that is there\n", counted(list.Taken, "value")+" taken")
 		return
@@ -78,7 +77,7 @@ just the ports that were listed, once: if others came or some went meanwhile, no
 		Args:    cobra.NoArgs,
 	}
 	out, id := outputFlag(cmd), yesFlag(cmd)
-	return clientCommand(cmd, func(cmd *cobra.Command, c *api.Client, _ []string) error {
+	return clientCommand(cmd, func(cmd *cobra.Command, c *client.Client, _ []string) error {
 		if cmd.Flags().Changed("yes") {
 			cleared, err := c.ClearAbsentHosts(cmd.Context(), *id)
 			if err != nil {
@@ -98,7 +97,7 @@ just the ports that were listed, once: if others came or some went meanwhile, no
 	})
 }
 
-func writeAbsentHosts(w io.Writer, list api.AbsentHosts) {
+func writeAbsentHosts(w io.Writer, list client.AbsentHosts) {
 	if len(list.Hosts) == 0 {
 		fmt.Fprintln(w, "nothing is left over: each port is of a host that is registered")
 		return

@@ -3,10 +3,9 @@ package main
 import (
 	"fmt"
 	"io"
+	"sluice/controller/client"
 
 	"github.com/spf13/cobra"
-
-	"sluice/controller/api"
 )
 
 func tidyPorts() *cobra.Command {
@@ -22,7 +21,7 @@ has each key with its value (in base64), as etcd held it: with these "etcdctl pu
 		Args:    cobra.NoArgs,
 	}
 	out, id := outputFlag(cmd), yesFlag(cmd)
-	return clientCommand(cmd, func(cmd *cobra.Command, c *api.Client, _ []string) error {
+	return clientCommand(cmd, func(cmd *cobra.Command, c *client.Client, _ []string) error {
 		if cmd.Flags().Changed("yes") {
 			removed, err := c.RemoveUnreadable(cmd.Context(), *id)
 			if err != nil {
@@ -38,7 +37,7 @@ has each key with its value (in base64), as etcd held it: with these "etcdctl pu
 	})
 }
 
-func writeUnreadable(w io.Writer, list api.UnreadablePorts) {
+func writeUnreadable(w io.Writer, list client.UnreadablePorts) {
 	if len(list.Ports) == 0 {
 		fmt.Fprintln(w, "nothing is left over: each port can be read, or its host's agent runs")
 		return

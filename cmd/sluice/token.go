@@ -4,11 +4,10 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"sluice/controller/client"
 	"time"
 
 	"github.com/spf13/cobra"
-
-	"sluice/controller/api"
 )
 
 func tokenCommand() *cobra.Command {
@@ -18,7 +17,7 @@ func tokenCommand() *cobra.Command {
 }
 
 func tokenCreate() *cobra.Command {
-	spec := api.TokenSpec{}
+	spec := client.TokenSpec{}
 	var lifetime time.Duration
 	cmd := &cobra.Command{
 		Use:   "create NAME",
@@ -41,7 +40,7 @@ tenant. With --person no token is made: who shows the certificate person:NAME ha
 	completeWords(cmd, "role", roles...)
 	completeFlag(cmd, "tenant", tenantNames)
 	out := outputFlag(cmd)
-	return clientCommand(cmd, func(cmd *cobra.Command, c *api.Client, args []string) error {
+	return clientCommand(cmd, func(cmd *cobra.Command, c *client.Client, args []string) error {
 		spec.Name = args[0]
 		switch {
 		case spec.Role == "" && spec.Tenant == "":
@@ -67,7 +66,7 @@ tenant. With --person no token is made: who shows the certificate person:NAME ha
 }
 
 // writeNewToken writes the text alone to out, so that a script can keep it, and the rest to notes.
-func writeNewToken(out, notes io.Writer, t api.NewToken) {
+func writeNewToken(out, notes io.Writer, t client.NewToken) {
 	if t.Person {
 		fmt.Fprintf(out, "person %s may use the API as %s\n", t.Name, roleOf(t.Token))
 		return
@@ -77,7 +76,7 @@ func writeNewToken(out, notes io.Writer, t api.NewToken) {
 }
 
 // roleOf is what a token allows, for people.
-func roleOf(t api.Token) string {
+func roleOf(t client.Token) string {
 	if t.Tenant != "" {
 		return "tenant " + t.Tenant
 	}
@@ -93,7 +92,7 @@ func tokenList() *cobra.Command {
 		Args:    cobra.NoArgs,
 	}
 	out := outputFlag(cmd)
-	return clientCommand(cmd, func(cmd *cobra.Command, c *api.Client, _ []string) error {
+	return clientCommand(cmd, func(cmd *cobra.Command, c *client.Client, _ []string) error {
 		list, err := c.Tokens(cmd.Context())
 		if err != nil {
 			return err
@@ -102,7 +101,7 @@ func tokenList() *cobra.Command {
 	})
 }
 
-func writeTokens(w io.Writer, list []api.Token) {
+func writeTokens(w io.Writer, list []client.Token) {
 	g := columns("token", "allows", "proved by", "expires", "made by")
 	for _, t := range list {
 		expires := "never"
@@ -126,7 +125,7 @@ func tokenRevoke() *cobra.Command {
 		Args:              named("NAME"),
 		ValidArgsFunction: completeArg(tokenNames),
 	}
-	return clientCommand(cmd, func(cmd *cobra.Command, c *api.Client, args []string) error {
+	return clientCommand(cmd, func(cmd *cobra.Command, c *client.Client, args []string) error {
 		if _, err := c.RevokeToken(cmd.Context(), args[0]); err != nil {
 			return err
 		}

@@ -10,12 +10,13 @@ import (
 	"github.com/spf13/cobra"
 
 	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/flows/trace"
 )
 
 // traceFlags say which packet to follow, and what to show of it.
 type traceFlags struct {
-	query   api.TraceQuery
+	query   client.TraceQuery
 	desired bool
 	flows   bool
 }
@@ -50,7 +51,7 @@ false where the tables of a host are not known.`,
 	}
 	o.register(cmd)
 	out := outputFlag(cmd)
-	return clientCommand(cmd, func(cmd *cobra.Command, c *api.Client, args []string) error {
+	return clientCommand(cmd, func(cmd *cobra.Command, c *client.Client, args []string) error {
 		return o.run(cmd, c, out, args)
 	})
 }
@@ -70,15 +71,15 @@ func (o *traceFlags) register(cmd *cobra.Command) {
 	cmd.ValidArgsFunction = completeArg(portNames)
 }
 
-func (o *traceFlags) run(cmd *cobra.Command, c *api.Client, out *format, args []string) error {
-	o.query.From, o.query.To, o.query.View = args[0], args[1], api.ViewInstalled
+func (o *traceFlags) run(cmd *cobra.Command, c *client.Client, out *format, args []string) error {
+	o.query.From, o.query.To, o.query.View = args[0], args[1], client.ViewInstalled
 	if o.desired {
-		o.query.View = api.ViewDesired
+		o.query.View = client.ViewDesired
 	}
 	if o.query.At < 0 {
 		return usagef("--at %d: revisions begin at 1", o.query.At)
 	}
-	if err := o.query.Question().Check(); err != nil {
+	if err := api.Question(&o.query).Check(); err != nil {
 		return usageError{err}
 	}
 	t, err := c.Trace(cmd.Context(), o.query)
@@ -88,8 +89,8 @@ func (o *traceFlags) run(cmd *cobra.Command, c *api.Client, out *format, args []
 	return out.print(cmd.OutOrStdout(), t, func(w io.Writer) { o.write(w, t) })
 }
 
-func (o *traceFlags) write(w io.Writer, t api.Trace) {
-	over := "the switches " + yesNo(t.View == api.ViewDesired, "should hold", "hold now")
+func (o *traceFlags) write(w io.Writer, t client.Trace) {
+	over := "the switches " + yesNo(t.View == client.ViewDesired, "should hold", "hold now")
 	if t.At > 0 {
 		over = fmt.Sprint("were desired at revision ", t.At)
 	}

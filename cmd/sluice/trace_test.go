@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/flows"
 	"sluice/flows/trace"
 	"sluice/store"
@@ -39,16 +40,16 @@ func tracedState() *store.State {
 }
 
 // traced is the API's answer to a query about tracedState. The tables of hosts that are away are not known.
-func traced(t *testing.T, q api.TraceQuery, away ...string) api.Trace {
+func traced(t *testing.T, q client.TraceQuery, away ...string) client.Trace {
 	t.Helper()
 	s := tracedState()
-	asked, err := trace.Ask(s, func(string) bool { return true }, q.Question())
+	asked, err := trace.Ask(s, func(string) bool { return true }, api.Question(&q))
 	if err != nil {
 		t.Fatal(err)
 	}
-	answer := api.Trace{View: api.ViewInstalled}
+	answer := client.Trace{View: client.ViewInstalled}
 	asked.Run(func(host string) (trace.Tables, error) {
-		tables := api.TracedTables{Host: host, Read: time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)}
+		tables := client.TracedTables{Host: host, Read: time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)}
 		defer func() { answer.Tables = append(answer.Tables, tables) }()
 		for _, h := range away {
 			if h == host {
@@ -76,15 +77,15 @@ func TestTraceAsShown(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, shown := range map[string]struct {
-		trace api.Trace
+		trace client.Trace
 		flags traceFlags
 		docs  bool
 	}{
-		"trace":         {traced(t, api.TraceQuery{From: "alice/web-1", To: "10.0.0.7", Proto: "tcp"}), traceFlags{}, true},
-		"trace-dropped": {traced(t, api.TraceQuery{From: "alice/web-2", To: "172.30.0.1", Proto: "tcp", DstPort: 22}), traceFlags{}, true},
-		"trace-flows":   {traced(t, api.TraceQuery{From: "outside", To: "alice/web-2", State: "reply"}), traceFlags{flows: true}, false},
-		"trace-unknown": {traced(t, api.TraceQuery{From: "alice/web-1", To: "10.0.0.7"}, "h2"), traceFlags{}, false},
-		"trace-nobody":  {traced(t, api.TraceQuery{From: "alice/web-1", To: "10.0.0.99"}), traceFlags{}, false},
+		"trace":         {traced(t, client.TraceQuery{From: "alice/web-1", To: "10.0.0.7", Proto: "tcp"}), traceFlags{}, true},
+		"trace-dropped": {traced(t, client.TraceQuery{From: "alice/web-2", To: "172.30.0.1", Proto: "tcp", DstPort: 22}), traceFlags{}, true},
+		"trace-flows":   {traced(t, client.TraceQuery{From: "outside", To: "alice/web-2", State: "reply"}), traceFlags{flows: true}, false},
+		"trace-unknown": {traced(t, client.TraceQuery{From: "alice/web-1", To: "10.0.0.7"}, "h2"), traceFlags{}, false},
+		"trace-nobody":  {traced(t, client.TraceQuery{From: "alice/web-1", To: "10.0.0.99"}), traceFlags{}, false},
 	} {
 		var b bytes.Buffer
 		shown.flags.write(&b, shown.trace)
@@ -95,7 +96,7 @@ func TestTraceAsShown(t *testing.T) {
 	}
 	var b bytes.Buffer
 	f := formatJSON
-	if err := f.print(&b, traced(t, api.TraceQuery{From: "alice/web-1", To: "10.0.0.7", Proto: "arp"}), nil); err != nil {
+	if err := f.print(&b, traced(t, client.TraceQuery{From: "alice/web-1", To: "10.0.0.7", Proto: "arp"}), nil); err != nil {
 		t.Fatal(err)
 	}
 	checkGolden(t, "testdata/trace.json", b.Bytes())

@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/datapath/openflow"
 	"sluice/flows"
 	"sluice/flows/prove"
@@ -60,7 +61,7 @@ as a FILE of --state tells it, which is what GET /v1/state answered.`,
 	f.StringVar(&o.state, "state", "", "prove dumps by the store in this `FILE`, and ask no API")
 	completeFlag(cmd, "host", hostNames)
 	out := outputFlag(cmd)
-	return clientCommand(cmd, func(cmd *cobra.Command, c *api.Client, _ []string) error {
+	return clientCommand(cmd, func(cmd *cobra.Command, c *client.Client, _ []string) error {
 		found, err := o.verify(cmd.Context(), c)
 		if err != nil {
 			return err
@@ -72,12 +73,12 @@ as a FILE of --state tells it, which is what GET /v1/state answered.`,
 	})
 }
 
-func (o *verifyFlags) verify(ctx context.Context, c *api.Client) (api.Verification, error) {
+func (o *verifyFlags) verify(ctx context.Context, c *client.Client) (client.Verification, error) {
 	switch {
 	case len(o.dumps) > 0:
 		return o.verifyDumps(ctx, c)
 	case o.state != "":
-		return api.Verification{}, usagef("--state is for --dump: the switches are proved by the store as it is")
+		return client.Verification{}, usagef("--state is for --dump: the switches are proved by the store as it is")
 	}
 	return o.verifySwitches(ctx, c)
 }
@@ -85,7 +86,7 @@ func (o *verifyFlags) verify(ctx context.Context, c *api.Client) (api.Verificati
 // hostsAtOnce is for how many hosts one request asks: the answer to each has to come within a minute.
 const hostsAtOnce = 16
 
-func (o *verifyFlags) verifySwitches(ctx context.Context, c *api.Client) (all api.Verification, err error) {
+func (o *verifyFlags) verifySwitches(ctx context.Context, c *client.Client) (all client.Verification, err error) {
 	if err := checkParts(o.hosts...); err != nil {
 		return all, err
 	}
@@ -95,7 +96,7 @@ func (o *verifyFlags) verifySwitches(ctx context.Context, c *api.Client) (all ap
 			return all, err
 		}
 	}
-	all.Hosts = []api.VerifiedHost{}
+	all.Hosts = []client.VerifiedHost{}
 	for some := range slices.Chunk(hosts, hostsAtOnce) {
 		part, err := c.Verify(ctx, some...)
 		if err != nil {
@@ -110,7 +111,7 @@ func (o *verifyFlags) verifySwitches(ctx context.Context, c *api.Client) (all ap
 }
 
 // verifyDumps proves what was saved. The counterexamples cross only hosts of which there are dumps.
-func (o *verifyFlags) verifyDumps(ctx context.Context, c *api.Client) (all api.Verification, err error) {
+func (o *verifyFlags) verifyDumps(ctx context.Context, c *client.Client) (all client.Verification, err error) {
 	snapshot, err := o.snapshot(ctx, c)
 	if err != nil {
 		return all, err
@@ -123,14 +124,14 @@ func (o *verifyFlags) verifyDumps(ctx context.Context, c *api.Client) (all api.V
 	if err != nil {
 		return all, err
 	}
-	all = api.Verification{Revision: state.Revision(), Hosts: []api.VerifiedHost{}}
+	all = client.Verification{Revision: state.Revision(), Hosts: []client.VerifiedHost{}}
 	for _, t := range tables {
 		all.Hosts = append(all.Hosts, api.VerifyTables(state, t, tables))
 	}
 	return all, nil
 }
 
-func (o *verifyFlags) snapshot(ctx context.Context, c *api.Client) (verify.Snapshot, error) {
+func (o *verifyFlags) snapshot(ctx context.Context, c *client.Client) (verify.Snapshot, error) {
 	if o.state == "" {
 		return c.State(ctx)
 	}
@@ -206,7 +207,7 @@ func (o *verifyFlags) wanted(all map[string][]openflow.Flow) (map[string][]openf
 }
 
 // verdictOf is nil where every host is proved.
-func verdictOf(v api.Verification) error {
+func verdictOf(v client.Verification) error {
 	var not []string
 	for _, h := range v.Hosts {
 		if h.Verdict != verify.Proved {
@@ -222,7 +223,7 @@ func verdictOf(v api.Verification) error {
 	return nil
 }
 
-func writeVerification(w io.Writer, v api.Verification) {
+func writeVerification(w io.Writer, v client.Verification) {
 	p := painterFor(w)
 	g := columns("host", "verdict", "flows", "findings", "read")
 	for _, h := range v.Hosts {
@@ -242,7 +243,7 @@ func clock(t time.Time) string {
 	return t.UTC().Format("2006-01-02 15:04:05Z")
 }
 
-func writeVerified(w io.Writer, p painter, h *api.VerifiedHost) {
+func writeVerified(w io.Writer, p painter, h *client.VerifiedHost) {
 	if h.Why != "" {
 		fmt.Fprintf(w, "\n%s %s is not looked at: %s\n%s\n", p.bad("Host"), h.Host, h.Why, lastProof(h))
 	}
@@ -255,7 +256,7 @@ func writeVerified(w io.Writer, p painter, h *api.VerifiedHost) {
 }
 
 // lastProof says how old what is known of an unread host is.
-func lastProof(h *api.VerifiedHost) string {
+func lastProof(h *client.VerifiedHost) string {
 	switch {
 	case h.Last.IsZero():
 		return "Nothing was ever proved of it here"

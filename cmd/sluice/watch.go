@@ -10,8 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"sluice/controller/api"
 	"sluice/controller/changes"
+	"sluice/controller/client"
 	"sluice/store"
 )
 
@@ -32,16 +32,16 @@ bookmarks: revisions up to which all was told.`,
 		ValidArgs: kindNames(),
 		Args:      kinds,
 	}
-	var q api.WatchQuery
+	var q client.WatchQuery
 	cmd.Flags().StringVar(&q.Tenant, "tenant", "", "only this `TENANT`'s")
 	completeFlag(cmd, "tenant", tenantNames)
 	cmd.Flags().Int64Var((*int64)(&q.After), "after", 0, "go on after this `REVISION` (default: begin with what is there)")
 	out := linesFlag(cmd)
-	return clientCommand(cmd, func(cmd *cobra.Command, c *api.Client, args []string) error {
+	return clientCommand(cmd, func(cmd *cobra.Command, c *client.Client, args []string) error {
 		for _, kind := range args {
 			q.Kinds = append(q.Kinds, store.Kind(kind))
 		}
-		return eachUntilInterrupted(cmd, c.Watch(cmd.Context(), q), func(change api.Change) error { return writeChange(cmd.OutOrStdout(), change, *out) })
+		return eachUntilInterrupted(cmd, c.Watch(cmd.Context(), q), func(change client.Change) error { return writeChange(cmd.OutOrStdout(), change, *out) })
 	})
 }
 
@@ -88,11 +88,11 @@ func linesFlag(cmd *cobra.Command) *format {
 }
 
 // writeChange writes one line. People are shown no bookmarks.
-func writeChange(w io.Writer, c api.Change, f format) error {
+func writeChange(w io.Writer, c client.Change, f format) error {
 	if f == formatJSON {
 		return json.NewEncoder(w).Encode(c)
 	}
-	if c.Event == api.EventBookmark {
+	if c.Event == client.EventBookmark {
 		return nil
 	}
 	on := ""

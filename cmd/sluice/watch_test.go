@@ -8,16 +8,16 @@ import (
 	"testing"
 	"time"
 
-	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/store"
 )
 
 func TestChangesAsLines(t *testing.T) {
-	list := []api.Change{
-		{Event: api.EventPut, Kind: store.KindTenant, Tenant: "alice", Revision: 7, Created: 7, Object: []byte(`{"number":1}`)},
-		{Event: api.EventBookmark, Revision: 8},
-		{Event: api.EventPut, Kind: store.KindPort, Host: "h1", Tenant: "alice", Network: "default", Name: "a1", Revision: 1234567, Created: 20, Object: []byte(`{"number":4}`)},
-		{Event: api.EventDelete, Kind: store.KindHost, Host: "h1", Revision: 1234568},
+	list := []client.Change{
+		{Event: client.EventPut, Kind: store.KindTenant, Tenant: "alice", Revision: 7, Created: 7, Object: []byte(`{"number":1}`)},
+		{Event: client.EventBookmark, Revision: 8},
+		{Event: client.EventPut, Kind: store.KindPort, Host: "h1", Tenant: "alice", Network: "default", Name: "a1", Revision: 1234567, Created: 20, Object: []byte(`{"number":4}`)},
+		{Event: client.EventDelete, Kind: store.KindHost, Host: "h1", Revision: 1234568},
 	}
 	for file, f := range map[string]format{"testdata/watch.txt": formatTable, "testdata/watch.json": formatJSON} {
 		var b bytes.Buffer

@@ -10,12 +10,12 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/store"
 )
 
 func hostAdopt() *cobra.Command {
-	return wordCommand(store.WordAdopt, (*api.Client).AdoptHost, &cobra.Command{
+	return wordCommand(store.WordAdopt, (*client.Client).AdoptHost, &cobra.Command{
 		Use:   "adopt NAME",
 		Short: "Have a host serve this store, and take its ports into it",
 		Long: `Tell a host's agent that this store is the one to serve from now on. An agent that finds another
@@ -28,7 +28,7 @@ taken meanwhile, it says why, and leaves that port's interface as it is.`,
 }
 
 func hostClean() *cobra.Command {
-	return wordCommand(store.WordClean, (*api.Client).CleanHost, &cobra.Command{
+	return wordCommand(store.WordClean, (*client.Client).CleanHost, &cobra.Command{
 		Use:   "clean NAME",
 		Short: "Have a host remove what belongs to no port",
 		Long: `Tell a host's agent to remove the interfaces that belong to no port of this store: those that
@@ -39,9 +39,9 @@ them at once, and after a while, where the store is known to have lost nothing.`
 }
 
 // wordCommand says a word to a host's agent and waits until it was heard.
-func wordCommand(word string, say func(*api.Client, context.Context, string) (api.Word, error), cmd *cobra.Command) *cobra.Command {
+func wordCommand(word string, say func(*client.Client, context.Context, string) (client.Word, error), cmd *cobra.Command) *cobra.Command {
 	cmd.Args, cmd.ValidArgsFunction = named("NAME"), completeArg(hostNames)
-	return clientCommand(cmd, func(cmd *cobra.Command, c *api.Client, args []string) error {
+	return clientCommand(cmd, func(cmd *cobra.Command, c *client.Client, args []string) error {
 		host, w := args[0], cmd.OutOrStdout()
 		said, err := say(c, cmd.Context(), host)
 		if err != nil {
@@ -68,7 +68,7 @@ const answerTime = 30 * time.Second
 
 // awaitAnswer waits until an agent has heard a word, and returns what it asks for now, if
 // anything.
-func awaitAnswer(ctx context.Context, c *api.Client, host, answered string) (*store.Request, error) {
+func awaitAnswer(ctx context.Context, c *client.Client, host, answered string) (*store.Request, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
 	for {

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"sluice/controller/access"
-	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/store"
 )
 
@@ -47,7 +47,7 @@ func (r route) request() string {
 }
 
 // make lets somebody use the API and returns the text of their token.
-func (c cluster) make(t *testing.T, spec api.TokenSpec) string {
+func (c cluster) make(t *testing.T, spec client.TokenSpec) string {
 	t.Helper()
 	made, err := c.CreateToken(t.Context(), spec)
 	if err != nil {
@@ -57,22 +57,22 @@ func (c cluster) make(t *testing.T, spec api.TokenSpec) string {
 }
 
 // alice makes a tenant, who makes a network by a token of her own, and returns a client with that.
-func (c cluster) alice(t *testing.T) *api.Client {
+func (c cluster) alice(t *testing.T) *client.Client {
 	t.Helper()
-	if _, err := c.CreateTenant(t.Context(), api.TenantSpec{Name: "alice"}); err != nil {
+	if _, err := c.CreateTenant(t.Context(), client.TenantSpec{Name: "alice"}); err != nil {
 		t.Fatal(err)
 	}
-	own := c.as(t, c.make(t, api.TokenSpec{Name: "own", Role: "tenant", Tenant: "alice"}))
-	if _, err := own.CreateNetwork(t.Context(), api.NetworkSpec{Tenant: "alice", Name: "db", Subnets: []string{"10.0.1.0/24"}}); err != nil {
+	own := c.as(t, c.make(t, client.TokenSpec{Name: "own", Role: "tenant", Tenant: "alice"}))
+	if _, err := own.CreateNetwork(t.Context(), client.NetworkSpec{Tenant: "alice", Name: "db", Subnets: []string{"10.0.1.0/24"}}); err != nil {
 		t.Fatal(err)
 	}
 	return own
 }
 
 // as is a client with another token.
-func (c cluster) as(t *testing.T, token string) *api.Client {
+func (c cluster) as(t *testing.T, token string) *client.Client {
 	t.Helper()
-	other, err := api.Dial(c.URL(), api.WithToken(token))
+	other, err := client.Dial(c.URL(), client.WithToken(token))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +89,7 @@ func TestWithoutATokenNothingIsTold(t *testing.T) {
 		t.Fatalf("only %d routes are described", len(guarded))
 	}
 	guarded = append(guarded, route{http.MethodGet, "/metrics"})
-	secret := c.make(t, api.TokenSpec{Name: "ci", Role: "admin"})
+	secret := c.make(t, client.TokenSpec{Name: "ci", Role: "admin"})
 	for _, header := range []string{
 		"", "Bearer", "Bearer ", "Bearer x", "Basic " + c.token, c.token, "Bearer " + c.token + "0", "Bearer " + strings.ToUpper(secret),
 		"Bearer " + secret[:len(secret)-1] + "g", "Bearer sluice_nobody_" + strings.Repeat("0", 64), "Bearer sluice_ci_", "Bearer sluice__local_" + strings.Repeat("0", 64),
@@ -160,7 +160,7 @@ func TestRoles(t *testing.T) {
 	c.populate(t)
 	tokens := map[string]string{}
 	for _, role := range []string{"admin", "viewer", "tenant"} {
-		spec := api.TokenSpec{Name: role, Role: role}
+		spec := client.TokenSpec{Name: role, Role: role}
 		if role == "tenant" {
 			spec.Tenant = "alice"
 		}
@@ -189,7 +189,7 @@ func TestRoles(t *testing.T) {
 func TestATenantSeesItself(t *testing.T) {
 	c := start(t)
 	c.populate(t)
-	token := c.make(t, api.TokenSpec{Name: "of-alice", Role: "tenant", Tenant: "alice"})
+	token := c.make(t, client.TokenSpec{Name: "of-alice", Role: "tenant", Tenant: "alice"})
 	text := func(request string) string {
 		resp := c.send(t, request, "Authorization", "Bearer "+token)
 		b, err := io.ReadAll(resp.Body)
@@ -222,7 +222,7 @@ func TestATenantSeesItself(t *testing.T) {
 		}
 	}
 	own := c.as(t, token)
-	if _, err := own.CreateNetwork(t.Context(), api.NetworkSpec{Tenant: "alice", Name: "more", Subnets: []string{"10.0.7.0/24"}}); err != nil {
+	if _, err := own.CreateNetwork(t.Context(), client.NetworkSpec{Tenant: "alice", Name: "more", Subnets: []string{"10.0.7.0/24"}}); err != nil {
 		t.Errorf("alice makes a network: %v", err)
 	}
 	if _, err := own.DeleteNetwork(t.Context(), "alice", "more"); err != nil {
@@ -237,14 +237,14 @@ func TestATenantSeesItself(t *testing.T) {
 // the name is another one.
 func TestLifeOfATokens(t *testing.T) {
 	c, ctx := start(t), t.Context()
-	if _, err := c.CreateTenant(ctx, api.TenantSpec{Name: "alice"}); err != nil {
+	if _, err := c.CreateTenant(ctx, client.TenantSpec{Name: "alice"}); err != nil {
 		t.Fatal(err)
 	}
 	good := func(token string) bool {
 		_, err := c.as(t, token).Tenants(ctx)
 		return err == nil
 	}
-	first := c.make(t, api.TokenSpec{Name: "ci", Role: "viewer"})
+	first := c.make(t, client.TokenSpec{Name: "ci", Role: "viewer"})
 	if !good(first) {
 		t.Error("a new token is not good")
 	}
@@ -254,23 +254,23 @@ func TestLifeOfATokens(t *testing.T) {
 	if good(first) {
 		t.Error("a revoked token is good")
 	}
-	if second := c.make(t, api.TokenSpec{Name: "ci", Role: "viewer"}); !good(second) || good(first) {
+	if second := c.make(t, client.TokenSpec{Name: "ci", Role: "viewer"}); !good(second) || good(first) {
 		t.Error("of two tokens of one name the first is good, or the second is not")
 	}
 	later, over := time.Now().Add(time.Hour), time.Now().Add(-time.Hour).UTC()
-	if !good(c.make(t, api.TokenSpec{Name: "long", Role: "viewer", Expires: &later})) {
+	if !good(c.make(t, client.TokenSpec{Name: "long", Role: "viewer", Expires: &later})) {
 		t.Error("a token is not good before it expires")
 	}
 	short, hash := access.NewToken("short")
 	c.put(t, store.TokenKey("short"), &store.Token{Role: store.RoleViewer, Hash: hash, Expires: over})
-	own := c.make(t, api.TokenSpec{Name: "own", Role: "tenant", Tenant: "alice"})
+	own := c.make(t, client.TokenSpec{Name: "own", Role: "tenant", Tenant: "alice"})
 	if _, err := c.DeleteTenant(ctx, "alice"); err != nil {
 		t.Fatal(err)
 	}
 	if good(own) {
 		t.Error("the token of a tenant that is gone is good")
 	}
-	if _, err := c.CreateTenant(ctx, api.TenantSpec{Name: "alice"}); err != nil {
+	if _, err := c.CreateTenant(ctx, client.TenantSpec{Name: "alice"}); err != nil {
 		t.Fatal(err)
 	}
 	if good(own) {
@@ -292,7 +292,7 @@ func TestLifeOfATokens(t *testing.T) {
 // etcd holds nothing of a token with which anybody could use it.
 func TestTokensAreHashedAtRest(t *testing.T) {
 	c := start(t)
-	text := c.make(t, api.TokenSpec{Name: "ci", Role: "admin"})
+	text := c.make(t, client.TokenSpec{Name: "ci", Role: "admin"})
 	o, _, err := c.store.Get(t.Context(), store.TokenKey("ci"))
 	if err != nil {
 		t.Fatal(err)
@@ -383,7 +383,7 @@ func TestAuditLog(t *testing.T) {
 // reader's browser. Neither is answered, whatever it shows.
 func TestRequestsThatWereMeantForSomebodyElse(t *testing.T) {
 	c := start(t)
-	if _, err := c.CreateTenant(t.Context(), api.TenantSpec{Name: "alice"}); err != nil {
+	if _, err := c.CreateTenant(t.Context(), client.TenantSpec{Name: "alice"}); err != nil {
 		t.Fatal(err)
 	}
 	_, port, _ := strings.Cut(strings.TrimPrefix(c.URL(), "http://"), ":")

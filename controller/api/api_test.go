@@ -24,6 +24,7 @@ import (
 	"sluice/controller"
 	"sluice/controller/access"
 	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/store"
 	"sluice/store/etcd"
 	"sluice/store/etcd/etcdtest"
@@ -31,7 +32,7 @@ import (
 
 // cluster is an API before a real controller and a real etcd.
 type cluster struct {
-	*api.Client
+	*client.Client
 	store      *etcd.Client
 	controller *controller.Controller
 	handler    http.Handler
@@ -78,7 +79,7 @@ func prepare(t testing.TB) prepared {
 	t.Helper()
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	embedded := etcdtest.Start(t)
-	client := etcdtest.Connect(t, embedded)
+	etcdClient := etcdtest.Connect(t, embedded)
 	openflow, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -86,7 +87,7 @@ func prepare(t testing.TB) prepared {
 	t.Cleanup(func() { openflow.Close() })
 	registry := prometheus.NewRegistry()
 	c, err := controller.New(controller.Options{
-		Name: "c1", Store: client, OpenFlow: openflow, Registry: registry, Log: log,
+		Name: "c1", Store: etcdClient, OpenFlow: openflow, Registry: registry, Log: log,
 		Live: store.LiveController{OpenFlow: openflow.Addr().String(), API: "http://192.0.2.1:8080"},
 	})
 	if err != nil {
@@ -98,10 +99,10 @@ func prepare(t testing.TB) prepared {
 		t.Fatal(err)
 	}
 	handler := api.New(api.Options{
-		Version: "test", Controller: c, Store: client, Registry: registry, Log: log,
+		Version: "test", Controller: c, Store: etcdClient, Registry: registry, Log: log,
 		Local: local, Hosts: []string{"sluice.example"}, Audit: slog.New(slog.NewJSONHandler(audit, nil)),
 	})
-	dialled, err := api.Dial("http://"+serve(t, handler, nil), api.WithTokenFile(file))
+	dialled, err := client.Dial("http://"+serve(t, handler, nil), client.WithTokenFile(file))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,7 +110,7 @@ func prepare(t testing.TB) prepared {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return prepared{cluster{dialled, client, c, handler, strings.TrimSpace(string(token)), audit}, embedded, make(chan error, 1)}
+	return prepared{cluster{dialled, etcdClient, c, handler, strings.TrimSpace(string(token)), audit}, embedded, make(chan error, 1)}
 }
 
 // serve answers at an address of this machine until the test ends, and returns it.
@@ -166,14 +167,14 @@ func (c cluster) register(t *testing.T, name string) *etcd.Registration {
 // shows, without waiting.
 func TestReadYourWrites(t *testing.T) {
 	c, ctx := start(t), t.Context()
-	made, err := c.CreateTenant(ctx, api.TenantSpec{
+	made, err := c.CreateTenant(ctx, client.TenantSpec{
 		Name: "alice", Segmentation: "vlan", Subnets: []string{"10.0.0.0/24", "fd00::/64"}, Labels: store.Labels{"team": "red"},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	shown, err := c.Tenant(ctx, "alice")
-	if shown.Usage == nil || *shown.Usage != (api.TenantUsage{}) {
+	if shown.Usage == nil || *shown.Usage != (client.TenantUsage{}) {
 		t.Errorf("nothing is used, and shown %+v", shown.Usage)
 	}
 	shown.Usage = nil // told of tenants that are shown alone
@@ -191,7 +192,7 @@ func TestReadYourWrites(t *testing.T) {
 	checkProblem(t, err, http.StatusUnprocessableEntity, "alice", "connections")
 	_, err = c.SetLimits(ctx, "nobody", store.Limits{})
 	checkProblem(t, err, http.StatusNotFound, "nobody")
-	if _, err := c.CreateNetwork(ctx, api.NetworkSpec{
+	if _, err := c.CreateNetwork(ctx, client.NetworkSpec{
 		Tenant: "alice", Name: "db", Subnets: []string{"10.0.1.0/24"}, Gateways: []string{"10.0.1.254"}, MTU: 1400, Flood: "off",
 	}); err != nil {
 		t.Fatal(err)
@@ -224,7 +225,7 @@ func TestPorts(t *testing.T) {
 	c, ctx := start(t), t.Context()
 	host := c.register(t, "h1")
 	for _, tenant := range []string{"alice", "bob"} {
-		if _, err := c.CreateTenant(ctx, api.TenantSpec{Name: tenant, Gateway: "h1"}); err != nil {
+		if _, err := c.CreateTenant(ctx, client.TenantSpec{Name: tenant, Gateway: "h1"}); err != nil {
 			t.Fatal(err)
 		}
 		for _, name := range []string{"a", "b"} {
@@ -238,13 +239,13 @@ func TestPorts(t *testing.T) {
 		}
 	}
 	tests := []struct {
-		filter api.PortFilter
+		filter client.PortFilter
 		want   string
 	}{
-		{api.PortFilter{}, "alice/a alice/b bob/a bob/b"},
-		{api.PortFilter{Tenant: "bob"}, "bob/a bob/b"},
-		{api.PortFilter{Tenant: "bob", Network: "default", Host: "h1"}, "bob/a bob/b"},
-		{api.PortFilter{Network: "other"}, ""},
+		{client.PortFilter{}, "alice/a alice/b bob/a bob/b"},
+		{client.PortFilter{Tenant: "bob"}, "bob/a bob/b"},
+		{client.PortFilter{Tenant: "bob", Network: "default", Host: "h1"}, "bob/a bob/b"},
+		{client.PortFilter{Network: "other"}, ""},
 	}
 	for _, test := range tests {
 		list, err := c.Ports(ctx, test.filter)
@@ -275,7 +276,7 @@ func TestPorts(t *testing.T) {
 // checkProblem looks for a problem of that status whose text names all of says.
 func checkProblem(t *testing.T, err error, status int, says ...string) {
 	t.Helper()
-	var problem *api.Problem
+	var problem *client.Problem
 	if !errors.As(err, &problem) {
 		t.Errorf("%v (%T) is no problem document", err, err)
 		return
@@ -294,7 +295,7 @@ func checkProblem(t *testing.T, err error, status int, says ...string) {
 func TestProblems(t *testing.T) {
 	c := start(t)
 	c.register(t, "h1")
-	if _, err := c.CreateTenant(t.Context(), api.TenantSpec{Name: "alice"}); err != nil {
+	if _, err := c.CreateTenant(t.Context(), client.TenantSpec{Name: "alice"}); err != nil {
 		t.Fatal(err)
 	}
 	tests := []struct {
@@ -349,7 +350,7 @@ func TestProblems(t *testing.T) {
 			if got := resp.Header.Get("Content-Type"); got != "application/problem+json" {
 				t.Errorf("content type %q", got)
 			}
-			problem := &api.Problem{}
+			problem := &client.Problem{}
 			if err := json.NewDecoder(resp.Body).Decode(problem); err != nil {
 				t.Fatal(err)
 			}
@@ -407,7 +408,7 @@ func TestStatus(t *testing.T) {
 	c := start(t)
 	c.register(t, "h1")
 	c.register(t, "h2")
-	if _, err := c.CreateTenant(t.Context(), api.TenantSpec{Name: "alice"}); err != nil {
+	if _, err := c.CreateTenant(t.Context(), client.TenantSpec{Name: "alice"}); err != nil {
 		t.Fatal(err)
 	}
 	await(t, func() error { return c.hasController(t.Context()) })
@@ -438,7 +439,7 @@ func (c cluster) hasController(ctx context.Context) error {
 func TestGateways(t *testing.T) {
 	c, ctx := start(t), t.Context()
 	c.register(t, "h1")
-	if _, err := c.CreateTenant(ctx, api.TenantSpec{Name: "alice", Gateway: "h1"}); err != nil {
+	if _, err := c.CreateTenant(ctx, client.TenantSpec{Name: "alice", Gateway: "h1"}); err != nil {
 		t.Fatal(err)
 	}
 	await(t, func() error {

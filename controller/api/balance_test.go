@@ -2,12 +2,11 @@ package api_test
 
 import (
 	"net/http"
+	"sluice/controller/client"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-
-	"sluice/controller/api"
 )
 
 // What is asked for is shown at once, and stays where it is not named. Hosts that no controller reaches have no part, and say so.
@@ -16,14 +15,14 @@ func TestBalance(t *testing.T) {
 	c.register(t, "h1")
 	c.register(t, "h2")
 	on, ten := true, 10
-	want := api.BalanceSettings{Auto: true, Window: 300, CoolDown: 3600, PerHour: 10, AtOnce: 4}
-	got, err := c.SetBalance(ctx, api.BalanceOrder{Auto: &on, PerHour: &ten})
+	want := client.BalanceSettings{Auto: true, Window: 300, CoolDown: 3600, PerHour: 10, AtOnce: 4}
+	got, err := c.SetBalance(ctx, client.BalanceOrder{Auto: &on, PerHour: &ten})
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
 	}
 	want.Window = 60
 	minute := 60
-	if got, err = c.SetBalance(ctx, api.BalanceOrder{Window: &minute}); err != nil || got != want {
+	if got, err = c.SetBalance(ctx, client.BalanceOrder{Window: &minute}); err != nil || got != want {
 		t.Errorf("the settings are %+v, %v", got, err)
 	}
 	b, err := c.Balance(ctx)

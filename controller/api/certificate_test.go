@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/pki"
 )
 
@@ -35,8 +35,8 @@ func TestCertificates(t *testing.T) {
 		return s
 	}
 	at := serve(t, c.handler, source(ours, pki.Controller("c1")).Server(tls.VerifyClientCertIfGiven))
-	as := func(config *tls.Config, options ...api.Option) error {
-		client, err := api.Dial("https://"+at, append(options, api.WithTLS(config))...)
+	as := func(config *tls.Config, options ...client.Option) error {
+		client, err := client.Dial("https://"+at, append(options, client.WithTLS(config))...)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -45,17 +45,17 @@ func TestCertificates(t *testing.T) {
 	}
 	alice := source(ours, pki.Person("alice")).Client()
 	checkProblem(t, as(alice), http.StatusUnauthorized, "alice", "sluice token create alice --person")
-	secret := c.make(t, api.TokenSpec{Name: "eve", Role: "viewer"})
-	c.make(t, api.TokenSpec{Name: "alice", Role: "viewer", Person: true})
+	secret := c.make(t, client.TokenSpec{Name: "eve", Role: "viewer"})
+	c.make(t, client.TokenSpec{Name: "alice", Role: "viewer", Person: true})
 	if err := as(alice); err != nil {
 		t.Errorf("alice: %v", err)
 	}
 	eve := source(ours, pki.Person("eve")).Client()
 	checkProblem(t, as(eve), http.StatusUnauthorized, "eve") // the token of that name has a secret
-	if err := as(eve, api.WithToken(secret)); err != nil {
+	if err := as(eve, client.WithToken(secret)); err != nil {
 		t.Errorf("eve with the secret: %v", err)
 	}
-	checkProblem(t, as(alice, api.WithToken("wrong")), http.StatusUnauthorized, "not known")
+	checkProblem(t, as(alice, client.WithToken("wrong")), http.StatusUnauthorized, "not known")
 	checkProblem(t, as(source(ours, pki.Host("alice")).Client()), http.StatusUnauthorized, "host:alice")
 	foreign := source(theirs, pki.Person("alice")).Client()
 	foreign.VerifyConnection = nil // it believes any server

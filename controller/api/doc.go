@@ -1,6 +1,6 @@
 // Package api is the HTTP face of a controller: JSON resources under /v1/, an OpenAPI
-// description at /openapi.json, metrics, health, and the Go client that the command line, the
-// lab and the pages of package web use.
+// description at /openapi.json, metrics and health. What is sent and answered are the types of
+// package client.
 //
 // Reads come from the controller's State, writes go to etcd; a write answers when the
 // controller has seen it, so that who reads after writing finds what they wrote. Errors

@@ -27,9 +27,6 @@ type tagged[T any] struct {
 	Body T
 }
 
-// tagOf is the ETag of an object, whatever is shown of it.
-func tagOf(modified store.Revision) string { return `"` + strconv.FormatInt(int64(modified), 10) + `"` }
-
 // show answers with what is shown of an object, or that it is what the caller has.
 func show[T any](ctx context.Context, modified store.Revision, shown T) (*tagged[T], error) {
 	b, err := json.Marshal(shown)

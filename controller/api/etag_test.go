@@ -6,14 +6,14 @@ import (
 	"strings"
 	"testing"
 
-	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/store"
 )
 
 // Whoever changes what they read, and somebody else changed it meanwhile, is told so, and nothing is written.
 func TestIfMatch(t *testing.T) {
 	c, ctx := start(t), t.Context()
-	made, err := c.CreateTenant(ctx, api.TenantSpec{Name: "alice"})
+	made, err := c.CreateTenant(ctx, client.TenantSpec{Name: "alice"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +43,7 @@ func TestIfMatchOfEachKind(t *testing.T) {
 	c.put(t, store.GatewayKey("alice"), &store.Gateway{Active: "h1"})
 	c.put(t, store.PublicationKey("alice", "tcp-80"), &store.Publication{Network: "db", Port: "b", Protocol: "tcp", First: 80, On: 80, Count: 1})
 	c.put(t, store.NetworkKey("alice", "third"), &store.Network{Number: 99, Segmentation: store.SegmentationTunnel, Segment: 99})
-	c.make(t, api.TokenSpec{Name: "ci", Role: "viewer"})
+	c.make(t, client.TokenSpec{Name: "ci", Role: "viewer"})
 	await(t, func() error { _, err := c.Publication(t.Context(), "alice", "tcp-80"); return err })
 	for _, request := range []string{
 		`DELETE /v1/networks/alice/third`, `PUT /v1/tenants/alice/limits {}`, `PUT /v1/tenants/alice/topology {"topology":"star"}`, `DELETE /v1/tokens/ci`,
@@ -70,7 +70,7 @@ func TestIfMatchOfEachKind(t *testing.T) {
 func TestIfMatchOfAGateway(t *testing.T) {
 	c := start(t)
 	c.register(t, "h1")
-	if _, err := c.CreateTenant(t.Context(), api.TenantSpec{Name: "alice"}); err != nil {
+	if _, err := c.CreateTenant(t.Context(), client.TenantSpec{Name: "alice"}); err != nil {
 		t.Fatal(err)
 	}
 	await(t, func() error {

@@ -3,9 +3,7 @@ package api
 import (
 	"context"
 	"fmt"
-	"iter"
 	"net/http"
-	"net/url"
 	"reflect"
 	"slices"
 	"strings"
@@ -14,16 +12,10 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"sluice/controller/access"
+	"sluice/controller/client"
 	"sluice/controller/events"
 	"sluice/store"
 )
-
-// Happened is an event: something that happened to the cluster, once or several times.
-type Happened struct {
-	Name string `json:"name" doc:"the same for as long as it is the same event"`
-	store.Happening
-	Revision store.Revision `json:"revision" doc:"at which it was written last"`
-}
 
 func (s *server) events(a huma.API) {
 	huma.Register(a, operation("list-events", http.MethodGet, "/v1/events", "events", "List what happened, the last at the end", access.Read), s.listEvents)
@@ -33,25 +25,17 @@ func (s *server) events(a huma.API) {
 	op.Errors = append(op.Errors, http.StatusGone)
 	op.Responses = map[string]*huma.Response{"200": {
 		Description: "Events, until who asked leaves.",
-		Content:     map[string]*huma.MediaType{"text/event-stream": {Schema: a.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[Change](), true, "Change")}},
+		Content:     map[string]*huma.MediaType{"text/event-stream": {Schema: a.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[client.Change](), true, "Change")}},
 	}}
 	huma.Register(a, op, s.watchEvents)
 }
 
-// EventFilter says which events are meant. It is exported for the library that reads it.
-type EventFilter struct {
-	Tenant string   `query:"tenant" doc:"only this tenant's"`
-	Host   string   `query:"host" doc:"only of this host"`
-	Kinds  []string `query:"kinds" doc:"only of these kinds, or groups of kinds: host is all that begin with host-" example:"[\"gateway-moved\",\"host\"]"`
-	Since  string   `query:"since" doc:"only what happened since: a duration before now, or a time as RFC 3339 has it" example:"1h"`
-}
-
 type listEventsQuery struct {
-	EventFilter
+	client.EventFilter
 	Limit int `query:"limit" minimum:"1" maximum:"1000" default:"1000" doc:"how many, of the last ones"`
 }
 
-func (s *server) listEvents(ctx context.Context, in *listEventsQuery) (*body[[]Happened], error) {
+func (s *server) listEvents(ctx context.Context, in *listEventsQuery) (*body[[]client.Happened], error) {
 	shown, err := s.eventsShown(ctx, in.EventFilter)
 	if err != nil {
 		return nil, err
@@ -59,15 +43,15 @@ func (s *server) listEvents(ctx context.Context, in *listEventsQuery) (*body[[]H
 	all, _ := s.Controller.Events().All()
 	all = shown(all)
 	all = all[max(0, len(all)-in.Limit):]
-	list := make([]Happened, len(all))
+	list := make([]client.Happened, len(all))
 	for i, e := range all {
-		list[i] = Happened{e.Key.Name, *events.Of(e), e.Modified}
+		list[i] = client.Happened{Name: e.Key.Name, Happening: *events.Of(e), Revision: e.Modified}
 	}
-	return &body[[]Happened]{list}, nil
+	return &body[[]client.Happened]{list}, nil
 }
 
 type watchEventsQuery struct {
-	EventFilter
+	client.EventFilter
 	From
 }
 
@@ -86,7 +70,7 @@ func (s *server) watchEvents(ctx context.Context, in *watchEventsQuery) (*huma.S
 }
 
 // eventsShown chooses of events what a caller asks for and may see.
-func (s *server) eventsShown(ctx context.Context, f EventFilter) (func([]store.Event) []store.Event, error) {
+func (s *server) eventsShown(ctx context.Context, f client.EventFilter) (func([]store.Event) []store.Event, error) {
 	caller := access.From(ctx)
 	tenant, err := visibleTenant(ctx, f.Tenant)
 	if err != nil {
@@ -186,57 +170,4 @@ func tenantNamed(object string) string {
 		}
 	}
 	return ""
-}
-
-// query is what a client asks for.
-func (f EventFilter) query() url.Values {
-	return query("tenant", f.Tenant, "host", f.Host, "kinds", strings.Join(f.Kinds, ","), "since", f.Since)
-}
-
-// Events lists what happened, the last at the end: the last limit of it; 0: all that is kept.
-func (c *Client) Events(ctx context.Context, f EventFilter, limit int) ([]Happened, error) {
-	q := f.query()
-	if limit > 0 {
-		q.Set("limit", fmt.Sprint(limit))
-	}
-	return get[[]Happened](ctx, c, "/v1/events", q)
-}
-
-// WatchEvents yields what happened since, and what happens, as Watch does: an event that happened again comes again, with
-// a larger count. Where the controller does not know any more how far it came, it begins anew, and passes by what it yielded.
-func (c *Client) WatchEvents(ctx context.Context, f EventFilter) iter.Seq2[Happened, error] {
-	return func(yield func(Happened, error) bool) {
-		counts := map[string]int{}
-		for again := true; again; {
-			again = false
-			for change, err := range c.watch(ctx, access.EventsWatchPath, f.query(), 0) {
-				var h Happened
-				if err == nil {
-					h, err = happened(change)
-				}
-				switch {
-				case isGone(err):
-					again = true
-				case err != nil:
-					yield(Happened{}, err)
-					return
-				case h.Name != "" && counts[h.Name] != h.Count:
-					counts[h.Name] = h.Count
-					if !yield(h, nil) {
-						return
-					}
-				}
-			}
-		}
-	}
-}
-
-// happened is what a change of a watch says; the zero one of a bookmark.
-func happened(c Change) (Happened, error) {
-	o, err := c.Stored()
-	h, ok := o.(*store.Happening)
-	if err != nil || !ok {
-		return Happened{}, err
-	}
-	return Happened{c.Name, *h, c.Revision}, nil
 }

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/store"
 )
 
@@ -28,7 +28,7 @@ func (c cluster) happening(t *testing.T, h store.Happening) {
 }
 
 // eventually waits until a list of events is this: "kind object" each.
-func (c cluster) eventually(t *testing.T, client *api.Client, f api.EventFilter, want ...string) []api.Happened {
+func (c cluster) eventually(t *testing.T, client *client.Client, f client.EventFilter, want ...string) []client.Happened {
 	t.Helper()
 	var got []string
 	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
@@ -59,18 +59,18 @@ func TestEvents(t *testing.T) {
 		h.Last = now.Add(time.Duration(i-4) * time.Hour)
 		c.happening(t, h)
 	}
-	c.eventually(t, c.Client, api.EventFilter{}, "host-down host h1", "host-back host h1", "gateway-moved tenant alice", "agent-away host h2")
+	c.eventually(t, c.Client, client.EventFilter{}, "host-down host h1", "host-back host h1", "gateway-moved tenant alice", "agent-away host h2")
 	for _, test := range []struct {
-		filter api.EventFilter
+		filter client.EventFilter
 		want   string
 	}{
-		{api.EventFilter{Host: "h2"}, "gateway-moved agent-away"},
-		{api.EventFilter{Tenant: "alice"}, "gateway-moved"},
-		{api.EventFilter{Kinds: []string{"host"}}, "host-down host-back"},
-		{api.EventFilter{Kinds: []string{"host-down", "gateway"}}, "host-down gateway-moved"},
-		{api.EventFilter{Since: "150m"}, "gateway-moved agent-away"},
-		{api.EventFilter{Since: now.Add(-200 * time.Minute).Format(time.RFC3339), Host: "h1"}, "host-back gateway-moved"},
-		{api.EventFilter{Tenant: "bob"}, ""},
+		{client.EventFilter{Host: "h2"}, "gateway-moved agent-away"},
+		{client.EventFilter{Tenant: "alice"}, "gateway-moved"},
+		{client.EventFilter{Kinds: []string{"host"}}, "host-down host-back"},
+		{client.EventFilter{Kinds: []string{"host-down", "gateway"}}, "host-down gateway-moved"},
+		{client.EventFilter{Since: "150m"}, "gateway-moved agent-away"},
+		{client.EventFilter{Since: now.Add(-200 * time.Minute).Format(time.RFC3339), Host: "h1"}, "host-back gateway-moved"},
+		{client.EventFilter{Tenant: "bob"}, ""},
 	} {
 		list, err := c.Events(t.Context(), test.filter, 0)
 		var got []string
@@ -81,7 +81,7 @@ func TestEvents(t *testing.T) {
 			t.Errorf("%+v: %q, %v; not %q", test.filter, got, err, test.want)
 		}
 	}
-	if last, err := c.Events(t.Context(), api.EventFilter{}, 1); err != nil || len(last) != 1 || last[0].What != store.AgentAway || last[0].Revision == 0 {
+	if last, err := c.Events(t.Context(), client.EventFilter{}, 1); err != nil || len(last) != 1 || last[0].What != store.AgentAway || last[0].Revision == 0 {
 		t.Errorf("the last one is %+v, %v", last, err)
 	}
 	for request, says := range map[string]string{"kinds=gatway": "kind", "since=soon": "a duration before now", "limit=0": "limit", "after=4": "after"} {
@@ -98,24 +98,24 @@ func TestWritesAreEvents(t *testing.T) {
 	if _, err := own.DeleteNetwork(ctx, "alice", "nothing"); err == nil {
 		t.Error("alice deletes nothing")
 	}
-	list := c.eventually(t, c.Client, api.EventFilter{}, "changed tenant alice", "changed token own", "changed network alice/db")
+	list := c.eventually(t, c.Client, client.EventFilter{}, "changed tenant alice", "changed token own", "changed network alice/db")
 	if h := list[2]; h.Who != "token own" || h.Text != "create-network" || h.Tenant != "alice" || h.Controller != "c1" {
 		t.Errorf("the event is %+v", h)
 	}
 	if _, err := own.Tenants(ctx); err != nil {
 		t.Error(err)
 	}
-	for i, h := range c.eventually(t, own, api.EventFilter{}, "changed tenant alice", "changed network alice/db") {
+	for i, h := range c.eventually(t, own, client.EventFilter{}, "changed tenant alice", "changed network alice/db") {
 		if want := []string{"", "token own"}[i]; h.Who != want {
 			t.Errorf("alice is told that %q did %s", h.Who, h.Text)
 		}
 	}
-	viewer := c.as(t, c.make(t, api.TokenSpec{Name: "eyes", Role: "viewer"}))
-	c.eventually(t, viewer, api.EventFilter{}, "changed tenant alice", "changed network alice/db")
+	viewer := c.as(t, c.make(t, client.TokenSpec{Name: "eyes", Role: "viewer"}))
+	c.eventually(t, viewer, client.EventFilter{}, "changed tenant alice", "changed network alice/db")
 }
 
 // happenings takes what a watch tells, one after another.
-func happenings(t *testing.T, c *api.Client, f api.EventFilter) func() string {
+func happenings(t *testing.T, c *client.Client, f client.EventFilter) func() string {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	next, stop := iter.Pull2(c.WatchEvents(ctx, f))
@@ -136,9 +136,9 @@ func TestWatchEvents(t *testing.T) {
 	c.populate(t)
 	down := store.Happening{What: store.ProofViolated, Object: "host h1", Hosts: []string{"h1"}, Last: time.Now().Add(-time.Hour)}
 	c.happening(t, down)
-	c.eventually(t, c.Client, api.EventFilter{Kinds: []string{"proof"}}, "proof-violated host h1")
-	all := happenings(t, c.Client, api.EventFilter{Kinds: []string{"proof", "gateway"}})
-	own := happenings(t, c.as(t, c.make(t, api.TokenSpec{Name: "of-alice", Role: "tenant", Tenant: "alice"})), api.EventFilter{Kinds: []string{"proof", "gateway"}})
+	c.eventually(t, c.Client, client.EventFilter{Kinds: []string{"proof"}}, "proof-violated host h1")
+	all := happenings(t, c.Client, client.EventFilter{Kinds: []string{"proof", "gateway"}})
+	own := happenings(t, c.as(t, c.make(t, client.TokenSpec{Name: "of-alice", Role: "tenant", Tenant: "alice"})), client.EventFilter{Kinds: []string{"proof", "gateway"}})
 	want := func(next func() string, want ...string) {
 		t.Helper()
 		for _, w := range want {
@@ -159,12 +159,12 @@ func TestWatchEvents(t *testing.T) {
 	// What was there before a tenant was made is another one's.
 	c.happening(t, store.Happening{What: store.GatewayMoved, Object: "tenant dave", Tenant: "dave"})
 	want(all, "1 gateway-moved tenant dave")
-	if _, err := c.CreateTenant(t.Context(), api.TenantSpec{Name: "dave"}); err != nil {
+	if _, err := c.CreateTenant(t.Context(), client.TenantSpec{Name: "dave"}); err != nil {
 		t.Fatal(err)
 	}
-	dave := c.as(t, c.make(t, api.TokenSpec{Name: "of-dave", Role: "tenant", Tenant: "dave"}))
-	c.eventually(t, dave, api.EventFilter{}, "changed tenant dave")
-	if _, err := dave.Events(t.Context(), api.EventFilter{Tenant: "alice"}, 0); err == nil {
+	dave := c.as(t, c.make(t, client.TokenSpec{Name: "of-dave", Role: "tenant", Tenant: "dave"}))
+	c.eventually(t, dave, client.EventFilter{}, "changed tenant dave")
+	if _, err := dave.Events(t.Context(), client.EventFilter{Tenant: "alice"}, 0); err == nil {
 		t.Error("dave is shown alice's events")
 	}
 	if resp := c.send(t, "GET /v1/events/watch?after=1000000"); resp.StatusCode != http.StatusGone {

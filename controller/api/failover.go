@@ -2,30 +2,24 @@ package api
 
 import (
 	"context"
-	"net/http"
 	"time"
 
+	"sluice/controller/client"
 	"sluice/store"
 )
 
-// FailOver says whether hosts send to a gateway's backup while they find its gateway host dead.
-type FailOver struct {
-	On       bool `json:"on" doc:"hosts probe gateway hosts, and each tenant's gateway has a backup"`
-	Interval int  `json:"interval,omitempty" minimum:"0" maximum:"2000" doc:"milliseconds between two probes, 50 to 2000; four that do not come mean dead. None: it stays, 100 at first" example:"100"`
-}
-
-func (s *server) showFailOver(context.Context, *struct{}) (*body[FailOver], error) {
-	var is FailOver
+func (s *server) showFailOver(context.Context, *struct{}) (*body[client.FailOver], error) {
+	var is client.FailOver
 	s.Controller.View(func(state *store.State) { is = failOverOf(state) })
-	return &body[FailOver]{is}, nil
+	return &body[client.FailOver]{is}, nil
 }
 
-func failOverOf(state *store.State) FailOver {
+func failOverOf(state *store.State) client.FailOver {
 	settings, _ := state.Settings()
-	return FailOver{On: settings.FailOver, Interval: int(settings.ProbeEvery() / time.Millisecond)}
+	return client.FailOver{On: settings.FailOver, Interval: int(settings.ProbeEvery() / time.Millisecond)}
 }
 
-func (s *server) setFailOver(ctx context.Context, in *struct{ Body FailOver }) (*body[FailOver], error) {
+func (s *server) setFailOver(ctx context.Context, in *struct{ Body client.FailOver }) (*body[client.FailOver], error) {
 	spec := store.FailOverSpec{On: in.Body.On, Interval: time.Duration(in.Body.Interval) * time.Millisecond}
 	_, err := s.write(ctx, "fail-over", func(ctx context.Context) (store.Revision, error) {
 		return s.Store.Decide(ctx, spec.Propose, spec.Needs()...)
@@ -34,14 +28,4 @@ func (s *server) setFailOver(ctx context.Context, in *struct{ Body FailOver }) (
 		return nil, err
 	}
 	return s.showFailOver(ctx, nil)
-}
-
-// FailOver reports whether gateways fail over.
-func (c *Client) FailOver(ctx context.Context) (FailOver, error) {
-	return do[FailOver](ctx, c, http.MethodGet, "/v1/fail-over", nil)
-}
-
-// SetFailOver has gateways fail over, or not, and returns how it is then.
-func (c *Client) SetFailOver(ctx context.Context, wanted FailOver) (FailOver, error) {
-	return do[FailOver](ctx, c, http.MethodPut, "/v1/fail-over", wanted)
 }

@@ -2,18 +2,17 @@ package api_test
 
 import (
 	"net/http"
+	"sluice/controller/client"
 	"testing"
-
-	"sluice/controller/api"
 )
 
 // What is set is shown at once; how often is probed stays where it is not named.
 func TestFailOver(t *testing.T) {
 	c, ctx := start(t), t.Context()
-	for _, tt := range []struct{ set, want api.FailOver }{
-		{api.FailOver{On: true}, api.FailOver{On: true, Interval: 100}},
-		{api.FailOver{On: true, Interval: 300}, api.FailOver{On: true, Interval: 300}},
-		{api.FailOver{}, api.FailOver{Interval: 300}},
+	for _, tt := range []struct{ set, want client.FailOver }{
+		{client.FailOver{On: true}, client.FailOver{On: true, Interval: 100}},
+		{client.FailOver{On: true, Interval: 300}, client.FailOver{On: true, Interval: 300}},
+		{client.FailOver{}, client.FailOver{Interval: 300}},
 	} {
 		if got, err := c.SetFailOver(ctx, tt.set); err != nil || got != tt.want {
 			t.Errorf("after %+v: %+v, %v", tt.set, got, err)

@@ -12,39 +12,13 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"sluice/controller/access"
+	"sluice/controller/client"
 	"sluice/controller/host"
 	"sluice/datapath/openflow"
 	"sluice/flows"
 	"sluice/flows/explain"
 	"sluice/store"
 )
-
-// Views of a host's flows.
-const (
-	ViewInstalled = "installed" // read from the switch now
-	ViewDesired   = "desired"   // compiled from the state
-	ViewDiff      = "diff"      // what programming would change; empty when all is right
-)
-
-// Flow is one flow of one host.
-type Flow struct {
-	Host      string `json:"host"`
-	Table     uint8  `json:"table"`
-	TableName string `json:"tableName"`
-	Priority  uint16 `json:"priority"`
-	Cookie    string `json:"cookie"` // 0x and 16 hexadecimal digits
-	Owner     string `json:"owner"`  // the object that the flow serves
-	Packets   uint64 `json:"packets"`
-	Bytes     uint64 `json:"bytes"`
-	Text      string `json:"text"`                                                       // in ovs-ofctl's syntax
-	Words     string `json:"words"`                                                      // the same in the cluster's words
-	Age       string `json:"age,omitempty"`                                              // for how long it was installed, as ovs-ofctl writes it
-	Note      string `json:"note,omitempty"`                                             // what it counts, or why it refuses
-	Change    string `json:"change,omitempty" enum:"add,modify,delete" required:"false"` // in the diff: what is missing from the switch, wrong, or too much
-
-	tenant uint32         // the number in its cookie; 0: none
-	match  openflow.Match // of the flow
-}
 
 func (s *server) flows(a huma.API) {
 	op := operation("list-flows", http.MethodGet, "/v1/hosts/{host}/flows", "flows", "List the flows of a host's switch", access.Look)
@@ -58,7 +32,7 @@ func (s *server) flows(a huma.API) {
 
 type flowQuery struct {
 	Host string `path:"host" example:"h1"`
-	FlowFilter
+	client.FlowFilter
 }
 
 // problemHeader tells the problems of objects that compile to less than they ask for.
@@ -67,7 +41,7 @@ const problemHeader = "Sluice-Problem"
 // flowList is an answer of flows.
 type flowList struct {
 	Problems []string `header:"Sluice-Problem" doc:"an object and what is wrong with it, where flows were compiled"`
-	Body     []Flow
+	Body     []client.Flow
 }
 
 func (s *server) listFlows(ctx context.Context, in *flowQuery) (*flowList, error) {
@@ -86,8 +60,7 @@ func (s *server) listFlows(ctx context.Context, in *flowQuery) (*flowList, error
 	if err != nil {
 		return nil, s.refuse(err)
 	}
-	described := s.describe(in.Host, list)
-	out := &flowList{Body: slices.DeleteFunc(described, func(f Flow) bool { return !keep(f) })}
+	out := &flowList{Body: s.describe(in.Host, list, keep)}
 	for _, p := range problems.Told() {
 		out.Problems = append(out.Problems, p.Object+": "+p.Text)
 	}
@@ -103,19 +76,19 @@ type shown struct {
 
 // view reads or compiles a host's flows.
 func (s *server) view(ctx context.Context, host, view string) ([]shown, store.Problems, error) {
-	if view == ViewDesired {
+	if view == client.ViewDesired {
 		desired, problems, err := s.Controller.Desired(host)
 		return unchanged(desired), problems, err
 	}
 	installed, err := s.Controller.Installed(ctx, host)
-	if view == ViewInstalled && isAway(err) {
+	if view == client.ViewInstalled && isAway(err) {
 		return s.lastDump(host, err)
 	}
 	if err != nil {
 		return nil, nil, err
 	}
 	list := held(installed)
-	if view == ViewInstalled {
+	if view == client.ViewInstalled {
 		return list, nil, nil
 	}
 	desired, problems, err := s.Controller.Desired(host)
@@ -188,13 +161,24 @@ func inOrder(list []shown) []shown {
 	return list
 }
 
-// describe names every flow's table and owner, in the order in which a frame meets them.
-func (s *server) describe(host string, list []shown) []Flow {
+// described is a flow as it is shown, and what else it may be chosen by.
+type described struct {
+	client.Flow
+	tenant uint32         // the number in its cookie; 0: none
+	match  openflow.Match // of the flow
+}
+
+// describe names the table and owner of every flow that is to be kept, in the order in which a frame meets them.
+func (s *server) describe(host string, list []shown, keep func(described) bool) []client.Flow {
 	inOrder(list)
-	out := make([]Flow, len(list))
+	out := make([]client.Flow, 0, len(list))
 	numbers, _, _ := s.Controller.Ports(host) // of a host that is gone none are known
 	d := describerOf(flows.Switch{Host: host, OFPort: numbers})
-	s.Controller.Each(len(list), func(state *store.State, i int) { out[i] = d.flow(state, &list[i]) })
+	s.Controller.Each(len(list), func(state *store.State, i int) {
+		if f := d.flow(state, &list[i]); keep(f) {
+			out = append(out, f.Flow)
+		}
+	})
 	return out
 }
 
@@ -207,10 +191,11 @@ type describer struct {
 func describerOf(sw flows.Switch) describer { return describer{sw.Host, explain.On(sw)} }
 
 // flow is a flow as it is shown, with names as the state has them.
-func (d describer) flow(state *store.State, f *shown) Flow {
+func (d describer) flow(state *store.State, f *shown) described {
 	line := flows.Annotate(state, &f.Flow)
-	told := Flow{
-		Host: d.host, tenant: flows.Slice(f.Cookie).Tenant(), match: f.Match, Table: f.Table, TableName: line.Table, Priority: f.Priority,
+	told := described{tenant: flows.Slice(f.Cookie).Tenant(), match: f.Match}
+	told.Flow = client.Flow{
+		Host: d.host, Table: f.Table, TableName: line.Table, Priority: f.Priority,
 		Cookie: fmt.Sprintf("0x%016x", f.Cookie), Owner: line.Owner, Note: line.Note,
 		Packets: f.Packets, Bytes: f.Bytes, Text: line.Text, Words: d.sw.Flow(state, &f.Flow).String(), Change: f.change,
 	}

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/store"
 
 	"github.com/google/go-cmp/cmp"
@@ -20,7 +20,7 @@ func TestFlowsOfASwitchThatIsNotConnected(t *testing.T) {
 	c := start(t)
 	ctx := t.Context()
 	c.register(t, "h1")
-	if _, err := c.CreateTenant(ctx, api.TenantSpec{Name: "alice"}); err != nil {
+	if _, err := c.CreateTenant(ctx, client.TenantSpec{Name: "alice"}); err != nil {
 		t.Fatal(err)
 	}
 	port := &store.Port{Number: 7, MAC: store.MAC{2}, Interface: store.TunnelInterface} // only a hand edit gives it that
@@ -31,22 +31,22 @@ func TestFlowsOfASwitchThatIsNotConnected(t *testing.T) {
 		_, err := c.Port(ctx, "alice", "default", "odd")
 		return err
 	})
-	desired, problems, err := c.Flows(ctx, "h1", api.FlowFilter{View: api.ViewDesired})
+	desired, problems, err := c.Flows(ctx, "h1", client.FlowFilter{View: client.ViewDesired})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !slices.ContainsFunc(desired, func(f api.Flow) bool { return f.Owner == "tenant alice" }) {
+	if !slices.ContainsFunc(desired, func(f client.Flow) bool { return f.Owner == "tenant alice" }) {
 		t.Errorf("of %d desired flows none is alice's", len(desired))
 	}
 	want := []string{"hosts/h1: its switch never told its ports", "ports/h1/alice/default/odd: interface sluice-tun is the host's own"}
 	if !slices.EqualFunc(problems, want, strings.HasPrefix) {
 		t.Errorf("problems are %q, want %q", problems, want)
 	}
-	for _, view := range []string{api.ViewInstalled, api.ViewDiff} {
-		_, _, err := c.Flows(ctx, "h1", api.FlowFilter{View: view})
-		var refused *api.Problem
+	for _, view := range []string{client.ViewInstalled, client.ViewDiff} {
+		_, _, err := c.Flows(ctx, "h1", client.FlowFilter{View: view})
+		var refused *client.Problem
 		if !errors.As(err, &refused) || refused.Status != http.StatusServiceUnavailable || !strings.Contains(refused.Error(), "not connected") ||
-			strings.Contains(refused.Error(), "no dump is kept here; --desired") != (view == api.ViewInstalled) {
+			strings.Contains(refused.Error(), "no dump is kept here; --desired") != (view == client.ViewInstalled) {
 			t.Errorf("view %s: %v", view, err)
 		}
 	}
@@ -58,20 +58,20 @@ func TestFlowsAreChosen(t *testing.T) {
 	ctx := t.Context()
 	c.populate(t)
 	for name, tt := range map[string]struct {
-		filter api.FlowFilter
-		keeps  func(api.Flow) bool
+		filter client.FlowFilter
+		keeps  func(client.Flow) bool
 	}{
-		"tenant":        {api.FlowFilter{Tenant: "alice"}, func(f api.Flow) bool { return strings.Contains(f.Owner, "alice") }},
-		"network":       {api.FlowFilter{Network: "alice/db"}, func(f api.Flow) bool { return strings.Contains(f.Owner, " alice/db") }},
-		"port":          {api.FlowFilter{Port: "alice/db/a"}, func(f api.Flow) bool { return f.Owner == "port alice/db/a" }},
-		"table":         {api.FlowFilter{Table: "admit"}, func(f api.Flow) bool { return f.TableName == "admit" }},
-		"owner":         {api.FlowFilter{Owner: "peer h2"}, func(f api.Flow) bool { return f.Owner == "peer h2" }},
-		"kind of owner": {api.FlowFilter{Owner: "peer"}, func(f api.Flow) bool { return strings.HasPrefix(f.Owner, "peer ") }},
-		"reason":        {api.FlowFilter{Reason: "spoofed"}, func(f api.Flow) bool { return strings.Contains(f.Note, "spoofed") }},
-		"two":           {api.FlowFilter{Table: "admit", Owner: "base"}, func(f api.Flow) bool { return f.TableName == "admit" && f.Owner == "base" }},
+		"tenant":        {client.FlowFilter{Tenant: "alice"}, func(f client.Flow) bool { return strings.Contains(f.Owner, "alice") }},
+		"network":       {client.FlowFilter{Network: "alice/db"}, func(f client.Flow) bool { return strings.Contains(f.Owner, " alice/db") }},
+		"port":          {client.FlowFilter{Port: "alice/db/a"}, func(f client.Flow) bool { return f.Owner == "port alice/db/a" }},
+		"table":         {client.FlowFilter{Table: "admit"}, func(f client.Flow) bool { return f.TableName == "admit" }},
+		"owner":         {client.FlowFilter{Owner: "peer h2"}, func(f client.Flow) bool { return f.Owner == "peer h2" }},
+		"kind of owner": {client.FlowFilter{Owner: "peer"}, func(f client.Flow) bool { return strings.HasPrefix(f.Owner, "peer ") }},
+		"reason":        {client.FlowFilter{Reason: "spoofed"}, func(f client.Flow) bool { return strings.Contains(f.Note, "spoofed") }},
+		"two":           {client.FlowFilter{Table: "admit", Owner: "base"}, func(f client.Flow) bool { return f.TableName == "admit" && f.Owner == "base" }},
 	} {
-		tt.filter.View = api.ViewDesired
-		all, _, err := c.Flows(ctx, "h1", api.FlowFilter{View: api.ViewDesired})
+		tt.filter.View = client.ViewDesired
+		all, _, err := c.Flows(ctx, "h1", client.FlowFilter{View: client.ViewDesired})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -79,15 +79,15 @@ func TestFlowsAreChosen(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		want := slices.DeleteFunc(all, func(f api.Flow) bool { return !tt.keeps(f) })
-		if len(want) == 0 || !cmp.Equal(got, want, cmpopts.IgnoreUnexported(api.Flow{})) {
+		want := slices.DeleteFunc(all, func(f client.Flow) bool { return !tt.keeps(f) })
+		if len(want) == 0 || !cmp.Equal(got, want, cmpopts.IgnoreUnexported(client.Flow{})) {
 			t.Errorf("%s: %d flows are shown, want %d, and at least one", name, len(got), len(want))
 		}
 	}
-	for _, filter := range []api.FlowFilter{
+	for _, filter := range []client.FlowFilter{
 		{Network: "alice"}, {Network: "alice/nosuch"}, {Port: "alice/db/nosuch"}, {Reason: "nosuch"}, {Packet: "ip,nw_dst=bob"}, {Packet: "ip actions=drop"},
 	} {
-		var refused *api.Problem
+		var refused *client.Problem
 		if _, _, err := c.Flows(ctx, "h1", filter); !errors.As(err, &refused) || refused.Status == http.StatusServiceUnavailable {
 			t.Errorf("%+v is answered with %v", filter, err)
 		}
@@ -98,7 +98,7 @@ func TestFlowsAreChosen(t *testing.T) {
 func TestFlowsThatMayTakeAPacket(t *testing.T) {
 	c := start(t)
 	c.register(t, "h1")
-	list, _, err := c.Flows(t.Context(), "h1", api.FlowFilter{View: api.ViewDesired, Table: "admit", Packet: "udp,tp_src=67"})
+	list, _, err := c.Flows(t.Context(), "h1", client.FlowFilter{View: client.ViewDesired, Table: "admit", Packet: "udp,tp_src=67"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,14 +126,14 @@ func TestOwners(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := []api.FlowOwner{
+	want := []client.FlowOwner{
 		{Cookie: "0x0100000000000000", Owner: "base", Kind: "base"}, {Cookie: "0x0100000000000000", Owner: "base", Kind: "base"},
 		{Cookie: "0x000000000000ffff", Owner: "unknown 0xffff"},
 	}
 	if len(list) != len(cookies) || !slices.Equal(list[:3], want) {
 		t.Errorf("of %d cookies %d have owners, the first %v", len(cookies), len(list), list[:min(3, len(list))])
 	}
-	var refused *api.Problem
+	var refused *client.Problem
 	if _, err := c.Owners(t.Context(), []string{"bob"}); !errors.As(err, &refused) || refused.Status != http.StatusUnprocessableEntity {
 		t.Errorf("a cookie that is no number: %v", err)
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"sluice/controller/access"
+	"sluice/controller/client"
 	"sluice/store"
 )
 
@@ -17,25 +18,6 @@ type hostStore interface {
 	DeleteHost(ctx context.Context, name string) (store.Revision, error)
 	Requests(ctx context.Context) (map[string]store.Request, error)
 	SayWord(ctx context.Context, host, word string) (asked *store.Request, rev store.Revision, err error)
-}
-
-// Host is a registered host and how it stands.
-type Host struct {
-	Name string `json:"name"`
-	store.Host
-	State     store.HostState `json:"state"`
-	Realized  store.Revision  `json:"realized"`
-	Master    string          `json:"master,omitempty"` // the controller that programs it
-	Connected bool            `json:"connected"`        // its switch, to the controller that answers
-	Live      bool            `json:"live"`             // its agent holds its lease
-	Agent     store.Program   `json:"agent,omitzero"`   // what its live agent says of itself
-	Flows     int             `json:"flows"`
-	Ports     int             `json:"ports"`
-	Missing   []string        `json:"missing,omitempty"` // ports whose interface the switch lacks
-	Problems  store.Problems  `json:"problems,omitempty"`
-	Created   store.Revision  `json:"created"`
-	// Request is what its agent waits for a word about.
-	Request *store.Request `json:"request,omitempty"`
 }
 
 // hostPath is the host that a route names.
@@ -53,7 +35,7 @@ func (s *server) hosts(a huma.API) {
 		"Tell a host's agent to remove what belongs to no port", access.Rule)), s.sayWord(store.WordClean))
 }
 
-func (s *server) listHosts(ctx context.Context, in *PageQuery) (*page[Host], error) {
+func (s *server) listHosts(ctx context.Context, in *client.PageQuery) (*page[client.Host], error) {
 	show, err := s.hostShower(ctx)
 	if err != nil {
 		return nil, s.refuse(err)
@@ -75,19 +57,19 @@ func hostKeys(state *store.State, after store.Key) iter.Seq[store.Key] {
 // hostShower joins what the store holds of a host with how it stands now. While etcd is away it
 // answers too, since a host's state is asked for exactly then: of other controllers' hosts it is
 // what this one knows, and each says so.
-func (s *server) hostShower(ctx context.Context) (func(*store.State, store.Key) (Host, bool), error) {
+func (s *server) hostShower(ctx context.Context) (func(*store.State, store.Key) (client.Host, bool), error) {
 	reports, away := s.reports(ctx)
 	if away != nil && !errors.Is(away, store.ErrUnavailable) && !errors.Is(away, store.ErrHeld) {
 		return nil, away
 	}
-	standing := map[string]HostStatus{}
+	standing := map[string]client.HostStatus{}
 	for _, h := range s.standing(reports) {
 		standing[h.Name] = h
 	}
-	return func(state *store.State, key store.Key) (Host, bool) {
+	return func(state *store.State, key store.Key) (client.Host, bool) {
 		h := state.Host(key.Host)
 		if h == nil {
-			return Host{}, false
+			return client.Host{}, false
 		}
 		shown := hostOf(state, h, standing[key.Host])
 		if away != nil && shown.Master != s.Controller.Name() {
@@ -97,8 +79,8 @@ func (s *server) hostShower(ctx context.Context) (func(*store.State, store.Key) 
 	}, nil
 }
 
-func hostOf(state *store.State, h *store.Item[store.Host], at HostStatus) Host {
-	shown := Host{
+func hostOf(state *store.State, h *store.Item[store.Host], at client.HostStatus) client.Host {
+	shown := client.Host{
 		Name: h.Key.Host, Host: *h.Value, Created: h.Created,
 		State: at.State, Realized: at.Realized, Master: at.Master, Connected: at.Connected,
 		Live: at.Live, Agent: at.Agent, Flows: at.Flows, Missing: at.Missing, Problems: at.Problems,
@@ -112,15 +94,15 @@ func hostOf(state *store.State, h *store.Item[store.Host], at HostStatus) Host {
 	return shown
 }
 
-func (s *server) showHost(ctx context.Context, in *hostPath) (*body[Host], error) {
+func (s *server) showHost(ctx context.Context, in *hostPath) (*body[client.Host], error) {
 	show, err := s.hostShower(ctx)
 	if err != nil {
 		return nil, s.refuse(err)
 	}
-	var shown *body[Host]
+	var shown *body[client.Host]
 	s.Controller.View(func(state *store.State) {
 		if h, exists := show(state, store.HostKey(in.Host)); exists {
-			shown = &body[Host]{h}
+			shown = &body[client.Host]{h}
 		}
 	})
 	if shown == nil {
@@ -129,15 +111,8 @@ func (s *server) showHost(ctx context.Context, in *hostPath) (*body[Host], error
 	return shown, nil
 }
 
-func (s *server) deleteHost(ctx context.Context, in *hostPath) (*body[Deleted], error) {
+func (s *server) deleteHost(ctx context.Context, in *hostPath) (*body[client.Deleted], error) {
 	return s.remove(ctx, "host "+in.Host, func(ctx context.Context) (store.Revision, error) { return s.Store.DeleteHost(ctx, in.Host) })
-}
-
-// Word is what an operator said to a host's agent, and what it had asked for.
-type Word struct {
-	Revision store.Revision `json:"revision"`
-	// Request is what the word answers; none: the agent asked for nothing, and needs no word.
-	Request *store.Request `json:"request,omitempty"`
 }
 
 // answered makes a route's success a 200: it makes nothing that a client could name.
@@ -146,9 +121,9 @@ func answered(op huma.Operation) huma.Operation {
 	return op
 }
 
-func (s *server) sayWord(word string) func(context.Context, *hostPath) (*body[Word], error) {
-	return func(ctx context.Context, in *hostPath) (*body[Word], error) {
-		said := Word{}
+func (s *server) sayWord(word string) func(context.Context, *hostPath) (*body[client.Word], error) {
+	return func(ctx context.Context, in *hostPath) (*body[client.Word], error) {
+		said := client.Word{}
 		_, err := s.write(ctx, "host "+in.Host, func(ctx context.Context) (_ store.Revision, err error) {
 			said.Request, said.Revision, err = s.Store.SayWord(ctx, in.Host, word)
 			return said.Revision, err
@@ -156,32 +131,6 @@ func (s *server) sayWord(word string) func(context.Context, *hostPath) (*body[Wo
 		if err != nil {
 			return nil, err
 		}
-		return &body[Word]{said}, nil
+		return &body[client.Word]{said}, nil
 	}
-}
-
-// Hosts lists all hosts, sorted by name.
-func (c *Client) Hosts(ctx context.Context) ([]Host, error) {
-	return getAll[Host](ctx, c, "/v1/hosts", nil)
-}
-
-// Host shows one host.
-func (c *Client) Host(ctx context.Context, name string) (Host, error) {
-	return get[Host](ctx, c, path("hosts", name), nil)
-}
-
-// DeleteHost forgets a host; its agent finds its writes refused until it registers anew.
-func (c *Client) DeleteHost(ctx context.Context, name string) (Deleted, error) {
-	return do[Deleted](ctx, c, http.MethodDelete, path("hosts", name), nil)
-}
-
-// AdoptHost tells a host's agent that this store is the one to serve from now on, and to take the
-// ports into it that the host has and the store lacks.
-func (c *Client) AdoptHost(ctx context.Context, name string) (Word, error) {
-	return do[Word](ctx, c, http.MethodPost, path("hosts", name, "adopt"), nil)
-}
-
-// CleanHost tells a host's agent to remove the interfaces that belong to no port of this store.
-func (c *Client) CleanHost(ctx context.Context, name string) (Word, error) {
-	return do[Word](ctx, c, http.MethodPost, path("hosts", name, "clean"), nil)
 }

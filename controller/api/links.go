@@ -11,16 +11,10 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"sluice/controller/access"
+	"sluice/controller/client"
 	"sluice/flows"
 	"sluice/store"
 )
-
-// Link is what a host got from another one through the tunnel between them.
-type Link struct {
-	From    string `json:"from"`
-	Packets uint64 `json:"packets"`
-	Bytes   uint64 `json:"bytes"` // of the frames within the tunnel; 0 again where the switch or its flow began anew
-}
 
 func (s *server) links(a huma.API) {
 	op := operation("list-links", http.MethodGet, "/v1/hosts/{host}/links", "hosts", "List what a host got from each other one through its tunnels", access.Look)
@@ -29,26 +23,21 @@ func (s *server) links(a huma.API) {
 	huma.Register(a, op, s.listLinks)
 }
 
-func (s *server) listLinks(ctx context.Context, in *hostPath) (*body[[]Link], error) {
+func (s *server) listLinks(ctx context.Context, in *hostPath) (*body[[]client.Link], error) {
 	read, err := s.Controller.FromPeers(ctx, in.Host)
 	if err != nil {
 		return nil, s.refuse(err)
 	}
-	links := map[string]Link{}
+	links := map[string]client.Link{}
 	s.Controller.View(func(state *store.State) {
 		for _, f := range read {
 			if peer, is := strings.CutPrefix(flows.Owner(state, f.Cookie), "peer "); is {
 				link := links[peer]
-				links[peer] = Link{peer, link.Packets + f.Packets, link.Bytes + f.Bytes}
+				links[peer] = client.Link{From: peer, Packets: link.Packets + f.Packets, Bytes: link.Bytes + f.Bytes}
 			}
 		}
 	})
-	list := slices.AppendSeq([]Link{}, maps.Values(links))
-	slices.SortFunc(list, func(a, b Link) int { return cmp.Compare(a.From, b.From) })
-	return &body[[]Link]{list}, nil
-}
-
-// Links lists what a host got from each other one through its tunnels.
-func (c *Client) Links(ctx context.Context, host string) ([]Link, error) {
-	return get[[]Link](ctx, c, path("hosts", host)+"/links", nil)
+	list := slices.AppendSeq([]client.Link{}, maps.Values(links))
+	slices.SortFunc(list, func(a, b client.Link) int { return cmp.Compare(a.From, b.From) })
+	return &body[[]client.Link]{list}, nil
 }

@@ -1,21 +1,13 @@
 package api
 
 import (
-	"context"
 	"encoding/base64"
 	"fmt"
 	"iter"
-	"net/http"
-	"net/url"
 
+	"sluice/controller/client"
 	"sluice/store"
 )
-
-// PageQuery is what part of a list a request asks for. It is exported for the library that reads it.
-type PageQuery struct {
-	Limit    int    `query:"limit" minimum:"1" maximum:"5000" default:"1000" doc:"how many objects one answer has at most"`
-	Continue string `query:"continue" doc:"go on after the answer whose header Sluice-Continue said this"`
-}
 
 // continueHeader tells how to ask for the rest of a list.
 const continueHeader = "Sluice-Continue"
@@ -33,8 +25,8 @@ type keysAfter func(s *store.State, after store.Key) iter.Seq[store.Key]
 
 // listing is one page. The keys are chosen under one hold of the state's lock, the objects are
 // copied under several short ones: one that was deleted in between is left out.
-func listing[T any](s *server, kind store.Kind, in PageQuery, keys keysAfter, show func(*store.State, store.Key) (T, bool)) (*page[T], error) {
-	after, err := in.after(kind)
+func listing[T any](s *server, kind store.Kind, in client.PageQuery, keys keysAfter, show func(*store.State, store.Key) (T, bool)) (*page[T], error) {
+	after, err := startOf(in, kind)
 	if err != nil {
 		return nil, err
 	}
@@ -71,8 +63,8 @@ func continueAfter(key store.Key) string {
 	return base64.RawURLEncoding.EncodeToString([]byte(key.Short()))
 }
 
-// after is the key after which the page begins.
-func (in PageQuery) after(kind store.Kind) (store.Key, error) {
+// startOf is the key after which the page begins.
+func startOf(in client.PageQuery, kind store.Kind) (store.Key, error) {
 	if in.Continue == "" {
 		return store.Key{}, nil
 	}
@@ -84,40 +76,4 @@ func (in PageQuery) after(kind store.Kind) (store.Key, error) {
 		}
 	}
 	return store.Key{}, malformed(fmt.Sprintf("continue %q: it is not what the header %s of this list said", in.Continue, continueHeader))
-}
-
-// Part is a part of a list, and with what Continue asks for the next one; it is empty after the last one.
-type Part[T any] struct {
-	List []T
-	Next string
-}
-
-// getPart reads a part of a list.
-func getPart[T any](ctx context.Context, c *Client, path string, q url.Values) (Part[T], error) {
-	list, header, err := exchange[[]T](ctx, c, http.MethodGet, with(path, q), nil)
-	return Part[T]{list, header.Get(continueHeader)}, err
-}
-
-// getAll reads a list page by page.
-func getAll[T any](ctx context.Context, c *Client, path string, q url.Values) ([]T, error) {
-	all := []T{}
-	for {
-		part, err := getPart[T](ctx, c, path, q)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, part.List...)
-		if part.Next == "" {
-			return all, nil
-		}
-		if q == nil {
-			q = url.Values{}
-		}
-		q.Set("continue", part.Next)
-	}
-}
-
-// query is what a client asks for.
-func (in PageQuery) query() url.Values {
-	return query("limit", number(uint64(in.Limit)), "continue", in.Continue)
 }

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/store"
 )
 
@@ -111,13 +111,13 @@ func TestListsInPages(t *testing.T) {
 func TestPagesOfAListThatChanges(t *testing.T) {
 	c, ctx := start(t), t.Context()
 	for _, name := range []string{"b", "d", "f", "h"} {
-		if _, err := c.CreateTenant(ctx, api.TenantSpec{Name: name}); err != nil {
+		if _, err := c.CreateTenant(ctx, client.TenantSpec{Name: name}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	first, next := c.names(t, "/v1/tenants?limit=2")
 	for _, name := range []string{"a", "e"} {
-		if _, err := c.CreateTenant(ctx, api.TenantSpec{Name: name}); err != nil {
+		if _, err := c.CreateTenant(ctx, client.TenantSpec{Name: name}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -143,7 +143,7 @@ func TestPagesThatNobodyCanShow(t *testing.T) {
 		"GET /v1/tenants?continue=" + ofNetworks: "Sluice-Continue",
 	} {
 		resp := c.send(t, request)
-		problem := &api.Problem{}
+		problem := &client.Problem{}
 		if err := json.NewDecoder(resp.Body).Decode(problem); err != nil {
 			t.Fatal(err)
 		}

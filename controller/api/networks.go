@@ -10,6 +10,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"sluice/controller/access"
+	"sluice/controller/client"
 	"sluice/store"
 )
 
@@ -17,31 +18,6 @@ import (
 type networkStore interface {
 	CreateNetwork(ctx context.Context, s store.NetworkSpec) (store.Revision, error)
 	DeleteNetwork(ctx context.Context, n store.NetworkName, presumed ...store.Presumption) (store.Revision, error)
-}
-
-// Network is a network of a tenant.
-type Network struct {
-	Tenant string `json:"tenant"`
-	Name   string `json:"name"`
-	store.Network
-	Hosts    []string       `json:"hosts"` // where it is present
-	Ports    int            `json:"ports"`
-	Created  store.Revision `json:"created"`
-	Modified store.Revision `json:"modified" doc:"at which it was written last"`
-	// Addresses is told of one network that is shown, and not in lists.
-	Addresses []store.SubnetUse `json:"addresses,omitempty" doc:"what is left of each subnet; not in lists"`
-}
-
-// NetworkSpec is what a client says to create a network.
-type NetworkSpec struct {
-	Tenant       string   `json:"tenant" example:"alice"`
-	Name         string   `json:"name" doc:"a DNS label" example:"db"`
-	Segmentation string   `json:"segmentation,omitempty" doc:"tunnel (the default) or vlan"`
-	Subnets      []string `json:"subnets" example:"[\"10.0.1.0/24\"]"`
-	Gateways     []string `json:"gateways,omitempty" doc:"the router's address in each subnet; none: the first usable"`
-	MTU          int      `json:"mtu,omitempty" doc:"bytes; 0: derived from the underlay"`
-	Flood        string   `json:"flood,omitempty" doc:"auto (the default), on or off"`
-	Exclude      []string `json:"exclude,omitempty" doc:"ranges of addresses that ports get only by asking for them" example:"[\"10.0.1.2-10.0.1.20\"]"`
 }
 
 // networkPath is the network that a route names.
@@ -59,11 +35,11 @@ func (s *server) networks(a huma.API) {
 }
 
 type networkQuery struct {
-	PageQuery
+	client.PageQuery
 	Tenant string `query:"tenant" doc:"only this tenant's"`
 }
 
-func (s *server) listNetworks(ctx context.Context, in *networkQuery) (_ *page[Network], err error) {
+func (s *server) listNetworks(ctx context.Context, in *networkQuery) (_ *page[client.Network], err error) {
 	if in.Tenant, err = visibleTenant(ctx, in.Tenant); err != nil {
 		return nil, err
 	}
@@ -73,10 +49,10 @@ func (s *server) listNetworks(ctx context.Context, in *networkQuery) (_ *page[Ne
 	keys := func(state *store.State, after store.Key) iter.Seq[store.Key] {
 		return networkKeys(state, in.Tenant, after)
 	}
-	return listing(s, store.KindNetwork, in.PageQuery, keys, func(state *store.State, key store.Key) (Network, bool) {
+	return listing(s, store.KindNetwork, in.PageQuery, keys, func(state *store.State, key store.Key) (client.Network, bool) {
 		n := state.Network(key.NetworkName())
 		if n == nil {
-			return Network{}, false
+			return client.Network{}, false
 		}
 		return networkOf(state, n), true
 	})
@@ -127,9 +103,9 @@ func (s *server) checkNames(tenant, network, host string) (err error) {
 	return err
 }
 
-func (s *server) showNetwork(ctx context.Context, in *networkPath) (*tagged[Network], error) {
+func (s *server) showNetwork(ctx context.Context, in *networkPath) (*tagged[client.Network], error) {
 	name := store.NetworkName{Tenant: in.Tenant, Network: in.Network}
-	var shown *Network
+	var shown *client.Network
 	s.Controller.View(func(state *store.State) {
 		if n := state.Network(name); n != nil {
 			one := networkOf(state, n)
@@ -144,15 +120,15 @@ func (s *server) showNetwork(ctx context.Context, in *networkPath) (*tagged[Netw
 }
 
 // networkOf is what the API shows of a network.
-func networkOf(state *store.State, n *store.Item[store.Network]) Network {
+func networkOf(state *store.State, n *store.Item[store.Network]) client.Network {
 	name := n.Key.NetworkName()
-	return Network{
+	return client.Network{
 		Tenant: name.Tenant, Name: name.Network, Network: *n.Value, Created: n.Created, Modified: n.Modified,
 		Hosts: append([]string{}, state.HostsOf(name)...), Ports: state.PortCount(name),
 	}
 }
 
-func (s *server) createNetwork(ctx context.Context, in *struct{ Body NetworkSpec }) (*tagged[Network], error) {
+func (s *server) createNetwork(ctx context.Context, in *struct{ Body client.NetworkSpec }) (*tagged[client.Network], error) {
 	if _, err := visibleTenant(ctx, in.Body.Tenant); err != nil {
 		return nil, err
 	}
@@ -169,7 +145,7 @@ func (s *server) createNetwork(ctx context.Context, in *struct{ Body NetworkSpec
 }
 
 // networkSpec reads the texts of a request.
-func networkSpec(in NetworkSpec) (store.NetworkSpec, error) {
+func networkSpec(in client.NetworkSpec) (store.NetworkSpec, error) {
 	subnets, err := prefixes(in.Subnets)
 	if err != nil {
 		return store.NetworkSpec{}, err
@@ -206,29 +182,9 @@ func addressRanges(texts []string) ([]store.AddressRange, error) {
 	return list, nil
 }
 
-func (s *server) deleteNetwork(ctx context.Context, in *networkPath) (*body[Deleted], error) {
+func (s *server) deleteNetwork(ctx context.Context, in *networkPath) (*body[client.Deleted], error) {
 	name := store.NetworkName{Tenant: in.Tenant, Network: in.Network}
 	return s.remove(ctx, "network "+name.String(), func(ctx context.Context) (store.Revision, error) {
 		return s.Store.DeleteNetwork(ctx, name, match(ctx, store.NetworkKey(in.Tenant, in.Network))...)
 	})
-}
-
-// Networks lists the networks of a tenant, or of all.
-func (c *Client) Networks(ctx context.Context, tenant string) ([]Network, error) {
-	return getAll[Network](ctx, c, "/v1/networks", query("tenant", tenant))
-}
-
-// Network shows one network.
-func (c *Client) Network(ctx context.Context, tenant, name string) (Network, error) {
-	return get[Network](ctx, c, path("networks", tenant, name), nil)
-}
-
-// CreateNetwork makes one more network of a tenant.
-func (c *Client) CreateNetwork(ctx context.Context, spec NetworkSpec) (Network, error) {
-	return do[Network](ctx, c, http.MethodPost, "/v1/networks", spec)
-}
-
-// DeleteNetwork removes a network that has no ports.
-func (c *Client) DeleteNetwork(ctx context.Context, tenant, name string) (Deleted, error) {
-	return do[Deleted](ctx, c, http.MethodDelete, path("networks", tenant, name), nil)
 }

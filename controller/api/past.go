@@ -8,6 +8,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"sluice/controller/access"
+	"sluice/controller/client"
 	"sluice/datapath/openflow"
 	"sluice/flows"
 	"sluice/store"
@@ -15,7 +16,7 @@ import (
 
 // listPast lists the flows that a host was to have at a revision, or what changed of them since another one.
 func (s *server) listPast(ctx context.Context, in *flowQuery) (*flowList, error) {
-	if in.View == ViewDiff {
+	if in.View == client.ViewDiff {
 		return nil, malformed("view diff compares with what the switch holds now: ask for it without a revision, or for what changed with since")
 	}
 	if err := s.dumps.Acquire(ctx, 1); err != nil {
@@ -61,8 +62,8 @@ func (s *server) past(ctx context.Context, at store.Revision) (*store.State, err
 // pastFlows are a question about the flows of one host in the past.
 type pastFlows struct {
 	host   string
-	states []*store.State    // one, or what was before and after
-	keep   []func(Flow) bool // of each state: those that are asked for
+	states []*store.State         // one, or what was before and after
+	keep   []func(described) bool // of each state: those that are asked for
 	sw     flows.Switch
 	gone   int // interfaces that the switch has not now
 }
@@ -79,8 +80,8 @@ func (s *server) pastOf(in *flowQuery, states []*store.State) (*pastFlows, error
 		if err != nil {
 			missing = append(missing, err)
 		}
-		p.keep = append(p.keep, func(f Flow) bool {
-			return err == nil && !slices.ContainsFunc(keep, func(k func(Flow) bool) bool { return !k(f) })
+		p.keep = append(p.keep, func(f described) bool {
+			return err == nil && !slices.ContainsFunc(keep, func(k func(described) bool) bool { return !k(f) })
 		})
 	}
 	if len(missing) == len(states) {
@@ -113,14 +114,14 @@ func (p *pastFlows) list(s *server) (*flowList, error) {
 		found = changes
 	}
 	inOrder(found)
-	d, out := describerOf(p.sw), &flowList{Body: []Flow{}}
+	d, out := describerOf(p.sw), &flowList{Body: []client.Flow{}}
 	for i := range found {
 		of := last
 		if found[i].change == "delete" {
 			of = 0
 		}
 		if f := d.flow(p.states[of], &found[i]); p.keep[of](f) {
-			out.Body = append(out.Body, f)
+			out.Body = append(out.Body, f.Flow)
 		}
 	}
 	for _, problem := range problems.Told() {

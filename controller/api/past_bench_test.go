@@ -5,7 +5,7 @@ import (
 	"net/netip"
 	"testing"
 
-	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/store"
 )
 
@@ -14,7 +14,7 @@ import (
 func BenchmarkFlowsOfThePast(b *testing.B) {
 	c := startAll(b)
 	ctx := b.Context()
-	if _, err := c.CreateTenant(ctx, api.TenantSpec{Name: "alice", Subnets: []string{"10.0.0.0/8"}}); err != nil {
+	if _, err := c.CreateTenant(ctx, client.TenantSpec{Name: "alice", Subnets: []string{"10.0.0.0/8"}}); err != nil {
 		b.Fatal(err)
 	}
 	var events []store.Event
@@ -35,7 +35,7 @@ func BenchmarkFlowsOfThePast(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	ask := func(f api.FlowFilter) int {
+	ask := func(f client.FlowFilter) int {
 		list, _, err := c.Flows(ctx, "h1", f)
 		if err != nil {
 			b.Fatal(err)
@@ -44,22 +44,22 @@ func BenchmarkFlowsOfThePast(b *testing.B) {
 	}
 	b.Run("now", func(b *testing.B) {
 		for range b.N {
-			b.ReportMetric(float64(ask(api.FlowFilter{View: api.ViewDesired})), "flows")
+			b.ReportMetric(float64(ask(client.FlowFilter{View: client.ViewDesired})), "flows")
 		}
 	})
 	b.Run("at, first", func(b *testing.B) {
 		for i := range b.N {
-			b.ReportMetric(float64(ask(api.FlowFilter{At: at - store.Revision(i%3)})), "flows")
+			b.ReportMetric(float64(ask(client.FlowFilter{At: at - store.Revision(i%3)})), "flows")
 		}
 	})
 	b.Run("at, again", func(b *testing.B) {
 		for range b.N {
-			b.ReportMetric(float64(ask(api.FlowFilter{At: at})), "flows")
+			b.ReportMetric(float64(ask(client.FlowFilter{At: at})), "flows")
 		}
 	})
 	b.Run("between, again", func(b *testing.B) {
 		for range b.N {
-			b.ReportMetric(float64(ask(api.FlowFilter{Since: at - 1, At: at})), "changes")
+			b.ReportMetric(float64(ask(client.FlowFilter{Since: at - 1, At: at})), "changes")
 		}
 	})
 }

@@ -9,13 +9,13 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
-	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/store"
 )
 
 // texts are flows by their texts.
-func texts(list []api.Flow) map[string]api.Flow {
-	set := map[string]api.Flow{}
+func texts(list []client.Flow) map[string]client.Flow {
+	set := map[string]client.Flow{}
 	for _, f := range list {
 		set[f.Text] = f
 	}
@@ -32,7 +32,7 @@ func (c cluster) now(t *testing.T) store.Revision {
 	return s.Revision
 }
 
-func (c cluster) flowsOf(t *testing.T, f api.FlowFilter) ([]api.Flow, []string) {
+func (c cluster) flowsOf(t *testing.T, f client.FlowFilter) ([]client.Flow, []string) {
 	t.Helper()
 	list, problems, err := c.Flows(t.Context(), "h1", f)
 	if err != nil {
@@ -47,7 +47,7 @@ func TestFlowsOfThePast(t *testing.T) {
 	c, ctx := start(t), t.Context()
 	c.ports(t)
 	then := c.now(t)
-	desired, _ := c.flowsOf(t, api.FlowFilter{View: api.ViewDesired})
+	desired, _ := c.flowsOf(t, client.FlowFilter{View: client.ViewDesired})
 
 	c.put(t, store.PortKey("h1", "alice", "default", "a3"), &store.Port{Number: 9, MAC: store.MAC{2, 9}, Interface: "sl-zz"})
 	for _, name := range []string{"alice/a1", "bob/b1"} {
@@ -68,7 +68,7 @@ func TestFlowsOfThePast(t *testing.T) {
 	}
 	now := c.now(t)
 
-	past, problems := c.flowsOf(t, api.FlowFilter{At: then})
+	past, problems := c.flowsOf(t, client.FlowFilter{At: then})
 	if got, want := slices.Sorted(maps.Keys(texts(past))), slices.Sorted(maps.Keys(texts(desired))); !slices.Equal(got, want) {
 		t.Errorf("%d flows were desired, and are shown as %d of then", len(want), len(got))
 	}
@@ -77,11 +77,11 @@ func TestFlowsOfThePast(t *testing.T) {
 	}) {
 		t.Errorf("problems are %q", problems)
 	}
-	if of, _ := c.flowsOf(t, api.FlowFilter{At: then, Tenant: "bob"}); len(of) == 0 || !strings.Contains(of[0].Owner, "bob") {
+	if of, _ := c.flowsOf(t, client.FlowFilter{At: then, Tenant: "bob"}); len(of) == 0 || !strings.Contains(of[0].Owner, "bob") {
 		t.Errorf("of a tenant that is gone: %+v", of)
 	}
 	for _, to := range []store.Revision{now, 0} {
-		between, _ := c.flowsOf(t, api.FlowFilter{Since: then, At: to})
+		between, _ := c.flowsOf(t, client.FlowFilter{Since: then, At: to})
 		count := map[string]int{}
 		for _, f := range between {
 			if f.Change == "add" && !strings.Contains(f.Owner, "alice/default") || f.Owner == "base" {
@@ -98,7 +98,7 @@ func TestFlowsOfThePast(t *testing.T) {
 			}
 		}
 	}
-	if same, _ := c.flowsOf(t, api.FlowFilter{Since: then, At: then}); len(same) != 0 {
+	if same, _ := c.flowsOf(t, client.FlowFilter{Since: then, At: then}); len(same) != 0 {
 		t.Errorf("between a revision and itself: %+v", same)
 	}
 }
@@ -116,19 +116,19 @@ func TestNoHistory(t *testing.T) {
 	if _, err := raw.Compact(t.Context(), int64(now)); err != nil {
 		t.Fatal(err)
 	}
-	for _, f := range []api.FlowFilter{{At: first}, {Since: first}, {Since: first, At: now}} {
+	for _, f := range []client.FlowFilter{{At: first}, {Since: first}, {Since: first, At: now}} {
 		_, _, err := c.Flows(t.Context(), "h1", f)
 		checkProblem(t, err, http.StatusGone, "no history", "goes back to revision", "--keep-history")
 	}
-	_, _, err = c.Flows(t.Context(), "h1", api.FlowFilter{At: now + 1e6})
+	_, _, err = c.Flows(t.Context(), "h1", client.FlowFilter{At: now + 1e6})
 	checkProblem(t, err, http.StatusGone, "no history: etcd is at revision")
-	_, _, err = c.Flows(t.Context(), "h9", api.FlowFilter{At: now})
+	_, _, err = c.Flows(t.Context(), "h9", client.FlowFilter{At: now})
 	checkProblem(t, err, http.StatusNotFound, "host h9 did not exist at revision")
-	_, _, err = c.Flows(t.Context(), "h1", api.FlowFilter{At: now, Tenant: "nobody"})
+	_, _, err = c.Flows(t.Context(), "h1", client.FlowFilter{At: now, Tenant: "nobody"})
 	checkProblem(t, err, http.StatusNotFound, "tenant nobody does not exist")
-	_, _, err = c.Flows(t.Context(), "h1", api.FlowFilter{At: now, View: api.ViewDiff})
+	_, _, err = c.Flows(t.Context(), "h1", client.FlowFilter{At: now, View: client.ViewDiff})
 	checkProblem(t, err, http.StatusUnprocessableEntity, "view diff")
-	_, err = c.Trace(t.Context(), api.TraceQuery{From: "alice/a1", To: "alice/a2", At: first})
+	_, err = c.Trace(t.Context(), client.TraceQuery{From: "alice/a1", To: "alice/a2", At: first})
 	checkProblem(t, err, http.StatusGone, "no history")
 }
 
@@ -138,28 +138,28 @@ func TestTraceOfThePast(t *testing.T) {
 	c, ctx := start(t), t.Context()
 	c.ports(t)
 	then := c.now(t)
-	own := c.as(t, c.make(t, api.TokenSpec{Name: "of-alice", Role: "tenant", Tenant: "alice"}))
+	own := c.as(t, c.make(t, client.TokenSpec{Name: "of-alice", Role: "tenant", Tenant: "alice"}))
 	for _, name := range []string{"a1", "a2"} {
 		if _, err := c.store.Remove(ctx, store.PortKey("h1", "alice", "default", name), name); err != nil {
 			t.Fatal(err)
 		}
 	}
-	q := api.TraceQuery{From: "alice/a1", To: "alice/a2", At: then}
-	for name, client := range map[string]*api.Client{"admin": c.Client, "alice": own} {
-		got, err := client.Trace(ctx, q)
-		if err != nil || got.Text != "delivered to alice/default/a2 on h1" || got.At != then || got.View != api.ViewDesired {
+	q := client.TraceQuery{From: "alice/a1", To: "alice/a2", At: then}
+	for name, asks := range map[string]*client.Client{"admin": c.Client, "alice": own} {
+		got, err := asks.Trace(ctx, q)
+		if err != nil || got.Text != "delivered to alice/default/a2 on h1" || got.At != then || got.View != client.ViewDesired {
 			t.Errorf("%s: %s at %d, %v", name, got.Text, got.At, err)
 		}
 	}
-	_, err := own.Trace(ctx, api.TraceQuery{From: "bob/b1", To: "10.0.0.2", At: then})
+	_, err := own.Trace(ctx, client.TraceQuery{From: "bob/b1", To: "10.0.0.2", At: then})
 	checkProblem(t, err, http.StatusNotFound, "bob")
 	if _, err := c.DeleteTenant(ctx, "alice"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.CreateTenant(ctx, api.TenantSpec{Name: "alice"}); err != nil {
+	if _, err := c.CreateTenant(ctx, client.TenantSpec{Name: "alice"}); err != nil {
 		t.Fatal(err)
 	}
-	again := c.as(t, c.make(t, api.TokenSpec{Name: "of-another", Role: "tenant", Tenant: "alice"}))
+	again := c.as(t, c.make(t, client.TokenSpec{Name: "of-another", Role: "tenant", Tenant: "alice"}))
 	_, err = again.Trace(ctx, q)
 	checkProblem(t, err, http.StatusNotFound, "tenant alice did not exist at revision")
 }

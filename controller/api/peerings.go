@@ -10,34 +10,9 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"sluice/controller/access"
+	"sluice/controller/client"
 	"sluice/store"
 )
-
-// States of a peering.
-const (
-	PeeringOffered = "offered" // one of the two wants it
-	PeeringAgreed  = "agreed"  // both do, and networks of theirs reach each other
-	PeeringRefused = "refused" // both do, and none of their networks can reach each other
-)
-
-// Peering is what two tenants say of each other, as the first of them sees it.
-type Peering struct {
-	Tenant       string   `json:"tenant"`
-	Peer         string   `json:"peer"`
-	Networks     []string `json:"networks"`     // of the tenant; none: all
-	PeerNetworks []string `json:"peerNetworks"` // of the peer; none: all
-	State        string   `json:"state" doc:"offered, agreed or refused"`
-	OfferedBy    string   `json:"offeredBy,omitempty"` // the one that wants it, while the other does not
-	Why          []string `json:"why" doc:"what is lacking, which networks do not reach each other, and what to know of the others"`
-}
-
-// PeeringSpec is what a client says to peer two tenants. With the token of one of them it is that tenant's word alone.
-type PeeringSpec struct {
-	Tenant       string   `json:"tenant" example:"alice"`
-	Peer         string   `json:"peer" example:"bob"`
-	Networks     []string `json:"networks,omitempty" doc:"of the tenant; none: all"`
-	PeerNetworks []string `json:"peerNetworks,omitempty" doc:"of the peer; none: all"`
-}
 
 // peeringPath are the two tenants that a route names, in any order.
 type peeringPath struct {
@@ -54,11 +29,11 @@ func (s *server) peerings(a huma.API) {
 }
 
 type peeringQuery struct {
-	PageQuery
+	client.PageQuery
 	Tenant string `query:"tenant" doc:"only this tenant's"`
 }
 
-func (s *server) listPeerings(ctx context.Context, in *peeringQuery) (_ *page[Peering], err error) {
+func (s *server) listPeerings(ctx context.Context, in *peeringQuery) (_ *page[client.Peering], err error) {
 	if in.Tenant, err = visibleTenant(ctx, in.Tenant); err != nil {
 		return nil, err
 	}
@@ -69,7 +44,7 @@ func (s *server) listPeerings(ctx context.Context, in *peeringQuery) (_ *page[Pe
 		return peeringKeys(state, in.Tenant, after)
 	}
 	caller := access.From(ctx)
-	return listing(s, store.KindPeering, in.PageQuery, keys, func(state *store.State, key store.Key) (Peering, bool) {
+	return listing(s, store.KindPeering, in.PageQuery, keys, func(state *store.State, key store.Key) (client.Peering, bool) {
 		tenant, peer := key.Tenant, key.Name
 		if peer == in.Tenant {
 			tenant, peer = peer, tenant
@@ -91,18 +66,18 @@ func peeringKeys(state *store.State, tenant string, after store.Key) iter.Seq[st
 	}
 }
 
-func (s *server) showPeering(ctx context.Context, in *peeringPath) (*body[Peering], error) {
+func (s *server) showPeering(ctx context.Context, in *peeringPath) (*body[client.Peering], error) {
 	tenant, peer, err := sides(ctx, in.One, in.Other)
 	if err != nil {
 		return nil, err
 	}
-	var shown Peering
+	var shown client.Peering
 	exists := false
 	s.Controller.View(func(state *store.State) { shown, exists = peeringOf(state, access.From(ctx), tenant, peer) })
 	if !exists {
 		return nil, absent("peering", tenant+" "+peer, "peer list")
 	}
-	return &body[Peering]{shown}, nil
+	return &body[client.Peering]{shown}, nil
 }
 
 // sides are two tenants as the caller sees them: its own first. To another tenant's caller there is no such peering.
@@ -122,12 +97,12 @@ func sides(ctx context.Context, one, other string) (tenant, peer string, err err
 }
 
 // peeringOf is what the API shows of two tenants; false: neither speaks of the other.
-func peeringOf(state *store.State, caller access.Caller, tenant, peer string) (Peering, bool) {
+func peeringOf(state *store.State, caller access.Caller, tenant, peer string) (client.Peering, bool) {
 	own, others := state.Peering(tenant, peer), state.Peering(peer, tenant)
 	if own == nil && others == nil {
-		return Peering{}, false
+		return client.Peering{}, false
 	}
-	p := Peering{Tenant: tenant, Peer: peer, Networks: []string{}, PeerNetworks: []string{}, State: PeeringAgreed, Why: []string{}}
+	p := client.Peering{Tenant: tenant, Peer: peer, Networks: []string{}, PeerNetworks: []string{}, State: client.PeeringAgreed, Why: []string{}}
 	if own != nil {
 		p.Networks, p.PeerNetworks = inBoth(own.Value.Networks, nil), inBoth(own.Value.PeerNetworks, nil)
 	}
@@ -136,7 +111,7 @@ func peeringOf(state *store.State, caller access.Caller, tenant, peer string) (P
 	}
 	obstacles, pairs, agreed := state.Obstacles(tenant, peer)
 	if !agreed {
-		p.State, p.OfferedBy, p.Why = PeeringOffered, tenant, []string{lacking(state, caller, tenant, peer)}
+		p.State, p.OfferedBy, p.Why = client.PeeringOffered, tenant, []string{lacking(state, caller, tenant, peer)}
 		if own == nil {
 			p.OfferedBy = peer
 		}
@@ -149,7 +124,7 @@ func peeringOf(state *store.State, caller access.Caller, tenant, peer string) (P
 		p.Why = append(p.Why, o.Words(knows))
 	}
 	if pairs == 0 {
-		p.State = PeeringRefused
+		p.State = client.PeeringRefused
 		if len(obstacles) == 0 {
 			p.Why = append(p.Why, "no network is named by both: name the same networks on both sides")
 		}
@@ -213,7 +188,7 @@ func mtu(n *store.Network) string {
 	return fmt.Sprintf("%d bytes", n.MTU)
 }
 
-func (s *server) createPeering(ctx context.Context, in *struct{ Body PeeringSpec }) (*body[Peering], error) {
+func (s *server) createPeering(ctx context.Context, in *struct{ Body client.PeeringSpec }) (*body[client.Peering], error) {
 	caller := access.From(ctx)
 	spec := store.PeeringSpec{Tenant: in.Body.Tenant, Peer: in.Body.Peer, Networks: in.Body.Networks, PeerNetworks: in.Body.PeerNetworks,
 		Both: caller.Role == store.RoleAdmin, By: caller.Name}
@@ -254,7 +229,7 @@ func (s *server) peersOf(tenants ...string) (peers []string) {
 	return slices.Compact(peers)
 }
 
-func (s *server) deletePeering(ctx context.Context, in *peeringPath) (*body[Deleted], error) {
+func (s *server) deletePeering(ctx context.Context, in *peeringPath) (*body[client.Deleted], error) {
 	tenant, peer, err := sides(ctx, in.One, in.Other)
 	if err != nil {
 		return nil, err
@@ -271,24 +246,4 @@ func (s *server) deletePeering(ctx context.Context, in *peeringPath) (*body[Dele
 		request := func(state *store.State) (store.Proposal, error) { return store.ProposeUnpeer(state, keys...) }
 		return s.Store.Decide(ctx, request, paths...)
 	})
-}
-
-// Peerings lists the peerings of a tenant, or of all.
-func (c *Client) Peerings(ctx context.Context, tenant string) ([]Peering, error) {
-	return getAll[Peering](ctx, c, "/v1/peerings", query("tenant", tenant))
-}
-
-// Peering shows the peering of two tenants.
-func (c *Client) Peering(ctx context.Context, one, other string) (Peering, error) {
-	return get[Peering](ctx, c, path("peerings", one, other), nil)
-}
-
-// Peer peers two tenants, or says that the client's own wants it.
-func (c *Client) Peer(ctx context.Context, spec PeeringSpec) (Peering, error) {
-	return do[Peering](ctx, c, http.MethodPost, "/v1/peerings", spec)
-}
-
-// Unpeer ends the peering of two tenants.
-func (c *Client) Unpeer(ctx context.Context, one, other string) (Deleted, error) {
-	return do[Deleted](ctx, c, http.MethodDelete, path("peerings", one, other), nil)
 }

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/store"
 )
 
@@ -16,15 +16,15 @@ import (
 func TestPeeringByBothSides(t *testing.T) {
 	c, ctx := start(t), t.Context()
 	for i, tenant := range []string{"alice", "bob", "carol"} {
-		if _, err := c.CreateTenant(ctx, api.TenantSpec{Name: tenant, Subnets: []string{fmt.Sprintf("10.%d.0.0/24", i+1)}}); err != nil {
+		if _, err := c.CreateTenant(ctx, client.TenantSpec{Name: tenant, Subnets: []string{fmt.Sprintf("10.%d.0.0/24", i+1)}}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	own := map[string]*api.Client{}
+	own := map[string]*client.Client{}
 	for _, tenant := range []string{"alice", "bob", "carol"} {
-		own[tenant] = c.as(t, c.make(t, api.TokenSpec{Name: tenant + "-own", Role: "tenant", Tenant: tenant}))
+		own[tenant] = c.as(t, c.make(t, client.TokenSpec{Name: tenant + "-own", Role: "tenant", Tenant: tenant}))
 	}
-	shows := func(who string, client *api.Client, want ...string) {
+	shows := func(who string, client *client.Client, want ...string) {
 		t.Helper()
 		list, err := client.Peerings(ctx, "")
 		var got []string
@@ -35,7 +35,7 @@ func TestPeeringByBothSides(t *testing.T) {
 			t.Errorf("%s sees %q, %v, want %q", who, got, err, want)
 		}
 	}
-	if _, err := own["alice"].Peer(ctx, api.PeeringSpec{Tenant: "alice", Peer: "bob"}); err != nil {
+	if _, err := own["alice"].Peer(ctx, client.PeeringSpec{Tenant: "alice", Peer: "bob"}); err != nil {
 		t.Fatal(err)
 	}
 	shows("alice", own["alice"], "alice bob offered alice")
@@ -44,7 +44,7 @@ func TestPeeringByBothSides(t *testing.T) {
 	if p, err := own["bob"].Peering(ctx, "alice", "bob"); err != nil || p.Tenant != "bob" || !strings.Contains(fmt.Sprint(p.Why), "sluice peer bob alice") {
 		t.Errorf("bob is told %+v, %v", p, err)
 	}
-	if _, err := own["bob"].Peer(ctx, api.PeeringSpec{Tenant: "alice", Peer: "bob"}); err != nil { // in any order
+	if _, err := own["bob"].Peer(ctx, client.PeeringSpec{Tenant: "alice", Peer: "bob"}); err != nil { // in any order
 		t.Fatal(err)
 	}
 	shows("alice", own["alice"], "alice bob agreed")
@@ -53,7 +53,7 @@ func TestPeeringByBothSides(t *testing.T) {
 		t.Fatal(err)
 	}
 	shows("alice", own["alice"], "alice bob offered alice")
-	if _, err := c.Peer(ctx, api.PeeringSpec{Tenant: "bob", Peer: "carol"}); err != nil {
+	if _, err := c.Peer(ctx, client.PeeringSpec{Tenant: "bob", Peer: "carol"}); err != nil {
 		t.Fatal(err)
 	}
 	shows("an admin", c.Client, "alice bob offered alice", "bob carol agreed")
@@ -64,7 +64,7 @@ func TestPeeringByBothSides(t *testing.T) {
 
 	// Of a tenant that has not agreed nobody learns whether it is there, or what it has.
 	text := func(who string, request string) string {
-		resp := c.send(t, request, "Authorization", "Bearer "+c.make(t, api.TokenSpec{Name: who, Role: "tenant", Tenant: "alice"}))
+		resp := c.send(t, request, "Authorization", "Bearer "+c.make(t, client.TokenSpec{Name: who, Role: "tenant", Tenant: "alice"}))
 		defer resp.Body.Close()
 		b, err := io.ReadAll(resp.Body)
 		if err != nil {
@@ -101,14 +101,14 @@ func TestPeeringByBothSides(t *testing.T) {
 func TestPeeringsSayWhy(t *testing.T) {
 	c, ctx := start(t), t.Context()
 	for tenant, subnet := range map[string]string{"alice": "10.1.0.0/24", "bob": "10.2.0.0/24"} {
-		if _, err := c.CreateTenant(ctx, api.TenantSpec{Name: tenant, Subnets: []string{subnet}}); err != nil {
+		if _, err := c.CreateTenant(ctx, client.TenantSpec{Name: tenant, Subnets: []string{subnet}}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if p, err := c.Peer(ctx, api.PeeringSpec{Tenant: "alice", Peer: "bob"}); err != nil || p.State != api.PeeringAgreed || len(p.Why) > 0 {
+	if p, err := c.Peer(ctx, client.PeeringSpec{Tenant: "alice", Peer: "bob"}); err != nil || p.State != client.PeeringAgreed || len(p.Why) > 0 {
 		t.Fatalf("%+v, %v", p, err)
 	}
-	creates := func(spec api.NetworkSpec, state, says string) {
+	creates := func(spec client.NetworkSpec, state, says string) {
 		t.Helper()
 		if _, err := c.CreateNetwork(ctx, spec); err != nil {
 			t.Fatal(err)
@@ -117,13 +117,13 @@ func TestPeeringsSayWhy(t *testing.T) {
 			t.Errorf("%+v, %v: want %s that says %q", p, err, state, says)
 		}
 	}
-	creates(api.NetworkSpec{Tenant: "alice", Name: "small", Subnets: []string{"10.1.1.0/24"}, MTU: 1000}, api.PeeringAgreed, "the MTU of networks bob/default (derived, tunnel) and alice/small (1000 bytes) differs")
-	creates(api.NetworkSpec{Tenant: "bob", Name: "same", Subnets: []string{"10.1.0.0/25"}}, api.PeeringAgreed, "subnet 10.1.0.0/25 of network bob/same overlaps subnet 10.1.0.0/24 of network alice/default")
-	if p, err := c.Peer(ctx, api.PeeringSpec{Tenant: "alice", Networks: []string{"small"}, Peer: "bob", PeerNetworks: []string{"default"}}); err != nil ||
+	creates(client.NetworkSpec{Tenant: "alice", Name: "small", Subnets: []string{"10.1.1.0/24"}, MTU: 1000}, client.PeeringAgreed, "the MTU of networks bob/default (derived, tunnel) and alice/small (1000 bytes) differs")
+	creates(client.NetworkSpec{Tenant: "bob", Name: "same", Subnets: []string{"10.1.0.0/25"}}, client.PeeringAgreed, "subnet 10.1.0.0/25 of network bob/same overlaps subnet 10.1.0.0/24 of network alice/default")
+	if p, err := c.Peer(ctx, client.PeeringSpec{Tenant: "alice", Networks: []string{"small"}, Peer: "bob", PeerNetworks: []string{"default"}}); err != nil ||
 		!slices.Equal(p.Networks, []string{"small"}) || !slices.Equal(p.PeerNetworks, []string{"default"}) || len(p.Why) != 1 {
 		t.Errorf("by network: %+v, %v", p, err)
 	}
-	creates(api.NetworkSpec{Tenant: "bob", Name: "other", Subnets: []string{"10.1.1.0/25"}}, api.PeeringRefused, "overlaps subnet 10.1.1.0/24 of network alice/small")
+	creates(client.NetworkSpec{Tenant: "bob", Name: "other", Subnets: []string{"10.1.1.0/25"}}, client.PeeringRefused, "overlaps subnet 10.1.1.0/24 of network alice/small")
 	_, at, err := c.store.Get(ctx, store.PeeringKey("bob", "alice"))
 	if err != nil {
 		t.Fatal(err)
@@ -132,7 +132,7 @@ func TestPeeringsSayWhy(t *testing.T) {
 	if err != nil || c.controller.Await(ctx, rev) != nil {
 		t.Fatal(err)
 	}
-	if p, err := c.Peering(ctx, "alice", "bob"); err != nil || p.State != api.PeeringOffered || !strings.Contains(fmt.Sprint(p.Why), "what bob said was of an earlier tenant") {
+	if p, err := c.Peering(ctx, "alice", "bob"); err != nil || p.State != client.PeeringOffered || !strings.Contains(fmt.Sprint(p.Why), "what bob said was of an earlier tenant") {
 		t.Errorf("of an earlier tenant: %+v, %v", p, err)
 	}
 	if _, err := c.DeleteTenant(ctx, "bob"); err == nil {

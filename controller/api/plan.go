@@ -14,6 +14,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"sluice/controller/access"
+	"sluice/controller/client"
 	"sluice/flows"
 	"sluice/flows/plan"
 	"sluice/store"
@@ -23,39 +24,6 @@ import (
 // planStore says which values a request would draw.
 type planStore interface {
 	Foresee(ctx context.Context, p store.Proposal, drawn map[string]bool) (values []string, err error)
-}
-
-// Wish is what the cluster is to be like.
-type Wish struct {
-	Manifest manifest.Manifest `json:"manifest"`
-	Prune    []string          `json:"prune,omitempty" doc:"objects to remove, by name; nothing else is removed" example:"[\"tenants/bob\",\"networks/alice/db\"]"`
-}
-
-// Plan is what would be written to bring a wish about, and which flows that changes.
-type Plan struct {
-	Revision store.Revision `json:"revision"` // of the state that it was made from
-	// Digest stands for all that the plan says but its revision. Whoever applies it may ask for just that.
-	Digest   string     `json:"digest"`
-	Steps    []PlanStep `json:"steps"` // in the order in which they are taken; none: the cluster is so
-	Hosts    []PlanHost `json:"hosts"` // whose flows change
-	Flows    []Flow     `json:"flows"` // each with its change
-	Problems []string   `json:"problems,omitempty"`
-}
-
-// PlanStep is one object that is written, in a transaction of its own.
-type PlanStep struct {
-	Object string           `json:"object" example:"tenants/alice"`
-	Change string           `json:"change" enum:"create,update,delete"`
-	Fields []manifest.Field `json:"fields,omitempty"`
-	Values []string         `json:"values,omitempty" doc:"numbers that it takes"`
-}
-
-// PlanHost counts the flows of a host that change.
-type PlanHost struct {
-	Host   string `json:"host"`
-	Add    int    `json:"add"`
-	Modify int    `json:"modify"`
-	Delete int    `json:"delete"`
 }
 
 func (s *server) plans(a huma.API) {
@@ -70,12 +38,12 @@ func (s *server) plans(a huma.API) {
 	huma.Register(a, operation("export", http.MethodGet, "/v1/manifest", "manifests", "Declare tenants and networks as they are", access.Read), s.export)
 }
 
-func (s *server) showPlan(ctx context.Context, in *struct{ Body Wish }) (*body[Plan], error) {
+func (s *server) showPlan(ctx context.Context, in *struct{ Body client.Wish }) (*body[client.Plan], error) {
 	p, err := s.plan(ctx, &in.Body)
 	if err != nil {
 		return nil, s.refuseWish(err)
 	}
-	return &body[Plan]{p.Plan}, nil
+	return &body[client.Plan]{p.Plan}, nil
 }
 
 // refuseWish tells what is wrong with a wish, and the place where that is known.
@@ -95,12 +63,12 @@ const manifestPath = "body.manifest."
 
 // planned is a plan with the requests that bring it about.
 type planned struct {
-	Plan
+	client.Plan
 	requests []manifest.Step // of Steps
 }
 
 // plan works a wish out on a copy of the state.
-func (s *server) plan(ctx context.Context, w *Wish) (*planned, error) {
+func (s *server) plan(ctx context.Context, w *client.Wish) (*planned, error) {
 	remove, err := objectKeys(w.Prune)
 	if err != nil {
 		return nil, err
@@ -108,7 +76,7 @@ func (s *server) plan(ctx context.Context, w *Wish) (*planned, error) {
 	var facts store.Batch
 	s.Controller.View(func(state *store.State) { facts = state.Facts() })
 	preview := plan.New(facts)
-	p := &planned{Plan: Plan{Revision: facts.Revision, Steps: []PlanStep{}, Hosts: []PlanHost{}, Flows: []Flow{}}}
+	p := &planned{Plan: client.Plan{Revision: facts.Revision, Steps: []client.PlanStep{}, Hosts: []client.PlanHost{}, Flows: []client.Flow{}}}
 	if p.requests, err = w.Manifest.Steps(preview.State(), remove); err != nil {
 		return nil, err
 	}
@@ -140,17 +108,17 @@ func objectKeys(names []string) (keys []store.Key, err error) {
 }
 
 // foresee takes a step on the copy of the state.
-func (s *server) foresee(ctx context.Context, preview *plan.Preview, step manifest.Step, drawn map[string]bool) (PlanStep, error) {
+func (s *server) foresee(ctx context.Context, preview *plan.Preview, step manifest.Step, drawn map[string]bool) (client.PlanStep, error) {
 	proposal, err := step.Request(preview.State())
 	if err != nil {
-		return PlanStep{}, err
+		return client.PlanStep{}, err
 	}
 	values, err := s.Store.Foresee(ctx, proposal, drawn)
 	if err != nil {
-		return PlanStep{}, err
+		return client.PlanStep{}, err
 	}
 	preview.Change(proposal.Writes)
-	return PlanStep{Object: step.Key.Short(), Change: step.Change, Fields: step.Differs, Values: values}, nil
+	return client.PlanStep{Object: step.Key.Short(), Change: step.Change, Fields: step.Differs, Values: values}, nil
 }
 
 // addFlows adds the flows that change, host by host.
@@ -182,9 +150,9 @@ func (p *planned) add(state *store.State, sw flows.Switch, mods flows.Mods) {
 	list = changed(list, mods.Delete, "delete")
 	d := describerOf(sw)
 	for _, f := range inOrder(list) {
-		p.Flows = append(p.Flows, d.flow(state, &f))
+		p.Flows = append(p.Flows, d.flow(state, &f).Flow)
 	}
-	p.Hosts = append(p.Hosts, PlanHost{
+	p.Hosts = append(p.Hosts, client.PlanHost{
 		Host: sw.Host, Add: len(mods.Add) + len(mods.Replace), Modify: len(mods.Modify), Delete: len(mods.Delete),
 	})
 }
@@ -198,19 +166,7 @@ func (p *planned) digest() string {
 	return hex.EncodeToString(sum[:12])
 }
 
-// Application is a wish to bring about, and the plan that it must be.
-type Application struct {
-	Wish
-	Digest string `json:"digest,omitempty" doc:"of the plan; refused if that is not what would be done now"`
-}
-
-// Applied is what was done.
-type Applied struct {
-	Revision store.Revision `json:"revision"` // of the last step; 0: there was nothing to do
-	Steps    []PlanStep     `json:"steps"`
-}
-
-func (s *server) apply(ctx context.Context, in *struct{ Body Application }) (*body[Applied], error) {
+func (s *server) apply(ctx context.Context, in *struct{ Body client.Application }) (*body[client.Applied], error) {
 	p, err := s.plan(ctx, &in.Body.Wish)
 	if err != nil {
 		return nil, s.refuseWish(err)
@@ -218,7 +174,7 @@ func (s *server) apply(ctx context.Context, in *struct{ Body Application }) (*bo
 	if in.Body.Digest != "" && in.Body.Digest != p.Digest {
 		return nil, s.refuse(fmt.Errorf("%w: the cluster is not as it was when the plan was made: plan again", store.ErrConflict))
 	}
-	done := Applied{Steps: []PlanStep{}}
+	done := client.Applied{Steps: []client.PlanStep{}}
 	for i, step := range p.requests {
 		rev, err := s.write(ctx, p.objects(i+1), func(ctx context.Context) (store.Revision, error) {
 			return s.Store.Decide(ctx, fixed(step.Request, p.Steps[i].Values), step.Needs...)
@@ -228,7 +184,7 @@ func (s *server) apply(ctx context.Context, in *struct{ Body Application }) (*bo
 		}
 		done.Revision, done.Steps = rev, append(done.Steps, p.Steps[i])
 	}
-	return &body[Applied]{done}, nil
+	return &body[client.Applied]{done}, nil
 }
 
 // objects are those of the first steps, for the audit log.
@@ -287,29 +243,4 @@ func (s *server) export(ctx context.Context, in *exportQuery) (_ *body[manifest.
 		m = manifest.Export(state, func(tenant string) bool { return in.Tenant == "" || in.Tenant == tenant })
 	})
 	return &body[manifest.Manifest]{*m}, nil
-}
-
-// Plan asks what would be written and which flows would change.
-func (c *Client) Plan(ctx context.Context, w Wish) (Plan, error) {
-	return do[Plan](ctx, c, http.MethodPost, "/v1/plan", w)
-}
-
-// Apply brings a wish about.
-func (c *Client) Apply(ctx context.Context, a Application) (Applied, error) {
-	return do[Applied](ctx, c, http.MethodPost, "/v1/apply", a)
-}
-
-// Export declares a tenant, or all where the name is empty, as they are.
-func (c *Client) Export(ctx context.Context, tenant string) (manifest.Manifest, error) {
-	return get[manifest.Manifest](ctx, c, with("/v1/manifest", query("tenant", tenant)), nil)
-}
-
-// ManifestPlace is the path of the manifest that a problem is about; not ok: it is about none.
-func (p *Problem) ManifestPlace() (path, message string, ok bool) {
-	for _, e := range p.Errors {
-		if path, ok := strings.CutPrefix(e.Location, manifestPath); ok {
-			return path, e.Message, true
-		}
-	}
-	return "", "", false
 }

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/store"
 	"sluice/store/manifest"
 
@@ -19,14 +19,14 @@ import (
 )
 
 // twoTenants is a wish for two tenants, of whom carol has two networks.
-func twoTenants() api.Wish {
-	return api.Wish{Manifest: manifest.Manifest{Tenants: []manifest.DeclaredTenant{
+func twoTenants() client.Wish {
+	return client.Wish{Manifest: manifest.Manifest{Tenants: []manifest.DeclaredTenant{
 		{Name: "carol", Networks: []manifest.DeclaredNetwork{{Name: "more", Subnets: []string{"10.0.9.0/24"}, Segmentation: "vlan"}}},
 		{Name: "dave", Limits: store.Limits{Ports: 3}},
 	}}}
 }
 
-func stepsOf(steps []api.PlanStep) (words []string) {
+func stepsOf(steps []client.PlanStep) (words []string) {
 	for _, s := range steps {
 		text := s.Change + " " + s.Object
 		for _, f := range s.Fields {
@@ -53,7 +53,7 @@ func TestApplyDoesWhatWasPlanned(t *testing.T) {
 	if list, err := c.Tenants(ctx); err != nil || len(list) != 0 {
 		t.Errorf("a plan made %v, %v", list, err)
 	}
-	done, err := c.Apply(ctx, api.Application{Wish: twoTenants(), Digest: p.Digest})
+	done, err := c.Apply(ctx, client.Application{Wish: twoTenants(), Digest: p.Digest})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +74,7 @@ func TestApplyDoesWhatWasPlanned(t *testing.T) {
 	if diff := cmp.Diff(p.Steps[1].Values, []string{fmt.Sprint(more.Number), fmt.Sprint(more.Segment)}); diff != "" {
 		t.Errorf("values of carol/more (-foreseen +drawn):\n%s", diff)
 	}
-	again, err := c.Apply(ctx, api.Application{Wish: twoTenants()})
+	again, err := c.Apply(ctx, client.Application{Wish: twoTenants()})
 	if err != nil || len(again.Steps) != 0 || again.Revision != 0 {
 		t.Errorf("a second time: %+v, %v", again, err)
 	}
@@ -82,7 +82,7 @@ func TestApplyDoesWhatWasPlanned(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if p, err := c.Plan(ctx, api.Wish{Manifest: m}); err != nil || len(p.Steps) != 0 {
+	if p, err := c.Plan(ctx, client.Wish{Manifest: m}); err != nil || len(p.Steps) != 0 {
 		t.Errorf("what is exported asks for %v, %v", stepsOf(p.Steps), err)
 	}
 }
@@ -92,7 +92,7 @@ func TestPlannedFlowsAreThoseOfTheHost(t *testing.T) {
 	c := start(t)
 	ctx := t.Context()
 	c.register(t, "h1")
-	if _, err := c.CreateTenant(ctx, api.TenantSpec{Name: "alice"}); err != nil {
+	if _, err := c.CreateTenant(ctx, client.TenantSpec{Name: "alice"}); err != nil {
 		t.Fatal(err)
 	}
 	port := &store.Port{UID: "a", Number: 7, MAC: store.MAC{2, 0, 0, 0, 0, 9}, Interface: "sl-a", Addresses: []netip.Prefix{netip.MustParsePrefix("10.0.0.9/24")}}
@@ -106,11 +106,11 @@ func TestPlannedFlowsAreThoseOfTheHost(t *testing.T) {
 		}
 		return err
 	})
-	before, _, err := c.Flows(ctx, "h1", api.FlowFilter{View: api.ViewDesired})
+	before, _, err := c.Flows(ctx, "h1", client.FlowFilter{View: client.ViewDesired})
 	if err != nil {
 		t.Fatal(err)
 	}
-	wish := api.Wish{Manifest: manifest.Manifest{Tenants: []manifest.DeclaredTenant{{
+	wish := client.Wish{Manifest: manifest.Manifest{Tenants: []manifest.DeclaredTenant{{
 		Name: "alice", Limits: store.Limits{Broadcasts: 2500}, Networks: []manifest.DeclaredNetwork{
 			{Name: "default", Subnets: []string{"10.0.0.0/24"}}, {Name: "more", Subnets: []string{"10.0.1.0/24"}}},
 	}}}}
@@ -118,14 +118,14 @@ func TestPlannedFlowsAreThoseOfTheHost(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.Apply(ctx, api.Application{Wish: wish, Digest: p.Digest}); err != nil {
+	if _, err := c.Apply(ctx, client.Application{Wish: wish, Digest: p.Digest}); err != nil {
 		t.Fatal(err)
 	}
-	after, _, err := c.Flows(ctx, "h1", api.FlowFilter{View: api.ViewDesired})
+	after, _, err := c.Flows(ctx, "h1", client.FlowFilter{View: client.ViewDesired})
 	if err != nil {
 		t.Fatal(err)
 	}
-	texts := func(list []api.Flow) map[string]bool {
+	texts := func(list []client.Flow) map[string]bool {
 		all := map[string]bool{}
 		for _, f := range list {
 			all[f.Text] = true
@@ -161,11 +161,11 @@ func TestApplyRefusesWhatMovedOn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.CreateTenant(ctx, api.TenantSpec{Name: "dave"}); err != nil {
+	if _, err := c.CreateTenant(ctx, client.TenantSpec{Name: "dave"}); err != nil {
 		t.Fatal(err)
 	}
-	_, err = c.Apply(ctx, api.Application{Wish: twoTenants(), Digest: p.Digest})
-	var refused *api.Problem
+	_, err = c.Apply(ctx, client.Application{Wish: twoTenants(), Digest: p.Digest})
+	var refused *client.Problem
 	if !errors.As(err, &refused) || refused.Status != http.StatusConflict || !strings.Contains(err.Error(), "plan again") {
 		t.Errorf("it is answered with %v", err)
 	}
@@ -182,13 +182,13 @@ func TestApplyRemovesByNameAlone(t *testing.T) {
 	c := start(t)
 	ctx := t.Context()
 	c.register(t, "h1")
-	if _, err := c.Apply(ctx, api.Application{Wish: twoTenants()}); err != nil {
+	if _, err := c.Apply(ctx, client.Application{Wish: twoTenants()}); err != nil {
 		t.Fatal(err)
 	}
-	if p, err := c.Plan(ctx, api.Wish{}); err != nil || len(p.Steps) != 0 {
+	if p, err := c.Plan(ctx, client.Wish{}); err != nil || len(p.Steps) != 0 {
 		t.Errorf("an empty manifest asks for %v, %v", stepsOf(p.Steps), err)
 	}
-	done, err := c.Apply(ctx, api.Application{Wish: api.Wish{Prune: []string{"tenants/carol", "networks/carol/more"}}})
+	done, err := c.Apply(ctx, client.Application{Wish: client.Wish{Prune: []string{"tenants/carol", "networks/carol/more"}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -207,8 +207,8 @@ func TestWrongManifest(t *testing.T) {
 	c.register(t, "h1")
 	wish := twoTenants()
 	wish.Manifest.Tenants[0].Networks[0].Subnets[0] = "10.0.9.0/33"
-	_, err := c.Apply(ctx, api.Application{Wish: wish})
-	var refused *api.Problem
+	_, err := c.Apply(ctx, client.Application{Wish: wish})
+	var refused *client.Problem
 	if !errors.As(err, &refused) {
 		t.Fatal(err)
 	}
@@ -226,11 +226,11 @@ func TestWrongManifest(t *testing.T) {
 		t.Errorf("it is refused with %+v", refused)
 	}
 	for _, name := range []string{"alice", "hosts/h1", "tenants/", "ports/h1/a/b/c"} {
-		if _, err := c.Plan(ctx, api.Wish{Prune: []string{name}}); !errors.As(err, &refused) || refused.Status != http.StatusUnprocessableEntity {
+		if _, err := c.Plan(ctx, client.Wish{Prune: []string{name}}); !errors.As(err, &refused) || refused.Status != http.StatusUnprocessableEntity {
 			t.Errorf("prune %s: %v", name, err)
 		}
 	}
-	if _, _, ok := (&api.Problem{}).ManifestPlace(); ok {
+	if _, _, ok := (&client.Problem{}).ManifestPlace(); ok {
 		t.Error("a problem of no manifest has a place in it")
 	}
 	if list, err := c.Tenants(ctx); err != nil || len(list) != 0 {

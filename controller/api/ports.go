@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"iter"
-	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -13,19 +12,9 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"sluice/controller/access"
+	"sluice/controller/client"
 	"sluice/store"
 )
-
-// Port is a container's attachment.
-type Port struct {
-	Tenant  string `json:"tenant"`
-	Network string `json:"network"`
-	Name    string `json:"name"`
-	Host    string `json:"host"`
-	store.Port
-	Created  store.Revision `json:"created"`
-	Modified store.Revision `json:"modified" doc:"at which it was written last"`
-}
 
 // portPath is the port that a route names: a port's name is unique in its network.
 type portPath struct {
@@ -41,23 +30,23 @@ func (s *server) ports(a huma.API) {
 }
 
 type portQuery struct {
-	PageQuery
+	client.PageQuery
 	Tenant  string `query:"tenant" doc:"only this tenant's"`
 	Network string `query:"network" doc:"only networks of this name"`
 	Host    string `query:"host" doc:"only on this host"`
 }
 
-func (s *server) listPorts(ctx context.Context, in *portQuery) (_ *page[Port], err error) {
+func (s *server) listPorts(ctx context.Context, in *portQuery) (_ *page[client.Port], err error) {
 	if in.Tenant, err = visibleTenant(ctx, in.Tenant); err != nil {
 		return nil, err
 	}
 	if err := s.checkNames(in.Tenant, in.Network, in.Host); err != nil {
 		return nil, err
 	}
-	return listing(s, store.KindPort, in.PageQuery, in.keys, func(state *store.State, key store.Key) (Port, bool) {
+	return listing(s, store.KindPort, in.PageQuery, in.keys, func(state *store.State, key store.Key) (client.Port, bool) {
 		p := state.Port(key)
 		if p == nil {
-			return Port{}, false
+			return client.Port{}, false
 		}
 		return portOf(p), true
 	})
@@ -93,16 +82,16 @@ func isLater(key, than store.Key) bool {
 	return cmp.Or(strings.Compare(key.Host, than.Host), strings.Compare(key.Name, than.Name)) > 0
 }
 
-func portOf(p *store.Item[store.Port]) Port {
-	return Port{
+func portOf(p *store.Item[store.Port]) client.Port {
+	return client.Port{
 		Tenant: p.Key.Tenant, Network: p.Key.Network, Name: p.Key.Name, Host: p.Key.Host,
 		Port: *p.Value, Created: p.Created, Modified: p.Modified,
 	}
 }
 
-func (s *server) showPort(ctx context.Context, in *portPath) (*tagged[Port], error) {
+func (s *server) showPort(ctx context.Context, in *portPath) (*tagged[client.Port], error) {
 	n := store.NetworkName{Tenant: in.Tenant, Network: in.Network}
-	var found *Port
+	var found *client.Port
 	s.Controller.View(func(state *store.State) {
 		if p := portNamed(state, n, in.Port); p != nil {
 			shown := portOf(p)
@@ -115,17 +104,12 @@ func (s *server) showPort(ctx context.Context, in *portPath) (*tagged[Port], err
 	return show(ctx, found.Modified, *found)
 }
 
-// PortMove says where a port goes.
-type PortMove struct {
-	Host string `json:"host" doc:"a host where its container is attached next, under its name" example:"h2"`
-}
-
 func (s *server) movePort(ctx context.Context, in *struct {
 	Tenant  string `path:"tenant" example:"alice"`
 	Network string `path:"network" example:"default"`
 	Port    string `path:"port" example:"a1"`
-	Body    PortMove
-}) (*tagged[Port], error) {
+	Body    client.PortMove
+}) (*tagged[client.Port], error) {
 	path := &portPath{in.Tenant, in.Network, in.Port}
 	shown, err := s.showPort(ctx, path)
 	if err != nil {
@@ -158,29 +142,4 @@ func portNamed(state *store.State, n store.NetworkName, name string) *store.Item
 		}
 	}
 	return nil
-}
-
-// PortFilter chooses ports; an empty field chooses all.
-type PortFilter struct{ Tenant, Network, Host string }
-
-// Ports lists ports, sorted by tenant, network, host and name.
-func (c *Client) Ports(ctx context.Context, f PortFilter) ([]Port, error) {
-	return getAll[Port](ctx, c, "/v1/ports", query("tenant", f.Tenant, "network", f.Network, "host", f.Host))
-}
-
-// SomePorts lists a part of them.
-func (c *Client) SomePorts(ctx context.Context, f PortFilter, in PageQuery) (Part[Port], error) {
-	q := in.query()
-	maps.Copy(q, query("tenant", f.Tenant, "network", f.Network, "host", f.Host))
-	return getPart[Port](ctx, c, "/v1/ports", q)
-}
-
-// Port shows one port.
-func (c *Client) Port(ctx context.Context, tenant, network, name string) (Port, error) {
-	return get[Port](ctx, c, path("ports", tenant, network, name), nil)
-}
-
-// MovePort takes a port to another host, where its container is attached next.
-func (c *Client) MovePort(ctx context.Context, tenant, network, name, host string) (Port, error) {
-	return do[Port](ctx, c, http.MethodPost, path("ports", tenant, network, name, "move"), PortMove{host})
 }

@@ -8,69 +8,29 @@ import (
 	"net/http"
 	"net/netip"
 	"slices"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"sluice/controller/access"
+	"sluice/controller/client"
 	"sluice/store"
 )
 
-// Publication lets the outside open connections to a container, by the address of its tenant's gateway host.
-type Publication struct {
-	Tenant     string         `json:"tenant"`
-	Name       string         `json:"name" doc:"its protocol and its ports on the host, such as tcp-8080"`
-	Network    string         `json:"network"`
-	Port       string         `json:"port"`
-	Protocol   store.Protocol `json:"protocol" enum:"tcp,udp"`
-	Ports      string         `json:"ports" doc:"of the container: one, or the first and the last of several"`
-	On         string         `json:"on,omitempty" doc:"of the gateway host, as many; none: it has a route"`
-	KeepSource bool           `json:"keepSource" doc:"whether the container sees who comes, and not the gateway host"`
-	ByPort     bool           `json:"byPort,omitempty" doc:"whether the port publishes this itself, as its runtime asked: it goes with the port"`
-	Route      *Route         `json:"route,omitempty" doc:"by which it is reached at the entry of any host; none: by ports of the gateway host"`
-	Host       string         `json:"host,omitempty" doc:"the gateway host now; after the gateway moved, another one"`
-	Addresses  []netip.Addr   `json:"addresses" doc:"of that host: those by which its uplinks are reached let in"`
-	Entries    []string       `json:"entries,omitempty" doc:"of a route: where hosts take requests, as ADDRESS:PORT; not in lists"`
-	Last       *time.Time     `json:"last,omitempty" doc:"of a route: when something passed last, two minutes late at most; none: never"`
-	Why        string         `json:"why,omitempty" doc:"why nothing is let in now"`
-	Modified   store.Revision `json:"modified" doc:"at which it was written last"`
-}
-
-// Route is the address of the web by which a publication is reached.
-type Route struct {
-	Host   string `json:"host" example:"alice.example" doc:"a DNS name"`
-	Path   string `json:"path,omitempty" example:"/alice/" doc:"none: all of the name"`
-	Strip  bool   `json:"strip,omitempty" doc:"have the container see paths without it"`
-	Shared bool   `json:"shared,omitempty" doc:"let other tenants have paths of the name, though browsers do not keep them apart"`
-}
-
-func routeOf(p *store.Publication) *Route {
+func routeOf(p *store.Publication) *client.Route {
 	if !p.Routed() {
 		return nil
 	}
-	return &Route{Host: p.Route.Host, Path: p.Route.Path, Strip: p.Route.Strip, Shared: p.Route.Shared}
+	return &client.Route{Host: p.Route.Host, Path: p.Route.Path, Strip: p.Route.Strip, Shared: p.Route.Shared}
 }
 
-// route reads what a client says.
-func (r *Route) route() store.Route {
+// toRoute reads what a client says.
+func toRoute(r *client.Route) store.Route {
 	if r == nil {
 		return store.Route{}
 	}
 	route := store.NewRoute(r.Host, r.Path)
 	route.Strip, route.Shared = r.Strip, r.Shared
 	return route
-}
-
-// PublicationSpec is what a client says about a new publication.
-type PublicationSpec struct {
-	Tenant     string `json:"tenant" example:"alice"`
-	Network    string `json:"network,omitempty" doc:"none: default"`
-	Port       string `json:"port" example:"web" doc:"the name of a port of the tenant, which is there"`
-	Protocol   string `json:"protocol" enum:"tcp,udp"`
-	Ports      string `json:"ports" example:"80" doc:"of the container: one, or the first and the last of several"`
-	On         string `json:"on,omitempty" example:"8080" doc:"of the gateway host, as many; none: the same"`
-	KeepSource bool   `json:"keepSource,omitempty" doc:"let the container see who comes"`
-	Route      *Route `json:"route,omitempty" doc:"reach it by this at the entry of any host, and by no port of the gateway host"`
 }
 
 type publicationPath struct {
@@ -87,11 +47,11 @@ func (s *server) publications(a huma.API) {
 }
 
 type publicationQuery struct {
-	PageQuery
+	client.PageQuery
 	Tenant string `query:"tenant" doc:"only this tenant's"`
 }
 
-func (s *server) listPublications(ctx context.Context, in *publicationQuery) (_ *page[Publication], err error) {
+func (s *server) listPublications(ctx context.Context, in *publicationQuery) (_ *page[client.Publication], err error) {
 	if in.Tenant, err = visibleTenant(ctx, in.Tenant); err != nil {
 		return nil, err
 	}
@@ -102,7 +62,7 @@ func (s *server) listPublications(ctx context.Context, in *publicationQuery) (_ 
 		return publicationKeys(state, in.Tenant, after)
 	}
 	caller, visits := access.From(ctx), s.Controller.Visited(ctx)
-	return listing(s, store.KindPublication, in.PageQuery, keys, func(state *store.State, key store.Key) (Publication, bool) {
+	return listing(s, store.KindPublication, in.PageQuery, keys, func(state *store.State, key store.Key) (client.Publication, bool) {
 		return publicationOf(state, caller, key, visits)
 	})
 }
@@ -122,8 +82,8 @@ func publicationKeys(state *store.State, tenant string, after store.Key) iter.Se
 	}
 }
 
-func (s *server) showPublication(ctx context.Context, in *publicationPath) (*tagged[Publication], error) {
-	var shown Publication
+func (s *server) showPublication(ctx context.Context, in *publicationPath) (*tagged[client.Publication], error) {
+	var shown client.Publication
 	there := false
 	key, visits := store.PublicationKey(in.Tenant, in.Name), s.Controller.Visited(ctx)
 	s.Controller.View(func(state *store.State) {
@@ -138,14 +98,14 @@ func (s *server) showPublication(ctx context.Context, in *publicationPath) (*tag
 }
 
 // publicationOf is what the API shows of a publication; false: there is none.
-func publicationOf(state *store.State, caller access.Caller, key store.Key, visits map[store.Key]store.Visit) (Publication, bool) {
+func publicationOf(state *store.State, caller access.Caller, key store.Key, visits map[store.Key]store.Visit) (client.Publication, bool) {
 	p := state.Publication(key.Tenant, key.Name)
 	if p == nil {
-		return Publication{}, false
+		return client.Publication{}, false
 	}
 	host, hindered := state.PublishedAt(p)
 	_, _, nowhere := state.PublishedPort(p)
-	shown := Publication{
+	shown := client.Publication{
 		Tenant: key.Tenant, Name: key.Name, Network: p.Value.Network, Port: p.Value.Port, Protocol: p.Value.Protocol,
 		Ports: store.PortRange(p.Value.First, p.Value.Count), KeepSource: p.Value.KeepSource, ByPort: p.Value.From != store.Key{},
 		Host: host, Addresses: []netip.Addr{}, Route: routeOf(p.Value), Why: cmp.Or(hindered.Words(caller.Sees), nowhere), Modified: p.Modified,
@@ -189,7 +149,7 @@ func reachedAt(state *store.State, host string) []netip.Addr {
 	return append([]netip.Addr{}, outside...)
 }
 
-func (s *server) createPublication(ctx context.Context, in *struct{ Body PublicationSpec }) (*tagged[Publication], error) {
+func (s *server) createPublication(ctx context.Context, in *struct{ Body client.PublicationSpec }) (*tagged[client.Publication], error) {
 	if _, err := visibleTenant(ctx, in.Body.Tenant); err != nil {
 		return nil, err
 	}
@@ -213,9 +173,9 @@ func (s *server) createPublication(ctx context.Context, in *struct{ Body Publica
 }
 
 // publicationSpec reads the texts of a request.
-func publicationSpec(caller access.Caller, in PublicationSpec) (spec store.PublicationSpec, err error) {
+func publicationSpec(caller access.Caller, in client.PublicationSpec) (spec store.PublicationSpec, err error) {
 	spec = store.PublicationSpec{Tenant: in.Tenant, Network: cmp.Or(in.Network, store.DefaultNetwork), Port: in.Port, Protocol: store.Protocol(in.Protocol),
-		KeepSource: in.KeepSource, Route: in.Route.route(), By: caller.Name, Everybody: caller.Role != store.RoleTenant}
+		KeepSource: in.KeepSource, Route: toRoute(in.Route), By: caller.Name, Everybody: caller.Role != store.RoleTenant}
 	on := uint16(0)
 	if spec.First, spec.Count, err = store.ParsePortRange(in.Ports); err != nil {
 		return spec, err
@@ -235,7 +195,7 @@ func publicationSpec(caller access.Caller, in PublicationSpec) (spec store.Publi
 	return spec, nil
 }
 
-func (s *server) deletePublication(ctx context.Context, in *publicationPath) (*body[Deleted], error) {
+func (s *server) deletePublication(ctx context.Context, in *publicationPath) (*body[client.Deleted], error) {
 	name := in.Tenant + "/" + in.Name
 	needs := []string{store.PublicationKey(in.Tenant, in.Name).String()}
 	s.Controller.View(func(state *store.State) {
@@ -249,24 +209,4 @@ func (s *server) deletePublication(ctx context.Context, in *publicationPath) (*b
 		}
 		return s.Store.Decide(ctx, store.Presuming(request, match(ctx, store.PublicationKey(in.Tenant, in.Name))...), needs...)
 	})
-}
-
-// Publications lists what a tenant publishes, or what all do.
-func (c *Client) Publications(ctx context.Context, tenant string) ([]Publication, error) {
-	return getAll[Publication](ctx, c, "/v1/publications", query("tenant", tenant))
-}
-
-// Publication shows one publication.
-func (c *Client) Publication(ctx context.Context, tenant, name string) (Publication, error) {
-	return get[Publication](ctx, c, path("publications", tenant, name), nil)
-}
-
-// Publish publishes ports of a container.
-func (c *Client) Publish(ctx context.Context, spec PublicationSpec) (Publication, error) {
-	return do[Publication](ctx, c, http.MethodPost, "/v1/publications", spec)
-}
-
-// Unpublish ends a publication.
-func (c *Client) Unpublish(ctx context.Context, tenant, name string) (Deleted, error) {
-	return do[Deleted](ctx, c, http.MethodDelete, path("publications", tenant, name), nil)
 }

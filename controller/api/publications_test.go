@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/store"
 )
 
@@ -24,7 +24,7 @@ func publishes(t *testing.T) cluster {
 	put(store.HostKey("h1"), &store.Host{Gateway: true, DatapathID: 1, Encap: "vxlan", VTEPs: []netip.Addr{netip.MustParseAddr("172.30.0.1")},
 		Addresses: []netip.Addr{netip.MustParseAddr("172.30.0.1"), netip.MustParseAddr("192.0.2.1")}, Listens: []store.Endpoint{{Protocol: store.ProtocolTCP, Port: 22}}})
 	for i, tenant := range []string{"alice", "bob"} {
-		if _, err := c.CreateTenant(ctx, api.TenantSpec{Name: tenant, Gateway: "h1"}); err != nil {
+		if _, err := c.CreateTenant(ctx, client.TenantSpec{Name: tenant, Gateway: "h1"}); err != nil {
 			t.Fatal(err)
 		}
 		put(store.PortKey("h1", tenant, "default", "web"), &store.Port{UID: fmt.Sprint("webwebwebwe", i), Number: uint32(50 + i), MAC: store.MAC{2, 0, 0, 0, 0, byte(i)},
@@ -46,27 +46,27 @@ func publishes(t *testing.T) cluster {
 
 func TestPublications(t *testing.T) {
 	c, ctx := publishes(t), t.Context()
-	own := map[string]*api.Client{}
+	own := map[string]*client.Client{}
 	for _, tenant := range []string{"alice", "bob"} {
-		own[tenant] = c.as(t, c.make(t, api.TokenSpec{Name: tenant + "-own", Role: "tenant", Tenant: tenant}))
+		own[tenant] = c.as(t, c.make(t, client.TokenSpec{Name: tenant + "-own", Role: "tenant", Tenant: tenant}))
 	}
-	p, err := own["alice"].Publish(ctx, api.PublicationSpec{Tenant: "alice", Port: "web", Protocol: "tcp", Ports: "80", On: "8080"})
+	p, err := own["alice"].Publish(ctx, client.PublicationSpec{Tenant: "alice", Port: "web", Protocol: "tcp", Ports: "80", On: "8080"})
 	if err != nil || p.Name != "tcp-8080" || p.Host != "h1" || p.Network != "default" || p.Why != "" || fmt.Sprint(p.Addresses) != "[192.0.2.1]" {
 		t.Fatalf("alice publishes %+v, %v", p, err)
 	}
-	if again, err := own["alice"].Publish(ctx, api.PublicationSpec{Tenant: "alice", Port: "web", Protocol: "tcp", Ports: "80", On: "8080"}); err != nil || again.Name != p.Name {
+	if again, err := own["alice"].Publish(ctx, client.PublicationSpec{Tenant: "alice", Port: "web", Protocol: "tcp", Ports: "80", On: "8080"}); err != nil || again.Name != p.Name {
 		t.Errorf("again: %+v, %v", again, err)
 	}
 	for who, says := range map[string]string{"bob": "is published by another tenant longer", "": "is published by alice/tcp-8080 longer"} {
-		client := c.Client
+		asks := c.Client
 		if who != "" {
-			client = own[who]
+			asks = own[who]
 		}
-		if _, err := client.Publish(ctx, api.PublicationSpec{Tenant: "bob", Port: "web", Protocol: "tcp", Ports: "80", On: "8080"}); err == nil || !strings.Contains(err.Error(), says) {
+		if _, err := asks.Publish(ctx, client.PublicationSpec{Tenant: "bob", Port: "web", Protocol: "tcp", Ports: "80", On: "8080"}); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%q is told %v", who, err)
 		}
 	}
-	if _, err := own["bob"].Publish(ctx, api.PublicationSpec{Tenant: "bob", Port: "web", Protocol: "udp", Ports: "80-81", KeepSource: true}); err != nil {
+	if _, err := own["bob"].Publish(ctx, client.PublicationSpec{Tenant: "bob", Port: "web", Protocol: "udp", Ports: "80-81", KeepSource: true}); err != nil {
 		t.Error(err)
 	}
 	list, err := own["bob"].Publications(ctx, "")
@@ -123,21 +123,21 @@ func TestPublicationsOfPorts(t *testing.T) {
 // A route takes a name that another tenant's cannot have, and no port of a host.
 func TestRoutes(t *testing.T) {
 	c, ctx := publishes(t), t.Context()
-	bob := c.as(t, c.make(t, api.TokenSpec{Name: "bob-own", Role: "tenant", Tenant: "bob"}))
-	spec := api.PublicationSpec{Tenant: "alice", Port: "web", Protocol: "tcp", Ports: "22", Route: &api.Route{Host: "Hub.Example"}}
+	bob := c.as(t, c.make(t, client.TokenSpec{Name: "bob-own", Role: "tenant", Tenant: "bob"}))
+	spec := client.PublicationSpec{Tenant: "alice", Port: "web", Protocol: "tcp", Ports: "22", Route: &client.Route{Host: "Hub.Example"}}
 	p, err := c.Publish(ctx, spec)
-	if err != nil || p.Name != "http-hub-example" || p.On != "" || p.Ports != "22" || p.Host != "h1" || len(p.Addresses) != 0 || p.Why != "" || *p.Route != (api.Route{Host: "hub.example", Path: "/"}) {
+	if err != nil || p.Name != "http-hub-example" || p.On != "" || p.Ports != "22" || p.Host != "h1" || len(p.Addresses) != 0 || p.Why != "" || *p.Route != (client.Route{Host: "hub.example", Path: "/"}) {
 		t.Fatalf("alice publishes %+v, %+v, %v", p, p.Route, err)
 	}
 	spec.Tenant = "bob"
 	if _, err := bob.Publish(ctx, spec); err == nil || !strings.Contains(err.Error(), "another tenant has hub.example for longer") {
 		t.Errorf("bob is told %v", err)
 	}
-	spec.Route = &api.Route{Host: "bob.example", Path: "lab", Strip: true, Shared: true}
+	spec.Route = &client.Route{Host: "bob.example", Path: "lab", Strip: true, Shared: true}
 	if _, err := bob.Publish(ctx, spec); err != nil {
 		t.Error(err)
 	}
-	if list, err := bob.Publications(ctx, ""); err != nil || len(list) != 1 || *list[0].Route != (api.Route{Host: "bob.example", Path: "/lab/", Strip: true, Shared: true}) {
+	if list, err := bob.Publications(ctx, ""); err != nil || len(list) != 1 || *list[0].Route != (client.Route{Host: "bob.example", Path: "/lab/", Strip: true, Shared: true}) {
 		t.Errorf("bob sees %+v, %v", list, err)
 	}
 }

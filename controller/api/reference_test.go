@@ -126,7 +126,7 @@ This page is made from [openapi.json](openapi.json), which each controller serve
 - **Lists** come in parts of 1,000: the header Sluice-Continue of an answer is the parameter continue of the next request.
 - **Changes that are safe** send the ETag of what was read as If-Match, and are refused with 412 where the object is another one by then.
 - **Watch** what changes at GET /v1/watch, as server-sent events.
-- **In Go**, package sluice/controller/api has the client that the command line uses: Dial makes one, and its methods are named as the operations here. Its examples run against a real controller.
+- **In Go**, package sluice/controller/client is the client that the command line uses, and brings no more than types: Dial makes one, its methods are named as the operations here, and errors.Is tells kinds of refusals, such as client.ErrNotFound. Its examples run against a real controller.
 
 `
 

@@ -5,6 +5,8 @@ import (
 	"maps"
 	"time"
 
+	"sluice/controller/client"
+	"sluice/controller/host"
 	"sluice/store"
 )
 
@@ -51,10 +53,10 @@ func (s *server) others() map[string]bool {
 
 // standing is how every host stands: at first hand where this controller programs it, as
 // reported where another one does.
-func (s *server) standing(r reports) []HostStatus {
-	list := make([]HostStatus, 0)
+func (s *server) standing(r reports) []client.HostStatus {
+	list := make([]client.HostStatus, 0)
 	for _, status := range s.Controller.Hosts() {
-		list = append(list, HostStatus(status))
+		list = append(list, hostStatus(status))
 	}
 	for i := range list {
 		h := &list[i]
@@ -68,4 +70,18 @@ func (s *server) standing(r reports) []HostStatus {
 		}
 	}
 	return list
+}
+
+// hostStatus is how a host stands, as the API says it.
+func hostStatus(s host.Status) client.HostStatus {
+	said := client.HostStatus{
+		Name: s.Name, State: s.State, Realized: s.Realized, Master: s.Master, Connected: s.Connected, Live: s.Live, Agent: s.Agent,
+		VTEP: s.VTEP, DatapathID: s.DatapathID, Flows: s.Flows, Missing: s.Missing, Drift: (*client.Drift)(s.Drift), Problems: s.Problems,
+	}
+	if p := s.Proof; p != nil {
+		said.Proof = &client.Proof{
+			Isolation: client.Isolation(p.Isolation), At: p.At, Whole: p.Whole, Flows: p.Flows, Findings: p.Findings, First: p.First,
+		}
+	}
+	return said
 }

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/store"
 )
 
@@ -44,7 +44,7 @@ func (c cluster) report(t *testing.T, key store.Key, o store.Object) {
 // TestEtcdIsAway asks a controller how things are after its etcd went.
 func TestEtcdIsAway(t *testing.T) {
 	c := startAll(t)
-	if _, err := c.CreateTenant(t.Context(), api.TenantSpec{Name: "alice"}); err != nil {
+	if _, err := c.CreateTenant(t.Context(), client.TenantSpec{Name: "alice"}); err != nil {
 		t.Fatal(err)
 	}
 	c.register(t, "h1")
@@ -76,7 +76,7 @@ func TestOtherControllers(t *testing.T) {
 			Unknown: []store.DatapathID{0xabc}, UnknownShows: map[store.DatapathID]string{0xabc: "the certificate of host:h2"}, UnknownMore: 7,
 		},
 	})
-	check := func(want api.HostStatus) {
+	check := func(want client.HostStatus) {
 		t.Helper()
 		await(t, func() error {
 			st, err := c.Status(ctx)
@@ -92,7 +92,7 @@ func TestOtherControllers(t *testing.T) {
 			return nil
 		})
 	}
-	check(api.HostStatus{State: store.HostRealized, Realized: 5})
+	check(client.HostStatus{State: store.HostRealized, Realized: 5})
 	c.report(t, store.StatusHostKey("h1"), &store.StatusHost{State: store.HostMissing, Realized: 4, Missing: []string{"ports/h1/alice/default/a1"}})
-	check(api.HostStatus{State: store.HostMissing, Realized: 4, Missing: []string{"ports/h1/alice/default/a1"}})
+	check(client.HostStatus{State: store.HostMissing, Realized: 4, Missing: []string{"ports/h1/alice/default/a1"}})
 }

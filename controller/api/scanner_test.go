@@ -6,10 +6,9 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"sluice/controller/client"
 	"strings"
 	"testing"
-
-	"sluice/controller/api"
 )
 
 // raw sends bytes as they are, and returns the status of the answer; 0: the connection was closed
@@ -93,7 +92,7 @@ func TestAScannersManners(t *testing.T) {
 			t.Errorf("%s: status %d", name, status)
 		}
 	}
-	if _, err := c.CreateTenant(t.Context(), api.TenantSpec{Name: "after"}); err != nil {
+	if _, err := c.CreateTenant(t.Context(), client.TenantSpec{Name: "after"}); err != nil {
 		t.Errorf("afterwards: %v", err)
 	}
 }

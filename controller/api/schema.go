@@ -7,21 +7,9 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"sluice/controller/access"
+	"sluice/controller/client"
 	"sluice/store"
 )
-
-// Schema says who may write the store.
-type Schema struct {
-	Least  int `json:"least"`  // the least schema that a program writes which may write
-	Writes int `json:"writes"` // the schema that the controller writes which answers
-	// Away are registered hosts whose agents are not live: one that is older than Least will hold when it is back.
-	Away []string `json:"away"`
-}
-
-// SchemaSpec says who may write the store from now on.
-type SchemaSpec struct {
-	Least int `json:"least"`
-}
 
 func (s *server) schema(a huma.API) {
 	huma.Register(a, operation("show-schema", http.MethodGet, "/v1/schema", "status", "Show which versions may write the store", access.Look), s.showSchema)
@@ -29,12 +17,12 @@ func (s *server) schema(a huma.API) {
 		"Say which versions may write the store from now on", access.Rule)), s.setSchema)
 }
 
-func (s *server) showSchema(context.Context, *struct{}) (*body[Schema], error) {
-	return &body[Schema]{s.schemaNow()}, nil
+func (s *server) showSchema(context.Context, *struct{}) (*body[client.Schema], error) {
+	return &body[client.Schema]{s.schemaNow()}, nil
 }
 
-func (s *server) schemaNow() Schema {
-	now := Schema{Writes: store.SchemaVersion, Away: []string{}}
+func (s *server) schemaNow() client.Schema {
+	now := client.Schema{Writes: store.SchemaVersion, Away: []string{}}
 	s.Controller.View(func(state *store.State) {
 		now.Least = state.LeastSchema()
 		for h := range state.Hosts() {
@@ -46,7 +34,7 @@ func (s *server) schemaNow() Schema {
 	return now
 }
 
-func (s *server) setSchema(ctx context.Context, in *struct{ Body SchemaSpec }) (*body[Schema], error) {
+func (s *server) setSchema(ctx context.Context, in *struct{ Body client.SchemaSpec }) (*body[client.Schema], error) {
 	request := func(state *store.State) (store.Proposal, error) { return store.ProposeSchema(state, in.Body.Least) }
 	_, err := s.write(ctx, "schema", func(ctx context.Context) (store.Revision, error) {
 		return s.Store.Decide(ctx, request, store.NeededForSchema()...)
@@ -54,7 +42,7 @@ func (s *server) setSchema(ctx context.Context, in *struct{ Body SchemaSpec }) (
 	if err != nil {
 		return nil, err
 	}
-	return &body[Schema]{s.schemaNow()}, nil
+	return &body[client.Schema]{s.schemaNow()}, nil
 }
 
 // program is what this controller is.
@@ -80,14 +68,4 @@ func tooOld(state *store.State) (list store.Problems) {
 		}
 	}
 	return list
-}
-
-// Schema is which versions may write the store.
-func (c *Client) Schema(ctx context.Context) (Schema, error) {
-	return get[Schema](ctx, c, "/v1/schema", nil)
-}
-
-// SetSchema says which may from now on.
-func (c *Client) SetSchema(ctx context.Context, least int) (Schema, error) {
-	return do[Schema](ctx, c, http.MethodPost, "/v1/schema", SchemaSpec{Least: least})
 }

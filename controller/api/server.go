@@ -17,6 +17,7 @@ import (
 
 	"sluice/controller/access"
 	"sluice/controller/changes"
+	"sluice/controller/client"
 	"sluice/controller/enrol"
 	"sluice/controller/events"
 	"sluice/controller/host"
@@ -85,7 +86,7 @@ type Options struct {
 	Hosts       []string           // names under which clients know the controller, besides its addresses
 	OpenMetrics bool               // /metrics asks for no token
 	// Pages adds what people see in a browser. The client asks this API as whoever its context names.
-	Pages func(mux *http.ServeMux, c *Client)
+	Pages func(mux *http.ServeMux, c *client.Client)
 	Audit *slog.Logger // gets a line for every write and every refusal; nil: Log
 }
 
@@ -229,10 +230,6 @@ func (s *server) healthy(w http.ResponseWriter, _ *http.Request) {
 	_, _ = w.Write([]byte("{\"status\":\"ok\"}\n"))
 }
 
-// TypeHeld is the type of the problem that /readyz answers with while the controller holds: etcd does
-// not hold the store that it serves.
-const TypeHeld = "urn:sluice:held"
-
 // ready answers once the state was loaded.
 func (s *server) ready(w http.ResponseWriter, r *http.Request) {
 	why := s.unloaded()
@@ -242,7 +239,7 @@ func (s *server) ready(w http.ResponseWriter, r *http.Request) {
 	}
 	kind := "about:blank"
 	if s.Controller.Serving().Held() {
-		kind = TypeHeld
+		kind = client.TypeHeld
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.WriteHeader(http.StatusServiceUnavailable)
@@ -284,18 +281,13 @@ func (s *server) write(ctx context.Context, object string, f func(context.Contex
 	return rev, nil
 }
 
-// Deleted tells the revision at which something went.
-type Deleted struct {
-	Revision store.Revision `json:"revision"`
-}
-
 // remove is a write that leaves nothing to show but its revision.
-func (s *server) remove(ctx context.Context, object string, f func(context.Context) (store.Revision, error)) (*body[Deleted], error) {
+func (s *server) remove(ctx context.Context, object string, f func(context.Context) (store.Revision, error)) (*body[client.Deleted], error) {
 	rev, err := s.write(ctx, object, f)
 	if err != nil {
 		return nil, err
 	}
-	return &body[Deleted]{Deleted{rev}}, nil
+	return &body[client.Deleted]{client.Deleted{Revision: rev}}, nil
 }
 
 // settleTime bounds how long a write waits to be seen by reads. The write stands anyway.

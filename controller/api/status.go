@@ -7,59 +7,13 @@ import (
 	"maps"
 	"net/http"
 	"slices"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"sluice/controller/access"
-	"sluice/controller/host"
+	"sluice/controller/client"
 	"sluice/store"
 )
-
-// HostStatus is how one host stands.
-type HostStatus host.Status
-
-// Status is the whole cluster at a glance.
-type Status struct {
-	Store   StoreStatus   `json:"store"`
-	Program store.Program `json:"program"` // the controller that gave this status
-	// LeastSchema is the least schema that a program writes which may write the store.
-	LeastSchema int `json:"leastSchema"`
-	// UnknownKinds are how many objects of each kind there are that this controller does not know. They are kept.
-	UnknownKinds map[string]int     `json:"unknownKinds,omitempty"`
-	Revision     store.Revision     `json:"revision"`
-	Tenants      int                `json:"tenants"`
-	Networks     int                `json:"networks"`
-	Ports        int                `json:"ports"`
-	HostStates   map[string]int     `json:"hostStates"` // how many hosts are in each state
-	Hosts        []HostStatus       `json:"hosts"`
-	Controllers  []ControllerStatus `json:"controllers"`
-	Unknown      []store.DatapathID `json:"unknown"` // switches that dialled in and belong to no host
-	// UnknownShows says of those that showed a certificate whose it is, by datapath id.
-	UnknownShows map[string]string `json:"unknownShows,omitempty"`
-	// UnknownMore is how many are not listed, by every controller that they dialled.
-	UnknownMore int            `json:"unknownMore,omitempty"`
-	Problems    store.Problems `json:"problems"`
-	// Requests are what hosts' agents wait for a word about, by host.
-	Requests map[string]store.Request `json:"requests,omitempty"`
-}
-
-// StoreStatus is which store the controller serves.
-type StoreStatus struct {
-	ID   string `json:"id,omitempty"` // empty: it remembers none yet
-	Held bool   `json:"held"`         // etcd holds another, or one that went back: the controller touches nothing
-	Why  string `json:"why,omitempty"`
-}
-
-// ControllerStatus is one live controller.
-type ControllerStatus struct {
-	Name     string    `json:"name"`
-	OpenFlow string    `json:"openflow"` // where switches dial in
-	API      string    `json:"api"`
-	Since    time.Time `json:"since"`
-	Answers  bool      `json:"answers"` // it is the one that gave this status
-	store.Program
-}
 
 // showStatus is the operation that answers also before there is a state.
 const showStatus = "show-status"
@@ -68,18 +22,18 @@ func (s *server) status(a huma.API) {
 	huma.Register(a, operation(showStatus, http.MethodGet, "/v1/status", "status", "Show the cluster at a glance", access.Look), s.showStatus)
 }
 
-func (s *server) showStatus(ctx context.Context, _ *struct{}) (*body[Status], error) {
-	return &body[Status]{s.clusterStatus(ctx)}, nil
+func (s *server) showStatus(ctx context.Context, _ *struct{}) (*body[client.Status], error) {
+	return &body[client.Status]{s.clusterStatus(ctx)}, nil
 }
 
 // clusterStatus answers also while etcd is away, and then says so.
-func (s *server) clusterStatus(ctx context.Context) Status {
+func (s *server) clusterStatus(ctx context.Context) client.Status {
 	reports, err := s.reports(ctx)
-	st := Status{
-		HostStates: map[string]int{}, Hosts: append([]HostStatus{}, s.standing(reports)...),
+	st := client.Status{
+		HostStates: map[string]int{}, Hosts: append([]client.HostStatus{}, s.standing(reports)...),
 		Requests: map[string]store.Request{},
 		Program:  s.program(), UnknownKinds: s.Store.UnknownKinds(),
-		Controllers: []ControllerStatus{}, Problems: s.problems(reports),
+		Controllers: []client.ControllerStatus{}, Problems: s.problems(reports),
 	}
 	s.addUnknown(&st, reports)
 	if err != nil && !errors.Is(err, store.ErrHeld) {
@@ -98,7 +52,7 @@ func (s *server) clusterStatus(ctx context.Context) Status {
 		st.Problems = append(st.Problems, tooOld(state)...)
 		st.Problems = append(st.Problems, deaf(st.Problems, state)...)
 		for c := range state.LiveControllers() {
-			st.Controllers = append(st.Controllers, ControllerStatus{
+			st.Controllers = append(st.Controllers, client.ControllerStatus{
 				Name: c.Key.Name, OpenFlow: c.Value.OpenFlow, API: c.Value.API, Since: c.Value.Since,
 				Answers: c.Key.Name == s.Controller.Name(), Program: c.Value.Program,
 			})
@@ -109,7 +63,7 @@ func (s *server) clusterStatus(ctx context.Context) Status {
 
 // addRequests adds what hosts' agents wait for a word about. They ask in the etcd at hand, also while
 // this controller holds.
-func (s *server) addRequests(ctx context.Context, st *Status) {
+func (s *server) addRequests(ctx context.Context, st *client.Status) {
 	ctx, cancel := context.WithTimeout(ctx, reportTime)
 	defer cancel()
 	requests, err := s.Store.Requests(ctx)
@@ -126,9 +80,9 @@ func (s *server) addRequests(ctx context.Context, st *Status) {
 }
 
 // served is which store this controller serves. That it holds is a problem before all others.
-func (s *server) served(problems store.Problems) (StoreStatus, store.Problems) {
+func (s *server) served(problems store.Problems) (client.StoreStatus, store.Problems) {
 	serving := s.Controller.Serving()
-	status := StoreStatus{ID: serving.Memory.Store, Held: serving.Held(), Why: serving.Why}
+	status := client.StoreStatus{ID: serving.Memory.Store, Held: serving.Held(), Why: serving.Why}
 	if !status.Held {
 		return status, problems
 	}
@@ -137,7 +91,7 @@ func (s *server) served(problems store.Problems) (StoreStatus, store.Problems) {
 }
 
 // addUnknown adds the switches that dialled in anywhere and belong to no host.
-func (s *server) addUnknown(st *Status, r reports) {
+func (s *server) addUnknown(st *client.Status, r reports) {
 	st.Unknown, st.UnknownShows = []store.DatapathID{}, map[string]string{}
 	add := func(u store.UnknownSwitches) {
 		st.Unknown, st.UnknownMore = append(st.Unknown, u.Unknown...), st.UnknownMore+u.UnknownMore
@@ -161,9 +115,4 @@ func (s *server) problems(r reports) store.Problems {
 		list = append(list, other.Problems...)
 	}
 	return list.Told()
-}
-
-// Status is the cluster at a glance.
-func (c *Client) Status(ctx context.Context) (Status, error) {
-	return get[Status](ctx, c, "/v1/status", nil)
 }

@@ -4,24 +4,13 @@ import (
 	"context"
 	"iter"
 	"net/http"
-	"net/netip"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"sluice/controller/access"
+	"sluice/controller/client"
 	"sluice/store"
 )
-
-// Sticky is what stays with the name of a port that is gone.
-type Sticky struct {
-	Tenant    string         `json:"tenant"`
-	Network   string         `json:"network"`
-	Name      string         `json:"name"`
-	Host      string         `json:"host" doc:"where the next port of the name gets it"`
-	MAC       store.MAC      `json:"mac"`
-	Addresses []netip.Prefix `json:"addresses"`
-	Since     store.Revision `json:"since" doc:"the revision at which the port went"`
-}
 
 func (s *server) stickies(a huma.API) {
 	const tag = "stickies"
@@ -30,11 +19,11 @@ func (s *server) stickies(a huma.API) {
 }
 
 type stickyQuery struct {
-	PageQuery
+	client.PageQuery
 	Tenant string `query:"tenant" doc:"only this tenant's"`
 }
 
-func (s *server) listStickies(ctx context.Context, in *stickyQuery) (_ *page[Sticky], err error) {
+func (s *server) listStickies(ctx context.Context, in *stickyQuery) (_ *page[client.Sticky], err error) {
 	if in.Tenant, err = visibleTenant(ctx, in.Tenant); err != nil {
 		return nil, err
 	}
@@ -50,17 +39,17 @@ func (s *server) listStickies(ctx context.Context, in *stickyQuery) (_ *page[Sti
 			}
 		}
 	}
-	return listing(s, store.KindSticky, in.PageQuery, keys, func(state *store.State, key store.Key) (Sticky, bool) {
+	return listing(s, store.KindSticky, in.PageQuery, keys, func(state *store.State, key store.Key) (client.Sticky, bool) {
 		i := state.Sticky(key)
 		if i == nil {
-			return Sticky{}, false
+			return client.Sticky{}, false
 		}
-		return Sticky{Tenant: key.Tenant, Network: key.Network, Name: key.Name, Host: key.Host,
+		return client.Sticky{Tenant: key.Tenant, Network: key.Network, Name: key.Name, Host: key.Host,
 			MAC: i.Value.MAC, Addresses: i.Value.Addresses, Since: i.Modified}, true
 	})
 }
 
-func (s *server) deleteSticky(ctx context.Context, in *portPath) (*body[Deleted], error) {
+func (s *server) deleteSticky(ctx context.Context, in *portPath) (*body[client.Deleted], error) {
 	var key store.Key
 	s.Controller.View(func(state *store.State) {
 		for i := range state.Stickies() {
@@ -77,14 +66,4 @@ func (s *server) deleteSticky(ctx context.Context, in *portPath) (*body[Deleted]
 	return s.remove(ctx, "sticky name "+name, func(ctx context.Context) (store.Revision, error) {
 		return s.Store.Remove(ctx, key, name, match(ctx, key)...)
 	})
-}
-
-// Stickies lists what stays with the names of a tenant's ports that are gone, or of all tenants'.
-func (c *Client) Stickies(ctx context.Context, tenant string) ([]Sticky, error) {
-	return getAll[Sticky](ctx, c, "/v1/stickies", query("tenant", tenant))
-}
-
-// DeleteSticky frees what stays with a name.
-func (c *Client) DeleteSticky(ctx context.Context, tenant, network, name string) (Deleted, error) {
-	return do[Deleted](ctx, c, http.MethodDelete, path("stickies", tenant, network, name), nil)
 }

@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/store"
 )
 
@@ -13,7 +13,7 @@ func TestStickies(t *testing.T) {
 	c := start(t)
 	ctx := t.Context()
 	c.populate(t)
-	own := c.as(t, c.make(t, api.TokenSpec{Name: "of-bob", Role: "tenant", Tenant: "bob"}))
+	own := c.as(t, c.make(t, client.TokenSpec{Name: "of-bob", Role: "tenant", Tenant: "bob"}))
 	if _, err := c.store.PutIf(ctx, store.StickyKey("h1", "alice", "default", "web"), &store.Sticky{MAC: store.MAC{2, 1}}, 0, 0); err != nil {
 		t.Fatal(err)
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"sluice/controller/access"
-	"sluice/controller/usage"
+	"sluice/controller/client"
 	"sluice/store"
 )
 
@@ -20,39 +20,6 @@ type tenantStore interface {
 	CreateTenant(ctx context.Context, s store.TenantSpec) (store.Revision, error)
 	DeleteTenant(ctx context.Context, name string, presumed ...store.Presumption) (store.Revision, error)
 	Decide(ctx context.Context, request func(*store.State) (store.Proposal, error), needs ...string) (store.Revision, error)
-}
-
-// Tenant is a tenant as the API shows it: the store's fields, its name, and what it has.
-type Tenant struct {
-	Name string `json:"name"`
-	store.Tenant
-	Transit     netip.Addr     `json:"transit,omitzero"`      // its own address towards its gateway's kernel; none while it has none
-	GatewayHost string         `json:"gatewayHost,omitempty"` // through which its egress leaves now
-	Relay       store.Relay    `json:"relay,omitempty" enum:"ready,on" doc:"on: frames between its hosts go by its gateway host; ready: they are about to, or do not any more"`
-	Networks    []string       `json:"networks"`
-	Ports       int            `json:"ports"`
-	Ends        *time.Time     `json:"ends,omitempty" doc:"when it is removed with its networks, if it gets no port until then"`
-	Created     store.Revision `json:"created"`
-	Modified    store.Revision `json:"modified" doc:"at which it was written last"`
-	// Usage is told of one tenant that is shown, and not in lists.
-	Usage *TenantUsage `json:"usage,omitempty" doc:"what it uses of its limits and what they refused, half a minute old at most where much changed; not in lists"`
-}
-
-// TenantUsage is what a tenant uses of its limits, and what they refused.
-type TenantUsage usage.Tenant
-
-// TenantSpec is what a client says to create a tenant.
-type TenantSpec struct {
-	Name         string       `json:"name" doc:"a DNS label" example:"alice"`
-	Gateway      string       `json:"gateway,omitempty" doc:"auto (the default), central, or a host"`
-	Segmentation string       `json:"segmentation,omitempty" doc:"tunnel (the default) or vlan, of the network default"`
-	Subnets      []string     `json:"subnets,omitempty" doc:"of the network default; none: 10.0.0.0/24" example:"[\"10.0.0.0/24\"]"`
-	Exclude      []string     `json:"exclude,omitempty" doc:"ranges of the network default that ports get only by asking for them" example:"[\"10.0.0.2-10.0.0.20\"]"`
-	Hosts        []string     `json:"hosts,omitempty" doc:"hosts allowed; none: all"`
-	Limits       store.Limits `json:"limits,omitzero"`
-	Labels       store.Labels `json:"labels,omitempty"`
-	Topology     string       `json:"topology,omitempty" doc:"direct (the default): frames between its hosts go from host to host; star: by its gateway host"`
-	TTL          string       `json:"ttl,omitempty" doc:"time without ports after which it is removed with its networks; none: never" example:"2h"`
 }
 
 // tenantPath is the tenant that a route names.
@@ -69,11 +36,11 @@ func (s *server) tenants(a huma.API) {
 	huma.Register(a, conditional(operation("delete-tenant", http.MethodDelete, "/v1/tenants/{tenant}", "tenants", "Delete a tenant that has no ports", access.Rule)), s.deleteTenant)
 }
 
-func (s *server) listTenants(ctx context.Context, in *PageQuery) (*page[Tenant], error) {
-	return listing(s, store.KindTenant, *in, tenantKeys(ctx), func(state *store.State, key store.Key) (Tenant, bool) {
+func (s *server) listTenants(ctx context.Context, in *client.PageQuery) (*page[client.Tenant], error) {
+	return listing(s, store.KindTenant, *in, tenantKeys(ctx), func(state *store.State, key store.Key) (client.Tenant, bool) {
 		t := state.Tenant(key.Tenant)
 		if t == nil {
-			return Tenant{}, false
+			return client.Tenant{}, false
 		}
 		return tenantOf(state, t), true
 	})
@@ -93,18 +60,18 @@ func tenantKeys(ctx context.Context) keysAfter {
 	}
 }
 
-func (s *server) showTenant(ctx context.Context, in *tenantPath) (*tagged[Tenant], error) {
+func (s *server) showTenant(ctx context.Context, in *tenantPath) (*tagged[client.Tenant], error) {
 	shown, err := s.tenant(in.Tenant)
 	if err != nil {
 		return nil, err
 	}
 	used, _ := s.Controller.Usage(ctx, in.Tenant) // while etcd is away: as it was known before
-	shown.Usage = (*TenantUsage)(used)
+	shown.Usage = (*client.TenantUsage)(used)
 	return show(ctx, shown.Modified, shown)
 }
 
 // tenant is a tenant without what it uses.
-func (s *server) tenant(name string) (shown Tenant, err error) {
+func (s *server) tenant(name string) (shown client.Tenant, err error) {
 	err = absent("tenant", name, "tenant list")
 	s.Controller.View(func(state *store.State) {
 		if t := state.Tenant(name); t != nil {
@@ -115,7 +82,7 @@ func (s *server) tenant(name string) (shown Tenant, err error) {
 }
 
 // tenantWritten shows a tenant that was just written.
-func (s *server) tenantWritten(ctx context.Context, name string, rev store.Revision) (*tagged[Tenant], error) {
+func (s *server) tenantWritten(ctx context.Context, name string, rev store.Revision) (*tagged[client.Tenant], error) {
 	shown, err := s.tenant(name)
 	if err != nil {
 		return nil, unseen(err, "tenant", name, rev)
@@ -124,9 +91,9 @@ func (s *server) tenantWritten(ctx context.Context, name string, rev store.Revis
 }
 
 // tenantOf is what the API shows of a tenant.
-func tenantOf(state *store.State, t *store.Item[store.Tenant]) Tenant {
+func tenantOf(state *store.State, t *store.Item[store.Tenant]) client.Tenant {
 	name := t.Key.Tenant
-	shown := Tenant{
+	shown := client.Tenant{
 		Name: name, Tenant: *t.Value, Networks: []string{}, Transit: transitOf(state, t), Created: t.Created, Modified: t.Modified,
 	}
 	if g := state.Gateway(name); g != nil {
@@ -154,7 +121,7 @@ func transitOf(state *store.State, t *store.Item[store.Tenant]) (a netip.Addr) {
 	return state.Transit().Address(slot)
 }
 
-func (s *server) createTenant(ctx context.Context, in *struct{ Body TenantSpec }) (*tagged[Tenant], error) {
+func (s *server) createTenant(ctx context.Context, in *struct{ Body client.TenantSpec }) (*tagged[client.Tenant], error) {
 	spec, err := tenantSpec(in.Body)
 	if err != nil {
 		return nil, malformed(fmt.Sprintf("tenant %s: %v", in.Body.Name, err))
@@ -167,7 +134,7 @@ func (s *server) createTenant(ctx context.Context, in *struct{ Body TenantSpec }
 }
 
 // tenantSpec reads the texts of a request.
-func tenantSpec(in TenantSpec) (spec store.TenantSpec, err error) {
+func tenantSpec(in client.TenantSpec) (spec store.TenantSpec, err error) {
 	spec = store.TenantSpec{
 		Name: in.Name, Gateway: in.Gateway, Segmentation: store.Segmentation(in.Segmentation),
 		Hosts: in.Hosts, Limits: in.Limits, Labels: in.Labels, Topology: store.Topology(in.Topology),
@@ -189,20 +156,15 @@ func tenantSpec(in TenantSpec) (spec store.TenantSpec, err error) {
 func (s *server) setLimits(ctx context.Context, in *struct {
 	Tenant string `path:"tenant" example:"alice"`
 	Body   store.Limits
-}) (*tagged[Tenant], error) {
+}) (*tagged[client.Tenant], error) {
 	spec := store.LimitsSpec{Tenant: in.Tenant, Limits: in.Body}
 	return s.setTenant(ctx, in.Tenant, "limits", spec)
 }
 
-// Topology is which way frames between a tenant's hosts go.
-type Topology struct {
-	Topology string `json:"topology" enum:"direct,star" doc:"direct: from host to host; star: by its gateway host"`
-}
-
 func (s *server) setTopology(ctx context.Context, in *struct {
 	Tenant string `path:"tenant" example:"alice"`
-	Body   Topology
-}) (*tagged[Tenant], error) {
+	Body   client.Topology
+}) (*tagged[client.Tenant], error) {
 	spec := store.TopologySpec{Tenant: in.Tenant, Topology: store.Topology(in.Body.Topology)}
 	return s.setTenant(ctx, in.Tenant, "topology", spec)
 }
@@ -215,7 +177,7 @@ type tenantChange interface {
 }
 
 // setTenant changes one thing of a tenant.
-func (s *server) setTenant(ctx context.Context, tenant, what string, spec tenantChange) (*tagged[Tenant], error) {
+func (s *server) setTenant(ctx context.Context, tenant, what string, spec tenantChange) (*tagged[client.Tenant], error) {
 	if err := spec.Validate(); err != nil { // before its name becomes a key
 		return nil, s.refuse(err)
 	}
@@ -232,7 +194,7 @@ func (s *server) setTenant(ctx context.Context, tenant, what string, spec tenant
 	return s.tenantWritten(ctx, tenant, rev)
 }
 
-func (s *server) deleteTenant(ctx context.Context, in *tenantPath) (*body[Deleted], error) {
+func (s *server) deleteTenant(ctx context.Context, in *tenantPath) (*body[client.Deleted], error) {
 	return s.remove(ctx, "tenant "+in.Tenant, func(ctx context.Context) (store.Revision, error) {
 		return s.Store.DeleteTenant(ctx, in.Tenant, match(ctx, store.TenantKey(in.Tenant))...)
 	})
@@ -249,39 +211,4 @@ func prefixes(texts []string) ([]netip.Prefix, error) {
 		list = append(list, p)
 	}
 	return list, nil
-}
-
-// SomeTenants lists a part of the tenants, sorted by name.
-func (c *Client) SomeTenants(ctx context.Context, in PageQuery) (Part[Tenant], error) {
-	return getPart[Tenant](ctx, c, "/v1/tenants", in.query())
-}
-
-// Tenants lists all tenants, sorted by name.
-func (c *Client) Tenants(ctx context.Context) ([]Tenant, error) {
-	return getAll[Tenant](ctx, c, "/v1/tenants", nil)
-}
-
-// Tenant shows one tenant.
-func (c *Client) Tenant(ctx context.Context, name string) (Tenant, error) {
-	return get[Tenant](ctx, c, path("tenants", name), nil)
-}
-
-// CreateTenant makes a tenant and its network "default".
-func (c *Client) CreateTenant(ctx context.Context, spec TenantSpec) (Tenant, error) {
-	return do[Tenant](ctx, c, http.MethodPost, "/v1/tenants", spec)
-}
-
-// SetLimits gives a tenant other limits.
-func (c *Client) SetLimits(ctx context.Context, name string, l store.Limits) (Tenant, error) {
-	return do[Tenant](ctx, c, http.MethodPut, path("tenants", name, "limits"), l)
-}
-
-// SetTopology lets frames between a tenant's hosts go another way.
-func (c *Client) SetTopology(ctx context.Context, name string, t store.Topology) (Tenant, error) {
-	return do[Tenant](ctx, c, http.MethodPut, path("tenants", name, "topology"), Topology{Topology: string(t)})
-}
-
-// DeleteTenant removes a tenant that has no ports.
-func (c *Client) DeleteTenant(ctx context.Context, name string) (Deleted, error) {
-	return do[Deleted](ctx, c, http.MethodDelete, path("tenants", name), nil)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"sluice/controller/access"
+	"sluice/controller/client"
 	"sluice/store"
 	"sluice/store/etcd"
 )
@@ -26,39 +27,6 @@ type tidyStore interface {
 	RemoveUnreadable(ctx context.Context, ports []etcd.UnreadablePort) (removed []etcd.UnreadablePort, err error)
 }
 
-// Strays are values that are taken, and that no object has.
-type Strays struct {
-	ID     string  `json:"id,omitempty"` // names just these values; empty: there are none
-	Taken  int     `json:"taken"`        // how many values are taken in all
-	Values []Stray `json:"values"`
-	More   bool    `json:"more,omitempty"` // there are more than are listed
-}
-
-// Stray is one of them.
-type Stray struct {
-	Value    string         `json:"value"`           // such as "addresses/alice/default/10.0.0.7"
-	Owner    string         `json:"owner,omitempty"` // the object that is not there; empty: the key names none
-	Modified store.Revision `json:"modified"`
-}
-
-// AbsentHosts are hosts that are not registered, and have ports.
-type AbsentHosts struct {
-	ID    string       `json:"id,omitempty"` // names just these ports; empty: there are none
-	Hosts []AbsentHost `json:"hosts"`
-}
-
-// AbsentHost is one of them.
-type AbsentHost struct {
-	Host   string         `json:"host"`
-	Ports  int            `json:"ports"`
-	Newest store.Revision `json:"newest"` // at which the last of its ports was created
-}
-
-// Tidying is the word to remove what a look showed.
-type Tidying struct {
-	ID string `json:"id" doc:"what the look said; what has come or gone since is another, and refused" example:"0a1b2c3d4e5f"`
-}
-
 // maxStrays bounds one look; who removes these finds the others.
 const maxStrays = 10_000
 
@@ -70,12 +38,12 @@ func (s *server) tidy(a huma.API) {
 	huma.Register(a, answered(operation("clear-absent-hosts", http.MethodPost, hosts, tag, "Remove the ports of hosts that are not registered", access.Rule)), s.clearAbsentHosts)
 }
 
-func (s *server) listStrays(ctx context.Context, _ *struct{}) (*body[Strays], error) {
+func (s *server) listStrays(ctx context.Context, _ *struct{}) (*body[client.Strays], error) {
 	found, taken, err := s.strays(ctx)
 	if err != nil {
 		return nil, s.refuse(err)
 	}
-	return &body[Strays]{straysOf(found, taken)}, nil
+	return &body[client.Strays]{straysOf(found, taken)}, nil
 }
 
 // strays walks all that is taken, one walk at a time, and returns what no object has.
@@ -100,11 +68,11 @@ func (s *server) strays(ctx context.Context) (found []etcd.AllocKey, taken int, 
 	return found, taken, err
 }
 
-func straysOf(found []etcd.AllocKey, taken int) Strays {
-	list := Strays{Taken: taken, Values: []Stray{}, More: len(found) > maxStrays}
+func straysOf(found []etcd.AllocKey, taken int) client.Strays {
+	list := client.Strays{Taken: taken, Values: []client.Stray{}, More: len(found) > maxStrays}
 	var names []string
 	for _, key := range found[:min(len(found), maxStrays)] {
-		v := Stray{Value: strings.TrimPrefix(key.Path, store.Under(store.KindAlloc)), Owner: key.Owner, Modified: key.Modified}
+		v := client.Stray{Value: strings.TrimPrefix(key.Path, store.Under(store.KindAlloc)), Owner: key.Owner, Modified: key.Modified}
 		list.Values = append(list.Values, v)
 		names = append(names, fmt.Sprintf("%s@%d", v.Value, v.Modified))
 	}
@@ -129,7 +97,7 @@ func other(asked, now, what string) error {
 	return fmt.Errorf("tidy %s: %w: what is left over is not what %q names: look again with `sluice tidy %s`", what, store.ErrConflict, asked, what)
 }
 
-func (s *server) freeStrays(ctx context.Context, in *struct{ Body Tidying }) (*body[Strays], error) {
+func (s *server) freeStrays(ctx context.Context, in *struct{ Body client.Tidying }) (*body[client.Strays], error) {
 	access.EntryOf(ctx).Object = "values of no object, " + in.Body.ID
 	found, taken, err := s.strays(ctx)
 	if err != nil {
@@ -139,12 +107,12 @@ func (s *server) freeStrays(ctx context.Context, in *struct{ Body Tidying }) (*b
 	if err := other(in.Body.ID, shown.ID, "values"); err != nil {
 		return nil, s.refuse(err)
 	}
-	done := Strays{ID: shown.ID, Taken: taken, Values: []Stray{}, More: shown.More}
+	done := client.Strays{ID: shown.ID, Taken: taken, Values: []client.Stray{}, More: shown.More}
 	_, err = s.write(ctx, fmt.Sprintf("%d values of no object, %s", len(shown.Values), shown.ID), func(ctx context.Context) (last store.Revision, err error) {
 		freed, err := s.Store.FreeStrays(ctx, found[:len(shown.Values)])
 		for _, m := range freed {
 			last = max(last, m.At)
-			v := Stray{Value: strings.TrimPrefix(m.Path, store.Under(store.KindAlloc)), Owner: m.Was, Modified: m.At}
+			v := client.Stray{Value: strings.TrimPrefix(m.Path, store.Under(store.KindAlloc)), Owner: m.Was, Modified: m.At}
 			s.Log.Info("freed a value of no object by the operator's word", "value", v.Value, "was", v.Owner, "rev", m.At)
 			done.Values = append(done.Values, v)
 		}
@@ -153,19 +121,19 @@ func (s *server) freeStrays(ctx context.Context, in *struct{ Body Tidying }) (*b
 	if err != nil {
 		return nil, err
 	}
-	return &body[Strays]{done}, nil
+	return &body[client.Strays]{done}, nil
 }
 
-func (s *server) listAbsentHosts(_ context.Context, _ *struct{}) (*body[AbsentHosts], error) {
-	return &body[AbsentHosts]{s.absentHosts()}, nil
+func (s *server) listAbsentHosts(_ context.Context, _ *struct{}) (*body[client.AbsentHosts], error) {
+	return &body[client.AbsentHosts]{s.absentHosts()}, nil
 }
 
-func (s *server) absentHosts() AbsentHosts {
-	list := AbsentHosts{Hosts: []AbsentHost{}}
+func (s *server) absentHosts() client.AbsentHosts {
+	list := client.AbsentHosts{Hosts: []client.AbsentHost{}}
 	var names []string
 	s.Controller.View(func(state *store.State) {
 		for _, name := range state.HostsGone() {
-			h := AbsentHost{Host: name}
+			h := client.AbsentHost{Host: name}
 			h.Ports, h.Newest = state.PortsLeft(name)
 			list.Hosts = append(list.Hosts, h)
 			names = append(names, fmt.Sprintf("%s@%d+%d", h.Host, h.Newest, h.Ports))
@@ -177,7 +145,7 @@ func (s *server) absentHosts() AbsentHosts {
 
 // clearAbsentHosts removes the ports that were shown: of each host while it is not registered, and
 // none that is younger.
-func (s *server) clearAbsentHosts(ctx context.Context, in *struct{ Body Tidying }) (*body[AbsentHosts], error) {
+func (s *server) clearAbsentHosts(ctx context.Context, in *struct{ Body client.Tidying }) (*body[client.AbsentHosts], error) {
 	access.EntryOf(ctx).Object = "ports of absent hosts, " + in.Body.ID
 	shown := s.absentHosts()
 	if err := other(in.Body.ID, shown.ID, "hosts"); err != nil {
@@ -197,25 +165,5 @@ func (s *server) clearAbsentHosts(ctx context.Context, in *struct{ Body Tidying 
 	if err != nil {
 		return nil, err
 	}
-	return &body[AbsentHosts]{shown}, nil
-}
-
-// Strays lists what is taken by objects that are not there.
-func (c *Client) Strays(ctx context.Context) (Strays, error) {
-	return get[Strays](ctx, c, path("tidy", "values"), nil)
-}
-
-// FreeStrays frees the values that an ID names, and returns them.
-func (c *Client) FreeStrays(ctx context.Context, id string) (Strays, error) {
-	return do[Strays](ctx, c, http.MethodPost, path("tidy", "values"), Tidying{id})
-}
-
-// AbsentHosts lists the hosts that are not registered and have ports.
-func (c *Client) AbsentHosts(ctx context.Context) (AbsentHosts, error) {
-	return get[AbsentHosts](ctx, c, path("tidy", "hosts"), nil)
-}
-
-// ClearAbsentHosts removes the ports that an ID names, and returns whose they were.
-func (c *Client) ClearAbsentHosts(ctx context.Context, id string) (AbsentHosts, error) {
-	return do[AbsentHosts](ctx, c, http.MethodPost, path("tidy", "hosts"), Tidying{id})
+	return &body[client.AbsentHosts]{shown}, nil
 }

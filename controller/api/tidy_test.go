@@ -10,7 +10,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
 
-	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/store"
 )
 
@@ -68,7 +68,7 @@ func refuses(t *testing.T, err error, says string) {
 func TestTidyValues(t *testing.T) {
 	c, ctx := startAll(t), t.Context()
 	c.register(t, "h1")
-	if _, err := c.CreateTenant(ctx, api.TenantSpec{Name: "alice", Subnets: []string{"10.0.0.0/24"}}); err != nil {
+	if _, err := c.CreateTenant(ctx, client.TenantSpec{Name: "alice", Subnets: []string{"10.0.0.0/24"}}); err != nil {
 		t.Fatal(err)
 	}
 	ports := c.attach(t, "h1", 26)
@@ -116,7 +116,7 @@ func TestTidyValues(t *testing.T) {
 // came back meanwhile.
 func TestTidyHosts(t *testing.T) {
 	c, ctx := startAll(t), t.Context()
-	if _, err := c.CreateTenant(ctx, api.TenantSpec{Name: "alice", Subnets: []string{"10.0.0.0/24"}}); err != nil {
+	if _, err := c.CreateTenant(ctx, client.TenantSpec{Name: "alice", Subnets: []string{"10.0.0.0/24"}}); err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"h1", "h2", "h3"} {
@@ -143,7 +143,7 @@ func TestTidyHosts(t *testing.T) {
 	if _, err := c.ClearAbsentHosts(ctx, now.ID); err != nil {
 		t.Fatal(err)
 	}
-	left, err := c.Ports(ctx, api.PortFilter{})
+	left, err := c.Ports(ctx, client.PortFilter{})
 	if err != nil || len(left) != 12 || left[0].Host != "h3" {
 		t.Errorf("%d ports are left, %v", len(left), err)
 	}
@@ -158,7 +158,7 @@ func TestTidyHosts(t *testing.T) {
 // just what was seen; what was removed is in the answer, with its value.
 func TestTidyPorts(t *testing.T) {
 	c, ctx := startAll(t), t.Context()
-	if _, err := c.CreateTenant(ctx, api.TenantSpec{Name: "alice", Subnets: []string{"10.0.0.0/24"}}); err != nil {
+	if _, err := c.CreateTenant(ctx, client.TenantSpec{Name: "alice", Subnets: []string{"10.0.0.0/24"}}); err != nil {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"h1", "h2", "h3"} {

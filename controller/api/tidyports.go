@@ -10,28 +10,10 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"sluice/controller/access"
+	"sluice/controller/client"
 	"sluice/store"
 	"sluice/store/etcd"
 )
-
-// UnreadablePorts are ports whose value in etcd nobody can read, of hosts whose agent does not run.
-type UnreadablePorts struct {
-	ID    string           `json:"id,omitempty"` // names just these; empty: there are none
-	Ports []UnreadablePort `json:"ports"`
-	More  bool             `json:"more,omitempty"` // there are more than are listed
-}
-
-// UnreadablePort is one of them. Key and value are all that is needed to put it back.
-type UnreadablePort struct {
-	Tenant   string         `json:"tenant"`
-	Network  string         `json:"network"`
-	Name     string         `json:"name"`
-	Host     string         `json:"host"`
-	Why      string         `json:"why"`
-	Modified store.Revision `json:"modified"`
-	Key      string         `json:"key"` // in etcd
-	Value    []byte         `json:"value"`
-}
 
 // maxUnreadable bounds one look, since each has its value with it.
 const maxUnreadable = 100
@@ -42,19 +24,19 @@ func (s *server) tidyPorts(a huma.API) {
 	huma.Register(a, answered(operation("remove-unreadable-ports", http.MethodPost, ports, tag, "Remove ports that cannot be read", access.Rule)), s.removeUnreadable)
 }
 
-func (s *server) listUnreadable(ctx context.Context, _ *struct{}) (*body[UnreadablePorts], error) {
+func (s *server) listUnreadable(ctx context.Context, _ *struct{}) (*body[client.UnreadablePorts], error) {
 	found, more, err := s.Store.UnreadablePorts(ctx, maxUnreadable)
 	if err != nil {
 		return nil, s.refuse(err)
 	}
-	return &body[UnreadablePorts]{unreadableOf(found, more)}, nil
+	return &body[client.UnreadablePorts]{unreadableOf(found, more)}, nil
 }
 
-func unreadableOf(found []etcd.UnreadablePort, more bool) UnreadablePorts {
-	list := UnreadablePorts{Ports: []UnreadablePort{}, More: more}
+func unreadableOf(found []etcd.UnreadablePort, more bool) client.UnreadablePorts {
+	list := client.UnreadablePorts{Ports: []client.UnreadablePort{}, More: more}
 	var names []string
 	for _, p := range found {
-		list.Ports = append(list.Ports, UnreadablePort{
+		list.Ports = append(list.Ports, client.UnreadablePort{
 			Tenant: p.Key.Tenant, Network: p.Key.Network, Name: p.Key.Name, Host: p.Key.Host,
 			Why: p.Why, Modified: p.Modified, Key: p.Key.String(), Value: p.Value,
 		})
@@ -64,7 +46,7 @@ func unreadableOf(found []etcd.UnreadablePort, more bool) UnreadablePorts {
 	return list
 }
 
-func (s *server) removeUnreadable(ctx context.Context, in *struct{ Body Tidying }) (*body[UnreadablePorts], error) {
+func (s *server) removeUnreadable(ctx context.Context, in *struct{ Body client.Tidying }) (*body[client.UnreadablePorts], error) {
 	access.EntryOf(ctx).Object = "ports that cannot be read, " + in.Body.ID
 	found, more, err := s.Store.UnreadablePorts(ctx, maxUnreadable)
 	if err != nil {
@@ -74,7 +56,7 @@ func (s *server) removeUnreadable(ctx context.Context, in *struct{ Body Tidying 
 	if err := other(in.Body.ID, shown.ID, "ports"); err != nil {
 		return nil, s.refuse(err)
 	}
-	var done UnreadablePorts
+	var done client.UnreadablePorts
 	_, err = s.write(ctx, fmt.Sprintf("%d ports that cannot be read, %s", len(found), shown.ID), func(ctx context.Context) (last store.Revision, err error) {
 		removed, err := s.Store.RemoveUnreadable(ctx, found)
 		for _, p := range removed {
@@ -89,7 +71,7 @@ func (s *server) removeUnreadable(ctx context.Context, in *struct{ Body Tidying 
 	if err != nil {
 		return nil, err
 	}
-	return &body[UnreadablePorts]{done}, nil
+	return &body[client.UnreadablePorts]{done}, nil
 }
 
 // maxLogged bounds what of a value goes to the log.
@@ -118,14 +100,4 @@ func deaf(problems store.Problems, state *store.State) (list store.Problems) {
 			len(ports[host]), host))
 	}
 	return list
-}
-
-// UnreadablePorts lists ports that cannot be read, of hosts whose agent does not run.
-func (c *Client) UnreadablePorts(ctx context.Context) (UnreadablePorts, error) {
-	return get[UnreadablePorts](ctx, c, path("tidy", "ports"), nil)
-}
-
-// RemoveUnreadable removes the ports that an ID names, and returns them as they were.
-func (c *Client) RemoveUnreadable(ctx context.Context, id string) (UnreadablePorts, error) {
-	return do[UnreadablePorts](ctx, c, http.MethodPost, path("tidy", "ports"), Tidying{id})
 }

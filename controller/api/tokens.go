@@ -10,6 +10,7 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"sluice/controller/access"
+	"sluice/controller/client"
 	"sluice/store"
 )
 
@@ -17,34 +18,6 @@ import (
 type tokenStore interface {
 	Decide(ctx context.Context, request func(*store.State) (store.Proposal, error), needs ...string) (store.Revision, error)
 	Remove(ctx context.Context, key store.Key, name string, presumed ...store.Presumption) (store.Revision, error)
-}
-
-// Token is who may use the API, as the API shows it: without what proves it.
-type Token struct {
-	Name     string         `json:"name"`
-	Role     store.Role     `json:"role"`
-	Tenant   string         `json:"tenant,omitempty"` // the only one that it is for
-	Person   bool           `json:"person"`           // a person's certificate, and no secret, stands for it
-	Expires  *time.Time     `json:"expires,omitempty"`
-	By       string         `json:"by,omitempty"` // who made it
-	Valid    bool           `json:"valid"`        // it has not expired, and its tenant is there
-	Created  store.Revision `json:"created"`
-	Modified store.Revision `json:"modified" doc:"at which it was written last"`
-}
-
-// TokenSpec is what a client says to create a token.
-type TokenSpec struct {
-	Name    string     `json:"name" doc:"a DNS label; of a person's, the name in the certificate" example:"ci"`
-	Role    string     `json:"role" doc:"admin, viewer or tenant" example:"viewer"`
-	Tenant  string     `json:"tenant,omitempty" doc:"of role tenant: the only one that it sees and changes"`
-	Person  bool       `json:"person,omitempty" doc:"the certificate person:NAME stands for it, and no secret"`
-	Expires *time.Time `json:"expires,omitempty" doc:"none: never"`
-}
-
-// NewToken is a token with its text, which nobody can see again.
-type NewToken struct {
-	Token
-	Text string `json:"token,omitempty" doc:"send it as Authorization: Bearer TOKEN. It is shown this once; a person's has none"`
 }
 
 // tokenPath is the token that a route names.
@@ -60,11 +33,11 @@ func (s *server) tokens(a huma.API) {
 	huma.Register(a, conditional(operation("revoke-token", http.MethodDelete, one, tag, "Revoke a token, at once", access.Rule)), s.revokeToken)
 }
 
-func (s *server) listTokens(_ context.Context, in *PageQuery) (*page[Token], error) {
-	return listing(s, store.KindToken, *in, tokenKeys, func(state *store.State, key store.Key) (Token, bool) {
+func (s *server) listTokens(_ context.Context, in *client.PageQuery) (*page[client.Token], error) {
+	return listing(s, store.KindToken, *in, tokenKeys, func(state *store.State, key store.Key) (client.Token, bool) {
 		t := state.Token(key.Name)
 		if t == nil {
-			return Token{}, false
+			return client.Token{}, false
 		}
 		return tokenOf(state, t), true
 	})
@@ -81,8 +54,8 @@ func tokenKeys(state *store.State, after store.Key) iter.Seq[store.Key] {
 	}
 }
 
-func (s *server) showToken(ctx context.Context, in *tokenPath) (*tagged[Token], error) {
-	var shown *Token
+func (s *server) showToken(ctx context.Context, in *tokenPath) (*tagged[client.Token], error) {
+	var shown *client.Token
 	s.Controller.View(func(state *store.State) {
 		if t := state.Token(in.Token); t != nil {
 			one := tokenOf(state, t)
@@ -96,8 +69,8 @@ func (s *server) showToken(ctx context.Context, in *tokenPath) (*tagged[Token], 
 }
 
 // tokenOf is what the API shows of a token.
-func tokenOf(state *store.State, t *store.Item[store.Token]) Token {
-	shown := Token{
+func tokenOf(state *store.State, t *store.Item[store.Token]) client.Token {
+	shown := client.Token{
 		Name: t.Key.Name, Role: t.Value.Role, Tenant: t.Value.Tenant, Person: t.Value.Person, By: t.Value.By, Created: t.Created, Modified: t.Modified,
 		Valid: access.IsValid(state, t.Value, time.Now()),
 	}
@@ -107,8 +80,8 @@ func tokenOf(state *store.State, t *store.Item[store.Token]) Token {
 	return shown
 }
 
-func (s *server) createToken(ctx context.Context, in *struct{ Body TokenSpec }) (*body[NewToken], error) {
-	made := &body[NewToken]{}
+func (s *server) createToken(ctx context.Context, in *struct{ Body client.TokenSpec }) (*body[client.NewToken], error) {
+	made := &body[client.NewToken]{}
 	spec, text, err := tokenSpec(in.Body, access.From(ctx))
 	if err != nil {
 		return nil, s.refuse(err)
@@ -133,7 +106,7 @@ func (s *server) createToken(ctx context.Context, in *struct{ Body TokenSpec }) 
 }
 
 // tokenSpec is what a caller asks for, and the text of the token; a person's has none.
-func tokenSpec(in TokenSpec, by access.Caller) (spec store.TokenSpec, text string, err error) {
+func tokenSpec(in client.TokenSpec, by access.Caller) (spec store.TokenSpec, text string, err error) {
 	spec = store.TokenSpec{Name: in.Name, Role: store.Role(in.Role), Tenant: in.Tenant, By: by.Name}
 	if at := in.Expires; at != nil {
 		if !at.After(time.Now()) {
@@ -147,24 +120,9 @@ func tokenSpec(in TokenSpec, by access.Caller) (spec store.TokenSpec, text strin
 	return spec, text, spec.Validate() // before its names become keys
 }
 
-func (s *server) revokeToken(ctx context.Context, in *tokenPath) (*body[Deleted], error) {
+func (s *server) revokeToken(ctx context.Context, in *tokenPath) (*body[client.Deleted], error) {
 	return s.remove(ctx, "token "+in.Token, func(ctx context.Context) (store.Revision, error) {
 		key := store.TokenKey(in.Token)
 		return s.Store.Remove(ctx, key, in.Token, match(ctx, key)...)
 	})
-}
-
-// Tokens lists who may use the API, sorted by name.
-func (c *Client) Tokens(ctx context.Context) ([]Token, error) {
-	return getAll[Token](ctx, c, "/v1/tokens", nil)
-}
-
-// CreateToken lets somebody use the API.
-func (c *Client) CreateToken(ctx context.Context, spec TokenSpec) (NewToken, error) {
-	return do[NewToken](ctx, c, http.MethodPost, "/v1/tokens", spec)
-}
-
-// RevokeToken ends a token.
-func (c *Client) RevokeToken(ctx context.Context, name string) (Deleted, error) {
-	return do[Deleted](ctx, c, http.MethodDelete, path("tokens", name), nil)
 }

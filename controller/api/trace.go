@@ -5,47 +5,18 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
 	"sluice/controller/access"
+	"sluice/controller/client"
 	"sluice/controller/host"
 	"sluice/datapath/openflow"
 	"sluice/flows"
 	"sluice/flows/trace"
 	"sluice/store"
 )
-
-// Trace is what became of a packet, and over which tables.
-type Trace struct {
-	View string         `json:"view"`
-	At   store.Revision `json:"at,omitempty"` // the revision over whose flows it goes; 0: now
-	trace.Answer
-	Tables []TracedTables `json:"tables"` // of the hosts that packets entered
-}
-
-// TracedTables are one host's.
-type TracedTables struct {
-	Host    string    `json:"host"`
-	Read    time.Time `json:"read"` // from its switch, or compiled
-	Flows   int       `json:"flows"`
-	Problem string    `json:"problem,omitempty"` // why they are not known, or not wholly right
-}
-
-// TraceQuery asks what becomes of a packet. From and To must be said.
-type TraceQuery struct {
-	From    string         `query:"from" required:"true" doc:"TENANT/NETWORK/PORT or TENANT/PORT; outside, or an address there" example:"alice/default/web-1"`
-	To      string         `query:"to" required:"true" doc:"an address, or a port" example:"10.0.0.7"`
-	Proto   string         `query:"proto" doc:"tcp, udp, icmp, arp (for IPv6: neighbour discovery), or a protocol's number" default:"icmp"`
-	SrcPort uint16         `query:"sport" maximum:"65535" doc:"of tcp or udp; 0: 40000"`
-	DstPort uint16         `query:"dport" maximum:"65535" doc:"of tcp or udp; 0: 80"`
-	TTL     uint8          `query:"ttl" maximum:"255" doc:"0: 64"`
-	State   string         `query:"state" enum:"new,established,reply,related,invalid" default:"new" doc:"what it is to its connection"`
-	View    string         `query:"view" enum:"installed,desired" default:"installed" doc:"over the flows that the switches hold now, or those that they should"`
-	At      store.Revision `query:"at" minimum:"0" doc:"over the flows that were desired at this revision, as far as etcd's history goes; 0: now" example:"4711"`
-}
 
 func (s *server) traces(a huma.API) {
 	op := operation("trace-packet", http.MethodGet, "/v1/trace", "flows", "Follow a packet through the switches", access.Read)
@@ -57,12 +28,12 @@ func (s *server) traces(a huma.API) {
 	huma.Register(a, op, s.traceOne)
 }
 
-// Question is what the query asks.
-func (q *TraceQuery) Question() trace.Question {
+// Question is what a query asks.
+func Question(q *client.TraceQuery) trace.Question {
 	return trace.Question{From: q.From, To: q.To, Proto: q.Proto, SrcPort: q.SrcPort, DstPort: q.DstPort, TTL: q.TTL, State: trace.State(q.State)}
 }
 
-func (s *server) traceOne(ctx context.Context, in *TraceQuery) (*body[Trace], error) {
+func (s *server) traceOne(ctx context.Context, in *client.TraceQuery) (*body[client.Trace], error) {
 	caller := access.From(ctx)
 	view, past := s.Controller.View, (*store.State)(nil)
 	var err error
@@ -70,10 +41,10 @@ func (s *server) traceOne(ctx context.Context, in *TraceQuery) (*body[Trace], er
 		if past, err = s.pastFor(ctx, caller, in.At); err != nil {
 			return nil, s.refuse(err)
 		}
-		view, in.View = func(f func(*store.State)) { f(past) }, ViewDesired
+		view, in.View = func(f func(*store.State)) { f(past) }, client.ViewDesired
 	}
 	var t *trace.Trace
-	view(func(state *store.State) { t, err = trace.Ask(state, caller.Sees, in.Question()) })
+	view(func(state *store.State) { t, err = trace.Ask(state, caller.Sees, Question(in)) })
 	if err != nil {
 		return nil, s.refuse(err)
 	}
@@ -87,7 +58,7 @@ func (s *server) traceOne(ctx context.Context, in *TraceQuery) (*body[Trace], er
 	if err := ctx.Err(); err != nil {
 		return nil, s.refuse(fmt.Errorf("trace from %s to %s: read the switches: %w", in.From, in.To, err))
 	}
-	out := &body[Trace]{Trace{View: in.View, At: in.At, Tables: r.read}}
+	out := &body[client.Trace]{client.Trace{View: in.View, At: in.At, Tables: r.read}}
 	view(func(state *store.State) { out.Body.Answer = t.Answer(state) })
 	return out, nil
 }
@@ -131,12 +102,12 @@ type traceReader struct {
 	view     string
 	past     *store.State // over whose flows it goes; nil: now
 	operator bool         // may be told what is the cluster's
-	read     []TracedTables
+	read     []client.TracedTables
 }
 
 // tables are those of one host. An error says why they are not known.
 func (r *traceReader) tables(name string) (trace.Tables, error) {
-	at := TracedTables{Host: name, Read: time.Now().UTC()}
+	at := client.TracedTables{Host: name, Read: time.Now().UTC()}
 	tables, problem, err := r.tablesOf(name)
 	if err != nil {
 		problem = err.Error()
@@ -176,7 +147,7 @@ func (r *traceReader) tablesOf(name string) (t trace.Tables, problem string, err
 	if !told {
 		problem = "its switch never told its ports to this controller: their numbers are assumed"
 	}
-	if r.view == ViewDesired {
+	if r.view == client.ViewDesired {
 		t.Flows, _, err = r.Controller.Desired(name)
 		return t, problem, err
 	}
@@ -212,18 +183,4 @@ func (r *traceReader) unread(name string, err error) error {
 	var why string
 	r.Controller.View(func(state *store.State) { why = r.away(state, name) })
 	return errors.New(why + "; --desired shows what it should hold")
-}
-
-// Trace follows a packet through the switches.
-func (c *Client) Trace(ctx context.Context, q TraceQuery) (Trace, error) {
-	return get[Trace](ctx, c, "/v1/trace", query("from", q.From, "to", q.To, "proto", q.Proto, "sport", number(uint64(q.SrcPort)),
-		"dport", number(uint64(q.DstPort)), "ttl", number(uint64(q.TTL)), "state", q.State, "view", q.View, "at", number(uint64(q.At))))
-}
-
-// number is a number's text; 0 has none.
-func number(n uint64) string {
-	if n == 0 {
-		return ""
-	}
-	return strconv.FormatUint(n, 10)
 }

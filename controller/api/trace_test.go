@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/store"
 )
 
@@ -17,7 +17,7 @@ func (c cluster) ports(t *testing.T) {
 	t.Helper()
 	c.register(t, "h1")
 	for _, name := range []string{"alice", "bob"} {
-		if _, err := c.CreateTenant(t.Context(), api.TenantSpec{Name: name, Subnets: []string{"10.0.0.0/24"}}); err != nil {
+		if _, err := c.CreateTenant(t.Context(), client.TenantSpec{Name: name, Subnets: []string{"10.0.0.0/24"}}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -34,21 +34,21 @@ func (c cluster) ports(t *testing.T) {
 func TestTraceWithoutSwitches(t *testing.T) {
 	c := start(t)
 	c.ports(t)
-	got, err := c.Trace(t.Context(), api.TraceQuery{From: "alice/a1", To: "alice/a2", Proto: "tcp", View: api.ViewDesired})
-	if err != nil || got.Text != "delivered to alice/default/a2 on h1" || got.View != api.ViewDesired || !got.Complete {
+	got, err := c.Trace(t.Context(), client.TraceQuery{From: "alice/a1", To: "alice/a2", Proto: "tcp", View: client.ViewDesired})
+	if err != nil || got.Text != "delivered to alice/default/a2 on h1" || got.View != client.ViewDesired || !got.Complete {
 		t.Errorf("desired: %s, %v", got.Text, err)
 	}
 	if len(got.Tables) != 1 || got.Tables[0].Flows == 0 || !strings.HasPrefix(got.Tables[0].Problem, "its switch never told its ports") || got.Tables[0].Read.IsZero() {
 		t.Errorf("tables are %+v", got.Tables)
 	}
-	got, err = c.Trace(t.Context(), api.TraceQuery{From: "alice/a1", To: "10.0.0.3"})
+	got, err = c.Trace(t.Context(), client.TraceQuery{From: "alice/a1", To: "10.0.0.3"})
 	if err != nil || got.Verdict != "unknown" || got.Complete || !strings.Contains(got.Text, "not known what happens on h1: its switch has no session with controller") ||
 		!strings.Contains(got.Text, "no other has claimed it; --desired shows what it should hold") {
 		t.Errorf("installed: %s: %s, %v", got.Verdict, got.Text, err)
 	}
 	c.put(t, store.LiveControllerKey("c2"), &store.LiveController{API: "http://192.0.2.2:8080"})
 	c.put(t, store.MasterKey("h1"), &store.Master{Controller: "c2", Generation: 1})
-	if got, err = c.Trace(t.Context(), api.TraceQuery{From: "alice/a1", To: "10.0.0.3"}); err != nil || !strings.Contains(got.Text, "controller c2 has claimed it: ask that one, with --api http://192.0.2.2:8080") {
+	if got, err = c.Trace(t.Context(), client.TraceQuery{From: "alice/a1", To: "10.0.0.3"}); err != nil || !strings.Contains(got.Text, "controller c2 has claimed it: ask that one, with --api http://192.0.2.2:8080") {
 		t.Errorf("with another controller: %s, %v", got.Text, err)
 	}
 	for query, want := range map[string]int{
@@ -72,7 +72,7 @@ func TestTraceWithoutSwitches(t *testing.T) {
 // A broadcast in a network of many hosts reads a bounded number of them, and says so of the others.
 func TestATraceReadsABoundedNumberOfHosts(t *testing.T) {
 	c := start(t)
-	if _, err := c.CreateTenant(t.Context(), api.TenantSpec{Name: "alice", Subnets: []string{"10.0.0.0/24"}}); err != nil {
+	if _, err := c.CreateTenant(t.Context(), client.TenantSpec{Name: "alice", Subnets: []string{"10.0.0.0/24"}}); err != nil {
 		t.Fatal(err)
 	}
 	for n := byte(1); n <= 18; n++ {
@@ -81,7 +81,7 @@ func TestATraceReadsABoundedNumberOfHosts(t *testing.T) {
 		c.put(t, store.PortKey(host, "alice", "default", host), &store.Port{Number: uint32(n), MAC: store.MAC{2, 0, 0, 0, 0, n}, Interface: "sl-" + host,
 			Addresses: []netip.Prefix{netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 0, 0, n + 1}), 24)}})
 	}
-	got, err := c.Trace(t.Context(), api.TraceQuery{From: "alice/h1", To: "10.0.0.255", Proto: "udp", View: api.ViewDesired})
+	got, err := c.Trace(t.Context(), client.TraceQuery{From: "alice/h1", To: "10.0.0.255", Proto: "udp", View: client.ViewDesired})
 	if err != nil || got.Verdict != "delivered" || got.Complete || strings.Count(got.Text, "delivered to") != 15 ||
 		strings.Count(got.Text, "of 16 hosts, and one trace reads no more") != 2 {
 		t.Errorf("%s: %s, %v", got.Verdict, got.Text, err)
@@ -93,8 +93,8 @@ func TestATraceReadsABoundedNumberOfHosts(t *testing.T) {
 func TestATenantTraces(t *testing.T) {
 	c := start(t)
 	c.ports(t)
-	alice := c.as(t, c.make(t, api.TokenSpec{Name: "of-alice", Role: "tenant", Tenant: "alice"}))
-	got, err := alice.Trace(t.Context(), api.TraceQuery{From: "alice/a1", To: "10.0.0.3", View: api.ViewDesired})
+	alice := c.as(t, c.make(t, client.TokenSpec{Name: "of-alice", Role: "tenant", Tenant: "alice"}))
+	got, err := alice.Trace(t.Context(), client.TraceQuery{From: "alice/a1", To: "10.0.0.3", View: client.ViewDesired})
 	if err != nil || got.Text != "delivered to alice/default/a2 on h1" || got.Tables[0].Problem != "they are not known, or not wholly right" {
 		t.Errorf("%s, %+v, %v", got.Text, got.Tables, err)
 	}
@@ -105,19 +105,19 @@ func TestATenantTraces(t *testing.T) {
 			}
 		}
 	}
-	if got, err = alice.Trace(t.Context(), api.TraceQuery{From: "alice/a1", To: "10.0.0.3"}); err != nil || strings.Contains(got.Text, "controller") {
+	if got, err = alice.Trace(t.Context(), client.TraceQuery{From: "alice/a1", To: "10.0.0.3"}); err != nil || strings.Contains(got.Text, "controller") {
 		t.Errorf("%s, %v", got.Text, err)
 	}
-	refusal := func(q api.TraceQuery) string {
+	refusal := func(q client.TraceQuery) string {
 		_, err := alice.Trace(t.Context(), q)
-		var p *api.Problem
+		var p *client.Problem
 		if !errors.As(err, &p) || p.Status != http.StatusNotFound {
 			t.Errorf("%+v: %v", q, err)
 			return ""
 		}
 		return p.Error()
 	}
-	for _, pair := range [][2]api.TraceQuery{
+	for _, pair := range [][2]client.TraceQuery{
 		{{From: "bob/b1", To: "10.0.0.3"}, {From: "eve/b1", To: "10.0.0.3"}},
 		{{From: "alice/a1", To: "bob/b1"}, {From: "alice/a1", To: "eve/b1"}},
 		{{From: "outside", To: "bob/b1"}, {From: "outside", To: "eve/b1"}},

@@ -11,33 +11,13 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"sluice/controller/access"
+	"sluice/controller/client"
 	"sluice/controller/host"
 	"sluice/controller/proof"
 	"sluice/flows/prove"
 	"sluice/flows/verify"
 	"sluice/store"
 )
-
-// Verification is whether the flows that switches hold keep tenants apart, host by host.
-type Verification struct {
-	Revision store.Revision `json:"revision"`
-	Hosts    []VerifiedHost `json:"hosts"`
-}
-
-// VerifiedHost is what is proved of one host.
-type VerifiedHost struct {
-	Host     string           `json:"host"`
-	Verdict  verify.Verdict   `json:"verdict" enum:"proved,false,unproved,unread"`
-	Read     time.Time        `json:"read,omitzero"` // its flows, for this request; zero: they were not
-	Flows    int              `json:"flows"`
-	Findings []verify.Finding `json:"findings"`       // the first ones
-	More     int              `json:"more,omitempty"` // findings that are not listed
-	Why      string           `json:"why,omitempty"`  // it was not read, and who could
-	// Last says of an unread host as of when the last proof of this controller holds, LastWhole when it last read all its flows;
-	// zero: never.
-	Last      time.Time `json:"last,omitzero"`
-	LastWhole time.Time `json:"lastWhole,omitzero"`
-}
 
 func (s *server) verifications(a huma.API) {
 	op := operation("verify-isolation", http.MethodGet, "/v1/verify", "flows", "Prove over the installed flows that tenants are kept apart", access.Look)
@@ -56,10 +36,10 @@ type verifyQuery struct {
 	Hosts []string `query:"host,explode" doc:"only these hosts; none: all" example:"h1"`
 }
 
-func (s *server) verify(ctx context.Context, in *verifyQuery) (*body[Verification], error) {
+func (s *server) verify(ctx context.Context, in *verifyQuery) (*body[client.Verification], error) {
 	var hosts []string
 	var err error
-	out := &body[Verification]{}
+	out := &body[client.Verification]{}
 	s.Controller.View(func(state *store.State) {
 		out.Body.Revision = state.Revision()
 		hosts, err = chosenHosts(state, in.Hosts)
@@ -72,7 +52,7 @@ func (s *server) verify(ctx context.Context, in *verifyQuery) (*body[Verificatio
 	}
 	defer s.dumps.Release(1)
 	v := verifier{server: s}
-	out.Body.Hosts = make([]VerifiedHost, len(hosts))
+	out.Body.Hosts = make([]client.VerifiedHost, len(hosts))
 	for i, name := range hosts {
 		out.Body.Hosts[i] = v.host(ctx, name)
 		if err := ctx.Err(); err != nil {
@@ -129,8 +109,8 @@ type verifier struct {
 	others []prove.Tables // read once, where there is something to search
 }
 
-func (v *verifier) host(ctx context.Context, name string) VerifiedHost {
-	out := VerifiedHost{Host: name, Verdict: verify.Unread, Findings: []verify.Finding{}}
+func (v *verifier) host(ctx context.Context, name string) client.VerifiedHost {
+	out := client.VerifiedHost{Host: name, Verdict: verify.Unread, Findings: []verify.Finding{}}
 	look, err := v.Controller.Prove(ctx, name)
 	if err != nil {
 		out.Why, out.Last, out.LastWhole = v.unread(name, err)
@@ -143,8 +123,8 @@ func (v *verifier) host(ctx context.Context, name string) VerifiedHost {
 }
 
 // judged is the verdict over findings. all are the tables over which counterexamples are searched.
-func judged(facts func() *store.State, t prove.Tables, findings []prove.Finding, all func() []prove.Tables) VerifiedHost {
-	out := VerifiedHost{Host: t.Switch.Host, Flows: len(t.Flows), Findings: []verify.Finding{}}
+func judged(facts func() *store.State, t prove.Tables, findings []prove.Finding, all func() []prove.Tables) client.VerifiedHost {
+	out := client.VerifiedHost{Host: t.Switch.Host, Flows: len(t.Flows), Findings: []verify.Finding{}}
 	shown := findings[:min(len(findings), findingsShown)]
 	out.More = len(findings) - len(shown)
 	if len(shown) > 0 {
@@ -157,7 +137,7 @@ func judged(facts func() *store.State, t prove.Tables, findings []prove.Finding,
 
 // VerifyTables proves tables that were read before, without an API. Counterexamples are searched over all
 // of those that there are.
-func VerifyTables(state *store.State, t prove.Tables, all []prove.Tables) VerifiedHost {
+func VerifyTables(state *store.State, t prove.Tables, all []prove.Tables) client.VerifiedHost {
 	return judged(func() *store.State { return state }, t, prove.Host(state, t), func() []prove.Tables { return all })
 }
 
@@ -231,18 +211,4 @@ func (s *server) showState(_ context.Context, _ *struct{}) (*body[verify.Snapsho
 		return nil, s.refuse(err)
 	}
 	return &body[verify.Snapshot]{snapshot}, nil
-}
-
-// Verify proves the flows of hosts, all of them where none is named.
-func (c *Client) Verify(ctx context.Context, hosts ...string) (Verification, error) {
-	q := query()
-	for _, name := range hosts {
-		q.Add("host", name)
-	}
-	return get[Verification](ctx, c, "/v1/verify", q)
-}
-
-// State is what flows are proved by.
-func (c *Client) State(ctx context.Context) (verify.Snapshot, error) {
-	return get[verify.Snapshot](ctx, c, "/v1/state", nil)
 }

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/flows/verify"
 )
 
@@ -40,7 +40,7 @@ func TestUnreadHostIsNotProved(t *testing.T) {
 func TestStateThatFlowsAreProvedBy(t *testing.T) {
 	c := start(t)
 	c.populate(t)
-	c.make(t, api.TokenSpec{Name: "ci", Role: "admin"})
+	c.make(t, client.TokenSpec{Name: "ci", Role: "admin"})
 	saved, err := c.State(t.Context())
 	if err != nil {
 		t.Fatal(err)

@@ -19,43 +19,9 @@ import (
 
 	"sluice/controller/access"
 	"sluice/controller/changes"
+	"sluice/controller/client"
 	"sluice/store"
 )
-
-// What an event of a watch says.
-const (
-	EventPut      = "put"      // an object is there, or is another than before
-	EventDelete   = "delete"   // an object is gone
-	EventBookmark = "bookmark" // all up to this revision was told
-	EventProblem  = "problem"  // the watch ends, and why: a problem document
-)
-
-// Change is one event of a watch.
-type Change struct {
-	Event    string         `json:"event" enum:"put,delete,bookmark"`
-	Kind     store.Kind     `json:"kind,omitempty" example:"ports"` // none: of a bookmark
-	Host     string         `json:"host,omitempty"`
-	Tenant   string         `json:"tenant,omitempty"`
-	Network  string         `json:"network,omitempty"`
-	Name     string         `json:"name,omitempty" doc:"of a port, publication or sticky name; of a peering, the peer"`
-	Revision store.Revision `json:"revision" doc:"at which it was so"`
-	Created  store.Revision `json:"created,omitempty" doc:"at which the object was made"`
-	// Object is the object as etcd holds it: the fields that lists show of it, but for those that are worked out.
-	Object json.RawMessage `json:"object,omitempty"`
-}
-
-// Key is the object's key in the store.
-func (c Change) Key() store.Key {
-	return store.Key{Kind: c.Kind, Host: c.Host, Tenant: c.Tenant, Network: c.Network, Name: c.Name}
-}
-
-// Stored reads the object: a *store.Tenant of kind tenants, and so on; nil where there is none.
-func (c Change) Stored() (store.Object, error) {
-	if c.Event != EventPut {
-		return nil, nil
-	}
-	return store.Decode(c.Key(), c.Object)
-}
 
 func (s *server) watches(a huma.API) {
 	op := operation("watch", http.MethodGet, access.WatchPath, "watch", "Watch what changes, as server-sent events", access.Read)
@@ -67,7 +33,7 @@ func (s *server) watches(a huma.API) {
 	op.Errors = append(op.Errors, http.StatusGone, http.StatusNotFound)
 	op.Responses = map[string]*huma.Response{"200": {
 		Description: "Events, until who asked leaves.",
-		Content:     map[string]*huma.MediaType{"text/event-stream": {Schema: a.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[Change](), true, "Change")}},
+		Content:     map[string]*huma.MediaType{"text/event-stream": {Schema: a.OpenAPI().Components.Schemas.Schema(reflect.TypeFor[client.Change](), true, "Change")}},
 	}}
 	huma.Register(a, op, s.watch)
 }
@@ -282,7 +248,7 @@ func (w *watcher) tell(ctx context.Context, out *eventWriter) error {
 		}
 		select {
 		case <-beat.C:
-			if err := out.event(Change{Event: EventBookmark, Revision: w.at}, w.at); err != nil {
+			if err := out.event(client.Change{Event: client.EventBookmark, Revision: w.at}, w.at); err != nil {
 				return err
 			}
 		case <-look.News:
@@ -312,7 +278,7 @@ func (w *watcher) tellFirst(out *eventWriter) error {
 		}
 	}
 	w.first = nil
-	return out.event(Change{Event: EventBookmark, Revision: w.at}, w.at)
+	return out.event(client.Change{Event: client.EventBookmark, Revision: w.at}, w.at)
 }
 
 // byKind sorts objects by the order of their kinds, and by key.
@@ -355,10 +321,10 @@ func (w *watcher) tellBatches(out *eventWriter, batches []store.Batch) (told boo
 }
 
 // changeOf is what a watch tells of an event.
-func changeOf(e store.Event) Change {
-	c := Change{Event: EventDelete, Kind: e.Key.Kind, Host: e.Key.Host, Tenant: e.Key.Tenant, Network: e.Key.Network, Name: e.Key.Name, Revision: e.Modified}
+func changeOf(e store.Event) client.Change {
+	c := client.Change{Event: client.EventDelete, Kind: e.Key.Kind, Host: e.Key.Host, Tenant: e.Key.Tenant, Network: e.Key.Network, Name: e.Key.Name, Revision: e.Modified}
 	if e.Object != nil {
-		c.Event, c.Created = EventPut, e.Created
+		c.Event, c.Created = client.EventPut, e.Created
 		c.Object, _ = store.Encode(e.Object) // it was decoded from that
 	}
 	return c
@@ -372,7 +338,7 @@ type eventWriter struct {
 }
 
 // event writes a change; with an id it is one from which a watch can go on.
-func (o *eventWriter) event(c Change, id store.Revision) error {
+func (o *eventWriter) event(c client.Change, id store.Revision) error {
 	data, err := json.Marshal(c)
 	if err != nil {
 		return fmt.Errorf("encode an event: %w", err)
@@ -390,7 +356,7 @@ func (o *eventWriter) problem(why error) error {
 	if err != nil {
 		return fmt.Errorf("encode a problem: %w", err)
 	}
-	return o.write("event: " + EventProblem + "\ndata: " + strings.ReplaceAll(string(data), "\n", " ") + "\n\n")
+	return o.write("event: " + client.EventProblem + "\ndata: " + strings.ReplaceAll(string(data), "\n", " ") + "\n\n")
 }
 
 // write sends one event at once. It fails where nobody takes it in time.

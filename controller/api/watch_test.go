@@ -13,17 +13,17 @@ import (
 	"testing"
 
 	"sluice/controller/access"
-	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/store"
 )
 
 // watcher takes the changes of one watch, one after another.
 type watcher struct {
 	t    *testing.T
-	next func() (api.Change, error, bool)
+	next func() (client.Change, error, bool)
 }
 
-func watch(t *testing.T, c *api.Client, q api.WatchQuery) *watcher {
+func watch(t *testing.T, c *client.Client, q client.WatchQuery) *watcher {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	next, stop := iter.Pull2(c.Watch(ctx, q))
@@ -32,7 +32,7 @@ func watch(t *testing.T, c *api.Client, q api.WatchQuery) *watcher {
 }
 
 // until is what comes up to the next bookmark, or up to so many changes, as text.
-func (w *watcher) until(n int) (told []string, last api.Change) {
+func (w *watcher) until(n int) (told []string, last client.Change) {
 	w.t.Helper()
 	for len(told) < n {
 		c, err, more := w.next()
@@ -40,7 +40,7 @@ func (w *watcher) until(n int) (told []string, last api.Change) {
 			w.t.Fatalf("after %q: %v, %v", told, err, more)
 		}
 		last = c
-		if c.Event == api.EventBookmark {
+		if c.Event == client.EventBookmark {
 			return append(told, "bookmark"), c
 		}
 		told = append(told, fmt.Sprintf("%s %s", c.Event, c.Key().Short()))
@@ -48,7 +48,7 @@ func (w *watcher) until(n int) (told []string, last api.Change) {
 	return told, last
 }
 
-func (w *watcher) want(want ...string) api.Change {
+func (w *watcher) want(want ...string) client.Change {
 	w.t.Helper()
 	told, last := w.until(len(want))
 	if !slices.Equal(told, want) {
@@ -68,12 +68,12 @@ func (w *watcher) fails(status int, says ...string) {
 func TestWatch(t *testing.T) {
 	c := start(t)
 	c.populate(t)
-	all := watch(t, c.Client, api.WatchQuery{})
+	all := watch(t, c.Client, client.WatchQuery{})
 	first, bookmark := all.until(1000)
 	if len(first) != 3+6+2+18+1 || first[0] != "put tenants/alice" || first[3] != "put networks/alice/db" || first[9] != "put hosts/h1" || first[11] != "put ports/h1/alice/db/b" {
 		t.Fatalf("it begins with %d: %q", len(first), first)
 	}
-	networks := watch(t, c.Client, api.WatchQuery{Kinds: []store.Kind{store.KindNetwork, store.KindTenant}, Tenant: "bob"})
+	networks := watch(t, c.Client, client.WatchQuery{Kinds: []store.Kind{store.KindNetwork, store.KindTenant}, Tenant: "bob"})
 	networks.want("put tenants/bob", "put networks/bob/db", "put networks/bob/default", "bookmark")
 
 	made := c.put(t, store.StickyKey("h1", "alice", "db", "web"), &store.Sticky{MAC: store.MAC{2, 1}})
@@ -93,8 +93,8 @@ func TestWatch(t *testing.T) {
 	if o, err := gone.Stored(); err != nil || o != nil || gone.Object != nil || gone.Created != 0 {
 		t.Errorf("a delete is %+v", gone)
 	}
-	watch(t, c.Client, api.WatchQuery{After: bookmark.Revision}).want("put stickies/h1/alice/db/web", "put networks/bob/third", "delete networks/bob/third")
-	watch(t, c.Client, api.WatchQuery{After: made}).want("put networks/bob/third", "delete networks/bob/third")
+	watch(t, c.Client, client.WatchQuery{After: bookmark.Revision}).want("put stickies/h1/alice/db/web", "put networks/bob/third", "delete networks/bob/third")
+	watch(t, c.Client, client.WatchQuery{After: made}).want("put networks/bob/third", "delete networks/bob/third")
 }
 
 // events reads server-sent events as they are on the wire: "event id" each.
@@ -131,7 +131,7 @@ func TestATransactionIsNotCutInTwo(t *testing.T) {
 	if name, id, _ := strings.Cut(bookmark, " "); name != "bookmark" || id == "" {
 		t.Fatalf("an empty cluster begins with %q", bookmark)
 	}
-	if _, err := c.CreateTenant(t.Context(), api.TenantSpec{Name: "alice"}); err != nil { // with its network, in one transaction
+	if _, err := c.CreateTenant(t.Context(), client.TenantSpec{Name: "alice"}); err != nil { // with its network, in one transaction
 		t.Fatal(err)
 	}
 	one, two := next(), next()
@@ -155,10 +155,10 @@ func TestAWatchThatCannotGoOn(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	watch(t, c.Client, api.WatchQuery{After: 1}).fails(http.StatusGone, "after revision 1 are not kept any more, only those after", "begin anew")
-	watch(t, c.Client, api.WatchQuery{After: status.Revision + 1e6}).fails(http.StatusGone, "is not of this store, which is at", "begin anew")
-	watch(t, c.Client, api.WatchQuery{Tenant: "nobody"}).fails(http.StatusNotFound, "tenant nobody does not exist")
-	watch(t, c.Client, api.WatchQuery{Kinds: []store.Kind{"tokens"}}).fails(http.StatusUnprocessableEntity, "tenants, networks")
+	watch(t, c.Client, client.WatchQuery{After: 1}).fails(http.StatusGone, "after revision 1 are not kept any more, only those after", "begin anew")
+	watch(t, c.Client, client.WatchQuery{After: status.Revision + 1e6}).fails(http.StatusGone, "is not of this store, which is at", "begin anew")
+	watch(t, c.Client, client.WatchQuery{Tenant: "nobody"}).fails(http.StatusNotFound, "tenant nobody does not exist")
+	watch(t, c.Client, client.WatchQuery{Kinds: []store.Kind{"tokens"}}).fails(http.StatusUnprocessableEntity, "tenants, networks")
 	for _, id := range []string{"x", "-1", "9e9"} {
 		if resp := c.send(t, "GET /v1/watch", "Last-Event-ID", id); resp.StatusCode != http.StatusUnprocessableEntity {
 			t.Errorf("id %q: %s", id, resp.Status)
@@ -170,8 +170,8 @@ func TestAWatchThatCannotGoOn(t *testing.T) {
 func TestATenantWatchesItself(t *testing.T) {
 	c := start(t)
 	c.populate(t)
-	own := c.as(t, c.make(t, api.TokenSpec{Name: "of-alice", Role: "tenant", Tenant: "alice"}))
-	w := watch(t, own, api.WatchQuery{})
+	own := c.as(t, c.make(t, client.TokenSpec{Name: "of-alice", Role: "tenant", Tenant: "alice"}))
+	w := watch(t, own, client.WatchQuery{})
 	told, _ := w.until(1000)
 	for _, change := range told {
 		if !strings.Contains(change, "alice") && change != "bookmark" {
@@ -181,8 +181,8 @@ func TestATenantWatchesItself(t *testing.T) {
 	if len(told) != 1+2+6+1 {
 		t.Errorf("alice is told %q", told)
 	}
-	watch(t, own, api.WatchQuery{Tenant: "bob"}).fails(http.StatusNotFound, "tenant bob does not exist")
-	watch(t, own, api.WatchQuery{Kinds: []store.Kind{store.KindHost}}).fails(http.StatusForbidden, "token of-alice has role tenant, and hosts are for admin and viewer")
+	watch(t, own, client.WatchQuery{Tenant: "bob"}).fails(http.StatusNotFound, "tenant bob does not exist")
+	watch(t, own, client.WatchQuery{Kinds: []store.Kind{store.KindHost}}).fails(http.StatusForbidden, "token of-alice has role tenant, and hosts are for admin and viewer")
 	c.put(t, store.NetworkKey("bob", "third"), &store.Network{Number: 99, Segmentation: store.SegmentationTunnel, Segment: 99})
 	c.put(t, store.PeeringKey("bob", "carol"), &store.Peering{By: "token bobs"})
 	c.put(t, store.PeeringKey("bob", "alice"), &store.Peering{By: "token bobs"})
@@ -190,7 +190,7 @@ func TestATenantWatchesItself(t *testing.T) {
 	if strings.Contains(string(offer.Object), "token bobs") {
 		t.Errorf("alice is told who said it: %s", offer.Object)
 	}
-	admin := watch(t, c.Client, api.WatchQuery{Kinds: []store.Kind{store.KindPeering}})
+	admin := watch(t, c.Client, client.WatchQuery{Kinds: []store.Kind{store.KindPeering}})
 	admin.want("put peerings/bob/alice")
 	if told := admin.want("put peerings/bob/carol"); !strings.Contains(string(told.Object), "token bobs") {
 		t.Errorf("an admin is not told who said it: %s", told.Object)
@@ -200,13 +200,13 @@ func TestATenantWatchesItself(t *testing.T) {
 // A watch ends with the token that it was begun with.
 func TestAWatchEndsWithItsToken(t *testing.T) {
 	c := start(t)
-	other := c.as(t, c.make(t, api.TokenSpec{Name: "ci", Role: "viewer"}))
-	w := watch(t, other, api.WatchQuery{Kinds: []store.Kind{store.KindTenant}})
+	other := c.as(t, c.make(t, client.TokenSpec{Name: "ci", Role: "viewer"}))
+	w := watch(t, other, client.WatchQuery{Kinds: []store.Kind{store.KindTenant}})
 	w.want("bookmark")
 	if _, err := c.RevokeToken(t.Context(), "ci"); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.CreateTenant(t.Context(), api.TenantSpec{Name: "alice"}); err != nil {
+	if _, err := c.CreateTenant(t.Context(), client.TenantSpec{Name: "alice"}); err != nil {
 		t.Fatal(err)
 	}
 	w.fails(http.StatusUnauthorized, "not known")
@@ -221,11 +221,11 @@ func TestAWatchGoesOnAfterALostConnection(t *testing.T) {
 		connections = append(connections, cut)
 		c.handler.ServeHTTP(w, r.WithContext(ctx))
 	})
-	client, err := api.Dial("http://"+serve(t, front, nil), api.WithToken(c.token))
+	dialled, err := client.Dial("http://"+serve(t, front, nil), client.WithToken(c.token))
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := watch(t, client, api.WatchQuery{Kinds: []store.Kind{store.KindTenant}})
+	w := watch(t, dialled, client.WatchQuery{Kinds: []store.Kind{store.KindTenant}})
 	w.want("bookmark")
 	for i := range 3 {
 		c.put(t, store.TenantKey("a"+strconv.Itoa(i)), &store.Tenant{Number: uint32(i + 1)})

@@ -4,15 +4,18 @@ import (
 	"bytes"
 	"io"
 	"net/http"
+
+	"sluice/controller/client"
 )
 
 // Within makes a client of an API in this process. What it asks is asked by whoever the context names, as package
 // access put it there: it has no token of its own.
-func Within(api http.Handler) *Client {
-	return &Client{
-		url: "this process", base: "http://sluice", token: func() string { return "" },
-		http: &http.Client{Transport: within{api}},
+func Within(api http.Handler) *client.Client {
+	c, err := client.Dial("http://sluice", client.WithTransport(within{api}))
+	if err != nil {
+		panic(err) // of the address above alone
 	}
+	return c
 }
 
 // within answers requests by a handler.

@@ -6,7 +6,7 @@ import (
 	"slices"
 
 	"sluice/controller/access"
-	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/store"
 )
 
@@ -15,13 +15,13 @@ const rowsShown = 100
 
 // clusterPage is the cluster at a glance.
 type clusterPage struct {
-	Status  api.Status
+	Status  client.Status
 	Picture picture
-	Hosts   []api.HostStatus // the first ones, those with trouble before others
-	More    int              // hosts that are not shown
-	Proved  int              // hosts whose flows are proved to keep tenants apart
+	Hosts   []client.HostStatus // the first ones, those with trouble before others
+	More    int                 // hosts that are not shown
+	Proved  int                 // hosts whose flows are proved to keep tenants apart
 	// Happened is what happened last, the latest first.
-	Happened []api.Happened
+	Happened []client.Happened
 }
 
 // cluster is the first page. A tenant's own caller sees its tenant instead.
@@ -35,7 +35,7 @@ func (s *site) cluster(r *http.Request) (any, error) {
 	}
 	page := clusterPage{Status: status, Picture: draw(status.Hosts, s.pictured(r, status.Hosts))}
 	hosts := slices.Clone(status.Hosts)
-	slices.SortStableFunc(hosts, func(a, b api.HostStatus) int { return cmp.Compare(trouble(b), trouble(a)) })
+	slices.SortStableFunc(hosts, func(a, b client.HostStatus) int { return cmp.Compare(trouble(b), trouble(a)) })
 	page.Hosts = hosts[:min(len(hosts), rowsShown)]
 	page.More = len(hosts) - len(page.Hosts)
 	for _, h := range hosts {
@@ -43,12 +43,12 @@ func (s *site) cluster(r *http.Request) (any, error) {
 			page.Proved++
 		}
 	}
-	page.Happened, err = s.happened(r.Context(), api.EventFilter{})
+	page.Happened, err = s.happened(r.Context(), client.EventFilter{})
 	return page, err
 }
 
 // pictured is the traffic that the picture shows.
-func (s *site) pictured(r *http.Request, hosts []api.HostStatus) measured[link] {
+func (s *site) pictured(r *http.Request, hosts []client.HostStatus) measured[link] {
 	if len(hosts) > picturedHosts {
 		return measured[link]{}
 	}
@@ -56,7 +56,7 @@ func (s *site) pictured(r *http.Request, hosts []api.HostStatus) measured[link] 
 }
 
 // trouble is more for a host that an operator wants to see first.
-func trouble(h api.HostStatus) int {
+func trouble(h client.HostStatus) int {
 	switch h.State {
 	case store.HostRealized:
 		return min(len(h.Problems), 1)

@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"sluice/controller/access"
-	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/store"
 )
 
@@ -22,7 +22,7 @@ type form struct {
 func (s *site) tenantForms() map[string]form {
 	return map[string]form{
 		"move": {access.Rule, func(ctx context.Context, r *http.Request) error {
-			_, err := s.api.MoveGateway(ctx, r.PathValue("tenant"), api.GatewayMove{Host: typed(r, "host")})
+			_, err := s.api.MoveGateway(ctx, r.PathValue("tenant"), client.GatewayMove{Host: typed(r, "host")})
 			return err
 		}, "The gateway moves: this page shows how far it is."},
 		"policy": {access.Rule, func(ctx context.Context, r *http.Request) error {
@@ -34,7 +34,7 @@ func (s *site) tenantForms() map[string]form {
 			return err
 		}, "The topology is asked for: this page shows how far it is."},
 		"network": {access.Change, func(ctx context.Context, r *http.Request) error {
-			_, err := s.api.CreateNetwork(ctx, api.NetworkSpec{Tenant: r.PathValue("tenant"), Name: typed(r, "network"), Subnets: strings.Fields(typed(r, "subnets"))})
+			_, err := s.api.CreateNetwork(ctx, client.NetworkSpec{Tenant: r.PathValue("tenant"), Name: typed(r, "network"), Subnets: strings.Fields(typed(r, "subnets"))})
 			return err
 		}, "The network was made."},
 	}
@@ -44,7 +44,7 @@ func (s *site) tenantForms() map[string]form {
 func (s *site) hostForms() map[string]form {
 	return map[string]form{
 		"drain": {access.Rule, func(ctx context.Context, r *http.Request) error {
-			_, err := s.api.DrainHost(ctx, r.PathValue("host"), api.DrainOrder{})
+			_, err := s.api.DrainHost(ctx, r.PathValue("host"), client.DrainOrder{})
 			return err
 		}, "The host is drained: this page shows how far that is."},
 		"undrain": {access.Rule, func(ctx context.Context, r *http.Request) error {

@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"sluice/controller/access"
-	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/store"
 )
 
@@ -19,7 +19,7 @@ type visitor struct {
 }
 
 // visit is who typed a token of a role.
-func (c cluster) visit(t *testing.T, spec api.TokenSpec) visitor {
+func (c cluster) visit(t *testing.T, spec client.TokenSpec) visitor {
 	t.Helper()
 	token, err := c.CreateToken(t.Context(), spec)
 	if err != nil {
@@ -50,7 +50,7 @@ func (v visitor) send(t *testing.T, path string, fields ...string) answer {
 // typed still there.
 func TestForms(t *testing.T) {
 	c := small(t)
-	root := c.visit(t, api.TokenSpec{Name: "root", Role: "admin"})
+	root := c.visit(t, client.TokenSpec{Name: "root", Role: "admin"})
 	page := root.look(t, "/tenants/alice")
 	wellFormed(t, "/tenants/alice", page.text)
 	if n := strings.Count(page.text, `method="post" action="/tenants/alice"`); n != 4 {
@@ -87,7 +87,7 @@ func TestForms(t *testing.T) {
 			t.Errorf("%s says nothing:\n%s", at, after.text)
 		}
 	}
-	_, want := c.MoveGateway(t.Context(), "alice", api.GatewayMove{Host: "h<9"})
+	_, want := c.MoveGateway(t.Context(), "alice", client.GatewayMove{Host: "h<9"})
 	if want == nil {
 		t.Fatal("the API moves a gateway to h<9")
 	}
@@ -115,8 +115,8 @@ func TestForms(t *testing.T) {
 // Who may only look sees no form, and one that is sent all the same is refused, as is one that no page of the controller showed.
 func TestFormsOfOthers(t *testing.T) {
 	c := small(t)
-	eyes, root := c.visit(t, api.TokenSpec{Name: "eyes", Role: "viewer"}), c.visit(t, api.TokenSpec{Name: "root", Role: "admin"})
-	own := c.visit(t, api.TokenSpec{Name: "own", Role: "tenant", Tenant: "alice"})
+	eyes, root := c.visit(t, client.TokenSpec{Name: "eyes", Role: "viewer"}), c.visit(t, client.TokenSpec{Name: "root", Role: "admin"})
+	own := c.visit(t, client.TokenSpec{Name: "own", Role: "tenant", Tenant: "alice"})
 	for _, path := range []string{"/tenants/alice", "/hosts/h1"} {
 		if page := eyes.look(t, path); page.StatusCode != http.StatusOK || strings.Contains(page.text, `name="do"`) || strings.Contains(page.text, `name="form"`) {
 			t.Errorf("%s, to a viewer: %s\n%s", path, page.Status, page.text)

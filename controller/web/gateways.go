@@ -2,14 +2,13 @@ package web
 
 import (
 	"net/http"
-
-	"sluice/controller/api"
+	"sluice/controller/client"
 )
 
 // gatewaysPage is a part of the tenants' gateways.
 type gatewaysPage struct {
 	FailOver bool
-	Gateways []api.Gateway
+	Gateways []client.Gateway
 	Next     string // with what the next part is asked for; empty: there is none
 	First    bool
 }
@@ -22,7 +21,7 @@ func (s *site) gateways(r *http.Request) (_ any, err error) {
 		return nil, err
 	}
 	page.FailOver = failOver.On
-	part, err := s.api.SomeGateways(r.Context(), api.PageQuery{Limit: rowsShown, Continue: after})
+	part, err := s.api.SomeGateways(r.Context(), client.PageQuery{Limit: rowsShown, Continue: after})
 	page.Gateways, page.Next = part.List, part.Next
 	return page, err
 }

@@ -9,22 +9,22 @@ import (
 	"strconv"
 	"time"
 
-	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/flows"
 )
 
 // hostPage is one host.
 type hostPage struct {
-	Host   api.Host
-	Status *api.HostStatus // nil: it is not told
+	Host   client.Host
+	Status *client.HostStatus // nil: it is not told
 	Tables []tableCount
-	Ports  []api.Port
+	Ports  []client.Port
 	More   bool // ports than are shown
-	Links  []api.Link
+	Links  []client.Link
 	Away   string // why its links are not known
-	Drain  api.HostDrain
+	Drain  client.HostDrain
 	// Happened is what happened last there, the latest first.
-	Happened []api.Happened
+	Happened []client.Happened
 }
 
 // tableOf is a table of a host's switch.
@@ -43,7 +43,7 @@ func (s *site) host(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	ports, err := s.api.SomePorts(ctx, api.PortFilter{Host: name}, api.PageQuery{Limit: rowsShown})
+	ports, err := s.api.SomePorts(ctx, client.PortFilter{Host: name}, client.PageQuery{Limit: rowsShown})
 	if err != nil {
 		return nil, err
 	}
@@ -52,9 +52,9 @@ func (s *site) host(r *http.Request) (any, error) {
 		page.Away = err.Error()
 	}
 	if len(page.Links) > rowsShown { // most are not shown
-		slices.SortStableFunc(page.Links, func(a, b api.Link) int { return cmp.Compare(b.Bytes, a.Bytes) })
+		slices.SortStableFunc(page.Links, func(a, b client.Link) int { return cmp.Compare(b.Bytes, a.Bytes) })
 	}
-	if page.Happened, err = s.happened(ctx, api.EventFilter{Host: name}); err != nil {
+	if page.Happened, err = s.happened(ctx, client.EventFilter{Host: name}); err != nil {
 		return nil, err
 	}
 	if page.Drain, err = s.api.Drain(ctx, name); err != nil {
@@ -88,10 +88,10 @@ func (s *site) tableCounts(host string) (list []tableCount) {
 // flowsPage are flows of one host.
 type flowsPage struct {
 	Host        string
-	Filter      api.FlowFilter
+	Filter      client.FlowFilter
 	Tables      []flows.Table
 	Reasons     []flows.Reason
-	Flows       []api.Flow
+	Flows       []client.Flow
 	Total       int // that the filter chooses
 	First, Last int // of those shown; the first one is 1
 	Before      string
@@ -117,15 +117,15 @@ func (s *site) flows(r *http.Request) (any, error) {
 	return page, nil
 }
 
-func filterOf(q url.Values) api.FlowFilter {
-	return api.FlowFilter{
+func filterOf(q url.Values) client.FlowFilter {
+	return client.FlowFilter{
 		Tenant: q.Get("tenant"), Network: q.Get("network"), Port: q.Get("port"), Table: q.Get("table"),
 		Owner: q.Get("owner"), Reason: q.Get("reason"), Packet: q.Get("packet"), View: q.Get("view"),
 	}
 }
 
 // show takes the part of the list that the query asks for: from names its first flow, the first of all being 1.
-func (p *flowsPage) show(q url.Values, list []api.Flow) {
+func (p *flowsPage) show(q url.Values, list []client.Flow) {
 	from, err := strconv.Atoi(q.Get("from"))
 	if err != nil || from < 1 || from > len(list) {
 		from = 1

@@ -5,7 +5,7 @@ import (
 	"math"
 	"slices"
 
-	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/store"
 )
 
@@ -45,7 +45,7 @@ type line struct {
 }
 
 // draw lays hosts out on an ellipse.
-func draw(hosts []api.HostStatus, traffic measured[link]) picture {
+func draw(hosts []client.HostStatus, traffic measured[link]) picture {
 	p := picture{Width: pictureWidth, Height: pictureHeight}
 	for i, h := range hosts {
 		angle := 2*math.Pi*float64(i)/float64(len(hosts)) - math.Pi/2

@@ -4,13 +4,13 @@ import (
 	"fmt"
 	"testing"
 
-	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/store"
 )
 
-func hostsNamed(n int) (list []api.HostStatus) {
+func hostsNamed(n int) (list []client.HostStatus) {
 	for i := range n {
-		list = append(list, api.HostStatus{Name: fmt.Sprint("h", i), State: store.HostRealized})
+		list = append(list, client.HostStatus{Name: fmt.Sprint("h", i), State: store.HostRealized})
 	}
 	return list
 }
@@ -56,10 +56,10 @@ func TestDrawMany(t *testing.T) {
 }
 
 func TestTrouble(t *testing.T) {
-	ill := api.HostStatus{State: store.HostRealized, Problems: store.Problems{{Object: "x"}, {Object: "y"}}}
+	ill := client.HostStatus{State: store.HostRealized, Problems: store.Problems{{Object: "x"}, {Object: "y"}}}
 	ranks := map[store.HostState]int{store.HostRealized: 0, store.HostBehind: 2, store.HostMissing: 2, store.HostDown: 3, store.HostUnreachable: 3}
 	for state, want := range ranks {
-		if got := trouble(api.HostStatus{State: state}); got != want {
+		if got := trouble(client.HostStatus{State: state}); got != want {
 			t.Errorf("%s: %d", state, got)
 		}
 	}

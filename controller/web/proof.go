@@ -2,16 +2,15 @@ package web
 
 import (
 	"net/http"
-
-	"sluice/controller/api"
+	"sluice/controller/client"
 )
 
 // proofPage is how far each host is proved to keep tenants apart, and what was put right on it.
 type proofPage struct {
-	Hosts []api.HostStatus // the first ones with findings or without a proof, then others
+	Hosts []client.HostStatus // the first ones with findings or without a proof, then others
 	More  int
-	Asked string            // the host that was proved anew for this page
-	Found *api.VerifiedHost // of it
+	Asked string               // the host that was proved anew for this page
+	Found *client.VerifiedHost // of it
 }
 
 // proof shows what is known. host proves that host anew.
@@ -41,6 +40,6 @@ func (s *site) proof(r *http.Request) (any, error) {
 }
 
 // isDoubtful reports whether a host is not proved to keep tenants apart.
-func isDoubtful(h api.HostStatus) bool {
+func isDoubtful(h client.HostStatus) bool {
 	return h.Proof == nil || h.Proof.At.IsZero() || h.Proof.Findings > 0
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"sluice/controller/access"
-	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/metrics/overtime"
 )
 
@@ -32,7 +32,7 @@ type Options struct {
 // site makes pages.
 type site struct {
 	Options
-	api     *api.Client
+	api     *client.Client
 	pages   map[string]*template.Template // by the names of their files
 	traffic meter[series]                 // of tenants
 	links   meter[link]                   // between hosts
@@ -41,8 +41,8 @@ type site struct {
 }
 
 // Register is what adds the pages to an API: its option Pages.
-func Register(o Options) func(*http.ServeMux, *api.Client) {
-	return func(mux *http.ServeMux, c *api.Client) {
+func Register(o Options) func(*http.ServeMux, *client.Client) {
+	return func(mux *http.ServeMux, c *client.Client) {
 		s := &site{Options: o, api: c, pages: parse()}
 		mux.Handle("GET /static/", http.HandlerFunc(static))
 		mux.HandleFunc("POST "+access.LoginPath, login)
@@ -149,7 +149,7 @@ func (s *site) askForToken(w http.ResponseWriter, r *http.Request, status int, e
 
 // statusOf is the status with which the API refused what a page is made of.
 func statusOf(err error) int {
-	var refused *api.Problem
+	var refused *client.Problem
 	if errors.As(err, &refused) {
 		return refused.Status
 	}

@@ -3,9 +3,8 @@ package web
 import (
 	"net/http"
 	"net/url"
+	"sluice/controller/client"
 	"strings"
-
-	"sluice/controller/api"
 )
 
 // tenantsPage is a part of the tenants.
@@ -17,7 +16,7 @@ type tenantsPage struct {
 
 // tenantRow is a tenant, and what it sends and gets now.
 type tenantRow struct {
-	api.Tenant
+	client.Tenant
 	Out, In float64 // bytes a second
 	Known   bool    // whether they are
 }
@@ -28,7 +27,7 @@ func (s *site) tenants(r *http.Request) (any, error) {
 	if name := strings.TrimSpace(q.Get("name")); name != "" {
 		return nil, elsewhere("/tenants/" + url.PathEscape(name))
 	}
-	part, err := s.api.SomeTenants(r.Context(), api.PageQuery{Limit: rowsShown, Continue: q.Get("continue")})
+	part, err := s.api.SomeTenants(r.Context(), client.PageQuery{Limit: rowsShown, Continue: q.Get("continue")})
 	if err != nil {
 		return nil, err
 	}
@@ -73,14 +72,14 @@ func byTenant(m measured[series]) map[string][]counted {
 
 // tenantPage is one tenant.
 type tenantPage struct {
-	Tenant   api.Tenant
-	Gateway  api.Gateway
-	Networks []api.Network
-	Ports    []api.Port
+	Tenant   client.Tenant
+	Gateway  client.Gateway
+	Networks []client.Network
+	Ports    []client.Port
 	More     bool // ports than are shown
-	Peerings []api.Peering
+	Peerings []client.Peering
 	Traffic  []scopeRow
-	Happened []api.Happened // last, the latest first
+	Happened []client.Happened // last, the latest first
 	Usage    usagePart
 }
 
@@ -110,10 +109,10 @@ func (s *site) tenant(r *http.Request) (_ any, err error) {
 	if page.Peerings, err = s.api.Peerings(ctx, name); err != nil {
 		return nil, err
 	}
-	if page.Happened, err = s.happened(ctx, api.EventFilter{Tenant: name}); err != nil {
+	if page.Happened, err = s.happened(ctx, client.EventFilter{Tenant: name}); err != nil {
 		return nil, err
 	}
-	ports, err := s.api.SomePorts(ctx, api.PortFilter{Tenant: name}, api.PageQuery{Limit: rowsShown})
+	ports, err := s.api.SomePorts(ctx, client.PortFilter{Tenant: name}, client.PageQuery{Limit: rowsShown})
 	page.Ports, page.More = ports.List, ports.Next != ""
 	page.Usage = s.usage(r, name)
 	page.Traffic = scopeRows(byTenant(s.tenantTraffic())[name])

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/store"
 )
 
@@ -24,7 +24,7 @@ func TestTopologySays(t *testing.T) {
 		{store.TopologyStar, "h1", "", "star: on its way, frames go straight until then", "direct"},
 		{store.TopologyStar, "", "", "star: without a gateway host frames go straight", "direct"},
 	} {
-		page := tenantPage{Gateway: api.Gateway{Gateway: store.Gateway{Active: test.active, Relay: test.relay}}}
+		page := tenantPage{Gateway: client.Gateway{Gateway: store.Gateway{Active: test.active, Relay: test.relay}}}
 		page.Tenant.Topology = test.topology
 		for part, says := range map[string]struct {
 			of   any

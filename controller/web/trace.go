@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/flows/trace"
 )
 
@@ -16,7 +17,7 @@ type tracePage struct {
 	Protos  []string
 	States  []trace.State
 	Refused string // why there is no answer
-	Answer  *api.Trace
+	Answer  *client.Trace
 }
 
 // trace answers a mistake on the page itself, above the form that made it.
@@ -34,7 +35,7 @@ func (s *site) trace(r *http.Request) (any, error) {
 	}
 	query, err := traceQuery(q)
 	if err == nil {
-		var answer api.Trace
+		var answer client.Trace
 		answer, err = s.api.Trace(r.Context(), query)
 		page.Answer = &answer
 	}
@@ -45,8 +46,8 @@ func (s *site) trace(r *http.Request) (any, error) {
 }
 
 // traceQuery reads what was typed.
-func traceQuery(q url.Values) (api.TraceQuery, error) {
-	out := api.TraceQuery{
+func traceQuery(q url.Values) (client.TraceQuery, error) {
+	out := client.TraceQuery{
 		From: strings.TrimSpace(q.Get("from")), To: strings.TrimSpace(q.Get("to")), Proto: strings.TrimSpace(q.Get("proto")),
 		State: q.Get("state"), View: q.Get("view"),
 	}
@@ -61,7 +62,7 @@ func traceQuery(q url.Values) (api.TraceQuery, error) {
 		}
 		*port = uint16(n)
 	}
-	return out, out.Question().Check()
+	return out, api.Question(&out).Check()
 }
 
 // portError is what was typed for a port and is none.

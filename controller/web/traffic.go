@@ -2,13 +2,12 @@ package web
 
 import (
 	"context"
+	"sluice/controller/client"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	dto "github.com/prometheus/client_model/go"
-
-	"sluice/controller/api"
 )
 
 // series is one of a tenant's counters of bytes.
@@ -56,9 +55,9 @@ func labelsOf(m *dto.Metric) map[string]string {
 const readersAtOnce = 4
 
 // linkTraffic is what hosts got from each other by tunnel, in bytes, as far as this controller's switches tell.
-func (s *site) linkTraffic(ctx context.Context, hosts []api.HostStatus) measured[link] {
+func (s *site) linkTraffic(ctx context.Context, hosts []client.HostStatus) measured[link] {
 	return s.links.take(time.Now(), func() map[link]uint64 {
-		lists := make([][]api.Link, len(hosts))
+		lists := make([][]client.Link, len(hosts))
 		var g errgroup.Group
 		g.SetLimit(readersAtOnce)
 		for i, h := range hosts {

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/controller/web"
 	"sluice/metrics/overtime"
 	"sluice/metrics/overtime/promtest"
@@ -37,7 +37,7 @@ func remembering(t *testing.T) (p *overtime.Prometheus, end func()) {
 func TestUsageOverTime(t *testing.T) {
 	p, end := remembering(t)
 	c := startWith(t, web.Options{Prometheus: p})
-	if _, err := c.CreateTenant(t.Context(), api.TenantSpec{Name: "alice"}); err != nil {
+	if _, err := c.CreateTenant(t.Context(), client.TenantSpec{Name: "alice"}); err != nil {
 		t.Fatal(err)
 	}
 	want := func(path string, says ...string) string {
@@ -59,7 +59,7 @@ func TestUsageOverTime(t *testing.T) {
 	want("/tenants/alice?since=nonsense", `since=1h#usage" aria-current="true"`)
 	end()
 	want("/tenants/alice?since=7d", "does not answer", "It answered last at 2")
-	token, err := c.CreateToken(t.Context(), api.TokenSpec{Name: "alice", Role: "tenant", Tenant: "alice"})
+	token, err := c.CreateToken(t.Context(), client.TokenSpec{Name: "alice", Role: "tenant", Tenant: "alice"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +77,7 @@ func TestPrometheusThatNeverAnswered(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := startWith(t, web.Options{Prometheus: p})
-	if _, err := c.CreateTenant(t.Context(), api.TenantSpec{Name: "alice"}); err != nil {
+	if _, err := c.CreateTenant(t.Context(), client.TenantSpec{Name: "alice"}); err != nil {
 		t.Fatal(err)
 	}
 	page := c.get(t, "/tenants/alice")

@@ -22,6 +22,7 @@ import (
 	"sluice/controller"
 	"sluice/controller/access"
 	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/controller/web"
 	"sluice/store"
 	"sluice/store/etcd"
@@ -30,7 +31,7 @@ import (
 
 // cluster is the pages before a real controller and a real etcd.
 type cluster struct {
-	*api.Client
+	*client.Client
 	store *etcd.Client
 	token string // the controller's own
 }
@@ -50,11 +51,11 @@ func startWith(t *testing.T, options web.Options) cluster {
 func startOn(t *testing.T, server *etcd.Embedded, options web.Options) cluster {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
-	client := etcdtest.Connect(t, server)
+	etcdClient := etcdtest.Connect(t, server)
 	openflow := listen(t)
 	registry := prometheus.NewRegistry()
 	c, err := controller.New(controller.Options{
-		Name: "c1", Store: client, OpenFlow: openflow, Registry: registry, Log: log,
+		Name: "c1", Store: etcdClient, OpenFlow: openflow, Registry: registry, Log: log,
 		Live: store.LiveController{OpenFlow: openflow.Addr().String(), API: "http://192.0.2.1:8080"},
 	})
 	if err != nil {
@@ -71,18 +72,18 @@ func startOn(t *testing.T, server *etcd.Embedded, options web.Options) cluster {
 	}
 	options.Version, options.Registry, options.Log = "test", registry, log
 	h := api.New(api.Options{
-		Version: "test", Controller: c, Store: client, Registry: registry, Log: log, Local: local,
+		Version: "test", Controller: c, Store: etcdClient, Registry: registry, Log: log, Local: local,
 		Pages: web.Register(options),
 	})
 	answers := listen(t)
 	run(t, func(ctx context.Context) error { return access.Serve(ctx, answers, h, nil, log) })
 	run(t, c.Run)
-	dialled, err := api.Dial("http://"+answers.Addr().String(), api.WithTokenFile(file))
+	dialled, err := client.Dial("http://"+answers.Addr().String(), client.WithTokenFile(file))
 	if err != nil {
 		t.Fatal(err)
 	}
 	await(t, func() error { return dialled.Ready(t.Context()) })
-	return cluster{dialled, client, strings.TrimSpace(string(token))}
+	return cluster{dialled, etcdClient, strings.TrimSpace(string(token))}
 }
 
 func listen(t *testing.T) net.Listener {
@@ -176,7 +177,7 @@ func small(t *testing.T) cluster {
 	c.register(t, 1)
 	c.register(t, 2)
 	for _, name := range []string{"alice", "bob"} {
-		if _, err := c.CreateTenant(t.Context(), api.TenantSpec{Name: name}); err != nil {
+		if _, err := c.CreateTenant(t.Context(), client.TenantSpec{Name: name}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -196,7 +197,7 @@ func TestPages(t *testing.T) {
 		t.Fatal(err)
 	}
 	await(t, func() error {
-		if list, err := c.Events(t.Context(), api.EventFilter{Kinds: []string{"gateway"}}, 0); err != nil || len(list) != 1 {
+		if list, err := c.Events(t.Context(), client.EventFilter{Kinds: []string{"gateway"}}, 0); err != nil || len(list) != 1 {
 			return fmt.Errorf("events are %+v, %w", list, err)
 		}
 		return nil
@@ -305,7 +306,7 @@ func TestCookie(t *testing.T) {
 		!strings.Contains(asked.text, `action="/login"`) || strings.Contains(asked.text, "alice") || strings.Contains(asked.text, `role="alert"`) {
 		t.Errorf("without a token: %s\n%s", asked.Status, asked.text)
 	}
-	eyes, err := c.CreateToken(t.Context(), api.TokenSpec{Name: "eyes", Role: "viewer"})
+	eyes, err := c.CreateToken(t.Context(), client.TokenSpec{Name: "eyes", Role: "viewer"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -342,7 +343,7 @@ func (c cluster) cookie(t *testing.T, token string) string {
 // A tenant's token shows that tenant's page, and nothing of others.
 func TestTenantsToken(t *testing.T) {
 	c := small(t)
-	alice, err := c.CreateToken(t.Context(), api.TokenSpec{Name: "alice", Role: "tenant", Tenant: "alice"})
+	alice, err := c.CreateToken(t.Context(), client.TokenSpec{Name: "alice", Role: "tenant", Tenant: "alice"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,126 +7,34 @@ import (
 
 	"sluice/flows"
 	"sluice/flows/simulate"
+	"sluice/flows/trace/told"
 	"sluice/store"
 )
 
-// Verdict is what became of a packet, in a word.
-type Verdict string
-
-// Verdicts. Of several copies the first in this order counts.
-const (
-	Delivered Verdict = "delivered" // to a port
-	Answered  Verdict = "answered"  // by a switch, back to the port that sent it
-	Left      Verdict = "left"      // by a gateway host, to its kernel
-	Unknown   Verdict = "unknown"   // it met a host or a flow of which nothing can be said
-	Lost      Verdict = "lost"      // it left for nowhere
-	Dropped   Verdict = "dropped"   // a flow, or the lack of one, ended it
+type ( // see package told
+	// Verdict is what became of a packet, in a word.
+	Verdict = told.Verdict
+	// Answer is what became of the packet that a Question asks for.
+	Answer = told.Answer
+	// Walk is one packet's way.
+	Walk = told.Walk
+	// End is what became of the packet, or of one copy.
+	End = told.End
+	// Hop is the packet's way through one switch.
+	Hop = told.Hop
+	// Step is a visit of one table.
+	Step = told.Step
 )
 
-// Answer is what became of the packet that a Question asks for.
-type Answer struct {
-	From    string  `json:"from"`
-	To      string  `json:"to"`
-	State   State   `json:"state"`
-	Verdict Verdict `json:"verdict"`
-	Text    string  `json:"text"`             // the verdict in a sentence
-	Reason  string  `json:"reason,omitempty"` // of a drop
-	Allow   string  `json:"allow,omitempty"`  // what would let it pass
-	// Complete is false where something is not known: the verdict is of what is.
-	Complete bool `json:"complete"`
-	// Before are the packets that came before it, as they had to. Where one of them did not arrive the
-	// packet was never sent, and the verdict and hops are that one's.
-	Before []Walk   `json:"before,omitempty"`
-	Walk            // of the packet
-	Notes  []string `json:"notes,omitempty"`
-}
-
-// Walk is one packet's way.
-type Walk struct {
-	About  string `json:"about,omitempty"` // empty: it is the packet that was asked for
-	Packet string `json:"packet"`
-	Ends   []End  `json:"ends"`
-	Hops   []Hop  `json:"hops"`
-}
-
-// End is what became of the packet, or of one copy.
-type End struct {
-	Verdict Verdict `json:"verdict"`
-	Host    string  `json:"host"`
-	Table   string  `json:"table,omitempty"` // of the flow that decided
-	Port    string  `json:"port,omitempty"`  // that got it
-	Packet  string  `json:"packet,omitempty"`
-	Text    string  `json:"text"`
-	Reason  string  `json:"reason,omitempty"`
-	Allow   string  `json:"allow,omitempty"`
-
-	quiet bool // a copy that was not to go anywhere
-}
-
-// Hop is the packet's way through one switch.
-type Hop struct {
-	Host    string `json:"host"`
-	From    string `json:"from"` // how it came in
-	Packet  string `json:"packet"`
-	Steps   []Step `json:"steps"`
-	Problem string `json:"problem,omitempty"` // why there are no steps, or no more
-}
-
-// Step is a visit of one table.
-type Step struct {
-	Table     uint8    `json:"table"`
-	TableName string   `json:"tableName"`
-	Depth     int      `json:"depth,omitempty"` // of copies and connection tracking
-	Priority  uint16   `json:"priority,omitempty"`
-	Cookie    string   `json:"cookie,omitempty"`
-	Owner     string   `json:"owner"`          // of the flow that decided
-	Flow      string   `json:"flow,omitempty"` // in ovs-ofctl's syntax
-	Note      string   `json:"note,omitempty"` // what it counts, or why it refuses
-	Did       []string `json:"did,omitempty"`  // what it changed, and what happened
-	Foreign   bool     `json:"foreign,omitempty"`
-}
-
-// Asked is the packet that was asked for, and between whom.
-func (a *Answer) Asked() string {
-	text := a.Packet
-	if a.About != "" {
-		text = a.About + ": " + text
-	}
-	return fmt.Sprintf("from %s to %s: %s", a.From, a.To, text)
-}
-
-// Ending is where the packet ended, every copy of it.
-func (w *Walk) Ending() string {
-	texts := make([]string, len(w.Ends))
-	for i, e := range w.Ends {
-		texts[i] = e.Text
-	}
-	return strings.Join(texts, "; ")
-}
-
-// What is what the step did, in words.
-func (s *Step) What() string {
-	did := slices.Clone(s.Did)
-	if s.Note != "" {
-		did = append(did, s.Note)
-	}
-	return strings.Join(did, "; ")
-}
-
-// Words are what was asked for of the packet's connection.
-func (s State) Words() string {
-	switch s {
-	case StateEstablished:
-		return "as a later packet of a connection that the sender opened"
-	case StateReply:
-		return "as the answer to a connection that the receiver opened"
-	case StateRelated:
-		return "as an ICMP error about a packet of the receiver"
-	case StateInvalid:
-		return "as a packet of no connection"
-	}
-	return "as the first packet of a new connection"
-}
+// Verdicts.
+const (
+	Delivered = told.Delivered
+	Answered  = told.Answered
+	Left      = told.Left
+	Unknown   = told.Unknown
+	Lost      = told.Lost
+	Dropped   = told.Dropped
+)
 
 // Answer says what became of the packets, by the names that the State has now.
 func (t *Trace) Answer(s *store.State) Answer {
@@ -141,7 +49,7 @@ func (t *Trace) Answer(s *store.State) Answer {
 			a.Walk = walk
 		}
 	}
-	a.judge(t)
+	t.judge(&a)
 	a.Notes = d.notes(&a)
 	return a
 }
@@ -165,15 +73,15 @@ func (t *Trace) toName() string {
 var order = []Verdict{Delivered, Answered, Left, Unknown, Lost, Dropped}
 
 // judge makes one verdict of all ends.
-func (a *Answer) judge(t *Trace) {
-	told := a.Ends
+func (t *Trace) judge(a *Answer) {
+	ends := a.Ends
 	if loud := spoken(a.Ends); len(loud) > 0 {
-		told = loud
+		ends = loud
 	}
 	var texts []string
 	for _, v := range order {
-		for i := range told {
-			e := &told[i]
+		for i := range ends {
+			e := &ends[i]
 			if e.Verdict != v {
 				continue
 			}
@@ -196,7 +104,7 @@ func (a *Answer) judge(t *Trace) {
 // spoken are the ends that were not to be expected of any copy.
 func spoken(ends []End) (loud []End) {
 	for _, e := range ends {
-		if !e.quiet {
+		if !e.Quiet {
 			loud = append(loud, e)
 		}
 	}
@@ -205,7 +113,7 @@ func spoken(ends []End) (loud []End) {
 
 // notes are what the reader must know besides.
 func (d *describer) notes(a *Answer) (notes []string) {
-	if d.trace.from.isPort() && a.meansAnother(d) && !a.reaches(d.trace.meant) {
+	if d.trace.from.isPort() && d.meansAnother() && !reaches(a, d.trace.meant) {
 		notes = append(notes, fmt.Sprintf("port %s is another tenant's: in %s's networks %s is somebody else's address, or nobody's",
 			d.trace.meant, d.trace.from.tenant, d.trace.to.ip))
 	}
@@ -215,7 +123,7 @@ func (d *describer) notes(a *Answer) (notes []string) {
 		}
 	}
 	for _, walk := range append(slices.Clone(a.Before), a.Walk) {
-		for _, note := range walk.foreign() {
+		for _, note := range foreign(&walk) {
 			if !slices.Contains(notes, note) {
 				notes = append(notes, note)
 			}
@@ -230,7 +138,7 @@ func (d *describer) notes(a *Answer) (notes []string) {
 }
 
 // foreign notes the flows that nobody of ours wrote and that decided.
-func (w *Walk) foreign() (notes []string) {
+func foreign(w *Walk) (notes []string) {
 	for _, h := range w.Hops {
 		for _, s := range h.Steps {
 			if s.Foreign {
@@ -243,12 +151,12 @@ func (w *Walk) foreign() (notes []string) {
 }
 
 // meansAnother reports whether To names a port of another tenant than From's.
-func (a *Answer) meansAnother(d *describer) bool {
+func (d *describer) meansAnother() bool {
 	return d.trace.asked.to.tenant != "" && d.trace.asked.to.tenant != d.trace.from.tenant
 }
 
 // reaches reports whether a packet got to a port: one of a peered tenant may.
-func (a *Answer) reaches(port string) bool {
+func reaches(a *Answer, port string) bool {
 	return slices.ContainsFunc(a.Ends, func(e End) bool { return e.Port == port })
 }
 

@@ -73,7 +73,7 @@ func (d *describer) drops(hop simulate.Hop) (ends []End) {
 			refused = nil
 		case len(s.Stopped) > 0:
 			e.Text = fmt.Sprintf("dropped on %s in table %s: %s", hop.Host, e.Table, strings.Join(s.Stopped, ", "))
-			e.quiet = endsElsewhere(s)
+			e.Quiet = endsElsewhere(s)
 		default:
 			if _, refuses := flows.Refuses(s.Flow); refuses {
 				refused = s
@@ -83,7 +83,7 @@ func (d *describer) drops(hop simulate.Hop) (ends []End) {
 			}
 			e.Text = fmt.Sprintf("dropped on %s in table %s: the flow of %s does no more with it", hop.Host, e.Table, d.ownerText(s.Flow))
 			if back := isBack(s.Flow); back {
-				e.quiet, e.Text = true, fmt.Sprintf("not sent back to the port that sent it, on %s", hop.Host)
+				e.Quiet, e.Text = true, fmt.Sprintf("not sent back to the port that sent it, on %s", hop.Host)
 			}
 		}
 		ends = append(ends, e)
@@ -113,7 +113,7 @@ func (d *describer) refused(host string, at, by *simulate.Step) End {
 		return e
 	}
 	why, _ := flows.Refuses(by.Flow)
-	e.quiet = why.Name == flows.ReasonElsewhere
+	e.Quiet = why.Name == flows.ReasonElsewhere
 	e.Table, e.Reason, e.Allow = flows.TableName(by.Table), why.Name, why.Allow
 	e.Text = fmt.Sprintf("dropped on %s in table %s: %s: %s", host, e.Table, why.Name, why.Text)
 	return e

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	of "sluice/datapath/openflow"
+	"sluice/flows/trace/told"
 	"sluice/store"
 )
 
@@ -15,15 +16,15 @@ import (
 const Outside = "outside"
 
 // State is what the packet is to its connection.
-type State string
+type State = told.State
 
-// States. All but StateNew are reached by packets that are sent before, through the same tables.
+// States.
 const (
-	StateNew         State = "new"         // the first packet of a connection
-	StateEstablished State = "established" // a later one of the end that opened it
-	StateReply       State = "reply"       // an answer to the other end, which opened it
-	StateRelated     State = "related"     // an ICMP error about a packet of the other end
-	StateInvalid     State = "invalid"     // of no connection, and unable to open one
+	StateNew         = told.StateNew
+	StateEstablished = told.StateEstablished
+	StateReply       = told.StateReply
+	StateRelated     = told.StateRelated
+	StateInvalid     = told.StateInvalid
 )
 
 // States are all of them.

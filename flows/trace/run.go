@@ -185,7 +185,7 @@ func (r *runner) resolve(e *end) (store.MAC, bool) {
 			continue
 		}
 		if d.Host == e.host && r.ports[d.Host][d.Port] == e.iface {
-			if mac, ok := told(&d.Packet, e.next.ask); ok {
+			if mac, ok := answeredMAC(&d.Packet, e.next.ask); ok {
 				return mac, true
 			}
 		}
@@ -210,11 +210,11 @@ func (r *runner) solicited(e *end, walk *simulate.Walk) (store.MAC, bool) {
 	if !ok {
 		return store.MAC{}, false
 	}
-	return told(&d.Packet, e.next.ask)
+	return answeredMAC(&d.Packet, e.next.ask)
 }
 
-// told is the MAC that an answer says for an address.
-func told(p *simulate.Packet, asked netip.Addr) (store.MAC, bool) {
+// answeredMAC is the MAC that an answer says for an address.
+func answeredMAC(p *simulate.Packet, asked netip.Addr) (store.MAC, bool) {
 	if asked.Is4() {
 		return store.MACFromUint64(p.Uint(of.FieldARPSHA)), p.Uint(of.FieldARPOp) == arpReply
 	}

@@ -7,54 +7,35 @@ import (
 	of "sluice/datapath/openflow"
 	"sluice/flows"
 	"sluice/flows/prove"
+	"sluice/flows/verify/found"
 	"sluice/flows/witness"
 	"sluice/store"
 )
 
-// Verdict is what is known of a host, or of one flow.
-type Verdict string
+type ( // see package found
+	// Verdict is what is known of a host, or of one flow.
+	Verdict = found.Verdict
+	// Finding is one flow that breaks a rule.
+	Finding = found.Finding
+	// Counterexample is what was sent, and what became of it.
+	Counterexample = found.Counterexample
+	// Send is one frame and its way.
+	Send = found.Send
+	// Crossing is a visit of one table.
+	Crossing = found.Crossing
+	// Snapshot is what a dump is proved by.
+	Snapshot = found.Snapshot
+	// Object is one object as etcd holds it.
+	Object = found.Object
+)
 
 // Verdicts.
 const (
-	Proved   Verdict = "proved"   // no frame crosses, escapes or lies, whatever is sent
-	False    Verdict = "false"    // one does: there is a counterexample
-	Unproved Verdict = "unproved" // a flow breaks a rule of the proof; no frame was found that uses it
-	Unread   Verdict = "unread"   // the host's flows could not be read
+	Proved   = found.Proved
+	False    = found.False
+	Unproved = found.Unproved
+	Unread   = found.Unread
 )
-
-// Finding is one flow that breaks a rule.
-type Finding struct {
-	Verdict        Verdict         `json:"verdict" enum:"false,unproved"`
-	Rule           string          `json:"rule"`
-	Asks           string          `json:"asks"`  // what the rule asks of every flow
-	Text           string          `json:"text"`  // what the flow does, and what would come of it
-	Table          string          `json:"table"` // its name
-	Owner          string          `json:"owner"` // whose the flow says that it is
-	Flow           string          `json:"flow"`  // in ovs-ofctl's syntax
-	ShadowedBy     string          `json:"shadowedBy,omitempty"`
-	Counterexample *Counterexample `json:"counterexample,omitempty"`
-}
-
-// Counterexample is what was sent, and what became of it.
-type Counterexample struct {
-	Law   string `json:"law"`   // which one is broken, and how
-	Sends []Send `json:"sends"` // in order: the last one breaks the law, those before open its connection
-}
-
-// Send is one frame and its way.
-type Send struct {
-	From   string     `json:"from"`
-	Packet string     `json:"packet"`
-	Steps  []Crossing `json:"steps"`
-}
-
-// Crossing is a visit of one table.
-type Crossing struct {
-	Host  string `json:"host"`
-	Table string `json:"table"`
-	Owner string `json:"owner,omitempty"` // of the flow that decided
-	Flow  string `json:"flow,omitempty"`  // empty: none matched
-}
 
 // Budget bounds how much is searched for counterexamples.
 type Budget struct {

@@ -8,7 +8,7 @@ import (
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 
-	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/store"
 )
 
@@ -45,7 +45,7 @@ func measureAttach(ctx context.Context, r *Run) error {
 // attachRun attaches containers to one network, by turns on each host.
 type attachRun struct {
 	*labRun
-	tenant     api.Tenant
+	tenant     client.Tenant
 	residents  []container // one a host
 	addresses  []string    // theirs
 	containers []container
@@ -85,7 +85,7 @@ func (a *attachRun) begin(ctx context.Context) error {
 		return err
 	}
 	a.residents, a.containers = all[:len(a.Hosts)], all[len(a.Hosts):]
-	if a.tenant, err = a.api.CreateTenant(ctx, api.TenantSpec{Name: attachTenant, Subnets: []string{"10.0.0.0/16"}}); err != nil {
+	if a.tenant, err = a.api.CreateTenant(ctx, client.TenantSpec{Name: attachTenant, Subnets: []string{"10.0.0.0/16"}}); err != nil {
 		return err
 	}
 	for host, c := range a.residents {

@@ -9,7 +9,7 @@ import (
 	"regexp"
 	"strconv"
 
-	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/datapath/ovsrun"
 )
 
@@ -68,7 +68,7 @@ func (s *senders) begin(ctx context.Context, tenants int) error {
 	}
 	for n := range tenants {
 		p := tenantPair{number: n, from: ends[2*n], to: ends[2*n+1]}
-		if _, err := s.api.CreateTenant(ctx, api.TenantSpec{Name: p.tenant()}); err != nil {
+		if _, err := s.api.CreateTenant(ctx, client.TenantSpec{Name: p.tenant()}); err != nil {
 			return err
 		}
 		if err := s.serve(p); err != nil {

@@ -5,8 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"path/filepath"
-
-	"sluice/controller/api"
+	"sluice/controller/client"
 )
 
 // cniStarts are the ADDs of each plugin a round.
@@ -25,7 +24,7 @@ type cniPlugin struct {
 // returned when the container has its interface. With Sluice it has its flows then.
 func (d *dockerRun) plugins(ctx context.Context) error {
 	const tenant = "plugins"
-	if _, err := d.api.CreateTenant(ctx, api.TenantSpec{Name: tenant, Subnets: []string{"10.30.0.0/16"}}); err != nil {
+	if _, err := d.api.CreateTenant(ctx, client.TenantSpec{Name: tenant, Subnets: []string{"10.30.0.0/16"}}); err != nil {
 		return err
 	}
 	conf := func(kind string, more map[string]any) map[string]any {

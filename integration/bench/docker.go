@@ -10,7 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/integration/lab"
 	"sluice/store"
 )
@@ -112,7 +112,7 @@ func (d *dockerRun) startDaemons(ctx context.Context) error {
 // makeNetworks makes those of Sluice and of the bridge, on all daemons.
 func (d *dockerRun) makeNetworks(ctx context.Context) error {
 	const tenant = "docker"
-	if _, err := d.api.CreateTenant(ctx, api.TenantSpec{Name: tenant, Subnets: []string{"10.30.0.0/16"}}); err != nil {
+	if _, err := d.api.CreateTenant(ctx, client.TenantSpec{Name: tenant, Subnets: []string{"10.30.0.0/16"}}); err != nil {
 		return err
 	}
 	all, err := newContainers(ctx, 2)

@@ -14,7 +14,7 @@ import (
 	"strings"
 	"time"
 
-	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/integration/lab"
 	"sluice/store"
 )
@@ -70,10 +70,10 @@ func (f *failOverRun) begin(ctx context.Context) (err error) {
 	if f.boxes, err = newContainers(ctx, len(f.Hosts)); err != nil {
 		return err
 	}
-	if _, err := f.api.SetFailOver(ctx, api.FailOver{On: true}); err != nil {
+	if _, err := f.api.SetFailOver(ctx, client.FailOver{On: true}); err != nil {
 		return err
 	}
-	if _, err := f.api.CreateTenant(ctx, api.TenantSpec{Name: failOverTenant}); err != nil {
+	if _, err := f.api.CreateTenant(ctx, client.TenantSpec{Name: failOverTenant}); err != nil {
 		return err
 	}
 	for host, box := range f.boxes {
@@ -151,7 +151,7 @@ func (f *failOverRun) kill(ctx context.Context, alone bool) (third, backup float
 }
 
 // ready waits until the tenant has a backup, and all switches find all gateway hosts alive and ask for that.
-func (f *failOverRun) ready(ctx context.Context) (g api.Gateway, err error) {
+func (f *failOverRun) ready(ctx context.Context) (g client.Gateway, err error) {
 	ctx, cancel := context.WithTimeout(ctx, labPatience)
 	defer cancel()
 	err = until(ctx, func() error {
@@ -177,7 +177,7 @@ func (f *failOverRun) ready(ctx context.Context) (g api.Gateway, err error) {
 }
 
 // probes fails where a host's switch does not find the others alive, or does not steer by it.
-func (f *failOverRun) probes(ctx context.Context, host int, g api.Gateway) error {
+func (f *failOverRun) probes(ctx context.Context, host int, g client.Gateway) error {
 	sw := f.Hosts[host].Switch()
 	for _, other := range f.Hosts {
 		if other.Name == f.Hosts[host].Name {

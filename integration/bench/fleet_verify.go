@@ -7,7 +7,7 @@ import (
 	"slices"
 	"time"
 
-	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/flows/verify"
 )
 
@@ -19,7 +19,7 @@ const verifyAtOnce = 16
 
 // verifyFleet measures what `sluice verify` waits for, over ever more hosts: reading and proving all their flows.
 func (f *fleetRun) verifyFleet(ctx context.Context) error {
-	client, err := api.Dial("http://"+f.api, api.WithTokenFile(filepath.Join(f.dir, "api.token")))
+	client, err := client.Dial("http://"+f.api, client.WithTokenFile(filepath.Join(f.dir, "api.token")))
 	if err != nil {
 		return err
 	}
@@ -54,7 +54,7 @@ func (f *fleetRun) verifyFleet(ctx context.Context) error {
 
 // proved waits until the controller has proved all that every switch holds, which it does by itself after a start.
 func (f *fleetRun) proved(ctx context.Context) error {
-	client, err := api.Dial("http://"+f.api, api.WithTokenFile(filepath.Join(f.dir, "api.token")))
+	client, err := client.Dial("http://"+f.api, client.WithTokenFile(filepath.Join(f.dir, "api.token")))
 	if err != nil {
 		return err
 	}
@@ -74,7 +74,7 @@ func (f *fleetRun) proved(ctx context.Context) error {
 }
 
 // unproved counts the hosts of which the controller has not proved what their switches hold.
-func (f *fleetRun) unproved(ctx context.Context, client *api.Client) (left int, err error) {
+func (f *fleetRun) unproved(ctx context.Context, client *client.Client) (left int, err error) {
 	status, err := client.Status(ctx)
 	if err != nil {
 		return 0, err
@@ -92,7 +92,7 @@ func (f *fleetRun) unproved(ctx context.Context, client *api.Client) (left int, 
 const verifyWhat = "sluice verify"
 
 // verify proves the first hosts and counts their flows.
-func (f *fleetRun) verify(ctx context.Context, client *api.Client, hosts int) (flows int, err error) {
+func (f *fleetRun) verify(ctx context.Context, client *client.Client, hosts int) (flows int, err error) {
 	var names []string
 	for h := range hosts {
 		names = append(names, fleetHost(h))

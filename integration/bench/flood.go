@@ -6,7 +6,7 @@ import (
 	"net/netip"
 	"strconv"
 
-	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/store"
 )
 
@@ -75,7 +75,7 @@ func (f *floodRun) begin(ctx context.Context) error {
 	}
 	f.fresh = all[4]
 	for i, tenant := range []string{greedyTenant, calmTenant} {
-		if _, err := f.api.CreateTenant(ctx, api.TenantSpec{Name: tenant, Gateway: f.Hosts[0].Name}); err != nil {
+		if _, err := f.api.CreateTenant(ctx, client.TenantSpec{Name: tenant, Gateway: f.Hosts[0].Name}); err != nil {
 			return err
 		}
 		for host, c := range all[2*i : 2*i+2] {

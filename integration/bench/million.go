@@ -9,7 +9,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"golang.org/x/sync/errgroup"
 
-	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/datapath/openflow"
 	"sluice/store"
 )
@@ -47,7 +47,7 @@ func tenantsCase() Case {
 // millionRun is a fleet beside which ever more tenants sleep.
 type millionRun struct {
 	*fleetRun
-	api    *api.Client
+	api    *client.Client
 	asleep int
 	made   int // tenants that were made by command
 }
@@ -123,7 +123,7 @@ func (m *millionRun) open(ctx context.Context, hosts []store.Event) error {
 	if err := m.startController(ctx); err != nil {
 		return err
 	}
-	if m.api, err = api.Dial("http://"+m.fleetRun.api, api.WithTokenFile(filepath.Join(m.dir, "api.token"))); err != nil {
+	if m.api, err = client.Dial("http://"+m.fleetRun.api, client.WithTokenFile(filepath.Join(m.dir, "api.token"))); err != nil {
 		return err
 	}
 	return m.realized(ctx, at)
@@ -223,7 +223,7 @@ func (m *millionRun) create(ctx context.Context, tenants int) (rate float64, err
 		m.made++
 		name := fmt.Sprint("made-", m.made)
 		g.Go(func() error {
-			_, err := m.api.CreateTenant(ctx, api.TenantSpec{Name: name})
+			_, err := m.api.CreateTenant(ctx, client.TenantSpec{Name: name})
 			return err
 		})
 	}
@@ -243,7 +243,7 @@ func (m *millionRun) one(ctx context.Context) (ms float64, err error) {
 	}
 	began := time.Now()
 	name := fmt.Sprint("made-", m.made)
-	made, err := m.api.CreateTenant(ctx, api.TenantSpec{Name: name})
+	made, err := m.api.CreateTenant(ctx, client.TenantSpec{Name: name})
 	if err != nil {
 		return 0, err
 	}

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/datapath/ovsrun"
 	"sluice/integration/lab"
 )
@@ -104,7 +104,7 @@ func (s *packetsRun) begin(ctx context.Context) (ours, theirs wiring, err error)
 	}
 	p := tenantPair{from: ends[0], to: ends[1]}
 	s.pairs = []tenantPair{p}
-	if _, err := s.api.CreateTenant(ctx, api.TenantSpec{Name: p.tenant(), Gateway: s.Hosts[hostTo].Name}); err != nil {
+	if _, err := s.api.CreateTenant(ctx, client.TenantSpec{Name: p.tenant(), Gateway: s.Hosts[hostTo].Name}); err != nil {
 		return ours, theirs, err
 	}
 	if err := s.serve(p); err != nil {

@@ -7,7 +7,7 @@ import (
 	"net/netip"
 	"strconv"
 
-	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/integration/lab"
 	"sluice/store"
 )
@@ -201,7 +201,7 @@ func (s *paperRun) sides(ctx context.Context) ([]paperSide, error) {
 
 // oursSide connects a pair of the first two hosts by Sluice, with a gateway host.
 func (s *paperRun) oursSide(ctx context.Context, p tenantPair, gateway string) (paperSide, error) {
-	if _, err := s.api.CreateTenant(ctx, api.TenantSpec{Name: p.tenant(), Gateway: gateway}); err != nil {
+	if _, err := s.api.CreateTenant(ctx, client.TenantSpec{Name: p.tenant(), Gateway: gateway}); err != nil {
 		return paperSide{}, err
 	}
 	address, err := s.attachBoth(ctx, placed{p, [2]int{hostFrom, hostTo}})

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"strconv"
 
-	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/integration/lab"
 )
 
@@ -92,7 +92,7 @@ func (c *crowd) add(ctx context.Context, tenant int, ends []container) error {
 		return placed{tenantPair{tenant, ends[2*n], ends[2*n+1]}, hostsOf(tenant)}
 	}
 	ours := crossing{placed: pair(0)}
-	_, err := c.api.CreateTenant(ctx, api.TenantSpec{Name: ours.tenant(), Gateway: c.Hosts[gatewayOf(tenant)].Name})
+	_, err := c.api.CreateTenant(ctx, client.TenantSpec{Name: ours.tenant(), Gateway: c.Hosts[gatewayOf(tenant)].Name})
 	if err != nil {
 		return err
 	}

@@ -8,7 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 
-	"sluice/controller/api"
+	"sluice/controller/client"
 	agentapi "sluice/hostagent/api"
 	"sluice/store"
 )
@@ -96,7 +96,7 @@ func (s *ratesRun) report(protocol string, samples [][]float64) error {
 
 // begin attaches both pairs and starts their receivers.
 func (s *ratesRun) begin(ctx context.Context) error {
-	if _, err := s.api.CreateTenant(ctx, api.TenantSpec{Name: limitedTenant}); err != nil {
+	if _, err := s.api.CreateTenant(ctx, client.TenantSpec{Name: limitedTenant}); err != nil {
 		return err
 	}
 	ends, err := newContainers(ctx, 2*len(directions))

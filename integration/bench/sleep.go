@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/flows"
 	"sluice/store"
 )
@@ -142,7 +142,7 @@ func (s *sleepRun) count(ctx context.Context, tenants int) error {
 func (s *sleepRun) wake(ctx context.Context) (ms float64, err error) {
 	s.woken++
 	name := fmt.Sprint("woken-", s.woken)
-	if _, err := s.api.CreateTenant(ctx, api.TenantSpec{Name: name, Gateway: s.names()[len(s.Hosts)-1]}); err != nil {
+	if _, err := s.api.CreateTenant(ctx, client.TenantSpec{Name: name, Gateway: s.names()[len(s.Hosts)-1]}); err != nil {
 		return 0, err
 	}
 	seconds, err := timed(func() error {

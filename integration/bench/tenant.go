@@ -7,7 +7,7 @@ import (
 	"slices"
 	"time"
 
-	"sluice/controller/api"
+	"sluice/controller/client"
 	agentapi "sluice/hostagent/api"
 	"sluice/store"
 )
@@ -206,14 +206,14 @@ func (t *tenantRun) one(ctx context.Context) (*creation, error) {
 	return c, nil
 }
 
-func (t *tenantRun) create(ctx context.Context, name string, c *creation) (tenant api.Tenant, err error) {
+func (t *tenantRun) create(ctx context.Context, name string, c *creation) (tenant client.Tenant, err error) {
 	var ports [measuredHosts]agentapi.Attachment
 	steps := []struct {
 		took *[]float64
 		do   func() error
 	}{
 		{&c.tenant, func() error {
-			tenant, err = t.api.CreateTenant(ctx, api.TenantSpec{Name: name})
+			tenant, err = t.api.CreateTenant(ctx, client.TenantSpec{Name: name})
 			return err
 		}},
 		{&c.attach, func() error { return t.attachPair(ctx, name, &ports) }},
@@ -246,7 +246,7 @@ func (t *tenantRun) attachPair(ctx context.Context, tenant string, ports *[measu
 }
 
 // count counts the tenant's flows once its gateway is placed.
-func (t *tenantRun) count(ctx context.Context, tenant api.Tenant, c *creation) error {
+func (t *tenantRun) count(ctx context.Context, tenant client.Tenant, c *creation) error {
 	gateway, rev, err := t.gatewayOf(ctx, tenant.Name)
 	if err != nil {
 		return err

@@ -15,7 +15,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"golang.org/x/sync/errgroup"
 
-	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/datapath/ovsrun"
 	"sluice/flows"
 	agentapi "sluice/hostagent/api"
@@ -41,7 +41,7 @@ var labPrograms = []string{"ip", "ping", "nft", "ethtool",
 type labRun struct {
 	*Run
 	lab.Status
-	api    *api.Client
+	api    *client.Client
 	client *clientv3.Client
 	store  *etcd.Client
 	agents []*agentapi.Client // by host
@@ -94,7 +94,7 @@ func (l *labRun) connect(ctx context.Context) (err error) {
 	if l.Status, err = lab.Load(ctx); err != nil {
 		return err
 	}
-	if l.api, err = api.Dial(l.API, api.WithTokenFile(l.TokenFile)); err != nil {
+	if l.api, err = client.Dial(l.API, client.WithTokenFile(l.TokenFile)); err != nil {
 		return err
 	}
 	if l.client, err = clientv3.New(clientv3.Config{Endpoints: []string{l.Etcd}, DialTimeout: labPatience}); err != nil {

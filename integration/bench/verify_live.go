@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
-	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/datapath/ovsrun"
 	"sluice/flows/verify"
 	"sluice/store"
@@ -59,7 +59,7 @@ func measureLive(ctx context.Context, r *Run, flows int) (err error) {
 		return err
 	}
 	defer stop()
-	client, err := api.Dial("http://"+f.api, api.WithTokenFile(filepath.Join(f.dir, "api.token")))
+	client, err := client.Dial("http://"+f.api, client.WithTokenFile(filepath.Join(f.dir, "api.token")))
 	if err != nil {
 		return err
 	}
@@ -133,7 +133,7 @@ func relay(l net.Listener, address string) {
 }
 
 // programmed waits until the first host holds at least so many flows, and they are proved.
-func (f *fleetRun) programmed(ctx context.Context, client *api.Client, least int) (held int, err error) {
+func (f *fleetRun) programmed(ctx context.Context, client *client.Client, least int) (held int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, fleetPatience)
 	defer cancel()
 	return held, f.controller.await(ctx, func() error {

@@ -14,7 +14,7 @@ import (
 
 	"github.com/cenkalti/backoff/v5"
 
-	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/pki"
 )
 
@@ -65,13 +65,13 @@ const enrolFor = 30 * time.Second
 // ensureEnrolled has a host's certificate believed: etcd lets nobody else in. Members of etcd and controllers
 // may be broken meanwhile: it asks again where the answer says that they are away.
 func (s *state) ensureEnrolled(ctx context.Context, host string) error {
-	c, err := api.Dial("http://"+s.API, api.WithTokenFile(tokenFile()))
+	c, err := client.Dial("http://"+s.API, client.WithTokenFile(tokenFile()))
 	if err != nil {
 		return err
 	}
 	_, err = backoff.Retry(ctx, func() (bool, error) {
 		_, err := c.EnrolHost(ctx, host)
-		var problem *api.Problem
+		var problem *client.Problem
 		switch {
 		case !errors.As(err, &problem): // it is, or nobody answered
 			return true, err

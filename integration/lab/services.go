@@ -13,7 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"sluice/controller/api"
+	"sluice/controller/client"
 	agentapi "sluice/hostagent/api"
 	"sluice/pki"
 	"sluice/store"
@@ -56,7 +56,7 @@ func (s *state) ensureInternetServer(ctx context.Context) error {
 // controllerReady asks one controller, from inside its machine.
 func controllerReady(m machine) func(context.Context) error {
 	return func(ctx context.Context) error {
-		client := http.Client{Transport: &http.Transport{
+		c := http.Client{Transport: &http.Transport{
 			DisableKeepAlives: true,
 			DialContext: func(ctx context.Context, network, at string) (net.Conn, error) {
 				return DialIn(ctx, m.ns, network, at)
@@ -66,7 +66,7 @@ func controllerReady(m machine) func(context.Context) error {
 		if err != nil {
 			return err
 		}
-		resp, err := client.Do(req)
+		resp, err := c.Do(req)
 		if err != nil {
 			return err
 		}
@@ -79,7 +79,7 @@ func controllerReady(m machine) func(context.Context) error {
 			problem.Detail = resp.Status
 		}
 		err = fmt.Errorf("controller %s is not ready: %s", m.name, problem.Detail)
-		if problem.Type == api.TypeHeld {
+		if problem.Type == client.TypeHeld {
 			err = fmt.Errorf("%w: %w: put the right etcd back, or `sluice lab kill controller` and `sluice lab up --adopt`", err, errHeld)
 		}
 		return err
@@ -232,7 +232,7 @@ func listenLoopback(wanted string) (*net.TCPListener, error) {
 func (s *state) waitRealized(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
-	c, err := api.Dial("http://"+s.API, api.WithTokenFile(tokenFile()))
+	c, err := client.Dial("http://"+s.API, client.WithTokenFile(tokenFile()))
 	if err != nil {
 		return err
 	}
@@ -250,7 +250,7 @@ func (s *state) waitRealized(ctx context.Context) error {
 }
 
 // realized names the first host that is not, or does not know its peers.
-func (s *state) realized(ctx context.Context, c *api.Client) error {
+func (s *state) realized(ctx context.Context, c *client.Client) error {
 	st, err := c.Status(ctx)
 	if err != nil {
 		return err

@@ -1,4 +1,4 @@
-package manifest
+package manifestfile
 
 import (
 	"bytes"
@@ -13,6 +13,8 @@ import (
 
 	"github.com/agext/levenshtein"
 	"go.yaml.in/yaml/v3"
+
+	"sluice/store/manifest"
 )
 
 // Place is where something stands in a file, from 1.
@@ -33,13 +35,13 @@ func (p Places) Of(path string) Place {
 
 // Parse reads a manifest of YAML or JSON, and where each part of it stands. What it does not know, and what
 // has the wrong form, is refused with its place: FILE:LINE:COLUMN.
-func Parse(file string, text []byte) (*Manifest, Places, error) {
+func Parse(file string, text []byte) (*manifest.Manifest, Places, error) {
 	p := parser{file: file, places: Places{}}
 	top, err := p.document(text)
 	if err != nil {
 		return nil, nil, err
 	}
-	m := &Manifest{}
+	m := &manifest.Manifest{}
 	if top == nil {
 		return m, p.places, nil
 	}

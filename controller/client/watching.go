@@ -1,4 +1,4 @@
-package api
+package client
 
 import (
 	"bufio"
@@ -13,7 +13,6 @@ import (
 	"strings"
 	"time"
 
-	"sluice/controller/access"
 	"sluice/store"
 )
 
@@ -42,9 +41,9 @@ const (
 // Watch yields what changes, until ctx ends, the loop is left, or the watch cannot go on. Where the connection is
 // lost it connects again and goes on where it was, so that each change comes once. What a watch begins with adds up to
 // the cluster at the first bookmark; before that, a lost connection ends the watch. An error is the last that it yields:
-// a Problem of status 410 says that changes were missed, and that the caller is to begin anew.
+// ErrGone says that changes were missed, and that the caller is to begin anew.
 func (c *Client) Watch(ctx context.Context, q WatchQuery) iter.Seq2[Change, error] {
-	return c.watch(ctx, access.WatchPath, q.query(), q.After)
+	return c.watch(ctx, "/v1/watch", q.query(), q.After)
 }
 
 // watch is Watch at a path.
@@ -70,26 +69,6 @@ func (c *Client) watch(ctx context.Context, path string, q url.Values, after sto
 			wait = min(max(2*wait, leastWait), mostWait)
 		}
 	}
-}
-
-// pause waits, unless ctx ends.
-func pause(ctx context.Context, d time.Duration) {
-	select {
-	case <-time.After(d):
-	case <-ctx.Done():
-	}
-}
-
-// passes reports whether it may help to ask again.
-func passes(err error) bool {
-	var problem *Problem
-	return !errors.As(err, &problem) || problem.Status == http.StatusServiceUnavailable || problem.Status == http.StatusTooManyRequests
-}
-
-// isGone reports whether changes were missed.
-func isGone(err error) bool {
-	var problem *Problem
-	return errors.As(err, &problem) && problem.Status == http.StatusGone
 }
 
 // watching is one run of Watch.
@@ -191,4 +170,18 @@ func readEvent(lines *bufio.Reader) (e event, err error) {
 			e.data += value
 		}
 	}
+}
+
+// pause waits, unless ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-time.After(d):
+	case <-ctx.Done():
+	}
+}
+
+// passes reports whether it may help to ask again.
+func passes(err error) bool {
+	var problem *Problem
+	return !errors.As(err, &problem) || errors.Is(err, ErrUnavailable)
 }

@@ -1,14 +1,13 @@
-package api_test
+package client_test
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
-	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -18,6 +17,7 @@ import (
 	"sluice/controller"
 	"sluice/controller/access"
 	"sluice/controller/api"
+	"sluice/controller/client"
 	"sluice/store"
 	"sluice/store/etcd"
 )
@@ -31,12 +31,14 @@ func runAPI() (url, token string, stop func()) {
 	log := slog.New(slog.DiscardHandler)
 	embedded, err := etcd.StartEmbedded(ctx, etcd.EmbedOptions{Dir: dir, ClientURL: "http://" + freeAddress(), PeerURL: "http://" + freeAddress(), Log: log})
 	must(err)
-	client, err := etcd.Connect(ctx, etcd.Options{Endpoints: embedded.Endpoints(), Log: log})
+	etcdClient, err := etcd.Connect(ctx, etcd.Options{Endpoints: embedded.Endpoints(), Log: log})
 	must(err)
 	switches, err := net.Listen("tcp", "127.0.0.1:0")
 	must(err)
 	registry := prometheus.NewRegistry()
-	c, err := controller.New(controller.Options{Name: "c1", Store: client, OpenFlow: switches, Registry: registry, Log: log})
+	c, err := controller.New(controller.Options{Name: "c1", Store: etcdClient, OpenFlow: switches, Registry: registry, Log: log})
+	must(err)
+	_, err = etcdClient.PutIf(ctx, store.HostKey("h1"), &store.Host{DatapathID: 1, VTEPs: []netip.Addr{netip.MustParseAddr("192.0.2.1")}}, 0, 0)
 	must(err)
 	local, err := access.WriteLocalToken(filepath.Join(dir, "token"))
 	must(err)
@@ -45,13 +47,13 @@ func runAPI() (url, token string, stop func()) {
 	ended := make(chan error, 1)
 	go func() { ended <- c.Run(ctx) }()
 	<-c.Ready()
-	server := httptest.NewServer(api.New(api.Options{Version: "test", Controller: c, Store: client, Registry: registry, Log: log, Local: local}))
+	server := httptest.NewServer(api.New(api.Options{Version: "test", Controller: c, Store: etcdClient, Registry: registry, Log: log, Local: local}))
 	return server.URL, strings.TrimSpace(string(text)), func() {
 		server.CloseClientConnections() // of watches, which do not end by themselves
 		server.Close()
 		cancel()
 		<-ended
-		client.Close()
+		etcdClient.Close()
 		embedded.Close()
 		os.RemoveAll(dir)
 	}
@@ -70,30 +72,19 @@ func must(err error) {
 	}
 }
 
-// answering is a server that answers as a controller's API does about hosts, so that these examples run without
-// switches.
-func answering(route string, status int, answer string) *httptest.Server {
-	mux := http.NewServeMux()
-	mux.HandleFunc(route, func(w http.ResponseWriter, _ *http.Request) {
-		w.WriteHeader(status)
-		_, _ = io.WriteString(w, answer)
-	})
-	return httptest.NewServer(mux)
-}
-
 // A client connects only when it is used. Ready says whether the controller has loaded its state.
 func ExampleDial() {
 	url, token, stop := runAPI()
 	defer stop()
 
-	client, err := api.Dial(url, api.WithToken(token))
+	c, err := client.Dial(url, client.WithToken(token))
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	fmt.Println(client.Ready(context.Background()))
+	fmt.Println(c.Ready(context.Background()))
 
-	_, err = api.Dial("localhost:8080")
+	_, err = client.Dial("localhost:8080")
 	fmt.Println(err)
 	// Output:
 	// <nil>
@@ -104,15 +95,15 @@ func ExampleDial() {
 func ExampleClient_CreateTenant() {
 	url, token, stop := runAPI()
 	defer stop()
-	client, err := api.Dial(url, api.WithToken(token))
+	c, err := client.Dial(url, client.WithToken(token))
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
 
 	for range 2 {
-		tenant, err := client.CreateTenant(context.Background(), api.TenantSpec{Name: "alice", Subnets: []string{"10.0.0.0/24"}})
-		var refused *api.Problem
+		tenant, err := c.CreateTenant(context.Background(), client.TenantSpec{Name: "alice", Subnets: []string{"10.0.0.0/24"}})
+		var refused *client.Problem
 		switch {
 		case errors.As(err, &refused):
 			fmt.Printf("refused with status %d: %s\n", refused.Status, refused.Detail)
@@ -132,12 +123,12 @@ func ExampleClient_AsOf() {
 	url, token, stop := runAPI()
 	defer stop()
 	ctx := context.Background()
-	client, err := api.Dial(url, api.WithToken(token))
+	c, err := client.Dial(url, client.WithToken(token))
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	read, err := client.CreateTenant(ctx, api.TenantSpec{Name: "alice"})
+	read, err := c.CreateTenant(ctx, client.TenantSpec{Name: "alice"})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -145,17 +136,16 @@ func ExampleClient_AsOf() {
 	limits := read.Limits
 	limits.Connections = 1000
 
-	if _, err := client.SetLimits(ctx, "alice", store.Limits{Ports: 5}); err != nil { // somebody else
+	if _, err := c.SetLimits(ctx, "alice", store.Limits{Ports: 5}); err != nil { // somebody else
 		fmt.Println(err)
 	}
-	_, err = client.AsOf(read.Modified).SetLimits(ctx, "alice", limits)
-	var refused *api.Problem
-	fmt.Println(errors.As(err, &refused) && refused.Status == http.StatusPreconditionFailed)
+	_, err = c.AsOf(read.Modified).SetLimits(ctx, "alice", limits)
+	fmt.Println(errors.Is(err, client.ErrChanged))
 
-	if read, err = client.Tenant(ctx, "alice"); err == nil { // read it again, and decide anew
+	if read, err = c.Tenant(ctx, "alice"); err == nil { // read it again, and decide anew
 		limits = read.Limits
 		limits.Connections = 1000
-		read, err = client.AsOf(read.Modified).SetLimits(ctx, "alice", limits)
+		read, err = c.AsOf(read.Modified).SetLimits(ctx, "alice", limits)
 	}
 	fmt.Println(read.Limits.Ports, read.Limits.Connections, err)
 	// Output:
@@ -169,30 +159,30 @@ func ExampleClient_Watch() {
 	url, token, stop := runAPI()
 	defer stop()
 	ctx := context.Background()
-	client, err := api.Dial(url, api.WithToken(token))
+	c, err := client.Dial(url, client.WithToken(token))
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	if _, err := client.CreateTenant(ctx, api.TenantSpec{Name: "alice"}); err != nil {
+	if _, err := c.CreateTenant(ctx, client.TenantSpec{Name: "alice"}); err != nil {
 		fmt.Println(err)
 		return
 	}
 
-	for change, err := range client.Watch(ctx, api.WatchQuery{Kinds: []store.Kind{store.KindTenant}}) {
+	for change, err := range c.Watch(ctx, client.WatchQuery{Kinds: []store.Kind{store.KindTenant}}) {
 		switch {
-		case err != nil: // of status 410: changes were missed, so drop the copy and watch anew
+		case err != nil: // client.ErrGone: changes were missed, so drop the copy and watch anew
 			fmt.Println(err)
 			return
-		case change.Event == api.EventBookmark:
+		case change.Event == client.EventBookmark:
 			fmt.Println("all there; one goes")
-			if _, err := client.DeleteTenant(ctx, "alice"); err != nil {
+			if _, err := c.DeleteTenant(ctx, "alice"); err != nil {
 				fmt.Println(err)
 			}
 		default:
 			fmt.Println(change.Event, change.Key().Title())
 		}
-		if change.Event == api.EventDelete {
+		if change.Event == client.EventDelete {
 			return
 		}
 	}
@@ -204,54 +194,67 @@ func ExampleClient_Watch() {
 
 // A host's state says whether its switch holds what it should.
 func ExampleClient_Hosts() {
-	server := answering("GET /v1/hosts", http.StatusOK,
-		`[{"name":"h1","state":"realized","realized":42,"connected":true,"live":true,"flows":137,"ports":3,"created":7},
-		  {"name":"h2","state":"missing","realized":41,"connected":true,"live":true,"flows":90,"ports":1,"created":8,
-		   "missing":["ports/h2/alice/default/a2"]}]`)
-	defer server.Close()
-	client, err := api.Dial(server.URL)
+	url, token, stop := runAPI()
+	defer stop()
+	c, err := client.Dial(url, client.WithToken(token))
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
 
-	hosts, err := client.Hosts(context.Background())
+	hosts, err := c.Hosts(context.Background())
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
 	for _, h := range hosts {
-		fmt.Println(h.Name, h.State, h.Flows, h.Missing)
+		fmt.Println(h.Name, h.State, h.Ports)
 	}
 	// Output:
-	// h1 realized 137 []
-	// h2 missing 90 [ports/h2/alice/default/a2]
+	// h1 down 0
 }
 
-// The view diff is what programming would change on a switch: it is empty when all is right.
+// The view desired is what a switch is to hold; the view diff, of one that is connected, what programming would change
+// on it. Each flow names the object that it serves.
 func ExampleClient_Flows() {
-	server := answering("GET /v1/hosts/h1/flows", http.StatusOK,
-		`[{"host":"h1","table":100,"tableName":"deliver","priority":100,"cookie":"0x050000010000000b",
-		   "owner":"port alice/default/a1","packets":0,"bytes":0,
-		   "text":"table=100, priority=100,reg2=0xb actions=output:3","change":"add"}]`)
-	defer server.Close()
-	client, err := api.Dial(server.URL)
+	url, token, stop := runAPI()
+	defer stop()
+	c, err := client.Dial(url, client.WithToken(token))
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
 
-	list, problems, err := client.Flows(context.Background(), "h1", api.FlowFilter{View: api.ViewDiff, Tenant: "alice"})
+	list, _, err := c.Flows(context.Background(), "h1", client.FlowFilter{View: client.ViewDesired, Table: "deliver"})
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	for _, problem := range problems {
-		fmt.Println("problem:", problem)
-	}
 	for _, f := range list {
-		fmt.Printf("%s a flow of %s: %s\n", f.Change, f.Owner, f.Text)
+		fmt.Println(f.TableName, "has a flow of", f.Owner)
 	}
 	// Output:
-	// add a flow of port alice/default/a1: table=100, priority=100,reg2=0xb actions=output:3
+	// deliver has a flow of resolver
+	// deliver has a flow of base
+}
+
+// A refusal is a Problem, and is one of a few kinds.
+func ExampleProblem() {
+	url, token, stop := runAPI()
+	defer stop()
+	c, err := client.Dial(url, client.WithToken(token))
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+
+	_, err = c.Tenant(context.Background(), "nobody")
+	switch {
+	case errors.Is(err, client.ErrNotFound):
+		fmt.Println("none such:", err)
+	case errors.Is(err, client.ErrUnavailable):
+		fmt.Println("ask again later:", err)
+	}
+	// Output:
+	// none such: tenant nobody does not exist: see sluice tenant list
 }

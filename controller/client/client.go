@@ -1,4 +1,4 @@
-package api
+package client
 
 import (
 	"bytes"
@@ -12,9 +12,9 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"strconv"
 	"strings"
 
-	"sluice/controller/access"
 	"sluice/store"
 )
 
@@ -28,7 +28,7 @@ type Client struct {
 }
 
 // AsOf is the client for changes of an object as it was at a revision, its Modified: where it is another one since, a
-// change is refused with a Problem of status 412, and nothing is written.
+// change is refused with ErrChanged, and nothing is written.
 func (c *Client) AsOf(modified store.Revision) *Client {
 	other := *c
 	other.asOf = modified
@@ -52,6 +52,11 @@ func WithTLS(config *tls.Config) Option {
 	}
 }
 
+// WithTransport says by what requests go and answers come, such as a handler in this process; none: by the network.
+func WithTransport(t http.RoundTripper) Option {
+	return func(c *Client) { c.http.Transport = t }
+}
+
 // WithTokenFile does so by the token in a file, which is read anew for each request: a controller
 // makes its own one anew at each start. Without the file the client goes on without a token.
 func WithTokenFile(path string) Option {
@@ -65,10 +70,6 @@ func WithTokenFile(path string) Option {
 		}
 	}
 }
-
-// LocalTokenFile is where a controller of this machine has its own token, if its API is at that URL
-// and nobody told it another place; empty: there is none for this URL or this user.
-func LocalTokenFile(url string) string { return access.LocalTokenFileOf(url) }
 
 // Dial makes a client of the API at http://HOST:PORT, https://HOST:PORT or unix:PATH. It
 // connects only when it is used.
@@ -127,6 +128,35 @@ func (p *Problem) Error() string {
 		text += "; " + strings.TrimPrefix(e.Location+": ", ": ") + e.Message
 	}
 	return text
+}
+
+// Kinds of refusals: errors.Is tells whether a Problem is one.
+var (
+	ErrForbidden   = errors.New("not for who asks")          // 401 and 403
+	ErrNotFound    = errors.New("not found")                 // 404
+	ErrConflict    = errors.New("the cluster is not so")     // 409
+	ErrChanged     = errors.New("changed since it was read") // 412: read it again, and decide anew
+	ErrGone        = errors.New("too long ago")              // 410: begin anew
+	ErrUnavailable = errors.New("not now")                   // 429 and 503: ask again later
+)
+
+// Is reports whether the refusal is of a kind.
+func (p *Problem) Is(kind error) bool {
+	switch p.Status {
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return kind == ErrForbidden
+	case http.StatusNotFound:
+		return kind == ErrNotFound
+	case http.StatusConflict:
+		return kind == ErrConflict
+	case http.StatusPreconditionFailed:
+		return kind == ErrChanged
+	case http.StatusGone:
+		return kind == ErrGone
+	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+		return kind == ErrUnavailable
+	}
+	return false
 }
 
 // Ready reports whether the controller has loaded its state; the error says why not.
@@ -240,4 +270,16 @@ func problem(resp *http.Response) error {
 		p.Detail = text
 	}
 	return p
+}
+
+// tagOf is the ETag of an object, whatever is shown of it.
+func tagOf(modified store.Revision) string { return `"` + strconv.FormatInt(int64(modified), 10) + `"` }
+
+// TypeHeld is the type of the problem that /readyz answers with while the controller holds: etcd does not hold the
+// store that it serves.
+const TypeHeld = "urn:sluice:held"
+
+// Deleted tells the revision at which something went.
+type Deleted struct {
+	Revision store.Revision `json:"revision"`
 }

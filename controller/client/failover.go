@@ -1,0 +1,22 @@
+package client
+
+import (
+	"context"
+	"net/http"
+)
+
+// FailOver says whether hosts send to a gateway's backup while they find its gateway host dead.
+type FailOver struct {
+	On       bool `json:"on" doc:"hosts probe gateway hosts, and each tenant's gateway has a backup"`
+	Interval int  `json:"interval,omitempty" minimum:"0" maximum:"2000" doc:"milliseconds between two probes, 50 to 2000; four that do not come mean dead. None: it stays, 100 at first" example:"100"`
+}
+
+// FailOver reports whether gateways fail over.
+func (c *Client) FailOver(ctx context.Context) (FailOver, error) {
+	return do[FailOver](ctx, c, http.MethodGet, "/v1/fail-over", nil)
+}
+
+// SetFailOver has gateways fail over, or not, and returns how it is then.
+func (c *Client) SetFailOver(ctx context.Context, wanted FailOver) (FailOver, error) {
+	return do[FailOver](ctx, c, http.MethodPut, "/v1/fail-over", wanted)
+}
