@@ -4,13 +4,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/chromedp"
 
 	"sluice/integration/lab"
@@ -35,7 +32,12 @@ func TestPages(t *testing.T) {
 	wantMoving(t, b, "/tenants/pages-a", `#traffic + div tbody tr td:nth-child(2)`)
 	wantRates(t, b)
 	wantSameTrace(t, b, ipOf(a2).String())
-	shoot(t, b)
+	for name, path := range map[string]string{
+		"cluster": "/", "flows": "/hosts/h1/flows?table=admit", "tenant": "/tenants/pages-a", "trace": "/trace?from=pages-a%2Fpages-1&to=10.0.0.1",
+		"events": "/#happened",
+	} {
+		b.Shoot(t, name, path)
+	}
 	pings.wantAll()
 	for _, path := range []string{
 		"/", "/hosts/h1", "/hosts/h1/flows?table=admit", "/tenants", "/tenants/pages-a", "/gateways",
@@ -125,25 +127,6 @@ func wantSameTrace(t *testing.T, b *browser.Browser, to string) {
 			if !strings.Contains(table, step.TableName) || !strings.Contains(table, step.Owner) {
 				t.Errorf("the form lacks table %s, %s:\n%s", step.TableName, step.Owner, table)
 			}
-		}
-	}
-}
-
-// shoot takes the pictures of the docs, where SLUICE_SCREENSHOTS names a directory for them.
-func shoot(t *testing.T, b *browser.Browser) {
-	t.Helper()
-	dir := os.Getenv("SLUICE_SCREENSHOTS")
-	if dir == "" {
-		return
-	}
-	for name, path := range map[string]string{
-		"cluster": "/", "flows": "/hosts/h1/flows?table=admit", "tenant": "/tenants/pages-a", "trace": "/trace?from=pages-a%2Fpages-1&to=10.0.0.1",
-	} {
-		var png []byte
-		b.Do(t, chromedp.EmulateViewport(1280, 800), emulation.SetEmulatedMedia(), chromedp.Navigate(b.URL+path), chromedp.WaitVisible("main"),
-			chromedp.Sleep(11*time.Second), chromedp.CaptureScreenshot(&png))
-		if err := os.WriteFile(filepath.Join(dir, name+".png"), png, 0o644); err != nil { //nolint:gosec // a picture for everybody
-			t.Fatal(err)
 		}
 	}
 }

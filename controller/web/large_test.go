@@ -11,7 +11,6 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"sluice/controller/web"
-	"sluice/internal/browser"
 	"sluice/store"
 	"sluice/store/etcd"
 	"sluice/store/etcd/etcdtest"
@@ -23,7 +22,7 @@ const (
 	maxRows, maxBytes      = 400, 400_000
 )
 
-// large is a cluster of that size. The tenant t00000 has more of everything than a page shows.
+// large is a cluster of that size. The tenant t00000 has more networks than a page shows, and t00001 more ports and hosts.
 func large(t *testing.T) cluster {
 	t.Helper()
 	server := etcdtest.Start(t)
@@ -40,12 +39,14 @@ func large(t *testing.T) cluster {
 
 // largeWorld is what etcd holds of it.
 func largeWorld() (all []store.Event) {
-	subnet := netip.MustParsePrefix("10.0.0.0/16")
+	subnet := func(n int) netip.Prefix {
+		return netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(n >> 8), byte(n)}), 24)
+	}
 	host := func(n int) string { return fmt.Sprintf("h%04d", n%manyHosts) }
-	network := func(tenant, name string, number int) store.Event {
+	network := func(tenant, name string, number, nth int) store.Event {
 		return store.Event{Key: store.NetworkKey(tenant, name), Object: &store.Network{
 			Number: uint32(number), Segmentation: store.SegmentationTunnel, Segment: uint32(number), Flood: store.FloodAuto,
-			Subnets: []store.Subnet{{Prefix: subnet, Gateway: store.DefaultGateway(subnet)}},
+			Subnets: []store.Subnet{{Prefix: subnet(nth), Gateway: store.DefaultGateway(subnet(nth))}},
 		}}
 	}
 	for n := range manyHosts {
@@ -53,19 +54,21 @@ func largeWorld() (all []store.Event) {
 			Incarnation: fmt.Sprint(n), DatapathID: store.DatapathID(n + 1), VTEPs: []netip.Addr{netip.AddrFrom4([4]byte{198, 18, byte(n >> 8), byte(n)})},
 			Gateway: true, Encap: "vxlan", UnderlayMTU: 1500,
 		}})
-		all = append(all, store.Event{Key: store.PortKey(host(n), "t00000", "default", fmt.Sprint("p", n)), Object: &store.Port{
+	}
+	for n := range 120 {
+		all = append(all, store.Event{Key: store.PortKey(host(n), "t00001", "default", fmt.Sprint("p", n)), Object: &store.Port{
 			UID: fmt.Sprintf("%012d", n), Number: uint32(n + 1), Interface: fmt.Sprintf("sl%012d", n), MAC: store.MACFromUint64(0x02_00_00_00_00_00 + uint64(n)),
-			Addresses: []netip.Prefix{netip.PrefixFrom(store.UsableAt(subnet, uint64(n)+1), subnet.Bits())},
+			Addresses: []netip.Prefix{netip.PrefixFrom(store.UsableAt(subnet(0), uint64(n)+1), 24)},
 		}})
 	}
 	for n := range manyTenants {
 		name := fmt.Sprintf("t%05d", n)
-		all = append(all, network(name, "default", n+1),
+		all = append(all, network(name, "default", n+1, 0),
 			store.Event{Key: store.TenantKey(name), Object: &store.Tenant{Number: uint32(n + 1), Gateway: store.GatewayAuto}},
 			store.Event{Key: store.GatewayKey(name), Object: &store.Gateway{Active: host(n), Epoch: 1}})
 	}
-	for n := range 2 * maxRows {
-		all = append(all, network("t00000", fmt.Sprint("n", n), manyTenants+n+1))
+	for n := range 300 {
+		all = append(all, network("t00000", fmt.Sprint("n", n), manyTenants+n+1, n+1))
 	}
 	return all
 }
@@ -111,14 +114,14 @@ func TestLargeCluster(t *testing.T) {
 		"/?limit=1000000":                 "There are 900 more hosts",
 		"/tenants":                        `rel="next">More tenants`,
 		"/tenants?limit=1000000":          `rel="next">More tenants`,
-		"/tenants/t00000":                 "There are 701 more: sluice network list",
-		"/tenants/t00000?limit=1000000":   "and 980 more",
+		"/tenants/t00000":                 "There are 201 more: sluice network list",
+		"/tenants/t00001?limit=1000000":   "and 100 more",
 		"/gateways":                       `rel="next">More gateways`,
 		"/gateways?limit=1000000":         `rel="next">More gateways`,
 		"/hosts/h0000":                    "Tables",
 		"/hosts/h0000/flows?view=desired": "Those after",
 		"/hosts/h0000/flows?view=desired&limit=1000000&from=1000000": "1 to 100 of",
-		"/trace?from=t00000%2Fp0&to=10.0.0.9&view=desired":           "classify",
+		"/trace?from=t00001%2Fp0&to=10.0.0.9&view=desired":           "classify",
 		"/proof":               "There are 900 more hosts",
 		"/proof?limit=1000000": "There are 900 more hosts",
 	} {
@@ -137,7 +140,7 @@ func TestLargeCluster(t *testing.T) {
 	if len(seen) != manyTenants {
 		t.Errorf("the pages of gateways show %d tenants", len(seen))
 	}
-	inBrowser(t, c, "/", "/tenants", "/tenants/t00000", "/gateways", "/hosts/h0000")
+	inBrowser(t, c, "/", "/tenants", "/tenants/t00001")
 }
 
 // walk follows the links to the next page, and returns the tenants that all show.
@@ -155,17 +158,4 @@ func walk(t *testing.T, c cluster, top string) map[string]bool {
 		}
 	}
 	return seen
-}
-
-// inBrowser looks at pages with a real browser.
-func inBrowser(t *testing.T, c cluster, paths ...string) {
-	t.Helper()
-	b := browser.Open(t, c.URL())
-	b.LogIn(t, c.token)
-	for _, path := range paths {
-		b.WantUsable(t, path)
-	}
-	if complaints := b.Complaints(); len(complaints) > 1 { // the first one is that a token was asked for
-		t.Errorf("the browser complains: %q", complaints)
-	}
 }

@@ -111,7 +111,7 @@ func run(t *testing.T, f func(context.Context) error) {
 
 func await(t *testing.T, f func() error) {
 	t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(90 * time.Second)
 	for err := f(); err != nil; err = f() {
 		if time.Now().After(deadline) {
 			t.Fatalf("still not: %v", err)

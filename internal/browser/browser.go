@@ -6,6 +6,7 @@ import (
 	"context"
 	_ "embed"
 	"fmt"
+	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -129,6 +130,22 @@ func (b *Browser) WantUsable(t *testing.T, path string) {
 		}
 	}
 	b.Do(t, chromedp.EmulateViewport(1280, 900))
+}
+
+// Shoot takes a picture for the docs, where SLUICE_SCREENSHOTS names a directory for them: once the page's script had time for
+// two rounds.
+func (b *Browser) Shoot(t *testing.T, name, path string) {
+	t.Helper()
+	dir := os.Getenv("SLUICE_SCREENSHOTS")
+	if dir == "" {
+		return
+	}
+	var png []byte
+	b.Do(t, chromedp.EmulateViewport(1280, 800), emulation.SetEmulatedMedia(), chromedp.Navigate("about:blank"), chromedp.Navigate(b.URL+path), chromedp.WaitVisible("main"),
+		chromedp.Sleep(11*time.Second), chromedp.CaptureScreenshot(&png))
+	if err := os.WriteFile(filepath.Join(dir, name+".png"), png, 0o644); err != nil { //nolint:gosec // a picture for everybody
+		t.Fatal(err)
+	}
 }
 
 // Complaints are what the console told so far: errors of scripts, and what was refused or could not be loaded.
