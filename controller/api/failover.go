@@ -16,7 +16,10 @@ func (s *server) showFailOver(context.Context, *struct{}) (*body[client.FailOver
 
 func failOverOf(state *store.State) client.FailOver {
 	settings, _ := state.Settings()
-	return client.FailOver{On: settings.FailOver, Interval: int(settings.ProbeEvery() / time.Millisecond)}
+	return client.FailOver{
+		On: settings.FailOver, ByDefault: settings.FailOverByDefault, Note: state.LacksGatewayHosts(), NotProbed: state.NotProbed(),
+		Interval: int(settings.ProbeEvery() / time.Millisecond),
+	}
 }
 
 func (s *server) setFailOver(ctx context.Context, in *struct{ Body client.FailOver }) (*body[client.FailOver], error) {
