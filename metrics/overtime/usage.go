@@ -101,7 +101,7 @@ func gaps(over promv1.Range, known []model.SamplePair) (list []Gap) {
 	end := model.SamplePair{Timestamp: model.TimeFromUnixNano(over.End.UnixNano())}
 	for _, k := range append(slices.Clone(known[1:]), end) {
 		at := k.Timestamp.Time().UTC()
-		if at.Sub(last) > over.Step {
+		if at.Sub(last) > max(over.Step, scrapeTime) {
 			list = append(list, Gap{last, at})
 		}
 		last = at
