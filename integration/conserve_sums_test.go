@@ -47,6 +47,12 @@ func (t told) inside(direction string) sum {
 // underway is how much more was counted out than in of what passed inside.
 func (t told) underway() sum { return t.inside("out").minus(t.inside("in")) }
 
+// late is how many packets gateway hosts refused: what came to them by tunnel was counted out before, and what came from
+// outside no container sent.
+func (t told) late() int64 {
+	return t.drops["infrastructure"] + t.drops["no-connection"] + t.drops["connection-limit"]
+}
+
 // refusedAll is how many packets were refused.
 func (t told) refusedAll() (n int64) {
 	for _, of := range t.drops {
@@ -199,7 +205,7 @@ func wiresOf(t *testing.T, c lab.Container) wires {
 	return wires{}
 }
 
-var socketDrops = regexp.MustCompile(`:(\S+)\s.*\n?.*skmem:\([^)]*,d(\d+)\)`)
+var socketDrops = regexp.MustCompile(`(?m)^p_\S+ .*?:(\S+)\s.*skmem:\([^)]*,d(\d+)\)`)
 
 // lostBy are the packets that the interfaces of a host dropped, by interface: those that its kernel had no room for, and
 // those that its switch was too slow to take.
