@@ -18,7 +18,7 @@ const (
 	// ovnDeath bounds the time without a way out to OVN's with probes as often.
 	ovnDeath = 0.5
 	// bothTunings is from which scale OVN is measured with its defaults too, by which it takes seconds to notice a death.
-	bothTunings = 0.1
+	bothTunings  = 0.1
 	gatewayPlace = 2 // of the host by which both leave
 )
 
@@ -27,8 +27,8 @@ var tunings = []struct {
 	name  string
 	death *Bound
 	after time.Duration // pings go on after a death: longer than OVN takes
-	nb    []string // options of NB_Global
-	wait  string   // ovn-ofctrl-wait-before-clear
+	nb    []string      // options of NB_Global
+	wait  string        // ovn-ofctrl-wait-before-clear
 }{
 	{"defaults", nil, 10 * time.Second, nil, "0"},
 	{"tuned", AtMost(ovnDeath), 5 * time.Second, []string{"options:bfd-min-rx=100", "options:bfd-min-tx=100", "options:bfd-mult=4"}, "8000"},
