@@ -3,12 +3,16 @@ package client
 import (
 	"context"
 	"net/http"
+
+	"sluice/store"
 )
 
 // FailOver says whether hosts send to a gateway's backup while they find its gateway host dead.
 type FailOver struct {
 	On       bool `json:"on" doc:"hosts probe gateway hosts, and each tenant's gateway has a backup"`
 	Interval int  `json:"interval,omitempty" minimum:"0" maximum:"2000" doc:"milliseconds between two probes, 50 to 2000; four that do not come mean dead. None: it stays, 100 at first" example:"100"`
+	// Modified is told, and not looked at in what is sent.
+	Modified store.Revision `json:"modified,omitempty" doc:"at which the cluster's settings were written last; not looked at in what is sent"`
 }
 
 // FailOver reports whether gateways fail over.
