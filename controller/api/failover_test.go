@@ -14,7 +14,8 @@ func TestFailOver(t *testing.T) {
 		{client.FailOver{On: true, Interval: 300}, client.FailOver{On: true, Interval: 300}},
 		{client.FailOver{}, client.FailOver{Interval: 300}},
 	} {
-		if got, err := c.SetFailOver(ctx, tt.set); err != nil || got != tt.want {
+		got, err := c.SetFailOver(ctx, tt.set)
+		if tt.want.Modified = got.Modified; err != nil || got != tt.want || got.Modified == 0 {
 			t.Errorf("after %+v: %+v, %v", tt.set, got, err)
 		}
 		if got, err := c.FailOver(ctx); err != nil || got != tt.want {
