@@ -189,6 +189,16 @@ func full(h lab.Host, table, tenant string) fault {
 	}
 }
 
+// drift is a switch that lost flows, which an audit brings back.
+func drift(h lab.Host) fault {
+	return func(t *testing.T) func() {
+		if _, err := h.Switch().OFCtl(t.Context(), "del-flows", store.BridgeName, "table=0"); err != nil {
+			t.Fatal(err)
+		}
+		return func() {}
+	}
+}
+
 // ending is a controller's certificate that ends soon.
 func ending(m lab.Machine) fault {
 	return func(t *testing.T) func() {
@@ -245,11 +255,10 @@ func emptied(t *testing.T) func() {
 	}
 }
 
-// Each alert about hosts, objects and strangers fires on its fault in the lab, and is resolved once the fault is mended. All are made at once.
-func TestAlerts(t *testing.T) {
-	st := needLab(t)
+// alerts fire on their faults in the lab, and are resolved once the faults are mended. Most are made at once, those that
+// end the controller once calm is closed.
+func (p *prometheus) alerts(t *testing.T, st lab.Status, calm <-chan struct{}) {
 	operator := dialEtcd(t, clientv3.Config{Endpoints: []string{st.Etcd}, Logger: zap.NewNop()})
-	p := startPrometheus(t, st)
 	tenant(t, "alarmed")
 	tenant(t, "lost")
 	a, b := container(t, "h1", "alarmed", "alarmed-1"), container(t, "h2", "alarmed", "alarmed-2")
@@ -274,12 +283,17 @@ func TestAlerts(t *testing.T) {
 		"SluiceTenantSpoofs":       spoofing(b, a), // what a sends is shared
 		"SluiceUnknownSwitch":      stranger(st.Hosts[1], "unknown", "00000000000000aa"),
 	})
-	p.fireTogether(t, map[string]fault{ // of which `sluice status` tells for ten minutes
-		"SluiceImpostor": stranger(st.Hosts[1], "impostor", strings.Trim(strings.TrimSpace(id), `"`)),
+	p.fireTogether(t, map[string]fault{
+		"SluiceImpostor": stranger(st.Hosts[1], "impostor", strings.Trim(strings.TrimSpace(id), `"`)), // of which `sluice status` tells for ten minutes
+		"SluiceDrift":    drift(st.Hosts[1]),
 	})
+	<-calm
+	p.fireTogether(t, map[string]fault{
+		"SluiceControllerDown": killed("controller"),
+		"SluiceNoLeader":       nothing, // of the only controller
+	})
+	scraped(t, st)
 	p.fireTogether(t, map[string]fault{"SluiceStoreHeld": emptied})
-	scraped(t, st) // the next test needs a leader
-	wantNoDiff(t)
 }
 
 // Each alert that is shipped has its fault in a test here. One has none: without etcd a leader leads for some seconds

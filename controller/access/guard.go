@@ -155,14 +155,15 @@ const (
 	LogoutPath = "/logout"
 )
 
-// checkContent refuses what is not JSON: a form of another site's page is sent without asking.
+// checkContent refuses what is not JSON, but for forms that a page of the controller sends: one of another site's page
+// is sent without asking.
 func checkContent(r *http.Request) (status int, err error) {
 	kind := r.Header.Get("Content-Type")
 	if isSafe(r.Method) || kind == "" && r.ContentLength == 0 {
 		return 0, nil
 	}
 	want := "application/json"
-	if r.URL.Path == LoginPath || r.URL.Path == LogoutPath {
+	if r.URL.Path == LoginPath || r.URL.Path == LogoutPath || isForm(r) {
 		want = "application/x-www-form-urlencoded"
 	}
 	if got, _, err := mime.ParseMediaType(kind); err != nil || got != want {

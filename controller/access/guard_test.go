@@ -198,6 +198,10 @@ func TestBodies(t *testing.T) {
 		{LoginPath, "application/x-www-form-urlencoded", strings.NewReader("x"), 200},
 		{LogoutPath, "application/x-www-form-urlencoded", strings.NewReader("x"), 200},
 		{LoginPath, "application/json", strings.NewReader("x"), 415},
+		{"/tenants/x", "application/x-www-form-urlencoded", strings.NewReader("x"), 200},
+		{"/hosts/x", "application/x-www-form-urlencoded", strings.NewReader("x"), 200},
+		{"/tenants/x", "application/json", strings.NewReader("x"), 415},
+		{"/tenants/x", "text/plain", strings.NewReader("x"), 415},
 		{"/v1/x?%zz", "application/json", strings.NewReader("x"), 400},
 		{"/v1//x", "application/json", strings.NewReader("x"), 400},
 	} {

@@ -15,8 +15,8 @@ import (
 // was wrong with it, but for what only its owner can see.
 var errUnknown = errors.New("the token is not known: it was revoked, has expired, or is of another cluster")
 
-// Cookie holds the token of a person with a browser. It counts for reading only, so that no page
-// elsewhere can make a browser change anything.
+// Cookie holds the token of a person with a browser. It counts for reading and for the forms of pages, which prove by
+// FormToken that they are the controller's own: so no page elsewhere can make a browser change anything.
 const Cookie = "sluice_token"
 
 // authority tells who asks.
@@ -35,7 +35,7 @@ func (a *authority) who(r *http.Request) (Caller, error) {
 		}
 		return a.byToken(text)
 	}
-	if cookie, err := r.Cookie(Cookie); err == nil && isSafe(r.Method) {
+	if cookie, err := r.Cookie(Cookie); err == nil && (isSafe(r.Method) || isForm(r)) {
 		return a.byToken(cookie.Value)
 	}
 	if who, ok := certified(r); ok {

@@ -20,6 +20,7 @@ type hostPage struct {
 	More   bool // ports than are shown
 	Links  []client.Link
 	Away   string // why its links are not known
+	Drain  client.HostDrain
 	// Happened is what happened last there, the latest first.
 	Happened []client.Happened
 }
@@ -49,6 +50,9 @@ func (s *site) host(r *http.Request) (any, error) {
 		page.Away = err.Error()
 	}
 	if page.Happened, err = s.happened(ctx, client.EventFilter{Host: name}); err != nil {
+		return nil, err
+	}
+	if page.Drain, err = s.api.Drain(ctx, name); err != nil {
 		return nil, err
 	}
 	status, err := s.api.Status(ctx)

@@ -47,14 +47,17 @@ func Register(o Options) func(*http.ServeMux, *client.Client) {
 		mux.Handle("GET /static/", http.HandlerFunc(static))
 		mux.HandleFunc("POST "+access.LoginPath, login)
 		mux.HandleFunc("POST "+access.LogoutPath, logout)
-		mux.HandleFunc("GET /{$}", s.page(access.Read, "cluster", s.cluster))
-		mux.HandleFunc("GET /hosts/{host}", s.page(access.Look, "host", s.host))
-		mux.HandleFunc("GET /hosts/{host}/flows", s.page(access.Look, "flows", s.flows))
-		mux.HandleFunc("GET /tenants", s.page(access.Look, "tenants", s.tenants))
-		mux.HandleFunc("GET /tenants/{tenant}", s.page(access.Read, "tenant", s.tenant))
-		mux.HandleFunc("GET /gateways", s.page(access.Look, "gateways", s.gateways))
-		mux.HandleFunc("GET /trace", s.page(access.Read, "trace", s.trace))
-		mux.HandleFunc("GET /proof", s.page(access.Look, "proof", s.proof))
+		host, tenant := page{access.Look, "host", s.host, s.hostForms()}, page{access.Read, "tenant", s.tenant, s.tenantForms()}
+		mux.HandleFunc("GET /{$}", s.page(page{access.Read, "cluster", s.cluster, nil}))
+		mux.HandleFunc("GET /hosts/{host}", s.page(host))
+		mux.HandleFunc("POST /hosts/{host}", s.change(host))
+		mux.HandleFunc("GET /hosts/{host}/flows", s.page(page{access.Look, "flows", s.flows, nil}))
+		mux.HandleFunc("GET /tenants", s.page(page{access.Look, "tenants", s.tenants, nil}))
+		mux.HandleFunc("GET /tenants/{tenant}", s.page(tenant))
+		mux.HandleFunc("POST /tenants/{tenant}", s.change(tenant))
+		mux.HandleFunc("GET /gateways", s.page(page{access.Look, "gateways", s.gateways, nil}))
+		mux.HandleFunc("GET /trace", s.page(page{access.Read, "trace", s.trace, nil}))
+		mux.HandleFunc("GET /proof", s.page(page{access.Look, "proof", s.proof, nil}))
 	}
 }
 
@@ -75,12 +78,39 @@ func parse() map[string]*template.Template {
 	return pages
 }
 
+// page is one of the pages.
+type page struct {
+	need  access.Need
+	name  string // of its file
+	data  func(*http.Request) (any, error)
+	forms map[string]form // by the value of their field do
+}
+
 // view is what a page is made of.
 type view struct {
 	Version string
 	Caller  access.Caller
 	Path    string
+	Token   string // of forms; empty: whoever looks may not send one
+	Done    string // what was done by a form
+	Refused string // why what a form asked for was not done
 	Data    any
+
+	asked *http.Request
+}
+
+// May reports whether whoever looks may send a form that has a need.
+func (v view) May(need access.Need) bool {
+	_, err := access.Check(v.asked.Context(), need)
+	return v.Token != "" && err == nil
+}
+
+// Typed is what was typed into a field of the form that was refused.
+func (v view) Typed(field string) string {
+	if v.Refused == "" {
+		return ""
+	}
+	return typed(v.asked, field)
 }
 
 // elsewhere says that a page is at another path.
@@ -88,23 +118,23 @@ type elsewhere string
 
 func (e elsewhere) Error() string { return "the page is at " + string(e) }
 
-// page answers with a page of what data returns, if the caller meets a need. Who has no token yet is asked for one,
-// which the browser then keeps in a cookie.
-func (s *site) page(need access.Need, name string, data func(*http.Request) (any, error)) http.HandlerFunc {
+// page answers with a page, if the caller meets its need. Who has no token yet is asked for one, which the browser then
+// keeps in a cookie.
+func (s *site) page(p page) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		if status, err := access.Check(r.Context(), need); err != nil {
+		if status, err := access.Check(r.Context(), p.need); err != nil {
 			s.askForToken(w, r, status, err)
 			return
 		}
-		found, err := data(r)
+		found, err := p.data(r)
 		var at elsewhere
 		switch {
 		case errors.As(err, &at):
 			http.Redirect(w, r, string(at), http.StatusSeeOther)
 		case err != nil:
-			s.show(w, r, statusOf(err), "error", err.Error())
+			s.show(w, r, statusOf(err), "error", view{Data: err.Error()})
 		default:
-			s.show(w, r, http.StatusOK, name, found)
+			s.show(w, r, http.StatusOK, p.name, view{Data: found, Done: p.forms[r.URL.Query().Get("done")].done})
 		}
 	}
 }
@@ -114,7 +144,7 @@ func (s *site) askForToken(w http.ResponseWriter, r *http.Request, status int, e
 	if _, none := r.Cookie(access.Cookie); none == nil || status != http.StatusUnauthorized {
 		text = err.Error() // else nothing was tried yet
 	}
-	s.show(w, r, status, "login", text)
+	s.show(w, r, status, "login", view{Data: text})
 }
 
 // statusOf is the status with which the API refused what a page is made of.
@@ -127,9 +157,10 @@ func statusOf(err error) int {
 }
 
 // show answers with a page, which may load nothing from elsewhere and be shown inside no other.
-func (s *site) show(w http.ResponseWriter, r *http.Request, status int, name string, data any) {
+func (s *site) show(w http.ResponseWriter, r *http.Request, status int, name string, v view) {
+	v.Version, v.Caller, v.Path, v.Token, v.asked = s.Version, access.From(r.Context()), r.URL.Path, access.FormToken(r), r
 	var b bytes.Buffer
-	if err := s.pages[name].Execute(&b, view{s.Version, access.From(r.Context()), r.URL.Path, data}); err != nil {
+	if err := s.pages[name].Execute(&b, v); err != nil {
 		s.Log.Error("render a page", "page", name, "err", err)
 		http.Error(w, "the page could not be rendered", http.StatusInternalServerError)
 		return

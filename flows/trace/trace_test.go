@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	of "sluice/datapath/openflow"
+	"sluice/flows/simulate"
 	"sluice/store"
 )
 
@@ -18,6 +20,9 @@ func TestQuestionsWithoutAnAnswer(t *testing.T) {
 	l.put(store.TenantKey("dave"), &store.Tenant{Number: 12})
 	l.network("dave", "default", 12, store.SegmentationTunnel, "fd01::/64")
 	l.port("h1", "dave", "default", "six", "fd01::2")
+	l.tenant("erin", 40_000, "h2") // no slot has that number
+	l.network("erin", "default", 13, store.SegmentationTunnel, "10.0.0.0/24")
+	l.port("h1", "erin", "default", "e-1", "10.0.0.2")
 	for _, test := range []struct {
 		question string
 		kind     error
@@ -53,6 +58,7 @@ func TestQuestionsWithoutAnAnswer(t *testing.T) {
 		{"2001:db8::1 alice/web-1", store.ErrInvalid, "from 2001:db8::1: egress is IPv4 only"},
 		{"outside 100.64.0.7 tcp state=reply", store.ErrInvalid, "state reply: name the port that opened the connection instead of 100.64.0.7"},
 		{"outside carol/c-1", store.ErrInvalid, "tenant carol has no gateway host"},
+		{"outside erin/e-1", store.ErrInvalid, "tenant erin has no transit address on its gateway host h2 yet"},
 		{"outside outside", store.ErrInvalid, `to "outside"`},
 		{"outside alice/web-3", store.ErrNotFound, "port alice/web-3 does not exist"},
 	} {
@@ -62,6 +68,31 @@ func TestQuestionsWithoutAnAnswer(t *testing.T) {
 		}
 		if checked := question(t, test.question).Check(); checked != nil && checked.Error() != err.Error() {
 			t.Errorf("%s: checked alone: %v", test.question, checked)
+		}
+	}
+}
+
+// A host with a trunk is one to the simulator, and no other is.
+func TestHostsOfTrunks(t *testing.T) {
+	l := newLab(t)
+	l.put(store.HostKey("h4"), &store.Host{VTEPs: []netip.Addr{netip.MustParseAddr("172.30.0.4")}, Trunk: "eth1"})
+	for _, h := range hostsOf(l.state) {
+		if want := h.Name == "h4"; h.Trunked != want {
+			t.Errorf("host %s has a trunk: %v", h.Name, h.Trunked)
+		}
+	}
+}
+
+// An answer that nobody asked for opens no connection, in both families.
+func TestSpoiledEchoes(t *testing.T) {
+	for _, c := range []struct {
+		from, to string
+		field    of.Field
+		want     uint64
+	}{{"10.0.0.2", "10.0.0.7", of.FieldICMPType, 0}, {"fd00::2", "fd00::7", of.FieldICMPv6Type, 129}} {
+		from, to := simulate.Endpoint{IP: netip.MustParseAddr(c.from)}, simulate.Endpoint{IP: netip.MustParseAddr(c.to)}
+		if p := spoil(simulate.ICMPEcho(from, to, echoID)); p.Uint(c.field) != c.want {
+			t.Errorf("from %s: type %d, want %d", c.from, p.Uint(c.field), c.want)
 		}
 	}
 }
