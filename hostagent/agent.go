@@ -132,9 +132,10 @@ func newAgent(o Options, upstream *resolver.Upstream) *Agent {
 	a.infrastructure = newInfrastructure(o, a.problems, a.tableDue)
 	a.tenants = &tenants{host: o.Host, store: o.Store, file: filepath.Join(o.StateDir, "tenants.json"), changed: a.mender.nudge}
 	a.published = &published{host: o.Host, store: o.Store, ports: newPublishing(), file: filepath.Join(o.StateDir, "published.json"), changed: a.tableDue, problems: a.problems, listens: listening}
-	a.web = newWebEntry(o, a.problems)
-	a.routes = &webRoutes{store: o.Store, file: filepath.Join(o.StateDir, "routes.json"), table: a.web.table}
 	a.probes = newProbes(o, a.problems, a.mender.wake)
+	a.web = newWebEntry(o, a.problems, a.probes.dead)
+	a.probes.learn = a.web.callers.learn
+	a.routes = &webRoutes{store: o.Store, file: filepath.Join(o.StateDir, "routes.json"), table: a.web.table}
 	a.pace = newPace()
 	a.tally = newTally(o.StateDir)
 	a.resolving = newResolving(o, upstream, a.published.ports, a.problems)
@@ -201,6 +202,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	g.Go(func() error { a.alive.run(ctx); return nil })
 	g.Go(func() error { a.probes.watch(ctx); return nil })
 	g.Go(func() error { a.probes.busy(ctx); return nil })
+	g.Go(func() error { a.probes.damp(ctx); return nil })
 	g.Go(func() error { a.probes.wayOut.run(ctx); return nil })
 	g.Go(func() error { return a.resolving.run(ctx) })
 	g.Go(func() error { a.web.serveEntry(ctx); return nil })

@@ -39,6 +39,7 @@ func (r hostRecord) should(ctx context.Context) (store.Host, error) {
 		if lacks != nil {
 			h.Gateway, h.NoGateway = false, lacks.Error()
 		}
+		h.ProbeOutside = r.o.ProbeOutside
 		h.NotReady = r.problems.first(kernelSide...)
 		var told error
 		h.Listens, told = toldListening()

@@ -39,8 +39,9 @@ type probes struct {
 	db       *ovsdb.DB
 	wayOut   *wayOut
 	problems *problems
-	another  bell   // the switch is another process, or the way out is cut or not any more
-	wake     func() // has the mend loop tell the cluster
+	learn    func(hosts []store.Event) // gets what the cluster's hosts are
+	another  bell                      // the switch is another process, or the way out is cut or not any more
+	wake     func()                    // has the mend loop tell the cluster
 
 	mu     sync.Mutex
 	at     store.Revision // of what should last looked at; 0: it did not
@@ -50,7 +51,8 @@ type probes struct {
 	interval time.Duration   // how often probes go that nothing makes late; 0: there are none
 	gateways map[string]bool // which probes, by interface, are of gateway hosts
 	slacks   slacks
-	untuned  bool // raised probes may go otherwise than they should
+	damped   []string // probes whose host counts as dead whatever they hear, sorted
+	untuned  bool     // raised probes may go otherwise than they should
 }
 
 // is lists the probe ports, by interface.
@@ -82,6 +84,7 @@ func (p *probes) should(ctx context.Context) (map[string]ovsdb.Interface, error)
 	if err != nil {
 		return nil, fmt.Errorf("list hosts: %w", err)
 	}
+	p.learn(hosts)
 	p.mu.Lock()
 	p.at, p.seen, p.interval, p.gateways = at, "", 0, gatewayProbes(hosts)
 	s, on := settings.(*store.Settings)
@@ -108,11 +111,29 @@ func gatewayProbes(hosts []store.Event) map[string]bool {
 	return gateways
 }
 
+// dead reports whether the switch finds another host dead. Where it does not probe that one, nobody knows.
+func (p *probes) dead(host string) bool {
+	if p.db == nil {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), deadTime)
+	defer cancel()
+	port, err := p.db.Port(ctx, store.BridgeName, store.ProbeInterface(host))
+	return err == nil && port != nil && port.Dead
+}
+
+// deadTime bounds how long whoever asks waits for the switch's database, which is away while that is started anew.
+const deadTime = 100 * time.Millisecond
+
 // probing is how a probe goes now, by its interface.
 func (p *probes) probing(name string) map[string]string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return probing(p.interval, p.slacks, p.gateways[name], p.wayOut.isCut())
+	bfd := probing(p.interval, p.slacks, p.gateways[name], p.wayOut.isCut())
+	if slices.Contains(p.damped, name) {
+		bfd["check_tnl_key"] = "true" // nothing that comes by this tunnel has the key that it wants then: 0
+	}
+	return bfd
 }
 
 // mistuned are the probes that are raised and go otherwise than they should by now.

@@ -65,15 +65,18 @@ func (r *webRoutes) should(ctx context.Context) ([]entry.Route, error) {
 func (r *webRoutes) relays(ctx context.Context, list []entry.Route) error {
 	known := make(map[string]netip.AddrPort)
 	for i := range list {
-		host := list[i].Gateway
-		if _, read := known[host]; !read && host != "" {
+		route := &list[i]
+		for _, host := range []string{route.Gateway, route.Backup} {
+			if _, read := known[host]; read || host == "" {
+				continue
+			}
 			o, _, err := r.store.Get(ctx, store.HostKey(host))
 			if err != nil {
 				return fmt.Errorf("read gateway host %s: %w", host, err)
 			}
 			known[host] = relayOf(o)
 		}
-		list[i].Relay = known[host]
+		route.Relay, route.BackupRelay = known[route.Gateway], known[route.Backup]
 	}
 	return nil
 }

@@ -47,7 +47,7 @@ func routeCluster() *told {
 	for i, tenant := range []string{"alice", "bob", "carol"} {
 		s.events = append(s.events, store.Event{Key: store.TenantKey(tenant), Object: &store.Tenant{Number: uint32(i + 1)}, Created: store.Revision(i + 1)})
 		if tenant != "carol" {
-			s.events = append(s.events, store.Event{Key: store.GatewayKey(tenant), Object: &store.Gateway{Active: fmt.Sprint("h", i+1)}})
+			s.events = append(s.events, store.Event{Key: store.GatewayKey(tenant), Object: &store.Gateway{Active: fmt.Sprint("h", i+1), Backup: []string{"", "h1"}[i]}})
 		}
 		p := store.Publication{Protocol: store.ProtocolTCP, On: 64512, Count: 1, Route: store.NewRoute(tenant+".example", "")}
 		s.events = append(s.events, publicationOf(tenant, store.Revision(12+i), p))
@@ -68,7 +68,8 @@ func TestRoutesOfHost(t *testing.T) {
 	}
 	want := []entry.Route{
 		{Route: store.NewRoute("alice.example", ""), Tenant: "alice", Number: 1, Name: "w", Created: 12, Gateway: "h1", Relay: netip.MustParseAddrPort("192.0.2.21:6656"), Target: netip.MustParseAddrPort("100.64.0.1:64512")},
-		{Route: store.NewRoute("bob.example", ""), Tenant: "bob", Number: 2, Name: "w", Created: 13, Gateway: "h2", Target: netip.MustParseAddrPort("100.64.0.2:64512")},
+		{Route: store.NewRoute("bob.example", ""), Tenant: "bob", Number: 2, Name: "w", Created: 13, Gateway: "h2", Target: netip.MustParseAddrPort("100.64.0.2:64512"),
+			Backup: "h1", BackupRelay: netip.MustParseAddrPort("192.0.2.21:6656"), BackupTarget: netip.MustParseAddrPort("100.64.0.2:64512")},
 		{Route: store.NewRoute("carol.example", ""), Tenant: "carol", Number: 3, Name: "w", Created: 14}, // without a gateway nobody opens its connections
 	}
 	same := cmpopts.EquateComparable(netip.AddrPort{})
@@ -113,8 +114,13 @@ func TestCallers(t *testing.T) {
 	s.err = fmt.Errorf("etcd is away")
 	wants("while etcd is away", "h2", then, true)
 	wants("an older one while etcd is away", "h2", then.Add(-time.Second), false)
+	c.learn([]store.Event{{Key: store.HostKey("h3"), Object: &store.Host{Certified: then}}})
+	wants("told of before etcd went away", "h3", then, true)
+	wants("an older one of that host", "h3", then.Add(-time.Second), false)
+	wants("told that it is gone", "h2", then, false)
 	s.err, s.events = nil, nil
 	wants("deleted", "h2", then, false)
+	wants("deleted since it was told of", "h3", then, false)
 }
 
 // Routes are read where somebody goes by them.

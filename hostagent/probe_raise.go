@@ -92,7 +92,7 @@ func (p *probes) holdsFlows(ctx context.Context, process string, hosts []store.E
 
 // newProbes keeps probes once it has the switch's database.
 func newProbes(o Options, p *problems, wake func()) *probes {
-	w := &probes{o: o, problems: p, another: newBell(), wake: wake}
+	w := &probes{o: o, problems: p, another: newBell(), wake: wake, learn: func([]store.Event) {}}
 	w.wayOut = newWayOut(o, p, w.cutOrOpen)
 	return w
 }

@@ -31,13 +31,14 @@ type webEntry struct {
 	log      *slog.Logger
 	problems *problems
 	table    *entry.Table
+	dead     func(host string) bool // by this host's probes
 	entry    *entry.Entry
 	callers  callers
 }
 
-func newWebEntry(o Options, p *problems) *webEntry {
-	w := &webEntry{o: o, log: o.Log.With("host", o.Host), problems: p, table: entry.NewTable(), callers: callers{store: o.Store, known: make(map[string]*store.Host)}}
-	w.entry = entry.New(entry.Options{Table: w.table, Reach: w.reach().Open, Login: o.Entry.Login, Certificates: o.Entry.Certificates, Log: w.log})
+func newWebEntry(o Options, p *problems, dead func(host string) bool) *webEntry {
+	w := &webEntry{o: o, log: o.Log.With("host", o.Host), problems: p, table: entry.NewTable(), dead: dead, callers: callers{store: o.Store, known: make(map[string]*store.Host)}}
+	w.entry = entry.New(entry.Options{Table: w.table, Reach: w.reach().Open, Dead: dead, Login: o.Entry.Login, Certificates: o.Entry.Certificates, Log: w.log})
 	return w
 }
 
@@ -48,7 +49,7 @@ func (o Options) relays() bool { return o.Gateway && o.Entry.RelayPort != 0 && o
 func (o Options) needsRoutes() bool { return o.Entry.Listen != "" || o.relays() }
 
 func (w *webEntry) reach() *entry.Reach {
-	r := &entry.Reach{Host: w.o.Host, From: w.o.VTEP}
+	r := &entry.Reach{Host: w.o.Host, From: w.o.VTEP, Dead: w.dead}
 	if !w.o.VTEP.Is4() {
 		r.From = firstIPv4()
 	}
@@ -123,8 +124,24 @@ func (c *callers) host(ctx context.Context, conn *tls.Conn) (string, error) {
 	return who.Name, c.believes(ctx, who.Name, certificate.NotBefore)
 }
 
+// learn keeps what etcd says of all hosts: while it is away others ask a backup's relay for the first time.
+func (c *callers) learn(hosts []store.Event) {
+	known := make(map[string]*store.Host, len(hosts))
+	for _, e := range hosts {
+		known[e.Key.Host], _ = e.Object.(*store.Host)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.known = known
+}
+
+// callerTime bounds how long etcd is asked for a host: it may be away, and who asks waits.
+const callerTime = time.Second
+
 func (c *callers) believes(ctx context.Context, host string, validFrom time.Time) error {
-	o, _, err := c.store.Get(ctx, store.HostKey(host))
+	asking, end := context.WithTimeout(ctx, callerTime)
+	defer end()
+	o, _, err := c.store.Get(asking, store.HostKey(host))
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err == nil {

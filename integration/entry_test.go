@@ -209,6 +209,26 @@ func TestEntry(t *testing.T) {
 	}
 }
 
+// An entry goes by a tenant's backup while its gateway host is dead, with no controller and no etcd there, also the entry of the backup itself.
+func TestEntryFailsOver(t *testing.T) {
+	g, others := failingOver(t, "web-rescued")
+	serveNotebook(t, others[len(others)-1])
+	sluice(t, "publish", "http", "web-rescued", "--port", others[len(others)-1].Name, "--tcp", "8888", "--host-name", "rescued.example")
+	for _, c := range others {
+		shown(t, c.Host, "http://rescued.example/headers", http.StatusOK, `"host":"rescued.example"`)
+	}
+	sluice(t, "lab", "kill", "controller")
+	sluice(t, "lab", "kill", g.Active)
+	for _, c := range others {
+		shown(t, c.Host, "http://rescued.example/headers", http.StatusOK, `"host":"rescued.example"`)
+	}
+	sluice(t, "lab", "up")
+	wantNoDiff(t)
+	for _, c := range others {
+		shown(t, c.Host, "http://rescued.example/headers", http.StatusOK, `"host":"rescued.example"`)
+	}
+}
+
 // shareAName: tenants have paths of one name where each of them says so.
 func shareAName(t *testing.T) {
 	t.Helper()

@@ -99,6 +99,14 @@ func leaveBy(t *testing.T, containers []lab.Container, host string) {
 	}
 }
 
+// A cluster that is new fails over unasked.
+func TestNewClusterFailsOver(t *testing.T) {
+	needLab(t)
+	if !strings.HasPrefix(failOverAtFirst, "fail-over is on: sluice gateway list shows the backups\n") || !strings.Contains(failOverAtFirst, "without --probe-outside: h1, h2, h3\n") {
+		t.Errorf("a new cluster says %q", failOverAtFirst)
+	}
+}
+
 // With no controller and no etcd there, a gateway host loses its power: the others send to its backup, which lets its own
 // containers out by itself. Nothing crosses from tenant to tenant.
 func TestGatewayFailsOverByItself(t *testing.T) {
@@ -242,4 +250,45 @@ func TestLostUplinkCountsAsDead(t *testing.T) {
 		return nil
 	})
 	leaveBy(t, others, g.Backup)
+}
+
+// A gateway host that comes and goes, since the link to it flaps, is not sent to for a while after each time, and for longer each time.
+func TestFlappingGatewayHostIsDamped(t *testing.T) {
+	st := needLab(t)
+	g, others := failingOver(t, "nervous")
+	c := others[len(others)-1]
+	from := st.Hosts[slices.IndexFunc(st.Hosts, func(h lab.Host) bool { return h.Name == c.Host })]
+	probe := func(column, want string) func() error {
+		return func() error {
+			if is := strings.Trim(vsctl(t, from, "get", "interface", store.ProbeInterface(g.Active), column), "\"\n"); is != want {
+				return fmt.Errorf("%s is %s", column, is)
+			}
+			return nil
+		}
+	}
+	t.Cleanup(func() { sluice(t, "lab", "heal", c.Host, g.Active) })
+	for range 2 {
+		sluice(t, "lab", "cut", c.Host, g.Active)
+		eventually(t, "the gateway host is found dead", probe("bfd_status:forwarding", "false"))
+		time.Sleep(time.Second) // until the agent has seen it
+		sluice(t, "lab", "heal", c.Host, g.Active)
+		eventually(t, "the gateway host is found alive", probe("bfd_status:forwarding", "true"))
+		time.Sleep(time.Second)
+	}
+	sluice(t, "lab", "cut", c.Host, g.Active)
+	eventually(t, "the probe is damped", func() error {
+		if bfd := vsctl(t, from, "get", "interface", store.ProbeInterface(g.Active), "bfd"); !strings.Contains(bfd, `check_tnl_key="true"`) {
+			return fmt.Errorf("it is %s", bfd)
+		}
+		return nil
+	})
+	sluice(t, "lab", "heal", c.Host, g.Active)
+	time.Sleep(5 * time.Second) // of 20: without damping it is found alive after two
+	if err := probe("bfd_status:forwarding", "false")(); err != nil {
+		t.Errorf("a gateway host that flaps is sent to as soon as it is back: %v", err)
+	}
+	leaveBy(t, []lab.Container{c}, g.Backup)
+	eventually(t, "the gateway host is found alive later", probe("bfd_status:forwarding", "true"))
+	leaveBy(t, []lab.Container{c}, g.Active)
+	wantNoDiff(t)
 }

@@ -16,7 +16,10 @@ import (
 // keysOf are all keys in etcd that name a tenant, in the key or the value.
 func keysOf(t *testing.T, tenant string) []string {
 	t.Helper()
-	st := needLab(t)
+	st, err := lab.Load(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
 	c, err := clientv3.New(clientv3.Config{Endpoints: []string{st.Etcd}, Context: t.Context()})
 	if err != nil {
 		t.Fatal(err)

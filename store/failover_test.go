@@ -2,6 +2,10 @@ package store
 
 import (
 	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -16,8 +20,9 @@ func TestFailOver(t *testing.T) {
 	p, err := FailOverSpec{On: true}.Propose(s)
 	want := &Settings{Transit: s.Transit().Prefix, FailOver: true}
 	proposed(t, "on", p, err, Proposal{
-		Writes:   []Event{{Key: SettingsKey(), Object: want}},
-		Presumes: []Presumption{{Condition: Unchanged, Path: SettingsKey().String(), Revision: 12}},
+		Writes: []Event{{Key: SettingsKey(), Object: want}},
+		Presumes: []Presumption{{Condition: Unchanged, Path: SettingsKey().String(), Revision: 12},
+			{Condition: NothingNewUnder, Path: "/sluice/v1/live/hosts/", Revision: s.Revision()}},
 	})
 	s.Apply(Batch{Revision: 13, Events: []Event{{Key: SettingsKey(), Object: want, Created: 2, Modified: 13}}})
 	if !s.FailOver() {
@@ -40,8 +45,70 @@ func TestFailOver(t *testing.T) {
 			t.Errorf("every %s: %+v, %v", wrong, p, err)
 		}
 	}
-	if diff := cmp.Diff([]string{SettingsKey().String()}, FailOverSpec{}.Needs()); diff != "" {
-		t.Errorf("needs (-want +got):\n%s", diff)
+}
+
+// Who says on or off says so for good, also of a store that began with it. Nobody may while an agent is live that answers no probes.
+func TestFailOverByDefault(t *testing.T) {
+	for _, on := range []bool{true, false} {
+		s := NewState()
+		s.Apply(Batch{Revision: 12, Events: []Event{{Key: SettingsKey(), Object: FirstSettings(), Created: 2, Modified: 12}}})
+		if settings, _ := s.Settings(); !s.FailOver() || !settings.FailOverByDefault {
+			t.Fatalf("a store begins with %+v", settings)
+		}
+		p, err := FailOverSpec{On: on}.Propose(s)
+		if err != nil || len(p.Writes) != 1 {
+			t.Fatalf("on %t: %+v, %v", on, p, err)
+		}
+		if got := *p.Writes[0].Object.(*Settings); got != (Settings{FailOver: on}) {
+			t.Errorf("on %t: it writes %+v", on, got)
+		}
+		s.Apply(Batch{Revision: 13, Events: []Event{{Key: LiveHostKey("h1"), Object: &LiveHost{Program: Program{Version: "v1"}}}}})
+		p, err = FailOverSpec{On: on}.Propose(s)
+		if errors.Is(err, ErrConflict) != on || on && !strings.Contains(err.Error(), "hosts/h1 (v1, schema 1)") || on && len(p.Writes) > 0 {
+			t.Errorf("on %t beside an older agent: %+v, %v", on, p, err)
+		}
+		if needs := (FailOverSpec{On: on}).Needs(); slices.Contains(needs, Under(KindLiveHost)) != on || !slices.Contains(needs, SettingsKey().String()) {
+			t.Errorf("on %t: it needs %v", on, needs)
+		}
+	}
+}
+
+func TestNotProbed(t *testing.T) {
+	s := NewState()
+	s.Apply(Batch{Revision: 2, Events: []Event{
+		{Key: HostKey("h3"), Object: &Host{Gateway: true}}, {Key: HostKey("h1"), Object: &Host{Gateway: true}}, {Key: HostKey("plain"), Object: &Host{}},
+		{Key: HostKey("h2"), Object: &Host{Gateway: true, ProbeOutside: netip.MustParseAddr("192.0.2.254")}},
+	}})
+	if got := s.NotProbed(); !slices.Equal(got, []string{"h1", "h3"}) {
+		t.Errorf("not probed are %v", got)
+	}
+}
+
+// A gateway without a backup is a problem where somebody asked for backups, or where there are hosts for them. Where there are none it is
+// said once.
+func TestMindsBackups(t *testing.T) {
+	for _, tt := range []struct {
+		settings    *Settings
+		hosts       int
+		minds, says bool
+	}{
+		{&Settings{}, 1, false, false},
+		{&Settings{}, 2, false, false},
+		{&Settings{FailOver: true}, 1, true, true},
+		{&Settings{FailOver: true}, 2, true, false},
+		{FirstSettings(), 0, false, true},
+		{FirstSettings(), 1, false, true},
+		{FirstSettings(), 2, true, false},
+	} {
+		s := NewState()
+		events := []Event{{Key: SettingsKey(), Object: tt.settings}, {Key: HostKey("none"), Object: &Host{}}}
+		for n := range tt.hosts {
+			events = append(events, Event{Key: HostKey(fmt.Sprint("h", n)), Object: &Host{Gateway: true}})
+		}
+		s.Apply(Batch{Revision: 2, Events: events})
+		if minds, says := s.MindsBackups(), s.LacksGatewayHosts(); minds != tt.minds || (says != "") != tt.says {
+			t.Errorf("%+v with %d gateway hosts: minds %t, says %q", tt.settings, tt.hosts, minds, says)
+		}
 	}
 }
 

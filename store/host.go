@@ -24,16 +24,18 @@ type Host struct {
 	VTEPs       []netip.Addr `json:"vteps"`
 	// Addresses are all that the host's kernel answers to from outside, MaxHostAddresses at
 	// most: every gateway host closes them to tenants.
-	Addresses   []netip.Addr `json:"addresses,omitempty"`
-	Uplink      string       `json:"uplink,omitempty"`    // interface to the outside
-	Gateway     bool         `json:"gateway"`             // may be a gateway host
-	NoGateway   string       `json:"noGateway,omitempty"` // why it is none, where its operator wants it to be one
-	NotReady    string       `json:"notReady,omitempty"`  // why it takes no tenants now, though it is a gateway host
-	Cut         bool         `json:"cut,omitempty"`       // its uplink leads nowhere: its agent's pings of an address outside have no answer
-	Switch      string       `json:"switch,omitempty"`    // which process its switch is: its probes wait until that holds its flows
-	Weight      int          `json:"weight,omitempty"`    // share of tenants by `auto`; 0 counts as 1
-	Encap       string       `json:"encap"`               // vxlan, geneve or gre
-	UnderlayMTU int          `json:"underlayMTU"`
+	Addresses []netip.Addr `json:"addresses,omitempty"`
+	Uplink    string       `json:"uplink,omitempty"`    // interface to the outside
+	Gateway   bool         `json:"gateway"`             // may be a gateway host
+	NoGateway string       `json:"noGateway,omitempty"` // why it is none, where its operator wants it to be one
+	NotReady  string       `json:"notReady,omitempty"`  // why it takes no tenants now, though it is a gateway host
+	Cut       bool         `json:"cut,omitempty"`       // its uplink leads nowhere: its agent's pings of an address outside have no answer
+	// ProbeOutside is the address outside that the agent of a gateway host pings by its uplink; none: nobody looks whether that leads anywhere.
+	ProbeOutside netip.Addr `json:"probeOutside,omitzero"`
+	Switch       string     `json:"switch,omitempty"` // which process its switch is: its probes wait until that holds its flows
+	Weight       int        `json:"weight,omitempty"` // share of tenants by `auto`; 0 counts as 1
+	Encap        string     `json:"encap"`            // vxlan, geneve or gre
+	UnderlayMTU  int        `json:"underlayMTU"`
 	// Trunk is a physical interface in the host's bridge, by which frames of VLAN networks come tagged; empty: there is none.
 	Trunk string `json:"trunk,omitempty"`
 	// TrunkReady says that the host's switch takes what comes by its trunk: from then on others may send there.

@@ -17,7 +17,8 @@ import (
 //	   hosts say which process their switch is and whether
 //	   their uplink is cut, ports leave MAC and addresses to their names and say what they publish and what bounds them, gateways have backups, and say which of them moved so that hosts carry alike,
 //	   tenants' numbers have 24 bits, and gateways say by which slots hosts know their tenants,
-//	   and how far hosts are to relay for tenants with the topology star, and hosts say which interface is their trunk
+//	   and how far hosts are to relay for tenants with the topology star, hosts say which interface is their trunk,
+//	   and which address outside they ping
 const SchemaVersion = 2
 
 // wayBack is the least number whose programs read what this version writes: the store may be given
@@ -82,7 +83,7 @@ func (p Program) TooOld(least int) string {
 
 // NeededForSchema are the paths that ProposeSchema looks at.
 func NeededForSchema() []string {
-	return []string{SchemaKey().String(), Under(KindLiveHost), Under(KindLiveController)}
+	return []string{SchemaKey().String(), SettingsKey().String(), Under(KindLiveHost), Under(KindLiveController)}
 }
 
 // ProposeSchema says who may write the store from now on. It is refused where an agent or a
@@ -95,6 +96,9 @@ func ProposeSchema(s *State, least int) (Proposal, error) {
 		return Proposal{}, fmt.Errorf("%w: the way back ends at schema %d: programs of schema %d would misread what this version writes", ErrInvalid, wayBack, least)
 	case least == s.LeastSchema():
 		return Proposal{}, nil
+	case least < probing && s.FailOver():
+		return Proposal{}, fmt.Errorf("%w: gateways fail over, and agents that write schema %d answer no probes, so that their hosts would be found dead: `sluice gateway fail-over off` first",
+			ErrConflict, least)
 	}
 	if older := s.olderThan(least); len(older) > 0 {
 		return Proposal{}, fmt.Errorf("%w: older programs are live, which could not write any more: %s: run a newer version there first", ErrConflict, strings.Join(older, ", "))
@@ -105,7 +109,7 @@ func ProposeSchema(s *State, least int) (Proposal, error) {
 	}
 	p := Proposal{
 		Writes:   []Event{{Key: SchemaKey(), Object: &Schema{Least: least}}},
-		Presumes: []Presumption{{Condition: Unchanged, Path: SchemaKey().String(), Revision: was}},
+		Presumes: []Presumption{{Condition: Unchanged, Path: SchemaKey().String(), Revision: was}, s.settingsUnchanged()},
 	}
 	for _, kind := range []Kind{KindLiveHost, KindLiveController} { // an older one may come just now
 		p.Presumes = append(p.Presumes, Presumption{Condition: NothingNewUnder, Path: Under(kind), Revision: s.Revision()})
@@ -115,16 +119,24 @@ func ProposeSchema(s *State, least int) (Proposal, error) {
 
 // olderThan names the live agents and controllers that write a lesser schema.
 func (s *State) olderThan(least int) (list []string) {
-	note := func(key Key, p Program) {
-		if schemaOf(p.Schema) < least {
-			list = append(list, fmt.Sprintf("%s (%s, schema %d)", strings.TrimPrefix(key.Short(), "live/"), cmp.Or(p.Version, "unknown version"), schemaOf(p.Schema)))
-		}
-	}
 	for i := range sorted(s.controllers.items) {
-		note(i.Key, i.Value.Program)
+		list = append(list, i.Value.older(i.Key, least)...)
 	}
+	return slices.Concat(list, s.olderAgents(least))
+}
+
+// olderAgents names the live agents among them.
+func (s *State) olderAgents(least int) (list []string) {
 	for i := range sorted(s.liveHosts.items) {
-		note(i.Key, i.Value.Program)
+		list = append(list, i.Value.older(i.Key, least)...)
 	}
-	return slices.Clip(list)
+	return list
+}
+
+// older names a live program where it writes a lesser schema.
+func (p Program) older(key Key, least int) []string {
+	if schemaOf(p.Schema) >= least {
+		return nil
+	}
+	return []string{fmt.Sprintf("%s (%s, schema %d)", strings.TrimPrefix(key.Short(), "live/"), cmp.Or(p.Version, "unknown version"), schemaOf(p.Schema))}
 }

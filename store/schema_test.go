@@ -35,6 +35,7 @@ func TestSetSchema(t *testing.T) {
 		{"it is so already", said(now), now, 0, nil, nil},
 		{"it is so where nothing is said", live(0), 1, 0, nil, nil},
 		{"the way back", append(said(now), live(now)...), wayBack, wayBack, nil, nil},
+		{"the way back while gateways fail over", append(said(now), Event{Key: SettingsKey(), Object: FirstSettings()}), wayBack, 0, ErrConflict, []string{"sluice gateway fail-over off"}},
 		{"too far back", said(now), wayBack - 1, 0, ErrInvalid, []string{"ends at schema 1"}},
 		{"what this version does not write", nil, now + 1, 0, ErrInvalid, []string{"this controller writes schema 2"}},
 	} {
@@ -67,6 +68,7 @@ func TestSetSchema(t *testing.T) {
 				Writes: []Event{{Key: SchemaKey(), Object: &Schema{Least: tc.writes}}},
 				Presumes: []Presumption{
 					{Condition: Unchanged, Path: "/sluice/v1/schema/cluster", Revision: modified},
+					{Condition: Unchanged, Path: "/sluice/v1/settings/cluster"},
 					{Condition: NothingNewUnder, Path: "/sluice/v1/live/hosts/", Revision: 9},
 					{Condition: NothingNewUnder, Path: "/sluice/v1/live/controllers/", Revision: 9},
 				},

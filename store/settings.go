@@ -20,6 +20,8 @@ type Settings struct {
 	Central string `json:"central,omitempty"`
 	// FailOver says that hosts probe gateway hosts, and that each tenant's gateway has a backup.
 	FailOver bool `json:"failOver,omitempty"`
+	// FailOverByDefault says that nobody asked for that: the store began with it.
+	FailOverByDefault bool `json:"failOverByDefault,omitempty"`
 	// ProbeInterval is between two probes of a gateway host, in milliseconds; 0: DefaultProbeInterval.
 	ProbeInterval int `json:"probeInterval,omitempty"`
 	// Balance says whether and how gateways move so that their hosts carry alike.

@@ -20,7 +20,8 @@ func gatewayFailOver() *cobra.Command {
 			"backup while it finds the gateway host dead: that needs neither a controller nor etcd. Probes of a switch that is busy go less\n" +
 			"often by themselves. What went on through the dead\n" +
 			"host ends; new connections leave by the backup. After 10 s without agent and switch the backup becomes the gateway\n" +
-			"host, so that nothing goes back by itself. With off there are no probes and no backups.",
+			"host, so that nothing goes back by itself. With off there are no probes and no backups. A cluster that began with this version\n" +
+			"has it on; one that was upgraded has it off until somebody turns it on, which is refused while agents of the version before run.",
 		Example: `  sluice gateway fail-over on
   sluice gateway fail-over on --interval 300ms
   sluice gateway fail-over`,
@@ -41,6 +42,12 @@ func gatewayFailOver() *cobra.Command {
 			said += fmt.Sprintf("; probes go every %d ms", is.Interval)
 		}
 		fmt.Fprintln(cmd.OutOrStdout(), "fail-over is "+said)
+		if is.Note != "" {
+			fmt.Fprintln(cmd.OutOrStdout(), "Note: "+is.Note)
+		}
+		if is.On && len(is.NotProbed) > 0 {
+			fmt.Fprintf(cmd.OutOrStdout(), "Note: nobody looks whether the uplinks of these gateway hosts lead anywhere, since their agents run without --probe-outside: %s\n", joined(is.NotProbed))
+		}
 		return nil
 	})
 }

@@ -76,6 +76,7 @@ func writeHost(w io.Writer, h client.Host) {
 		"Tunnels", fmt.Sprintf("%s at %s", h.Encap, joined(h.VTEPs)),
 		"Underlay MTU", positive(h.UnderlayMTU),
 		"Uplink", h.Uplink,
+		"Uplink probed", probedText(h.Host),
 		"Trunk", trunkText(h.Host),
 		"Gateway", yesNo(h.Gateway, "yes", strings.TrimSuffix("no: "+h.NoGateway, ": ")),
 		"Weight", positive(h.Weight),
@@ -94,6 +95,17 @@ func writeHost(w io.Writer, h client.Host) {
 	if h.Request != nil {
 		writeRequest(w, h.Name, *h.Request)
 	}
+}
+
+// probedText says whether anybody looks that a gateway host's uplink leads anywhere; empty: it is no gateway host.
+func probedText(h store.Host) string {
+	switch {
+	case !h.Gateway:
+		return ""
+	case h.ProbeOutside.IsValid():
+		return "by pings of " + h.ProbeOutside.String()
+	}
+	return "no: its agent runs without --probe-outside"
 }
 
 // trunkText is a host's trunk; empty: it has none.

@@ -45,6 +45,9 @@ func writeStatus(w io.Writer, st client.Status) {
 	fmt.Fprintf(w, "Revision %d: %s, %s, %s, %s\n", st.Revision, counted(st.Tenants, "tenant"),
 		counted(st.Networks, "network"), counted(st.Ports, "port"), hostCounts(st))
 	writeVersions(w, st)
+	for _, note := range st.Notes {
+		fmt.Fprintln(w, "Note: "+note)
+	}
 	if len(st.Hosts) > 0 {
 		fmt.Fprintln(w)
 		g := columns("host", "state", "realized", "isolation", "as of", "agent", "switch", "flows", "master", "version")

@@ -16,7 +16,10 @@ func (s *server) showFailOver(ctx context.Context, _ *struct{}) (*tagged[client.
 
 func failOverOf(state *store.State) client.FailOver {
 	settings, modified := state.Settings()
-	return client.FailOver{On: settings.FailOver, Interval: int(settings.ProbeEvery() / time.Millisecond), Modified: modified}
+	return client.FailOver{
+		On: settings.FailOver, ByDefault: settings.FailOverByDefault, Note: state.LacksGatewayHosts(), NotProbed: state.NotProbed(),
+		Interval: int(settings.ProbeEvery() / time.Millisecond), Modified: modified,
+	}
 }
 
 func (s *server) setFailOver(ctx context.Context, in *struct{ Body client.FailOver }) (*tagged[client.FailOver], error) {

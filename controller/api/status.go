@@ -49,6 +49,7 @@ func (s *server) clusterStatus(ctx context.Context) client.Status {
 		st.Revision = state.Revision()
 		st.Tenants, st.Networks, _, st.Ports = state.Counts()
 		st.LeastSchema = state.LeastSchema()
+		st.Notes = notes(state)
 		st.Problems = append(st.Problems, tooOld(state)...)
 		st.Problems = append(st.Problems, deaf(st.Problems, state)...)
 		for c := range state.LiveControllers() {
@@ -59,6 +60,14 @@ func (s *server) clusterStatus(ctx context.Context) client.Status {
 		}
 	})
 	return st
+}
+
+// notes are what an operator may want to know of a state in which nothing is wrong.
+func notes(state *store.State) (list []string) {
+	if tenants, _, _, _ := state.Counts(); tenants > 0 && !state.MindsBackups() {
+		list = append(list, state.LacksGatewayHosts())
+	}
+	return slices.DeleteFunc(list, func(note string) bool { return note == "" })
 }
 
 // addRequests adds what hosts' agents wait for a word about. They ask in the etcd at hand, also while

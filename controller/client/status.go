@@ -77,6 +77,8 @@ type Status struct {
 	// UnknownMore is how many are not listed, by every controller that they dialled.
 	UnknownMore int            `json:"unknownMore,omitempty"`
 	Problems    store.Problems `json:"problems"`
+	// Notes are what an operator may want to know, though nothing is wrong.
+	Notes []string `json:"notes,omitempty"`
 	// Requests are what hosts' agents wait for a word about, by host.
 	Requests map[string]store.Request `json:"requests,omitempty"`
 }

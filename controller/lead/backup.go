@@ -36,13 +36,21 @@ func (l *loads) backupFor(g *store.Gateway) (best string) {
 		return ""
 	}
 	movers := g.Movers()
-	if mayBackUp(l.s, movers, g.Backup) && (l.s.WhyNoGateway(g.Backup) == nil || !l.anyReady(movers)) {
+	if mayBackUp(l.s, movers, g.Backup) && (l.ready(g.Backup) || !l.anyReady(movers)) {
 		return g.Backup
 	}
+	if best = l.lightestBackup(movers, l.ready); best != "" {
+		return best
+	}
+	return l.lightestBackup(movers, func(host string) bool { return l.s.WhyNoGateway(host) == nil }) // one that flaps is better than none
+}
+
+// lightestBackup is the host that may be a backup of a gateway with these movers and backs up least for its weight; empty: there is none.
+func (l *loads) lightestBackup(movers []string, ready func(host string) bool) (best string) {
 	bestLoad := 0.0
 	for h := range l.s.Hosts() {
 		name := h.Key.Host
-		if !mayBackUp(l.s, movers, name) || l.s.WhyNoGateway(name) != nil {
+		if !mayBackUp(l.s, movers, name) || !ready(name) {
 			continue
 		}
 		load := float64(l.s.ActiveVia(name)+l.s.BackupVia(name)+l.backups[name]+1) / float64(max(h.Value.Weight, 1))
@@ -56,7 +64,7 @@ func (l *loads) backupFor(g *store.Gateway) (best string) {
 // whyNoBackup says why a gateway that is to have a backup gets none, and what to do; empty: it has or gets one. One that moves
 // gets it afterwards.
 func (l *loads) whyNoBackup(g *store.Gateway) string {
-	if !l.s.FailOver() || g.Move != nil || l.backupFor(g) != "" {
+	if !l.s.FailOver() || g.Move != nil || l.backupFor(g) != "" || !l.s.MindsBackups() {
 		return ""
 	}
 	if len(g.Draining)+len(g.Standby) > 0 && l.anyReady([]string{g.Active}) {
@@ -69,7 +77,7 @@ func (l *loads) whyNoBackup(g *store.Gateway) string {
 // anyReady reports whether a host could become the backup of a gateway with these movers.
 func (l *loads) anyReady(movers []string) bool {
 	for h := range l.s.Hosts() {
-		if mayBackUp(l.s, movers, h.Key.Host) && l.s.WhyNoGateway(h.Key.Host) == nil {
+		if mayBackUp(l.s, movers, h.Key.Host) && l.ready(h.Key.Host) {
 			return true
 		}
 	}
@@ -104,7 +112,19 @@ func (l *Leader) takeOver(ctx context.Context) <-chan time.Time {
 			break
 		}
 	}
+	l.noteFalls(all)
 	return time.After(seldom)
+}
+
+// noteFalls notes the hosts that were taken over from, each once.
+func (l *Leader) noteFalls(all []placement) {
+	fell := map[string]bool{}
+	for _, p := range all {
+		if p.dead != "" && !fell[p.dead] {
+			fell[p.dead] = true
+			l.flaps.fell(p.dead, now())
+		}
+	}
 }
 
 // gatewayAway reports whether the agent of a host is away by which tenants leave, or finds no way out.
@@ -126,7 +146,7 @@ func (l *look) takeOvers() (all []placement) {
 		}
 		for _, tenant := range l.s.TenantsVia(host) {
 			if g := l.s.Gateway(tenant); g.Value.Active == host && l.s.WhyNoGateway(g.Value.Backup) == nil {
-				all = append(all, placement{tenant, *l.takenOver(g.Value), g.Modified})
+				all = append(all, placement{tenant: tenant, gateway: *l.takenOver(g.Value), modified: g.Modified, dead: host})
 			}
 		}
 	}

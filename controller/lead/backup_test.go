@@ -62,7 +62,7 @@ func TestBackups(t *testing.T) {
 		var d doubts
 		d.note("a")
 		var got store.Gateway
-		for _, p := range place(s, d, time.Time{}).placements {
+		for _, p := range place(s, d, time.Time{}, nil).placements {
 			got = p.gateway
 		}
 		if diff := cmp.Diff(tt.want, got); diff != "" {
@@ -80,7 +80,7 @@ func TestBackupsAreSpread(t *testing.T) {
 		gateways[name] = store.Gateway{Active: "h1"}
 	}
 	count := map[string]int{}
-	for _, p := range place(failingOver(t, true, gateways, lines...), doubts{all: true}, time.Time{}).placements {
+	for _, p := range place(failingOver(t, true, gateways, lines...), doubts{all: true}, time.Time{}, nil).placements {
 		count[p.gateway.Backup]++
 	}
 	if count["h2"] != 4 || count["h3"] != 4 {
@@ -91,15 +91,15 @@ func TestBackupsAreSpread(t *testing.T) {
 // Whoever gets another part is the backup no more: a move by policy, a first gateway anew.
 func TestBackupLeavesForAnotherPart(t *testing.T) {
 	s := failingOver(t, true, map[string]store.Gateway{"a": {Active: "h1", Backup: "h2"}}, append(ready[:3:3], "tenant a h2")...)
-	if p := place(s, doubts{all: true}, time.Time{}).placements; len(p) != 1 || p[0].gateway.Move.To != "h2" || p[0].gateway.Backup != "" {
+	if p := place(s, doubts{all: true}, time.Time{}, nil).placements; len(p) != 1 || p[0].gateway.Move.To != "h2" || p[0].gateway.Backup != "" {
 		t.Errorf("moved to its backup: %+v", p)
 	}
 	s = failingOver(t, true, map[string]store.Gateway{"a": {Active: "gone", Backup: "h1"}}, ready...)
-	if p := place(s, doubts{all: true}, time.Time{}).placements; len(p) != 1 || p[0].gateway.Active != "h1" || p[0].gateway.Backup != "" {
+	if p := place(s, doubts{all: true}, time.Time{}, nil).placements; len(p) != 1 || p[0].gateway.Active != "h1" || p[0].gateway.Backup != "" {
 		t.Errorf("placed at its backup: %+v", p)
 	}
 	s = failingOver(t, true, map[string]store.Gateway{"a": {Active: "gone", Backup: "h2"}}, ready...)
-	if p := place(s, doubts{all: true}, time.Time{}).placements; len(p) != 1 || p[0].gateway.Active != "h1" || p[0].gateway.Backup != "h2" {
+	if p := place(s, doubts{all: true}, time.Time{}, nil).placements; len(p) != 1 || p[0].gateway.Active != "h1" || p[0].gateway.Backup != "h2" {
 		t.Errorf("placed elsewhere: %+v", p)
 	}
 }
@@ -110,7 +110,7 @@ func TestNamedHostThatIsAwayIsWaitedFor(t *testing.T) {
 		s := failingOver(t, true, map[string]store.Gateway{"a": {Active: "h2", Backup: "h1"}},
 			"host h1 gateway=true weight=1 live=true", "host h2 gateway=true weight=1 live=true", "host h3 gateway=true weight=1 live="+live, "tenant a h3")
 		var got int
-		for _, p := range place(s, doubts{all: true}, time.Time{}).placements {
+		for _, p := range place(s, doubts{all: true}, time.Time{}, nil).placements {
 			if p.gateway.Move != nil {
 				got++
 			}
@@ -194,9 +194,26 @@ func TestGatewaysWithoutBackup(t *testing.T) {
 		{what: "it moves", is: store.Gateway{Active: "h1", Move: &store.Move{To: "h2"}}, lines: ready[:2]},
 	} {
 		s := failingOver(t, !tt.off, map[string]store.Gateway{"a": tt.is}, append(tt.lines[:len(tt.lines):len(tt.lines)], "tenant a auto")...)
-		p, has := place(s, doubts{all: true}, time.Time{}).backupless["a"]
+		p, has := place(s, doubts{all: true}, time.Time{}, nil).backupless["a"]
 		if has != (tt.says != "") || !strings.Contains(p.Text, tt.says) || has && p.Object != "gateways/a" {
 			t.Errorf("%s: %+v", tt.what, p)
+		}
+	}
+}
+
+// Where nobody asked for backups and there is no second gateway host, a gateway without one is no problem.
+func TestNobodyAskedForBackups(t *testing.T) {
+	for _, tt := range []struct {
+		second string
+		want   bool
+	}{
+		{"host h2 gateway=false weight=1 live=true", false},
+		{"host h2 gateway=true weight=1 live=false", true},
+	} {
+		s := failingOver(t, true, map[string]store.Gateway{"a": {Active: "h1"}}, ready[0], tt.second, "tenant a auto")
+		s.Apply(store.Batch{Revision: s.Revision() + 1, Events: []store.Event{{Key: store.SettingsKey(), Object: store.FirstSettings(), Modified: s.Revision() + 1}}})
+		if _, has := place(s, doubts{all: true}, time.Time{}, nil).backupless["a"]; has != tt.want {
+			t.Errorf("beside %q: a problem %t, want %t", tt.second, has, tt.want)
 		}
 	}
 }

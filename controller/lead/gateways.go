@@ -107,7 +107,8 @@ func (l *Leader) choose() (p plan, looked bool) {
 		if looked = doubts.all || len(doubts.tenants) > 0; !looked {
 			return
 		}
-		p = place(s, doubts, now())
+		l.flaps.look(func(host string) bool { return s.WhyNoGateway(host) == nil })
+		p = place(s, doubts, now(), l.flaps.shunned(now()))
 		l.slots.complete(s, doubts, &p)
 		if doubts.all {
 			clear(l.slotless)
@@ -132,6 +133,13 @@ func (l *Leader) choose() (p plan, looked bool) {
 
 // now is the time as gateways tell it.
 func now() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }
+
+// doubtAll has the leader look at all gateways.
+func (l *Leader) doubtAll() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.doubts.noteAll()
+}
 
 // doubt keeps placements that were not written for the next try.
 func (l *Leader) doubt(placements []placement) {
@@ -192,7 +200,7 @@ func (l *Leader) steps(tenants []string, reached map[string]etcd.Reach) (steps [
 				continue
 			}
 			if next := look.next(g); next != nil {
-				steps = append(steps, placement{tenant, *next, g.Modified})
+				steps = append(steps, placement{tenant: tenant, gateway: *next, modified: g.Modified})
 			}
 			if !waits(g.Value) {
 				again = soon

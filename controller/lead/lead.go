@@ -80,17 +80,18 @@ type Leader struct {
 	backupless      map[string]store.Problem // by tenant: its gateway has no backup
 	balanceProblems store.Problems           // tenants that are too large for a gateway host
 
-	// hosts are those that are absent. It is Run's alone, as are allocs, moves, balancing and slots.
+	// hosts are those that are absent. It is Run's alone, as are allocs, moves, balancing, slots and flaps.
 	hosts     absences
 	allocs    allocs
 	moves     moves
 	balancing balancing
 	slots     slots
+	flaps     flaps
 }
 
 // New makes a leader that Run runs.
 func New(o Options) *Leader {
-	l := &Leader{Options: o, deleted: signal.NewFlag(), unplaced: map[string]store.Problem{}, backupless: map[string]store.Problem{}, woken: map[string]store.Revision{}, slotless: map[string]struct{}{}}
+	l := &Leader{Options: o, deleted: signal.NewFlag(), unplaced: map[string]store.Problem{}, backupless: map[string]store.Problem{}, woken: map[string]store.Revision{}, slotless: map[string]struct{}{}, flaps: flaps{}}
 	l.doubts.noteAll()
 	return l
 }
@@ -144,11 +145,11 @@ func (l *Leader) Run(ctx context.Context) error {
 	var soon <-chan time.Time
 	for {
 		changed := l.placing.Wait()
-		var due, alive <-chan time.Time
+		var due, alive, calm <-chan time.Time
 		if leads {
 			alive = l.takeOver(ctx)
 			l.placeGateways(ctx)
-			due = l.bringOn(ctx)
+			due, calm = l.bringOn(ctx), l.flaps.over(now())
 		}
 		select {
 		case <-ctx.Done():
@@ -164,6 +165,8 @@ func (l *Leader) Run(ctx context.Context) error {
 		case <-changed:
 		case <-due:
 		case <-alive:
+		case <-calm:
+			l.doubtAll()
 		case <-l.deleted:
 			soon = time.After(tidyDelay)
 			continue
@@ -197,5 +200,6 @@ func (l *Leader) begin(leads bool) {
 	l.moves, l.later = moves{}, nil
 	l.balancing, l.balanceProblems = balancing{}, nil
 	clear(l.backupless)
+	clear(l.flaps)
 	l.Log.Info("leadership", "leading", leads)
 }

@@ -15,6 +15,7 @@ type placement struct {
 	tenant   string
 	gateway  store.Gateway
 	modified store.Revision // of the gateway that it replaces; 0: none
+	dead     string         // the host that it is taken over from; empty: none
 }
 
 // doubts are the tenants that may lack a gateway, or have an impossible one. all stands for
@@ -84,9 +85,11 @@ type plan struct {
 // place chooses a gateway host for each tenant in doubt that needs one. A tenant whose
 // gateway host exists and fits its policy keeps it: moving one is a decision, not a side
 // effect. One whose host does not fit any more moves, a few at a time; one whose host is gone gets another at
-// once. What it costs grows with the tenants in doubt and not with all.
-func place(s *store.State, d doubts, now time.Time) plan {
+// once. What it costs grows with the tenants in doubt and not with all. Nobody goes to a host that is shunned while there is
+// another one, and nobody who names it before that ends.
+func place(s *store.State, d doubts, now time.Time, shunned map[string]bool) plan {
 	load := newLoads(s)
+	load.shunned = shunned
 	p := plan{problems: map[string]store.Problem{}, backupless: map[string]store.Problem{}}
 	for tenant := range d.of(s) {
 		name := tenant.Key.Tenant
@@ -113,7 +116,7 @@ func place(s *store.State, d doubts, now time.Time) plan {
 			p.problems[name] = store.ProblemOf(tenant.Key, "%s", problem)
 		case !stands:
 			p.placements = append(p.placements, placed(name, current, host, why, now))
-		case s.FailOver() && s.WhyNoGateway(host) != nil: // it went to its backup, and goes back once that host is ready
+		case s.FailOver() && !load.ready(host): // it went to its backup, and goes back once that host is ready
 		case host != current.Value.Active && len(current.Value.Draining) < store.MaxDraining:
 			p.placements = append(p.placements, load.moved(current, host, why, now))
 		}
@@ -177,9 +180,10 @@ func fits(s *store.State, tenant *store.Item[store.Tenant], host string) bool {
 type loads struct {
 	s          *store.State
 	chosen     map[string]int
-	backups    map[string]int // those that it was chosen for as a backup
-	moving     map[string]int // how many gateways are on their way from a host
-	newCentral string         // the host that central tenants share, where it was chosen just now
+	backups    map[string]int  // those that it was chosen for as a backup
+	shunned    map[string]bool // those that flap
+	moving     map[string]int  // how many gateways are on their way from a host
+	newCentral string          // the host that central tenants share, where it was chosen just now
 }
 
 func newLoads(s *store.State) *loads {
@@ -284,7 +288,7 @@ func (l *loads) lightest() (best, why string) {
 		if !h.Value.Gateway || l.s.Drain(name) != nil {
 			continue
 		}
-		isReady := l.s.WhyNoGateway(name) == nil
+		isReady := l.ready(name)
 		if isReady {
 			ready++
 		}
@@ -302,6 +306,9 @@ func (l *loads) lightest() (best, why string) {
 	}
 	return best, fmt.Sprintf("%s; ready gateway hosts: %d", why, ready)
 }
+
+// ready reports whether somebody may go to a host now.
+func (l *loads) ready(host string) bool { return l.s.WhyNoGateway(host) == nil && !l.shunned[host] }
 
 // tenants counts those of a host, and those that come there.
 func (l *loads) tenants(host string) int { return l.s.ActiveVia(host) + l.chosen[host] }

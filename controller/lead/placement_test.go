@@ -123,7 +123,7 @@ func TestPlace(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			p := place(stateOf(t, tt.cluster...), doubts{all: true}, time.Time{})
+			p := place(stateOf(t, tt.cluster...), doubts{all: true}, time.Time{}, nil)
 			placements, unplaced := p.placements, p.problems
 			var got []string
 			for _, p := range placements {
@@ -168,7 +168,7 @@ func TestPlaceLooksOnlyAtTenantsInDoubt(t *testing.T) {
 	if diff := cmp.Diff([]string{"a", "d"}, looked); diff != "" {
 		t.Errorf("looked at (-want +got):\n%s", diff)
 	}
-	p := place(s, d, time.Time{})
+	p := place(s, d, time.Time{}, nil)
 	placements, problems := p.placements, p.problems
 	if len(placements) != 1 || placements[0].tenant != "d" || len(problems) != 0 {
 		t.Errorf("placements %v, problems %v: want d's alone", placements, problems)
@@ -186,12 +186,12 @@ func TestPlaceLooksOnlyAtTenantsInDoubt(t *testing.T) {
 // What is written says why, and replaces the very gateway that was looked at.
 func TestPlacementSaysWhy(t *testing.T) {
 	s := stateOf(t, "host h1 gateway=true weight=1 live=true", "tenant a auto", "gateway a gone", "tenant b central", "tenant c h1")
-	placements := place(s, doubts{all: true}, time.Time{}).placements
+	placements := place(s, doubts{all: true}, time.Time{}, nil).placements
 	modified := s.Gateway("a").Modified
 	want := []placement{
-		{"a", store.Gateway{Active: "h1", Epoch: 8, Why: "auto: the fewest tenants for its weight, 0 at weight 1; ready gateway hosts: 1"}, modified},
-		{"b", store.Gateway{Active: "h1", Epoch: 1, Why: "central: the host that all central tenants share"}, 0},
-		{"c", store.Gateway{Active: "h1", Epoch: 1, Why: "chosen by name"}, 0},
+		{tenant: "a", gateway: store.Gateway{Active: "h1", Epoch: 8, Why: "auto: the fewest tenants for its weight, 0 at weight 1; ready gateway hosts: 1"}, modified: modified},
+		{tenant: "b", gateway: store.Gateway{Active: "h1", Epoch: 1, Why: "central: the host that all central tenants share"}, modified: 0},
+		{tenant: "c", gateway: store.Gateway{Active: "h1", Epoch: 1, Why: "chosen by name"}, modified: 0},
 	}
 	if diff := cmp.Diff(want, placements, cmp.AllowUnexported(placement{})); diff != "" {
 		t.Errorf("placements (-want +got):\n%s", diff)

@@ -87,7 +87,7 @@ func TestTurn(t *testing.T) {
 		s := newScene(t, store.Gateway{Active: "h1", Epoch: 1, Relay: c.relay})
 		s.put(store.TenantKey("alice"), &store.Tenant{Number: 1, Gateway: store.GatewayAuto, Topology: c.topology})
 		d := doubts{tenants: map[string]struct{}{"alice": {}}}
-		p := place(s.state, d, start).placements
+		p := place(s.state, d, start, nil).placements
 		if got := len(p) == 1 && p[0].gateway.Relay == store.RelayReady && p[0].gateway.Active == "h1"; got != c.want || len(p) > 1 {
 			t.Errorf("topology %q, relay %q: written is %+v", c.topology, c.relay, p)
 		}

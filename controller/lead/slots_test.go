@@ -47,7 +47,7 @@ func (w *town) wake(name string) []store.Change {
 // looked has the leader look at all tenants once, and writes what it would.
 func (w *town) looked(g *slots) plan {
 	d := doubts{all: true}
-	p := place(w.s, d, time.Time{})
+	p := place(w.s, d, time.Time{}, nil)
 	g.complete(w.s, d, &p)
 	for _, at := range p.placements {
 		v := at.gateway.WithSlots(nil)

@@ -122,7 +122,7 @@ func monitor(c client.Client) *client.Monitor {
 		client.WithTable(b, &b.Name, &b.DatapathType, &b.FailMode, &b.Protocols, &b.Controllers,
 			&b.Ports, &b.FlowTables, &b.OtherConfig),
 		client.WithTable(p, &p.Name, &p.Interfaces),
-		client.WithTable(i, &i.Name, &i.Type, &i.Options, &i.ExternalIDs, &i.BFD, &i.MAC, &i.MTURequest,
+		client.WithTable(i, &i.Name, &i.Type, &i.Options, &i.ExternalIDs, &i.BFD, &i.BFDStatus, &i.MAC, &i.MTURequest,
 			&i.OFPortRequest, &i.OFPort, &i.Error),
 		client.WithTable(o, &o.Target, &o.ConnectionMode, &o.MaxBackoff, &o.InactivityProbe, &o.IsConnected),
 		client.WithTable(t, &t.Name),

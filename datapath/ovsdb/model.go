@@ -43,6 +43,7 @@ type (
 		Options       map[string]string `ovsdb:"options"`
 		ExternalIDs   map[string]string `ovsdb:"external_ids"`
 		BFD           map[string]string `ovsdb:"bfd"`
+		BFDStatus     map[string]string `ovsdb:"bfd_status"`
 		MAC           *string           `ovsdb:"mac"`
 		MTURequest    *int              `ovsdb:"mtu_request"`
 		OFPortRequest *int              `ovsdb:"ofport_request"`

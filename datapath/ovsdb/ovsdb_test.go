@@ -210,6 +210,10 @@ func TestPortProbes(t *testing.T) {
 		if is.Is(other) {
 			t.Error("it does not matter how it probes")
 		}
+		awaitRead(t, "a dead end of probes "+fmt.Sprint(bfd), bfd != nil, func() (bool, error) {
+			is, err := db.Port(ctx, "br-test", probe.Name)
+			return is != nil && is.Dead, err
+		})
 	}
 }
 

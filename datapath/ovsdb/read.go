@@ -13,6 +13,7 @@ import (
 type Port struct {
 	Interface
 	Open bool // the switch uses it: it has an OpenFlow port
+	Dead bool // its BFD does not find the other end alive
 }
 
 // Is reports whether EnsurePort has nothing to do to make this port what want asks for. A nil
@@ -123,7 +124,7 @@ func (t *tx) port(bridge, name string) (*Port, error) {
 	if found, err := t.get(row); err != nil || !found || !slices.Contains(port.Interfaces, row.UUID) {
 		return nil, err
 	}
-	return &Port{Interface: row.asked(), Open: row.status().OFPort > 0}, nil
+	return &Port{Interface: row.asked(), Open: row.status().OFPort > 0, Dead: row.BFDStatus["forwarding"] == "false"}, nil
 }
 
 func (t *tx) bridgeState(name string) (*BridgeState, error) {

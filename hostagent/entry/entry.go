@@ -21,6 +21,8 @@ type Options struct {
 	Table *Table
 	// Reach opens a connection to what a route leads to.
 	Reach func(ctx context.Context, r Route) (net.Conn, error)
+	// Dead reports whether this host's probes find a gateway host dead; nil: nobody probes.
+	Dead func(host string) bool
 	// Login is asked first whether a request may pass; nil: all may.
 	Login *Login
 	// Certificates are those of the names; nil: the entry speaks in the clear.
@@ -33,6 +35,7 @@ type Entry struct {
 	o     Options
 	proxy *httputil.ReverseProxy
 	crowd *crowd
+	wires *wires
 	count counts
 }
 
@@ -51,7 +54,7 @@ const (
 
 // New makes an entry.
 func New(o Options) *Entry {
-	e := &Entry{o: o, crowd: newCrowd(maxRequests)}
+	e := &Entry{o: o, crowd: newCrowd(maxRequests), wires: &wires{open: map[*noted]wire{}}}
 	e.proxy = &httputil.ReverseProxy{
 		Rewrite: e.rewrite, ModifyResponse: e.answered, ErrorHandler: e.failed,
 		ErrorLog: slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
@@ -70,6 +73,7 @@ func (e *Entry) Serve(ctx context.Context, l net.Listener) error {
 		ErrorLog: slog.NewLogLogger(e.o.Log.Handler(), slog.LevelDebug),
 	}
 	defer context.AfterFunc(ctx, func() { _ = server.Close() })()
+	go e.watch(ctx)
 	l = netutil.LimitListener(l, maxConnections)
 	var err error
 	if e.o.Certificates == nil {
@@ -192,18 +196,24 @@ func (e *Entry) dial(ctx context.Context, _, address string) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newNoted(conn, route.visits), nil
+	noted, its := newNoted(conn, route.visits, e.wires), wire{publication: route.key(), by: route.Gateway}
+	if c, ok := conn.(*lent); ok {
+		its.by, its.from, its.dead = route.Backup, c.from, c.dead
+	}
+	e.wires.add(noted, its)
+	return noted, nil
 }
 
 // noted is a connection that notes when something passes, and that ends with its publication.
 type noted struct {
 	net.Conn
 	visits *visits
+	wires  *wires
 	stay   func() bool
 }
 
-func newNoted(conn net.Conn, v *visits) *noted {
-	return &noted{conn, v, context.AfterFunc(v.ctx, func() { _ = conn.Close() })}
+func newNoted(conn net.Conn, v *visits, w *wires) *noted {
+	return &noted{conn, v, w, context.AfterFunc(v.ctx, func() { _ = conn.Close() })}
 }
 
 func (n *noted) Read(b []byte) (int, error) {
@@ -221,6 +231,7 @@ func (n *noted) Write(b []byte) (int, error) {
 
 func (n *noted) Close() error {
 	n.stay()
+	n.wires.remove(n)
 	return n.Conn.Close()
 }
 

@@ -24,12 +24,32 @@ type Reach struct {
 	From netip.Addr
 	// Believe is how a relay is dialled of a host that is to prove that it is that one; nil: none is.
 	Believe func(host string) *tls.Config
+	// Dead reports whether this host's switch finds another one dead, by its own probes; nil: nobody probes.
+	Dead func(host string) bool
 }
 
-// Open opens a connection: by this host's kernel where it is the tenant's gateway host, or else by that host's relay.
+// Open opens a connection by the tenant's gateway host, or by its backup where that one is dead: there the container's switch sends the
+// answers.
 func (o *Reach) Open(ctx context.Context, r Route) (net.Conn, error) {
 	ctx, end := context.WithTimeout(ctx, reachTime)
 	defer end()
+	if r.Backup == "" || r.Gateway == o.Host {
+		return o.by(ctx, r)
+	}
+	conn, err := o.whileAlive(ctx, r)
+	dead := err != nil && (errors.Is(err, errDead) || o.dead(r.Gateway))
+	if err == nil || !dead && !unheard(err) || ctx.Err() != nil {
+		return conn, err
+	}
+	conn, failed := o.by(ctx, r.by(r.Backup))
+	if failed != nil {
+		return nil, fmt.Errorf("%w; by its backup: %w", err, failed)
+	}
+	return &lent{conn, r.Gateway, dead}, nil
+}
+
+// by opens a connection: by this host's kernel where it is the tenant's gateway host, or else by that host's relay.
+func (o *Reach) by(ctx context.Context, r Route) (net.Conn, error) {
 	switch {
 	case r.Gateway == "":
 		return nil, fmt.Errorf("%w: tenant %s has no gateway host", errNotReached, r.Tenant)
@@ -57,6 +77,9 @@ func (o *Reach) open(ctx context.Context, r Route) (net.Conn, error) {
 // ask asks the gateway host's relay for one.
 func (o *Reach) ask(ctx context.Context, r Route) (net.Conn, error) {
 	d := tls.Dialer{Config: o.Believe(r.Gateway)}
+	if r.Backup != "" && r.Backup != r.Gateway {
+		d.NetDialer = &net.Dialer{Timeout: unheardTime} // which leaves time for the backup
+	}
 	conn, err := d.DialContext(ctx, "tcp", r.Relay.String())
 	if err != nil {
 		return nil, fmt.Errorf("%w: relay of host %s: %w", errNotReached, r.Gateway, err)

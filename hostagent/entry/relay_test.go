@@ -77,11 +77,17 @@ func echo(t *testing.T) netip.AddrPort {
 // relaying is a gateway host h1 that relays for whom it believes.
 func relaying(t *testing.T, of *pki.Source, table *Table, believes func(host string) error) netip.AddrPort {
 	t.Helper()
+	return relayingAs(t, "h1", of, table, believes)
+}
+
+// relayingAs is such a host of another name.
+func relayingAs(t *testing.T, host string, of *pki.Source, table *Table, believes func(host string) error) netip.AddrPort {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &Relay{Table: table, Reach: &Reach{Host: "h1"}, Config: of.Server(tls.RequireAndVerifyClientCert), Log: quiet,
+	r := &Relay{Table: table, Reach: &Reach{Host: host}, Config: of.Server(tls.RequireAndVerifyClientCert), Log: quiet,
 		Host: func(ctx context.Context, conn *tls.Conn) (string, error) {
 			if err := conn.HandshakeContext(ctx); err != nil {
 				return "", err

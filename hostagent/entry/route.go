@@ -17,6 +17,10 @@ type Route struct {
 	Gateway string         `json:"gateway,omitempty"` // the tenant's gateway host; empty: it has none yet
 	Relay   netip.AddrPort `json:"relay,omitzero"`    // where the agent of that host relays; none: it does not
 	Target  netip.AddrPort `json:"target,omitzero"`   // where that host's kernel finds the container; none: nowhere yet
+	// The same of the host to which switches send while they find the gateway host dead.
+	Backup       string         `json:"backup,omitempty"`
+	BackupRelay  netip.AddrPort `json:"backupRelay,omitzero"`
+	BackupTarget netip.AddrPort `json:"backupTarget,omitzero"`
 }
 
 // key is the publication's.
@@ -24,6 +28,14 @@ func (r Route) key() string { return fmt.Sprintf("%s/%s", r.Tenant, r.Name) }
 
 // way is the name of the connections that may serve one another's requests: those of one publication by one gateway host.
 func (r Route) way() string { return fmt.Sprintf("%d.%s", r.Created, r.Gateway) }
+
+// by is the route as it goes by its backup, where a host is that, or is the gateway host otherwise.
+func (r Route) by(host string) Route {
+	if host != "" && host == r.Backup {
+		r.Gateway, r.Relay, r.Target = r.Backup, r.BackupRelay, r.BackupTarget
+	}
+	return r
+}
 
 // Routes are the routes that stand, sorted by tenant and name. Where their gateway hosts relay is left out.
 func Routes(s *store.State) (list []Route) {
@@ -34,10 +46,14 @@ func Routes(s *store.State) (list []Route) {
 		}
 		r := Route{Route: p.Value.Route, Tenant: p.Key.Tenant, Number: t.Value.Number, Name: p.Key.Name, Created: p.Created}
 		if g := s.Gateway(p.Key.Tenant); g != nil {
-			r.Gateway = g.Value.Active
-			if slot := s.Slot(r.Gateway, t); slot != 0 {
-				r.Target = netip.AddrPortFrom(s.Transit().Address(slot), p.Value.On)
+			r.Gateway, r.Backup = g.Value.Active, g.Value.Backup
+			target := func(host string) (at netip.AddrPort) {
+				if slot := s.Slot(host, t); slot != 0 {
+					at = netip.AddrPortFrom(s.Transit().Address(slot), p.Value.On)
+				}
+				return at
 			}
+			r.Target, r.BackupTarget = target(r.Gateway), target(r.Backup)
 		}
 		list = append(list, r)
 	}

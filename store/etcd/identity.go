@@ -139,14 +139,27 @@ func (c *Client) found(ctx context.Context, s store.Sight) error {
 	if err == nil && s.Hosts == 0 && s.LeastAt == 0 {
 		op, err = putOp(schema, &store.Schema{Least: store.SchemaVersion})
 		ops, guards = append(ops, op), append(guards, unchanged(schema.String(), 0, store.ErrConflict))
+		first, failed := c.firstSettings(ctx)
+		ops, err = append(ops, first...), errors.Join(err, failed)
 	}
 	if err != nil {
-		return err
+		return fmt.Errorf("give the store its identity: %w", err)
 	}
 	if _, err := c.commitOps(ctx, ops, guards...); err != nil && !errors.Is(err, store.ErrConflict) {
 		return fmt.Errorf("give the store its identity: %w", err)
 	}
 	return nil
+}
+
+// firstSettings writes how a store begins, unless it has tenants or settings: these keep what they have.
+func (c *Client) firstSettings(ctx context.Context) ([]clientv3.Op, error) {
+	path := store.SettingsKey().String()
+	got, _, err := c.read(ctx, clientv3.OpGet(path, clientv3.WithCountOnly()), countOp(store.Under(store.KindTenant)))
+	if err != nil || got[0].Count+got[1].Count > 0 {
+		return nil, err
+	}
+	op, err := putOp(store.SettingsKey(), store.FirstSettings())
+	return []clientv3.Op{op}, err
 }
 
 // ExtendChain adds a stamp to the store's chain, and prunes those that it keeps no more. Of two

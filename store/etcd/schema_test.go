@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/netip"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -45,6 +46,41 @@ func TestNewStoresAreForThisVersion(t *testing.T) {
 		if got := state.LeastSchema(); got != want {
 			t.Errorf("with %d hosts schema %d may write, want %d", hosts, got, want)
 		}
+	}
+}
+
+// A store that is empty begins with gateways that fail over; one that has anything keeps what it has.
+func TestNewStoresFailOver(t *testing.T) {
+	p := newPlace(t)
+	for name, tt := range map[string]struct {
+		make func(*Client)
+		want store.Settings
+	}{
+		"empty":                {func(*Client) {}, *store.FirstSettings()},
+		"of hosts":             {func(c *Client) { register(t, c, "h1") }, store.Settings{}},
+		"of tenants":           {func(c *Client) { createTenant(t, c, store.TenantSpec{Name: "alice"}) }, store.Settings{}},
+		"of somebody's choice": {func(c *Client) { setTransit(t, c) }, store.Settings{Transit: otherTransit}},
+	} {
+		p.serve(t.TempDir())
+		tt.make(connect(t, p.client))
+		c, trust := trusting(t, p.client, controllerTrust(filepath.Join(t.TempDir(), "memory.json")))
+		p.until(trust, name+" has its identity", believed)
+		state, err := c.view(testContext(t), store.SettingsKey().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, _ := state.Settings(); got != tt.want {
+			t.Errorf("a store %s: %+v, want %+v", name, got, tt.want)
+		}
+	}
+}
+
+var otherTransit = netip.MustParsePrefix("198.18.0.0/15")
+
+func setTransit(t *testing.T, c *Client) {
+	t.Helper()
+	if err := c.SetTransit(testContext(t), otherTransit); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -1,0 +1,114 @@
+package hostagent
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"sluice/store"
+)
+
+// This file has a switch send to no gateway host that dies and comes back again and again, such as by a link that flaps: each return takes connections from the
+// backup, and each death those of the gateway host. A probe that is damped takes nothing that it hears for a sign of life, so that the switch goes on to find
+// that host dead, and the host finds this one dead.
+
+const (
+	// dampInterval is between two looks whether a gateway host died. One that is back is found alive after a second or two.
+	dampInterval = 500 * time.Millisecond
+	// dampFirst is for how long the second death counts, from then on; each further one counts twice as long, dampMost at most.
+	dampFirst, dampMost = 10 * time.Second, 2 * time.Minute
+	// dampCalm is after what time without a death the next one counts as the first.
+	dampCalm = 5 * time.Minute
+)
+
+// damper judges one host by what the switch finds. The zero damper has not seen it alive.
+type damper struct {
+	alive bool
+	falls int       // deaths, one soon after the other
+	until time.Time // the host counts as dead; when it died, where it counts as long as it is
+}
+
+// finds notes what the switch finds at a time, and reports whether the host is to count as dead whatever it finds.
+func (d *damper) finds(dead bool, at time.Time) bool {
+	if at.Before(d.until) {
+		return true
+	}
+	fell := dead && d.alive
+	if d.alive = !dead; !fell {
+		return false
+	}
+	if at.Sub(d.until) >= dampCalm {
+		d.falls = 0
+	}
+	d.falls++
+	d.until = at
+	if d.falls > 1 {
+		d.until = at.Add(min(dampFirst<<min(d.falls-2, 10), dampMost))
+	}
+	return d.falls > 1
+}
+
+// damp watches gateway hosts until ctx ends. It asks no etcd.
+func (p *probes) damp(ctx context.Context) {
+	var dampers map[string]*damper
+	for ; ctx.Err() == nil; pause(ctx, dampInterval) {
+		now, damped, err := p.lookAt(ctx, dampers, time.Now())
+		if err != nil {
+			continue // the switch's database is away
+		}
+		if dampers = now; !p.nowDamped(damped) {
+			continue
+		}
+		p.o.Log.Info("gateway hosts that came and went count as dead for a while", "host", p.o.Host, "probes", damped)
+		p.problems.report("intervals of probes", p.tune(ctx))
+	}
+}
+
+// lookAt shows each damper what the switch finds of its gateway host, and returns those that there are then, and which probes are damped. A probe
+// that went, or is silent, is forgotten.
+func (p *probes) lookAt(ctx context.Context, before map[string]*damper, at time.Time) (now map[string]*damper, damped []string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, stepTimeout)
+	defer cancel()
+	now = map[string]*damper{}
+	for _, name := range p.ofGateways() {
+		port, err := p.db.Port(ctx, store.BridgeName, name)
+		if err != nil {
+			return nil, nil, err
+		}
+		if port == nil || port.BFD["enable"] != "true" {
+			continue
+		}
+		if now[name] = before[name]; now[name] == nil {
+			now[name] = &damper{}
+		}
+		if now[name].finds(port.Dead, at) {
+			damped = append(damped, name)
+		}
+	}
+	return now, damped, nil
+}
+
+// ofGateways are the probes of gateway hosts, sorted; none while there are no probes.
+func (p *probes) ofGateways() (names []string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.interval == 0 {
+		return nil
+	}
+	for name := range p.gateways {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// nowDamped keeps which probes are damped, and reports whether these are others than before.
+func (p *probes) nowDamped(names []string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if slices.Equal(p.damped, names) {
+		return false
+	}
+	p.damped = names
+	return true
+}
