@@ -134,7 +134,7 @@ func New(o Options) (*Controller, error) {
 		Mended: set.Mended, Balanced: set.Balanced, Outlook: c.meter.Outlook,
 	})
 	c.events = events.New(events.Options{Controller: o.Name, Store: o.Store, Log: o.Log, Leads: c.leader.Leads, Noted: set.Noted, Lost: set.Lost})
-	c.lookout = events.NewLookout(events.LookoutOptions{Log: c.events, Hosts: c.Hosts, Refused: c.refused})
+	c.lookout = events.NewLookout(events.LookoutOptions{Log: c.events, Hosts: c.Hosts, Refused: c.refused, Dropped: c.dropped})
 	c.totals = &account.Totals{Picture: c.picture, Store: o.Store, Leads: c.leader.Leads}
 	c.usage = usage.New(usage.Options{Picture: c.picture, Store: o.Store, Log: o.Log, Mastered: c.ledgers, Leads: c.leader.Leads})
 	c.office = enrol.New(enrol.Options{Controller: o.Name, Authority: o.Authority, Etcd: o.Etcd, Picture: c.picture, Store: o.Store, Log: o.Log})

@@ -140,7 +140,7 @@ const realizeBuckets = 14
 // extents are how many values each label has at most; 0: as many as there are such objects.
 var extents = map[string]int{
 	"tenant": 0, "host": 0, "direction": 2, "scope": 4, "reason": 17, "table": 22, "state": 7,
-	"where": 2, "limit": 2, "command": 3, "kind": 3, "how": 4, "mended": 2, "role": 4, "what": 2, "code": 5, "event": 20,
+	"where": 2, "limit": 2, "command": 3, "kind": 3, "how": 4, "mended": 2, "role": 4, "what": 2, "code": 5, "event": 21,
 }
 
 // Series says how many time series the metric has at most: "hosts x 22". A series of a tenant or a

@@ -38,6 +38,7 @@ const (
 	ProofViolated     What = "proof-violated"
 	ProofWhole        What = "proof-whole"
 	AttachRefused     What = "attach-refused"
+	TrafficRefused    What = "traffic-refused"
 	LimitsChanged     What = "limits-changed"
 	Changed           What = "changed"
 )
@@ -46,14 +47,14 @@ const (
 func Whats() []What {
 	return []What{
 		GatewayMoved, GatewayFailedOver, GatewayStays, HostAdopted, HostDeleted, HostIsBehind, HostIsDown, HostIsUnreachable, HostIsMissing, HostIsRefused,
-		HostIsLastKnown, HostBack, AgentAway, AgentBack, DriftMended, ProofViolated, ProofWhole, AttachRefused, LimitsChanged, Changed,
+		HostIsLastKnown, HostBack, AgentAway, AgentBack, DriftMended, ProofViolated, ProofWhole, AttachRefused, TrafficRefused, LimitsChanged, Changed,
 	}
 }
 
 // warnings are those that an operator may have to do something about.
 var warnings = []What{
 	GatewayFailedOver, GatewayStays, HostIsBehind, HostIsDown, HostIsUnreachable, HostIsMissing, HostIsRefused, HostIsLastKnown, AgentAway, DriftMended,
-	ProofViolated, AttachRefused,
+	ProofViolated, AttachRefused, TrafficRefused,
 }
 
 // Warns reports whether an operator may have to do something about it.

@@ -28,7 +28,7 @@ func (s *server) setCentral(ctx context.Context, in *struct{ Body client.Central
 func drainOf(state *store.State, host string) client.HostDrain {
 	d := client.HostDrain{Host: host}
 	if drain := state.Drain(host); drain != nil {
-		d.Drained, d.Drain = true, *drain.Value
+		d.Drained, d.Drain, d.Modified = true, *drain.Value, drain.Modified
 	}
 	for _, tenant := range state.TenantsVia(host) {
 		switch g := state.Gateway(tenant).Value; {
@@ -48,7 +48,7 @@ type drainPath struct {
 	Host string `path:"host" example:"h1"`
 }
 
-func (s *server) showDrain(_ context.Context, in *drainPath) (*body[client.HostDrain], error) {
+func (s *server) showDrain(ctx context.Context, in *drainPath) (*tagged[client.HostDrain], error) {
 	var shown client.HostDrain
 	there := false
 	s.Controller.View(func(state *store.State) {
@@ -60,7 +60,7 @@ func (s *server) showDrain(_ context.Context, in *drainPath) (*body[client.HostD
 	if shown.Drained && shown.Active > shown.Moving {
 		shown.Problem = s.stuck(in.Host)
 	}
-	return &body[client.HostDrain]{shown}, nil
+	return show(ctx, shown.Modified, shown)
 }
 
 // stuck is why a tenant of a host has no other to go to; empty: none is known.
@@ -80,13 +80,13 @@ func (s *server) stuck(host string) (why string) {
 func (s *server) drainHost(ctx context.Context, in *struct {
 	Host string `path:"host" example:"h1"`
 	Body client.DrainOrder
-}) (*body[client.HostDrain], error) {
+}) (*tagged[client.HostDrain], error) {
 	spec := store.DrainSpec{Host: in.Host, AtOnce: in.Body.AtOnce, Timeout: seconds(in.Body.Timeout), Now: time.Now()}
 	if err := spec.Validate(); err != nil {
 		return nil, s.refuse(err)
 	}
 	rev, err := s.write(ctx, "host "+in.Host, func(ctx context.Context) (store.Revision, error) {
-		rev, err := s.Store.Decide(ctx, spec.Propose, spec.Needs()...)
+		rev, err := s.Store.Decide(ctx, store.Presuming(spec.Propose, match(ctx, store.DrainKey(in.Host))...), spec.Needs()...)
 		if err != nil {
 			return 0, fmt.Errorf("drain: %w", err)
 		}
@@ -102,7 +102,7 @@ func (s *server) drainHost(ctx context.Context, in *struct {
 func (s *server) undrainHost(ctx context.Context, in *drainPath) (*body[client.Deleted], error) {
 	return s.remove(ctx, "host "+in.Host, func(ctx context.Context) (store.Revision, error) {
 		request := func(state *store.State) (store.Proposal, error) { return store.ProposeUndrain(state, in.Host) }
-		rev, err := s.Store.Decide(ctx, request, store.DrainKey(in.Host).String(), store.HostKey(in.Host).String())
+		rev, err := s.Store.Decide(ctx, store.Presuming(request, match(ctx, store.DrainKey(in.Host))...), store.DrainKey(in.Host).String(), store.HostKey(in.Host).String())
 		if err != nil {
 			return 0, fmt.Errorf("undrain: %w", err)
 		}

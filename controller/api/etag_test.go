@@ -3,6 +3,7 @@ package api_test
 import (
 	"fmt"
 	"net/http"
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -43,12 +44,18 @@ func TestIfMatchOfEachKind(t *testing.T) {
 	c.put(t, store.GatewayKey("alice"), &store.Gateway{Active: "h1"})
 	c.put(t, store.PublicationKey("alice", "tcp-80"), &store.Publication{Network: "db", Port: "b", Protocol: "tcp", First: 80, On: 80, Count: 1})
 	c.put(t, store.NetworkKey("alice", "third"), &store.Network{Number: 99, Segmentation: store.SegmentationTunnel, Segment: 99})
+	c.put(t, store.PeeringKey("bob", "alice"), &store.Peering{})
+	c.put(t, store.DrainKey("h3"), &store.Drain{})
+	for i, host := range []string{"h3", "h4"} {
+		c.put(t, store.HostKey(host), &store.Host{DatapathID: store.DatapathID(i + 3), Gateway: true, VTEPs: []netip.Addr{netip.AddrFrom4([4]byte{192, 0, 2, byte(i + 3)})}})
+	}
 	c.make(t, client.TokenSpec{Name: "ci", Role: "viewer"})
 	await(t, func() error { _, err := c.Publication(t.Context(), "alice", "tcp-80"); return err })
 	for _, request := range []string{
 		`DELETE /v1/networks/alice/third`, `PUT /v1/tenants/alice/limits {}`, `PUT /v1/tenants/alice/topology {"topology":"star"}`, `DELETE /v1/tokens/ci`,
 		`DELETE /v1/publications/alice/tcp-80`, `DELETE /v1/stickies/alice/db/web`,
-		`POST /v1/ports/alice/db/b/move {"host":"h2"}`,
+		`POST /v1/ports/alice/db/b/move {"host":"h2"}`, `PUT /v1/tenants/alice/gateway {"policy":"h4"}`, "DELETE /v1/peerings/alice/bob",
+		`PUT /v1/fail-over {"on":true}`, "DELETE /v1/hosts/h1", `PUT /v1/hosts/h3/drain {"atOnce":3}`, "DELETE /v1/hosts/h3/drain",
 	} {
 		resp := c.send(t, request, "If-Match", `"1"`)
 		if resp.StatusCode != http.StatusPreconditionFailed {
@@ -60,10 +67,39 @@ func TestIfMatchOfEachKind(t *testing.T) {
 			t.Errorf("If-Match %s: %s", header, resp.Status)
 		}
 	}
-	for _, request := range []string{`POST /v1/tenants {"name":"dora"}`, "GET /v1/tenants", "DELETE /v1/hosts/h1", "DELETE /v1/peerings/alice/bob"} {
+	for _, request := range []string{`POST /v1/tenants {"name":"dora"}`, "GET /v1/tenants", "POST /v1/hosts/h1/adopt"} {
 		if resp := c.send(t, request, "If-Match", `"1"`); resp.StatusCode != http.StatusBadRequest {
 			t.Errorf("%s with a condition that is not looked at: %s", request, resp.Status)
 		}
+	}
+}
+
+// A peering is as it was read while neither of the two says something else.
+func TestIfMatchOfAPeering(t *testing.T) {
+	c, ctx := start(t), t.Context()
+	for _, name := range []string{"alice", "bob"} {
+		if _, err := c.CreateTenant(ctx, client.TenantSpec{Name: name, Subnets: []string{map[string]string{"alice": "10.0.0.0/24", "bob": "10.1.0.0/24"}[name]}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	first, err := c.Peer(ctx, client.PeeringSpec{Tenant: "alice", Peer: "bob"})
+	if err != nil || first.Modified == 0 {
+		t.Fatalf("%+v, %v", first, err)
+	}
+	bob := c.as(t, c.make(t, client.TokenSpec{Name: "of-bob", Role: "tenant", Tenant: "bob"}))
+	second, err := bob.AsOf(first.Modified).Peer(ctx, client.PeeringSpec{Tenant: "bob", Peer: "alice", Networks: []string{"default"}})
+	if err != nil || second.Modified <= first.Modified {
+		t.Fatalf("as it was read: %+v, %v", second, err)
+	}
+	_, err = c.AsOf(first.Modified).Peer(ctx, client.PeeringSpec{Tenant: "alice", Peer: "bob", Networks: []string{"default"}})
+	checkProblem(t, err, http.StatusPreconditionFailed, "changed since revision", "read it again")
+	_, err = c.AsOf(first.Modified).Unpeer(ctx, "alice", "bob")
+	checkProblem(t, err, http.StatusPreconditionFailed, "peering of alice and bob: changed since revision")
+	if is, err := c.Peering(ctx, "bob", "alice"); err != nil || is.Modified != second.Modified {
+		t.Errorf("after refusals it is %+v, %v", is, err)
+	}
+	if _, err := c.AsOf(second.Modified).Unpeer(ctx, "alice", "bob"); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -15,15 +15,15 @@ import (
 func (s *server) gateways(a huma.API) {
 	huma.Register(a, conditional(operation("show-gateway", http.MethodGet, "/v1/gateways/{tenant}", "gateways", "Show through which host a tenant's egress leaves", access.Read)), s.showGateway)
 	huma.Register(a, conditional(operation("move-gateway", http.MethodPut, "/v1/gateways/{tenant}/move", "gateways", "Move a tenant's gateway to another host, without loss", access.Rule)), s.moveGateway)
-	huma.Register(a, operation("set-gateway-policy", http.MethodPut, "/v1/tenants/{tenant}/gateway", "gateways", "Give a tenant another gateway policy", access.Rule), s.setGatewayPolicy)
+	huma.Register(a, conditional(operation("set-gateway-policy", http.MethodPut, "/v1/tenants/{tenant}/gateway", "gateways", "Give a tenant another gateway policy; the ETag is the tenant's", access.Rule)), s.setGatewayPolicy)
 	huma.Register(a, operation("set-central-gateway", http.MethodPut, "/v1/gateways", "gateways", "Have all tenants whose policy is central leave by another host", access.Rule), s.setCentral)
-	huma.Register(a, operation("show-fail-over", http.MethodGet, "/v1/fail-over", "gateways", "Show whether gateways fail over", access.Look), s.showFailOver)
-	huma.Register(a, operation("set-fail-over", http.MethodPut, "/v1/fail-over", "gateways", "Have gateways fail over, or not", access.Rule), s.setFailOver)
+	huma.Register(a, conditional(operation("show-fail-over", http.MethodGet, "/v1/fail-over", "gateways", "Show whether gateways fail over", access.Look)), s.showFailOver)
+	huma.Register(a, conditional(operation("set-fail-over", http.MethodPut, "/v1/fail-over", "gateways", "Have gateways fail over, or not", access.Rule)), s.setFailOver)
 	huma.Register(a, operation("show-balance", http.MethodGet, "/v1/balance", "gateways", "Show what gateway hosts carry, and the moves that would have them carry alike", access.Look), s.showBalance)
 	huma.Register(a, operation("set-balance", http.MethodPut, "/v1/balance", "gateways", "Say whether and how the leader moves gateways so that hosts carry alike", access.Rule), s.setBalance)
-	huma.Register(a, operation("show-drain", http.MethodGet, "/v1/hosts/{host}/drain", "gateways", "Show how far a gateway host is drained", access.Look), s.showDrain)
-	huma.Register(a, operation("drain-host", http.MethodPut, "/v1/hosts/{host}/drain", "gateways", "Move all gateways away from a host, and send it no others", access.Rule), s.drainHost)
-	huma.Register(a, operation("undrain-host", http.MethodDelete, "/v1/hosts/{host}/drain", "gateways", "Let a gateway host take tenants again", access.Rule), s.undrainHost)
+	huma.Register(a, conditional(operation("show-drain", http.MethodGet, "/v1/hosts/{host}/drain", "gateways", "Show how far a gateway host is drained", access.Look)), s.showDrain)
+	huma.Register(a, conditional(operation("drain-host", http.MethodPut, "/v1/hosts/{host}/drain", "gateways", "Move all gateways away from a host, and send it no others", access.Rule)), s.drainHost)
+	huma.Register(a, conditional(operation("undrain-host", http.MethodDelete, "/v1/hosts/{host}/drain", "gateways", "Let a gateway host take tenants again", access.Rule)), s.undrainHost)
 	huma.Register(a, operation("list-gateways", http.MethodGet, "/v1/gateways", "gateways", "List through which host each tenant's egress leaves", access.Read), s.listGateways)
 }
 
@@ -74,14 +74,22 @@ func (s *server) moveGateway(ctx context.Context, in *struct {
 	Body   client.GatewayMove
 }) (*tagged[client.Gateway], error) {
 	spec := store.MoveSpec{Tenant: in.Tenant, Host: in.Body.Host, Timeout: seconds(in.Body.Timeout), Balance: in.Body.Balance, Now: time.Now()}
-	return s.askOfGateway(ctx, in.Tenant, spec)
+	return s.askOfGateway(ctx, in.Tenant, store.GatewayKey(in.Tenant), spec)
 }
 
 func (s *server) setGatewayPolicy(ctx context.Context, in *struct {
 	Tenant string `path:"tenant" example:"alice"`
 	Body   client.GatewayPolicy
 }) (*tagged[client.Gateway], error) {
-	return s.askOfGateway(ctx, in.Tenant, store.PolicySpec{Tenant: in.Tenant, Policy: in.Body.Policy})
+	shown, err := s.askOfGateway(ctx, in.Tenant, store.TenantKey(in.Tenant), store.PolicySpec{Tenant: in.Tenant, Policy: in.Body.Policy})
+	if err != nil {
+		return nil, err
+	}
+	tenant, err := s.tenant(in.Tenant)
+	if err != nil {
+		return nil, err
+	}
+	return show(ctx, tenant.Modified, shown.Body)
 }
 
 // gatewaySpec is a request about one tenant's gateway.
@@ -91,13 +99,13 @@ type gatewaySpec interface {
 	Propose(*store.State) (store.Proposal, error)
 }
 
-// askOfGateway writes a request, and shows the gateway as it is then.
-func (s *server) askOfGateway(ctx context.Context, tenant string, spec gatewaySpec) (*tagged[client.Gateway], error) {
+// askOfGateway writes a request about the object of a key, and shows the gateway as it is then.
+func (s *server) askOfGateway(ctx context.Context, tenant string, key store.Key, spec gatewaySpec) (*tagged[client.Gateway], error) {
 	if err := spec.Validate(); err != nil { // before a name becomes a key
 		return nil, s.refuse(err)
 	}
 	rev, err := s.write(ctx, "tenant "+tenant, func(ctx context.Context) (store.Revision, error) {
-		return s.Store.Decide(ctx, store.Presuming(spec.Propose, match(ctx, store.GatewayKey(tenant))...), spec.Needs()...)
+		return s.Store.Decide(ctx, store.Presuming(spec.Propose, match(ctx, key)...), spec.Needs()...)
 	})
 	if err != nil {
 		return nil, err

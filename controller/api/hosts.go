@@ -15,7 +15,7 @@ import (
 
 // hostStore removes hosts; their agents write them.
 type hostStore interface {
-	DeleteHost(ctx context.Context, name string) (store.Revision, error)
+	DeleteHost(ctx context.Context, name string, presumed ...store.Presumption) (store.Revision, error)
 	Requests(ctx context.Context) (map[string]store.Request, error)
 	SayWord(ctx context.Context, host, word string) (asked *store.Request, rev store.Revision, err error)
 }
@@ -27,8 +27,8 @@ type hostPath struct {
 
 func (s *server) hosts(a huma.API) {
 	huma.Register(a, operation("list-hosts", http.MethodGet, "/v1/hosts", "hosts", "List hosts", access.Look), s.listHosts)
-	huma.Register(a, operation("show-host", http.MethodGet, "/v1/hosts/{host}", "hosts", "Show a host", access.Look), s.showHost)
-	huma.Register(a, operation("delete-host", http.MethodDelete, "/v1/hosts/{host}", "hosts", "Forget a host", access.Rule), s.deleteHost)
+	huma.Register(a, conditional(operation("show-host", http.MethodGet, "/v1/hosts/{host}", "hosts", "Show a host", access.Look)), s.showHost)
+	huma.Register(a, conditional(operation("delete-host", http.MethodDelete, "/v1/hosts/{host}", "hosts", "Forget a host", access.Rule)), s.deleteHost)
 	huma.Register(a, answered(operation("adopt-host", http.MethodPost, "/v1/hosts/{host}/adopt", "hosts",
 		"Tell a host's agent that this store is the right one, and to take its ports into it", access.Rule)), s.sayWord(store.WordAdopt))
 	huma.Register(a, answered(operation("clean-host", http.MethodPost, "/v1/hosts/{host}/clean", "hosts",
@@ -81,7 +81,7 @@ func (s *server) hostShower(ctx context.Context) (func(*store.State, store.Key) 
 
 func hostOf(state *store.State, h *store.Item[store.Host], at client.HostStatus) client.Host {
 	shown := client.Host{
-		Name: h.Key.Host, Host: *h.Value, Created: h.Created,
+		Name: h.Key.Host, Host: *h.Value, Created: h.Created, Modified: h.Modified,
 		State: at.State, Realized: at.Realized, Master: at.Master, Connected: at.Connected,
 		Live: at.Live, Agent: at.Agent, Flows: at.Flows, Missing: at.Missing, Problems: at.Problems,
 	}
@@ -94,25 +94,24 @@ func hostOf(state *store.State, h *store.Item[store.Host], at client.HostStatus)
 	return shown
 }
 
-func (s *server) showHost(ctx context.Context, in *hostPath) (*body[client.Host], error) {
-	show, err := s.hostShower(ctx)
+func (s *server) showHost(ctx context.Context, in *hostPath) (*tagged[client.Host], error) {
+	shower, err := s.hostShower(ctx)
 	if err != nil {
 		return nil, s.refuse(err)
 	}
-	var shown *body[client.Host]
-	s.Controller.View(func(state *store.State) {
-		if h, exists := show(state, store.HostKey(in.Host)); exists {
-			shown = &body[client.Host]{h}
-		}
-	})
-	if shown == nil {
+	var shown client.Host
+	exists := false
+	s.Controller.View(func(state *store.State) { shown, exists = shower(state, store.HostKey(in.Host)) })
+	if !exists {
 		return nil, absent("host", in.Host, "host list")
 	}
-	return shown, nil
+	return show(ctx, shown.Modified, shown)
 }
 
 func (s *server) deleteHost(ctx context.Context, in *hostPath) (*body[client.Deleted], error) {
-	return s.remove(ctx, "host "+in.Host, func(ctx context.Context) (store.Revision, error) { return s.Store.DeleteHost(ctx, in.Host) })
+	return s.remove(ctx, "host "+in.Host, func(ctx context.Context) (store.Revision, error) {
+		return s.Store.DeleteHost(ctx, in.Host, match(ctx, store.HostKey(in.Host))...)
+	})
 }
 
 // answered makes a route's success a 200: it makes nothing that a client could name.

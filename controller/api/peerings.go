@@ -23,9 +23,9 @@ type peeringPath struct {
 func (s *server) peerings(a huma.API) {
 	const tag, one = "peerings", "/v1/peerings/{one}/{other}"
 	huma.Register(a, operation("list-peerings", http.MethodGet, "/v1/peerings", tag, "List peerings of tenants", access.Read), s.listPeerings)
-	huma.Register(a, operation("create-peering", http.MethodPost, "/v1/peerings", tag, "Peer two tenants, or say that one of them wants it", access.Change), s.createPeering)
-	huma.Register(a, operation("show-peering", http.MethodGet, one, tag, "Show the peering of two tenants", access.Read), s.showPeering)
-	huma.Register(a, operation("delete-peering", http.MethodDelete, one, tag, "End the peering of two tenants, at once", access.Change), s.deletePeering)
+	huma.Register(a, conditional(operation("create-peering", http.MethodPost, "/v1/peerings", tag, "Peer two tenants, or say that one of them wants it", access.Change)), s.createPeering)
+	huma.Register(a, conditional(operation("show-peering", http.MethodGet, one, tag, "Show the peering of two tenants", access.Read)), s.showPeering)
+	huma.Register(a, conditional(operation("delete-peering", http.MethodDelete, one, tag, "End the peering of two tenants, at once", access.Change)), s.deletePeering)
 }
 
 type peeringQuery struct {
@@ -66,7 +66,7 @@ func peeringKeys(state *store.State, tenant string, after store.Key) iter.Seq[st
 	}
 }
 
-func (s *server) showPeering(ctx context.Context, in *peeringPath) (*body[client.Peering], error) {
+func (s *server) showPeering(ctx context.Context, in *peeringPath) (*tagged[client.Peering], error) {
 	tenant, peer, err := sides(ctx, in.One, in.Other)
 	if err != nil {
 		return nil, err
@@ -77,7 +77,7 @@ func (s *server) showPeering(ctx context.Context, in *peeringPath) (*body[client
 	if !exists {
 		return nil, absent("peering", tenant+" "+peer, "peer list")
 	}
-	return &body[client.Peering]{shown}, nil
+	return show(ctx, shown.Modified, shown)
 }
 
 // sides are two tenants as the caller sees them: its own first. To another tenant's caller there is no such peering.
@@ -102,7 +102,7 @@ func peeringOf(state *store.State, caller access.Caller, tenant, peer string) (c
 	if own == nil && others == nil {
 		return client.Peering{}, false
 	}
-	p := client.Peering{Tenant: tenant, Peer: peer, Networks: []string{}, PeerNetworks: []string{}, State: client.PeeringAgreed, Why: []string{}}
+	p := client.Peering{Tenant: tenant, Peer: peer, Networks: []string{}, PeerNetworks: []string{}, State: client.PeeringAgreed, Why: []string{}, Modified: said(state, tenant, peer)}
 	if own != nil {
 		p.Networks, p.PeerNetworks = inBoth(own.Value.Networks, nil), inBoth(own.Value.PeerNetworks, nil)
 	}
@@ -132,6 +132,42 @@ func peeringOf(state *store.State, caller access.Caller, tenant, peer string) (c
 	}
 	p.Why = append(p.Why, differingMTUs(state, tenant, peer)...)
 	return p, true
+}
+
+// said is when one of two tenants said something of the other last.
+func said(state *store.State, tenant, peer string) (last store.Revision) {
+	for _, word := range []*store.Item[store.Peering]{state.Peering(tenant, peer), state.Peering(peer, tenant)} {
+		if word != nil {
+			last = max(last, word.Modified)
+		}
+	}
+	return last
+}
+
+// matchPeering is a request that presumes of both words what If-Match asks: what one of the two says changes what is shown
+// of the other's too.
+func matchPeering(ctx context.Context, request func(*store.State) (store.Proposal, error), tenant, peer string) func(*store.State) (store.Proposal, error) {
+	asked, _ := ctx.Value(matchKey{}).(store.Revision)
+	if asked == 0 {
+		return request
+	}
+	return func(state *store.State) (store.Proposal, error) {
+		p, err := request(state)
+		if err != nil {
+			return p, err
+		}
+		if now := said(state, tenant, peer); now != asked {
+			return p, fmt.Errorf("peering of %s and %s: %w revision %d, as of which the request was made: read it again and decide anew", tenant, peer, store.ErrChanged, asked)
+		}
+		for _, key := range []store.Key{store.PeeringKey(tenant, peer), store.PeeringKey(peer, tenant)} {
+			unchanged := store.Presumption{Condition: store.Unchanged, Path: key.String()}
+			if word := state.Peering(key.Tenant, key.Name); word != nil {
+				unchanged.Revision = word.Modified
+			}
+			p.Presumes = append(p.Presumes, unchanged)
+		}
+		return p, nil
+	}
 }
 
 // inBoth are the names of both lists, of which an empty one stands for all.
@@ -188,7 +224,7 @@ func mtu(n *store.Network) string {
 	return fmt.Sprintf("%d bytes", n.MTU)
 }
 
-func (s *server) createPeering(ctx context.Context, in *struct{ Body client.PeeringSpec }) (*body[client.Peering], error) {
+func (s *server) createPeering(ctx context.Context, in *struct{ Body client.PeeringSpec }) (*tagged[client.Peering], error) {
 	caller := access.From(ctx)
 	spec := store.PeeringSpec{Tenant: in.Body.Tenant, Peer: in.Body.Peer, Networks: in.Body.Networks, PeerNetworks: in.Body.PeerNetworks,
 		Both: caller.Role == store.RoleAdmin, By: caller.Name}
@@ -204,7 +240,7 @@ func (s *server) createPeering(ctx context.Context, in *struct{ Body client.Peer
 	}
 	object := "peering " + spec.Tenant + "/" + spec.Peer
 	rev, err := s.write(ctx, object, func(ctx context.Context) (store.Revision, error) {
-		rev, err := s.Store.Decide(ctx, spec.Propose, spec.Needs(s.peersOf(spec.Tenant, spec.Peer))...)
+		rev, err := s.Store.Decide(ctx, matchPeering(ctx, spec.Propose, spec.Tenant, spec.Peer), spec.Needs(s.peersOf(spec.Tenant, spec.Peer))...)
 		if err != nil {
 			return 0, fmt.Errorf("peer %s with %s: %w", spec.Tenant, spec.Peer, err)
 		}
@@ -239,11 +275,8 @@ func (s *server) deletePeering(ctx context.Context, in *peeringPath) (*body[clie
 		keys = append(keys, store.PeeringKey(peer, tenant))
 	}
 	return s.remove(ctx, "peering "+tenant+"/"+peer, func(ctx context.Context) (store.Revision, error) {
-		paths := make([]string, len(keys))
-		for i, key := range keys {
-			paths[i] = key.String()
-		}
+		needs := []string{store.PeeringKey(tenant, peer).String(), store.PeeringKey(peer, tenant).String()}
 		request := func(state *store.State) (store.Proposal, error) { return store.ProposeUnpeer(state, keys...) }
-		return s.Store.Decide(ctx, request, paths...)
+		return s.Store.Decide(ctx, matchPeering(ctx, request, tenant, peer), needs...)
 	})
 }

@@ -21,6 +21,8 @@ type HostDrain struct {
 	Moving   int    `json:"moving" doc:"those of them that are on their way to another host"`
 	Draining int    `json:"draining" doc:"tenants that leave by another host, and whose earlier connections go on through it"`
 	Problem  string `json:"problem,omitempty" doc:"why one of its tenants does not move"`
+
+	Modified store.Revision `json:"modified,omitempty" doc:"at which the drain was ordered last; none: it is not drained"`
 }
 
 // DrainOrder is what a client says to drain a host.

@@ -3,6 +3,8 @@ package client
 import (
 	"context"
 	"net/http"
+
+	"sluice/store"
 )
 
 // FailOver says whether hosts send to a gateway's backup while they find its gateway host dead.
@@ -12,6 +14,8 @@ type FailOver struct {
 	Note      string   `json:"note,omitempty" readOnly:"true" doc:"why no gateway has a backup, where that is no problem of one" example:"fail-over is on, and there are not two gateway hosts"`
 	NotProbed []string `json:"notProbed,omitempty" readOnly:"true" doc:"gateway hosts of which nobody looks whether their uplink leads anywhere: their agents run without --probe-outside"`
 	Interval  int      `json:"interval,omitempty" minimum:"0" maximum:"2000" doc:"milliseconds between two probes, 50 to 2000; four that do not come mean dead. None: it stays, 100 at first" example:"100"`
+
+	Modified store.Revision `json:"modified,omitempty" readOnly:"true" doc:"at which the cluster's settings were written last"`
 }
 
 // FailOver reports whether gateways fail over.

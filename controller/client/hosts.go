@@ -22,6 +22,7 @@ type Host struct {
 	Missing   []string        `json:"missing,omitempty"` // ports whose interface the switch lacks
 	Problems  store.Problems  `json:"problems,omitempty"`
 	Created   store.Revision  `json:"created"`
+	Modified  store.Revision  `json:"modified" doc:"at which its agent wrote it last"`
 	// Request is what its agent waits for a word about.
 	Request *store.Request `json:"request,omitempty"`
 }

@@ -3,6 +3,8 @@ package client
 import (
 	"context"
 	"net/http"
+
+	"sluice/store"
 )
 
 // States of a peering.
@@ -21,6 +23,8 @@ type Peering struct {
 	State        string   `json:"state" doc:"offered, agreed or refused"`
 	OfferedBy    string   `json:"offeredBy,omitempty"` // the one that wants it, while the other does not
 	Why          []string `json:"why" doc:"what is lacking, which networks do not reach each other, and what to know of the others"`
+
+	Modified store.Revision `json:"modified" doc:"at which one of the two said something last"`
 }
 
 // PeeringSpec is what a client says to peer two tenants. With the token of one of them it is that tenant's word alone.

@@ -22,6 +22,8 @@ const (
 	// steadyTime is how long a host must be otherwise than before to be told: hosts lag for a moment whenever a controller
 	// starts, or takes them over.
 	steadyTime = 4 * time.Second
+	// dropInterval is over how long it is told in one event that a limit drops packets: there may be many.
+	dropInterval = time.Minute
 )
 
 // LookoutOptions are what a Lookout stands on. All are required.
@@ -30,7 +32,12 @@ type LookoutOptions struct {
 	Hosts func() []host.Status // how each host stands
 	// Refused are the attaches that hosts refused so far; ok: they were read, on the leader.
 	Refused func() (sums map[Refusal]uint64, ok bool)
+	// Dropped are the packets that limits dropped so far on all hosts; ok: they were read, on the leader.
+	Dropped func() (sums map[Drop]uint64, ok bool)
 }
+
+// Drop is whose packets are dropped, and why.
+type Drop struct{ Tenant, Why string }
 
 // Refusal is why which host refused whose attach.
 type Refusal struct{ Host, Tenant, Why string }
@@ -47,6 +54,8 @@ type Lookout struct {
 	seen    map[about]since
 	drifts  map[string]host.Drift
 	refused map[Refusal]uint64 // nil: nothing is known to compare with
+	dropped map[Drop]uint64    // nil: as refused
+	counted time.Time          // when dropped was
 }
 
 // about is what events follow each other on: a host's switch, its agent, its proof.
@@ -118,6 +127,7 @@ func (l *Lookout) look(now time.Time) {
 	maps.DeleteFunc(l.seen, func(a about, _ since) bool { return gone(a) })
 	maps.DeleteFunc(l.drifts, func(host string, _ host.Drift) bool { return !there[host] })
 	l.refusals()
+	l.drops(now)
 }
 
 // before is the last event of each host's switch, agent and proof.
@@ -193,4 +203,26 @@ func (l *Lookout) refusals() {
 		}
 	}
 	l.refused = sums
+}
+
+// drops notes, once in a while, whose packets limits dropped since: one event for a limit, and not one for a packet.
+func (l *Lookout) drops(now time.Time) {
+	if now.Sub(l.counted) < dropInterval {
+		return
+	}
+	l.counted = now
+	sums, known := l.Dropped()
+	if !known {
+		l.dropped = nil
+		return
+	}
+	for drop, sum := range sums {
+		if before := l.dropped[drop]; l.dropped != nil && sum > before {
+			l.Log.Note(store.Happening{
+				What: store.TrafficRefused, Object: "tenant " + drop.Tenant, Tenant: drop.Tenant, Text: drop.Why,
+				Detail: fmt.Sprintf("%d packets in a minute", sum-before),
+			})
+		}
+	}
+	l.dropped = sums
 }

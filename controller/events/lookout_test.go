@@ -2,6 +2,7 @@ package events
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -20,11 +21,12 @@ type place struct {
 	leads   bool
 	hosts   []host.Status
 	refused map[Refusal]uint64
+	dropped map[Drop]uint64
 	now     time.Time
 }
 
 func newPlace() *place {
-	p := &place{leads: true, now: time.Unix(1e9, 0), refused: map[Refusal]uint64{}}
+	p := &place{leads: true, now: time.Unix(1e9, 0), refused: map[Refusal]uint64{}, dropped: map[Drop]uint64{}}
 	log := newLog("c1", nil)
 	log.Leads = func() bool { return p.leads }
 	p.Lookout = NewLookout(LookoutOptions{Log: log, Hosts: func() []host.Status { return p.hosts }, Refused: func() (map[Refusal]uint64, bool) {
@@ -33,7 +35,7 @@ func newPlace() *place {
 			sums[r] = n
 		}
 		return sums, p.leads
-	}})
+	}, Dropped: func() (map[Drop]uint64, bool) { return maps.Clone(p.dropped), p.leads }})
 	return p
 }
 
@@ -151,6 +153,32 @@ func TestLookoutCountsRefusals(t *testing.T) {
 	p.refused[full("h1")] = 1 // another host of the name, which counts anew
 	p.look(p.now)
 	p.told(t, true)
+}
+
+// Of packets that limits drop one event a minute is told, for each tenant and limit, from the first reading of a leader on.
+func TestLookoutTellsOfDrops(t *testing.T) {
+	p := newPlace()
+	rate, full := Drop{"alice", "too fast"}, Drop{"alice", "full"}
+	p.dropped[rate] = 1000
+	p.after(3 * time.Second)
+	p.told(t, true) // it was so before
+	p.dropped[rate], p.dropped[full] = 1500, 3
+	p.after(30 * time.Second)
+	p.dropped[rate] = 9000
+	p.told(t, true)
+	p.after(time.Minute)
+	p.told(t, true, "1 traffic-refused tenant alice; 8000 packets in a minute", "1 traffic-refused tenant alice; 3 packets in a minute")
+	p.after(2 * time.Minute)
+	p.told(t, true) // nothing was dropped since
+	p.leads = false
+	p.after(time.Minute)
+	p.dropped[rate] = 20000
+	p.leads = true
+	p.after(2 * time.Minute)
+	p.told(t, true) // another leader told of it
+	p.dropped[rate] = 20001
+	p.after(time.Minute)
+	p.told(t, true, "1 traffic-refused tenant alice; 1 packets in a minute")
 }
 
 // What the leader tells of changes; nobody else does, and what was there when it began is no news.

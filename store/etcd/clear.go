@@ -14,16 +14,17 @@ import (
 
 // DeleteHost removes a host, first its own key, so that its agent's writes are refused
 // from then on, then its ports with what they took. A call that was cut short is finished
-// by another, or by the leader, for which the host's farewell is the operator's word.
-func (c *Client) DeleteHost(ctx context.Context, name string) (store.Revision, error) {
-	rev, err := retry(ctx, func() (store.Revision, error) { return c.deleteHost(ctx, name) })
+// by another, or by the leader, for which the host's farewell is the operator's word. It is refused
+// where something that is presumed does not hold.
+func (c *Client) DeleteHost(ctx context.Context, name string, presumed ...store.Presumption) (store.Revision, error) {
+	rev, err := retry(ctx, func() (store.Revision, error) { return c.deleteHost(ctx, name, presumed) })
 	if err != nil {
 		return 0, fmt.Errorf("delete host %s: %w", name, err)
 	}
 	return rev, nil
 }
 
-func (c *Client) deleteHost(ctx context.Context, name string) (store.Revision, error) {
+func (c *Client) deleteHost(ctx context.Context, name string, presumed []store.Presumption) (store.Revision, error) {
 	host, enrolment := store.HostKey(name), store.EnrolmentKey(name)
 	got, at, err := c.read(ctx, clientv3.OpGet(host.String()), clientv3.OpGet(enrolment.String()), countOp(store.Under(store.KindPort, name)))
 	if err != nil {
@@ -36,6 +37,7 @@ func (c *Client) deleteHost(ctx context.Context, name string) (store.Revision, e
 		return 0, err
 	}
 	if len(p.Writes) > 0 {
+		p.Presumes = append(p.Presumes, presumed...)
 		resp, err := c.write(ctx, p)
 		if err != nil {
 			return 0, err
