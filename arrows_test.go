@@ -52,6 +52,7 @@ var arrows = map[string][]string{
 	"hostagent/docker":   {"hostagent/api", "hostagent/socket"}, // as sluice-cni, it asks by the agent's socket
 	"hostagent/lxc":      {"hostagent/api"},
 	"hostagent/socket":   {},
+	"internal/browser":   {},
 	"internal/golden":    {},
 	"internal/stage":     {"controller/cluster", "store"},
 	"hostagent/resolver": {"store"},

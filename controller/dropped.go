@@ -13,11 +13,11 @@ import (
 // dropped are the packets that limits dropped on all hosts, by the names of their tenants; ok is false on other controllers
 // than the leader, and where they cannot be read.
 func (c *Controller) dropped() (sums map[events.Drop]uint64, ok bool) {
-	totals, err := c.totals.Sums(context.Background())
-	if err != nil || totals == nil { // what is not known now is told with the next reading
+	shown, err := c.totals.Sums(context.Background())
+	if err != nil || shown.Classes == nil { // what is not known now is told with the next reading
 		return nil, false
 	}
-	byNumber := limited(totals, c.usage.Sums())
+	byNumber := limited(shown.Classes, c.usage.Sums())
 	names := c.tenantNames(maps.Keys(byNumber))
 	sums = map[events.Drop]uint64{}
 	for number, whys := range byNumber {

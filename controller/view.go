@@ -216,7 +216,8 @@ func (c *Controller) addTotals(snap *metrics.Snapshot) {
 		c.opts.Log.Warn("metrics lack the sums of tenants", "err", err)
 	}
 	snap.Leads, snap.Summed = c.leader.Leads(), err == nil
-	c.addTraffic(snap, totals)
+	c.addTraffic(snap, totals.Classes)
+	c.addThrough(snap, totals.Gateways)
 }
 
 // addUsage adds what tenants use of their limits, where this controller leads.
@@ -327,6 +328,22 @@ func (c *Controller) addTraffic(snap *metrics.Snapshot, totals map[flows.Class]a
 				Tenant: name, Direction: class.Direction, Scope: class.Scope,
 				Packets: total.Packets, Bytes: total.Bytes,
 			})
+		}
+	}
+}
+
+// addThrough adds what passed gateway hosts.
+func (c *Controller) addThrough(snap *metrics.Snapshot, totals map[account.Gateway]account.Sum) {
+	names := c.tenantNames(func(yield func(uint32) bool) {
+		for of := range totals {
+			if !yield(of.Tenant) {
+				return
+			}
+		}
+	})
+	for of, sum := range totals {
+		if name := names[of.Tenant]; name != "" {
+			snap.Through = append(snap.Through, metrics.Through{Tenant: name, Host: of.Host, Direction: of.Direction, Packets: sum.Packets, Bytes: sum.Bytes})
 		}
 	}
 }

@@ -68,7 +68,7 @@ func counted(tenants int) (list []store.Counter) {
 	for n := range tenants + 1 {
 		if n > 0 {
 			for _, direction := range []string{flows.DirectionIn, flows.DirectionOut} {
-				for _, scope := range []string{flows.ScopeInternal, flows.ScopeEgress} {
+				for _, scope := range []string{flows.ScopeInternal, flows.ScopeEgress, flows.ScopeGateway} {
 					list = append(list, store.Counter{Tenant: uint32(n), Direction: direction, Scope: scope, Packets: 1, Bytes: 100})
 				}
 			}
@@ -125,6 +125,7 @@ func TestSeriesGrowAsStated(t *testing.T) {
 	snap := crowd(t, hosts, tenants).snapshot()
 	numbers := map[string]int{
 		"sluice_tenant_bytes_total": len(snap.Traffic), "sluice_tenant_packets_total": len(snap.Traffic),
+		"sluice_tenant_gateway_bytes_total": len(snap.Through), "sluice_tenant_gateway_packets_total": len(snap.Through),
 		"sluice_tenant_drops_total": len(snap.Drops), "sluice_flows": len(snap.Flows),
 		"sluice_hosts": len(snap.Hosts),
 	}

@@ -17,6 +17,10 @@ const (
 	ScopePeering = "peering" // between ports of the tenant and of one that it is peered with
 
 	ScopePublished = "published" // between the outside and a published port
+
+	// ScopeGateway is apart from the others: what they count as egress and published is counted once more where it leaves
+	// for the kernel of a gateway host, and where it comes from there.
+	ScopeGateway = "gateway"
 )
 
 // Class is what a counting flow counts: a direction and scope of a tenant's traffic, or
@@ -30,7 +34,7 @@ type Class struct {
 
 // Classes are all that anything counts for one tenant.
 func Classes(tenant uint32) (list []Class) {
-	for _, scope := range []string{ScopeInternal, ScopeEgress, ScopePeering, ScopePublished} {
+	for _, scope := range []string{ScopeInternal, ScopeEgress, ScopePeering, ScopePublished, ScopeGateway} {
 		list = append(list, Class{Tenant: tenant, Direction: DirectionIn, Scope: scope}, Class{Tenant: tenant, Direction: DirectionOut, Scope: scope})
 	}
 	for _, r := range Reasons() {
@@ -47,6 +51,9 @@ func Classes(tenant uint32) (list []Class) {
 func Account(f *of.Flow) (c Class, ok bool) {
 	switch f.Table {
 	case tableAccountOut:
+		if from, known := f.Match.Get(regOrigin); known && from.Value.Lo == originGateway {
+			return Class{Tenant: tenantOf(f), Direction: DirectionIn, Scope: ScopeGateway}, true
+		}
 		scope, counts := f.Match.Get(regScope)
 		c = Class{Tenant: tenantOf(f), Direction: DirectionOut, Scope: scopeName(scope.Value.Lo)}
 		if from, crossed := f.Match.Get(regFrom); crossed {
@@ -54,6 +61,9 @@ func Account(f *of.Flow) (c Class, ok bool) {
 		}
 		return c, counts
 	case tableAccountIn:
+		if to, known := f.Match.Get(regDestination); known && to.Value.Lo == gatewayPort {
+			return Class{Tenant: tenantOf(f), Direction: DirectionOut, Scope: ScopeGateway}, tenantOf(f) != 0
+		}
 		sender, _ := f.Match.Get(of.FieldEthSrc)
 		c = Class{Tenant: tenantOf(f), Direction: DirectionIn, Scope: ScopeInternal}
 		switch sender.Value.Lo {

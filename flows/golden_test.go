@@ -171,7 +171,7 @@ func TestContract(t *testing.T) {
 
 // The budget of an IPv4 tenant that has a port on each of two hosts.
 func TestFlowsOfATenant(t *testing.T) {
-	const most = 40
+	const most = 42
 	d, _ := readDocument(t, "testdata/two-tenants.golden")
 	for _, sw := range d.switches() {
 		owned := map[uint32]int{}

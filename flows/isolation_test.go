@@ -267,6 +267,8 @@ func (w *world) egress(a *port, p simulate.Packet, i int) {
 	}
 	w.count(a.Key.Tenant, flows.DirectionOut, flows.ScopeEgress, 1)
 	w.count(a.Key.Tenant, flows.DirectionIn, flows.ScopeEgress, 1)
+	w.count(a.Key.Tenant, flows.DirectionOut, flows.ScopeGateway, 1)
+	w.count(a.Key.Tenant, flows.DirectionIn, flows.ScopeGateway, 1)
 }
 
 // counters sums what the switches counted, traffic only.

@@ -367,7 +367,7 @@ func exitTables() []Table {
 		Match: list(of.FieldMetadata, regOrigin, regScope, regFrom),
 		Next:  []uint8{tableAccountIn},
 		Steps: []Step{
-			{stepAccountOutTenant, 100, "a tenant's, by scope"},
+			{stepAccountOutTenant, 100, "a tenant's, by scope, or from the kernel of this gateway host"},
 			{stepAccountOutRest, 0, "what does not count"},
 		},
 	}, {
@@ -377,6 +377,7 @@ func exitTables() []Table {
 		Match: list(of.FieldMetadata, regSource, regDestination, of.FieldEthSrc),
 		Next:  []uint8{tableDeliver, tableEncap},
 		Steps: []Step{
+			{stepAccountInKernel, 310, "a tenant's, to the kernel of this gateway host"},
 			{stepAccountInAway, 300, "to another host, to the kernel, or to the resolver"},
 			{stepAccountInBack, 200, "back to the port that sent it"},
 			{stepAccountInPeering, 115, "a tenant's, from a port of a peered tenant"},

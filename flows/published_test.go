@@ -96,5 +96,7 @@ func (w *world) enter(host string, p *store.Item[store.Publication], to *port, f
 			w.fatalf("the answer of %s leaves as %s", p.Key.Short(), &left)
 		}
 		w.count(p.Key.Tenant, flows.DirectionOut, flows.ScopePublished, 1)
+		w.count(p.Key.Tenant, flows.DirectionOut, flows.ScopeGateway, 1)
+		w.count(p.Key.Tenant, flows.DirectionIn, flows.ScopeGateway, 1)
 	}
 }

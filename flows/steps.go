@@ -104,6 +104,7 @@ const (
 	stepAccountOutTenant
 	stepAccountOutRest
 
+	stepAccountInKernel
 	stepAccountInAway
 	stepAccountInBack
 	stepAccountInPeering

@@ -275,6 +275,8 @@ func (c *compiler) gatewayHost(t *tenantAt) {
 	c.flow(stepNATKnownOwn, match(mine, ipv4, of.Is(of.FieldCTMark, t.mark())), goTo(tableNATState))
 	c.flow(stepNATNewOpen, match(mine, ipv4), of.CT{Commit: true, Zone: zone, Table: tableNATOut,
 		NAT: &of.NAT{Source: true, MinAddress: of.Address(transit)}, Exec: []of.Action{set(of.FieldCTMark, t.mark())}})
+	c.flow(stepAccountOutTenant, match(mine, origin(originGateway)), goTo(tableAccountIn))
+	c.flow(stepAccountInKernel, match(mine, destination(gatewayPort)), goTo(tableDeliver))
 	if router := c.routerAddress(t.Key.Tenant); router.IsValid() {
 		// The kernel's own errors, such as "time exceeded", come from the tenant's router: the transit range is
 		// not theirs to see.

@@ -57,9 +57,9 @@ func TestOneFrame(t *testing.T) {
 		{"nor one that nobody has", "a1", simulate.ARPRequest(a1, netip.MustParseAddr("10.0.0.99")), nil, refused("unanswered")},
 		{"nor one of another tenant", "b1", simulate.ARPRequest(b1, a2.IP), nil, map[flows.Class]uint64{drop(9, "unanswered"): 1}},
 		{"egress where the gateway is", "a1", simulate.TCP(a1, through("203.0.113.1"), simulate.TCPSyn), []string{"h1"},
-			map[flows.Class]uint64{class(7, "out", "egress"): 1}},
+			map[flows.Class]uint64{class(7, "out", "egress"): 1, class(7, "out", "gateway"): 1}},
 		{"egress from another host", "a2", simulate.TCP(a2, through("203.0.113.1"), simulate.TCPSyn), []string{"h1"},
-			map[flows.Class]uint64{class(7, "out", "egress"): 1}},
+			map[flows.Class]uint64{class(7, "out", "egress"): 1, class(7, "out", "gateway"): 1}},
 		{"a MAC that is not its own", "a1", simulate.ICMPEcho(spoof(a1, 2, 1), a3, 1), nil, refused("spoofed")},
 		{"an address that is not its own", "a1", simulate.ICMPEcho(spoof(a1, 1, 2), a3, 1), nil, refused("spoofed")},
 		{"an ARP sender that is not its own", "a1", simulate.ARPRequest(spoof(a1, 1, 2), a3.IP), nil, refused("spoofed")},
@@ -173,7 +173,7 @@ func TestEgressConversation(t *testing.T) {
 			if !slices.Equal(got, []string{name}) {
 				t.Fatalf("the answer reached %v\n%s", got, walk)
 			}
-			want := map[flows.Class]uint64{class(7, "out", "egress"): 1, class(7, "in", "egress"): 1}
+			want := map[flows.Class]uint64{class(7, "out", "egress"): 1, class(7, "in", "egress"): 1, class(7, "out", "gateway"): 1, class(7, "in", "gateway"): 1}
 			l.compareCounts(want, walk)
 		})
 	}

@@ -47,15 +47,41 @@ func (u *usage) is(ctx context.Context) (store.Usage, error) {
 	if now == u.under {
 		return u.told, nil
 	}
-	object, _, err := u.o.Store.Get(ctx, store.UsageKey(u.o.Host))
+	object, written, err := u.o.Store.Get(ctx, store.UsageKey(u.o.Host))
 	if err != nil {
 		return store.Usage{}, fmt.Errorf("read what was told of what tenants use here: %w", err)
 	}
-	u.told, u.under, u.at = store.Usage{}, now, time.Time{}
-	if told, there := object.(*store.Usage); there {
-		u.told = *told
+	told, there := object.(*store.Usage)
+	if !there {
+		told = &store.Usage{}
 	}
+	if err := u.goOn(ctx, told, written); err != nil {
+		return store.Usage{}, err
+	}
+	if now != nil && written < now.Created { // under an earlier registration: it is to be told again
+		told = &store.Usage{}
+	}
+	u.told, u.under, u.at = *told, now, time.Time{}
 	return u.told, nil
+}
+
+// goOn has this agent count on from what another one of the host's name told, whose state directory is gone, perhaps with
+// its machine. What was told of tenants that had their numbers before is not theirs.
+func (u *usage) goOn(ctx context.Context, told *store.Usage, written store.Revision) error {
+	if len(told.Tenants) == 0 {
+		return nil
+	}
+	all, _, err := u.o.Store.List(ctx, store.KindTenant)
+	if err != nil {
+		return fmt.Errorf("list tenants: %w", err)
+	}
+	for _, e := range all {
+		if e.Created <= written {
+			number := e.Object.(*store.Tenant).Number
+			u.tally.atLeast(number, told.Of(number))
+		}
+	}
+	return nil
 }
 
 // should be what tenants use now. What was counted is on disk before it is told.

@@ -97,6 +97,17 @@ func (t *tally) answers(answered map[uint32]store.Answers) {
 	}
 }
 
+// atLeast has the sums of a tenant begin where others ended, where they are less.
+func (t *tally) atLeast(tenant uint32, told store.Used) {
+	t.change(tenant, func(r *refusals) {
+		r.Ports, r.NewPorts, r.Questions = max(r.Ports, told.PortsRefused), max(r.NewPorts, told.NewPortsRefused), max(r.Questions, told.QuestionsRefused)
+		r.Drops = max(r.Drops+r.Listed, told.KernelDrops) - r.Listed
+		for i := range r.Answers {
+			r.Answers[i] = max(r.Answers[i], told.Answers[i])
+		}
+	})
+}
+
 // listed notes what the nftables table counts now of all tenants. Where it counts less than it did, it
 // is another table.
 func (t *tally) listed(packets map[uint32]uint64) {

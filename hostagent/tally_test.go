@@ -18,6 +18,34 @@ func sumsOf(t *tally) map[uint32]store.Used {
 	return sums
 }
 
+// Sums begin where those of an agent ended whose state is gone, and never fall to what was told of them.
+func TestTallyGoesOn(t *testing.T) {
+	counts := newTally(t.TempDir())
+	counts.listed(map[uint32]uint64{7: 5})
+	told := store.Used{Connections: 9, KernelDrops: 8, PortsRefused: 1, NewPortsRefused: 2, QuestionsRefused: 3, Answers: store.Answers{4, 0, 5}}
+	want := told
+	want.Connections = 0
+	for _, step := range []struct {
+		what string
+		do   func()
+	}{
+		{"it goes on from more", func() { counts.atLeast(7, told) }},
+		{"the same", func() { counts.atLeast(7, told) }},
+		{"less", func() { counts.atLeast(7, store.Used{KernelDrops: 3, PortsRefused: 1}) }},
+		{"and counts", func() {
+			counts.listed(map[uint32]uint64{7: 6})
+			counts.port(7)
+			want.KernelDrops++
+			want.PortsRefused++
+		}},
+	} {
+		step.do()
+		if diff := cmp.Diff(want, sumsOf(counts)[7]); diff != "" {
+			t.Errorf("%s: -want +got\n%s", step.what, diff)
+		}
+	}
+}
+
 // What tables of nftables count goes into one sum, also where a table was replaced by somebody else
 // and where the agent was another by then.
 func TestTally(t *testing.T) {

@@ -20,6 +20,7 @@ import (
 
 	"sluice/controller/client"
 	"sluice/integration/lab"
+	"sluice/internal/browser"
 )
 
 // notebook is what a notebook server does, as far as an entry between it and the browser matters: a WebSocket that asks whether its
@@ -319,21 +320,21 @@ func inChromium(t *testing.T) {
 	defer l.Close()
 	go forwardTo(l, entryOf("h3"))
 	rules := fmt.Sprintf("MAP *.example:80 %s", l.Addr())
-	b := openBrowser(t, "http://alice.example", chromedp.Flag("host-resolver-rules", rules))
+	b := browser.Open(t, "http://alice.example", chromedp.Flag("host-resolver-rules", rules))
 	for name, container := range map[string]string{"alice": "web-jupyter", "bob": "web-other"} {
-		b.do(t, chromedp.Navigate("http://"+name+".example/"))
+		b.Do(t, chromedp.Navigate("http://"+name+".example/"))
 		eventually(t, "the page of "+name+" talks with its container", func() error {
-			said, events := b.text(t, "#said"), b.text(t, "#events")
+			said, events := b.Text(t, "#said"), b.Text(t, "#events")
 			var cookie string
-			b.do(t, chromedp.Evaluate("document.cookie", &cookie))
+			b.Do(t, chromedp.Evaluate("document.cookie", &cookie))
 			if said != container+": 1+1" || !strings.HasPrefix(events, container+" ") || cookie != "session="+container {
 				return fmt.Errorf("it says %q, %q, with the cookies %q", said, events, cookie)
 			}
 			return nil
 		})
 	}
-	b.do(t, chromedp.Navigate("http://nobody.example/"))
-	if text := b.text(t, "h1"); text != "404 Not Found" {
+	b.Do(t, chromedp.Navigate("http://nobody.example/"))
+	if text := b.Text(t, "h1"); text != "404 Not Found" {
 		t.Errorf("for an unknown name the browser shows %q", text)
 	}
 }

@@ -27,6 +27,12 @@ var (
 	tenantPackets = Description{"sluice_tenant_packets_total", "counter",
 		"Packets that passed the accounting tables: out where a port sent them, in where a port got them. Only the leader has it.",
 		[]string{"tenant", "direction", "scope"}}
+	tenantGatewayBytes = Description{"sluice_tenant_gateway_bytes_total", "counter",
+		"Bytes that left by a gateway host's kernel, or came from it for the tenant's containers, Ethernet header included: egress and published. There is a series of each host that the tenant ever left by. Only the leader has it.",
+		[]string{"tenant", "host", "direction"}}
+	tenantGatewayPackets = Description{"sluice_tenant_gateway_packets_total", "counter",
+		"Packets of sluice_tenant_gateway_bytes_total. Only the leader has it.",
+		[]string{"tenant", "host", "direction"}}
 	tenantDrops = Description{"sluice_tenant_drops_total", "counter",
 		"Packets refused, by reason. The tenant is empty where none could be told. Only the leader has it.",
 		[]string{"tenant", "reason"}}
@@ -164,7 +170,7 @@ func (d Description) Series() string {
 
 // Descriptions lists every metric.
 func Descriptions() []Description {
-	return []Description{tenantBytes, tenantPackets, tenantDrops, tenantConnections, tenantKernelDrops, tenantAttachesRefused, tenantQuestionsRefused, tenantRequests, leads, summed, flowCount, hosts, realize,
+	return []Description{tenantBytes, tenantPackets, tenantGatewayBytes, tenantGatewayPackets, tenantDrops, tenantConnections, tenantKernelDrops, tenantAttachesRefused, tenantQuestionsRefused, tenantRequests, leads, summed, flowCount, hosts, realize,
 		flowMods, refused, drift, audits, proved, provedAt, provedWhole, findings, mended, gatewayLoad, balanced, noted, lost, problems, sessions, impostors, unknown, crowded, held, requests, certificate, revision}
 }
 
@@ -243,6 +249,7 @@ type Source func() Snapshot
 // Snapshot is what the controller knows at one moment.
 type Snapshot struct {
 	Traffic  []Traffic
+	Through  []Through
 	Drops    []Drops
 	Usage    []Usage
 	Flows    []Flows
@@ -255,7 +262,7 @@ type Snapshot struct {
 	Requests int  // hosts that wait for a word
 	Held     bool // the controller holds
 	Leads    bool // it is the leader
-	Summed   bool // Traffic and Drops were read
+	Summed   bool // Traffic, Through and Drops were read
 
 	Certificate time.Time // when the controller's ends; zero: it has none
 	Seen        int64     // revision
@@ -266,6 +273,12 @@ type Snapshot struct {
 type Traffic struct {
 	Tenant, Direction, Scope string
 	Packets, Bytes           uint64
+}
+
+// Through is one tenant's sum through one gateway host.
+type Through struct {
+	Tenant, Host, Direction string
+	Packets, Bytes          uint64
 }
 
 // Drops is one tenant's sum for one reason.
@@ -337,7 +350,7 @@ type collector Source
 
 // Describe implements prometheus.Collector.
 func (c collector) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []Description{tenantBytes, tenantPackets, tenantDrops, tenantConnections, tenantKernelDrops, tenantAttachesRefused, tenantQuestionsRefused, tenantRequests, leads, summed, flowCount, proved, provedAt, provedWhole, findings, gatewayLoad, hosts, problems, sessions, unknown, held, requests, certificate, revision} {
+	for _, d := range []Description{tenantBytes, tenantPackets, tenantGatewayBytes, tenantGatewayPackets, tenantDrops, tenantConnections, tenantKernelDrops, tenantAttachesRefused, tenantQuestionsRefused, tenantRequests, leads, summed, flowCount, proved, provedAt, provedWhole, findings, gatewayLoad, hosts, problems, sessions, unknown, held, requests, certificate, revision} {
 		ch <- d.desc()
 	}
 }
@@ -359,6 +372,10 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	for _, t := range s.Traffic {
 		send(tenantBytes, float64(t.Bytes), t.Tenant, t.Direction, t.Scope)
 		send(tenantPackets, float64(t.Packets), t.Tenant, t.Direction, t.Scope)
+	}
+	for _, t := range s.Through {
+		send(tenantGatewayBytes, float64(t.Bytes), t.Tenant, t.Host, t.Direction)
+		send(tenantGatewayPackets, float64(t.Packets), t.Tenant, t.Host, t.Direction)
 	}
 	for _, d := range s.Drops {
 		send(tenantDrops, float64(d.Packets), d.Tenant, d.Reason)

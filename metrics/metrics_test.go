@@ -19,6 +19,7 @@ var update = flag.Bool("update", false, "rewrite docs/metrics.md")
 func sample() Snapshot {
 	return Snapshot{
 		Traffic: []Traffic{{Tenant: "alice", Direction: "out", Scope: "internal", Packets: 3, Bytes: 294}},
+		Through: []Through{{Tenant: "alice", Host: "h2", Direction: "out", Packets: 2, Bytes: 196}},
 		Drops:   []Drops{{Tenant: "bob", Reason: "spoofed", Packets: 1}},
 		Usage: []Usage{
 			{Tenant: "alice", Connections: 5, KernelConnections: 6, KernelDrops: 7, PortsRefused: 8, NewPortsRefused: 9, QuestionsRefused: 10, Answers: [5]uint64{1, 2, 3, 4, 5}},
@@ -106,10 +107,11 @@ func TestDocsAreFresh(t *testing.T) {
 	b.WriteString("How many series there are at most, for each controller, stands under *series*: *hosts* are those that it programs. Those of a\n" +
 		"tenant or a table are left out while they are 0, so that a new one begins with its first packet. What only\n" +
 		"the leader has is there once in a cluster: Prometheus is to scrape all controllers, [so](monitoring.md).\n\n" +
-		"`sluice_tenant_bytes_total`, `sluice_tenant_packets_total` and `sluice_tenant_drops_total` never go back while their tenant is there, whatever becomes of\n" +
+		"`sluice_tenant_bytes_total`, `sluice_tenant_packets_total`, the same of gateway hosts, and `sluice_tenant_drops_total` never go back while their tenant is there, whatever becomes of\n" +
 		"ports, flows, gateways, hosts and controllers. They are what etcd holds of all hosts: 4 s late at most where a controller programs up to 20 hosts,\n" +
 		"12 s where it has 100 or more. A switch that crashes loses what it counted since it was last read, 2 s at most;\n" +
-		"[what else can be lost](design/051-one-series-a-tenant.md).\n\n")
+		"[what else can be lost](design/051-one-series-a-tenant.md). While no flow changes that the traffic uses, what containers send is exactly what is counted out,\n" +
+		"refused, or answered by a switch; [the bounds](design/066-nothing-is-lost.md).\n\n")
 	b.WriteString("| name | type | labels | series | meaning |\n|---|---|---|---|---|\n")
 	for _, d := range Descriptions() {
 		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s |\n", d.Name, d.Type, strings.Join(d.Labels, ", "), d.Series(), d.Help)

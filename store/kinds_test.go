@@ -374,7 +374,6 @@ func referenceCases() []struct {
 		{Event{Key: MasterKey("h1"), Object: &Master{}}, host, follows, ""},
 		{Event{Key: LiveHostKey("h1"), Object: &LiveHost{}}, host, follows, ""},
 		{Event{Key: StatusHostKey("h1"), Object: &StatusHost{}}, host, follows, ""},
-		{Event{Key: UsageKey("h1"), Object: &Usage{}}, host, follows, ""},
 		{Event{Key: EnrolmentKey("h1"), Object: &Enrolment{}}, host, follows, ""},
 		{Event{Key: EmptiedKey("h1"), Object: &Emptied{}}, host, follows, ""},
 		{Event{Key: DrainKey("h1"), Object: &Drain{}}, host, follows, ""},

@@ -333,7 +333,7 @@ func TestProposeDeletes(t *testing.T) {
 	now := time.Date(2026, 11, 28, 12, 0, 0, 0, time.UTC)
 	p, err = ProposeDeleteHost(s, "h1", 5, now)
 	proposed(t, "host", p, err, Proposal{
-		Writes: []Event{host(HostKey), host(MasterKey), host(LiveHostKey), host(EnrolmentKey), host(StatusHostKey), host(UsageKey), host(EmptiedKey), host(DrainKey),
+		Writes: []Event{host(HostKey), host(MasterKey), host(LiveHostKey), host(EnrolmentKey), host(StatusHostKey), host(EmptiedKey), host(DrainKey),
 			{Key: FarewellKey("h1"), Object: &Farewell{Incarnation: "x", Created: 3, At: now}}},
 		Presumes: []Presumption{{Condition: Unchanged, Path: "/sluice/v1/hosts/h1", Revision: 4}},
 	})

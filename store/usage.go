@@ -13,7 +13,7 @@ const KindUsage Kind = "usage"
 func UsageKey(host string) Key { return Key{Kind: KindUsage, Host: host} }
 
 // Usage is what tenants use of their limits on one host, as its agent reads it there. Tenants of
-// which all is 0 are left out.
+// which all is 0 are left out. It stays when its host is deleted: what the host refused was refused.
 type Usage struct {
 	Tenants []TenantUsage `json:"tenants,omitempty"` // by number
 	// Omitted is how many tenants are left out though they use something: the key would be too large.
@@ -79,6 +79,12 @@ func (u *Used) Add(o Used) {
 	u.Answers.Add(o.Answers)
 }
 
+// Counted is what must not go back of it: without what only is so now.
+func (u Used) Counted() Used {
+	u.Connections, u.KernelConnections = 0, 0
+	return u
+}
+
 // refused reports whether any limit refused anything, or anything else was counted that must not go back.
 func (u Used) refused() bool {
 	return u.KernelDrops+u.PortsRefused+u.NewPortsRefused+u.QuestionsRefused+u.Answers.Sum() > 0
@@ -125,5 +131,4 @@ var usageKind = &description[string, Usage, *Usage]{facts: facts{
 	parts:  []part{partHost},
 	writer: "the host's agent", reader: "controllers, the host's agent",
 	hostReads: ownObjects, hostWrites: ownObjects,
-	refers: []reference{{to: KindHost, onDelete: follows}},
 }}

@@ -52,6 +52,13 @@ func TestUsedAdd(t *testing.T) {
 	}
 }
 
+// What was counted is what must not go back.
+func TestCounted(t *testing.T) {
+	if got, want := (Used{1, 2, 3, 4, 5, 6, Answers{7}}).Counted(), (Used{0, 0, 3, 4, 5, 6, Answers{7}}); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+}
+
 // The number of a transit address is that of the tenant that has it.
 func TestTransitNumber(t *testing.T) {
 	for _, transit := range []Transit{DefaultTransit, {netip.MustParsePrefix("198.18.0.0/16")}} {

@@ -95,6 +95,14 @@ func writeUsage(w io.Writer, u overtime.Usage) {
 		g.row(t.Tenant, t.Scope, t.Direction, fmt.Sprint(t.Packets), fmt.Sprint(t.Bytes))
 	}
 	g.write(w)
+	if len(u.Gateways) > 0 {
+		fmt.Fprintln(w)
+		g = columns("tenant", "gateway host", "direction", "packets", "bytes")
+		for _, t := range u.Gateways {
+			g.row(t.Tenant, t.Host, t.Direction, fmt.Sprint(t.Packets), fmt.Sprint(t.Bytes))
+		}
+		g.write(w)
+	}
 	if len(u.Drops) == 0 {
 		return
 	}

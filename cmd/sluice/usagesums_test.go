@@ -23,7 +23,8 @@ func someUsage() overtime.Usage {
 			{Tenant: "alice", Direction: "in", Scope: "internal", Packets: 199, Bytes: 19_502},
 			{Tenant: "alice", Direction: "out", Scope: "internal", Packets: 200, Bytes: 19_600},
 		},
-		Drops: []overtime.Drops{{Reason: "unknown-port", Packets: 3}, {Tenant: "alice", Reason: "spoofed", Packets: 1}},
+		Gateways: []overtime.Through{{Tenant: "alice", Host: "h1", Direction: "out", Packets: 7, Bytes: 686}, {Tenant: "alice", Host: "h2", Direction: "out", Packets: 50, Bytes: 4_900}},
+		Drops:    []overtime.Drops{{Reason: "unknown-port", Packets: 3}, {Tenant: "alice", Reason: "spoofed", Packets: 1}},
 	}
 }
 
@@ -68,12 +69,15 @@ func TestUsageAsks(t *testing.T) {
 		if strings.Contains(query, "drops") {
 			labels = `"tenant":"alice","reason":"ttl"`
 		}
+		if strings.Contains(query, "gateway") {
+			labels = `"tenant":"alice","host":"h2","direction":"in"`
+		}
 		fmt.Fprintf(w, `{"status":"success","data":{"resultType":"matrix","result":[{"metric":{%s},"values":[[%s,"1"],[%s,"42"]]}]}}`,
 			labels, r.FormValue("start"), r.FormValue("end"))
 	}))
 	defer server.Close()
 	got := sluice(t, "usage", "--tenant", "alice", "--prometheus", server.URL)
-	if got.status != 0 || !strings.Contains(got.out, "alice    egress   out         41        41") || !strings.Contains(got.out, "alice    ttl       41") {
+	if got.status != 0 || !strings.Contains(got.out, "alice    egress   out         41        41") || !strings.Contains(got.out, "alice    h2             in          41        41") || !strings.Contains(got.out, "alice    ttl       41") {
 		t.Errorf("status %d:\n%s%s", got.status, got.out, got.err)
 	}
 	for i, query := range asked {
@@ -81,7 +85,7 @@ func TestUsageAsks(t *testing.T) {
 			t.Errorf("asked for %s", query)
 		}
 	}
-	if len(asked) != 4 {
+	if len(asked) != 6 {
 		t.Errorf("asked %q", asked)
 	}
 }

@@ -36,14 +36,27 @@ type written struct {
 	at store.Revision
 }
 
-// Sums are the sums of all hosts by class, as etcd has them now; nil where this controller does not lead.
-func (t *Totals) Sums(ctx context.Context) (map[flows.Class]Sum, error) {
+// Shown is what the leader shows; empty on other controllers.
+type Shown struct {
+	Classes  map[flows.Class]Sum // of all hosts
+	Gateways map[Gateway]Sum     // of each host alone
+}
+
+// Gateway is a tenant's way through one gateway host in one direction.
+type Gateway struct {
+	Tenant          uint32 // number
+	Host, Direction string
+}
+
+// Sums are the sums of all hosts, as etcd has them now. What passed a gateway host is shown of that host alone: of all
+// hosts it is there by other scopes.
+func (t *Totals) Sums(ctx context.Context) (Shown, error) {
 	hosts, err := t.checkpoints(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("read the sums of tenants: %w", err)
+		return Shown{}, fmt.Errorf("read the sums of tenants: %w", err)
 	}
 	if hosts == nil {
-		return nil, nil
+		return Shown{}, nil
 	}
 	return add(hosts, t.created(hosts)), nil
 }
@@ -85,18 +98,23 @@ func (t *Totals) read(ctx context.Context) error {
 }
 
 // add adds up what is of tenants that there are, by when these were created.
-func add(hosts map[string]written, created map[uint32]store.Revision) map[flows.Class]Sum {
-	totals := map[flows.Class]Sum{}
-	for _, w := range hosts {
+func add(hosts map[string]written, created map[uint32]store.Revision) Shown {
+	shown := Shown{map[flows.Class]Sum{}, map[Gateway]Sum{}}
+	for host, w := range hosts {
 		for _, c := range w.Counters {
 			began, exists := created[c.Tenant]
 			sum := Sum{c.Packets + c.LastPackets, c.Bytes + c.LastBytes}
-			if exists && began <= w.at && sum != (Sum{}) { // else it is of one that had the number before
-				addTo(totals, classOf(c), sum)
+			if !exists || began > w.at || sum == (Sum{}) { // it is of one that had the number before, or nothing
+				continue
+			}
+			if class := classOf(c); class.Scope == flows.ScopeGateway {
+				shown.Gateways[Gateway{class.Tenant, host, class.Direction}] = sum
+			} else {
+				addTo(shown.Classes, class, sum)
 			}
 		}
 	}
-	return totals
+	return shown
 }
 
 // created is when the tenants of checkpoints were, by number. 0 is nobody, who always was.

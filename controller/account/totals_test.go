@@ -66,7 +66,7 @@ func TestTotals(t *testing.T) {
 		if packets == 0 {
 			want = nil
 		}
-		if diff := cmp.Diff(want, sums); diff != "" || etcd.told != told {
+		if diff := cmp.Diff(want, sums.Classes); diff != "" || etcd.told != told {
 			t.Errorf("%s: %d checkpoints were read, not %d; -want +got\n%s", what, etcd.told, told, diff)
 		}
 	}
@@ -81,7 +81,7 @@ func TestTotals(t *testing.T) {
 	}})
 	wants("a port's drops are its tenant's, and what is zero is left out", 14, 1)
 	etcd.err = errors.New("etcd is away")
-	if sums, err := totals.Sums(t.Context()); sums != nil || !errors.Is(err, etcd.err) {
+	if sums, err := totals.Sums(t.Context()); sums.Classes != nil || !errors.Is(err, etcd.err) {
 		t.Errorf("etcd is away, and the sums are %v, %v", sums, err)
 	}
 	etcd.err = nil
@@ -105,13 +105,34 @@ func TestTotalsOfAnOldNumber(t *testing.T) {
 		t.Fatal(err)
 	}
 	totals := &Totals{Picture: alice, Store: etcd, Leads: func() bool { return true }}
-	if sums, err := totals.Sums(t.Context()); err != nil || len(sums) > 0 {
+	if sums, err := totals.Sums(t.Context()); err != nil || len(sums.Classes) > 0 {
 		t.Errorf("what was written before alice was is %v, %v", sums, err)
 	}
 	etcd.now = 10
 	etcd.put("h1", spoofed(2, 5))
-	if sums, err := totals.Sums(t.Context()); err != nil || len(sums) != 1 {
+	if sums, err := totals.Sums(t.Context()); err != nil || len(sums.Classes) != 1 {
 		t.Errorf("what was written since is %v, %v", sums, err)
+	}
+}
+
+// What passed gateway hosts is told of each host apart, also after the gateway moved on, and is in no other sum.
+func TestTotalsOfGatewayHosts(t *testing.T) {
+	etcd := newShelf()
+	totals := &Totals{Picture: pictureOf(t, &store.Tenant{Number: 2}), Store: etcd, Leads: func() bool { return true }}
+	through := func(direction string, packets uint64) store.Counter {
+		return store.Counter{Tenant: 2, Direction: direction, Scope: flows.ScopeGateway, Packets: packets, Bytes: 100 * packets, LastPackets: 1, LastBytes: 100}
+	}
+	etcd.put("h1", &store.StatusCounters{Counters: []store.Counter{
+		through("out", 3), through("in", 2), {Tenant: 2, Direction: "out", Scope: flows.ScopeEgress, Packets: 9, Bytes: 900},
+	}})
+	etcd.put("h2", &store.StatusCounters{Counters: []store.Counter{through("out", 4), {Tenant: 7, Direction: "out", Scope: flows.ScopeGateway, Packets: 1}}})
+	got, err := totals.Sums(t.Context())
+	want := Shown{
+		map[flows.Class]Sum{{Tenant: 2, Direction: "out", Scope: flows.ScopeEgress}: {9, 900}},
+		map[Gateway]Sum{{2, "h1", "out"}: {4, 400}, {2, "h1", "in"}: {3, 300}, {2, "h2", "out"}: {5, 500}},
+	}
+	if diff := cmp.Diff(want, got); diff != "" || err != nil {
+		t.Errorf("%v; -want +got\n%s", err, diff)
 	}
 }
 
@@ -205,7 +226,7 @@ func (w *world) shows() {
 		w.t.Fatal(err)
 	}
 	shown, passed := uint64(0), uint64(0)
-	for _, sum := range sums {
+	for _, sum := range sums.Classes {
 		shown += sum.Packets
 	}
 	for _, h := range w.hosts {

@@ -39,8 +39,10 @@ func (r *Reader) Of(ctx context.Context, name string) (*Tenant, error) {
 		return nil, err
 	}
 	t := &Tenant{}
-	for _, usage := range r.known() {
-		t.Add(usage.Of(number))
+	for tenant, used := range r.used() {
+		if tenant == number {
+			t.Add(used)
+		}
 	}
 	for _, ledger := range mine {
 		t.addDrops(number, ledger.Total)

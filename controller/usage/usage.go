@@ -12,8 +12,10 @@ package usage
 import (
 	"context"
 	"fmt"
+	"iter"
 	"log/slog"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -59,10 +61,10 @@ type Reader struct {
 	hosts map[string]told
 }
 
-// told is what the agent of a host told, under the key that was created at a revision.
+// told is what the agent of a host told, at a revision.
 type told struct {
-	created store.Revision
-	usage   *store.Usage
+	at    store.Revision
+	usage *store.Usage
 }
 
 // New makes a reader that Keep keeps up to date.
@@ -122,21 +124,26 @@ func (r *Reader) take(events []store.Event, at store.Revision) {
 	r.at, r.when = at, time.Now()
 	for _, e := range events {
 		if usage, ok := e.Object.(*store.Usage); ok {
-			r.hosts[e.Key.Host] = told{e.Created, usage}
+			r.hosts[e.Key.Host] = told{e.Modified, usage}
 		}
 	}
+}
+
+// ever is what any host told last, also one that is deleted.
+func (r *Reader) ever() map[string]told {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return maps.Clone(r.hosts)
 }
 
 // known is what was told by the hosts that are registered. What a host told before it was deleted
 // and came back is nobody's.
 func (r *Reader) known() map[string]*store.Usage {
-	r.mu.Lock()
-	hosts := maps.Clone(r.hosts)
-	r.mu.Unlock()
+	hosts := r.ever()
 	known := make(map[string]*store.Usage, len(hosts))
 	r.Picture.View(func(s *store.State) {
 		for name, t := range hosts {
-			if h := s.Host(name); h != nil && h.Created < t.created {
+			if h := s.Host(name); h != nil && h.Created < t.at {
 				known[name] = t.usage
 			}
 		}
@@ -151,14 +158,54 @@ func (r *Reader) Sums() map[uint32]store.Used {
 	if !r.Leads() {
 		return sums
 	}
-	for _, usage := range r.known() {
-		for _, t := range usage.Tenants {
-			sum := sums[t.Tenant]
-			sum.Add(t.Used)
-			sums[t.Tenant] = sum
-		}
+	for tenant, used := range r.used() {
+		sum := sums[tenant]
+		sum.Add(used)
+		sums[tenant] = sum
 	}
 	return sums
+}
+
+// used yields what tenants use on each host, by their numbers. Of a host that is deleted, or registered anew and told
+// nothing since, it is what must not go back. What was told of one that had a number before is of nobody.
+func (r *Reader) used() iter.Seq2[uint32, store.Used] {
+	return func(yield func(uint32, store.Used) bool) {
+		hosts, known := r.ever(), r.known()
+		created := r.created(hosts)
+		for name, told := range hosts {
+			for _, t := range told.usage.Tenants {
+				began, exists := created[t.Tenant]
+				if !exists || began > told.at {
+					continue
+				}
+				if known[name] == nil {
+					t.Used = t.Counted()
+				}
+				if !yield(t.Tenant, t.Used) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// created is when the tenants of which hosts told were, by number.
+func (r *Reader) created(hosts map[string]told) map[uint32]store.Revision {
+	created := map[uint32]store.Revision{}
+	for _, told := range hosts {
+		for _, t := range told.usage.Tenants {
+			created[t.Tenant] = 0
+		}
+	}
+	numbers := slices.Collect(maps.Keys(created))
+	r.Picture.Each(len(numbers), func(s *store.State, i int) {
+		if t := s.TenantByNumber(numbers[i]); t != nil {
+			created[numbers[i]] = t.Created
+		} else {
+			delete(created, numbers[i])
+		}
+	})
+	return created
 }
 
 // Refused are the attaches that one host refused by limits so far, of one tenant.

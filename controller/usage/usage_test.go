@@ -140,18 +140,20 @@ func TestSums(t *testing.T) {
 		}
 		w.tell("h1", 10, map[uint32]store.Used{7: {PortsRefused: 1}, 8: {Connections: 3, KernelConnections: 4, KernelDrops: 5, NewPortsRefused: 6}})
 		w.tell("h2", 11, map[uint32]store.Used{7: {Connections: 9}, 8: {Connections: 1}})
-		w.tell("h3", 5, map[uint32]store.Used{7: {Connections: 1000}}) // before this h3 was registered
-		w.tell("h9", 11, map[uint32]store.Used{7: {Connections: 1000}})
+		w.recorder.at++
+		w.told = append(w.told, store.Event{Key: store.UsageKey("h3"), Modified: 4, // before this h3 was registered, and alice was
+			Object: &store.Usage{Tenants: []store.TenantUsage{{Tenant: 7, Used: store.Used{Connections: 1000, KernelDrops: 1000}}}}})
+		w.tell("h9", 11, map[uint32]store.Used{7: {Connections: 1000, KernelDrops: 2}, 9: {KernelDrops: 1000}}) // no such host, no such tenant
 		sums("before it read", map[uint32]store.Used{})
 		until(15 * time.Second)
 		w.wants(t, "15s: usages after 0, within 2s")
-		first := map[uint32]store.Used{7: {Connections: 9, PortsRefused: 1}, 8: {Connections: 4, KernelConnections: 4, KernelDrops: 5, NewPortsRefused: 6}}
+		first := map[uint32]store.Used{7: {Connections: 9, KernelDrops: 2, PortsRefused: 1}, 8: {Connections: 4, KernelConnections: 4, KernelDrops: 5, NewPortsRefused: 6}}
 		sums("all hosts", first)
 
 		w.tell("h2", 11, map[uint32]store.Used{7: {Connections: 2}})
 		until(30 * time.Second)
 		w.wants(t, "30s: usages after 24, within 2s")
-		second := map[uint32]store.Used{7: {Connections: 2, PortsRefused: 1}, 8: {Connections: 3, KernelConnections: 4, KernelDrops: 5, NewPortsRefused: 6}}
+		second := map[uint32]store.Used{7: {Connections: 2, KernelDrops: 2, PortsRefused: 1}, 8: {Connections: 3, KernelConnections: 4, KernelDrops: 5, NewPortsRefused: 6}}
 		sums("one changed", second)
 
 		w.fail(errors.New("etcd is away"))
@@ -193,6 +195,46 @@ func TestAnotherStore(t *testing.T) {
 			t.Errorf("-want +got\n%s", diff)
 		}
 	})
+}
+
+// A host that is deleted takes its connections with it, and not what it refused; it goes on from there when it comes back.
+func TestSumsOutliveTheirHost(t *testing.T) {
+	w := newWorld(t)
+	w.tell("h1", 10, map[uint32]store.Used{7: {Connections: 1, KernelDrops: 10, PortsRefused: 1, QuestionsRefused: 2, Answers: store.Answers{3}}})
+	w.tell("h2", 10, map[uint32]store.Used{7: {Connections: 4, KernelDrops: 20}})
+	apply := func(rev store.Revision, events ...store.Event) {
+		t.Helper()
+		if err := w.Picture.Apply(store.Batch{Revision: rev, Events: events}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wants := func(what string, want store.Used) {
+		t.Helper()
+		if err := w.read(t.Context(), 0); err != nil {
+			t.Fatal(err)
+		}
+		shown, err := w.Of(t.Context(), "alice")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, w.Sums()[7]) + cmp.Diff(want, shown.Used); diff != "" {
+			t.Errorf("%s: -want +got\n%s", what, diff)
+		}
+	}
+	all := store.Used{Connections: 5, KernelDrops: 30, PortsRefused: 1, QuestionsRefused: 2, Answers: store.Answers{3}}
+	wants("two hosts", all)
+	apply(30, store.Event{Key: store.HostKey("h1"), Modified: 30})
+	all.Connections = 4
+	wants("h1 is deleted", all)
+	apply(31, store.Event{Key: store.HostKey("h1"), Object: &store.Host{DatapathID: 1}, Created: 31, Modified: 31})
+	wants("it registers anew", all)
+	w.recorder.at = 31
+	w.tell("h1", 10, map[uint32]store.Used{7: {Connections: 2, KernelDrops: 11, PortsRefused: 1, QuestionsRefused: 2, Answers: store.Answers{3}}})
+	all.Connections, all.KernelDrops = 6, 31
+	wants("it tells again", all)
+	apply(40, store.Event{Key: store.TenantKey("alice"), Modified: 40})
+	apply(41, store.Event{Key: store.TenantKey("alice"), Object: &store.Tenant{Number: 7}, Created: 41, Modified: 41})
+	wants("another alice has the number", store.Used{})
 }
 
 // What one tenant uses is read where it is asked for, once a second at most: what agents told, what

@@ -1,9 +1,11 @@
 package web
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 
@@ -48,6 +50,9 @@ func (s *site) host(r *http.Request) (any, error) {
 	page := hostPage{Host: h, Tables: s.tableCounts(name), Ports: ports.List, More: ports.Next != ""}
 	if page.Links, err = s.api.Links(ctx, name); err != nil {
 		page.Away = err.Error()
+	}
+	if len(page.Links) > rowsShown { // most are not shown
+		slices.SortStableFunc(page.Links, func(a, b client.Link) int { return cmp.Compare(b.Bytes, a.Bytes) })
 	}
 	if page.Happened, err = s.happened(ctx, client.EventFilter{Host: name}); err != nil {
 		return nil, err

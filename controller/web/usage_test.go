@@ -57,6 +57,7 @@ func TestUsageOverTime(t *testing.T) {
 	}
 	want("/tenants/alice?since=24h", "Prometheus knows nothing of before", "7[12][0-9] MB", `href="/tenants/alice\?since=7d#usage"`)
 	want("/tenants/alice?since=nonsense", `since=1h#usage" aria-current="true"`)
+	inBrowser(t, c, "/tenants/alice").Shoot(t, "usage", "/tenants/alice?since=1h#usage")
 	end()
 	want("/tenants/alice?since=7d", "does not answer", "It answered last at 2")
 	token, err := c.CreateToken(t.Context(), client.TokenSpec{Name: "alice", Role: "tenant", Tenant: "alice"})

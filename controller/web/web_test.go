@@ -44,8 +44,14 @@ func start(t *testing.T) cluster {
 // startWith starts one whose pages have what the options name besides.
 func startWith(t *testing.T, options web.Options) cluster {
 	t.Helper()
+	return startOn(t, etcdtest.Start(t), options)
+}
+
+// startOn starts one that an etcd holds already.
+func startOn(t *testing.T, server *etcd.Embedded, options web.Options) cluster {
+	t.Helper()
 	log := slog.New(slog.DiscardHandler)
-	etcdClient := etcdtest.Connect(t, etcdtest.Start(t))
+	etcdClient := etcdtest.Connect(t, server)
 	openflow := listen(t)
 	registry := prometheus.NewRegistry()
 	c, err := controller.New(controller.Options{
@@ -105,7 +111,7 @@ func run(t *testing.T, f func(context.Context) error) {
 
 func await(t *testing.T, f func() error) {
 	t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(90 * time.Second)
 	for err := f(); err != nil; err = f() {
 		if time.Now().After(deadline) {
 			t.Fatalf("still not: %v", err)

@@ -4,11 +4,29 @@ import (
 	"cmp"
 	"fmt"
 	"html/template"
+	"reflect"
 	"strings"
 	"time"
 
 	"github.com/dustin/go-humanize"
 )
+
+// first are the first rows of a list that a table shows, which may be of anything.
+func first(list any) any {
+	v := reflect.ValueOf(list)
+	return v.Slice(0, min(v.Len(), rowsShown)).Interface()
+}
+
+// namesShown bounds the names in one cell of a table.
+const namesShown = 20
+
+// some are names, of many the first ones and how many more there are.
+func some(names []string) string {
+	if more := len(names) - namesShown; more > 0 {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:namesShown], " "), more)
+	}
+	return strings.Join(names, " ")
+}
 
 // words are how pages write numbers, times and states.
 func words() template.FuncMap {
@@ -19,6 +37,9 @@ func words() template.FuncMap {
 		"when":    func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC") },
 		"now":     func() string { return time.Now().UTC().Format("15:04:05 UTC") },
 		"join":    strings.Join,
+		"some":    some,
+		"first":   first,
+		"more":    func(n int) int { return max(0, n-rowsShown) },
 		"orElse":  func(a, b string) string { return cmp.Or(a, b) },
 		"indent":  func(depth int) string { return strings.Repeat("  ", depth) },
 		"fields":  strings.Fields,

@@ -29,7 +29,7 @@ func TestSearchFinds(t *testing.T) {
 		{"any source", "table=10,priority=250,ip,reg1=0x65,actions=goto_table:30", "was not given to the port"},
 		{"any MAC in ARP", "table=10,priority=250,arp,reg1=0x65,actions=goto_table:30", "was not given to the port"}, // who tells of the own address passes
 		{"any MAC in ARP, which passes", "table=10,priority=250,arp,reg1=0x65,actions=goto_table:80", "was not given to the port"},
-		{"any claim", "table=12,priority=200,icmp6,reg1=0x65,icmp_type=136,actions=goto_table:30", "though it says that its MAC is"},
+		{"any claim", "table=12,priority=200,icmp6,reg1=0x65,icmp_type=136,actions=goto_table:30", "though it says that"}, // its MAC, or an address
 		{"a DHCP server", "table=10,priority=295,udp,reg1=0x65,nw_src=10.0.0.11,dl_src=02:00:00:00:00:11,tp_src=67,actions=goto_table:30", "no port serves DHCP"},
 		{"an IPv6 router", "table=10,priority=295,icmp6,reg1=0x65,icmp_type=134,actions=goto_table:40", "no port is a router"},
 		{"a tag", "table=10,priority=301,reg1=0x65,ip,dl_vlan=9,actions=goto_table:30", "tag"},

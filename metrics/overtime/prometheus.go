@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"slices"
 	"time"
 
 	promapi "github.com/prometheus/client_golang/api"
@@ -42,14 +43,17 @@ func upTo(now time.Time, since time.Duration) promv1.Range {
 	return promv1.Range{Start: now.Add(-(since + step - 1) / step * step), End: now, Step: step}
 }
 
-// sumsRead is 1 while Prometheus had the sums of a leader.
-const sumsRead = `max(sluice_tenant_sums_read) == 1`
+// scraped is when Prometheus got the sums of a leader last. What it got it tells for 5 minutes more, as if that were so still.
+const scraped = `max(timestamp(sluice_tenant_sums_read) and sluice_tenant_sums_read == 1)`
+
+// scrapeTime is how long two scrapes lie apart at most, where nothing is missing between them.
+const scrapeTime = 2 * time.Minute
 
 // known is when Prometheus had sums: once at least. Where it knows little of what is asked, that little is asked for in
 // finer steps.
 func (p *Prometheus) known(ctx context.Context, since time.Duration, now time.Time) (over promv1.Range, times []model.SamplePair, err error) {
 	for over = upTo(now, since); ; {
-		known, err := p.ask(ctx, sumsRead, over)
+		known, err := p.ask(ctx, scraped, over)
 		if err != nil {
 			return over, nil, err
 		}
@@ -60,10 +64,15 @@ func (p *Prometheus) known(ctx context.Context, since time.Duration, now time.Ti
 		first := known[0].Values[0].Timestamp.Time()
 		finer := upTo(now, now.Sub(first)+over.Step)
 		if first.Sub(over.Start) <= over.Step || finer.Step == over.Step {
-			return over, known[0].Values, nil
+			return over, each(known[0].Values), nil
 		}
 		over = finer
 	}
+}
+
+// each leaves out the times at which Prometheus told the same scrape as before.
+func each(values []model.SamplePair) []model.SamplePair {
+	return slices.CompactFunc(values, func(a, b model.SamplePair) bool { return a.Value == b.Value })
 }
 
 // of is the part of a query that asks for one tenant's series; without a name for all.

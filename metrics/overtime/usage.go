@@ -17,12 +17,15 @@ type Usage struct {
 	To      time.Time `json:"to"`
 	Gaps    []Gap     `json:"gaps,omitempty"`
 	Traffic []Traffic `json:"traffic"`
-	Drops   []Drops   `json:"drops"`
+	// Gateways has what of the traffic passed which gateway host, egress and published.
+	Gateways []Through `json:"gateways"`
+	Drops    []Drops   `json:"drops"`
 
 	Asked time.Time     `json:"-"` // from when on it was asked for
 	Step  time.Duration `json:"-"` // to which times are exact
 
 	at map[Traffic]int // where traffic of a tenant, direction and scope stands
+	by map[Through]int // where that of a tenant, host and direction does
 }
 
 // Gap is a time of which Prometheus knows nothing. What was counted in it is in the sums, since counts go on.
@@ -36,6 +39,15 @@ type Traffic struct {
 	Tenant    string `json:"tenant"`
 	Direction string `json:"direction"`
 	Scope     string `json:"scope"`
+	Packets   uint64 `json:"packets"`
+	Bytes     uint64 `json:"bytes"`
+}
+
+// Through is what a tenant sent or got through one gateway host.
+type Through struct {
+	Tenant    string `json:"tenant"`
+	Host      string `json:"host"`
+	Direction string `json:"direction"`
 	Packets   uint64 `json:"packets"`
 	Bytes     uint64 `json:"bytes"`
 }
@@ -61,6 +73,8 @@ func (p *Prometheus) Usage(ctx context.Context, tenant string, since time.Durati
 	}{
 		{`max by (tenant, direction, scope) (sluice_tenant_packets_total` + of(tenant) + `)`, u.packets},
 		{bytesQuery(tenant), u.bytes},
+		{`max by (tenant, host, direction) (sluice_tenant_gateway_packets_total` + of(tenant) + `)`, u.throughPackets},
+		{`max by (tenant, host, direction) (sluice_tenant_gateway_bytes_total` + of(tenant) + `)`, u.throughBytes},
 		{`max by (tenant, reason) (sluice_tenant_drops_total` + of(tenant) + `)`, u.drops},
 	} {
 		series, err := p.ask(ctx, q.query, over)
@@ -77,8 +91,8 @@ func (p *Prometheus) Usage(ctx context.Context, tenant string, since time.Durati
 
 // newUsage begins with the times at which sums were known: there is one at least.
 func newUsage(over promv1.Range, known []model.SamplePair) Usage {
-	return Usage{From: known[0].Timestamp.Time().UTC(), To: over.End.UTC(), Gaps: gaps(over, known), Traffic: []Traffic{}, Drops: []Drops{},
-		Asked: over.Start, Step: over.Step, at: map[Traffic]int{}}
+	return Usage{From: known[0].Timestamp.Time().UTC(), To: over.End.UTC(), Gaps: gaps(over, known), Traffic: []Traffic{}, Gateways: []Through{}, Drops: []Drops{},
+		Asked: over.Start, Step: over.Step, at: map[Traffic]int{}, by: map[Through]int{}}
 }
 
 // gaps are the times between those at which sums were known, and up to the end.
@@ -87,7 +101,7 @@ func gaps(over promv1.Range, known []model.SamplePair) (list []Gap) {
 	end := model.SamplePair{Timestamp: model.TimeFromUnixNano(over.End.UnixNano())}
 	for _, k := range append(slices.Clone(known[1:]), end) {
 		at := k.Timestamp.Time().UTC()
-		if at.Sub(last) > over.Step {
+		if at.Sub(last) > max(over.Step, scrapeTime) {
 			list = append(list, Gap{last, at})
 		}
 		last = at
@@ -138,6 +152,21 @@ func (u *Usage) packets(m model.Metric, n uint64) { u.traffic(m).Packets = n }
 
 func (u *Usage) bytes(m model.Metric, n uint64) { u.traffic(m).Bytes = n }
 
+// through is where a metric's sums of a gateway host stand.
+func (u *Usage) through(m model.Metric) *Through {
+	of := Through{Tenant: string(m["tenant"]), Host: string(m["host"]), Direction: string(m["direction"])}
+	at, there := u.by[of]
+	if !there {
+		at = len(u.Gateways)
+		u.Gateways, u.by[of] = append(u.Gateways, of), at
+	}
+	return &u.Gateways[at]
+}
+
+func (u *Usage) throughPackets(m model.Metric, n uint64) { u.through(m).Packets = n }
+
+func (u *Usage) throughBytes(m model.Metric, n uint64) { u.through(m).Bytes = n }
+
 func (u *Usage) drops(m model.Metric, n uint64) {
 	if n > 0 {
 		u.Drops = append(u.Drops, Drops{string(m["tenant"]), string(m["reason"]), n})
@@ -149,6 +178,10 @@ func (u *Usage) sort() {
 	u.Traffic = slices.DeleteFunc(u.Traffic, func(t Traffic) bool { return t.Packets == 0 && t.Bytes == 0 })
 	slices.SortFunc(u.Traffic, func(a, b Traffic) int {
 		return cmp.Or(cmp.Compare(a.Tenant, b.Tenant), cmp.Compare(a.Scope, b.Scope), cmp.Compare(a.Direction, b.Direction))
+	})
+	u.Gateways = slices.DeleteFunc(u.Gateways, func(g Through) bool { return g.Packets == 0 && g.Bytes == 0 })
+	slices.SortFunc(u.Gateways, func(a, b Through) int {
+		return cmp.Or(cmp.Compare(a.Tenant, b.Tenant), cmp.Compare(a.Host, b.Host), cmp.Compare(a.Direction, b.Direction))
 	})
 	slices.SortFunc(u.Drops, func(a, b Drops) int {
 		return cmp.Or(cmp.Compare(a.Tenant, b.Tenant), cmp.Compare(a.Reason, b.Reason))

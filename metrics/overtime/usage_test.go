@@ -64,12 +64,20 @@ func TestUsageLeavesOutWhatDidNotGrow(t *testing.T) {
 	u.packets(metric("tenant", "alice", "direction", "in", "scope", "egress"), 0)
 	u.bytes(metric("tenant", "alice", "direction", "in", "scope", "internal"), 19_502)
 	u.bytes(metric("tenant", "alice", "direction", "out", "scope", "internal"), 19_600)
+	u.throughPackets(metric("tenant", "alice", "host", "h2", "direction", "out"), 50)
+	u.throughBytes(metric("tenant", "alice", "host", "h2", "direction", "out"), 4_900)
+	u.throughPackets(metric("tenant", "alice", "host", "h1", "direction", "out"), 7)
+	u.throughBytes(metric("tenant", "alice", "host", "h1", "direction", "out"), 686)
+	u.throughBytes(metric("tenant", "alice", "host", "h1", "direction", "in"), 0)
 	u.drops(metric("tenant", "", "reason", "unknown-port"), 3)
 	u.drops(metric("tenant", "alice", "reason", "spoofed"), 1)
 	u.drops(metric("tenant", "alice", "reason", "rate"), 0)
 	u.sort()
 	want := []Traffic{{"alice", "in", "internal", 199, 19_502}, {"alice", "out", "internal", 200, 19_600}}
 	if diff := cmp.Diff(want, u.Traffic); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+	if diff := cmp.Diff([]Through{{"alice", "h1", "out", 7, 686}, {"alice", "h2", "out", 50, 4_900}}, u.Gateways); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
 	}
 	if diff := cmp.Diff([]Drops{{"", "unknown-port", 3}, {"alice", "spoofed", 1}}, u.Drops); diff != "" {

@@ -344,8 +344,8 @@ func TestTellUsage(t *testing.T) {
 		t.Fatal(err)
 	}
 	expect(t, taken.TellUsage(ctx, usage(5)), store.ErrHostGone, "host h1")
-	if told, _ := read(0); told != "h2:3 " {
-		t.Errorf("of a host that is gone there is left: %q", told)
+	if told, _ := read(0); told != "h1:1 h2:3 " {
+		t.Errorf("what a host told that is gone stays; there is %q", told)
 	}
 }
 
