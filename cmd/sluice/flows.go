@@ -228,6 +228,9 @@ func (o *flowsFlags) view() string {
 }
 
 func (o *flowsFlags) chosenHosts(ctx context.Context, c *client.Client) ([]string, error) {
+	if o.past.asked && len(o.hosts) == 0 {
+		return o.past.hosts(ctx, c)
+	}
 	if len(o.hosts) > 0 {
 		return o.hosts, nil
 	}

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -15,7 +17,8 @@ import (
 // pastFlags ask for flows of the past.
 type pastFlags struct {
 	at, between int64
-	asked       bool // one of them was given
+	to          int64 // the second revision of --between; 0: now
+	asked       bool  // one of them was given
 }
 
 func (p *pastFlags) register(cmd *cobra.Command) {
@@ -49,8 +52,30 @@ func (p *pastFlags) choose(cmd *cobra.Command, args []string, filter *client.Flo
 	if err != nil || to < 1 {
 		return usageError{fmt.Errorf("revision %q: write it as a number from 1", args[0])}
 	}
-	filter.At = store.Revision(to)
+	p.to, filter.At = to, store.Revision(to)
 	return nil
+}
+
+// hosts are those that are there now, and those that were there then, though they are deleted by now.
+func (p *pastFlags) hosts(ctx context.Context, c *client.Client) ([]string, error) {
+	names, err := hostNames(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	for _, rev := range []int64{p.at, p.between, p.to} {
+		if rev == 0 {
+			continue
+		}
+		then, err := c.HostsAt(ctx, store.Revision(rev))
+		if err != nil {
+			return nil, err
+		}
+		for _, h := range then {
+			names = append(names, h.Name)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names), nil
 }
 
 // isNotFound reports whether the API answered that something is not there.

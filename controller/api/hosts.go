@@ -26,7 +26,10 @@ type hostPath struct {
 }
 
 func (s *server) hosts(a huma.API) {
-	huma.Register(a, operation("list-hosts", http.MethodGet, "/v1/hosts", "hosts", "List hosts", access.Look), s.listHosts)
+	list := operation("list-hosts", http.MethodGet, "/v1/hosts", "hosts", "List hosts", access.Look)
+	list.Description = "With at, those that were there at a revision, also where they were deleted since: as etcd had them then, without how they stand. 410 says how far back etcd's history goes."
+	list.Errors = append(list.Errors, http.StatusGone)
+	huma.Register(a, list, s.listHosts)
 	huma.Register(a, conditional(operation("show-host", http.MethodGet, "/v1/hosts/{host}", "hosts", "Show a host", access.Look)), s.showHost)
 	huma.Register(a, conditional(operation("delete-host", http.MethodDelete, "/v1/hosts/{host}", "hosts", "Forget a host", access.Rule)), s.deleteHost)
 	huma.Register(a, answered(operation("adopt-host", http.MethodPost, "/v1/hosts/{host}/adopt", "hosts",
@@ -35,12 +38,42 @@ func (s *server) hosts(a huma.API) {
 		"Tell a host's agent to remove what belongs to no port", access.Rule)), s.sayWord(store.WordClean))
 }
 
-func (s *server) listHosts(ctx context.Context, in *client.PageQuery) (*page[client.Host], error) {
+type hostQuery struct {
+	client.PageQuery
+	At store.Revision `query:"at" minimum:"0" doc:"those of this revision, as far as etcd's history goes; 0: now" example:"4711"`
+}
+
+func (s *server) listHosts(ctx context.Context, in *hostQuery) (*page[client.Host], error) {
+	if in.At > 0 {
+		return s.hostsAt(ctx, in)
+	}
 	show, err := s.hostShower(ctx)
 	if err != nil {
 		return nil, s.refuse(err)
 	}
-	return listing(s, store.KindHost, *in, hostKeys, show)
+	return listing(s, store.KindHost, in.PageQuery, hostKeys, show)
+}
+
+// hostsAt lists the hosts of a revision that is over.
+func (s *server) hostsAt(ctx context.Context, in *hostQuery) (*page[client.Host], error) {
+	state, err := s.Controller.Past(ctx, in.At)
+	if err != nil {
+		return nil, s.refuse(err)
+	}
+	after, err := startOf(in.PageQuery, store.KindHost)
+	if err != nil {
+		return nil, err
+	}
+	out := &page[client.Host]{Body: []client.Host{}}
+	for key := range hostKeys(state, after) {
+		if len(out.Body) == in.Limit {
+			out.Continue = continueAfter(store.HostKey(out.Body[in.Limit-1].Name))
+			break
+		}
+		h := state.Host(key.Host)
+		out.Body = append(out.Body, client.Host{Name: key.Host, Host: *h.Value, Created: h.Created, Modified: h.Modified})
+	}
+	return out, nil
 }
 
 // hostKeys walks hosts by name.

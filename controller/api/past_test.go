@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"fmt"
 	"maps"
 	"net/http"
 	"slices"
@@ -101,6 +102,38 @@ func TestFlowsOfThePast(t *testing.T) {
 	if same, _ := c.flowsOf(t, client.FlowFilter{Since: then, At: then}); len(same) != 0 {
 		t.Errorf("between a revision and itself: %+v", same)
 	}
+}
+
+// Hosts that are deleted are among those of a revision at which they were there, page by page.
+func TestHostsOfThePast(t *testing.T) {
+	c, ctx := start(t), t.Context()
+	c.populate(t)
+	then := c.now(t)
+	if _, err := c.DeleteHost(ctx, "h1"); err != nil {
+		t.Fatal(err)
+	}
+	names := func(list []client.Host, err error) (names []string) {
+		if err != nil {
+			t.Error(err)
+		}
+		for _, h := range list {
+			names = append(names, h.Name)
+		}
+		return names
+	}
+	if got := names(c.Hosts(ctx)); !slices.Equal(got, []string{"h2"}) {
+		t.Errorf("now there are %v", got)
+	}
+	if got := names(c.HostsAt(ctx, then)); !slices.Equal(got, []string{"h1", "h2"}) {
+		t.Errorf("then there were %v", got)
+	}
+	first := c.send(t, fmt.Sprintf("GET /v1/hosts?limit=1&at=%d", then))
+	second := c.send(t, fmt.Sprintf("GET /v1/hosts?limit=1&at=%d&continue=%s", then, first.Header.Get("Sluice-Continue")))
+	if first.Header.Get("Sluice-Continue") == "" || second.Header.Get("Sluice-Continue") != "" {
+		t.Errorf("pages of one go on with %q, then %q", first.Header.Get("Sluice-Continue"), second.Header.Get("Sluice-Continue"))
+	}
+	_, err := c.HostsAt(ctx, then+1000)
+	checkProblem(t, err, http.StatusGone, "etcd is at revision")
 }
 
 // A revision that nobody can be shown is refused with how far history goes, and a question that means nothing too.

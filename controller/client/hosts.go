@@ -39,6 +39,11 @@ func (c *Client) Hosts(ctx context.Context) ([]Host, error) {
 	return getAll[Host](ctx, c, "/v1/hosts", nil)
 }
 
+// HostsAt lists the hosts that were there at a revision, without how they stood.
+func (c *Client) HostsAt(ctx context.Context, at store.Revision) ([]Host, error) {
+	return getAll[Host](ctx, c, "/v1/hosts", query("at", number(uint64(at))))
+}
+
 // Host shows one host.
 func (c *Client) Host(ctx context.Context, name string) (Host, error) {
 	return get[Host](ctx, c, path("hosts", name), nil)
