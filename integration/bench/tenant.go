@@ -23,7 +23,7 @@ const (
 	tenantSlowdown = 1.3
 	// tenantFlowsMost bounds the flows of an IPv4 tenant on a host that it uses: a seventh of the 297 that
 	// OVN was measured with.
-	tenantFlowsMost = 40
+	tenantFlowsMost = 42
 	// tidyTime is more than the leader takes to forget the numbers of all those removed, which
 	// is no cost of the tenants that are measured next.
 	tidyTime = 3 * time.Second
