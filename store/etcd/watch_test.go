@@ -87,7 +87,7 @@ func (f *follower) until(rev store.Revision) {
 func (f *follower) agrees(c *Client) {
 	f.t.Helper()
 	want := map[store.Key]store.Event{}
-	for _, kind := range []store.Kind{store.KindTenant, store.KindNetwork, store.KindHost, store.KindPort, store.KindLiveHost, store.KindGateway, store.KindEnrolment, store.KindSchema} {
+	for _, kind := range []store.Kind{store.KindTenant, store.KindNetwork, store.KindHost, store.KindPort, store.KindLiveHost, store.KindGateway, store.KindEnrolment, store.KindSchema, store.KindSettings} {
 		events, _, err := c.List(testContext(f.t), kind)
 		if err != nil {
 			f.t.Fatal(err)
