@@ -121,9 +121,7 @@ func (f *failOverRun) kill(ctx context.Context, alone bool) (third, backup float
 	if err != nil {
 		return 0, 0, err
 	}
-	defer func() {
-		err = errors.Join(err, lab.Up(context.WithoutCancel(ctx), lab.Options{Hosts: labHosts, Binary: f.Binary}))
-	}()
+	defer func() { err = errors.Join(err, f.forget(context.WithoutCancel(ctx))) }()
 	if alone {
 		if err := lab.Kill(ctx, "controller"); err != nil {
 			return 0, 0, err
@@ -155,6 +153,19 @@ func (f *failOverRun) kill(ctx context.Context, alone bool) (third, backup float
 		}
 	}
 	return third, gaps[g.Backup], nil
+}
+
+// forget starts agents and controllers anew, and what else has ended: they remember which hosts died, and would use
+// one that dies again and again ever later.
+func (f *failOverRun) forget(ctx context.Context) error {
+	targets := []string{"controller"}
+	for _, name := range f.names() {
+		targets = append(targets, "agent/"+name)
+	}
+	for _, target := range targets {
+		_ = lab.Kill(ctx, target) // it may have been killed before
+	}
+	return f.raise(ctx)
 }
 
 // ready waits until the tenant has a backup, and all switches find all gateway hosts alive and ask for that.

@@ -5,7 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
+	"sync/atomic"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"sluice/controller/client"
 	agentapi "sluice/hostagent/api"
@@ -133,29 +137,42 @@ func counted(from, to int) (list []int) {
 	return list
 }
 
+// atOnce is how many containers a host starts side by side where many tenants are made.
+const atOnce = 8
+
+// manyAtOnce does something for each tenant, some side by side.
+func manyAtOnce[T any](ctx context.Context, tenants []T, do func(context.Context, T) error) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(atOnce)
+	for _, n := range tenants {
+		g.Go(func() error { return do(ctx, n) })
+	}
+	return g.Wait()
+}
+
 // addOwn makes tenants of Sluice with a port on two hosts each, until all hosts have them.
 func (o *ovnRun) addOwn(ctx context.Context, tenants []int) error {
-	for _, n := range tenants {
-		if _, err := o.api.CreateTenant(ctx, client.TenantSpec{Name: crowdName(n)}); err != nil {
-			return err
-		}
-	}
-	var last [measuredHosts]store.Revision
-	err := sideBySide(ctx, measuredHosts, func(ctx context.Context, host int) error {
-		for _, n := range tenants {
-			wanted := agentapi.AttachRequest{Tenant: crowdName(n), IfName: fmt.Sprintf("own%d", n), Routes: []agentapi.Route{}} // one namespace has many
-			a, err := o.attachAs(ctx, host, wanted, o.crowd[host])
-			if err != nil {
-				return err
-			}
-			last[host] = store.Revision(a.Revision)
-		}
-		return nil
+	err := manyAtOnce(ctx, tenants, func(ctx context.Context, n int) error {
+		_, err := o.api.CreateTenant(ctx, client.TenantSpec{Name: crowdName(n)})
+		return err
 	})
 	if err != nil {
 		return err
 	}
-	return o.realized(ctx, slices.Max(last[:]), o.names())
+	var last atomic.Int64
+	err = sideBySide(ctx, measuredHosts, func(ctx context.Context, host int) error {
+		return manyAtOnce(ctx, tenants, func(ctx context.Context, n int) error {
+			wanted := agentapi.AttachRequest{Tenant: crowdName(n), IfName: fmt.Sprintf("own%d", n), Routes: []agentapi.Route{}} // one namespace has many
+			a, err := o.attachAs(ctx, host, wanted, o.crowd[host])
+			for before := last.Load(); before < a.Revision && !last.CompareAndSwap(before, a.Revision); before = last.Load() {
+			}
+			return err
+		})
+	})
+	if err != nil {
+		return err
+	}
+	return o.realized(ctx, store.Revision(last.Load()), o.names())
 }
 
 func (o *ovnRun) removeOwn(ctx context.Context, tenants []int) error {
@@ -182,27 +199,29 @@ func (o *ovnRun) addOVN(ctx context.Context, tenants []int) error {
 		return err
 	}
 	err := sideBySide(ctx, measuredHosts, func(ctx context.Context, host int) error {
-		for _, n := range all {
-			if err := o.plug(ctx, host, n, o.crowd[host], fmt.Sprintf("ovn%d", n)); err != nil {
-				return err
-			}
-		}
-		return nil
+		return manyAtOnce(ctx, all, func(ctx context.Context, n ovnTenant) error {
+			return o.plug(ctx, host, n, o.crowd[host], fmt.Sprintf("ovn%d", n))
+		})
 	})
 	if err != nil {
 		return err
 	}
-	return o.synced(ctx, all)
+	return o.synced(ctx)
 }
 
-// synced waits until tenants' ports are up and all hosts have their flows.
-func (o *ovnRun) synced(ctx context.Context, tenants []ovnTenant) error {
-	for _, n := range tenants {
-		for host := range measuredHosts {
-			if _, err := o.nb(ctx, fmt.Sprintf("--timeout=%d", int(labPatience.Seconds())), "wait-until", "logical_switch_port", n.port(host), "up=true"); err != nil {
-				return err
-			}
+// synced waits until all ports of tenants are up and all hosts have their flows.
+func (o *ovnRun) synced(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, labPatience)
+	defer cancel()
+	err := until(ctx, func() error {
+		down, err := o.nb(ctx, "--bare", "--columns=name", "find", "logical_switch_port", `type=""`, "up!=true")
+		if err == nil && strings.TrimSpace(down) != "" {
+			err = fmt.Errorf("ports are not up: %s", strings.Join(strings.Fields(down), " "))
 		}
+		return err
+	})
+	if err != nil {
+		return err
 	}
 	return o.sync(ctx)
 }
@@ -276,7 +295,7 @@ func (o *ovnRun) ovnOne(ctx context.Context) (float64, error) {
 		if err != nil {
 			return err
 		}
-		if err := o.synced(ctx, []ovnTenant{n}); err != nil {
+		if err := o.synced(ctx); err != nil {
 			return err
 		}
 		return pingUntilAnswered(ctx, o.pair[0].netns, ovnAddress(1))

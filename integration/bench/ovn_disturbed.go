@@ -47,7 +47,7 @@ func (o *ovnRun) disturbed(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := o.synced(ctx, []ovnTenant{ovnSteady}); err != nil {
+	if err := o.synced(ctx); err != nil {
 		return err
 	}
 	wanted := tunings
@@ -114,16 +114,11 @@ func (o *ovnRun) restart(ctx context.Context) (own, theirs float64, err error) {
 			return 0, 0, err
 		}
 	}
-	if err := errors.Join(o.revive(ctx), o.restartAgent(ctx, 0), o.sync(ctx)); err != nil {
+	if err := errors.Join(o.raise(ctx), o.restartAgent(ctx, 0), o.sync(ctx)); err != nil {
 		return 0, 0, err
 	}
 	time.Sleep(settleAfter)
 	return float64(pings[0].lost()), float64(pings[1].lost()), nil
-}
-
-// revive starts again what of the lab has ended.
-func (o *ovnRun) revive(ctx context.Context) error {
-	return lab.Up(ctx, lab.Options{Hosts: labHosts, Binary: o.Binary})
 }
 
 // deaths kills the gateway host of both at once.
@@ -163,7 +158,7 @@ func (o *ovnRun) death(ctx context.Context, after time.Duration) (own, theirs fl
 	time.Sleep(after)
 	own, err1 := pings[0].gap()
 	theirs, err2 := pings[1].gap()
-	return own, theirs, errors.Join(err1, err2, o.revive(ctx), o.prepareAgain(ctx))
+	return own, theirs, errors.Join(err1, err2, o.own.forget(ctx), o.prepareAgain(ctx))
 }
 
 // prepareAgain gives OVN its place on a host that came back.

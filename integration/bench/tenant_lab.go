@@ -74,6 +74,11 @@ func inLabOf(ctx context.Context, r *Run, o lab.Options, do func(*labRun) error)
 	return do(l)
 }
 
+// raise starts again what of the lab has ended.
+func (l *labRun) raise(ctx context.Context) error {
+	return lab.Up(ctx, lab.Options{Hosts: len(l.Hosts), Binary: l.Binary})
+}
+
 // reserveLab waits for other benchmarks and tests to be done with theirs. A lab that is there
 // nonetheless is somebody's, or left behind: it fails.
 func reserveLab(ctx context.Context) (free func(), err error) {
