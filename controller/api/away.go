@@ -1,6 +1,7 @@
 package api
 
 import (
+	"strings"
 	"time"
 
 	"sluice/store"
@@ -34,4 +35,20 @@ func (s *server) away(state *store.State, name string) string {
 		why += ": ask that one, with --api " + live.Value.API
 	}
 	return why
+}
+
+// elsewhere says where else a dump may be; empty: no other controller runs.
+func (s *server) elsewhere() string {
+	var at []string
+	s.Controller.View(func(state *store.State) {
+		for c := range state.LiveControllers() {
+			if c.Key.Name != s.Controller.Name() && c.Value.API != "" {
+				at = append(at, "--api "+c.Value.API)
+			}
+		}
+	})
+	if len(at) == 0 {
+		return ""
+	}
+	return "; another controller may keep one: ask with " + strings.Join(at, " or ")
 }

@@ -121,7 +121,8 @@ func (s *server) lastDump(host string, away error) ([]shown, store.Problems, err
 	case err != nil:
 		return nil, nil, err
 	case at.IsZero():
-		return nil, nil, fmt.Errorf("%w; this controller has not read its flows since it started, so that no dump is kept here; --desired shows what it should hold", away)
+		return nil, nil, fmt.Errorf("%w; this controller has not read its flows since it started, so that no dump is kept here%s; --desired shows what it should hold",
+			away, s.elsewhere())
 	}
 	var why string
 	s.Controller.View(func(state *store.State) { why = s.away(state, host) })

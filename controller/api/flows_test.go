@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -50,6 +51,21 @@ func TestFlowsOfASwitchThatIsNotConnected(t *testing.T) {
 			t.Errorf("view %s: %v", view, err)
 		}
 	}
+}
+
+// Where no dump of a host is kept, it is said which controllers may have one.
+func TestADumpMayBeElsewhere(t *testing.T) {
+	c := start(t)
+	c.populate(t)
+	c.put(t, store.LiveControllerKey("c2"), &store.LiveController{API: "http://192.0.2.2:8080"})
+	c.put(t, store.LiveControllerKey("c3"), &store.LiveController{})
+	await(t, func() error {
+		_, _, err := c.Flows(t.Context(), "h1", client.FlowFilter{View: client.ViewInstalled})
+		if want := "no dump is kept here; another controller may keep one: ask with --api http://192.0.2.2:8080; --desired"; !strings.Contains(fmt.Sprint(err), want) {
+			return fmt.Errorf("%w, want %q", err, want)
+		}
+		return nil
+	})
 }
 
 // Each choice keeps the flows that it says, and some; a name of nothing is refused.
