@@ -80,7 +80,11 @@ func (s *State) LacksGatewayHosts() string {
 	if !s.FailOver() || s.severalGatewayHosts() {
 		return ""
 	}
-	return "fail-over is on, and there are not two gateway hosts: no gateway has a backup until an agent runs with --gateway on another host"
+	note := "fail-over is on, and there are not two gateway hosts: no gateway has a backup until an agent runs with --gateway on another host"
+	if len(s.drains.items) > 0 {
+		note += ", or one that is drained is a gateway host again: sluice gateway undrain HOST"
+	}
+	return note
 }
 
 // NotProbed are the gateway hosts of which nobody looks whether their uplink leads anywhere, sorted.
@@ -93,11 +97,11 @@ func (s *State) NotProbed() (hosts []string) {
 	return hosts
 }
 
-// severalGatewayHosts reports whether more than one host may be a gateway host, now or some day.
+// severalGatewayHosts reports whether more than one host may be a gateway host, as soon as it is ready. One that is drained may not.
 func (s *State) severalGatewayHosts() bool {
 	hosts := 0
 	for _, h := range s.hosts.items {
-		if h.Value.Gateway {
+		if h.Value.Gateway && s.Drain(h.Key.Host) == nil {
 			hosts++
 		}
 	}

@@ -88,26 +88,34 @@ func TestNotProbed(t *testing.T) {
 // said once.
 func TestMindsBackups(t *testing.T) {
 	for _, tt := range []struct {
-		settings    *Settings
-		hosts       int
-		minds, says bool
+		settings       *Settings
+		hosts, drained int
+		minds, says    bool
 	}{
-		{&Settings{}, 1, false, false},
-		{&Settings{}, 2, false, false},
-		{&Settings{FailOver: true}, 1, true, true},
-		{&Settings{FailOver: true}, 2, true, false},
-		{FirstSettings(), 0, false, true},
-		{FirstSettings(), 1, false, true},
-		{FirstSettings(), 2, true, false},
+		{&Settings{}, 1, 0, false, false},
+		{&Settings{}, 2, 0, false, false},
+		{&Settings{FailOver: true}, 1, 0, true, true},
+		{&Settings{FailOver: true}, 2, 0, true, false},
+		{&Settings{FailOver: true}, 2, 1, true, true},
+		{FirstSettings(), 0, 0, false, true},
+		{FirstSettings(), 1, 0, false, true},
+		{FirstSettings(), 2, 0, true, false},
+		{FirstSettings(), 2, 1, false, true},
+		{FirstSettings(), 3, 1, true, false},
 	} {
 		s := NewState()
 		events := []Event{{Key: SettingsKey(), Object: tt.settings}, {Key: HostKey("none"), Object: &Host{}}}
 		for n := range tt.hosts {
 			events = append(events, Event{Key: HostKey(fmt.Sprint("h", n)), Object: &Host{Gateway: true}})
 		}
+		for n := range tt.drained {
+			events = append(events, Event{Key: DrainKey(fmt.Sprint("h", n)), Object: &Drain{}})
+		}
 		s.Apply(Batch{Revision: 2, Events: events})
 		if minds, says := s.MindsBackups(), s.LacksGatewayHosts(); minds != tt.minds || (says != "") != tt.says {
-			t.Errorf("%+v with %d gateway hosts: minds %t, says %q", tt.settings, tt.hosts, minds, says)
+			t.Errorf("%+v with %d gateway hosts, %d of them drained: minds %t, says %q", tt.settings, tt.hosts, tt.drained, minds, says)
+		} else if says != "" && strings.Contains(says, "undrain") != (tt.drained > 0) {
+			t.Errorf("with %d drained hosts it says %q", tt.drained, says)
 		}
 	}
 }
