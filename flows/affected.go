@@ -6,17 +6,19 @@ import (
 	"sluice/store"
 )
 
-// Affected marks each slice of each host whose flows or problems may differ after a change.
-// It is called after State.Apply, for each change of that batch, before the next Apply. A
+// Affected marks each slice of each host whose flows or problems may differ after changes.
+// It is called after State.Apply, with the changes of that batch, before the next Apply. A
 // slice that holds nothing any more is marked too: it is to be deleted.
 //
 // What comes to a host or leaves it is marked whole here, whatever the kinds of its slices;
 // which other slices depend on which objects each section says for itself.
-func Affected(s *store.State, c store.Change, mark func(host string, sl Slice)) {
-	m := marker{s, mark}
-	m.comings(c)
-	for i := range sections {
-		sections[i].changed(m, c)
+func Affected(s *store.State, changes []store.Change, mark func(host string, sl Slice)) {
+	m := marker{state: s, mark: mark, marked: map[[2]string]struct{}{}}
+	for _, c := range changes {
+		m.comings(c)
+		for i := range sections {
+			sections[i].changed(m, c)
+		}
 	}
 }
 
@@ -26,7 +28,7 @@ func AffectedPort(s *store.State, host, iface string, mark func(sl Slice)) (all 
 	if iface == store.TunnelInterface || iface == store.GatewayInterface || iface == store.ResolverInterface || isTrunk(s, host, iface) {
 		return true
 	}
-	m := marker{s, func(_ string, sl Slice) { mark(sl) }}
+	m := marker{state: s, mark: func(_ string, sl Slice) { mark(sl) }, marked: map[[2]string]struct{}{}}
 	if hash, ok := store.ProbedHash(iface); ok {
 		m.probe(host, hash)
 	}
@@ -114,8 +116,16 @@ func membersThatDiffer(c store.Change) []string {
 	return hosts
 }
 
-// whole marks a tenant with all its networks and ports, on hosts.
+// whole marks a tenant with all its networks and ports, on hosts: once for all changes of a batch, of which each may ask for it.
 func (m marker) whole(tenant string, hosts ...string) {
+	hosts = slices.DeleteFunc(slices.Clone(hosts), func(host string) bool {
+		_, done := m.marked[[2]string{tenant, host}]
+		m.marked[[2]string{tenant, host}] = struct{}{}
+		return done
+	})
+	if len(hosts) == 0 {
+		return
+	}
 	for _, number := range m.numbers(tenant) {
 		slicesOfTenant(m.state, tenant, number, func(sl Slice, _ bool) {
 			for _, host := range hosts {
@@ -135,10 +145,11 @@ func (m marker) peersOf(tenant string, hosts ...string) {
 	}
 }
 
-// marker marks slices after one change.
+// marker marks slices after the changes of one batch.
 type marker struct {
-	state *store.State
-	mark  func(host string, sl Slice)
+	state  *store.State
+	mark   func(host string, sl Slice)
+	marked map[[2]string]struct{} // what is marked whole, by tenant and host
 }
 
 // numbers are those under which the tenant's slices may be installed.

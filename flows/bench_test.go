@@ -96,7 +96,7 @@ func BenchmarkAffected(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				Affected(s, c, func(string, Slice) {})
+				Affected(s, []store.Change{c}, func(string, Slice) {})
 			}
 		})
 	}

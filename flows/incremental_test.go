@@ -106,9 +106,7 @@ func (w *world) begin() {
 		add(store.PeeringKey(pair[1], pair[0]), &store.Peering{TenantCreated: 1, PeerCreated: 1})
 	}
 	w.revision = 2
-	for _, c := range w.state.Apply(store.Batch{Revision: w.revision, Events: events}) {
-		Affected(w.state, c, w.mark)
-	}
+	Affected(w.state, w.state.Apply(store.Batch{Revision: w.revision, Events: events}), w.mark)
 	for _, h := range w.names[:len(tenants)] {
 		w.resync(h)
 	}
@@ -206,9 +204,7 @@ func (w *world) step() []string {
 	for _, h := range w.names {
 		registered[h] = w.state.Host(h) != nil
 	}
-	for _, c := range w.state.Apply(b) {
-		Affected(w.state, c, w.mark)
-	}
+	Affected(w.state, w.state.Apply(b), w.mark)
 	for _, h := range w.names {
 		if !registered[h] && w.state.Host(h) != nil {
 			w.resync(h)
@@ -620,11 +616,43 @@ func TestPortAddCost(t *testing.T) {
 			port("bob", h, 1000+h)
 		}
 		marks := map[string]int{}
-		for _, c := range port("alice", 0, 5000) {
-			Affected(s, c, func(host string, sl Slice) { marks[fmt.Sprint(host, sl)]++ })
-		}
+		Affected(s, port("alice", 0, 5000), func(host string, sl Slice) { marks[fmt.Sprint(host, sl)]++ })
 		if want := span + 1; len(marks) != want {
 			t.Errorf("a port added to a network of %d hosts marks %d slices, want %d", span, len(marks), want)
+		}
+	}
+}
+
+// Networks and ports of one tenant that come in one batch, as all do when a controller starts, mark each slice a few times, not
+// once for each of the others.
+func TestBatchCost(t *testing.T) {
+	for _, count := range []int{10, 100} {
+		s, batch := store.NewState(), store.Batch{Revision: 1}
+		put := func(k store.Key, o store.Object) {
+			batch.Events = append(batch.Events, store.Event{Key: k, Object: o, Created: 1, Modified: 1})
+		}
+		put(store.HostKey("h1"), &store.Host{VTEPs: []netip.Addr{netip.MustParseAddr("172.30.0.1")}})
+		put(store.TenantKey("alice"), &store.Tenant{Number: 1})
+		for n := range count {
+			network := fmt.Sprint("n", n)
+			put(store.NetworkKey("alice", network), &store.Network{Number: uint32(n + 1)})
+			put(store.PortKey("h1", "alice", network, "p"), &store.Port{Number: uint32(n + 1), MAC: store.MACFromUint64(uint64(n + 1)), Interface: fmt.Sprint("sl-", n)})
+		}
+		marks, most := map[string]int{}, 0
+		Affected(s, s.Apply(batch), func(host string, sl Slice) {
+			key := fmt.Sprint(host, sl)
+			marks[key]++
+			most = max(most, marks[key])
+		})
+		if len(marks) < 2*count || most > 2*count {
+			t.Errorf("%d networks: %d slices are marked, one of them %d times", count, len(marks), most)
+		}
+		sum := 0
+		for _, n := range marks {
+			sum += n
+		}
+		if mean := sum / len(marks); mean > 6 {
+			t.Errorf("%d networks: a slice is marked %d times in the mean", count, mean)
 		}
 	}
 }

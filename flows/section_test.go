@@ -178,15 +178,13 @@ func TestAffected(t *testing.T) {
 		t.Run(tt.about, func(t *testing.T) {
 			d, _ := readDocument(t, "testdata/two-tenants.golden")
 			got := map[string]map[string]bool{}
-			for _, c := range tt.do(d.State) {
-				Affected(d.State, c, func(host string, sl Slice) {
-					owner := Owner(d.State, uint64(sl))
-					if got[owner] == nil {
-						got[owner] = map[string]bool{}
-					}
-					got[owner][host] = true
-				})
-			}
+			Affected(d.State, tt.do(d.State), func(host string, sl Slice) {
+				owner := Owner(d.State, uint64(sl))
+				if got[owner] == nil {
+					got[owner] = map[string]bool{}
+				}
+				got[owner][host] = true
+			})
 			lines := map[string]string{}
 			for owner, hosts := range got {
 				lines[owner] = strings.Join(slices.Sorted(maps.Keys(hosts)), " ")

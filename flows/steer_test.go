@@ -130,14 +130,12 @@ func TestGatewayHostMarks(t *testing.T) {
 			other.Gateway = !other.Gateway
 			marked := map[string]map[flows.Slice]bool{}
 			at := w.State.Revision() + 1
-			for _, c := range w.State.Apply(store.Batch{Revision: at, Events: []store.Event{{Key: is.Key, Object: &other, Created: is.Created, Modified: at}}}) {
-				flows.Affected(w.State, c, func(host string, sl flows.Slice) {
-					if marked[host] == nil {
-						marked[host] = map[flows.Slice]bool{}
-					}
-					marked[host][sl] = true
-				})
-			}
+			flows.Affected(w.State, w.State.Apply(store.Batch{Revision: at, Events: []store.Event{{Key: is.Key, Object: &other, Created: is.Created, Modified: at}}}), func(host string, sl flows.Slice) {
+				if marked[host] == nil {
+					marked[host] = map[flows.Slice]bool{}
+				}
+				marked[host][sl] = true
+			})
 			for _, sw := range w.Switches() {
 				after, _ := flows.Desired(w.State, sw)
 				mods, err := flows.Compare(before[sw.Host], after)

@@ -101,9 +101,7 @@ func (f *Fleet) mark(u cluster.Update) {
 			marked[h] = struct{}{}
 		}
 	}
-	for _, change := range u.Changes {
-		flows.Affected(u.State, change, mark)
-	}
+	flows.Affected(u.State, u.Changes, mark)
 	for h := range marked {
 		h.WakeIfMarked()
 	}

@@ -41,9 +41,7 @@ func (p *Preview) Change(writes []store.Event) {
 			e.Created = was.Created
 		}
 	}
-	for _, c := range p.after.Apply(b) {
-		flows.Affected(p.after, c, p.mark)
-	}
+	flows.Affected(p.after, p.after.Apply(b), p.mark)
 }
 
 func (p *Preview) mark(host string, sl flows.Slice) {

@@ -188,7 +188,7 @@ func (w *twin) changeState() string {
 	before := w.desired()
 	for _, c := range w.Change(key, o) {
 		w.all = w.all || prove.Everywhere(c)
-		flows.Affected(w.State, c, func(host string, sl flows.Slice) {
+		flows.Affected(w.State, []store.Change{c}, func(host string, sl flows.Slice) {
 			if host == w.tables.Switch.Host {
 				w.touch(sl)
 			}
