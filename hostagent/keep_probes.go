@@ -51,8 +51,7 @@ type probes struct {
 	interval time.Duration   // how often probes go that nothing makes late; 0: there are none
 	gateways map[string]bool // which probes, by interface, are of gateway hosts
 	slacks   slacks
-	damped   []string // probes whose host counts as dead whatever they hear, sorted
-	untuned  bool     // raised probes may go otherwise than they should
+	untuned  bool // raised probes may go otherwise than they should
 }
 
 // is lists the probe ports, by interface.
@@ -129,11 +128,7 @@ const deadTime = 100 * time.Millisecond
 func (p *probes) probing(name string) map[string]string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	bfd := probing(p.interval, p.slacks, p.gateways[name], p.wayOut.isCut())
-	if slices.Contains(p.damped, name) {
-		bfd["check_tnl_key"] = "true" // nothing that comes by this tunnel has the key that it wants then: 0
-	}
-	return bfd
+	return probing(p.interval, p.slacks, p.gateways[name], p.wayOut.isCut())
 }
 
 // mistuned are the probes that are raised and go otherwise than they should by now.

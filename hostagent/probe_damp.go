@@ -9,8 +9,8 @@ import (
 )
 
 // This file has a switch send to no gateway host that dies and comes back again and again, such as by a link that flaps: each return takes connections from the
-// backup, and each death those of the gateway host. A probe that is damped takes nothing that it hears for a sign of life, so that the switch goes on to find
-// that host dead, and the host finds this one dead.
+// backup, and each death those of the gateway host. The switch is told what to find of a probe that is damped, whatever that hears (bfd/set-forwarding in
+// ovs-vswitchd(8)). It forgets that when it ends.
 
 const (
 	// dampInterval is between two looks whether a gateway host died. One that is back is found alive after a second or two.
@@ -51,18 +51,71 @@ func (d *damper) finds(dead bool, at time.Time) bool {
 // damp watches gateway hosts until ctx ends. It asks no etcd.
 func (p *probes) damp(ctx context.Context) {
 	var dampers map[string]*damper
+	var told *damping
 	for ; ctx.Err() == nil; pause(ctx, dampInterval) {
 		now, damped, err := p.lookAt(ctx, dampers, time.Now())
 		if err != nil {
 			continue // the switch's database is away
 		}
-		if dampers = now; !p.nowDamped(damped) {
-			continue
+		dampers = now
+		next, err := p.tell(ctx, told, damped)
+		if p.problems.report("damping of probes", err); err == nil && !told.damps(damped) {
+			p.o.Log.Info("gateway hosts that came and went count as dead for a while", "host", p.o.Host, "probes", damped)
 		}
-		p.o.Log.Info("gateway hosts that came and went count as dead for a while", "host", p.o.Host, "probes", damped)
-		p.problems.report("intervals of probes", p.tune(ctx))
+		told = next
 	}
 }
+
+// damping is what a switch was told of probes.
+type damping struct {
+	process string   // the one that was told
+	probes  []string // that are damped, sorted
+}
+
+// damps reports whether these probes are damped. Nil damping is of none.
+func (d *damping) damps(probes []string) bool {
+	if d == nil {
+		return len(probes) == 0
+	}
+	return slices.Equal(d.probes, probes)
+}
+
+// tell has the switch find what it is to find of damped probes, and what it hears of all others. It returns what the switch was told, which is nil where that
+// is not known.
+func (p *probes) tell(ctx context.Context, told *damping, damped []string) (*damping, error) {
+	process, err := switchPID(p.o.RunDir)
+	if err != nil {
+		return nil, err
+	}
+	if told != nil && told.process == process && told.damps(damped) {
+		return told, nil
+	}
+	c, err := dialSwitch(ctx, p.o.RunDir)
+	if err != nil {
+		return nil, err
+	}
+	defer c.close()
+	if told == nil || told.process != process { // an agent before may have told it something else
+		told = &damping{}
+		if err := c.call(setForwarding, "normal"); err != nil {
+			return nil, err
+		}
+	}
+	for _, name := range told.probes {
+		if !slices.Contains(damped, name) {
+			_ = c.call(setForwarding, name, "normal") // the probe may be gone, and what it was told with it
+		}
+	}
+	for _, name := range damped {
+		if err := c.call(setForwarding, name, "false"); err != nil {
+			return nil, err
+		}
+	}
+	return &damping{process, damped}, nil
+}
+
+// setForwarding has ovs-vswitchd find a probe's host alive or dead, or, by "normal", what the probe hears.
+const setForwarding = "bfd/set-forwarding"
 
 // lookAt shows each damper what the switch finds of its gateway host, and returns those that there are then, and which probes are damped. A probe
 // that went, or is silent, is forgotten.
@@ -100,15 +153,4 @@ func (p *probes) ofGateways() (names []string) {
 	}
 	slices.Sort(names)
 	return names
-}
-
-// nowDamped keeps which probes are damped, and reports whether these are others than before.
-func (p *probes) nowDamped(names []string) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if slices.Equal(p.damped, names) {
-		return false
-	}
-	p.damped = names
-	return true
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -159,20 +158,21 @@ func (o *ovnRun) addOwn(ctx context.Context, tenants []int) error {
 	if err != nil {
 		return err
 	}
-	var last atomic.Int64
+	revisions := make([][]store.Revision, measuredHosts)
 	err = sideBySide(ctx, measuredHosts, func(ctx context.Context, host int) error {
-		return manyAtOnce(ctx, tenants, func(ctx context.Context, n int) error {
+		revisions[host] = make([]store.Revision, len(tenants))
+		return manyAtOnce(ctx, counted(0, len(tenants)-1), func(ctx context.Context, i int) error {
+			n := tenants[i]
 			wanted := agentapi.AttachRequest{Tenant: crowdName(n), IfName: fmt.Sprintf("own%d", n), Routes: []agentapi.Route{}} // one namespace has many
 			a, err := o.attachAs(ctx, host, wanted, o.crowd[host])
-			for before := last.Load(); before < a.Revision && !last.CompareAndSwap(before, a.Revision); before = last.Load() {
-			}
+			revisions[host][i] = store.Revision(a.Revision)
 			return err
 		})
 	})
 	if err != nil {
 		return err
 	}
-	return o.realized(ctx, store.Revision(last.Load()), o.names())
+	return o.realized(ctx, slices.Max(slices.Concat(revisions...)), o.names())
 }
 
 func (o *ovnRun) removeOwn(ctx context.Context, tenants []int) error {
