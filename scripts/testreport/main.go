@@ -1,6 +1,6 @@
 // Command testreport runs go test -json and prints what it says for people: a line for each package, the whole
 // output of what failed, and every skipped test with its reason. It exits 1 when something failed and, with
-// -no-skips, when something was skipped. With -again N, up to N tests that failed are run once more, each by
+// -no-skips, when something was skipped. The slowest tests are listed. With -again N, up to N tests that failed are run once more, each by
 // itself; one that passes then is named as unsteady in the last lines.
 //
 //	testreport -no-skips -again 2 -packages './store ./flows' -- go test -json -timeout=60m
@@ -8,6 +8,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -81,6 +82,15 @@ type event struct {
 
 func (e event) key() string { return e.Package + e.ImportPath + " " + e.Test }
 
+// slow is a test that took long, in seconds.
+type slow struct {
+	test    string
+	elapsed float64
+}
+
+// slowSeconds is from when on a test is named as slow, and slowest how many are.
+const slowSeconds, slowest = 20, 15
+
 // report sums up what it has read.
 type report struct {
 	out    io.Writer
@@ -90,6 +100,7 @@ type report struct {
 	total  int
 	failed []failure
 	exited bool // go test ended with an error
+	slow   []slow
 	// unsteady tests failed at first and passed when they ran by themselves.
 	unsteady []failure
 }
@@ -142,6 +153,9 @@ func (r *report) pass(e event) {
 	if e.Test != "" {
 		r.passed[e.Package]++
 		r.total++
+		if e.Elapsed >= slowSeconds && !strings.Contains(e.Test, "/") {
+			r.slow = append(r.slow, slow{e.Test, e.Elapsed})
+		}
 		return
 	}
 	fmt.Fprintf(r.out, "ok %s %.1fs, %d tests\n", e.Package, e.Elapsed, r.passed[e.Package])
@@ -173,6 +187,10 @@ func (r *report) sum(noSkips bool) bool {
 		fmt.Fprintln(r.out, "SKIP", s)
 	}
 	ok := !r.exited && len(r.failed) == 0 && (!noSkips || len(r.skips) == 0) && r.total > 0
+	slices.SortFunc(r.slow, func(a, b slow) int { return cmp.Compare(b.elapsed, a.elapsed) })
+	for _, s := range r.slow[:min(len(r.slow), slowest)] {
+		fmt.Fprintf(r.out, "slow: %.0fs %s\n", s.elapsed, s.test)
+	}
 	for _, f := range r.unsteady {
 		fmt.Fprintf(r.out, "UNSTEADY %s %s: it failed at first, see above, and passed by itself: find out why\n", f.pkg, f.test)
 	}

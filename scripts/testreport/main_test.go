@@ -11,6 +11,8 @@ const (
 		`{"Action":"skip","Package":"p","Test":"TestB","Elapsed":0}` + "\n"
 	failing = `{"Action":"output","Package":"p","Test":"TestC","Output":"got 1, want 2\n"}` + "\n" +
 		`{"Action":"fail","Package":"p","Test":"TestC","Elapsed":0}` + "\n"
+	slowly = `{"Action":"pass","Package":"p","Test":"TestE","Elapsed":21}` + "\n" + `{"Action":"pass","Package":"p","Test":"TestD/sub","Elapsed":31}` + "\n" +
+		`{"Action":"pass","Package":"p","Test":"TestD","Elapsed":31}` + "\n"
 	broken = `{"ImportPath":"p","Action":"build-output","Output":"p/a.go:1: undefined: x\n"}` + "\n" +
 		`{"ImportPath":"p","Action":"build-fail"}` + "\n"
 )
@@ -27,6 +29,7 @@ func TestVerdict(t *testing.T) {
 		{"skip forbidden", passing + skipped, true, false, "FAILED: 1 tests passed, 1 skipped"},
 		{"fail", passing + failing, false, false, "    got 1, want 2"},
 		{"does not build", broken, false, false, "    p/a.go:1: undefined: x"},
+		{"slow", slowly, false, true, "slow: 31s TestD\nslow: 21s TestE\npassed: 3 tests"},
 		{"no test at all", "", false, false, "FAILED: 0 tests"},
 		{"plain text", "go: cannot find main module\n", false, false, "go: cannot find main module"},
 	} {
