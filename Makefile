@@ -26,6 +26,10 @@ FIRST := ./hostagent
 # Tests that make a lab, of which a machine has one.
 E2E := ./integration
 IN_LAB := ./integration/bench ./integration/lab
+# What make test leaves to make soak, to stay under 25 minutes on two processors: tests that wait for minutes, and small
+# runs of benchmarks whose parts other tests use too.
+SOAK := TestATenantIsOneSeries|TestEventsTellOfTrouble|TestFlappingGatewayHostIsDamped|TestHeavyTenantsPart
+SOAK_CASES := TestEveryCase/(attach-docker|ovn|packets|paper-1|paper-2)
 
 .PHONY: help
 help: ## this list
@@ -90,12 +94,17 @@ unit: $(REPORT) ## tests of the packages, with the race detector where goroutine
 .PHONY: lab-tests
 lab-tests: e2e
 	@echo 'tests of the lab and of the benchmarks'
-	@$(TEST_ENV) $(REPORT_OF) '$(IN_LAB)' -- $(RUN_TESTS) -race -p=1
+	@$(TEST_ENV) $(REPORT_OF) '$(IN_LAB)' -- $(RUN_TESTS) -race -p=1 -skip='$(SOAK_CASES)'
 
 .PHONY: e2e
 e2e: build $(REPORT) ## end-to-end tests: the laws, with traffic through real switches
 	@echo 'end-to-end tests'
-	@$(TEST_ENV) $(REPORT_OF) '$(E2E)' -- $(RUN_TESTS) -count=1
+	@$(TEST_ENV) $(REPORT_OF) '$(E2E)' -- $(RUN_TESTS) -count=1 -skip='$(SOAK)'
+
+.PHONY: soak
+soak: deps build $(REPORT) ## the tests that make test leaves out for their length, and ten minutes of counting
+	@$(TEST_ENV) SLUICE_CONSERVE=10m $(REPORT_OF) '$(E2E)' -- $(RUN_TESTS) -count=1 -run='$(SOAK)|TestConservation'
+	@$(TEST_ENV) $(REPORT_OF) ./integration/bench -- $(RUN_TESTS) -count=1 -run='$(SOAK_CASES)'
 
 $(REPORT): $(wildcard scripts/testreport/*.go)
 	@mkdir -p bin
