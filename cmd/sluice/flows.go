@@ -40,7 +40,7 @@ and -o ofctl that alone, line by line as ovs-ofctl dump-flows prints it.
 
 --at shows what was desired at a revision of etcd, and --between what changed from one to another, or to now: each flow that came, went
 or is another one, and whose it is. They go as far back as etcd's history: the embedded one keeps that for
---keep-history of sluice controller. Hosts that are gone by now are shown by --host. sluice watch and the audit log say which change was at which revision.
+--keep-history of sluice controller. Hosts that were deleted since are shown too. sluice watch and the audit log say which change was at which revision.
 
 --packet takes a match as ovs-ofctl writes it, and shows the flows that may take such a packet; what it does not
 say may be anything. --watch reads the switches again and again, and shows the rates of the flows that count

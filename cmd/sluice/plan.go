@@ -25,7 +25,7 @@ type wishFlags struct {
 func (o *wishFlags) register(cmd *cobra.Command) {
 	f := cmd.Flags()
 	f.StringVarP(&o.file, "file", "f", "", "`FILE` of YAML or JSON with the manifest; - for the standard input")
-	f.StringArrayVar(&o.prune, "prune", nil, "remove this `OBJECT`, tenants/TENANT, networks/TENANT/NETWORK or published/TENANT/NAME; may be repeated")
+	f.StringArrayVar(&o.prune, "prune", nil, "remove this `OBJECT`, tenants/TENANT, networks/TENANT/NETWORK, peerings/TENANT/PEER or published/TENANT/NAME; may be repeated")
 	must(cmd.MarkFlagRequired("file"))
 	must(cmd.MarkFlagFilename("file", "yaml", "yml", "json"))
 }
@@ -81,7 +81,7 @@ func planCommand() *cobra.Command {
 		Long: `Say what a manifest would change: objects, and the exact flows that each host would get, lose and
 have changed. Nothing is written.
 
-A manifest declares tenants and their networks. What it does not name is left alone; what it leaves out of
+A manifest declares tenants with their networks, publications and peerings. What it does not name is left alone; what it leaves out of
 an object is that object's default. Nothing is removed but what --prune names.
 
 A tenant that is new gets its gateway host when it is there; the flows of that host for it are not in the plan.

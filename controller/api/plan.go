@@ -95,12 +95,15 @@ func (s *server) plan(ctx context.Context, w *client.Wish) (*planned, error) {
 	return p, nil
 }
 
+// prunable are the kinds of objects that a manifest declares.
+var prunable = []store.Kind{store.KindTenant, store.KindNetwork, store.KindPeering, store.KindPublication}
+
 // objectKeys reads the names of objects to remove.
 func objectKeys(names []string) (keys []store.Key, err error) {
 	for _, name := range names {
 		key, err := store.ParseKey(store.Prefix + name)
-		if err != nil || key.Kind != store.KindTenant && key.Kind != store.KindNetwork && key.Kind != store.KindPublication {
-			return nil, fmt.Errorf("%w: prune %q: write it as tenants/TENANT, networks/TENANT/NETWORK or published/TENANT/NAME", store.ErrInvalid, name)
+		if err != nil || !slices.Contains(prunable, key.Kind) {
+			return nil, fmt.Errorf("%w: prune %q: write it as tenants/TENANT, networks/TENANT/NETWORK, peerings/TENANT/PEER or published/TENANT/NAME", store.ErrInvalid, name)
 		}
 		keys = append(keys, key)
 	}

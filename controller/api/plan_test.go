@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -85,6 +87,51 @@ func TestApplyDoesWhatWasPlanned(t *testing.T) {
 	if p, err := c.Plan(ctx, client.Wish{Manifest: m}); err != nil || len(p.Steps) != 0 {
 		t.Errorf("what is exported asks for %v, %v", stepsOf(p.Steps), err)
 	}
+}
+
+// Two new tenants that declare each other reach each other once it is applied; one's word is taken back by name.
+func TestApplyPeersTenants(t *testing.T) {
+	c := start(t)
+	ctx := t.Context()
+	subnet := func(s string) []manifest.DeclaredNetwork {
+		return []manifest.DeclaredNetwork{{Name: store.DefaultNetwork, Subnets: []string{s}}}
+	}
+	wish := client.Wish{Manifest: manifest.Manifest{Tenants: []manifest.DeclaredTenant{
+		{Name: "carol", Networks: subnet("10.1.0.0/24"), Peerings: []manifest.DeclaredPeering{{With: "dave"}}},
+		{Name: "dave", Networks: subnet("10.2.0.0/24"), Peerings: []manifest.DeclaredPeering{{With: "carol", PeerNetworks: []string{"default"}}}},
+	}}}
+	done, err := c.Apply(ctx, client.Application{Wish: wish})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"create tenants/carol, subnets: >10.1.0.0/24", "create tenants/dave, subnets: >10.2.0.0/24",
+		"create peerings/carol/dave", "create peerings/dave/carol, peerNetworks: >default"}
+	if diff := cmp.Diff(want, stepsOf(done.Steps)); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	await(t, func() error {
+		p, err := c.Peering(ctx, "carol", "dave")
+		if err == nil && p.State != client.PeeringAgreed {
+			err = fmt.Errorf("the peering is %+v", p)
+		}
+		return err
+	})
+	if p, err := c.Plan(ctx, wish); err != nil || len(p.Steps) != 0 {
+		t.Errorf("a second time: %v, %v", stepsOf(p.Steps), err)
+	}
+	if _, err := c.Plan(ctx, client.Wish{Manifest: wish.Manifest, Prune: []string{"peerings/carol/dave"}}); err == nil || !strings.Contains(err.Error(), "declared and to be removed") {
+		t.Errorf("what is declared is pruned: %v", err)
+	}
+	if _, err := c.Apply(ctx, client.Application{Wish: client.Wish{Prune: []string{"peerings/carol/dave"}}}); err != nil {
+		t.Fatal(err)
+	}
+	await(t, func() error {
+		p, err := c.Peering(ctx, "carol", "dave")
+		if err == nil && (p.State != client.PeeringOffered || p.OfferedBy != "dave") {
+			err = fmt.Errorf("the peering is %+v", p)
+		}
+		return err
+	})
 }
 
 // A plan says the exact flows that a host then holds more, and fewer.
@@ -246,15 +293,26 @@ func TestDocsOfManifests(t *testing.T) {
 	if err := json.Unmarshal([]byte(start(t).text(t, "GET /openapi.json")), &served); err != nil {
 		t.Fatal(err)
 	}
+	defs := map[string]any{}
+	for left := []string{"Manifest"}; len(left) > 0; left = left[1:] {
+		schema := served.Components.Schemas[left[0]]
+		if schema == nil {
+			t.Fatalf("the API describes no %s", left[0])
+		}
+		defs[left[0]] = schema
+		text, err := json.Marshal(schema)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, ref := range regexp.MustCompile(`"#/components/schemas/(\w+)"`).FindAllSubmatch(text, -1) {
+			if name := string(ref[1]); defs[name] == nil && !slices.Contains(left, name) {
+				left = append(left, name)
+			}
+		}
+	}
 	schema := map[string]any{
 		"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Sluice manifest",
-		"$ref": "#/$defs/Manifest", "$defs": map[string]any{},
-	}
-	for _, name := range []string{"Manifest", "DeclaredTenant", "DeclaredNetwork", "DeclaredPublication", "DeclaredRoute", "Limits"} {
-		if served.Components.Schemas[name] == nil {
-			t.Fatalf("the API describes no %s", name)
-		}
-		schema["$defs"].(map[string]any)[name] = served.Components.Schemas[name]
+		"$ref": "#/$defs/Manifest", "$defs": defs,
 	}
 	text, err := json.MarshalIndent(schema, "", "  ")
 	if err != nil {

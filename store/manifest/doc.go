@@ -1,4 +1,4 @@
-// Package manifest is what people declare of a cluster in a file: tenants, with their networks, gateway
+// Package manifest is what people declare of a cluster in a file: tenants, with their networks, publications, peerings, gateway
 // policy, limits and hosts. From a manifest and a State it works out the steps that make the one of the
 // other; a step is a request like any other, decided from a State and written in one transaction.
 //

@@ -26,6 +26,7 @@ func exportTenant(s *store.State, t *store.Item[store.Tenant]) DeclaredTenant {
 	for n := range s.NetworksOf(t.Key.Tenant) {
 		out.Networks = append(out.Networks, exportNetwork(n))
 	}
+	out.Peerings = exportPeerings(s, t.Key.Tenant)
 	for p := range s.PublicationsOf(t.Key.Tenant) {
 		if s.Unpublished(p) == "" && p.Value.From == (store.Key{}) {
 			out.Publications = append(out.Publications, exportPublication(p.Value))

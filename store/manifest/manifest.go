@@ -24,6 +24,8 @@ type DeclaredTenant struct {
 	TTL      string            `json:"ttl,omitempty" doc:"time without ports after which it is removed with its networks; none: never" example:"2h"`
 	Networks []DeclaredNetwork `json:"networks,omitempty" doc:"those that are not named are left alone; each tenant has one called default"`
 
+	// Peerings are what it says of other tenants.
+	Peerings     []DeclaredPeering     `json:"peerings,omitempty" doc:"other tenants that it is to reach, and that say the same; those that are not named are left alone"`
 	Publications []DeclaredPublication `json:"publications,omitempty" doc:"ports that the outside reaches; those that are not named are left alone"`
 }
 
@@ -85,6 +87,14 @@ func (m *Manifest) check() error {
 				return invalid(networkPath(i, k)+".name", "%w", err)
 			}
 			if err := once(networkPath(i, k), "network "+t.Name+"/"+n.Name); err != nil {
+				return err
+			}
+		}
+		for k, p := range t.Peerings {
+			if err := p.spec(t.Name).Validate(); err != nil {
+				return wrong(peeringPath(i, k), err)
+			}
+			if err := once(peeringPath(i, k), "peering of "+t.Name+" with "+p.With); err != nil {
 				return err
 			}
 		}

@@ -46,7 +46,11 @@ func run(t *testing.T, s *store.State, steps []manifest.Step) {
 		}
 		b := store.Batch{Revision: s.Revision() + 1, Events: p.Writes}
 		for k := range b.Events {
-			b.Events[k].Created, b.Events[k].Modified = b.Revision, b.Revision
+			e := &b.Events[k]
+			e.Created, e.Modified = b.Revision, b.Revision
+			if was, there := s.Find(e.Key); there {
+				e.Created = was.Created
+			}
 		}
 		s.Apply(b)
 	}
@@ -76,7 +80,9 @@ func TestSteps(t *testing.T) {
 		"create networks/alice/db, subnets: >10.0.1.0/24",
 		"create published/alice/tcp-8080, leads to: >tcp 80 of port alice/default/web",
 		"create published/alice/udp-5000-5009, leads to: >udp 5000-5009 of port alice/db/rtp",
-		"create tenants/bob",
+		"create tenants/bob, subnets: >10.9.0.0/24",
+		"create peerings/alice/bob, networks: >db",
+		"create peerings/bob/alice, peerNetworks: >db",
 	}
 	if diff := cmp.Diff(want, stepWords(steps)); diff != "" {
 		t.Errorf("steps (-want +got):\n%s", diff)
@@ -93,10 +99,12 @@ func TestSteps(t *testing.T) {
 	m.Tenants[0].TTL, m.Tenants[0].Topology = "90m", ""
 	m.Tenants[0].Gateway, m.Tenants[0].Limits, m.Tenants[0].Hosts = "", store.Limits{Connections: 200}, []string{"h2", "h1"}
 	m.Tenants[0].Networks[0].Flood = "on"
+	m.Tenants[0].Peerings[0].Networks = []string{"default", "db"}
 	steps = must(t, m, s)
 	want = []string{
 		"update tenants/alice, gateway: h1>auto, topology: star>direct, ttl: 2h0m0s>1h30m0s, limits.connections: 100>200, limits.ports: 10>",
 		"update networks/alice/default, flood: off>on",
+		"update peerings/alice/bob, networks: db>db default",
 	}
 	if diff := cmp.Diff(want, stepWords(steps)); diff != "" {
 		t.Errorf("steps (-want +got):\n%s", diff)
@@ -104,6 +112,32 @@ func TestSteps(t *testing.T) {
 	run(t, s, steps)
 	if again, err := m.Steps(s, nil); err != nil || len(again) != 0 {
 		t.Errorf("a second time it takes %v, %v", stepWords(again), err)
+	}
+}
+
+// A word about tenants of before is said anew of those that have the names now.
+func TestPeeringsOfTenantsOfBefore(t *testing.T) {
+	m, _, err := manifestfile.Parse("f", []byte("tenants: [{name: alice, peerings: [{with: bob}]}, {name: bob, networks: [{name: default, subnets: [10.9.0.0/24]}]}]"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := cluster(t)
+	run(t, s, must(t, m, s))
+	at := s.Revision() + 1
+	bob := *s.Tenant("bob").Value
+	s.Apply(store.Batch{Revision: at, Events: []store.Event{{Key: store.TenantKey("bob")}}})
+	s.Apply(store.Batch{Revision: at + 1, Events: []store.Event{{Key: store.TenantKey("bob"), Object: &bob, Created: at + 1, Modified: at + 1}}})
+	if exported := manifest.Export(s, func(name string) bool { return name == "alice" }); len(exported.Tenants[0].Peerings) != 0 {
+		t.Errorf("exported are %+v", exported.Tenants[0].Peerings)
+	}
+	steps := must(t, m, s)
+	want := []string{"update peerings/alice/bob, tenants: of these names before>of these names now"}
+	if diff := cmp.Diff(want, stepWords(steps)); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	run(t, s, steps)
+	if again := must(t, m, s); len(again) != 0 {
+		t.Errorf("a second time it takes %v", stepWords(again))
 	}
 }
 

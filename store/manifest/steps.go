@@ -48,6 +48,9 @@ func (m *Manifest) Steps(s *store.State, remove []store.Key) ([]Step, error) {
 		}
 		steps = append(steps, more...)
 	}
+	for i := range m.Tenants {
+		steps = append(steps, m.Tenants[i].peeringSteps(s, i)...)
+	}
 	removals, err := m.removals(s, remove)
 	return append(removals, steps...), err
 }
@@ -79,6 +82,11 @@ func (m *Manifest) declares(key store.Key) bool {
 		}
 		for _, n := range t.Networks {
 			if key == store.NetworkKey(t.Name, n.Name) {
+				return true
+			}
+		}
+		for _, p := range t.Peerings {
+			if key == store.PeeringKey(t.Name, p.With) {
 				return true
 			}
 		}

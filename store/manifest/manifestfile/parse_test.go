@@ -30,13 +30,17 @@ func TestParse(t *testing.T) {
 			{Name: "db", Subnets: []string{"10.0.1.0/24"}},
 		},
 		Publications: []manifest.DeclaredPublication{{Port: "web", Ports: "80", On: "8080"}, {Network: "db", Port: "rtp", Protocol: "udp", Ports: "5000-5009", KeepSource: true}},
-	}, {Name: "bob"}}}
+		Peerings:     []manifest.DeclaredPeering{{With: "bob", Networks: []string{"db"}}},
+	}, {
+		Name: "bob", Networks: []manifest.DeclaredNetwork{{Name: "default", Subnets: []string{"10.9.0.0/24"}}},
+		Peerings: []manifest.DeclaredPeering{{With: "alice", PeerNetworks: []string{"db"}}},
+	}}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("it reads (-want +got):\n%s", diff)
 	}
 	for path, want := range map[string]manifestfile.Place{
-		"tenants[0].networks[0].subnets[1]": {14, 28}, "tenants[0].networks[1].name": {20, 12}, "tenants[0].publications[1].port": {23, 25}, "tenants[1]": {24, 3},
-		"tenants[1].networks[0].name": {24, 3}, "": {2, 1},
+		"tenants[0].networks[0].subnets[1]": {14, 28}, "tenants[0].networks[1].name": {20, 12}, "tenants[0].publications[1].port": {23, 25}, "tenants[0].peerings[0].networks[0]": {25, 28}, "tenants[1]": {26, 3},
+		"tenants[1].networks[1].name": {28, 3}, "": {2, 1},
 	} {
 		if at := places.Of(path); at != want {
 			t.Errorf("%q stands at %v, want %v", path, at, want)
@@ -61,7 +65,7 @@ func TestParseRefuses(t *testing.T) {
 		"tenant: []": `f:1:1: a manifest has no field "tenant": did you mean tenants?`,
 		"tenants:\n- name: a\n  publications: [{port: p, ports: \"80\", keepSource: 1}]": `f:3:53: tenants[0].publications[0].keepSource must be true or false, and "1" is neither`,
 		"tenants:\n- name: a\n  gatway: h1":                                              `f:3:3: tenants[0] has no field "gatway": did you mean gateway?`,
-		"tenants:\n- name: a\n  colour: red":                                             `f:3:3: tenants[0] has no field "colour": it may have name, gateway, hosts, limits, labels, topology, ttl, networks, publications`,
+		"tenants:\n- name: a\n  colour: red":                                             `f:3:3: tenants[0] has no field "colour": it may have name, gateway, hosts, limits, labels, topology, ttl, networks, peerings, publications`,
 		"tenants:\n- name: a\n  name: b":                                                 "f:3:3: name stands here and in line 2: keep one of them",
 		"tenants: alice":                                                                 "f:1:10: tenants must be a list: write each item behind a dash",
 		"tenants: [alice]":                                                               "f:1:11: tenants[0] must be lines of NAME: VALUE",
