@@ -46,7 +46,7 @@ const (
 func newBench(t *testing.T) *bench {
 	t.Helper()
 	ovs := ovstest.Start(t)
-	ctx, cancel := context.WithTimeout(context.Background(), 4*patience)
+	ctx, cancel := context.WithTimeout(context.Background(), 20*patience)
 	t.Cleanup(cancel)
 	b := &bench{t: t, ctx: ctx, ovs: ovs, log: slog.New(slog.NewTextHandler(testWriter{t}, nil))}
 	b.server = etcdtest.Start(t)
