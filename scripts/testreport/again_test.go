@@ -34,6 +34,10 @@ func TestSkips(t *testing.T) {
 	t.Error("it is the first time")
 }
 
+func TestExit(t *testing.T) {
+	if os.Getenv("EXIT") != "" && ran("exit") == 1 { print("gone\n"); os.Exit(2) }
+}
+
 func TestPanic(t *testing.T) { if os.Getenv("PANIC") != "" && ran("panic") == 1 { panic("out") } }
 `
 
@@ -46,13 +50,14 @@ func TestOnceMore(t *testing.T) {
 		good  string // runs of the test that passes
 		says  string
 	}{
-		{"all pass", nil, 2, true, ".", "passed: 6 tests passed, 0 skipped"},
+		{"all pass", nil, 2, true, ".", "passed: 7 tests passed, 0 skipped"},
 		{"unsteady", []string{"ONCE"}, 1, true, ".", "UNSTEADY p TestOnce: "},
 		{"no second run", []string{"ONCE"}, 0, false, ".", "FAILED: "},
 		{"fails again", []string{"ALWAYS"}, 2, false, ".", "FAILED: "},
 		{"one of two fails again", []string{"ONCE", "ALWAYS"}, 2, false, ".", "FAILED: "},
 		{"too many", []string{"ONCE", "ALWAYS"}, 1, false, ".", "FAILED: "},
 		{"is skipped then", []string{"SKIPS"}, 2, false, ".", "SKIP p TestSkips: p_test.go:"},
+		{"exit after a failure", []string{"ONCE", "EXIT"}, 2, false, ".", "FAIL p TestExit cut off"},
 		{"panic", []string{"PANIC"}, 2, false, ".", "FAILED: "},
 	} {
 		t.Run(c.name, func(t *testing.T) {

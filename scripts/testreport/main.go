@@ -95,18 +95,20 @@ const slowSeconds, slowest = 20, 15
 type report struct {
 	out    io.Writer
 	output map[string][]string // by package and test
-	passed map[string]int      // tests, by package
-	skips  []string
-	total  int
-	failed []failure
-	exited bool // go test ended with an error
-	slow   []slow
+	// running tests began and did not end yet.
+	running map[string]event
+	passed  map[string]int // tests, by package
+	skips   []string
+	total   int
+	failed  []failure
+	exited  bool // go test ended with an error
+	slow    []slow
 	// unsteady tests failed at first and passed when they ran by themselves.
 	unsteady []failure
 }
 
 func newReport(out io.Writer) *report {
-	return &report{out: out, output: map[string][]string{}, passed: map[string]int{}}
+	return &report{out: out, output: map[string][]string{}, running: map[string]event{}, passed: map[string]int{}}
 }
 
 func (r *report) read(in io.Reader) error {
@@ -133,6 +135,12 @@ func (r *report) read(in io.Reader) error {
 func (r *report) add(e event) {
 	key := e.key()
 	switch e.Action {
+	case "run":
+		r.running[key] = e
+	case "pass", "fail", "skip":
+		delete(r.running, key)
+	}
+	switch e.Action {
 	case "output", "build-output":
 		r.output[key] = append(r.output[key], e.Output)
 	case "build-fail":
@@ -145,7 +153,22 @@ func (r *report) add(e event) {
 			r.skips = append(r.skips, e.Package+" "+e.Test+": "+r.reason(key))
 		}
 	case "fail":
+		if e.Test == "" {
+			r.cutOff(e.Package)
+		}
 		r.fail(e, fmt.Sprintf("%.1fs", e.Elapsed))
+	}
+}
+
+// cutOff tells the tests of a package that failed which began and did not end.
+func (r *report) cutOff(pkg string) {
+	for key, e := range r.running {
+		if e.Package == pkg {
+			delete(r.running, key)
+			r.output[key] = append(r.output[key], "it did not end\n")
+			r.fail(e, "cut off")
+			r.failed[len(r.failed)-1].final = true
+		}
 	}
 }
 
