@@ -39,7 +39,9 @@ type conservation struct {
 	looked  int              // how many of them there were when it was looked at last
 	lost    map[string]int64 // by interfaces, the most that each ever said: those of containers go with them
 	before  int64            // how many of them were lost before it was looked at last
-	nobodys int64            // packets that were refused of nobody until then
+	// loose is how many of them were lost between the last two looks: as many of what was taken for lost then may be counted since.
+	loose   int64
+	nobodys int64 // packets that were refused of nobody until then
 }
 
 // conserved is a tenant of it.
@@ -199,7 +201,7 @@ func (w *conservation) balanced(what string) {
 				err = errors.Join(err, fmt.Errorf("%s: its %d marks are not counted yet: %v", of.name, of.spoofed, l))
 			case of.copies:
 				early, most = nobodys-w.nobodys, int64(conserveFirst*(w.made-w.looked))
-			case !l.nowhere.between(-l.late, lost) || !l.inside.between(0, lost):
+			case !l.nowhere.between(-l.late-w.loose, lost) || !l.inside.between(-w.loose, lost):
 				err = errors.Join(err, fmt.Errorf("%v", l))
 			}
 		}
@@ -212,7 +214,7 @@ func (w *conservation) balanced(what string) {
 		if lost > 0 {
 			w.Logf("%s: interfaces dropped %d packets", what, lost)
 		}
-		w.nobodys, w.before, w.looked = nobodys, w.before+lost, w.made
+		w.nobodys, w.before, w.looked, w.loose = nobodys, w.before+lost, w.made, lost
 		return nil
 	})
 	for _, l := range looks {
