@@ -28,7 +28,7 @@ E2E := ./integration
 IN_LAB := ./integration/bench ./integration/lab
 # What make test leaves to make soak, to stay under 25 minutes on two processors: tests that wait for minutes, and small
 # runs of benchmarks whose parts other tests use too.
-SOAK := TestATenantIsOneSeries|TestEventsTellOfTrouble|TestFlappingGatewayHostIsDamped|TestHeavyTenantsPart
+SOAK := TestATenantIsOneSeries|TestConservation|TestEventsTellOfTrouble|TestFlappingGatewayHostIsDamped|TestHeavyTenantsPart
 SOAK_CASES := TestEveryCase/(attach-docker|ovn|packets|paper-1|paper-2)
 
 .PHONY: help
@@ -103,7 +103,7 @@ e2e: build $(REPORT) ## end-to-end tests: the laws, with traffic through real sw
 
 .PHONY: soak
 soak: deps build $(REPORT) ## the tests that make test leaves out for their length, and ten minutes of counting
-	@$(TEST_ENV) SLUICE_CONSERVE=10m $(REPORT_OF) '$(E2E)' -- $(RUN_TESTS) -count=1 -run='$(SOAK)|TestConservation'
+	@$(TEST_ENV) SLUICE_CONSERVE=10m $(REPORT_OF) '$(E2E)' -- $(RUN_TESTS) -count=1 -run='$(SOAK)'
 	@$(TEST_ENV) $(REPORT_OF) ./integration/bench -- $(RUN_TESTS) -count=1 -run='$(SOAK_CASES)'
 
 $(REPORT): $(wildcard scripts/testreport/*.go)
