@@ -126,6 +126,9 @@ func (t *tenantRun) reach(ctx context.Context, from, to int) (err error) {
 }
 
 func (t *tenantRun) begin(ctx context.Context) error {
+	if _, err := t.api.SetFailOver(ctx, client.FailOver{}); err != nil { // a backup has flows where the tenant has no container
+		return err
+	}
 	rev, err := write(ctx, t.client, t.present.hostObjects())
 	if err != nil {
 		return err
