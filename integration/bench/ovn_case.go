@@ -191,10 +191,7 @@ func (o *ovnRun) removeOwn(ctx context.Context, tenants []int) error {
 
 // addOVN does the same for OVN, with its objects in as few transactions as a command line has room for.
 func (o *ovnRun) addOVN(ctx context.Context, tenants []int) error {
-	all := make([]ovnTenant, len(tenants))
-	for i, n := range tenants {
-		all[i] = ovnTenant(n)
-	}
+	all := ovnTenants(tenants)
 	if err := o.make(ctx, all, ovnTenant.objects); err != nil {
 		return err
 	}
@@ -227,10 +224,7 @@ func (o *ovnRun) synced(ctx context.Context) error {
 }
 
 func (o *ovnRun) removeOVN(ctx context.Context, tenants []int) error {
-	all := make([]ovnTenant, len(tenants))
-	for i, n := range tenants {
-		all[i] = ovnTenant(n)
-	}
+	all := ovnTenants(tenants)
 	for host := range measuredHosts {
 		for some := range slices.Chunk(all, ovnBatch) {
 			if err := o.unplug(ctx, host, some...); err != nil {

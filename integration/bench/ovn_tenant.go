@@ -14,6 +14,15 @@ import (
 // Where that dies the second host takes over.
 type ovnTenant int
 
+// ovnTenants are OVN's tenants of some numbers.
+func ovnTenants(numbers []int) []ovnTenant {
+	all := make([]ovnTenant, len(numbers))
+	for i, n := range numbers {
+		all[i] = ovnTenant(n)
+	}
+	return all
+}
+
 func (n ovnTenant) port(host int) string { return fmt.Sprintf("t%d-%d", n, host) }
 func (n ovnTenant) link() string         { return fmt.Sprintf("ov%d", n) }
 func (n ovnTenant) outer() string        { return fmt.Sprintf("172.31.%d.%d", n/250, n%250+1) }
