@@ -39,9 +39,6 @@ type conservation struct {
 	looked  int              // how many of them there were when it was looked at last
 	lost    map[string]int64 // by interfaces, the most that each ever said: those of containers go with them
 	before  int64            // how many of them were lost before it was looked at last
-	// loose is how many of them were lost between the last two looks: as many of what was taken for lost then may be counted since.
-	loose   int64
-	nobodys int64 // packets that were refused of nobody until then
 }
 
 // conserved is a tenant of it.
@@ -79,7 +76,7 @@ func newConservation(t *testing.T) *conservation {
 	}
 	t.Logf("SLUICE_CONSERVE_SEED=%d", seed)
 	w := &conservation{T: t, st: needLab(t), random: rand.New(rand.NewPCG(seed, seed)), lost: map[string]int64{}}
-	w.before, w.nobodys = w.losses(), toldOf(t, w.st, "").refusedAll()
+	w.before = w.losses()
 	return w
 }
 
@@ -189,10 +186,11 @@ func (w *conservation) balanced(what string) {
 	w.settle()
 	w.mark()
 	var looks []look
+	var rests resting
 	eventually(w.T, what, func() (err error) {
 		looks = nil
-		lost, nobodys := w.losses()-w.before, toldOf(w.T, w.st, "").refusedAll()
-		var nowhere, early, late, most int64
+		lost := w.losses() - w.before
+		var nowhere, late, most int64
 		for _, of := range w.tenants {
 			l := w.look(of)
 			looks, nowhere, late = append(looks, l), nowhere+l.nowhere.packets, late+l.late
@@ -200,13 +198,16 @@ func (w *conservation) balanced(what string) {
 			case l.says.drops["spoofed"] < of.spoofed-lost:
 				err = errors.Join(err, fmt.Errorf("%s: its %d marks are not counted yet: %v", of.name, of.spoofed, l))
 			case of.copies:
-				early, most = nobodys-w.nobodys, int64(conserveFirst*(w.made-w.looked))
-			case !l.nowhere.between(-l.late-w.loose, lost) || !l.inside.between(-w.loose, lost):
+				most = int64(conserveFirst * (w.made - w.looked))
+			case !l.nowhere.between(-l.late, lost) || !l.inside.between(0, lost):
 				err = errors.Join(err, fmt.Errorf("%v", l))
 			}
 		}
-		if nowhere < early-late || nowhere > most+lost {
-			err = errors.Join(err, fmt.Errorf("of all tenants %d packets are nowhere, at most %d may be, and nobody's are %d: %v", nowhere, most, early, looks))
+		if nowhere < -late || nowhere > most+lost {
+			err = errors.Join(err, fmt.Errorf("of all tenants %d packets are nowhere, %d to %d may be: %v", nowhere, -late, most+lost, looks))
+		}
+		if lost > 0 && !rests.at(looks) { // marks may be among what was lost
+			err = errors.Join(err, fmt.Errorf("sums still grow: %v", looks))
 		}
 		if err != nil {
 			return fmt.Errorf("%w; interfaces dropped %d: %v", err, lost, w.lost)
@@ -214,13 +215,30 @@ func (w *conservation) balanced(what string) {
 		if lost > 0 {
 			w.Logf("%s: interfaces dropped %d packets", what, lost)
 		}
-		w.nobodys, w.before, w.looked, w.loose = nobodys, w.before+lost, w.made, lost
+		w.before, w.looked = w.before+lost, w.made
 		return nil
 	})
 	for _, l := range looks {
 		l.of.copies, l.of.late = false, l.says.late()
 		l.of.nowhere, l.of.inside = l.of.nowhere.plus(l.nowhere), l.of.inside.plus(l.inside)
 	}
+}
+
+// restsFor is how long sums must have stayed as they are to be taken for whole: longer than switches are read apart.
+const restsFor = 6 * time.Second
+
+// resting tells when sums have stayed the same for a while.
+type resting struct {
+	sums  string
+	since time.Time
+}
+
+// at reports whether these looks say what those of restsFor ago said.
+func (r *resting) at(looks []look) bool {
+	if sums := fmt.Sprint(looks); sums != r.sums {
+		*r = resting{sums, time.Now()}
+	}
+	return time.Since(r.since) >= restsFor
 }
 
 // losses are the packets that interfaces dropped so far.
