@@ -63,7 +63,7 @@ func installs(program string) string {
 // Cases are all that there is to run, in the order in which they run.
 func Cases() []Case {
 	return []Case{
-		programCase(), resyncCase(), tenantCase(), sleepCase(), attachCase(), attachDockerCase(), fleetCase(), bandwidthCase(), packetsCase(), paperOneCase(), paperTwoCase(), paperFourCase(), paperFiveCase(), ovnCase(), floodCase(), verifyCase(), failOverCase(), probesCase(), ratesCase(), tenantsCase(),
+		programCase(), resyncCase(), tenantCase(), sleepCase(), attachCase(), attachDockerCase(), fleetCase(), bandwidthCase(), packetsCase(), paperOneCase(), paperTwoCase(), paperThreeCase(), paperFourCase(), paperFiveCase(), ovnCase(), floodCase(), verifyCase(), failOverCase(), probesCase(), ratesCase(), tenantsCase(),
 	}
 }
 

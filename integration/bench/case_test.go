@@ -31,6 +31,7 @@ var tinyRuns = map[string]tinyRun{
 	"packets":       {1, 0.3, checkPackets},
 	"paper-1":       {1, 0.1, checkPaperOne},
 	"paper-2":       {1, 0.1, checkPaperTwo},
+	"paper-3":       {1, 0.01, checkPaperThree},
 	"paper-4":       {1, 0.02, checkPaperFour},
 	"paper-5":       {1, 0.1, checkPaperFive},
 	"ovn":           {1, 0.02, checkOVN},

@@ -43,6 +43,23 @@ func checkPaperFive(t *testing.T, results []Result) {
 	}
 }
 
+// checkPaperThree wants each level of both ways, with tenants that were made meanwhile.
+func checkPaperThree(t *testing.T, results []Result) {
+	checkLab(t, results)
+	wantMeasured(t, results, "present",
+		"TCP while tenants are made present=0 samples=1", "TCP while tenants are made present=1 samples=1",
+		"TCP while tenants are made present=3 samples=1", "TCP while tenants are made present=5 samples=1",
+	)
+	for _, r := range results {
+		if r.Median <= 0 || r.Reference.Median <= 0 || len(r.Also) != 1 || r.Also[0].Reference.Median <= 0 {
+			t.Errorf("%v: %+v", r.Params, r)
+		}
+		if len(r.Facts) != 3 || r.Facts[0].Value < 1 || r.Facts[1].Value < 1 {
+			t.Errorf("%v: no tenant was made meanwhile: %+v", r.Params, r.Facts)
+		}
+	}
+}
+
 func checkPaperFour(t *testing.T, results []Result) {
 	checkLab(t, results)
 	if len(results) != len(sortedNumbers) {
