@@ -223,7 +223,7 @@ func call(at netip.AddrPort) error {
 		return err
 	}
 	var b [1]byte
-	if n, err := unix.Read(fd, b[:]); err != nil || n != 1 {
+	if n, err := readHere(fd, b[:]); err != nil || n != 1 {
 		return fmt.Errorf("connection to %s: read %d bytes: %w", at, n, err)
 	}
 	return nil

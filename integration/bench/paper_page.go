@@ -96,13 +96,17 @@ func fetchPage(address string) error {
 		return err
 	}
 	defer unix.Close(fd)
-	if _, err := unix.Write(fd, []byte("GET / HTTP/1.0\r\n\r\n")); err != nil {
+	err = uninterrupted(func() (err error) {
+		_, err = unix.Write(fd, []byte("GET / HTTP/1.0\r\n\r\n")) // so few bytes go at once, or none does
+		return err
+	})
+	if err != nil {
 		return fmt.Errorf("ask %s: %w", address, err)
 	}
 	var head, body int
 	b := make([]byte, 64<<10)
 	for all := 0; ; {
-		n, err := unix.Read(fd, b[all:])
+		n, err := readHere(fd, b[all:])
 		if err != nil {
 			return fmt.Errorf("page of %s: %w", address, err)
 		}
@@ -117,6 +121,25 @@ func fetchPage(address string) error {
 		return fmt.Errorf("page of %s: %d bytes after %d of its head, want %d", address, body, head, pageSize)
 	}
 	return nil
+}
+
+// uninterrupted calls again what a signal ended, such as those by which Go's scheduler takes turns. The kernel does not begin a call of a
+// socket again that has a time limit (signal(7)); it goes on with a connection that is under way.
+func uninterrupted(do func() error) error {
+	for {
+		if err := do(); !errors.Is(err, unix.EINTR) {
+			return err
+		}
+	}
+}
+
+// readHere is one read of a socket of dialHere.
+func readHere(fd int, b []byte) (n int, err error) {
+	err = uninterrupted(func() (err error) {
+		n, err = unix.Read(fd, b)
+		return err
+	})
+	return n, err
 }
 
 // dialHere connects from this thread's namespace. What is read and written then takes callTime at most.
@@ -136,7 +159,7 @@ func dialHere(address string, port int) (fd int, err error) {
 			return 0, err
 		}
 	}
-	if err := unix.Connect(fd, &unix.SockaddrInet4{Port: port, Addr: [4]byte(a)}); err != nil {
+	if err := uninterrupted(func() error { return unix.Connect(fd, &unix.SockaddrInet4{Port: port, Addr: [4]byte(a)}) }); err != nil {
 		unix.Close(fd)
 		return 0, fmt.Errorf("connect to %s: %w", address, err)
 	}
