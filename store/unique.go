@@ -111,7 +111,8 @@ func (u *unique[V, R, T]) index(s *State, i *Item[T], add bool, affected func(*I
 	h, it := u.holders(s), u.handle.of(i)
 	older := func(a, b R) bool { return u.handle.item(s, a).Older(u.handle.item(s, b)) }
 	for v := range u.all(i) {
-		other, passed := it, false
+		var other R
+		passed := false
 		if add {
 			other, passed = h.claim(v, it, older)
 		} else {
