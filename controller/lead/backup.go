@@ -48,7 +48,7 @@ func (l *loads) backupFor(g *store.Gateway) (best string) {
 // lightestBackup is the host that may be a backup of a gateway with these movers and backs up least for its weight; empty: there is none.
 func (l *loads) lightestBackup(movers []string, ready func(host string) bool) (best string) {
 	bestLoad := 0.0
-	for h := range l.s.Hosts() {
+	for _, h := range l.hosts {
 		name := h.Key.Host
 		if !mayBackUp(l.s, movers, name) || !ready(name) {
 			continue
@@ -76,7 +76,7 @@ func (l *loads) whyNoBackup(g *store.Gateway) string {
 
 // anyReady reports whether a host could become the backup of a gateway with these movers.
 func (l *loads) anyReady(movers []string) bool {
-	for h := range l.s.Hosts() {
+	for _, h := range l.hosts {
 		if mayBackUp(l.s, movers, h.Key.Host) && l.ready(h.Key.Host) {
 			return true
 		}
