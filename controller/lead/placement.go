@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"sluice/store"
@@ -34,8 +35,7 @@ type plan struct {
 // once. What it costs grows with the tenants in doubt and not with all. Nobody goes to a host that is shunned while there is
 // another one, and nobody who names it before that ends.
 func place(s *store.State, d doubts, now time.Time, shunned map[string]bool) plan {
-	load := newLoads(s)
-	load.shunned = shunned
+	load := newLoads(s, shunned)
 	p := plan{problems: map[string]store.Problem{}, backupless: map[string]store.Problem{}}
 	for tenant := range d.of(s) {
 		name := tenant.Key.Tenant
@@ -127,15 +127,20 @@ func fits(s *store.State, tenant *store.Item[store.Tenant], host string) bool {
 type loads struct {
 	s          *store.State
 	hosts      []*store.Item[store.Host] // all, sorted by name
+	candidates []candidate               // those of them that are ready gateway hosts, or would be if they did not flap
 	chosen     map[string]int
-	backups    map[string]int  // those that it was chosen for as a backup
-	shunned    map[string]bool // those that flap
-	moving     map[string]int  // how many gateways are on their way from a host
-	newCentral string          // the host that central tenants share, where it was chosen just now
+	backups    map[string]int // those that it was chosen for as a backup
+	moving     map[string]int // how many gateways are on their way from a host
+	newCentral string         // the host that central tenants share, where it was chosen just now
 }
 
-func newLoads(s *store.State) *loads {
+func newLoads(s *store.State, shunned map[string]bool) *loads {
 	l := &loads{s: s, hosts: slices.Collect(s.Hosts()), chosen: map[string]int{}, backups: map[string]int{}, moving: map[string]int{}}
+	for _, h := range l.hosts {
+		if s.WhyNoGateway(h.Key.Host) == nil {
+			l.candidates = append(l.candidates, candidate{h, !shunned[h.Key.Host]})
+		}
+	}
 	for _, tenant := range s.Unsettled() {
 		if g := s.Gateway(tenant).Value; g.Move != nil {
 			l.moving[g.Active]++
@@ -143,6 +148,12 @@ func newLoads(s *store.State) *loads {
 		}
 	}
 	return l
+}
+
+// candidate is a host that somebody may go to.
+type candidate struct {
+	*store.Item[store.Host]
+	ready bool // now: it does not flap
 }
 
 // room reports whether one more gateway may move away from a host now.
@@ -256,7 +267,10 @@ func (l *loads) lightest() (best, why string) {
 }
 
 // ready reports whether somebody may go to a host now.
-func (l *loads) ready(host string) bool { return l.s.WhyNoGateway(host) == nil && !l.shunned[host] }
+func (l *loads) ready(host string) bool {
+	at, found := slices.BinarySearchFunc(l.candidates, host, func(c candidate, host string) int { return strings.Compare(c.Key.Host, host) })
+	return found && l.candidates[at].ready
+}
 
 // tenants counts those of a host, and those that come there.
 func (l *loads) tenants(host string) int { return l.s.ActiveVia(host) + l.chosen[host] }
