@@ -163,6 +163,9 @@ func TestFailOverBesideATrunk(t *testing.T) {
 	}
 	leaveBy(t, others, g.Backup)
 	wantByTrunk(t, true, others[0], others[1])
+	sluice(t, "lab", "up") // whose agent knows no trunk
+	awaitTrunk(t, false, g.Active)
+	wantByTrunk(t, false, others[0], others[1])
 }
 
 // Two tenants with the same addresses have VLAN networks, with containers on h1 and h2. While these ping each other and the outside, a
