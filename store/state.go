@@ -1,7 +1,6 @@
 package store
 
 import (
-	"iter"
 	"maps"
 	"slices"
 )
@@ -76,18 +75,25 @@ func (s *State) Revision() Revision { return s.revision }
 
 // Counts are the numbers of objects, for metrics and status.
 func (s *State) Counts() (tenants, networks, hosts, ports int) {
-	return len(s.tenants.items), len(s.networks.items), len(s.hosts.items), len(s.ports.items)
+	return s.tenants.len(), s.networks.len(), s.hosts.len(), s.ports.len()
 }
 
-func sorted[T any](m map[string]*Item[T]) iter.Seq[*Item[T]] {
-	return func(yield func(*Item[T]) bool) {
-		for _, name := range slices.Sorted(maps.Keys(m)) {
-			if !yield(m[name]) {
-				return
-			}
-		}
+// marked are names that something is true of. The zero value is empty.
+type marked struct{ names map[string]struct{} }
+
+// put marks a name, or takes its mark away.
+func (m *marked) put(name string, is bool) {
+	if !is {
+		delete(m.names, name)
+		return
 	}
+	if m.names == nil {
+		m.names = map[string]struct{}{}
+	}
+	m.names[name] = struct{}{}
 }
+
+func (m *marked) sorted() []string { return slices.Sorted(maps.Keys(m.names)) }
 
 // sets are values grouped by key. The zero value is empty.
 type sets[K, V comparable] struct{ sets map[K]map[V]struct{} }

@@ -3,6 +3,7 @@ package store
 import (
 	"fmt"
 	"iter"
+	"maps"
 	"slices"
 	"time"
 )
@@ -67,42 +68,64 @@ var tenantKind = &description[string, Tenant, *Tenant]{
 	},
 	table:   func(s *State) *table[string, Tenant] { return &s.tenants.table },
 	id:      func(k Key) string { return k.Tenant },
+	packs:   TenantKey,
 	uniques: []uniqueOf[Tenant]{&tenantNumber},
 	index:   indexTenant,
 }
 
-var tenantNumber = unique[uint32, Tenant]{
+var tenantNumber = unique[uint32, string, Tenant]{
 	name:    "number",
 	value:   func(t *Item[Tenant], _ int) (uint32, bool) { return t.Value.Number, true },
-	holders: func(s *State) *holders[uint32, Tenant] { return &s.tenants.numbers },
+	holders: func(s *State) *holders[uint32, string] { return &s.tenants.numbers },
+	handle:  handle[string, Tenant]{of: func(t *Item[Tenant]) string { return t.Key.Tenant }, item: (*State).Tenant},
 	dir:     "tenant-numbers", tombstone: true,
 }
 
 // tenants is what State keeps of tenants.
 type tenants struct {
 	table[string, Tenant]
-	numbers holders[uint32, Tenant]
+	numbers holders[uint32, string]
+	naming  sets[string, string] // GatewayCentral, or a host that tenants name -> these tenants
+	mortal  marked               // tenants with a time to live
 }
 
 func indexTenant(a *application, t *Item[Tenant], add bool) {
+	if policy := t.Value.Gateway; policy != GatewayAuto && policy != "" {
+		a.tenants.naming.put(policy, t.Key.Tenant, add)
+	}
+	a.tenants.mortal.put(t.Key.Tenant, add && t.Value.TTL > 0)
 	if !add {
 		a.former.addNumber(t.Key.Tenant, t.Value.Number)
 	}
 }
 
 // Tenant is the tenant of that name, or nil. So are Network, Host, Port and Gateway.
-func (s *State) Tenant(name string) *Item[Tenant] { return s.tenants.items[name] }
+func (s *State) Tenant(name string) *Item[Tenant] { return s.tenants.get(name) }
 
 // Tenants walks all tenants, sorted by name. So do the other plurals by theirs.
-func (s *State) Tenants() iter.Seq[*Item[Tenant]] { return sorted(s.tenants.items) }
+func (s *State) Tenants() iter.Seq[*Item[Tenant]] { return sorted(&s.tenants.table) }
+
+// TenantNames are the names of all tenants, in no order.
+func (s *State) TenantNames() []string { return slices.Collect(s.tenants.ids()) }
+
+// TenantsNaming are the tenants whose policy is GatewayCentral, or a host that they name, sorted.
+func (s *State) TenantsNaming(policy string) []string {
+	return slices.Sorted(maps.Keys(s.tenants.naming.sets[policy]))
+}
+
+// MortalTenants are those with a time to live, sorted.
+func (s *State) MortalTenants() []string { return s.tenants.mortal.sorted() }
+
+// TenantName is the name of the tenant that holds a number; empty: none does.
+func (s *State) TenantName(number uint32) string { return s.tenants.numbers.of[number] }
 
 // TenantByNumber is the tenant that holds a number, or nil.
 func (s *State) TenantByNumber(n uint32) *Item[Tenant] { return tenantNumber.holder(s, n) }
 
 // TenantClaimants are the tenants that claim a number which another one holds (see
-// TenantByNumber), in no order; only hand edits make them. The caller must not change the slice.
+// TenantByNumber), in no order; only hand edits make them.
 func (s *State) TenantClaimants(number uint32) []*Item[Tenant] {
-	return s.tenants.numbers.claimants[number]
+	return tenantNumber.claimants(s, number)
 }
 
 // ContestedTenant says why a tenant cannot be programmed, as ContestedPort does.
@@ -110,7 +133,7 @@ func (s *State) ContestedTenant(t *Item[Tenant]) []Problem { return tenantKind.c
 
 // TenantPorts is how many ports a tenant's networks have.
 func (s *State) TenantPorts(tenant string) (ports int) {
-	for _, name := range s.networks.of[tenant] {
+	for _, name := range s.networks.of(tenant) {
 		ports += s.PortCount(NetworkName{tenant, name})
 	}
 	return ports
@@ -118,7 +141,7 @@ func (s *State) TenantPorts(tenant string) (ports int) {
 
 // TenantPresent reports whether any network of the tenant has a port on the host.
 func (s *State) TenantPresent(host, tenant string) bool {
-	for _, name := range s.networks.of[tenant] {
+	for _, name := range s.networks.of(tenant) {
 		if len(s.PortsAt(host, NetworkName{tenant, name})) > 0 {
 			return true
 		}
@@ -131,7 +154,7 @@ func (s *State) Awake(tenant string) bool { return s.presences(tenant) > 0 }
 
 // presences counts the hosts of each of a tenant's networks.
 func (s *State) presences(tenant string) (n int) {
-	for _, name := range s.networks.of[tenant] {
+	for _, name := range s.networks.of(tenant) {
 		n += len(s.HostsOf(NetworkName{tenant, name}))
 	}
 	return n

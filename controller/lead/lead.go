@@ -72,10 +72,13 @@ type Leader struct {
 	tombstones tombstones                // of what is gone, while this controller leads
 	woken      map[string]store.Revision // by tenant with a time to live: when a port last came
 	later      []string                  // tenants that are to move once others have
+	waiting    map[string]struct{}       // tenants that are to move to a host once that is ready
+	unswept    []string                  // tenants that are still to be looked at, where all are
 	slotless   map[string]struct{}       // tenants for which a gateway host has no slot left
 
 	hostProblems  store.Problems // hosts that are absent
 	strayProblems store.Problems // values that no object has
+	flapProblems  store.Problems // gateway hosts to which nobody goes for a while
 
 	backupless      map[string]store.Problem // by tenant: its gateway has no backup
 	balanceProblems store.Problems           // tenants that are too large for a gateway host
@@ -91,7 +94,7 @@ type Leader struct {
 
 // New makes a leader that Run runs.
 func New(o Options) *Leader {
-	l := &Leader{Options: o, deleted: signal.NewFlag(), unplaced: map[string]store.Problem{}, backupless: map[string]store.Problem{}, woken: map[string]store.Revision{}, slotless: map[string]struct{}{}, flaps: flaps{}}
+	l := &Leader{Options: o, deleted: signal.NewFlag(), unplaced: map[string]store.Problem{}, backupless: map[string]store.Problem{}, woken: map[string]store.Revision{}, slotless: map[string]struct{}{}, waiting: map[string]struct{}{}, flaps: flaps{}}
 	l.doubts.noteAll()
 	return l
 }
@@ -120,7 +123,7 @@ func (l *Leader) Observe(u cluster.Update) {
 func (l *Leader) Problems() store.Problems {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return slices.Concat(slices.Collect(maps.Values(l.unplaced)), slices.Collect(maps.Values(l.backupless)), l.hostProblems, l.strayProblems, l.balanceProblems)
+	return slices.Concat(slices.Collect(maps.Values(l.unplaced)), slices.Collect(maps.Values(l.backupless)), l.hostProblems, l.strayProblems, l.balanceProblems, l.flapProblems)
 }
 
 // Run leads whenever this controller is elected, until ctx ends.
@@ -150,6 +153,7 @@ func (l *Leader) Run(ctx context.Context) error {
 			alive = l.takeOver(ctx)
 			l.placeGateways(ctx)
 			due, calm = l.bringOn(ctx), l.flaps.over(now())
+			l.tell(&l.flapProblems, l.flaps.problems(now()))
 		}
 		select {
 		case <-ctx.Done():
@@ -166,7 +170,7 @@ func (l *Leader) Run(ctx context.Context) error {
 		case <-due:
 		case <-alive:
 		case <-calm:
-			l.doubtAll()
+			l.doubtFlaps()
 		case <-l.deleted:
 			soon = time.After(tidyDelay)
 			continue
@@ -201,5 +205,6 @@ func (l *Leader) begin(leads bool) {
 	l.balancing, l.balanceProblems = balancing{}, nil
 	clear(l.backupless)
 	clear(l.flaps)
+	l.flapProblems = nil
 	l.Log.Info("leadership", "leading", leads)
 }
