@@ -44,7 +44,8 @@ func hostAddresses() ([]netip.Addr, error) {
 	for _, a := range have {
 		ip, ok := netip.AddrFromSlice(a.IP)
 		ip = ip.Unmap()
-		if ok && ip.IsGlobalUnicast() && !ours[a.LinkIndex] && a.Flags&unix.IFA_F_TEMPORARY == 0 && a.Label != floatingLabel {
+		temporary := ip.Is6() && a.Flags&unix.IFA_F_TEMPORARY != 0 // of IPv4 the flag says that another address of the subnet came first
+		if ok && ip.IsGlobalUnicast() && !ours[a.LinkIndex] && !temporary && a.Label != floatingLabel {
 			all = append(all, ip)
 		}
 	}

@@ -87,7 +87,7 @@ func (f *floating) should(ctx context.Context) (list []spot, err error) {
 	if err != nil {
 		return nil, err
 	}
-	taken := append(own, f.infrastructure.known().Closed...)
+	taken := slices.Concat(own, f.infrastructure.known().Closed)
 	behind := map[spot]string{}
 	conflicts := f.rivalry(time.Now())
 	for _, a := range slices.SortedFunc(maps.Keys(wanted), netip.Addr.Compare) {

@@ -80,6 +80,7 @@ func (p *published) should(ctx context.Context) ([]opening, error) {
 	p.mu.Lock()
 	p.at, p.there, p.read = s.Revision(), there, began
 	p.mu.Unlock()
+	p.moved.ring() // one that was given up may be this host's again
 	if len(here) == 0 {
 		p.problems.report("published ports", nil)
 		return nil, nil

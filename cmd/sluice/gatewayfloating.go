@@ -22,6 +22,7 @@ machine may: give addresses that are in a subnet of the uplinks of all gateway h
 		Example: `  sluice gateway floating 203.0.113.50-203.0.113.59 203.0.113.64/28
   sluice gateway floating
   sluice gateway floating --none`,
+		Args: cobra.ArbitraryArgs,
 	}
 	none := cmd.Flags().Bool("none", false, "let no address float any more")
 	out := outputFlag(cmd)
