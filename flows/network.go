@@ -61,7 +61,7 @@ func networkChanged(m marker, c store.Change) {
 	case store.KindPresence:
 		m.network(name, slices.Concat(m.state.HostsOf(name), m.relaying(name.Tenant))...)
 	case store.KindTenant:
-		if !same(c, sameBroadcasts) {
+		if !same(c, sameBroadcasts) && m.state.Awake(c.Key.Tenant) {
 			for n := range m.state.NetworksOf(c.Key.Tenant) {
 				m.network(n.Key.NetworkName(), m.state.HostsOf(n.Key.NetworkName())...)
 			}
@@ -80,6 +80,9 @@ func (m marker) networkItself(c store.Change) {
 		return
 	}
 	hosts := hostsOf(m.state, c.Key.Tenant)
+	if len(hosts) == 0 {
+		return
+	}
 	sides(c, func(n *store.Network) { m.networkNumber(c.Key.Tenant, n.Number, hosts) })
 	m.overlapping(c, func(other *store.Item[store.Network]) { m.network(other.Key.NetworkName(), hosts...) })
 }

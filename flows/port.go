@@ -48,6 +48,9 @@ func portChanged(m marker, c store.Change) {
 	case store.KindNetwork:
 		if !same(c, sameSegment) || !same(c, sameSubnets) {
 			hosts := hostsOf(m.state, c.Key.Tenant)
+			if len(hosts) == 0 {
+				return
+			}
 			m.ports(c.Key.NetworkName(), hosts)
 			m.overlapping(c, func(other *store.Item[store.Network]) { m.ports(other.Key.NetworkName(), hosts) })
 		}
@@ -61,7 +64,7 @@ func portChanged(m marker, c store.Change) {
 			m.portsAt(c.Key.Host)
 		}
 	case store.KindTenant:
-		if !same(c, samePortRates) {
+		if !same(c, samePortRates) && m.state.Awake(c.Key.Tenant) {
 			m.portsOf(c.Key.Tenant)
 		}
 	}

@@ -24,8 +24,10 @@ func tenantsOn(s *store.State, host string) []string {
 // sorted.
 func hostsOf(s *store.State, tenant string) []string {
 	hosts := presentOn(s, tenant)
-	if g := s.Gateway(tenant); g != nil && len(hosts) > 0 {
-		hosts = append(hosts, g.Value.Members()...)
+	if len(hosts) > 0 {
+		if g := s.Gateway(tenant); g != nil {
+			hosts = append(hosts, g.Value.Members()...)
+		}
 	}
 	for _, peer := range s.PeersNear(tenant) {
 		hosts = append(hosts, presentOn(s, peer)...)
@@ -37,6 +39,9 @@ func hostsOf(s *store.State, tenant string) []string {
 // presentOn are the hosts that have a port of the tenant, or that had one or its gateway before the last batch.
 func presentOn(s *store.State, tenant string) []string {
 	hosts := s.FormerHosts(tenant)
+	if !s.Awake(tenant) {
+		return hosts
+	}
 	for n := range s.NetworksOf(tenant) {
 		hosts = append(hosts, s.HostsOf(n.Key.NetworkName())...)
 	}

@@ -118,11 +118,16 @@ func sameRelay(a, b *store.Gateway) bool { return a.Relay == b.Relay }
 
 // stars are the tenants whose frames a host relays, or whose frames it would if it were a gateway host.
 func (m marker) stars(host string) (tenants []string) {
-	return slices.DeleteFunc(m.state.TenantsVia(host), func(tenant string) bool { return m.state.Gateway(tenant).Value.Relay == "" })
+	return slices.DeleteFunc(m.state.TenantsVia(host), func(tenant string) bool {
+		return m.slept(tenant) || m.state.Gateway(tenant).Value.Relay == ""
+	})
 }
 
 // relaying are the hosts that relay for a tenant, if any do.
 func (m marker) relaying(tenant string) []string {
+	if m.slept(tenant) {
+		return nil
+	}
 	if g := m.state.Gateway(tenant); g != nil && g.Value.Relay != "" {
 		return m.gatewayHosts(tenant)
 	}

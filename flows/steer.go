@@ -95,7 +95,9 @@ func (m marker) probe(from string, hash uint32) {
 	for _, h := range m.state.HostsByHash(hash) {
 		m.mark(from, peerSlice(h.Key.Host))
 		for _, tenant := range m.state.TenantsVia(h.Key.Host) {
-			m.tenant(tenant, []string{from})
+			if !m.slept(tenant) {
+				m.tenant(tenant, []string{from})
+			}
 		}
 	}
 }

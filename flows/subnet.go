@@ -42,7 +42,7 @@ func (c *compiler) overlapped(n *store.Item[store.Network], at int) (*store.Item
 	for other := range c.state.NetworksOf(n.Key.Tenant) {
 		subnets := other.Value.Subnets
 		switch {
-		case other == n:
+		case other.Key == n.Key:
 			subnets = subnets[:at]
 		case !other.Older(n):
 			continue

@@ -84,7 +84,9 @@ func tenantChanged(m marker, c store.Change) {
 // via marks the tenants that have a host among their gateway hosts.
 func (m marker) via(host string) {
 	for _, tenant := range m.state.TenantsVia(host) {
-		m.tenant(tenant, hostsOf(m.state, tenant))
+		if !m.slept(tenant) {
+			m.tenant(tenant, hostsOf(m.state, tenant))
+		}
 	}
 }
 
@@ -92,8 +94,8 @@ func (m marker) via(host string) {
 func (m marker) lentSlots(c store.Change) {
 	sides(c, func(g *store.Gateway) {
 		for host, slot := range g.Slots {
-			if t := m.state.TenantByNumber(slot); t != nil && t.Key.Tenant != c.Key.Tenant {
-				m.tenant(t.Key.Tenant, []string{host})
+			if tenant := m.state.TenantName(slot); tenant != "" && tenant != c.Key.Tenant && !m.slept(tenant) {
+				m.tenant(tenant, []string{host})
 			}
 		}
 	})
@@ -101,6 +103,9 @@ func (m marker) lentSlots(c store.Change) {
 
 // tenant marks a tenant's counters and its way out, which the answers of its published ports go too.
 func (m marker) tenant(name string, hosts []string) {
+	if len(hosts) == 0 {
+		return
+	}
 	for p := range m.state.PublicationsOf(name) {
 		m.published(name, p.Value, hosts)
 	}
@@ -117,7 +122,10 @@ func sameTenant(a, b *store.Tenant) bool {
 
 // gatewayHosts are the hosts that hold flows of a tenant's gateway.
 func (m marker) gatewayHosts(tenant string) []string {
-	if g := m.state.Gateway(tenant); g != nil && !m.slept(tenant) {
+	if m.slept(tenant) {
+		return nil
+	}
+	if g := m.state.Gateway(tenant); g != nil {
 		return g.Value.Members()
 	}
 	return nil

@@ -56,7 +56,7 @@ func (c *compiler) wholeTenant(t *store.Item[store.Tenant]) {
 func (c *compiler) wholePublications(t *store.Item[store.Tenant]) {
 	for p := range c.state.PublicationsOf(t.Key.Tenant) {
 		c.slice = publishedSlice(t.Value.Number, p.Value)
-		if c.state.Unpublished(p) == "" && c.state.TenantByNumber(t.Value.Number) == t {
+		if c.state.Unpublished(p) == "" && c.state.TenantName(t.Value.Number) == t.Key.Tenant {
 			c.publication(p)
 		}
 	}

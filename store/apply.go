@@ -11,7 +11,7 @@ import (
 // that State does not keep, such as status, leave no change.
 func (s *State) Apply(b Batch) []Change {
 	s.former = former{}
-	a := application{State: s, presence: map[Key]int{}}
+	a := application{State: s, presence: map[Key]int{}, changes: make([]Change, 0, len(b.Events))}
 	for _, e := range b.Events {
 		if d := e.Key.Kind.describe(); d != nil {
 			d.apply(&a, e)
@@ -19,6 +19,7 @@ func (s *State) Apply(b Batch) []Change {
 	}
 	s.revision = max(s.revision, b.Revision)
 	a.derivePresence()
+	a.settle()
 	return a.changes
 }
 
@@ -57,4 +58,34 @@ func (a *application) derivePresence() {
 		a.changes = append(a.changes, change)
 	}
 	a.noteStirred()
+}
+
+// settle packs what belongs to tenants that fell asleep, and unpacks what belongs to those that woke up: those of whose ports some, or
+// of whose networks with ports some, came or went.
+func (a *application) settle() {
+	for key := range a.presence {
+		a.settleTenant(key.Tenant)
+	}
+	for _, c := range a.changes {
+		if c.Key.Kind == KindNetwork && len(a.HostsOf(c.Key.NetworkName())) > 0 {
+			a.settleTenant(c.Key.Tenant)
+		}
+	}
+}
+
+func (a *application) settleTenant(tenant string) {
+	awake := a.Awake(tenant)
+	settle(&a.tenants.table, tenant, awake, TenantKey)
+	settle(&a.gateways.table, tenant, awake, GatewayKey)
+	for _, name := range a.networks.of(tenant) {
+		settle(&a.networks.table, NetworkName{tenant, name}, awake, NetworkName.key)
+	}
+}
+
+func settle[K comparable, T any](t *table[K, T], k K, awake bool, key func(K) Key) {
+	if awake {
+		t.wake(k)
+	} else {
+		t.lull(k, key)
+	}
 }

@@ -105,10 +105,15 @@ func (d *description[K, T, P]) takers(s *State, keys []Key) []Key {
 	if d.table == nil || !slices.ContainsFunc(d.uniques, func(u uniqueOf[T]) bool { return u.facts().dir != "" }) {
 		return keys
 	}
-	items := d.table(s).items
-	keys = slices.Grow(keys, len(items))
-	for _, i := range items {
+	t := d.table(s)
+	keys = slices.Grow(keys, t.len())
+	for _, i := range t.items {
 		keys = append(keys, i.Key)
+	}
+	if t.asleep != nil {
+		for id := range t.asleep.values {
+			keys = append(keys, t.asleep.key(id))
+		}
 	}
 	return keys
 }
@@ -124,7 +129,7 @@ func (d *description[K, T, P]) takesMany(e Event) (n int) {
 
 // taken is how many different values of an object have keys under alloc/. An object may list one value
 // twice.
-func (u *unique[V, T]) taken(i *Item[T]) int {
+func (u *unique[V, R, T]) taken(i *Item[T]) int {
 	if u.dir == "" {
 		return 0
 	}

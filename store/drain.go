@@ -37,7 +37,7 @@ var drainKind = &description[string, Drain, *Drain]{
 func (s *State) Drain(host string) *Item[Drain] { return s.drains.items[host] }
 
 // Drains walks all drains, sorted by host.
-func (s *State) Drains() iter.Seq[*Item[Drain]] { return sorted(s.drains.items) }
+func (s *State) Drains() iter.Seq[*Item[Drain]] { return sorted(&s.drains) }
 
 // Bounds and defaults of drains and moves.
 const (

@@ -103,7 +103,7 @@ func exhausted(what, todo string) func(Counted) error {
 }
 
 // within is the directory under alloc/ of the values in a network.
-func (u *unique[V, T]) within(n NetworkName) string {
+func (u *unique[V, R, T]) within(n NetworkName) string {
 	return strings.Join([]string{u.dir, n.Tenant, n.Network}, "/")
 }
 

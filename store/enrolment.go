@@ -45,4 +45,4 @@ var enrolmentKind = &description[string, Enrolment, *Enrolment]{
 func (s *State) Enrolment(host string) *Item[Enrolment] { return s.enrolled.items[host] }
 
 // Enrolments walks those of all hosts, sorted by name.
-func (s *State) Enrolments() iter.Seq[*Item[Enrolment]] { return sorted(s.enrolled.items) }
+func (s *State) Enrolments() iter.Seq[*Item[Enrolment]] { return sorted(&s.enrolled) }

@@ -28,7 +28,7 @@ func TestFactsAreAllThatFlowsDependOn(t *testing.T) {
 		if !fact {
 			continue
 		}
-		if got := facts.Events[0]; len(facts.Events) != 1 || facts.Revision != 3 || got.Object != object || got.Created != 2 || got.Modified != 3 {
+		if got := facts.Events[0]; len(facts.Events) != 1 || facts.Revision != 3 || !sameObject(got.Object, object) || got.Created != 2 || got.Modified != 3 {
 			t.Errorf("%s: its fact is %+v", d.kind(), facts)
 		}
 	}

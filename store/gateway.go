@@ -115,17 +115,18 @@ var gatewayKind = &description[string, Gateway, *Gateway]{
 	},
 	table: func(s *State) *table[string, Gateway] { return &s.gateways.table },
 	id:    func(k Key) string { return k.Tenant },
+	packs: GatewayKey,
 	index: indexGateway,
 }
 
 // gateways is what State keeps of gateways.
 type gateways struct {
 	table[string, Gateway]
-	via       sets[string, string] // host -> tenants that it is a gateway of
-	activeVia map[string]int       // host -> tenants whose gateway it is now
-	backupVia map[string]int       // host -> tenants whose backup it is now
-	unsettled map[string]struct{}  // tenants whose gateway is not Settled
-	slots     holders[slotAt, Gateway]
+	via       sets[string, string]    // host -> tenants that it is a gateway of
+	activeVia map[string]int          // host -> tenants whose gateway it is now
+	backupVia map[string]int          // host -> tenants whose backup it is now
+	unsettled map[string]struct{}     // tenants whose gateway is not Settled
+	slots     map[string]*slotHolders // host -> its slots
 }
 
 func indexGateway(a *application, g *Item[Gateway], add bool) {
@@ -159,10 +160,10 @@ func tally(counts map[string]int, name string, add bool) {
 }
 
 // Gateway is where a tenant's egress leaves, or nil while no host was chosen.
-func (s *State) Gateway(tenant string) *Item[Gateway] { return s.gateways.items[tenant] }
+func (s *State) Gateway(tenant string) *Item[Gateway] { return s.gateways.get(tenant) }
 
 // Gateways walks all gateways, sorted by tenant.
-func (s *State) Gateways() iter.Seq[*Item[Gateway]] { return sorted(s.gateways.items) }
+func (s *State) Gateways() iter.Seq[*Item[Gateway]] { return sorted(&s.gateways.table) }
 
 // TenantsVia are the tenants that have a host among their gateway hosts in any way, sorted.
 func (s *State) TenantsVia(host string) []string {

@@ -6,11 +6,24 @@ import (
 	"strings"
 )
 
-// holders says which item has each value of one sort, such as a number, and which others
-// claim it. The zero value knows nobody.
-type holders[V comparable, T any] struct {
-	of        map[V]*Item[T]
-	claimants map[V][]*Item[T] // without the holder
+// holders says who has each value of one sort, such as a number, and who else claims it. The zero value knows nobody.
+type holders[V, R comparable] struct {
+	of        map[V]R
+	claimants map[V][]R // without the holder
+}
+
+// handle is what indexes keep of an object: the object, or, where it may be packed, what finds it in its table.
+type handle[R comparable, T any] struct {
+	of   func(*Item[T]) R
+	item func(*State, R) *Item[T]
+}
+
+// itself is the handle of objects that are never packed.
+func itself[T any]() handle[*Item[T], T] {
+	return handle[*Item[T], T]{
+		of:   func(i *Item[T]) *Item[T] { return i },
+		item: func(_ *State, i *Item[T]) *Item[T] { return i },
+	}
 }
 
 func compareKeys(a, b Key) int { return strings.Compare(a.String(), b.String()) }
@@ -27,52 +40,55 @@ func compareItems[T any](a, b *Item[T]) int {
 // wins, then the smaller key.
 func (i *Item[T]) Older(j *Item[T]) bool { return compareItems(i, j) < 0 }
 
-// claim makes i a claimant to v, and its holder if it is the oldest. It returns the item
-// that held v until then, or nil.
-func (h *holders[V, T]) claim(v V, i *Item[T]) (displaced *Item[T]) {
-	holder := h.of[v]
+// claim makes r a claimant to v, and its holder if it is the oldest. It returns who held v until then, where that is another.
+func (h *holders[V, R]) claim(v V, r R, older func(a, b R) bool) (displaced R, passed bool) {
+	holder, held := h.of[v]
 	switch {
-	case holder == nil || holder == i:
+	case !held || holder == r:
 		if h.of == nil {
-			h.of = map[V]*Item[T]{}
+			h.of = map[V]R{}
 		}
-		h.of[v] = i
-		return nil
-	case compareItems(i, holder) < 0:
-		h.of[v] = i
+		h.of[v] = r
+	case older(r, holder):
+		h.of[v] = r
 		h.wait(v, holder)
-		return holder
-	case !slices.Contains(h.claimants[v], i): // an item may list one value twice
-		h.wait(v, i)
+		return holder, true
+	case !slices.Contains(h.claimants[v], r): // an object may list one value twice
+		h.wait(v, r)
 	}
-	return nil
+	return displaced, false
 }
 
-func (h *holders[V, T]) wait(v V, i *Item[T]) {
+func (h *holders[V, R]) wait(v V, r R) {
 	if h.claimants == nil {
-		h.claimants = map[V][]*Item[T]{}
+		h.claimants = map[V][]R{}
 	}
-	h.claimants[v] = append(h.claimants[v], i)
+	h.claimants[v] = append(h.claimants[v], r)
 }
 
-// release ends i's claim to v and returns the oldest claimant, where it holds v instead.
-func (h *holders[V, T]) release(v V, i *Item[T]) (promoted *Item[T]) {
+// release ends r's claim to v and returns the oldest claimant, where it holds v instead.
+func (h *holders[V, R]) release(v V, r R, older func(a, b R) bool) (promoted R, passed bool) {
 	others := h.claimants[v]
-	if h.of[v] != i {
-		h.setClaimants(v, slices.DeleteFunc(others, func(o *Item[T]) bool { return o == i }))
-		return nil
+	if holder, held := h.of[v]; !held || holder != r {
+		h.setClaimants(v, slices.DeleteFunc(others, func(o R) bool { return o == r }))
+		return promoted, false
 	}
 	if len(others) == 0 {
 		delete(h.of, v)
-		return nil
+		return promoted, false
 	}
-	oldest := slices.MinFunc(others, compareItems)
+	oldest := slices.MinFunc(others, func(a, b R) int {
+		if older(a, b) {
+			return -1
+		}
+		return 1
+	})
 	h.of[v] = oldest
-	h.setClaimants(v, slices.DeleteFunc(others, func(o *Item[T]) bool { return o == oldest }))
-	return oldest
+	h.setClaimants(v, slices.DeleteFunc(others, func(o R) bool { return o == oldest }))
+	return oldest, true
 }
 
-func (h *holders[V, T]) setClaimants(v V, others []*Item[T]) {
+func (h *holders[V, R]) setClaimants(v V, others []R) {
 	if len(others) == 0 {
 		delete(h.claimants, v)
 		return

@@ -109,29 +109,31 @@ var hostKind = &description[string, Host, *Host]{
 	index:   func(a *application, h *Item[Host], add bool) { a.hosts.hash(h, add) },
 }
 
-var hostDatapath = unique[DatapathID, Host]{
+var hostDatapath = unique[DatapathID, *Item[Host], Host]{
 	name: "datapath id", dir: "datapath-ids",
 	value: func(h *Item[Host], _ int) (DatapathID, bool) {
 		return h.Value.DatapathID, h.Value.DatapathID != 0 // 0 is no switch's
 	},
-	holders: func(s *State) *holders[DatapathID, Host] { return &s.hosts.datapaths },
+	holders: func(s *State) *holders[DatapathID, *Item[Host]] { return &s.hosts.datapaths },
+	handle:  itself[Host](),
 }
 
-var hostVTEP = unique[netip.Addr, Host]{
+var hostVTEP = unique[netip.Addr, *Item[Host], Host]{
 	name: "VTEP", dir: "vteps",
 	value: func(h *Item[Host], n int) (netip.Addr, bool) {
 		a := h.Value.VTEPs[n]
 		return a.Unmap(), a.IsValid() && !a.IsUnspecified() // else it is no tunnel address
 	},
 	count:   func(h *Item[Host]) int { return len(h.Value.VTEPs) },
-	holders: func(s *State) *holders[netip.Addr, Host] { return &s.hosts.vteps },
+	holders: func(s *State) *holders[netip.Addr, *Item[Host]] { return &s.hosts.vteps },
+	handle:  itself[Host](),
 }
 
 // hosts is what State keeps of hosts.
 type hosts struct {
 	table[string, Host]
-	datapaths holders[DatapathID, Host]
-	vteps     holders[netip.Addr, Host]
+	datapaths holders[DatapathID, *Item[Host]]
+	vteps     holders[netip.Addr, *Item[Host]]
 	byHash    map[uint32][]*Item[Host] // by HostHash, sorted by name
 }
 
@@ -156,7 +158,7 @@ func (hs *hosts) hash(h *Item[Host], add bool) {
 func (s *State) Host(name string) *Item[Host] { return s.hosts.items[name] }
 
 // Hosts walks all hosts, sorted by name.
-func (s *State) Hosts() iter.Seq[*Item[Host]] { return sorted(s.hosts.items) }
+func (s *State) Hosts() iter.Seq[*Item[Host]] { return sorted(&s.hosts.table) }
 
 // HostByDatapath is the host with that datapath id, or nil.
 func (s *State) HostByDatapath(id DatapathID) *Item[Host] { return hostDatapath.holder(s, id) }

@@ -80,8 +80,8 @@ func ProposeEnd(s *State, tenant string, now time.Time) (Proposal, error) {
 		return Proposal{}, noSuchTenant(tenant)
 	case idle == nil || t.Value.TTL <= 0 || now.Before(idle.Value.Since.Add(time.Duration(t.Value.TTL))):
 		return Proposal{}, fmt.Errorf("tenant %s: %w: its time to live has not passed", tenant, ErrInUse)
-	case len(s.networks.of[tenant]) > mostEnding:
-		return Proposal{}, fmt.Errorf("tenant %s: %w: it has %d networks, and %d can be removed at once: delete some", tenant, ErrLimit, len(s.networks.of[tenant]), mostEnding)
+	case len(s.networks.of(tenant)) > mostEnding:
+		return Proposal{}, fmt.Errorf("tenant %s: %w: it has %d networks, and %d can be removed at once: delete some", tenant, ErrLimit, len(s.networks.of(tenant)), mostEnding)
 	}
 	var refers []referrer
 	for _, r := range referring(KindTenant) {

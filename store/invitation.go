@@ -39,7 +39,7 @@ var invitationKind = &description[string, Invitation, *Invitation]{
 func (s *State) Invitation(id string) *Item[Invitation] { return s.invited.items[id] }
 
 // Invitations walks all invitations, sorted by id.
-func (s *State) Invitations() iter.Seq[*Item[Invitation]] { return sorted(s.invited.items) }
+func (s *State) Invitations() iter.Seq[*Item[Invitation]] { return sorted(&s.invited) }
 
 // ProposeInvitation invites a host. anew says that one that is enrolled may be replaced: its
 // certificate is not believed any more once another has joined. The state needs the host's enrolment.

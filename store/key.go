@@ -67,6 +67,18 @@ func (p part) check(value string) error {
 	return ValidateName(value)
 }
 
+// clone is the key with strings of its own: those of a key that was read are parts of its path.
+func (k Key) clone() Key {
+	for _, p := range k.Kind.facts().parts {
+		if part := k.place(p); *part == DefaultNetwork {
+			*part = DefaultNetwork
+		} else {
+			*part = strings.Clone(*part)
+		}
+	}
+	return k
+}
+
 // String is the key's path in etcd. A name that is not valid makes a path that CheckPath refuses,
 // never that of another key.
 func (k Key) String() string {

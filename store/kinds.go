@@ -1,9 +1,6 @@
 package store
 
-import (
-	"maps"
-	"slices"
-)
+import "slices"
 
 // byKind finds a description, also that of the kind which State derives.
 var byKind = func() map[Kind]described {
@@ -33,6 +30,8 @@ type description[K comparable, T any, P pointer[T]] struct {
 	// table is where State keeps such objects, id their key there; nil: State does not.
 	table func(*State) *table[K, T]
 	id    func(Key) K
+	// packs is id the other way round, of a kind whose objects are packed while their tenant sleeps; nil: they are not.
+	packs func(K) Key
 	// uniques are the values that one object of the kind has at most.
 	uniques []uniqueOf[T]
 	// index keeps whatever else State knows of an object that came or goes; nil: nothing.
@@ -61,17 +60,6 @@ type described interface {
 	takers(s *State, keys []Key) []Key
 }
 
-// table is what State keeps of one kind. The zero table is empty.
-type table[K comparable, T any] struct{ items map[K]*Item[T] }
-
-// Item is an object with its key and the revisions that etcd gave it.
-type Item[T any] struct {
-	Key      Key
-	Value    *T
-	Created  Revision
-	Modified Revision
-}
-
 func (d *description[K, T, P]) kind() Kind { return P(nil).Kind() }
 
 func (d *description[K, T, P]) about() *facts { return &d.facts }
@@ -85,23 +73,33 @@ func (d *description[K, T, P]) apply(a *application, e Event) {
 	}
 	t, id := d.table(a.State), d.id(e.Key)
 	change := Change{Key: e.Key, After: e.Object}
-	if old := t.items[id]; old != nil {
+	if old := t.get(id); old != nil {
 		change.Before = P(old.Value)
 		change.Anew = e.Object != nil && old.Created != e.Created
 		d.reindex(a, old, false)
-		delete(t.items, id)
+		t.delete(id)
 	}
 	if e.Object != nil {
-		item := &Item[T]{Key: e.Key, Value: (*T)(e.Object.(P)), Created: e.Created, Modified: e.Modified}
-		if t.items == nil {
-			t.items = map[K]*Item[T]{}
-		}
-		t.items[id] = item
-		d.reindex(a, item, true)
+		d.put(a, e)
 	}
 	if change.Before != nil || change.After != nil {
 		a.changes = append(a.changes, change)
 	}
+}
+
+// put brings an object in that was not there.
+func (d *description[K, T, P]) put(a *application, e Event) {
+	t, sleeps := d.table(a.State), d.packs != nil && !a.Awake(e.Key.Tenant)
+	if sleeps {
+		e.Key = e.Key.clone() // the table keeps parts of it, and should not keep the path that they are of
+	}
+	item := &Item[T]{Key: e.Key, Value: (*T)(e.Object.(P)), Created: e.Created, Modified: e.Modified}
+	id := d.id(e.Key)
+	t.put(id, item)
+	if sleeps {
+		t.lull(id, d.packs)
+	}
+	d.reindex(a, item, true)
 }
 
 // reindex brings an object into all indexes, or out of them. Whoever gains or loses a
@@ -147,7 +145,7 @@ func (d *description[K, T, P]) find(s *State, key Key) (Event, bool) {
 	if d.table == nil {
 		return Event{}, false
 	}
-	i := d.table(s).items[d.id(key)]
+	i := d.table(s).get(d.id(key))
 	if i == nil {
 		return Event{}, false
 	}
@@ -170,8 +168,8 @@ func (d *description[K, T, P]) each(s *State) []Event {
 	if d.table == nil {
 		return nil
 	}
-	list := make([]Event, 0, len(d.table(s).items))
-	for i := range maps.Values(d.table(s).items) {
+	list := make([]Event, 0, d.table(s).len())
+	for i := range d.table(s).all() {
 		list = append(list, d.event(i))
 	}
 	return list

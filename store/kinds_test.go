@@ -119,14 +119,14 @@ func TestStateKeepsEveryKind(t *testing.T) {
 		if len(changes) == 0 || changes[0].Key != tc.key || changes[0].Before != nil || changes[0].After != tc.object {
 			t.Errorf("%s was put: changes %+v", tc.key, changes)
 		}
-		if !there || found != e {
+		if !there || !sameEvent(found, e) {
 			t.Errorf("%s was put: found %+v", tc.key, found)
 		}
-		if all := tc.key.Kind.describe().all(s); len(all) != 1 || all[0] != e {
+		if all := tc.key.Kind.describe().all(s); len(all) != 1 || !sameEvent(all[0], e) {
 			t.Errorf("%s was put: all are %+v", tc.key, all)
 		}
 		other := s.Apply(Batch{Revision: 5, Events: []Event{{Key: tc.key}}})
-		if _, there := s.Find(tc.key); there || len(other) == 0 || other[0].Before != tc.object || other[0].After != nil {
+		if _, there := s.Find(tc.key); there || len(other) == 0 || !sameObject(other[0].Before, tc.object) || other[0].After != nil {
 			t.Errorf("%s was deleted: found %v, changes %+v", tc.key, there, other)
 		}
 	}

@@ -78,4 +78,4 @@ func (s *State) LiveHost(host string) *Item[LiveHost] { return s.liveHosts.items
 func (s *State) LiveController(name string) *Item[LiveController] { return s.controllers.items[name] }
 
 // LiveControllers walks the controllers that hold a lease, sorted by name.
-func (s *State) LiveControllers() iter.Seq[*Item[LiveController]] { return sorted(s.controllers.items) }
+func (s *State) LiveControllers() iter.Seq[*Item[LiveController]] { return sorted(&s.controllers) }

@@ -22,6 +22,8 @@ type NetworkName struct{ Tenant, Network string }
 
 func (n NetworkName) String() string { return n.Tenant + "/" + n.Network }
 
+func (n NetworkName) key() Key { return NetworkKey(n.Tenant, n.Network) }
+
 // NetworkName is the network that a port, network or presence key belongs to.
 func (k Key) NetworkName() NetworkName { return NetworkName{k.Tenant, k.Network} }
 
@@ -88,31 +90,37 @@ var networkKind = &description[NetworkName, Network, *Network]{
 	},
 	table:   func(s *State) *table[NetworkName, Network] { return &s.networks.table },
 	id:      Key.NetworkName,
+	packs:   NetworkName.key,
 	uniques: []uniqueOf[Network]{&networkNumber, &networkVLAN},
 	index:   indexNetwork,
 }
 
-var networkNumber = unique[uint32, Network]{
+var networkHandle = handle[NetworkName, Network]{of: func(n *Item[Network]) NetworkName { return n.Key.NetworkName() }, item: (*State).Network}
+
+var networkNumber = unique[uint32, NetworkName, Network]{
 	name:    "number",
 	value:   func(n *Item[Network], _ int) (uint32, bool) { return n.Value.Number, true },
-	holders: func(s *State) *holders[uint32, Network] { return &s.networks.numbers },
+	holders: func(s *State) *holders[uint32, NetworkName] { return &s.networks.numbers },
+	handle:  networkHandle,
 	dir:     "network-numbers", tombstone: true,
 }
 
-var networkVLAN = unique[uint32, Network]{
+var networkVLAN = unique[uint32, NetworkName, Network]{
 	name: "VLAN id",
 	value: func(n *Item[Network], _ int) (uint32, bool) {
 		return n.Value.Segment, n.Value.Segmentation == SegmentationVLAN
 	},
-	holders: func(s *State) *holders[uint32, Network] { return &s.networks.vlans },
+	holders: func(s *State) *holders[uint32, NetworkName] { return &s.networks.vlans },
+	handle:  networkHandle,
 	dir:     "vlans", tombstone: true,
 }
 
 // networks is what State keeps of networks.
 type networks struct {
 	table[NetworkName, Network]
-	of             map[string][]string // tenant -> its networks, sorted
-	numbers, vlans holders[uint32, Network]
+	// named are the networks of each tenant that has another than the default one, sorted.
+	named          map[string][]string
+	numbers, vlans holders[uint32, NetworkName]
 }
 
 func indexNetwork(a *application, n *Item[Network], add bool) {
@@ -125,25 +133,45 @@ func indexNetwork(a *application, n *Item[Network], add bool) {
 	}
 }
 
-// list brings a network into its tenant's list, or out of it. Apply takes the old object out
+// onlyDefault are the networks of most tenants.
+var onlyDefault = []string{DefaultNetwork}
+
+// of are the networks of a tenant, sorted.
+func (n *networks) of(tenant string) []string {
+	if names, has := n.named[tenant]; has {
+		return names
+	}
+	if n.has(NetworkName{tenant, DefaultNetwork}) {
+		return onlyDefault
+	}
+	return nil
+}
+
+// list brings a network, which is in the table, into its tenant's list, or out of it. Apply takes the old object out
 // before it brings a new one in.
 func (n *networks) list(tenant, name string, add bool) {
-	if n.of == nil {
-		n.of = map[string][]string{}
-	}
-	names := n.of[tenant]
-	at, _ := slices.BinarySearch(names, name)
-	if add {
-		n.of[tenant] = slices.Insert(names, at, name)
+	if name == DefaultNetwork && n.named[tenant] == nil {
 		return
 	}
-	if n.of[tenant] = slices.Delete(names, at, at+1); len(names) == 1 {
-		delete(n.of, tenant)
+	names := slices.Clone(n.of(tenant))
+	at, _ := slices.BinarySearch(names, name)
+	if add {
+		names = slices.Insert(names, at, name)
+	} else {
+		names = slices.Delete(names, at, at+1)
 	}
+	if len(names) == 0 || slices.Equal(names, onlyDefault) {
+		delete(n.named, tenant)
+		return
+	}
+	if n.named == nil {
+		n.named = map[string][]string{}
+	}
+	n.named[tenant] = names
 }
 
 // Network is the network of that name, or nil.
-func (s *State) Network(n NetworkName) *Item[Network] { return s.networks.items[n] }
+func (s *State) Network(n NetworkName) *Item[Network] { return s.networks.get(n) }
 
 // NetworkByNumber is the network that holds a number, or nil.
 func (s *State) NetworkByNumber(n uint32) *Item[Network] { return networkNumber.holder(s, n) }
@@ -151,8 +179,8 @@ func (s *State) NetworkByNumber(n uint32) *Item[Network] { return networkNumber.
 // NetworksOf walks a tenant's networks, sorted by name.
 func (s *State) NetworksOf(tenant string) iter.Seq[*Item[Network]] {
 	return func(yield func(*Item[Network]) bool) {
-		for _, name := range s.networks.of[tenant] {
-			if !yield(s.networks.items[NetworkName{tenant, name}]) {
+		for _, name := range s.networks.of(tenant) {
+			if !yield(s.networks.get(NetworkName{tenant, name})) {
 				return
 			}
 		}
@@ -161,7 +189,7 @@ func (s *State) NetworksOf(tenant string) iter.Seq[*Item[Network]] {
 
 // NetworkClaimants are the networks that claim a number which another one holds, as TenantClaimants.
 func (s *State) NetworkClaimants(number uint32) []*Item[Network] {
-	return s.networks.numbers.claimants[number]
+	return networkNumber.claimants(s, number)
 }
 
 // ContestedNetwork says why a network cannot be programmed, as ContestedPort does.

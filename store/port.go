@@ -62,7 +62,7 @@ var portKind = &description[Key, Port, *Port]{
 }
 
 // portName is a port's name in its network, whatever its host.
-var portName = unique[scoped[string], Port]{
+var portName = unique[scoped[string], *Item[Port], Port]{
 	name: "name",
 	value: func(p *Item[Port], _ int) (scoped[string], bool) {
 		return scoped[string]{p.Key.NetworkName(), p.Key.Name}, true
@@ -76,37 +76,41 @@ func PortNamesUnder(tenant string) string { return Under(KindAlloc, portName.dir
 // MACsUnder is where etcd keeps the MACs of a network's ports: one key a port.
 func MACsUnder(n NetworkName) string { return Under(KindAlloc, portMAC.dir, n.Tenant, n.Network) }
 
-var portNumber = unique[uint32, Port]{
+var portNumber = unique[uint32, *Item[Port], Port]{
 	name:    "number",
 	value:   func(p *Item[Port], _ int) (uint32, bool) { return p.Value.Number, true },
-	holders: func(s *State) *holders[uint32, Port] { return &s.ports.numbers },
+	holders: func(s *State) *holders[uint32, *Item[Port]] { return &s.ports.numbers },
+	handle:  itself[Port](),
 	dir:     "port-numbers", tombstone: true,
 }
 
-var portMAC = unique[scoped[MAC], Port]{
+var portMAC = unique[scoped[MAC], *Item[Port], Port]{
 	name: "MAC",
 	value: func(p *Item[Port], _ int) (scoped[MAC], bool) {
 		return scoped[MAC]{p.Key.NetworkName(), p.Value.MAC}, true
 	},
-	holders: func(s *State) *holders[scoped[MAC], Port] { return &s.ports.macs },
+	holders: func(s *State) *holders[scoped[MAC], *Item[Port]] { return &s.ports.macs },
+	handle:  itself[Port](),
 	dir:     "macs",
 }
 
-var portInterface = unique[hostInterface, Port]{
+var portInterface = unique[hostInterface, *Item[Port], Port]{
 	name: "interface",
 	value: func(p *Item[Port], _ int) (hostInterface, bool) {
 		return hostInterface{p.Key.Host, p.Value.Interface}, p.Value.Interface != ""
 	},
-	holders: func(s *State) *holders[hostInterface, Port] { return &s.ports.interfaces },
+	holders: func(s *State) *holders[hostInterface, *Item[Port]] { return &s.ports.interfaces },
+	handle:  itself[Port](),
 }
 
-var portAddress = unique[scoped[netip.Addr], Port]{
+var portAddress = unique[scoped[netip.Addr], *Item[Port], Port]{
 	name: "address",
 	value: func(p *Item[Port], n int) (scoped[netip.Addr], bool) {
 		return scoped[netip.Addr]{p.Key.NetworkName(), p.Value.Addresses[n].Addr().Unmap()}, true
 	},
 	count:   func(p *Item[Port]) int { return len(p.Value.Addresses) },
-	holders: func(s *State) *holders[scoped[netip.Addr], Port] { return &s.ports.addresses },
+	holders: func(s *State) *holders[scoped[netip.Addr], *Item[Port]] { return &s.ports.addresses },
+	handle:  itself[Port](),
 	dir:     "addresses",
 }
 
@@ -134,10 +138,10 @@ type ports struct {
 	table[Key, Port]
 	members    map[NetworkName]*members  // network -> its ports
 	on         sets[string, NetworkName] // host -> networks with a port there
-	numbers    holders[uint32, Port]
-	macs       holders[scoped[MAC], Port]
-	addresses  holders[scoped[netip.Addr], Port]
-	interfaces holders[hostInterface, Port]
+	numbers    holders[uint32, *Item[Port]]
+	macs       holders[scoped[MAC], *Item[Port]]
+	addresses  holders[scoped[netip.Addr], *Item[Port]]
+	interfaces holders[hostInterface, *Item[Port]]
 }
 
 func indexPort(a *application, p *Item[Port], add bool) {
@@ -234,7 +238,7 @@ func (s *State) NetworksOn(host string) []NetworkName {
 }
 
 // PortClaimants are the ports that claim a number which another one holds, as TenantClaimants.
-func (s *State) PortClaimants(number uint32) []*Item[Port] { return s.ports.numbers.claimants[number] }
+func (s *State) PortClaimants(number uint32) []*Item[Port] { return portNumber.claimants(s, number) }
 
 // ContestedPort says why a port cannot be programmed: an older port has its number, MAC,
 // interface or one of its addresses. It is nil for nearly every port.

@@ -123,7 +123,7 @@ func ProposeSchema(s *State, least int) (Proposal, error) {
 
 // olderThan names the live agents and controllers that write a lesser schema.
 func (s *State) olderThan(least int) (list []string) {
-	for i := range sorted(s.controllers.items) {
+	for i := range sorted(&s.controllers) {
 		list = append(list, i.Value.older(i.Key, least)...)
 	}
 	return slices.Concat(list, s.olderAgents(least))
@@ -131,7 +131,7 @@ func (s *State) olderThan(least int) (list []string) {
 
 // olderAgents names the live agents among them.
 func (s *State) olderAgents(least int) (list []string) {
-	for i := range sorted(s.liveHosts.items) {
+	for i := range sorted(&s.liveHosts) {
 		list = append(list, i.Value.older(i.Key, least)...)
 	}
 	return list

@@ -1,11 +1,5 @@
 package store
 
-import (
-	"iter"
-	"maps"
-	"slices"
-)
-
 // Batch is everything that happened up to Revision: whole revisions only, in order.
 type Batch struct {
 	Revision Revision
@@ -76,17 +70,7 @@ func (s *State) Revision() Revision { return s.revision }
 
 // Counts are the numbers of objects, for metrics and status.
 func (s *State) Counts() (tenants, networks, hosts, ports int) {
-	return len(s.tenants.items), len(s.networks.items), len(s.hosts.items), len(s.ports.items)
-}
-
-func sorted[T any](m map[string]*Item[T]) iter.Seq[*Item[T]] {
-	return func(yield func(*Item[T]) bool) {
-		for _, name := range slices.Sorted(maps.Keys(m)) {
-			if !yield(m[name]) {
-				return
-			}
-		}
-	}
+	return s.tenants.len(), s.networks.len(), s.hosts.len(), s.ports.len()
 }
 
 // sets are values grouped by key. The zero value is empty.

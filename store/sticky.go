@@ -52,21 +52,21 @@ var stickyKind = &description[Key, Sticky, *Sticky]{
 
 // What is a name's is taken as by its port. No flow speaks of it, so that State need not look who holds it.
 var (
-	stickyName = unique[scoped[string], Sticky]{
+	stickyName = unique[scoped[string], *Item[Sticky], Sticky]{
 		name: "name",
 		value: func(i *Item[Sticky], _ int) (scoped[string], bool) {
 			return scoped[string]{i.Key.NetworkName(), i.Key.Name}, true
 		},
 		dir: portName.dir,
 	}
-	stickyMAC = unique[scoped[MAC], Sticky]{
+	stickyMAC = unique[scoped[MAC], *Item[Sticky], Sticky]{
 		name: "MAC",
 		value: func(i *Item[Sticky], _ int) (scoped[MAC], bool) {
 			return scoped[MAC]{i.Key.NetworkName(), i.Value.MAC}, true
 		},
 		dir: portMAC.dir,
 	}
-	stickyAddress = unique[scoped[netip.Addr], Sticky]{
+	stickyAddress = unique[scoped[netip.Addr], *Item[Sticky], Sticky]{
 		name: "address",
 		value: func(i *Item[Sticky], n int) (scoped[netip.Addr], bool) {
 			return scoped[netip.Addr]{i.Key.NetworkName(), i.Value.Addresses[n].Addr().Unmap()}, true

@@ -6,10 +6,13 @@ func (s *State) Stirred(tenant string) bool { return s.former.stirred[tenant] }
 // noteStirred looks which tenants have a presence now and had none, or the other way round. It comes after all
 // changes of the batch.
 func (a *application) noteStirred() {
-	a.former.stirred = map[string]bool{}
 	for tenant, more := range a.morePresences() {
-		now := a.presences(tenant)
-		a.former.stirred[tenant] = (now == 0) != (now == more)
+		if now := a.presences(tenant); (now == 0) != (now == more) {
+			if a.former.stirred == nil {
+				a.former.stirred = map[string]bool{}
+			}
+			a.former.stirred[tenant] = true
+		}
 	}
 }
 
@@ -33,18 +36,19 @@ func (a *application) morePresences() map[string]int {
 		}
 	}
 	for name, was := range existed {
-		stayed := len(a.HostsOf(name)) - came[name]
-		more[name.Tenant] += stayed * (a.counts(name) - was)
+		if stayed := len(a.HostsOf(name)) - came[name]; stayed != 0 {
+			more[name.Tenant] += stayed * (a.counts(name) - was)
+		}
 	}
 	return more
 }
 
 // counts is 1 where a network is there, and 0 where it is not.
 func (a *application) counts(name NetworkName) int {
-	if a.Network(name) == nil {
-		return 0
+	if a.networks.has(name) {
+		return 1
 	}
-	return 1
+	return 0
 }
 
 // existed are the networks that changed: 1 for those that were there before the batch, 0 for others.

@@ -67,21 +67,23 @@ var tenantKind = &description[string, Tenant, *Tenant]{
 	},
 	table:   func(s *State) *table[string, Tenant] { return &s.tenants.table },
 	id:      func(k Key) string { return k.Tenant },
+	packs:   TenantKey,
 	uniques: []uniqueOf[Tenant]{&tenantNumber},
 	index:   indexTenant,
 }
 
-var tenantNumber = unique[uint32, Tenant]{
+var tenantNumber = unique[uint32, string, Tenant]{
 	name:    "number",
 	value:   func(t *Item[Tenant], _ int) (uint32, bool) { return t.Value.Number, true },
-	holders: func(s *State) *holders[uint32, Tenant] { return &s.tenants.numbers },
+	holders: func(s *State) *holders[uint32, string] { return &s.tenants.numbers },
+	handle:  handle[string, Tenant]{of: func(t *Item[Tenant]) string { return t.Key.Tenant }, item: (*State).Tenant},
 	dir:     "tenant-numbers", tombstone: true,
 }
 
 // tenants is what State keeps of tenants.
 type tenants struct {
 	table[string, Tenant]
-	numbers holders[uint32, Tenant]
+	numbers holders[uint32, string]
 }
 
 func indexTenant(a *application, t *Item[Tenant], add bool) {
@@ -91,18 +93,21 @@ func indexTenant(a *application, t *Item[Tenant], add bool) {
 }
 
 // Tenant is the tenant of that name, or nil. So are Network, Host, Port and Gateway.
-func (s *State) Tenant(name string) *Item[Tenant] { return s.tenants.items[name] }
+func (s *State) Tenant(name string) *Item[Tenant] { return s.tenants.get(name) }
 
 // Tenants walks all tenants, sorted by name. So do the other plurals by theirs.
-func (s *State) Tenants() iter.Seq[*Item[Tenant]] { return sorted(s.tenants.items) }
+func (s *State) Tenants() iter.Seq[*Item[Tenant]] { return sorted(&s.tenants.table) }
+
+// TenantName is the name of the tenant that holds a number; empty: none does.
+func (s *State) TenantName(number uint32) string { return s.tenants.numbers.of[number] }
 
 // TenantByNumber is the tenant that holds a number, or nil.
 func (s *State) TenantByNumber(n uint32) *Item[Tenant] { return tenantNumber.holder(s, n) }
 
 // TenantClaimants are the tenants that claim a number which another one holds (see
-// TenantByNumber), in no order; only hand edits make them. The caller must not change the slice.
+// TenantByNumber), in no order; only hand edits make them.
 func (s *State) TenantClaimants(number uint32) []*Item[Tenant] {
-	return s.tenants.numbers.claimants[number]
+	return tenantNumber.claimants(s, number)
 }
 
 // ContestedTenant says why a tenant cannot be programmed, as ContestedPort does.
@@ -110,7 +115,7 @@ func (s *State) ContestedTenant(t *Item[Tenant]) []Problem { return tenantKind.c
 
 // TenantPorts is how many ports a tenant's networks have.
 func (s *State) TenantPorts(tenant string) (ports int) {
-	for _, name := range s.networks.of[tenant] {
+	for _, name := range s.networks.of(tenant) {
 		ports += s.PortCount(NetworkName{tenant, name})
 	}
 	return ports
@@ -118,7 +123,7 @@ func (s *State) TenantPorts(tenant string) (ports int) {
 
 // TenantPresent reports whether any network of the tenant has a port on the host.
 func (s *State) TenantPresent(host, tenant string) bool {
-	for _, name := range s.networks.of[tenant] {
+	for _, name := range s.networks.of(tenant) {
 		if len(s.PortsAt(host, NetworkName{tenant, name})) > 0 {
 			return true
 		}
@@ -131,7 +136,7 @@ func (s *State) Awake(tenant string) bool { return s.presences(tenant) > 0 }
 
 // presences counts the hosts of each of a tenant's networks.
 func (s *State) presences(tenant string) (n int) {
-	for _, name := range s.networks.of[tenant] {
+	for _, name := range s.networks.of(tenant) {
 		n += len(s.HostsOf(NetworkName{tenant, name}))
 	}
 	return n

@@ -53,7 +53,7 @@ var tokenKind = &description[string, Token, *Token]{
 func (s *State) Token(name string) *Item[Token] { return s.tokens.items[name] }
 
 // Tokens walks all tokens, sorted by name.
-func (s *State) Tokens() iter.Seq[*Item[Token]] { return sorted(s.tokens.items) }
+func (s *State) Tokens() iter.Seq[*Item[Token]] { return sorted(&s.tokens) }
 
 // HasTenant reports whether the tenant that a token is for is still there. A token of another role
 // is for none, and none is missing.

@@ -36,7 +36,7 @@ func checkChanges(t *testing.T, before, after twin, changes []Change) {
 		}
 		if _, told := first[key]; !told {
 			t.Errorf("no change tells of %s", key)
-		} else if last[key] != after[key].Object {
+		} else if !sameObject(last[key], after[key].Object) {
 			t.Errorf("the last change of %s leaves %v, it is %v", key, last[key], after[key].Object)
 		}
 	}

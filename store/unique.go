@@ -8,13 +8,14 @@ import (
 // unique is a value that one object of a kind has at most, such as a number or an address.
 // etcd's transactions see to that where dir is set; State enforces it against hand edits
 // where holders is.
-type unique[V comparable, T any] struct {
+type unique[V, R comparable, T any] struct {
 	name string // as people read it: "VLAN id"
 	// value is the nth that an object has, counted from 0; false: it has none there.
 	value func(i *Item[T], n int) (V, bool)
 	count func(i *Item[T]) int // how many there may be; nil: one
 	// holders is where State keeps who has which value; nil: it does not look.
-	holders func(*State) *holders[V, T]
+	holders func(*State) *holders[V, R]
+	handle  handle[R, T] // what it keeps there of an object
 	// dir is the directory under alloc/ that has a key for each taken value; empty: none has.
 	dir string
 	// tombstone says that a freed value is not given out again while a switch may still hold
@@ -71,7 +72,7 @@ func TombstoneDirs() (dirs []string) {
 }
 
 // all walks the values that an object has.
-func (u *unique[V, T]) all(i *Item[T]) iter.Seq[V] {
+func (u *unique[V, R, T]) all(i *Item[T]) iter.Seq[V] {
 	return func(yield func(V) bool) {
 		n := 1
 		if u.count != nil {
@@ -86,49 +87,64 @@ func (u *unique[V, T]) all(i *Item[T]) iter.Seq[V] {
 }
 
 // holder is who has a value, or nil.
-func (u *unique[V, T]) holder(s *State, v V) *Item[T] { return u.holders(s).of[v] }
+func (u *unique[V, R, T]) holder(s *State, v V) *Item[T] {
+	if r, held := u.holders(s).of[v]; held {
+		return u.handle.item(s, r)
+	}
+	return nil
+}
+
+// claimants are who claims a value that another one has, in no order.
+func (u *unique[V, R, T]) claimants(s *State, v V) (list []*Item[T]) {
+	for _, r := range u.holders(s).claimants[v] {
+		list = append(list, u.handle.item(s, r))
+	}
+	return list
+}
 
 // index makes an object a claimant to its values, or ends that. affected is told of each
 // other object that loses or gains a value by it, or claims a value that passes to another.
-func (u *unique[V, T]) index(s *State, i *Item[T], add bool, affected func(*Item[T])) {
+func (u *unique[V, R, T]) index(s *State, i *Item[T], add bool, affected func(*Item[T])) {
 	if u.holders == nil {
 		return
 	}
-	h := u.holders(s)
+	h, it := u.holders(s), u.handle.of(i)
+	older := func(a, b R) bool { return u.handle.item(s, a).Older(u.handle.item(s, b)) }
 	for v := range u.all(i) {
-		var other *Item[T]
+		var other R
+		passed := false
 		if add {
-			other = h.claim(v, i)
+			other, passed = h.claim(v, it, older)
 		} else {
-			other = h.release(v, i)
+			other, passed = h.release(v, it, older)
 		}
-		if other == nil {
+		if !passed {
 			continue
 		}
-		affected(other)
+		affected(u.handle.item(s, other))
 		for _, claimant := range h.claimants[v] { // its problem names who holds the value
-			if claimant != i && claimant != other {
-				affected(claimant)
+			if claimant != it && claimant != other {
+				affected(u.handle.item(s, claimant))
 			}
 		}
 	}
 }
 
 // contested adds a problem for each value of an object that an older one has.
-func (u *unique[V, T]) contested(s *State, i *Item[T], problems []Problem) []Problem {
+func (u *unique[V, R, T]) contested(s *State, i *Item[T], problems []Problem) []Problem {
 	if u.holders == nil {
 		return problems
 	}
 	for v := range u.all(i) {
-		if holder := u.holder(s, v); holder != nil && holder != i {
-			problems = append(problems, LeftOut(i.Key, "%s %v belongs to the older %s: delete one of the two", u.name, v, holder.Key.Short()))
+		if r, held := u.holders(s).of[v]; held && r != u.handle.of(i) {
+			problems = append(problems, LeftOut(i.Key, "%s %v belongs to the older %s: delete one of the two", u.name, v, u.handle.item(s, r).Key.Short()))
 		}
 	}
 	return problems
 }
 
 // takes adds what an object has under alloc/.
-func (u *unique[V, T]) takes(i *Item[T], list []Taken) []Taken {
+func (u *unique[V, R, T]) takes(i *Item[T], list []Taken) []Taken {
 	if u.dir == "" {
 		return list
 	}
@@ -138,7 +154,7 @@ func (u *unique[V, T]) takes(i *Item[T], list []Taken) []Taken {
 	return list
 }
 
-func (u *unique[V, T]) facts() uniqueFacts {
+func (u *unique[V, R, T]) facts() uniqueFacts {
 	return uniqueFacts{name: u.name, dir: u.dir, tombstone: u.tombstone, enforced: u.holders != nil}
 }
 

@@ -124,7 +124,7 @@ func ProposeForget(farewell Event) Proposal {
 func (s *State) Request(host string) *Item[Request] { return s.requests.items[host] }
 
 // Requests walks what hosts' agents ask for, sorted by host.
-func (s *State) Requests() iter.Seq[*Item[Request]] { return sorted(s.requests.items) }
+func (s *State) Requests() iter.Seq[*Item[Request]] { return sorted(&s.requests) }
 
 // shownOffers is how many ports a request's text names.
 const shownOffers = 5

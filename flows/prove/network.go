@@ -23,7 +23,10 @@ func (p *picture) liveNetwork(number uint32) (*store.Item[store.Network], *store
 		return nil, nil
 	}
 	t := p.state.Tenant(n.Key.Tenant)
-	if t == nil || p.liveTenant(t.Value.Number) != t {
+	if t == nil {
+		return nil, nil
+	}
+	if live := p.liveTenant(t.Value.Number); live == nil || live.Key != t.Key {
 		return nil, nil
 	}
 	return n, t

@@ -138,7 +138,7 @@ func (f finder) byTransit(a netip.Addr) (found *store.Item[store.Tenant]) {
 		if t == nil || !f.sees(t.Key.Tenant) || f.state.Gateway(t.Key.Tenant).Value.Active != h.Key.Host {
 			continue
 		}
-		if found != nil && found != t {
+		if found != nil && found.Key != t.Key {
 			return nil
 		}
 		found = t

@@ -132,7 +132,7 @@ func TestPresentTenantsAreWhole(t *testing.T) {
 				t.Errorf("%s: its number is not taken", port.Key)
 			}
 		}
-		if s.TenantByNumber(tenant.Value.Number) != tenant || !seen[store.AllocKey("tenant-numbers", fmt.Sprint(tenant.Value.Number))] {
+		if s.TenantName(tenant.Value.Number) != tenant.Key.Tenant || !seen[store.AllocKey("tenant-numbers", fmt.Sprint(tenant.Value.Number))] {
 			t.Errorf("%s: its number %d is not its own", tenant.Key, tenant.Value.Number)
 		}
 	}

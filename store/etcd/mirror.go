@@ -2,7 +2,6 @@ package etcd
 
 import (
 	"context"
-	"maps"
 	"slices"
 	"time"
 
@@ -12,32 +11,26 @@ import (
 	"sluice/store"
 )
 
-// seen is what a stream last took in of a key.
-type seen struct {
-	modified   store.Revision
-	unreadable bool // so its object was not yielded, or its deletion was
-}
-
 // mirror is what a stream took in: enough to find the difference to any list.
 type mirror struct {
 	revision store.Revision
 	stale    bool // a list must come before the next watch
-	seen     map[string]seen
+	seen     sightings
 }
 
-func newMirror() mirror { return mirror{stale: true, seen: map[string]seen{}} }
+func newMirror() mirror { return mirror{stale: true, seen: newSightings()} }
 
 // relist reads everything and yields how it differs from the mirror.
 func (s *stream) relist(ctx context.Context) error {
-	present := make(map[string]bool, len(s.mirror.seen))
 	var batch store.Batch
+	absent := s.mirror.absent()
 	at, err := s.list(ctx, listing{ranges: s.listed}, func(kv *mvccpb.KeyValue) error {
 		path := string(kv.Key)
 		if s.passed(path) {
 			return nil
 		}
-		present[path] = true
-		if s.mirror.seen[path].modified == store.Revision(kv.ModRevision) {
+		absent.listed(path)
+		if saw, _ := s.mirror.seen.get(path); saw.modified == store.Revision(kv.ModRevision) {
 			return nil
 		}
 		if event, ok := s.take(kv, false); ok {
@@ -49,7 +42,7 @@ func (s *stream) relist(ctx context.Context) error {
 		// The mirror took some keys in whose events were not yielded: forget those, so
 		// that the next list yields them.
 		for _, e := range batch.Events {
-			s.mirror.seen[e.Key.String()] = seen{}
+			s.mirror.seen.put(e.Key.String(), seen{})
 		}
 		return err
 	}
@@ -57,11 +50,8 @@ func (s *stream) relist(ctx context.Context) error {
 		s.mirror.distrust(at)
 		return errBack
 	}
-	for _, path := range slices.Sorted(maps.Keys(s.mirror.seen)) {
-		if present[path] {
-			continue
-		}
-		if event, ok := s.drop(path, at); ok {
+	for _, gone := range absent.all() {
+		if event, ok := s.drop(gone.path, at); ok {
 			batch.Events = append(batch.Events, event)
 		}
 	}
@@ -75,18 +65,42 @@ func (s *stream) relist(ctx context.Context) error {
 
 // distrust makes the next list yield everything, and start from a revision.
 func (m *mirror) distrust(at store.Revision) {
-	for path := range m.seen {
-		m.seen[path] = seen{}
-	}
+	m.seen.distrust()
 	m.revision, m.stale = at, true
 }
 
-// snapshot is what a fresh list showed: the mirror must agree once the events up to its
+// absentees are what a list lacks of what was seen before. The list tells its paths in their order.
+type absentees struct {
+	mirror *mirror
+	last   string // path that the list told
+	gone   []sighting
+}
+
+func (m *mirror) absent() *absentees { return &absentees{mirror: m} }
+
+// listed notes what was seen between the last path of the list and its next one.
+func (a *absentees) listed(path string) {
+	for s := range a.mirror.seen.after(a.last) {
+		if s.path >= path {
+			break
+		}
+		a.gone = append(a.gone, s)
+	}
+	a.last = path
+}
+
+// all are those that the list lacks, once it is over.
+func (a *absentees) all() []sighting {
+	return slices.AppendSeq(a.gone, a.mirror.seen.after(a.last))
+}
+
+// snapshot is where a fresh list differs from the mirror: they must agree once the events up to its
 // revision have arrived.
 type snapshot struct {
 	revision store.Revision
-	modified map[string]store.Revision
-	touched  map[string]bool // keys with events since the list
+	newer    map[string]store.Revision // keys of which the list shows a later revision
+	gone     []string                  // keys that the list lacks
+	touched  map[string]bool           // keys with events since the list
 }
 
 // look is called when it is time to compare: first it lists, then, after a while in which
@@ -97,10 +111,16 @@ func (s *stream) look(ctx context.Context) (time.Duration, error) {
 		s.audit = nil
 		return s.compare, s.mend(ctx, audit)
 	}
-	audit := &snapshot{modified: make(map[string]store.Revision, len(s.mirror.seen)), touched: map[string]bool{}}
+	audit := &snapshot{newer: map[string]store.Revision{}, touched: map[string]bool{}}
+	absent := s.mirror.absent()
 	at, err := s.list(ctx, listing{ranges: s.listed, keysOnly: true}, func(kv *mvccpb.KeyValue) error {
-		if !s.passed(string(kv.Key)) {
-			audit.modified[string(kv.Key)] = store.Revision(kv.ModRevision)
+		path, modified := string(kv.Key), store.Revision(kv.ModRevision)
+		if s.passed(path) {
+			return nil
+		}
+		absent.listed(path)
+		if saw, _ := s.mirror.seen.get(path); saw.modified < modified {
+			audit.newer[path] = modified
 		}
 		return nil
 	})
@@ -113,20 +133,23 @@ func (s *stream) look(ctx context.Context) (time.Duration, error) {
 		return 0, errBack
 	}
 	audit.revision = at
+	for _, gone := range absent.all() {
+		audit.gone = append(audit.gone, gone.path)
+	}
 	s.audit = audit
 	return s.settle, nil
 }
 
-// lost are the keys on which the mirror disagrees with a snapshot though no event came.
-func (m mirror) lost(a *snapshot) []string {
+// lost are the keys on which the mirror disagrees with a snapshot though no event came, sorted.
+func (m *mirror) lost(a *snapshot) []string {
 	var lost []string
-	for path, modified := range a.modified {
-		if !a.touched[path] && m.seen[path].modified < modified {
+	for path, modified := range a.newer {
+		if saw, _ := m.seen.get(path); !a.touched[path] && saw.modified < modified {
 			lost = append(lost, path)
 		}
 	}
-	for path, s := range m.seen {
-		if _, present := a.modified[path]; !present && !a.touched[path] && s.modified <= a.revision {
+	for _, path := range a.gone {
+		if saw, known := m.seen.get(path); known && !a.touched[path] && saw.modified <= a.revision {
 			lost = append(lost, path)
 		}
 	}

@@ -242,18 +242,18 @@ func (s *stream) take(kv *mvccpb.KeyValue, deleted bool) (store.Event, bool) {
 		} else {
 			s.unreadable(path, kv.ModRevision, err)
 		}
-		s.mirror.seen[path] = seen{modified: store.Revision(kv.ModRevision), unreadable: true}
+		s.mirror.seen.put(path, seen{modified: store.Revision(kv.ModRevision), unreadable: true})
 		return event, known
 	}
 	s.recovered(path)
-	s.mirror.seen[path] = seen{modified: event.Modified}
+	s.mirror.seen.put(path, seen{modified: event.Modified})
 	return event, true
 }
 
 // drop forgets a key; the deletion is worth telling if its object had been yielded.
 func (s *stream) drop(path string, at store.Revision) (store.Event, bool) {
-	old, known := s.mirror.seen[path]
-	delete(s.mirror.seen, path)
+	old, known := s.mirror.seen.get(path)
+	s.mirror.seen.delete(path)
 	s.recovered(path)
 	if !known || old.unreadable {
 		return store.Event{}, false
