@@ -28,7 +28,7 @@ E2E := ./integration
 IN_LAB := ./integration/bench ./integration/lab
 # What make test leaves to make soak, to stay under 25 minutes on two processors: tests that wait for minutes, and small
 # runs of benchmarks whose parts other tests use too.
-SOAK := TestATenantIsOneSeries|TestConservation|TestEventsTellOfTrouble|TestFlappingGatewayHostIsDamped|TestHeavyTenantsPart
+SOAK := TestATenantIsOneSeries|TestConservation|TestEventsTellOfTrouble|TestFailOverBesideATrunk|TestFlappingGatewayHostIsDamped|TestHeavyTenantsPart|TestStarFailsOver
 SOAK_CASES := TestEveryCase/(attach-docker|ovn|packets|paper-1|paper-2)
 
 .PHONY: help

@@ -243,6 +243,15 @@ func (c *Controller) Visited(ctx context.Context) map[store.Key]store.Visit {
 	return visits
 }
 
+// Damped are the gateway hosts that came and went, each with the hosts that do not send there for a while. What cannot be read is as it was known before.
+func (c *Controller) Damped(ctx context.Context) map[string][]string {
+	damped, err := c.usage.Damped(ctx)
+	if err != nil {
+		c.opts.Log.Debug("which gateway hosts are damped is as it was read before", "err", err)
+	}
+	return damped
+}
+
 // Usage is what a tenant uses of its limits, or nil where there is no such tenant. With an error it
 // is what was known before.
 func (c *Controller) Usage(ctx context.Context, tenant string) (*usage.Tenant, error) {

@@ -331,7 +331,7 @@ func (w *world) edit(e *store.Event) {
 		if old := w.state.Port(e.Key); old != nil {
 			v := *old.Value
 			w.one(func() { v.Number = fresh.Number }, func() { v.MAC = fresh.MAC }, func() { v.Interface = fresh.Interface },
-				func() { v.Addresses = fresh.Addresses }, func() { v.AllowedPairs = fresh.AllowedPairs }, func() { v.Labels = fresh.Labels }, func() { v.Publish = fresh.Publish }, func() { v.Limits = fresh.Limits },
+				func() { v.Addresses = fresh.Addresses }, func() { v.AllowedPairs = fresh.AllowedPairs }, func() { v.Labels = fresh.Labels }, func() { v.Publish = fresh.Publish }, func() { v.Limits = fresh.Limits }, func() { v.LimitsSet = fresh.LimitsSet },
 				func() { v.UID = fresh.UID })
 			e.Object = &v
 		}
@@ -548,6 +548,13 @@ func (w *world) port(network, iface string) *store.Port {
 		p.Limits.EgressKbps = 1 + w.Uint32N(2)
 	case 1:
 		p.Limits.IngressKbps = 1 + w.Uint32N(2)
+	}
+	said := w.Uint32N(2)
+	switch w.IntN(8) {
+	case 0:
+		p.LimitsSet.EgressKbps = &said
+	case 1:
+		p.LimitsSet.IngressKbps = &said
 	}
 	for range w.IntN(6) - 3 {
 		one := w.publication("")

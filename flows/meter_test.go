@@ -91,6 +91,21 @@ func TestMeterOfAPortWithLimits(t *testing.T) {
 	}
 }
 
+// What the operator set is another rate of the same meter, and marks the port where it makes a difference.
+func TestMeterOfAPortWithLimitsSet(t *testing.T) {
+	s, kbps := limited(t, store.Limits{PortEgressKbps: 2000}), uint32(700)
+	s.Apply(store.Batch{Revision: 10, Events: []store.Event{{Key: store.PortKey("h1", "alice", "default", "a1"), Created: 5, Modified: 10,
+		Object: &store.Port{Number: 101, Limits: store.PortLimits{EgressKbps: 1000}, LimitsSet: store.PortLimitsSet{EgressKbps: &kbps}}}}})
+	got, ok := MeterOf(s, &of.Flow{Cookie: uint64(portSlice(7, 101)), Actions: []of.Action{of.Meter{ID: 131078}}})
+	if want := (of.MeterSpec{ID: 131078, Unit: of.MeterKilobits, Rate: 700, Burst: 700}); !ok || got.MeterSpec != want {
+		t.Errorf("the meter is %+v, want %+v", got.MeterSpec, want)
+	}
+	same := uint32(700)
+	if was := (&store.Port{LimitsSet: store.PortLimitsSet{EgressKbps: &kbps}}); !samePort(was, &store.Port{LimitsSet: store.PortLimitsSet{EgressKbps: &same}}) || samePort(was, &store.Port{}) {
+		t.Error("a rate that was set is not told from another, or from itself")
+	}
+}
+
 // What a meter bounds can be told from its number.
 func TestMeterBounds(t *testing.T) {
 	for id, want := range map[uint32]struct {

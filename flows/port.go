@@ -71,7 +71,7 @@ func portChanged(m marker, c store.Change) {
 }
 
 func samePort(a, b *store.Port) bool {
-	return a.Number == b.Number && a.MAC == b.MAC && a.Interface == b.Interface && a.Limits == b.Limits &&
+	return a.Number == b.Number && a.MAC == b.MAC && a.Interface == b.Interface && a.OwnLimits() == b.OwnLimits() &&
 		slices.Equal(a.Addresses, b.Addresses) && slices.Equal(a.AllowedPairs, b.AllowedPairs)
 }
 

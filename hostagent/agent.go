@@ -133,14 +133,15 @@ func newAgent(o Options, upstream *resolver.Upstream) *Agent {
 	a.tenants = &tenants{host: o.Host, store: o.Store, file: filepath.Join(o.StateDir, "tenants.json"), changed: a.mender.nudge}
 	a.published = &published{host: o.Host, store: o.Store, ports: newPublishing(), file: filepath.Join(o.StateDir, "published.json"), changed: a.tableDue, problems: a.problems, listens: listening}
 	a.probes = newProbes(o, a.problems, a.mender.wake)
-	a.web = newWebEntry(o, a.problems, a.probes.dead)
+	a.web = newWebEntry(o, a.problems, a.probes.deadOrCut)
 	a.probes.learn = a.web.callers.learn
-	a.routes = &webRoutes{store: o.Store, file: filepath.Join(o.StateDir, "routes.json"), table: a.web.table}
+	a.routes = &webRoutes{store: o.Store, file: filepath.Join(o.StateDir, "routes.json"), table: a.web.table, late: newBell()}
+	a.web.table.Late = a.routes.late.ring
 	a.pace = newPace()
 	a.tally = newTally(o.StateDir)
 	a.resolving = newResolving(o, upstream, a.published.ports, a.problems)
 	a.usage = &usage{
-		o: o, tenants: a.tenants, infrastructure: a.infrastructure, registration: a.registration, tally: a.tally, resolving: a.resolving, web: a.web, every: usageInterval,
+		o: o, tenants: a.tenants, infrastructure: a.infrastructure, registration: a.registration, tally: a.tally, resolving: a.resolving, web: a.web, damped: a.probes.dampedHosts, every: usageInterval,
 	}
 	a.emptied = &emptied{o: o, tenants: a.tenants, registration: a.registration}
 	a.alive = &alive{store: o.Store, problems: a.problems}

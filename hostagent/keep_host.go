@@ -30,9 +30,7 @@ func (r hostRecord) should(ctx context.Context) (store.Host, error) {
 	addresses, err := hostAddresses()
 	h := hostFor(r.o, r.id, r.underlay.known(), addresses)
 	h.Switch, h.Cut = switchProcess(r.o.RunDir), r.wayOut.isCut()
-	var lost error
-	h.Trunk, h.TrunkReady, lost = r.trunk.told(ctx)
-	err = errors.Join(err, lost)
+	err = errors.Join(err, r.trunk.told(ctx, &h))
 	if h.Gateway {
 		lacks := gatewayLacks(r.o.Uplink, r.infrastructure.known().transit())
 		r.problems.report("gateway", lacks)

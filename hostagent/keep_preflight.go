@@ -17,7 +17,7 @@ func (f *fitness) is(ctx context.Context) ([]Finding, error) {
 	if f.passed {
 		return nil, nil
 	}
-	return f.findings(ctx), nil
+	return look(ctx, f.checks()), nil
 }
 
 // should is how many things may lack.

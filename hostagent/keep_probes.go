@@ -48,8 +48,9 @@ type probes struct {
 	seen   string         // the process that was the switch then
 	raised string         // the process for which probes are raised; empty: for none
 
-	interval time.Duration   // how often probes go that nothing makes late; 0: there are none
-	gateways map[string]bool // which probes, by interface, are of gateway hosts
+	interval time.Duration     // how often probes go that nothing makes late; 0: there are none
+	gateways map[string]string // the gateway hosts of those probes, by interface, that are of one
+	damped   []string          // gateway hosts that are, sorted
 	slacks   slacks
 	untuned  bool // raised probes may go otherwise than they should
 }
@@ -99,12 +100,12 @@ func (p *probes) should(ctx context.Context) (map[string]ovsdb.Interface, error)
 	return ports, nil
 }
 
-// gatewayProbes are the names of probes of gateway hosts.
-func gatewayProbes(hosts []store.Event) map[string]bool {
-	gateways := map[string]bool{}
+// gatewayProbes are the gateway hosts, by the names of their probes.
+func gatewayProbes(hosts []store.Event) map[string]string {
+	gateways := map[string]string{}
 	for _, e := range hosts {
 		if e.Object.(*store.Host).Gateway {
-			gateways[store.ProbeInterface(e.Key.Host)] = true
+			gateways[store.ProbeInterface(e.Key.Host)] = e.Key.Host
 		}
 	}
 	return gateways
@@ -121,6 +122,14 @@ func (p *probes) dead(host string) bool {
 	return err == nil && port != nil && port.Dead
 }
 
+// deadOrCut reports whether the switch finds another host dead, and of this host whether others do, since its way out is cut.
+func (p *probes) deadOrCut(host string) bool {
+	if host == p.o.Host {
+		return p.wayOut.isCut()
+	}
+	return p.dead(host)
+}
+
 // deadTime bounds how long whoever asks waits for the switch's database, which is away while that is started anew.
 const deadTime = 100 * time.Millisecond
 
@@ -128,7 +137,7 @@ const deadTime = 100 * time.Millisecond
 func (p *probes) probing(name string) map[string]string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return probing(p.interval, p.slacks, p.gateways[name], p.wayOut.isCut())
+	return probing(p.interval, p.slacks, p.gateways[name] != "", p.wayOut.isCut())
 }
 
 // mistuned are the probes that are raised and go otherwise than they should by now.

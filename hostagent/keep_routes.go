@@ -19,6 +19,7 @@ type webRoutes struct {
 	store Store
 	file  string
 	table *entry.Table
+	late  bell // a request waits for a route that leads nowhere yet
 
 	mu      sync.Mutex
 	now     []entry.Route
@@ -106,7 +107,11 @@ func (r *webRoutes) makeSo(_ context.Context, should, is []entry.Route) error {
 // relayInterval is how often it is looked where gateway hosts relay, while there are routes.
 const relayInterval = 10 * time.Second
 
-// wait is the keeper's rhythm: it returns when a publication or a gateway changed.
+// lateRest is between two reads while requests wait for a route that leads nowhere yet.
+const lateRest = time.Second
+
+// wait is the keeper's rhythm: it returns when a publication or a gateway changed, and in a cluster with many gateways sooner after that while
+// a request waits for one.
 func (r *webRoutes) wait(ctx context.Context) {
 	r.mu.Lock()
 	at, rest, limit := r.at, restInterval, tenantsInterval
@@ -114,5 +119,20 @@ func (r *webRoutes) wait(ctx context.Context) {
 		rest, limit = max(restInterval, restPerTenant*time.Duration(r.gateway)), max(relayInterval, 10*restPerTenant*time.Duration(r.gateway))
 	}
 	r.mu.Unlock()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	rested := time.After(lateRest)
+	go func() {
+		defer cancel()
+		select {
+		case <-r.late:
+		case <-ctx.Done():
+			return
+		}
+		select {
+		case <-rested:
+		case <-ctx.Done():
+		}
+	}()
 	awaitRested(ctx, rest, limit, at, r.store.PublishedChanged)
 }

@@ -23,6 +23,7 @@ type trunk struct {
 	o            Options
 	underlay     *underlay
 	registration *registration
+	problems     *problems
 	due          bell   // it has a next step
 	wake         func() // has the mend loop tell the cluster
 	db           *ovsdb.DB
@@ -108,6 +109,9 @@ func trunkRow(name, how, was string) ovsdb.Interface {
 // raise sets an interface up.
 func raise(name string) error {
 	link, err := netlink.LinkByName(name)
+	if isGone(err) {
+		return noSuchTrunk(name)
+	}
 	if err == nil && link.Attrs().Flags&net.FlagUp == 0 {
 		err = netlink.LinkSetUp(link)
 	}
@@ -212,23 +216,42 @@ func (k trunk) left(ctx context.Context, name string) error {
 	return nil
 }
 
-// told is what the cluster is told: which interface is the trunk, and whether others may send there. One that lost its wire
-// is not ready, and one that is gone is none.
-func (k trunk) told(ctx context.Context) (name string, ready bool, err error) {
+// told writes what the cluster is told into the host's record: which interface is the trunk, whether others may send there, and
+// why not where the operator wants it. One that lost its wire is not ready, and one that is gone is none.
+func (k trunk) told(ctx context.Context, h *store.Host) error {
 	is, err := k.is(ctx)
-	if err != nil || len(is) == 0 || is[0].OFPort <= 0 {
-		return "", false, err
+	if err != nil {
+		return err
+	}
+	if k.o.Trunk != "" { // what the keeper said last, and nothing while it is under way
+		h.NoTrunk = k.problems.text("trunk")
+	}
+	if len(is) == 0 || is[0].OFPort <= 0 {
+		return nil
 	}
 	row := is[0]
 	link, err := netlink.LinkByName(row.Name)
 	if isGone(err) {
-		return "", false, nil
+		return nil
 	}
 	if err != nil {
-		return "", false, fmt.Errorf("trunk %s: look for its wire: %w", row.Name, err)
+		return fmt.Errorf("trunk %s: look for its wire: %w", row.Name, err)
 	}
-	ready = row.Name == k.o.Trunk && row.ExternalIDs[idTrunk] == trunkReady && link.Attrs().RawFlags&unix.IFF_RUNNING != 0
-	return row.Name, ready, nil
+	h.Trunk = row.Name
+	if row.Name != k.o.Trunk || row.ExternalIDs[idTrunk] != trunkReady {
+		return nil
+	}
+	if h.TrunkReady = link.Attrs().RawFlags&unix.IFF_RUNNING != 0; h.TrunkReady {
+		h.NoTrunk = ""
+	} else {
+		h.NoTrunk = fmt.Sprintf("trunk %s: it has no carrier: look at its wire", row.Name)
+	}
+	return nil
+}
+
+// noSuchTrunk says that the interface is not there.
+func noSuchTrunk(name string) error {
+	return fmt.Errorf("trunk %s: this host has no such interface: name another with --trunk", name)
 }
 
 // usableTrunk says why an interface cannot be the trunk, and whether it is up.
@@ -236,7 +259,7 @@ func usableTrunk(ctx context.Context, db *ovsdb.DB, o Options, u *underlay) (up 
 	name := o.Trunk
 	link, err := netlink.LinkByName(name)
 	if isGone(err) {
-		return false, fmt.Errorf("trunk %s: this host has no such interface: name another with --trunk", name)
+		return false, noSuchTrunk(name)
 	}
 	if err != nil {
 		return false, fmt.Errorf("trunk %s: %w", name, err)

@@ -74,6 +74,40 @@ func TestTrunkComesAndGoes(t *testing.T) {
 	}
 }
 
+// Without its trunk a host is registered and has its ports, says what is wrong with it, and has it once it is there. One that goes away is told too.
+func TestAgentWithoutItsTrunk(t *testing.T) {
+	h := trunkHost(t)
+	h.run("ip", "link", "del", "trunk0")
+	lacks := func(why string) func() bool {
+		return func() bool {
+			got, _, err := h.client.Get(t.Context(), store.HostKey("h1"))
+			if err != nil || got == nil {
+				return false
+			}
+			told := got.(*store.Host).NoTrunk
+			return told == why || why != "" && strings.Contains(told, why)
+		}
+	}
+	a, _, _ := h.agent()
+	h.realizeAll()
+	h.eventually("it says that there is no trunk", lacks("trunk trunk0: this host has no such interface: name another with --trunk"))
+	if problems := a.Status().Problems; len(problems) != 1 || !strings.HasPrefix(problems[0], "trunk: trunk trunk0: this host has no such interface") {
+		t.Errorf("problems %q", problems)
+	}
+	h.run("ip", "link", "add", "trunk0", "type", "veth", "peer", "name", "trunk1")
+	h.run("ip", "link", "set", "trunk1", "up")
+	h.eventually("the trunk that came is ready", h.says("trunk0", true))
+	h.eventually("and nothing is said of it", lacks(""))
+	h.run("ip", "link", "set", "trunk1", "down")
+	a.mender.wake()
+	h.eventually("it says that there is no wire", lacks("trunk trunk0: it has no carrier"))
+	h.run("ip", "link", "del", "trunk0")
+	a.mender.wake()
+	h.eventually("it says that the trunk is gone", lacks("this host has no such interface"))
+	h.eventually("and that it has none", h.says("", false))
+	h.run("ip", "link", "add", "trunk0", "type", "veth", "peer", "name", "trunk1") // which trunkHost takes away
+}
+
 // An interface that is not fit is named, with why.
 func TestUnfitTrunk(t *testing.T) {
 	h := trunkHost(t)

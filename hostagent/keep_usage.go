@@ -31,7 +31,8 @@ type usage struct {
 	tally          *tally
 	resolving      *resolving
 	web            *webEntry
-	every          time.Duration // two readings are as far apart at least
+	damped         func() []string // gateway hosts that this host's switch does not send to for a while
+	every          time.Duration   // two readings are as far apart at least
 
 	// What follows is the keeper's alone.
 	told   store.Usage
@@ -104,7 +105,7 @@ func (u *usage) should(ctx context.Context) (store.Usage, error) {
 	u.tally.addTo(used)
 	u.took = time.Since(began)
 	usage := store.UsageOf(used)
-	usage.Visits = u.web.table.Visits()
+	usage.Visits, usage.Damped = u.web.table.Visits(), u.damped()
 	return usage, nil
 }
 
@@ -164,6 +165,9 @@ func (u *usage) makeSo(ctx context.Context, should, is store.Usage) error {
 
 // worthTelling reports whether what is used differs enough from what was told so long ago.
 func worthTelling(should, is store.Usage, ago time.Duration) bool {
+	if !slices.Equal(should.Damped, is.Damped) {
+		return true
+	}
 	before, after := byTenant(is), byTenant(should)
 	for tenant := range after {
 		if _, told := before[tenant]; !told {

@@ -54,6 +54,10 @@ func TestWorthTelling(t *testing.T) {
 			t.Errorf("visits of %v after %v: worth telling %t at once, %t after a minute", c.should, c.is, soon, later)
 		}
 	}
+	damped := store.Usage{Damped: []string{"h2"}}
+	if !worthTelling(damped, store.Usage{}, 0) || !worthTelling(store.Usage{}, damped, 0) || worthTelling(damped, damped, usageRest) {
+		t.Error("a gateway host that is damped, or not any more, is not told at once, or again")
+	}
 	if worthTelling(store.Usage{Omitted: 1}, store.Usage{}, usageRest-1) || !worthTelling(store.Usage{Omitted: 1}, store.Usage{}, usageRest) {
 		t.Error("more that are left out are told at once, or never")
 	}

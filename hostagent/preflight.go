@@ -40,9 +40,10 @@ type preflight struct {
 	underlay *underlay
 }
 
-// checks are all that the preflight looks at, in the order in which it tells of it.
+// checks are all that a host must have before it is registered, in the order in which the preflight tells of it. A trunk is
+// not among them: without one VLAN networks go by tunnels.
 func (p preflight) checks() []check {
-	all := []check{
+	return []check{
 		{"privileges", p.privileges},
 		{"nftables", p.nftables},
 		{"tunnel address", p.tunnelAddress},
@@ -52,10 +53,6 @@ func (p preflight) checks() []check {
 		{"datapath", p.datapath},
 		{"names", p.names},
 	}
-	if p.o.Trunk != "" {
-		all = append(all, check{"trunk", p.trunk})
-	}
-	return all
 }
 
 type check struct {
@@ -72,12 +69,18 @@ func Check(ctx context.Context, o Options) []Finding {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return preflight{o, &underlay{vtep: o.VTEP, encap: o.Encap}}.findings(ctx)
+	p := preflight{o, &underlay{vtep: o.VTEP, encap: o.Encap}}
+	all := look(ctx, p.checks())
+	if o.Trunk != "" {
+		all = append(all, look(ctx, []check{{"trunk", p.trunk}})...)
+	}
+	return all
 }
 
-func (p preflight) findings(ctx context.Context) []Finding {
+// look looks at each thing, one after the other.
+func look(ctx context.Context, checks []check) []Finding {
 	var all []Finding
-	for _, c := range p.checks() {
+	for _, c := range checks {
 		ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 		says, err := c.look(ctx)
 		cancel()

@@ -59,11 +59,32 @@ func (p *probes) damp(ctx context.Context) {
 		}
 		dampers = now
 		next, err := p.tell(ctx, told, damped)
+		p.noteDamped(damped)
 		if p.problems.report("damping of probes", err); err == nil && !told.damps(damped) {
 			p.o.Log.Info("gateway hosts that came and went count as dead for a while", "host", p.o.Host, "probes", damped)
 		}
 		told = next
 	}
+}
+
+// noteDamped keeps which hosts are damped, for who tells the cluster.
+func (p *probes) noteDamped(damped []string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.damped = nil
+	for _, name := range damped {
+		if host := p.gateways[name]; host != "" {
+			p.damped = append(p.damped, host)
+		}
+	}
+	slices.Sort(p.damped)
+}
+
+// dampedHosts are the gateway hosts to which this host's switch does not send for a while, sorted.
+func (p *probes) dampedHosts() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.damped)
 }
 
 // damping is what a switch was told of probes.

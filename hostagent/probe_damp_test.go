@@ -1,8 +1,14 @@
 package hostagent
 
 import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
 	"testing"
 	"time"
+
+	"sluice/store"
 )
 
 // The first death counts as long as it lasts, each further one soon after for twice as long as the one before. What a damped switch finds is
@@ -47,6 +53,88 @@ func TestDamper(t *testing.T) {
 	} {
 		if got := d.finds(tt.dead, start.Add(tt.at)); got != tt.damped {
 			t.Errorf("after %s, dead %t: damped %t, want %t; %+v", tt.at, tt.dead, got, tt.damped, d)
+		}
+	}
+}
+
+// A real switch is told of those probes of which it is to find something else than before, and of no other; one that was told nothing yet, or is another
+// process, finds of all what it hears. What it was told is seen by what it finds of probes that were taken for alive by hand.
+func TestSwitchIsToldOfDamping(t *testing.T) {
+	h := newHost(t)
+	var probe []string
+	for i, name := range []string{"flaps", "stays"} {
+		if _, err := h.client.RegisterHost(t.Context(), name, store.Host{Incarnation: name, DatapathID: datapathID(name),
+			VTEPs: []netip.Addr{netip.MustParseAddr(fmt.Sprintf("172.30.0.%d", 8+i))}, Encap: "geneve", Gateway: true}); err != nil {
+			t.Fatal(err)
+		}
+		probe = append(probe, store.ProbeInterface(name))
+	}
+	a, _, stop := h.start()
+	spec := store.FailOverSpec{On: true}
+	if _, err := h.client.Decide(t.Context(), spec.Propose, spec.Needs()...); err != nil {
+		t.Fatal(err)
+	}
+	h.realizeAll()
+	alive := func(name string) bool {
+		shown, _ := h.ovs().AppCtl(t.Context(), "bfd/show", name)
+		return strings.Contains(shown, "Forwarding: true")
+	}
+	byHand := func() {
+		for _, name := range probe {
+			if _, err := h.ovs().AppCtl(t.Context(), setForwarding, name, "true"); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for _, name := range probe {
+		h.eventually("the probe of "+name+" is raised", func() bool {
+			is, err := h.ovs().VSCtl(t.Context(), "--if-exists", "get", "interface", name, "bfd:enable")
+			return err == nil && strings.Trim(is, "\"\n") == "true"
+		})
+	}
+	stop() // the agent judges these probes too
+	process, err := switchPID(h.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	flaps := probe[:1]
+	for _, tt := range []struct {
+		what         string
+		told         *damping
+		damped       []string
+		flaps, stays bool // whether they are found alive then
+	}{
+		{"one is damped", &damping{process: process}, flaps, false, true},
+		{"it is still", &damping{process, flaps}, flaps, true, true},
+		{"it is no more", &damping{process, flaps}, nil, false, true},
+		{"nothing was told", nil, nil, false, false},
+		{"another process was told", &damping{"1", flaps}, flaps, false, false},
+		{"one that is gone was told of", &damping{process, []string{"sl-gone"}}, nil, true, true},
+	} {
+		byHand()
+		told, err := a.probes.tell(t.Context(), tt.told, tt.damped)
+		if err != nil {
+			t.Errorf("%s: %v", tt.what, err)
+			continue
+		}
+		if told.process != process || !slices.Equal(told.probes, tt.damped) {
+			t.Errorf("%s: what was told is %+v", tt.what, told)
+		}
+		if flaps, stays := alive(probe[0]), alive(probe[1]); flaps != tt.flaps || stays != tt.stays {
+			t.Errorf("%s: alive are flaps %t, want %t; stays %t, want %t", tt.what, flaps, tt.flaps, stays, tt.stays)
+		}
+	}
+	if _, err := a.probes.tell(t.Context(), nil, []string{"sl-none"}); err == nil {
+		t.Error("a probe that is not there is damped")
+	}
+}
+
+// What is damped is told by the names of hosts.
+func TestDampedHosts(t *testing.T) {
+	p := &probes{gateways: map[string]string{"b2": "h2", "b1": "h1", "b3": "h3"}}
+	for _, tt := range []struct{ damped, want []string }{{[]string{"b3", "b1", "gone"}, []string{"h1", "h3"}}, {nil, nil}} {
+		if p.noteDamped(tt.damped); !slices.Equal(p.dampedHosts(), tt.want) {
+			t.Errorf("of %v damped are %v, want %v", tt.damped, p.dampedHosts(), tt.want)
 		}
 	}
 }

@@ -80,7 +80,7 @@ func TestProbing(t *testing.T) {
 
 // Only probes that are raised are changed, and those that are not as they should be.
 func TestMistuned(t *testing.T) {
-	p := &probes{interval: 100 * time.Millisecond, gateways: map[string]bool{"right": true, "early": true}, slacks: slacks{hear: slack{doubled: 1}}}
+	p := &probes{interval: 100 * time.Millisecond, gateways: map[string]string{"right": "h1", "early": "h2"}, slacks: slacks{hear: slack{doubled: 1}}}
 	port := func(name string, bfd map[string]string) *ovsdb.Port {
 		return &ovsdb.Port{Interface: ovsdb.Interface{Name: name, BFD: bfd}}
 	}

@@ -64,6 +64,13 @@ func (p *problems) first(names ...string) string {
 	return ""
 }
 
+// text is what was said of one thing; empty: nothing.
+func (p *problems) text(what string) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.texts[what]
+}
+
 // list is one line for each, sorted by name.
 func (p *problems) list() []string {
 	p.mu.Lock()

@@ -143,7 +143,7 @@ func (a *Agent) hostRecord() hostRecord {
 }
 
 func (a *Agent) trunk() trunk {
-	return trunk{a.o, a.underlay, a.registration, a.trunkDue, a.mender.wake, a.db, a.log}
+	return trunk{a.o, a.underlay, a.registration, a.problems, a.trunkDue, a.mender.wake, a.db, a.log}
 }
 
 // hostFor is what the cluster knows of this host.

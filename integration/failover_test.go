@@ -16,7 +16,7 @@ import (
 
 // failingOver has gateways fail over until the test ends, with a container on each host, and returns the gateway and the
 // containers of the other hosts, that of its backup first. All of them probe the gateway host by then.
-func failingOver(t *testing.T, name string) (g store.Gateway, others []lab.Container) {
+func failingOver(t *testing.T, name string, tenantFlags ...string) (g store.Gateway, others []lab.Container) {
 	t.Helper()
 	st := needLab(t)
 	sluice(t, "gateway", "fail-over", "on")
@@ -32,7 +32,7 @@ func failingOver(t *testing.T, name string) (g store.Gateway, others []lab.Conta
 			return nil
 		})
 	})
-	tenant(t, name)
+	tenant(t, name, tenantFlags...)
 	eventually(t, "the gateway has a backup", func() error {
 		if g = gatewayOf(t, name).Gateway; g.Backup == "" || g.Backup == g.Active {
 			return fmt.Errorf("it is %+v", g)
@@ -284,6 +284,12 @@ func TestFlappingGatewayHostIsDamped(t *testing.T) {
 		t.Errorf("a gateway host that flaps is sent to as soon as it is back: %v", err)
 	}
 	leaveBy(t, []lab.Container{c}, g.Backup)
+	eventually(t, "the status says so", func() error {
+		if out := sluice(t, "status"); !strings.Contains(out, "it comes and goes by the probes of "+c.Host) {
+			return errors.New(out)
+		}
+		return nil
+	})
 	eventually(t, "the gateway host is found alive later", probe("bfd_status:forwarding", "true"))
 	leaveBy(t, []lab.Container{c}, g.Active)
 	wantNoDiff(t)

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -161,19 +162,50 @@ func TestRatesOfPorts(t *testing.T) {
 	}
 }
 
+// limited attaches a container to the first host under a port with limits of its own: what it sends, and what it gets.
+func limited(t *testing.T, st lab.Status, port string, egress, ingress int) lab.Container {
+	t.Helper()
+	name := path.Base(port)
+	ns := "sluice-c-" + name
+	ip(t, "netns", "add", ns)
+	t.Cleanup(func() { exec.Command("ip", "netns", "del", ns).Run() })
+	socket := filepath.Join(st.Hosts[0].RunDir, "agent.sock")
+	at := answer[agentapi.Attachment](t, "port", "attach", port, "--netns", "/run/netns/"+ns, "--socket", socket,
+		"--limit-egress-kbps", fmt.Sprint(egress), "--limit-ingress-kbps", fmt.Sprint(ingress))
+	t.Cleanup(func() { command(t, "port", "detach", port, "--socket", socket) })
+	return lab.Container{Name: name, NetNS: ns, IPs: []netip.Addr{netip.MustParsePrefix(at.Addresses[0]).Addr()}}
+}
+
+// The operator changes what a port may send and get under traffic, also past what its runtime asked, and back.
+func TestPortLimitsChangeLive(t *testing.T) {
+	st := needLab(t)
+	tenant(t, "changed")
+	const name = "changed/default/changed-limited"
+	a, b := limited(t, st, name, slower, slower), container(t, "h2", "changed", "changed-2")
+	sender, receiver := between(t, a, b)
+	up := tcp(t, sender, receiver)
+	up.keepsTo(t, "what it sends as its runtime asked", slower)
+	sluice(t, "port", "set", name, "--limit-egress-kbps", fmt.Sprint(slow))
+	up.keepsTo(t, "what it sends as the operator said", slow)
+	sluice(t, "port", "set", name, "--as-asked")
+	up.keepsTo(t, "what it sends as its runtime asked, again", slower)
+	sender.Close()
+	back, end := between(t, b, a)
+	down := tcp(t, back, end)
+	sluice(t, "port", "set", name, "--limit-ingress-kbps", fmt.Sprint(slow))
+	down.keepsTo(t, "what it gets as the operator said", slow)
+	want := fmt.Sprintf("sends %d kbit/s, gets %d kbit/s (set; its runtime asked for %d kbit/s)", slower, slow, slower)
+	if shown := sluice(t, "port", "show", name); !strings.Contains(shown, want) {
+		t.Errorf("port show does not say %q:\n%s", want, shown)
+	}
+}
+
 // A port's own limits hold beside its tenant's: the smaller of both.
 func TestRatesOfOnePort(t *testing.T) {
 	st := needLab(t)
 	tenant(t, "single")
-	const ns, name = "sluice-c-single-limited", "single/default/single-limited"
-	ip(t, "netns", "add", ns)
-	t.Cleanup(func() { exec.Command("ip", "netns", "del", ns).Run() })
-	socket := filepath.Join(st.Hosts[0].RunDir, "agent.sock")
-	at := answer[agentapi.Attachment](t, "port", "attach", name, "--netns", "/run/netns/"+ns, "--socket", socket,
-		"--limit-egress-kbps", fmt.Sprint(slow), "--limit-ingress-kbps", fmt.Sprint(slower))
-	t.Cleanup(func() { command(t, "port", "detach", name, "--socket", socket) })
-	a := lab.Container{Name: "single-limited", NetNS: ns, IPs: []netip.Addr{netip.MustParsePrefix(at.Addresses[0]).Addr()}}
-	b := container(t, "h2", "single", "single-2")
+	const name = "single/default/single-limited"
+	a, b := limited(t, st, name, slow, slower), container(t, "h2", "single", "single-2")
 	sender, receiver := between(t, a, b)
 	tcp(t, sender, receiver).keepsTo(t, "what it sends", slow)
 	sender.Close()

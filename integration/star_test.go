@@ -2,6 +2,7 @@ package integration
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -109,11 +110,11 @@ func wantThrough(t *testing.T, from, to lab.Container, way ...string) {
 	}
 }
 
-// turned waits until frames between hosts of tenant star go the other way, on all hosts.
-func turned(t *testing.T, want store.Relay) {
+// turned waits until frames between hosts of a tenant go the other way, on all hosts.
+func turned(t *testing.T, tenant string, want store.Relay) {
 	t.Helper()
-	eventually(t, fmt.Sprintf("tenant star relays: %q", want), func() error {
-		if got := answer[client.Tenant](t, "tenant", "show", "star"); got.Relay != want {
+	eventually(t, fmt.Sprintf("tenant %s relays: %q", tenant, want), func() error {
+		if got := answer[client.Tenant](t, "tenant", "show", tenant); got.Relay != want {
 			return fmt.Errorf("it relays: %q", got.Relay)
 		}
 		return nil
@@ -145,9 +146,9 @@ func TestStar(t *testing.T) {
 		all = append(all, goesOn{"ping of " + at[from].Name, steadyPing(t, at[from], ipOf(at[to])).end})
 	}
 	sluice(t, "tenant", "set", "star", "--topology", "star")
-	turned(t, store.RelayOn)
+	turned(t, "star", store.RelayOn)
 	sluice(t, "gateway", "move", "star", one)
-	turned(t, store.RelayOn)
+	turned(t, "star", store.RelayOn)
 	eventually(t, "the move ends", func() error {
 		if g := gatewayOf(t, "star"); !g.Settled() || g.Active != one {
 			return fmt.Errorf("the gateway is %+v", g.Gateway)
@@ -155,7 +156,7 @@ func TestStar(t *testing.T) {
 		return nil
 	})
 	sluice(t, "gateway", "move", "star", centre)
-	turned(t, store.RelayOn)
+	turned(t, "star", store.RelayOn)
 	eventually(t, "the move back ends", func() error {
 		if g := gatewayOf(t, "star"); !g.Settled() || g.Active != centre {
 			return fmt.Errorf("the gateway is %+v", g.Gateway)
@@ -184,13 +185,75 @@ func TestStar(t *testing.T) {
 		back = append(back, goesOn{"ping of " + at[from].Name, steadyPing(t, at[from], ipOf(at[to])).end})
 	}
 	sluice(t, "tenant", "set", "star", "--topology", "direct")
-	turned(t, "")
+	turned(t, "star", "")
 	for _, traffic := range back {
 		if err := traffic.end(); err != nil {
 			t.Errorf("back from the star: %s: %v", traffic.what, err)
 		}
 	}
 	wantThrough(t, at[one], at[other], one, other)
+}
+
+// The star of a tenant whose network is a VLAN: frames are relayed under their tag, broadcasts come once, and it is proved.
+func TestStarOfAVLAN(t *testing.T) {
+	needLab(t)
+	tenant(t, "vlan-star", "--segmentation", "vlan", "--subnet", "10.0.0.0/24", "--topology", "star")
+	at := map[string]lab.Container{}
+	for _, host := range []string{"h1", "h2", "h3"} {
+		at[host] = container(t, host, "vlan-star", "vlan-star-"+host)
+	}
+	turned(t, "vlan-star", store.RelayOn)
+	centre := gatewayOf(t, "vlan-star").Active
+	next := map[string]string{"h1": "h2", "h2": "h3", "h3": "h1"}
+	one, other := next[centre], next[next[centre]]
+	for from, to := range next {
+		wantPing(t, at[from], ipOf(at[to]))
+	}
+	countUnderlay(t)
+	wantThrough(t, at[one], at[other], one, centre, other)
+	wantThrough(t, at[centre], at[other], centre, other)
+	broadcastsOnce(t, at[one], at[other], at[centre])
+	if stdout, stderr, status := command(t, "verify"); status != 0 {
+		t.Errorf("it is not proved: %s%s", stdout, stderr)
+	}
+}
+
+// The centre of a star dies while gateways fail over. What leaves goes by the backup at once; once the leader made that the gateway host it is the
+// centre, also of what the dead host's containers send when it is back.
+func TestStarFailsOver(t *testing.T) {
+	const name = "star-fails"
+	g, others := failingOver(t, name, "--topology", "star")
+	turned(t, name, store.RelayOn)
+	wantPing(t, others[0], ipOf(others[1]))
+	sluice(t, "lab", "kill", g.Active)
+	for _, c := range others {
+		eventually(t, c.Name+" gets out", func() error {
+			if !ping(c, lab.InternetAddress, 1) {
+				return errors.New("no answer")
+			}
+			return nil
+		})
+	}
+	eventually(t, "the backup is the centre", func() error {
+		if now := gatewayOf(t, name); now.Active != g.Backup {
+			return fmt.Errorf("the gateway is %+v", now.Gateway)
+		}
+		if !ping(others[1], ipOf(others[0]), 1) {
+			return errors.New("no answer")
+		}
+		return nil
+	})
+	sluice(t, "lab", "up")
+	turned(t, name, store.RelayOn)
+	back := inspect(t, name+"-"+g.Active[1:])
+	for _, to := range others {
+		wantPing(t, back, ipOf(to))
+	}
+	countUnderlay(t)
+	wantThrough(t, back, others[1], g.Active, g.Backup, others[1].Host)
+	if stdout, stderr, status := command(t, "verify"); status != 0 {
+		t.Errorf("it is not proved: %s%s", stdout, stderr)
+	}
 }
 
 // broadcastsOnce sends broadcasts from one container, of which others get each one once.

@@ -3,6 +3,7 @@ package integration
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os/exec"
 	"slices"
@@ -79,11 +80,9 @@ func wantByTrunk(t *testing.T, by bool, from, to lab.Container) {
 	}
 }
 
-// Two tenants with the same addresses have VLAN networks, with containers on h1 and h2. While these ping each other and the outside, a
-// container comes to h3, which has no trunk, h3 gets one and loses it, and the container goes: frames go by the trunk exactly while
-// each host of the network has one, and no ping is lost.
-func TestTrunk(t *testing.T) {
-	needLab(t)
+// trunked wires the lab's hosts to a trunk until the test ends, which their agents do not know yet.
+func trunked(t *testing.T) {
+	t.Helper()
 	if err := lab.EnsureTrunk(t.Context(), trunkHosts...); err != nil {
 		t.Fatal(err)
 	}
@@ -95,6 +94,86 @@ func TestTrunk(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// The gateway of a tenant moves and its host is drained while frames of its VLAN network go by the trunk: those go on there, and what leaves
+// goes by tunnels. No ping is lost.
+func TestGatewaysBesideATrunk(t *testing.T) {
+	needLab(t)
+	trunked(t)
+	withTrunk(t.Context(), t, true, trunkHosts...)
+	awaitTrunk(t, true, trunkHosts...)
+	tenant(t, "trunk-g", "--segmentation", "vlan", "--subnet", "10.0.0.0/24")
+	at := map[string]lab.Container{}
+	for _, host := range trunkHosts {
+		at[host] = container(t, host, "trunk-g", "trunk-g-"+host)
+	}
+	next := map[string]string{"h1": "h2", "h2": "h3", "h3": "h1"}
+	var all []goesOn
+	for from, to := range next {
+		wantByTrunk(t, true, at[from], at[to])
+		wantPing(t, at[from], lab.InternetAddress)
+		all = append(all, goesOn{"ping of " + at[from].Name, steadyPing(t, at[from], ipOf(at[to])).end},
+			goesOn{"ping to the outside of " + at[from].Name, steadyPing(t, at[from], lab.InternetAddress).end})
+	}
+	first := gatewayOf(t, "trunk-g").Active
+	sluice(t, "gateway", "move", "trunk-g", next[first])
+	sluice(t, "gateway", "move", "trunk-g", first)
+	sluice(t, "gateway", "drain", first, "--no-wait") // the pings go on through it
+	t.Cleanup(func() { command(t, "gateway", "undrain", first) })
+	eventually(t, "the gateway goes elsewhere", func() error {
+		if now := gatewayOf(t, "trunk-g"); now.Active == first || now.Move != nil {
+			return fmt.Errorf("it is %+v", now.Gateway)
+		}
+		return nil
+	})
+	time.Sleep(2 * time.Second) // so that many pings go the new way
+	sluice(t, "gateway", "undrain", first)
+	wantNoDiff(t)
+	for _, traffic := range all {
+		if err := traffic.end(); err != nil {
+			t.Errorf("over two moves and a drain: %s: %v", traffic.what, err)
+		}
+	}
+	for from, to := range next {
+		wantByTrunk(t, true, at[from], at[to])
+	}
+	if stdout, stderr, status := command(t, "verify"); status != 0 {
+		t.Errorf("it is not proved: %s%s", stdout, stderr)
+	}
+}
+
+// A gateway host with a trunk dies: the others of its VLAN network leave by the backup, and reach each other by the trunk as before.
+func TestFailOverBesideATrunk(t *testing.T) {
+	needLab(t)
+	trunked(t)
+	withTrunk(t.Context(), t, true, trunkHosts...)
+	awaitTrunk(t, true, trunkHosts...)
+	g, others := failingOver(t, "trunk-f", "--segmentation", "vlan")
+	wantByTrunk(t, true, others[0], others[1])
+	sluice(t, "lab", "kill", g.Active)
+	wantByTrunk(t, true, others[0], others[1])
+	for _, c := range others {
+		eventually(t, c.Name+" gets out", func() error {
+			if !ping(c, lab.InternetAddress, 1) {
+				return errors.New("no answer")
+			}
+			return nil
+		})
+	}
+	leaveBy(t, others, g.Backup)
+	wantByTrunk(t, true, others[0], others[1])
+	sluice(t, "lab", "up") // whose agent knows no trunk
+	awaitTrunk(t, false, g.Active)
+	wantByTrunk(t, false, others[0], others[1])
+}
+
+// Two tenants with the same addresses have VLAN networks, with containers on h1 and h2. While these ping each other and the outside, a
+// container comes to h3, which has no trunk, h3 gets one and loses it, and the container goes: frames go by the trunk exactly while
+// each host of the network has one, and no ping is lost.
+func TestTrunk(t *testing.T) {
+	needLab(t)
+	trunked(t)
 	at := map[string]lab.Container{}
 	run := func(name, host, address string) { at[name+host] = container(t, host, name, name+"-"+host, address) }
 	for _, name := range []string{"trunk-a", "trunk-b"} {

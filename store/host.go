@@ -40,6 +40,8 @@ type Host struct {
 	Trunk string `json:"trunk,omitempty"`
 	// TrunkReady says that the host's switch takes what comes by its trunk: from then on others may send there.
 	TrunkReady bool `json:"trunkReady,omitempty"`
+	// NoTrunk says why the trunk that its operator named is not ready: until it is, VLAN networks go by tunnels.
+	NoTrunk string `json:"noTrunk,omitempty"`
 	// Infrastructure is what this host keeps closed to tenants' egress besides the addresses of
 	// all hosts and controllers: its underlay, the controllers that its switch dials, and what
 	// its operator named.

@@ -78,9 +78,15 @@ func (l Limits) Validate() error {
 			return fmt.Errorf("%w: a limit of %d %s: give 1 to %d, or 0 for the default", ErrInvalid, limit.value, limit.of, maxLimit)
 		}
 	}
-	for _, rate := range []uint32{l.EgressKbps, l.IngressKbps, l.PortEgressKbps, l.PortIngressKbps} {
-		if rate > maxKbps {
-			return fmt.Errorf("%w: a limit of %d kilobits a second: give 1 to %d, or 0 for none", ErrInvalid, rate, maxKbps)
+	for _, rate := range []struct {
+		kbps uint32
+		of   string
+	}{
+		{l.EgressKbps, "its containers send out"}, {l.IngressKbps, "comes back to them"},
+		{l.PortEgressKbps, "each of its ports sends"}, {l.PortIngressKbps, "each of its ports gets"},
+	} {
+		if err := checkKbps(rate.kbps, rate.of); err != nil {
+			return fmt.Errorf("%w: %w", ErrInvalid, err)
 		}
 	}
 	return nil

@@ -31,7 +31,9 @@ type Port struct {
 	Sticky       Stickiness     `json:"sticky,omitempty"` // what of it stays with its name
 	// Publish is what it publishes itself, as its runtime asked. It goes with the port.
 	Publish []PortPublication `json:"publish,omitempty"`
-	Limits  PortLimits        `json:"limits,omitzero"` // beside those of its tenant
+	Limits  PortLimits        `json:"limits,omitzero"` // beside those of its tenant, as its runtime asked
+	// LimitsSet is the operator's word since. The host's agent leaves it as it is.
+	LimitsSet PortLimitsSet `json:"limitsSet,omitzero"`
 }
 
 // AddressPair is one more address, or range, that a port may speak with.
@@ -47,7 +49,7 @@ var portKind = &description[Key, Port, *Port]{
 	facts: facts{
 		label:  "port",
 		parts:  []part{partHost, partTenant, partNetwork, partName},
-		writer: "the host's agent; the API and the leader delete those of a deleted host", reader: "controllers, agents: the names that containers ask for",
+		writer: "the host's agent; the API moves one to another host, sets its limits, and deletes, as the leader does, those of a deleted host", reader: "controllers, agents: the names that containers ask for",
 		hostReads: allObjects, hostWrites: ownObjects,
 		refers: []reference{
 			{to: KindTenant, onDelete: refuses, dir: portName.dir, inUse: usedByPorts},

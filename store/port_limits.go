@@ -11,6 +11,13 @@ type PortLimits struct {
 	IngressBurst uint32 `json:"ingressBurst,omitempty" doc:"what it may get at once, in kilobits; a second's worth at least, four seconds' at most"`
 }
 
+// PortLimitsSet is what the operator said of a port's limits after it was made. Where something is said it holds, in place of
+// what the port's runtime asked; its tenant's limits hold beside it.
+type PortLimitsSet struct {
+	EgressKbps  *uint32 `json:"egressKbps,omitempty" doc:"what the port sends, in kilobits a second; 0: no limit but its tenant's; none: as its runtime asked"`
+	IngressKbps *uint32 `json:"ingressKbps,omitempty" doc:"what it gets, in kilobits a second; 0: no limit but its tenant's; none: as its runtime asked"`
+}
+
 // Bounds of a burst. Below a second's worth TCP does not come to its rate; with more than four a minute's traffic is more
 // than a tenth above it.
 const (
@@ -40,14 +47,29 @@ func (r Rate) smaller(other Rate) Rate {
 	return r
 }
 
+// OwnLimits are a port's own limits: what its runtime asked, and what the operator said since. Of a rate that was said the
+// runtime's burst holds as far as it is one for that rate.
+func (p *Port) OwnLimits() PortLimits {
+	own := p.Limits
+	if said := p.LimitsSet.EgressKbps; said != nil {
+		own.EgressKbps = *said
+	}
+	if said := p.LimitsSet.IngressKbps; said != nil {
+		own.IngressKbps = *said
+	}
+	return own
+}
+
 // Egress is what bounds what a port of a tenant sends.
 func (p *Port) Egress(t Limits) Rate {
-	return RateOf(p.Limits.EgressKbps, p.Limits.EgressBurst).smaller(RateOf(t.PortEgressKbps, 0))
+	own := p.OwnLimits()
+	return RateOf(own.EgressKbps, own.EgressBurst).smaller(RateOf(t.PortEgressKbps, 0))
 }
 
 // Ingress is what bounds what a port of a tenant gets.
 func (p *Port) Ingress(t Limits) Rate {
-	return RateOf(p.Limits.IngressKbps, p.Limits.IngressBurst).smaller(RateOf(t.PortIngressKbps, 0))
+	own := p.OwnLimits()
+	return RateOf(own.IngressKbps, own.IngressBurst).smaller(RateOf(t.PortIngressKbps, 0))
 }
 
 // Validate refuses limits that are none.
@@ -55,13 +77,66 @@ func (l PortLimits) Validate() error {
 	for _, one := range []struct {
 		rate, burst uint32
 		of          string
-	}{{l.EgressKbps, l.EgressBurst, "sends"}, {l.IngressKbps, l.IngressBurst, "gets"}} {
-		switch {
-		case one.rate > maxKbps:
-			return fmt.Errorf("a limit of %d kilobits a second of what it %s: give 1 to %d, or 0 for none", one.rate, one.of, maxKbps)
-		case one.rate == 0 && one.burst > 0:
-			return fmt.Errorf("a burst of %d kilobits of what it %s, and no rate: give both", one.burst, one.of)
+	}{{l.EgressKbps, l.EgressBurst, portSends}, {l.IngressKbps, l.IngressBurst, portGets}} {
+		if err := checkKbps(one.rate, one.of); err != nil {
+			return err
+		}
+		if one.rate == 0 && one.burst > 0 {
+			return fmt.Errorf("a burst of %d kilobits of what %s, and no rate: give both", one.burst, one.of)
 		}
 	}
 	return nil
+}
+
+// Of what a limit of a port is, for people.
+const portSends, portGets = "the port sends", "the port gets"
+
+// checkKbps refuses a rate that no meter has.
+func checkKbps(rate uint32, of string) error {
+	if rate <= maxKbps {
+		return nil
+	}
+	return fmt.Errorf("a limit of %d kilobits a second of what %s: give 1 to %d, or 0 for none", rate, of, maxKbps)
+}
+
+// PortLimitsSpec says anew which limits a port has of its own, in place of what was said before.
+type PortLimitsSpec struct {
+	Key Key
+	Set PortLimitsSet
+}
+
+// Needs are the paths that Propose looks at.
+func (s PortLimitsSpec) Needs() []string { return []string{s.Key.String()} }
+
+// Validate refuses limits that are none.
+func (s PortLimitsSpec) Validate() error {
+	for _, one := range []struct {
+		said *uint32
+		of   string
+	}{{s.Set.EgressKbps, portSends}, {s.Set.IngressKbps, portGets}} {
+		if one.said == nil {
+			continue
+		}
+		if err := checkKbps(*one.said, one.of); err != nil {
+			return fmt.Errorf("%w: %w", ErrInvalid, err)
+		}
+	}
+	return nil
+}
+
+// Propose writes the port with what is said, and all else as it is.
+func (s PortLimitsSpec) Propose(state *State) (Proposal, error) {
+	if err := s.Validate(); err != nil {
+		return Proposal{}, err
+	}
+	is := state.Port(s.Key)
+	if is == nil {
+		return Proposal{}, noSuch(KindPort)
+	}
+	port := *is.Value
+	port.LimitsSet = s.Set
+	return Proposal{
+		Writes:   []Event{{Key: s.Key, Object: &port}},
+		Presumes: []Presumption{{Condition: Unchanged, Path: s.Key.String(), Revision: is.Modified}},
+	}, nil
 }

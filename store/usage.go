@@ -20,6 +20,8 @@ type Usage struct {
 	Omitted int `json:"omitted,omitempty"`
 	// Visits are when something passed last by what tenants publish by routes, at this host's entry: the latest MaxVisits.
 	Visits []Visit `json:"visits,omitempty"`
+	// Damped are the gateway hosts that came and went by this host's probes, so that its switch does not send there for a while; sorted.
+	Damped []string `json:"damped,omitempty"`
 }
 
 // Visit is when something passed last by a publication.

@@ -77,7 +77,7 @@ func writeHost(w io.Writer, h client.Host) {
 		"Underlay MTU", positive(h.UnderlayMTU),
 		"Uplink", h.Uplink,
 		"Uplink probed", probedText(h.Host),
-		"Trunk", trunkText(h.Host),
+		"Trunk", cmp.Or(trunkText(h.Host), h.NoTrunk),
 		"Gateway", yesNo(h.Gateway, "yes", strings.TrimSuffix("no: "+h.NoGateway, ": ")),
 		"Weight", positive(h.Weight),
 		"Closed to tenants", joined(h.Infrastructure),

@@ -15,7 +15,7 @@ import (
 func portCommand() *cobra.Command {
 	return group("port", "Ports: containers' attachments to networks",
 		"  sluice port list --tenant alice\n  sluice port attach alice/a1 --netns /run/netns/a1",
-		portList(), portShow(), portAttach(), portDetach(), portMove())
+		portList(), portShow(), portAttach(), portDetach(), portMove(), portSet())
 }
 
 func portName(p client.Port) string { return p.Tenant + "/" + p.Network + "/" + p.Name }
@@ -115,25 +115,11 @@ func writePort(w io.Writer, p client.Port) {
 		"Interface", p.Interface,
 		"Container", strings.TrimSpace(p.Runtime+" "+p.ContainerID),
 		"Publishes", publishedWords(p.Port),
-		"Limits", limitsWords(p.Limits),
+		"Limits", limitsWords(p.Port),
 		"Sticky", yesNo(p.Sticky != store.NotSticky, "yes", ""),
 		"Labels", pairs(p.Labels),
 		"Created", fmt.Sprintf("revision %d", p.Created),
 	)
-}
-
-// limitsWords are a port's own limits, for people.
-func limitsWords(l store.PortLimits) string {
-	var words []string
-	for _, one := range []struct {
-		kbps uint32
-		what string
-	}{{l.EgressKbps, "sends"}, {l.IngressKbps, "gets"}} {
-		if one.kbps > 0 {
-			words = append(words, fmt.Sprintf("%s %d kbit/s", one.what, one.kbps))
-		}
-	}
-	return strings.Join(words, ", ")
 }
 
 // socketFlag makes a command a client of this host's agent.
@@ -161,8 +147,8 @@ ended well the port's flows are in the switch; when it fails it leaves nothing b
 	f.StringVar(&req.ContainerID, "container-id", "", "the container's `ID`, as its runtime knows it")
 	f.StringVar(&req.Runtime, "runtime", "", "`NAME` of the container's runtime")
 	f.BoolVar(&req.Sticky, "sticky", false, "leave MAC and addresses with the name when the port goes: the next port of that name on this host gets them")
-	f.Uint32Var(&limits.EgressKbps, "limit-egress-kbps", 0, "what the container sends, in `KILOBITS` a second; the tenant's limit of a port holds where it is smaller (default none)")
-	f.Uint32Var(&limits.IngressKbps, "limit-ingress-kbps", 0, "what the container gets, in `KILOBITS` a second (default none)")
+	f.Uint32Var(&limits.EgressKbps, limitEgress, 0, "what the container sends, in `KILOBITS` a second; the tenant's limit of a port holds where it is smaller (default none)")
+	f.Uint32Var(&limits.IngressKbps, limitIngress, 0, "what the container gets, in `KILOBITS` a second (default none)")
 	publish := f.StringSlice("publish", nil, "`[ON:]PORTS[/udp]` of the container that the outside reaches by its tenant's gateway host while the port is there, such as 8080:80; may be repeated")
 	labelFlag(cmd, &req.Labels)
 	must(cmd.MarkFlagRequired("netns"))

@@ -26,6 +26,7 @@ type portPath struct {
 func (s *server) ports(a huma.API) {
 	huma.Register(a, operation("list-ports", http.MethodGet, "/v1/ports", "ports", "List ports", access.Read), s.listPorts)
 	huma.Register(a, conditional(operation("move-port", http.MethodPost, "/v1/ports/{tenant}/{network}/{port}/move", "ports", "Take a port to another host, where its container is attached next", access.Rule)), s.movePort)
+	huma.Register(a, conditional(operation("set-port-limits", http.MethodPut, "/v1/ports/{tenant}/{network}/{port}/limits", "ports", "Say which limits a port has of its own, in place of what its runtime asked", access.Rule)), s.setPortLimits)
 	huma.Register(a, conditional(operation("show-port", http.MethodGet, "/v1/ports/{tenant}/{network}/{port}", "ports", "Show a port", access.Read)), s.showPort)
 }
 
@@ -110,27 +111,54 @@ func (s *server) movePort(ctx context.Context, in *struct {
 	Port    string `path:"port" example:"a1"`
 	Body    client.PortMove
 }) (*tagged[client.Port], error) {
-	path := &portPath{in.Tenant, in.Network, in.Port}
-	shown, err := s.showPort(ctx, path)
+	if err := store.ValidateName(in.Body.Host); err != nil { // before it becomes a part of a key
+		return nil, malformed(fmt.Sprintf("host %q: %v", in.Body.Host, err))
+	}
+	return s.changePort(ctx, &portPath{in.Tenant, in.Network, in.Port}, func(key store.Key) portChange {
+		return portChange{store.PortMove{Key: key, Host: in.Body.Host}, "move", " to host " + in.Body.Host}
+	})
+}
+
+func (s *server) setPortLimits(ctx context.Context, in *struct {
+	Tenant  string `path:"tenant" example:"alice"`
+	Network string `path:"network" example:"default"`
+	Port    string `path:"port" example:"a1"`
+	Body    store.PortLimitsSet
+}) (*tagged[client.Port], error) {
+	return s.changePort(ctx, &portPath{in.Tenant, in.Network, in.Port}, func(key store.Key) portChange {
+		return portChange{store.PortLimitsSpec{Key: key, Set: in.Body}, "set the limits of", ""}
+	})
+}
+
+// portChange is what a request changes of a port, with the words around the port's name that say so.
+type portChange struct {
+	spec interface {
+		Needs() []string
+		Propose(state *store.State) (store.Proposal, error)
+	}
+	before, after string
+}
+
+// changePort changes a port, wherever it is, and shows what came of it.
+func (s *server) changePort(ctx context.Context, in *portPath, change func(key store.Key) portChange) (*tagged[client.Port], error) {
+	shown, err := s.showPort(ctx, in)
 	if err != nil {
 		return nil, err
 	}
 	name := in.Tenant + "/" + in.Network + "/" + in.Port
-	if err := store.ValidateName(in.Body.Host); err != nil { // before it becomes a part of a key
-		return nil, malformed(fmt.Sprintf("host %q: %v", in.Body.Host, err))
-	}
-	move := store.PortMove{Key: store.PortKey(shown.Body.Host, in.Tenant, in.Network, in.Port), Host: in.Body.Host}
+	key := store.PortKey(shown.Body.Host, in.Tenant, in.Network, in.Port)
+	c := change(key)
 	rev, err := s.write(ctx, "port "+name, func(ctx context.Context) (store.Revision, error) {
-		rev, err := s.Store.Decide(ctx, store.Presuming(move.Propose, match(ctx, move.Key)...), move.Needs()...)
+		rev, err := s.Store.Decide(ctx, store.Presuming(c.spec.Propose, match(ctx, key)...), c.spec.Needs()...)
 		if err != nil {
-			return 0, fmt.Errorf("move port %s to host %s: %w", name, move.Host, err)
+			return 0, fmt.Errorf("%s port %s%s: %w", c.before, name, c.after, err)
 		}
 		return rev, nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	shown, err = s.showPort(ctx, path)
+	shown, err = s.showPort(ctx, in)
 	return shown, unseen(err, "port", name, rev)
 }
 

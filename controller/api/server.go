@@ -47,6 +47,7 @@ type Controller interface {
 	Events() *events.Log
 	Usage(ctx context.Context, tenant string) (*usage.Tenant, error)
 	Visited(ctx context.Context) map[store.Key]store.Visit
+	Damped(ctx context.Context) map[string][]string
 	Outlook(ctx context.Context, q traffic.Question) (traffic.Outlook, error)
 	Installed(ctx context.Context, host string) ([]openflow.FlowStats, error)
 	LastDump(host string) ([]openflow.FlowStats, time.Time, error)

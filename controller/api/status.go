@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -42,6 +43,9 @@ func (s *server) clusterStatus(ctx context.Context) client.Status {
 	}
 	st.Store, st.Problems = s.served(st.Problems)
 	s.addRequests(ctx, &st)
+	if err == nil {
+		st.Problems = append(st.Problems, damped(s.Controller.Damped(ctx))...)
+	}
 	for _, h := range st.Hosts {
 		st.HostStates[string(h.State)]++
 	}
@@ -51,6 +55,7 @@ func (s *server) clusterStatus(ctx context.Context) client.Status {
 		st.LeastSchema = state.LeastSchema()
 		st.Notes = notes(state)
 		st.Problems = append(st.Problems, tooOld(state)...)
+		st.Problems = append(st.Problems, trunkless(state)...)
 		st.Problems = append(st.Problems, deaf(st.Problems, state)...)
 		for c := range state.LiveControllers() {
 			st.Controllers = append(st.Controllers, client.ControllerStatus{
@@ -68,6 +73,33 @@ func notes(state *store.State) (list []string) {
 		list = append(list, state.LacksGatewayHosts())
 	}
 	return slices.DeleteFunc(list, func(note string) bool { return note == "" })
+}
+
+// damped tells of gateway hosts that come and go, by hosts that do not send there for a while.
+func damped(by map[string][]string) (list store.Problems) {
+	for _, gateway := range slices.Sorted(maps.Keys(by)) {
+		hosts := by[gateway]
+		shown := strings.Join(hosts[:min(len(hosts), dampedShown)], ", ")
+		if more := len(hosts) - dampedShown; more > 0 {
+			shown += fmt.Sprintf(" and %d more", more)
+		}
+		list = append(list, store.ProblemOf(store.HostKey(gateway),
+			"it comes and goes by the probes of %s: these send to backups in its place for a while, 2 minutes at most after it last went: look at its link and its switch", shown))
+	}
+	return list
+}
+
+// dampedShown bounds the hosts that are named.
+const dampedShown = 5
+
+// trunkless are the hosts whose trunk is not what their operators want.
+func trunkless(state *store.State) (list store.Problems) {
+	for h := range state.Hosts() {
+		if why := h.Value.NoTrunk; why != "" {
+			list = append(list, store.ProblemOf(h.Key, "its VLAN networks go by tunnels: %s", why))
+		}
+	}
+	return list
 }
 
 // addRequests adds what hosts' agents wait for a word about. They ask in the etcd at hand, also while

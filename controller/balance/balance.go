@@ -3,6 +3,10 @@
 // In the loop it stands behind package traffic, which measures the loads, and the leader, which has gateways move. It is pure: it knows no clock, no store
 // and no network, and the same question always has the same answer.
 //
+// Connections of a tenant that moved stay at the host before until they end. So a host has two loads: that of its tenants, and what
+// passes it now. It is relieved by the smaller of both, and takes tenants by the larger one: nothing moves away from what will end, and
+// nothing moves to where something still is or will soon be.
+//
 // It must never propose a move that makes the fuller of the two hosts fuller than the hottest was: so what it proposes settles, and
 // is never taken back while loads stay.
 package balance
@@ -33,6 +37,8 @@ type Tenant struct {
 	Load  float64
 	Host  string // by which it leaves
 	Fixed bool   // it stays: its policy says so, or it moved a moment ago
+	// Stays are the parts of its load that still go by other hosts, by these hosts' names: its connections of before.
+	Stays map[string]float64
 }
 
 // Move is a proposal.
@@ -51,7 +57,7 @@ type Plan struct {
 	Before float64            `json:"before"` // the hottest host's load for its weight, over the mean
 	After  float64            `json:"after"`  // the same once the moves are made
 	Goal   float64            `json:"goal"`   // where moves end: Stop, or more where a tenant is that large
-	Loads  map[string]float64 `json:"loads"`  // of each host once the moves are made
+	Loads  map[string]float64 `json:"loads"`  // of each host once the moves are made, and connections of before have ended
 	// TooLarge are tenants that alone are more than a host's share: no move helps.
 	TooLarge []string `json:"tooLarge,omitempty"`
 }
@@ -59,13 +65,20 @@ type Plan struct {
 // room is a host with what it carries.
 type room struct {
 	Host
-	load    float64
+	load    float64  // of its tenants
+	before  float64  // what passes it now beside that: of tenants that left, less what its own have at hosts before
 	movable []Tenant // by load, the smallest first
 	stuck   bool     // none of its tenants can go anywhere
 }
 
-// level is the load for a unit of weight.
-func (r *room) level() float64 { return r.load / r.Weight }
+// sheds is the load by which it is relieved.
+func (r *room) sheds() float64 { return r.load + min(r.before, 0) }
+
+// takes is the load by which it takes tenants.
+func (r *room) takes() float64 { return r.load + max(r.before, 0) }
+
+// level is the load for a unit of weight by which it is relieved.
+func (r *room) level() float64 { return r.sheds() / r.Weight }
 
 // Of proposes at most so many moves, where the hottest host is above a start: Start, or less where somebody asks for it.
 // Tenants of hosts that are not given are passed over.
@@ -111,6 +124,12 @@ func fill(hosts []Host, tenants []Tenant) (rooms []*room, mean, largest float64)
 			continue
 		}
 		r.load, all, largest = r.load+t.Load, all+t.Load, max(largest, t.Load)
+		for name, load := range t.Stays {
+			if at := byName[name]; at != nil {
+				at.before += load
+			}
+			r.before -= load
+		}
 		if !t.Fixed && t.Load > 0 {
 			r.movable = append(r.movable, t)
 		}
@@ -144,8 +163,8 @@ func relieve(rooms []*room, hot *room, goal float64) []Move {
 	if cool == nil {
 		return nil
 	}
-	fits := min(goal, hot.level())*cool.Weight - cool.load
-	at := hot.atLeast(hot.load - goal*hot.Weight)
+	fits := min(goal, hot.level())*cool.Weight - cool.takes()
+	at := hot.atLeast(hot.sheds() - goal*hot.Weight)
 	if at == len(hot.movable) || hot.movable[at].Load > fits {
 		at = hot.atMost(fits)
 	}
@@ -167,10 +186,10 @@ func (r *room) atMost(load float64) int {
 	return past - 1
 }
 
-// coolest is the host with the lowest level but for some; nil: there is no other.
+// coolest is the host that may take most for its weight but for some; nil: there is no other.
 func coolest(rooms []*room, but ...*room) (cool *room) {
 	for _, r := range rooms {
-		if !slices.Contains(but, r) && (cool == nil || r.level() < cool.level()) {
+		if !slices.Contains(but, r) && (cool == nil || r.takes()/r.Weight < cool.takes()/cool.Weight) {
 			cool = r
 		}
 	}
@@ -193,11 +212,11 @@ func makeRoom(rooms []*room, hot *room, goal float64, most int) []Move {
 	if cool == nil || len(hot.movable) == 0 {
 		return nil
 	}
-	at := hot.atLeast(hot.load - goal*hot.Weight)
+	at := hot.atLeast(hot.sheds() - goal*hot.Weight)
 	if at == len(hot.movable) {
 		at = 0
 	}
-	need := hot.movable[at].Load - (goal*cool.Weight - cool.load)
+	need := hot.movable[at].Load - (goal*cool.Weight - cool.takes())
 	trial := copied(rooms)
 	from, but := trial[slices.Index(rooms, cool)], []*room{trial[slices.Index(rooms, hot)], trial[slices.Index(rooms, cool)]}
 	var moves []Move
@@ -206,7 +225,7 @@ func makeRoom(rooms []*room, hot *room, goal float64, most int) []Move {
 		if to == nil || len(moves)+1 >= most {
 			return nil
 		}
-		out := min(from.atLeast(need), from.atMost(goal*to.Weight-to.load))
+		out := min(from.atLeast(need), from.atMost(goal*to.Weight-to.takes()))
 		if out < 0 {
 			return nil
 		}

@@ -145,6 +145,102 @@ func TestItDoesNotOscillate(t *testing.T) {
 	}
 }
 
+// carried are what hosts carry now: each tenant's load, less what stays at hosts before, and that there.
+func carried(tenants []Tenant) map[string]float64 {
+	now := map[string]float64{}
+	for _, t := range tenants {
+		now[t.Host] += t.Load
+		for host, load := range t.Stays {
+			now[t.Host] -= load
+			now[host] += load
+		}
+	}
+	return now
+}
+
+// Where all that a tenant sends are long connections, which stay at the host before for many rounds after a move, no host ever carries more than
+// the hottest did, there are no more moves than where they go along at once, no tenant moves twice, and in the end hosts carry alike.
+func TestLongConnections(t *testing.T) {
+	const stay, atOnce = 30, 4
+	for seed := range uint64(seeds) {
+		h, tenants := cluster(seed, 16, 2000, 0.3)
+		first := Of(h, tenants, Stop, 1<<20)
+		left, moved, moves := map[string]int{}, map[string]bool{}, 0
+		for round, going := 0, true; going && round < 300; round++ {
+			going = false
+			for n := range tenants {
+				if name := tenants[n].Name; tenants[n].Stays != nil && round-left[name] >= stay {
+					tenants[n].Stays, tenants[n].Fixed = nil, false
+				}
+				going = going || tenants[n].Stays != nil
+			}
+			p := Of(h, tenants, Stop, atOnce)
+			going = going || len(p.Moves) > 0
+			for _, m := range p.Moves {
+				if moved[m.Tenant] {
+					t.Errorf("seed %d, round %d: %s moves again", seed, round, m.Tenant)
+				}
+				moved[m.Tenant], left[m.Tenant] = true, round
+			}
+			moves += len(p.Moves)
+			before := tenants
+			tenants = applied(tenants, p.Moves)
+			for n := range tenants {
+				if tenants[n].Host != before[n].Host {
+					tenants[n].Stays, tenants[n].Fixed = map[string]float64{before[n].Host: tenants[n].Load}, true
+				}
+			}
+			for host, load := range carried(tenants) {
+				if load > first.Before*mean(tenants, h)*(1+1e-9) {
+					t.Fatalf("seed %d, round %d: host %s carries %.2f of the mean, and the hottest carried %.2f", seed, round, host, load/mean(tenants, h), first.Before)
+				}
+			}
+		}
+		if end := Of(h, tenants, Stop, 1); end.Before > Stop+1e-9 || moves > len(first.Moves)+2 {
+			t.Errorf("seed %d: it ends at %.3f with %d moves; at once there are %d", seed, end.Before, moves, len(first.Moves))
+		}
+	}
+}
+
+func mean(tenants []Tenant, hosts []Host) (all float64) {
+	for _, t := range tenants {
+		all += t.Load
+	}
+	return all / float64(len(hosts))
+}
+
+// What stays at a host makes it no goal, and does not have it relieved: it will end. What a host's tenants still have elsewhere does not have
+// it relieved either, and makes it no goal: it will come.
+func TestWhatStays(t *testing.T) {
+	hosts := []Host{{"h1", 1}, {"h2", 1}, {"h3", 1}}
+	some := func(host string, stays map[string]float64, loads ...float64) (list []Tenant) {
+		for n, load := range loads {
+			list = append(list, Tenant{Name: fmt.Sprintf("%s-%d", host, n), Load: load, Host: host})
+		}
+		list[0].Stays, list[0].Fixed = stays, stays != nil
+		return list
+	}
+	for name, c := range map[string]struct {
+		tenants []Tenant
+		moves   []string
+	}{
+		"without":                      {slices.Concat(some("h1", nil, 1), some("h2", nil, 2, 2), some("h3", nil, 5, 1, 1, 1)), []string{"h3-3 h3 h1"}},
+		"some stays at the coolest":    {slices.Concat(some("h1", nil, 1), some("h2", map[string]float64{"h1": 4}, 4, 0.1), some("h3", nil, 5, 1, 1, 1)), []string{"h3-3 h3 h2"}},
+		"a little stays there":         {slices.Concat(some("h1", nil, 1), some("h2", map[string]float64{"h1": 1}, 4, 0.1), some("h3", nil, 5, 1, 1, 1)), []string{"h3-3 h3 h1"}},
+		"the hottest has it elsewhere": {slices.Concat(some("h1", nil, 1), some("h2", nil, 2, 2), some("h3", map[string]float64{"h2": 3}, 5, 1, 1, 1)), nil},
+		"the host before is hot now":   {slices.Concat(some("h1", map[string]float64{"h2": 4}, 4), some("h2", nil, 2, 2), some("h3", nil, 4)), nil},
+		"at a host that is not there":  {slices.Concat(some("h1", nil, 1), some("h2", nil, 2, 2), some("h3", map[string]float64{"h9": 1}, 5, 1, 1, 1)), []string{"h3-3 h3 h1"}},
+	} {
+		var moves []string
+		for _, m := range Of(hosts, c.tenants, Start, 1).Moves {
+			moves = append(moves, fmt.Sprint(m.Tenant, " ", m.From, " ", m.To))
+		}
+		if diff := cmp.Diff(c.moves, moves); diff != "" {
+			t.Errorf("%s: moves (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
 func TestOf(t *testing.T) {
 	two := []Host{{"h1", 1}, {"h2", 1}}
 	on := func(host string, loads ...float64) (t []Tenant) {

@@ -48,3 +48,8 @@ func (c *Client) Port(ctx context.Context, tenant, network, name string) (Port, 
 func (c *Client) MovePort(ctx context.Context, tenant, network, name, host string) (Port, error) {
 	return do[Port](ctx, c, http.MethodPost, path("ports", tenant, network, name, "move"), PortMove{host})
 }
+
+// SetPortLimits says which limits a port has of its own, in place of what its runtime asked and of what was said before.
+func (c *Client) SetPortLimits(ctx context.Context, tenant, network, name string, set store.PortLimitsSet) (Port, error) {
+	return do[Port](ctx, c, http.MethodPut, path("ports", tenant, network, name, "limits"), set)
+}

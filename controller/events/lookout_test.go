@@ -196,6 +196,7 @@ func TestChangesThatAreTold(t *testing.T) {
 		"gateway-stays tenant alice alice [h1 h2]: at h1, and does not go to h2: late": {Key: alice, Before: gateway(store.Gateway{Active: "h1", Move: &store.Move{To: "h2"}}),
 			After: gateway(store.Gateway{Active: "h1", Why: "late"})},
 		"limits-changed tenant alice alice []: ports 1 -> 2, connections 0 -> 5: ": {Key: store.TenantKey("alice"), Before: limits(1, 0), After: limits(2, 5)},
+		"limits-changed port alice/default/a1 alice []: egressKbps 0 -> 7: ":       {Key: store.PortKey("h1", "alice", "default", "a1"), Before: &store.Port{}, After: &store.Port{Limits: store.PortLimits{EgressKbps: 7}}},
 		"host-adopted host h1  [h1]: it belongs to the cluster: ":                  {Key: store.HostKey("h1"), After: &store.Host{}},
 		"host-adopted host h2  [h2]: it belongs to the cluster: ":                  {Key: store.HostKey("h2"), Before: &store.Host{}, After: &store.Host{}, Anew: true},
 		"host-deleted host h1  [h1]: it belongs to the cluster no more: ":          {Key: store.HostKey("h1"), Before: &store.Host{}},
@@ -206,6 +207,8 @@ func TestChangesThatAreTold(t *testing.T) {
 		"e":  {Key: store.TenantKey("alice"), After: limits(1, 0)},
 		"f":  {Key: store.HostKey("h1"), Before: &store.Host{}, After: &store.Host{Gateway: true}},
 		"g":  {Key: store.PortKey("h1", "alice", "default", "a1"), After: &store.Port{}},
+		"i":  {Key: store.PortKey("h1", "alice", "default", "a1"), Before: &store.Port{}, After: &store.Port{Number: 7}},
+		"j":  {Key: store.PortKey("h1", "alice", "default", "a1"), Before: &store.Port{Limits: store.PortLimits{EgressKbps: 7}}},
 		"h ": {Key: alice, Before: gateway(store.Gateway{Active: "h1"}), After: gateway(store.Gateway{Active: "h2"}), Anew: true},
 	} {
 		p := newPlace()

@@ -93,6 +93,8 @@ func told(c store.Change) []store.Happening {
 		return ofGateway(c)
 	case store.KindTenant:
 		return ofTenant(c)
+	case store.KindPort:
+		return ofPort(c)
 	case store.KindHost:
 		return ofHostChange(c)
 	}
@@ -131,8 +133,19 @@ func ofTenant(c store.Change) []store.Happening {
 	return []store.Happening{{What: store.LimitsChanged, Object: "tenant " + c.Key.Tenant, Tenant: c.Key.Tenant, Text: otherLimits(before.Limits, after.Limits)}}
 }
 
+// ofPort tells that a port's own limits are others.
+func ofPort(c store.Change) []store.Happening {
+	before, _ := c.Before.(*store.Port)
+	after, _ := c.After.(*store.Port)
+	if before == nil || after == nil || c.Anew || before.OwnLimits() == after.OwnLimits() {
+		return nil
+	}
+	object := fmt.Sprintf("port %s/%s/%s", c.Key.Tenant, c.Key.Network, c.Key.Name)
+	return []store.Happening{{What: store.LimitsChanged, Object: object, Tenant: c.Key.Tenant, Text: otherLimits(before.OwnLimits(), after.OwnLimits())}}
+}
+
 // otherLimits names those that differ, as JSON does: "ports 5 -> 6".
-func otherLimits(before, after store.Limits) string {
+func otherLimits(before, after any) string {
 	var list []string
 	b, a := reflect.ValueOf(before), reflect.ValueOf(after)
 	for i := range b.NumField() {

@@ -2,7 +2,10 @@ package lead
 
 import (
 	"maps"
+	"slices"
 	"time"
+
+	"sluice/store"
 )
 
 const (
@@ -59,6 +62,15 @@ func (f flaps) shunned(at time.Time) map[string]bool {
 		}
 	}
 	return shunned
+}
+
+// problems tell of hosts to which nobody goes at a time, since they flap.
+func (f flaps) problems(at time.Time) (list store.Problems) {
+	for _, host := range slices.Sorted(maps.Keys(f.shunned(at))) {
+		list = append(list, store.ProblemOf(store.HostKey(host), "it was taken over from %d times, one soon after the other: before %s no gateway goes there while another gateway host is ready",
+			f[host].falls, f[host].until.UTC().Format(time.DateTime)))
+	}
+	return list
 }
 
 // over says when the next of them may be gone to; nil: nobody waits.

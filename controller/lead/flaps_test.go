@@ -71,6 +71,24 @@ func TestFlapsAreBounded(t *testing.T) {
 	}
 }
 
+// While nobody goes to a host that flaps it is a problem, which says until when.
+func TestFlapsAreTold(t *testing.T) {
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	f := flaps{}
+	for range 2 {
+		f.fell("h1", at)
+		f.look(func(string) bool { return true })
+	}
+	f.fell("h2", at)
+	p := f.problems(at.Add(time.Minute))
+	if len(p) != 1 || p[0].Object != "hosts/h1" || !strings.Contains(p[0].Text, "taken over from 2 times") || !strings.Contains(p[0].Text, "before 2026-01-02 03:06:05") {
+		t.Errorf("the problems are %v", p)
+	}
+	if p := f.problems(at.Add(shunFirst)); len(p) > 0 {
+		t.Errorf("once it may be gone to: %v", p)
+	}
+}
+
 // The leader is woken when the first of them may be gone to.
 func TestFlapsEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

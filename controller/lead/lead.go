@@ -76,6 +76,7 @@ type Leader struct {
 
 	hostProblems  store.Problems // hosts that are absent
 	strayProblems store.Problems // values that no object has
+	flapProblems  store.Problems // gateway hosts to which nobody goes for a while
 
 	backupless      map[string]store.Problem // by tenant: its gateway has no backup
 	balanceProblems store.Problems           // tenants that are too large for a gateway host
@@ -120,7 +121,7 @@ func (l *Leader) Observe(u cluster.Update) {
 func (l *Leader) Problems() store.Problems {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return slices.Concat(slices.Collect(maps.Values(l.unplaced)), slices.Collect(maps.Values(l.backupless)), l.hostProblems, l.strayProblems, l.balanceProblems)
+	return slices.Concat(slices.Collect(maps.Values(l.unplaced)), slices.Collect(maps.Values(l.backupless)), l.hostProblems, l.strayProblems, l.balanceProblems, l.flapProblems)
 }
 
 // Run leads whenever this controller is elected, until ctx ends.
@@ -150,6 +151,7 @@ func (l *Leader) Run(ctx context.Context) error {
 			alive = l.takeOver(ctx)
 			l.placeGateways(ctx)
 			due, calm = l.bringOn(ctx), l.flaps.over(now())
+			l.tell(&l.flapProblems, l.flaps.problems(now()))
 		}
 		select {
 		case <-ctx.Done():
@@ -201,5 +203,6 @@ func (l *Leader) begin(leads bool) {
 	l.balancing, l.balanceProblems = balancing{}, nil
 	clear(l.backupless)
 	clear(l.flaps)
+	l.flapProblems = nil
 	l.Log.Info("leadership", "leading", leads)
 }

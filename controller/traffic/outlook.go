@@ -33,8 +33,8 @@ type HostLoad struct {
 	Host    string
 	Weight  int
 	Tenants int     // that leave by it, or are on their way there
-	Load    float64 // bytes a second that these send and get
-	Then    float64 // the same once the moves are made
+	Load    float64 // bytes a second that pass it: those of its tenants, and of connections that stayed when their tenant moved on
+	Then    float64 // the same once the moves are made, and connections of before have ended
 	// Out says why the host has no part: no gateway moves there, nor from there; empty: it has.
 	Out string
 }
@@ -69,15 +69,15 @@ func (m *Meter) Outlook(ctx context.Context, q Question) (Outlook, error) {
 	if err != nil {
 		return Outlook{}, fmt.Errorf("read which hosts are reached: %w", err)
 	}
-	loads, measured := m.averages()
+	known := m.averages()
 	var o Outlook
-	m.Picture.View(func(s *store.State) { o = outlook(s, reached, loads, q) })
-	o.Measured = measured
+	m.Picture.View(func(s *store.State) { o = outlook(s, reached, known, q) })
+	o.Measured = known.time
 	return o, nil
 }
 
-// outlook is the same of a state, with loads by tenants' numbers.
-func outlook(s *store.State, reached map[string]etcd.Reach, loads map[uint32]float64, q Question) Outlook {
+// outlook is the same of a state.
+func outlook(s *store.State, reached map[string]etcd.Reach, known measured, q Question) Outlook {
 	o := Outlook{Hosts: hostsOf(s, reached)}
 	byName := map[string]*HostLoad{}
 	var hosts []balance.Host
@@ -88,10 +88,10 @@ func outlook(s *store.State, reached map[string]etcd.Reach, loads map[uint32]flo
 			hosts = append(hosts, balance.Host{Name: h.Host, Weight: float64(h.Weight)})
 		}
 	}
-	tenants := tenantsOf(s, loads, q.Rests)
-	for _, t := range tenants {
-		if h := byName[t.Host]; h != nil {
-			h.Load += t.Load
+	tenants := tenantsOf(s, known, q.Rests)
+	for host, load := range carried(tenants) {
+		if h := byName[host]; h != nil {
+			h.Load = load
 		}
 	}
 	o.Plan = balance.Of(hosts, tenants, q.Start, q.Most)
@@ -134,9 +134,23 @@ func whyOut(s *store.State, reached map[string]etcd.Reach, host string) string {
 	return ""
 }
 
-// tenantsOf are the tenants that send or get anything, sorted by name, each at the host by which it leaves or will soon.
-func tenantsOf(s *store.State, loads map[uint32]float64, rests func(string, *store.Gateway) bool) (list []balance.Tenant) {
-	for number, load := range loads {
+// carried is what passes each host now.
+func carried(tenants []balance.Tenant) map[string]float64 {
+	by := map[string]float64{}
+	for _, t := range tenants {
+		by[t.Host] += t.Load
+		for host, load := range t.Stays {
+			by[host] += load
+			by[t.Host] -= load
+		}
+	}
+	return by
+}
+
+// tenantsOf are the tenants that send or get anything, sorted by name, each at the host by which it leaves or will soon, with what of its load still
+// passes those that it left.
+func tenantsOf(s *store.State, known measured, rests func(string, *store.Gateway) bool) (list []balance.Tenant) {
+	for number, load := range known.loads {
 		t := s.TenantByNumber(number)
 		if t == nil {
 			continue
@@ -150,10 +164,26 @@ func tenantsOf(s *store.State, loads map[uint32]float64, rests func(string, *sto
 			host = g.Value.Move.To
 		}
 		fixed := !movable(t.Value, g.Value) || rests != nil && rests(t.Key.Tenant, g.Value)
-		list = append(list, balance.Tenant{Name: t.Key.Tenant, Load: load, Host: host, Fixed: fixed})
+		list = append(list, balance.Tenant{Name: t.Key.Tenant, Load: load, Host: host, Fixed: fixed, Stays: staysOf(g.Value, number, load, host, known)})
 	}
 	slices.SortFunc(list, func(a, b balance.Tenant) int { return cmp.Compare(a.Name, b.Name) })
 	return list
+}
+
+// staysOf is what of a tenant's load still passes the hosts that it left, by host; nil: nothing. In sum it is no more than the load, which is
+// measured over another time.
+func staysOf(g *store.Gateway, number uint32, load float64, host string, known measured) (parts map[string]float64) {
+	for _, left := range g.Draining {
+		part := min(known.stays[place{number, left}], load)
+		if left == host || part <= 0 {
+			continue
+		}
+		if parts == nil {
+			parts = map[string]float64{}
+		}
+		parts[left], load = part, load-part
+	}
+	return parts
 }
 
 // movable reports whether a tenant's policy lets its gateway move, and nothing of an earlier move is left.
@@ -163,16 +193,12 @@ func movable(t *store.Tenant, g *store.Gateway) bool {
 
 // Loads are what gateway hosts carry, by host.
 func (m *Meter) Loads() map[string]float64 {
-	loads, _ := m.averages()
+	known := m.averages()
 	by := map[string]float64{}
 	m.Picture.View(func(s *store.State) {
+		all := carried(tenantsOf(s, known, nil))
 		for _, h := range hostsOf(s, nil) {
-			by[h.Host] = 0
-		}
-		for _, t := range tenantsOf(s, loads, nil) {
-			if _, has := by[t.Host]; has {
-				by[t.Host] += t.Load
-			}
+			by[h.Host] = all[h.Host]
 		}
 	})
 	return by

@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"maps"
 	"math"
+	"slices"
 	"sync"
 	"time"
 
@@ -57,17 +58,19 @@ type Meter struct {
 	// so that one over the other is the average.
 	bytes map[uint32]float64
 	span  float64
+	stays stays
 }
 
 // sums are the bytes of tenants on one host, by number, as its checkpoint last said, under the key that was created at a revision.
 type sums struct {
 	created store.Revision
 	bytes   map[uint32]uint64
+	through map[uint32]uint64 // what passed it as a gateway host
 }
 
 // New makes a meter that Keep has measure.
 func New(o Options) *Meter {
-	return &Meter{Options: o, hosts: map[string]sums{}, bytes: map[uint32]float64{}}
+	return &Meter{Options: o, hosts: map[string]sums{}, bytes: map[uint32]float64{}, stays: stays{}}
 }
 
 // Keep measures until ctx ends.
@@ -111,10 +114,12 @@ func (m *Meter) forget() {
 	m.at, m.began, m.span = 0, time.Time{}, 0
 	clear(m.hosts)
 	clear(m.bytes)
+	clear(m.stays)
 }
 
 // take adds what checkpoints tell of the time since the last ones. The first tell of no time.
 func (m *Meter) take(events []store.Event, at store.Revision, window time.Duration) {
+	places := m.draining()
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := time.Now()
@@ -123,10 +128,11 @@ func (m *Meter) take(events []store.Event, at store.Revision, window time.Durati
 		m.began = now
 	} else {
 		m.age(now.Sub(m.when), window)
+		m.stays.age(places, now.Sub(m.when), window)
 	}
 	for _, e := range events {
 		if saved, ok := e.Object.(*store.StatusCounters); ok {
-			m.add(e, egressOf(saved), first)
+			m.add(e, saved, first)
 		}
 	}
 	m.at, m.when = at, now
@@ -134,7 +140,7 @@ func (m *Meter) take(events []store.Event, at store.Revision, window time.Durati
 
 // age has what was counted lose weight by the time that passed.
 func (m *Meter) age(passed, window time.Duration) {
-	keeps := math.Exp(-passed.Seconds() / window.Seconds())
+	keeps := keepsOf(passed, window)
 	m.span = m.span*keeps + passed.Seconds()
 	for tenant := range m.bytes {
 		if m.bytes[tenant] *= keeps; m.bytes[tenant] < 1 {
@@ -143,46 +149,70 @@ func (m *Meter) age(passed, window time.Duration) {
 	}
 }
 
+// keepsOf is the part of its weight that something keeps over a time.
+func keepsOf(passed, window time.Duration) float64 {
+	return math.Exp(-passed.Seconds() / window.Seconds())
+}
+
 // add adds what a host counted since its last checkpoint. Sums of a host that is new, and those that are less than before,
 // began at 0.
-func (m *Meter) add(e store.Event, now map[uint32]uint64, first bool) {
+func (m *Meter) add(e store.Event, saved *store.StatusCounters, first bool) {
 	before := m.hosts[e.Key.Host]
 	if before.created != e.Created {
 		before = sums{}
 	}
-	for tenant, bytes := range now {
-		was := before.bytes[tenant]
-		if was > bytes {
-			was = 0
-		}
-		if bytes > was && !first {
-			m.bytes[tenant] += float64(bytes - was)
+	now := sums{e.Created, bytesOf(saved, flows.ScopeEgress, flows.ScopePublished), bytesOf(saved, flows.ScopeGateway)}
+	m.hosts[e.Key.Host] = now
+	if first {
+		return
+	}
+	for tenant := range now.bytes {
+		if more := since(before.bytes, now.bytes, tenant); more > 0 {
+			m.bytes[tenant] += more
 		}
 	}
-	m.hosts[e.Key.Host] = sums{e.Created, now}
+	for tenant := range now.through {
+		m.stays.add(place{tenant, e.Key.Host}, since(before.through, now.through, tenant))
+	}
 }
 
-// egressOf are the bytes that went and came through gateways, by tenant.
-func egressOf(saved *store.StatusCounters) map[uint32]uint64 {
+// since is by how much a tenant's sum grew.
+func since(before, now map[uint32]uint64, tenant uint32) float64 {
+	was := before[tenant]
+	if was > now[tenant] {
+		was = 0
+	}
+	return float64(now[tenant] - was)
+}
+
+// bytesOf are the bytes of some scopes in both directions, by tenant.
+func bytesOf(saved *store.StatusCounters, scopes ...string) map[uint32]uint64 {
 	bytes := map[uint32]uint64{}
 	for _, c := range saved.Counters {
-		if (c.Scope == flows.ScopeEgress || c.Scope == flows.ScopePublished) && c.Reason == "" && c.Tenant != 0 {
+		if slices.Contains(scopes, c.Scope) && c.Reason == "" && c.Tenant != 0 {
 			bytes[c.Tenant] += c.Bytes + c.LastBytes
 		}
 	}
 	return bytes
 }
 
-// averages are the bytes a second of each tenant that sent or got any, by number, and for how long that is measured.
-func (m *Meter) averages() (list map[uint32]float64, measured time.Duration) {
+// measured is what a meter knows: bytes a second of each tenant that sent or got any, by number, and what of them still passes hosts of before.
+type measured struct {
+	loads map[uint32]float64
+	stays map[place]float64
+	time  time.Duration // for how long it is measured
+}
+
+// averages are what is measured up to now.
+func (m *Meter) averages() measured {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.at == 0 || m.span <= 0 {
-		return map[uint32]float64{}, 0
+		return measured{}
 	}
-	list = maps.Clone(m.bytes)
+	list := maps.Clone(m.bytes)
 	for tenant := range list {
 		list[tenant] /= m.span
 	}
-	return list, m.when.Sub(m.began)
+	return measured{list, m.stays.averages(), m.when.Sub(m.began)}
 }

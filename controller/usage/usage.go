@@ -231,6 +231,28 @@ func (r *Reader) Refused() (list []Refused, ok bool) {
 	return list, true
 }
 
+// Damped are the gateway hosts that came and went by the probes of other hosts, each with those that do not send there for a while, sorted. With an
+// error it is what was known before. A host whose agent is away tells of a time that is over.
+func (r *Reader) Damped(ctx context.Context) (map[string][]string, error) {
+	err := r.read(ctx, fresh)
+	damped := make(map[string][]string)
+	known := r.known()
+	r.Picture.View(func(s *store.State) {
+		for host, usage := range known {
+			if s.LiveHost(host) == nil {
+				continue
+			}
+			for _, gateway := range usage.Damped {
+				damped[gateway] = append(damped[gateway], host)
+			}
+		}
+	})
+	for _, by := range damped {
+		slices.Sort(by)
+	}
+	return damped, err
+}
+
 // Visited is when something passed last by what tenants publish by routes, by the publication's key. With an error it is what was
 // known before.
 func (r *Reader) Visited(ctx context.Context) (map[store.Key]store.Visit, error) {

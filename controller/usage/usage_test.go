@@ -331,3 +331,22 @@ func TestVisited(t *testing.T) {
 		t.Errorf("%v: -want +got\n%s", err, diff)
 	}
 }
+
+// Gateway hosts that come and go are told with the hosts that damp them, of those that are registered and whose agents live.
+func TestDamped(t *testing.T) {
+	w := newWorld(t)
+	events := []store.Event{
+		{Key: store.LiveHostKey("h1"), Object: &store.LiveHost{}, Created: 20, Modified: 20}, {Key: store.LiveHostKey("h2"), Object: &store.LiveHost{}, Created: 20, Modified: 20},
+		{Key: store.LiveHostKey("h9"), Object: &store.LiveHost{}, Created: 20, Modified: 20}}
+	if err := w.Picture.Apply(store.Batch{Revision: 20, Events: events}); err != nil {
+		t.Fatal(err)
+	}
+	for host, damped := range map[string][]string{"h2": {"h3", "h4"}, "h1": {"h3"}, "h3": {"h1"}, "h9": {"h3"}} {
+		w.recorder.told = append(w.recorder.told, store.Event{Key: store.UsageKey(host), Object: &store.Usage{Damped: damped}, Created: 11, Modified: 21})
+	}
+	w.recorder.at = 21
+	got, err := w.Damped(t.Context())
+	if diff := cmp.Diff(map[string][]string{"h3": {"h1", "h2"}, "h4": {"h2"}}, got); diff != "" || err != nil {
+		t.Errorf("%v: -want +got\n%s", err, diff)
+	}
+}

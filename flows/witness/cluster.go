@@ -27,7 +27,7 @@ type host struct {
 	name            string
 	sw              flows.Switch
 	tunnel, gateway uint32
-	resolver        uint32
+	resolver, trunk uint32
 	bridge          *simulate.Bridge
 	graph           *graph
 	containers      []Sender
@@ -69,6 +69,9 @@ func (c *Cluster) load(t Tables) *host {
 	h := &host{name: t.Switch.Host, sw: t.Switch,
 		tunnel: t.Switch.OFPort[store.TunnelInterface], gateway: t.Switch.OFPort[store.GatewayInterface],
 		resolver: t.Switch.OFPort[store.ResolverInterface]}
+	if trunk := c.state.Host(h.name).Value.Trunk; trunk != "" {
+		h.trunk = t.Switch.OFPort[trunk]
+	}
 	loaded := runnable(t.Flows)
 	h.bridge = bridgeOf(loaded)
 	h.graph = newGraph(loaded)
@@ -83,9 +86,7 @@ func (c *Cluster) load(t Tables) *host {
 func (h *host) simulated(item *store.Host) *simulate.Host {
 	s := &simulate.Host{Name: h.name, Bridge: h.bridge, VTEP: item.VTEPs[0], Further: item.VTEPs[1:],
 		Tunnel: h.tunnel, Gateway: h.gateway, Ports: map[uint32]string{}}
-	if item.Trunk != "" {
-		s.Trunked, s.Trunk = h.sw.OFPort[item.Trunk] != 0, h.sw.OFPort[item.Trunk]
-	}
+	s.Trunked, s.Trunk = h.trunk != 0, h.trunk
 	for name, number := range h.sw.OFPort {
 		if number != 0 && number != h.tunnel && number != h.gateway && number != s.Trunk {
 			s.Ports[number] = name

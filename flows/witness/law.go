@@ -19,7 +19,9 @@ import (
 //   - it reaches a kernel at a gateway host of its tenant alone, from the tenant's transit address, and never for the infrastructure;
 //   - it reaches a resolver on its sender's host alone, at its tenant's desk, as a question for names; what a resolver sends from a
 //     desk reaches that tenant alone;
-//   - it enters a tunnel only to a host, under the key and tag of a network of its tenant, or of one that its own is peered with;
+//   - it enters a tunnel only to a host, under the key and tag of a network of its tenant, or of one that its own is peered with, and the
+//     trunk under the tag of a network of its tenant;
+//   - what comes by the trunk reaches ports of the network with its tag, on that host, from a MAC of a port on another host;
 //   - what a port must not send reaches nobody, and nobody gets a source that was not given to the sender;
 //   - what the switch answers to ARP and neighbour discovery gives an address the MAC of the port that has it, or the router's for the
 //     router and the resolver.
@@ -29,16 +31,16 @@ func (c *Cluster) Broken(from Sender, sent *simulate.Packet, walk *simulate.Walk
 		what = forbidden(from.Container.Value, sent)
 	}
 	for _, d := range walk.Deliveries {
-		if why := c.wrongDelivery(from, what, &d); why != "" {
+		if why := c.wrongDelivery(from, what, sent, &d); why != "" {
 			return fmt.Sprintf("A frame of %s %s.", from, why)
 		}
 	}
 	for i := range walk.Hops {
 		hop := &walk.Hops[i]
-		if i == 0 || hop.Result.InPort != c.host(hop.Host).tunnel {
+		if i == 0 {
 			continue
 		}
-		if why := c.wrongTunnel(from, hop.Host, &hop.Result.Packet); why != "" {
+		if why := c.wrongWay(from, hop.Host, hop.Result.InPort, &hop.Result.Packet); why != "" {
 			return fmt.Sprintf("A frame of %s %s.", from, why)
 		}
 	}
@@ -60,7 +62,18 @@ func (c *Cluster) astray(from Sender, walk *simulate.Walk) string {
 	return ""
 }
 
-func (c *Cluster) wrongDelivery(from Sender, forbidden string, d *simulate.Delivery) string {
+// wrongWay is of a frame that a host got from another.
+func (c *Cluster) wrongWay(from Sender, host string, port uint32, p *simulate.Packet) string {
+	switch h := c.host(host); port {
+	case h.tunnel:
+		return c.wrongTunnel(from, host, p)
+	case h.trunk:
+		return c.wrongTrunk(from, host, p)
+	}
+	return ""
+}
+
+func (c *Cluster) wrongDelivery(from Sender, forbidden string, sent *simulate.Packet, d *simulate.Delivery) string {
 	to := c.host(d.Host).container(d.Port)
 	switch {
 	case d.Kernel:
@@ -71,6 +84,8 @@ func (c *Cluster) wrongDelivery(from Sender, forbidden string, d *simulate.Deliv
 		return fmt.Sprintf("reaches port %d of host %s, which is nobody's", d.Port, d.Host)
 	case from.Tenant == "" && c.publishedIn(from, to.Key.Tenant, &d.Packet) && len(d.Packet.Tags()) == 0:
 		return ""
+	case from.Trunk:
+		return c.wrongFromTrunk(from, to, sent, d)
 	case from.Tenant == "":
 		return fmt.Sprintf("reaches port %s, which asked for nothing", portName(to))
 	case to.Key.Tenant != from.Tenant && !c.peered(from, to.Key.NetworkName()):

@@ -66,6 +66,8 @@ func (c *Cluster) enter(d dice, h *host, need known, tunnels int) (entry, bool) 
 		return c.tunnelled(d, h, need, tunnels)
 	case port == h.gateway && h.gateway != 0:
 		return entry{Sender{Host: h.name, Port: port, Outside: true}, need}, true
+	case port == h.trunk && h.trunk != 0:
+		return entry{Sender{Host: h.name, Port: port, Trunk: true}, need}, true
 	case port == h.resolver && h.resolver != 0:
 		return entry{Sender{Host: h.name, Port: port, Resolver: true}, need}, true
 	}
@@ -84,6 +86,8 @@ func (c *Cluster) anyPort(d dice, h *host) uint32 {
 		return h.resolver
 	case n == 0 && h.gateway != 0:
 		return h.gateway
+	case n == 4 && h.trunk != 0:
+		return h.trunk
 	case n <= 3 && h.tunnel != 0 || len(h.containers) == 0:
 		return h.tunnel
 	}

@@ -128,6 +128,8 @@ func (c *Cluster) attempt(d dice, e entry) *Counterexample {
 		v.outside(d, e)
 	case e.from.Resolver:
 		v.send(c.resolves(d, e))
+	case e.from.Trunk:
+		v.send(e.from, c.onTrunk(d, e))
 	default:
 		if p, ok := c.strange(d, e); ok {
 			v.send(e.from, p)
@@ -274,6 +276,15 @@ func (c *Cluster) unasked(d dice, e entry) simulate.Packet {
 		}
 	}
 	return headless(e.need.impose(p))
+}
+
+// onTrunk is what a stranger sends into the trunk: under the tag of a network for the most part.
+func (c *Cluster) onTrunk(d dice, e entry) simulate.Packet {
+	p := c.frame(d, nil, e.need)
+	if _, asked := e.need[of.FieldVLANVID]; !asked && len(p.Tags()) == 0 && len(c.words.vlans) > 0 && !d.often(5) {
+		p = p.Tag(pick(d, c.words.vlans))
+	}
+	return p
 }
 
 // strange is what comes from a tunnel address that no host has; ok is false where the entry asks for a host's.

@@ -10,7 +10,7 @@ import (
 	"sluice/store"
 )
 
-// Sender is who lets a frame enter a switch: a container; the outside, by a host's kernel; a host's resolver; or,
+// Sender is who lets a frame enter a switch: a container; the outside, by a host's kernel; a host's resolver; a stranger on the trunk; or,
 // where it is none of these, a stranger on the underlay, whose tunnel address no host has.
 type Sender struct {
 	Host      string
@@ -18,6 +18,7 @@ type Sender struct {
 	Container *store.Item[store.Port] // nil: none
 	Outside   bool
 	Resolver  bool
+	Trunk     bool
 	// Tenant is the container's, the one whose connection the outside answers, or at whose desk the resolver
 	// does; "": nobody's.
 	Tenant string
@@ -33,6 +34,9 @@ func (s Sender) String() string {
 		return fmt.Sprintf("the resolver of host %s", s.Host)
 	case s.Outside:
 		return fmt.Sprintf("the outside, by gateway host %s,", s.Host)
+	}
+	if s.Trunk {
+		return fmt.Sprintf("a stranger on the trunk of host %s", s.Host)
 	}
 	return fmt.Sprintf("a stranger on the underlay of host %s", s.Host)
 }

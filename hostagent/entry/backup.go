@@ -49,6 +49,39 @@ func (o *Reach) whileAlive(ctx context.Context, r Route) (net.Conn, error) {
 	return conn, err
 }
 
+// byEither opens a connection where this host is the gateway host, and its way out is cut. Containers on other hosts answer to the backup then, and
+// those on this host to its own kernel: of two connections one opens.
+func (o *Reach) byEither(ctx context.Context, r Route) (net.Conn, error) {
+	ctx, end := context.WithCancel(ctx)
+	defer end()
+	type opened struct {
+		net.Conn
+		from string
+		err  error
+	}
+	ways := make(chan opened, 2)
+	open := func(r Route, from string) {
+		conn, err := o.by(ctx, r)
+		ways <- opened{conn, from, err}
+	}
+	go open(r, "")
+	go open(r.by(r.Backup), r.Gateway)
+	first := <-ways
+	if first.err == nil {
+		go func() {
+			if second := <-ways; second.err == nil {
+				second.Close()
+			}
+		}()
+		return &lent{first.Conn, first.from, true}, nil
+	}
+	second := <-ways
+	if second.err != nil {
+		return nil, errors.Join(first.err, second.err)
+	}
+	return &lent{second.Conn, second.from, true}, nil
+}
+
 // every waits, and reports whether ctx goes on.
 func every(ctx context.Context, d time.Duration) bool {
 	select {
@@ -65,10 +98,10 @@ func unheard(err error) bool {
 		errors.Is(err, syscall.EHOSTUNREACH) || errors.Is(err, syscall.ENETUNREACH) || errors.Is(err, syscall.ETIMEDOUT)
 }
 
-// lent is a connection by a backup, in place of a gateway host.
+// lent is a connection by a backup, in place of a gateway host, or one by this host that opened though its way out is cut.
 type lent struct {
 	net.Conn
-	from string // the gateway host
+	from string // the gateway host; empty: it is by this one
 	dead bool   // which was found dead when it opened
 }
 
@@ -83,7 +116,7 @@ type wire struct {
 	publication string // the key of its route
 	by          string // the host
 	from        string // the gateway host in whose place that is; empty: it is that one
-	dead        bool   // the gateway host was found dead since it opened
+	dead        bool   // the gateway host was found dead since it opened; of one by that host, when it opened
 }
 
 func (w *wires) add(n *noted, its wire) {
@@ -132,7 +165,8 @@ func asking(dead func(host string) bool) func(string) bool {
 	}
 }
 
-// useless are connections of which the container's answers go elsewhere: those by a host that is dead while there is a backup that is not,
+// useless are connections of which the container's answers go elsewhere: those by a host that is dead while there is a backup that is not, but for those
+// that opened then,
 // and those by a backup once the gateway host is alive again. The latter stay where the backup became the gateway host.
 func (w *wires) useless(routes *index, dead func(host string) bool) (all []*noted) {
 	w.mu.Lock()
@@ -142,7 +176,7 @@ func (w *wires) useless(routes *index, dead func(host string) bool) (all []*note
 		switch {
 		case route == nil:
 		case its.from == "":
-			if route.Backup != "" && route.Backup != its.by && dead(its.by) && !dead(route.Backup) {
+			if opened := its.dead && route.Gateway == its.by; !opened && route.Backup != "" && route.Backup != its.by && dead(its.by) && !dead(route.Backup) {
 				all = append(all, n)
 			}
 		case route.Gateway == its.from:

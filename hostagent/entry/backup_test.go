@@ -106,6 +106,37 @@ func TestBackupIsNotAskedInstead(t *testing.T) {
 	}
 }
 
+// At a gateway host whose way out is cut a connection opens by whichever host the container answers to.
+func TestGatewayHostThatIsCut(t *testing.T) {
+	r, _, p := failing(t)
+	closed := netip.MustParseAddrPort("127.0.0.1:1")
+	own := &Reach{Host: "h1", Believe: newHosts(t).of(t, pki.Host("h1")).ClientOfHost, Dead: p.dead}
+	p.found.Store(true)
+	r.Target, r.BackupRelay = echo(t), closed
+	conn, err := own.Open(t.Context(), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if c, ok := conn.(*lent); !ok || c.from != "" || !c.dead {
+		t.Errorf("of a container on the host itself the connection is %+v", conn)
+	}
+	r.Target = closed
+	if conn, err := own.Open(t.Context(), r); err == nil || !errors.Is(err, errNotReached) {
+		t.Errorf("where neither answers: %v, %v", conn, err)
+	}
+	by, from, q := failing(t)
+	q.found.Store(true)
+	by.Gateway, by.Target = "h3", closed
+	if conn, err = from.Open(t.Context(), by); err != nil {
+		t.Fatal(err)
+	}
+	if c, ok := conn.(*lent); !ok || c.from != "h3" {
+		t.Fatalf("of a container on another host the connection is %+v", conn)
+	}
+	both(t, conn.(*lent).Conn)
+}
+
 // The entry of the backup goes by its own kernel.
 func TestEntryOfBackup(t *testing.T) {
 	r, _, p := failing(t)
@@ -145,6 +176,8 @@ func TestUselessConnections(t *testing.T) {
 		"by the backup, and its host is back":    {by("h2", "h1", true), route("h1", "h2"), "", true},
 		"by the backup, and nobody saw it die":   {by("h2", "h1", false), route("h1", "h2"), "", false},
 		"by the backup, which took over":         {by("h2", "h1", true), route("h2", "h3"), "", false},
+		"it opened while its host was dead":      {by("h1", "", true), route("h1", "h2"), "h1", false},
+		"so did it, and another took over":       {by("h1", "", true), route("h2", "h3"), "h1", true},
 		"of a publication that went":             {by("h1", "", false), Route{Tenant: "bob", Name: "w"}, "h1", false},
 	} {
 		table, w, n := NewTable(), &wires{open: map[*noted]wire{}}, &noted{}

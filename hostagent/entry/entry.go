@@ -192,13 +192,17 @@ func (e *Entry) dial(ctx context.Context, _, address string) (net.Conn, error) {
 	if route == nil {
 		return nil, errNoRoute
 	}
+	route = e.o.Table.led(ctx, route, "")
 	conn, err := e.o.Reach(ctx, route.Route)
 	if err != nil {
 		return nil, err
 	}
 	noted, its := newNoted(conn, route.visits, e.wires), wire{publication: route.key(), by: route.Gateway}
 	if c, ok := conn.(*lent); ok {
-		its.by, its.from, its.dead = route.Backup, c.from, c.dead
+		its.from, its.dead = c.from, c.dead
+		if c.from != "" {
+			its.by = route.Backup
+		}
 	}
 	e.wires.add(noted, its)
 	return noted, nil

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"net/textproto"
 	"slices"
 	"strings"
@@ -64,7 +65,8 @@ func (w *world) publish(t *testing.T, tenant string, route store.Route, h http.H
 	server := httptest.NewServer(h)
 	t.Cleanup(server.Close)
 	t.Cleanup(server.CloseClientConnections)
-	r := Route{Route: route, Tenant: tenant, Number: uint32(len(w.routes) + 1), Name: fmt.Sprint("w", len(w.routes)), Created: store.Revision(10 + len(w.routes)), Gateway: "h1"}
+	r := Route{Route: route, Tenant: tenant, Number: uint32(len(w.routes) + 1), Name: fmt.Sprint("w", len(w.routes)), Created: store.Revision(10 + len(w.routes)), Gateway: "h1",
+		Target: netip.MustParseAddrPort(server.Listener.Addr().String())}
 	w.containers[r.key()] = server.Listener.Addr().String()
 	w.routes = append(w.routes, r)
 	w.table.Set(w.routes)

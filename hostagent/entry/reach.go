@@ -24,7 +24,8 @@ type Reach struct {
 	From netip.Addr
 	// Believe is how a relay is dialled of a host that is to prove that it is that one; nil: none is.
 	Believe func(host string) *tls.Config
-	// Dead reports whether this host's switch finds another one dead, by its own probes; nil: nobody probes.
+	// Dead reports whether this host's switch finds another one dead, by its own probes, and of this host whether others find it dead, since its way out
+	// is cut; nil: nobody probes.
 	Dead func(host string) bool
 }
 
@@ -33,8 +34,11 @@ type Reach struct {
 func (o *Reach) Open(ctx context.Context, r Route) (net.Conn, error) {
 	ctx, end := context.WithTimeout(ctx, reachTime)
 	defer end()
-	if r.Backup == "" || r.Gateway == o.Host {
+	switch own := r.Gateway == o.Host; {
+	case r.Backup == "" || own && !o.dead(o.Host):
 		return o.by(ctx, r)
+	case own:
+		return o.byEither(ctx, r)
 	}
 	conn, err := o.whileAlive(ctx, r)
 	dead := err != nil && (errors.Is(err, errDead) || o.dead(r.Gateway))

@@ -70,7 +70,7 @@ func (r *Relay) relay(ctx context.Context, conn *tls.Conn, crowd *crowd) {
 		return
 	}
 	defer leave()
-	to, err := r.Reach.open(ctx, route.by(r.Reach.Host))
+	to, err := r.Reach.open(ctx, r.Table.led(ctx, route, r.Reach.Host).by(r.Reach.Host))
 	if err != nil {
 		fmt.Fprintf(conn, "no: %v\n", err)
 		return

@@ -14,14 +14,16 @@ import (
 
 // Table is the routes that stand now. Its methods may be called concurrently.
 type Table struct {
-	mu  sync.Mutex // of those who set
-	now atomic.Pointer[index]
+	// Late is told that somebody waits for a route that leads nowhere yet; nil: nobody is told.
+	Late func()
+	mu   sync.Mutex // of those who set
+	now  atomic.Pointer[index]
 }
 
 // NewTable has no routes.
 func NewTable() *Table {
 	t := &Table{}
-	t.now.Store(&index{})
+	t.now.Store(&index{replaced: make(chan struct{})})
 	return t
 }
 
@@ -30,6 +32,8 @@ type index struct {
 	byHost map[string][]*standing // the longest path first
 	byKey  map[string]*standing
 	byWay  map[string]*standing
+	// replaced is closed once other routes stand.
+	replaced chan struct{}
 }
 
 // standing is a route that stands.
@@ -52,7 +56,7 @@ func (t *Table) Set(routes []Route) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	before := t.now.Load()
-	next := &index{byHost: make(map[string][]*standing), byKey: make(map[string]*standing), byWay: make(map[string]*standing)}
+	next := &index{byHost: make(map[string][]*standing), byKey: make(map[string]*standing), byWay: make(map[string]*standing), replaced: make(chan struct{})}
 	for _, r := range routes {
 		s := &standing{Route: r}
 		if old := before.byKey[r.key()]; old != nil && old.Created == r.Created {
@@ -67,9 +71,38 @@ func (t *Table) Set(routes []Route) {
 		slices.SortFunc(list, func(a, b *standing) int { return len(b.Path) - len(a.Path) })
 	}
 	t.now.Store(next)
+	close(before.replaced)
 	for key, old := range before.byKey {
 		if s := next.byKey[key]; s == nil || s.visits != old.visits {
 			old.visits.end()
+		}
+	}
+}
+
+// lateTime bounds how long a request waits for a route that leads nowhere yet: its tenant has no gateway host, or no slot on that, for some
+// milliseconds after its first container, and this host reads of it a moment later.
+const lateTime = 2 * time.Second
+
+// led is a route once it leads somewhere by a host, or as it is then; no host is its gateway host.
+func (t *Table) led(ctx context.Context, s *standing, by string) *standing {
+	ctx, end := context.WithTimeout(ctx, lateTime)
+	defer end()
+	for {
+		now := t.now.Load()
+		is := now.byKey[s.key()]
+		if is == nil || is.visits != s.visits { // it went: who waits finds out
+			return s
+		}
+		if s = is; s.by(by).Target.IsValid() {
+			return s
+		}
+		if t.Late != nil {
+			t.Late()
+		}
+		select {
+		case <-now.replaced:
+		case <-ctx.Done():
+			return s
 		}
 	}
 }

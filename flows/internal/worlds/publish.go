@@ -41,7 +41,11 @@ func (w *World) publish() {
 		if own.IntN(8) == 0 {
 			value.Limits = store.PortLimits{EgressKbps: 1 << own.IntN(20), IngressKbps: 1 << own.IntN(20)}
 		}
-		if len(value.Publish) > 0 || value.Limits != (store.PortLimits{}) {
+		if own.IntN(8) == 0 {
+			said := own.Uint32N(2) << own.IntN(20)
+			value.LimitsSet.EgressKbps = &said
+		}
+		if len(value.Publish) > 0 || value.OwnLimits() != (store.PortLimits{}) {
 			w.Put(port.Key, &value)
 			port.Item = w.State.Port(port.Key)
 		}
