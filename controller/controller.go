@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"runtime/debug"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -233,5 +234,16 @@ func (c *Controller) take(b store.Batch) error {
 	if err := c.name.Check(b); err != nil {
 		return err
 	}
-	return c.picture.Apply(b)
+	large := len(b.Events) > largeBatch
+	if err := c.picture.Apply(b); err != nil {
+		return err
+	}
+	if large {
+		go debug.FreeOSMemory()
+	}
+	return nil
 }
+
+// largeBatch is from how many events on the memory that they took is given back to the machine at once: a list of a large store takes several
+// times what the picture keeps of it, and Go would keep that room for garbage.
+const largeBatch = 100_000

@@ -125,20 +125,22 @@ type gateways struct {
 	via       sets[string, string]    // host -> tenants that it is a gateway of
 	activeVia map[string]int          // host -> tenants whose gateway it is now
 	backupVia map[string]int          // host -> tenants whose backup it is now
-	unsettled map[string]struct{}     // tenants whose gateway is not Settled
+	unsettled marked                  // tenants whose gateway is not Settled
+	unbacked  marked                  // tenants whose gateway has no backup
+	balanced  marked                  // tenants whose gateway moves, or came where it is, so that hosts carry alike
 	slots     map[string]*slotHolders // host -> its slots
 }
 
 func indexGateway(a *application, g *Item[Gateway], add bool) {
 	gs := &a.gateways
 	if gs.activeVia == nil {
-		gs.activeVia, gs.backupVia, gs.unsettled = map[string]int{}, map[string]int{}, map[string]struct{}{}
+		gs.activeVia, gs.backupVia = map[string]int{}, map[string]int{}
 	}
 	tally(gs.activeVia, g.Value.Active, add)
 	tally(gs.backupVia, g.Value.Backup, add)
-	if delete(gs.unsettled, g.Key.Tenant); add && !g.Value.Settled() {
-		gs.unsettled[g.Key.Tenant] = struct{}{}
-	}
+	gs.unsettled.put(g.Key.Tenant, add && !g.Value.Settled())
+	gs.unbacked.put(g.Key.Tenant, add && g.Value.Backup == "")
+	gs.balanced.put(g.Key.Tenant, add && (g.Value.Balanced || g.Value.Move != nil && g.Value.Move.Balanced))
 	indexSlots(a, g, add)
 	for _, host := range g.Value.Members() {
 		if add {
@@ -177,4 +179,18 @@ func (s *State) ActiveVia(host string) int { return s.gateways.activeVia[host] }
 func (s *State) BackupVia(host string) int { return s.gateways.backupVia[host] }
 
 // Unsettled are the tenants whose gateway moves, or of which something waits to end, sorted.
-func (s *State) Unsettled() []string { return slices.Sorted(maps.Keys(s.gateways.unsettled)) }
+func (s *State) Unsettled() []string { return s.gateways.unsettled.sorted() }
+
+// Unbacked are the tenants whose gateway has no backup, sorted.
+func (s *State) Unbacked() []string { return s.gateways.unbacked.sorted() }
+
+// BalancedGateways are the gateways that move, or came where they are, so that hosts carry alike; sorted by tenant.
+func (s *State) BalancedGateways() iter.Seq[*Item[Gateway]] {
+	return func(yield func(*Item[Gateway]) bool) {
+		for _, tenant := range s.gateways.balanced.sorted() {
+			if !yield(s.Gateway(tenant)) {
+				return
+			}
+		}
+	}
+}

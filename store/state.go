@@ -1,5 +1,10 @@
 package store
 
+import (
+	"maps"
+	"slices"
+)
+
 // Batch is everything that happened up to Revision: whole revisions only, in order.
 type Batch struct {
 	Revision Revision
@@ -72,6 +77,23 @@ func (s *State) Revision() Revision { return s.revision }
 func (s *State) Counts() (tenants, networks, hosts, ports int) {
 	return s.tenants.len(), s.networks.len(), s.hosts.len(), s.ports.len()
 }
+
+// marked are names that something is true of. The zero value is empty.
+type marked struct{ names map[string]struct{} }
+
+// put marks a name, or takes its mark away.
+func (m *marked) put(name string, is bool) {
+	if !is {
+		delete(m.names, name)
+		return
+	}
+	if m.names == nil {
+		m.names = map[string]struct{}{}
+	}
+	m.names[name] = struct{}{}
+}
+
+func (m *marked) sorted() []string { return slices.Sorted(maps.Keys(m.names)) }
 
 // sets are values grouped by key. The zero value is empty.
 type sets[K, V comparable] struct{ sets map[K]map[V]struct{} }

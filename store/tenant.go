@@ -3,6 +3,7 @@ package store
 import (
 	"fmt"
 	"iter"
+	"maps"
 	"slices"
 	"time"
 )
@@ -84,9 +85,15 @@ var tenantNumber = unique[uint32, string, Tenant]{
 type tenants struct {
 	table[string, Tenant]
 	numbers holders[uint32, string]
+	naming  sets[string, string] // GatewayCentral, or a host that tenants name -> these tenants
+	mortal  marked               // tenants with a time to live
 }
 
 func indexTenant(a *application, t *Item[Tenant], add bool) {
+	if policy := t.Value.Gateway; policy != GatewayAuto && policy != "" {
+		a.tenants.naming.put(policy, t.Key.Tenant, add)
+	}
+	a.tenants.mortal.put(t.Key.Tenant, add && t.Value.TTL > 0)
 	if !add {
 		a.former.addNumber(t.Key.Tenant, t.Value.Number)
 	}
@@ -97,6 +104,17 @@ func (s *State) Tenant(name string) *Item[Tenant] { return s.tenants.get(name) }
 
 // Tenants walks all tenants, sorted by name. So do the other plurals by theirs.
 func (s *State) Tenants() iter.Seq[*Item[Tenant]] { return sorted(&s.tenants.table) }
+
+// TenantNames are the names of all tenants, in no order.
+func (s *State) TenantNames() []string { return slices.Collect(s.tenants.ids()) }
+
+// TenantsNaming are the tenants whose policy is GatewayCentral, or a host that they name, sorted.
+func (s *State) TenantsNaming(policy string) []string {
+	return slices.Sorted(maps.Keys(s.tenants.naming.sets[policy]))
+}
+
+// MortalTenants are those with a time to live, sorted.
+func (s *State) MortalTenants() []string { return s.tenants.mortal.sorted() }
 
 // TenantName is the name of the tenant that holds a number; empty: none does.
 func (s *State) TenantName(number uint32) string { return s.tenants.numbers.of[number] }

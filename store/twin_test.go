@@ -140,7 +140,7 @@ func (g *generator) object() (Key, Object) {
 	tenant, network, host := g.pick("t", 3), g.pick("n", 2), g.pick("h", 3)
 	switch g.IntN(10) {
 	case 0:
-		return TenantKey(tenant), &Tenant{Number: g.Uint32N(3)}
+		return TenantKey(tenant), &Tenant{Number: g.Uint32N(3), Gateway: []string{"", GatewayAuto, GatewayCentral, host}[g.IntN(4)], TTL: Duration(g.IntN(2))}
 	case 1:
 		return NetworkKey(tenant, network), &Network{
 			Number: g.Uint32N(4), Segment: g.Uint32N(3), Segmentation: []Segmentation{SegmentationVLAN, SegmentationTunnel}[g.IntN(2)],
@@ -151,8 +151,9 @@ func (g *generator) object() (Key, Object) {
 		}
 	case 3:
 		gateway := &Gateway{Active: host, Draining: []string{g.pick("h", 3), g.pick("h", 3)}[:g.IntN(3)], Standby: []string{g.pick("h", 3)}[:g.IntN(2)]}
+		gateway.Backup, gateway.Balanced = []string{"", g.pick("h", 3)}[g.IntN(2)], g.IntN(3) == 0
 		if g.IntN(3) == 0 {
-			gateway.Move = &Move{To: g.pick("h", 3)}
+			gateway.Move = &Move{To: g.pick("h", 3), Balanced: g.IntN(2) == 0}
 		}
 		for range g.IntN(3) {
 			gateway.Slots = map[string]uint32{host: g.Uint32N(3), g.pick("h", 3): g.Uint32N(3)}
@@ -170,6 +171,9 @@ func (g *generator) other(tenant, host string) (Key, Object) {
 	case 18, 19:
 		p := &Publication{TenantCreated: g.world[TenantKey(tenant)].Created, Network: g.pick("n", 2), Port: g.pick("p", 3), Protocol: ProtocolTCP,
 			First: 80, On: uint16(80 + g.IntN(3)), Count: uint16(g.IntN(3))}
+		if g.IntN(2) == 0 {
+			p.Address = netip.AddrFrom4([4]byte{203, 0, 113, byte(g.IntN(3))})
+		}
 		return PublicationKey(tenant, g.pick("w", 2)), p
 	case 17:
 		return StickyKey(host, tenant, g.pick("n", 2), g.pick("p", 3)), &Sticky{MAC: MAC{2, byte(g.IntN(3))}}
@@ -360,10 +364,11 @@ func checkPeers(t *testing.T, s *State, w twin, tenant string) {
 // checkPublications compares which publications there are of a tenant, to a port, and on a port of hosts.
 func checkPublications(t *testing.T, s *State, w twin) {
 	t.Helper()
-	of, to, at := map[string]int{}, map[scoped[string]]int{}, map[Endpoint]int{}
+	of, to, at, on := map[string]int{}, map[scoped[string]]int{}, map[Endpoint]int{}, map[netip.Addr]int{}
 	note := func(tenant string, p *Publication) {
 		of[tenant]++
 		to[p.target(tenant)]++
+		on[p.Address]++
 		for port := range p.Count {
 			at[Endpoint{ProtocolTCP, p.On + port}]++
 		}
@@ -388,6 +393,12 @@ func checkPublications(t *testing.T, s *State, w twin) {
 					t.Errorf("%d publications lead to %s/p%d, want %d", got, n, port, want)
 				}
 			}
+		}
+	}
+	for last := range byte(3) {
+		a := netip.AddrFrom4([4]byte{203, 0, 113, last})
+		if got := len(slices.Collect(s.PublicationsOn(a))); got != on[a] {
+			t.Errorf("%d publications are on %s, want %d", got, a, on[a])
 		}
 	}
 	for port := range uint16(6) {
@@ -463,6 +474,7 @@ func checkIndexes(t *testing.T, s *State, w twin) {
 		same(t, "networks on "+host, s.NetworksOn(host), networks[host])
 		same(t, "tenants via "+host, s.TenantsVia(host), slices.Sorted(maps.Keys(via[host])))
 	}
+	checkMarks(t, s, w)
 	for tenant := range 3 {
 		for network := range 2 {
 			n := NetworkName{fmt.Sprint("t", tenant), fmt.Sprint("n", network)}
@@ -472,6 +484,44 @@ func checkIndexes(t *testing.T, s *State, w twin) {
 	same(t, "hosts gone", s.HostsGone(), gone)
 	nt, nn, nh, np := s.Counts()
 	same(t, "counts", []int{nt, nn, nh, np}, []int{len(w.of(KindTenant)), len(w.of(KindNetwork)), len(w.of(KindHost)), len(w.of(KindPort))})
+}
+
+// checkMarks compares the tenants of which something is true.
+func checkMarks(t *testing.T, s *State, w twin) {
+	t.Helper()
+	naming, mortal, names := map[string][]string{}, []string{}, []string{}
+	for _, e := range w.of(KindTenant) {
+		v := e.Object.(*Tenant)
+		names = append(names, e.Key.Tenant)
+		naming[v.Gateway] = append(naming[v.Gateway], e.Key.Tenant)
+		if v.TTL > 0 {
+			mortal = append(mortal, e.Key.Tenant)
+		}
+	}
+	var unbacked, balanced, unsettled, found []string
+	for _, e := range w.of(KindGateway) {
+		g := e.Object.(*Gateway)
+		if g.Backup == "" {
+			unbacked = append(unbacked, e.Key.Tenant)
+		}
+		if g.Balanced || g.Move != nil && g.Move.Balanced {
+			balanced = append(balanced, e.Key.Tenant)
+		}
+		if !g.Settled() {
+			unsettled = append(unsettled, e.Key.Tenant)
+		}
+	}
+	for g := range s.BalancedGateways() {
+		found = append(found, g.Key.Tenant)
+	}
+	for _, policy := range []string{GatewayCentral, "h0", "h1", "h2"} {
+		same(t, "tenants that name "+policy, s.TenantsNaming(policy), naming[policy])
+	}
+	same(t, "tenants with a time to live", s.MortalTenants(), mortal)
+	same(t, "names of tenants", slices.Sorted(slices.Values(s.TenantNames())), names)
+	same(t, "gateways without a backup", s.Unbacked(), unbacked)
+	same(t, "gateways that are balanced", found, balanced)
+	same(t, "gateways that are not settled", s.Unsettled(), unsettled)
 }
 
 func same[V comparable](t *testing.T, what string, got, want []V) {

@@ -10,7 +10,6 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"slices"
 	"time"
 
@@ -26,10 +25,6 @@ import (
 	"sluice/store"
 	"sluice/store/etcd"
 )
-
-// garbagePercent is how much garbage a controller lets pile up, in percent of what it holds:
-// that is a cluster's state, seldom any of it garbage. GOGC in the environment overrides it.
-const garbagePercent = 50
 
 // storeFile is what a controller knows of its store, in its --data-dir.
 const storeFile = "store.json"
@@ -116,7 +111,7 @@ func (o *controllerFlags) run(ctx context.Context, log *slog.Logger) error {
 		return usagef("--keep-history %s: it is a minute or more", o.history)
 	}
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(garbagePercent)
+		go limitGarbage(ctx)
 	}
 	if err := cmp.Or(o.transit.parse(), o.api.parse()); err != nil {
 		return err

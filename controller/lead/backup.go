@@ -39,18 +39,19 @@ func (l *loads) backupFor(g *store.Gateway) (best string) {
 	if mayBackUp(l.s, movers, g.Backup) && (l.ready(g.Backup) || !l.anyReady(movers)) {
 		return g.Backup
 	}
-	if best = l.lightestBackup(movers, l.ready); best != "" {
+	if best = l.lightestBackup(movers, true); best != "" {
 		return best
 	}
-	return l.lightestBackup(movers, func(host string) bool { return l.s.WhyNoGateway(host) == nil }) // one that flaps is better than none
+	return l.lightestBackup(movers, false) // one that flaps is better than none
 }
 
-// lightestBackup is the host that may be a backup of a gateway with these movers and backs up least for its weight; empty: there is none.
-func (l *loads) lightestBackup(movers []string, ready func(host string) bool) (best string) {
+// lightestBackup is the candidate that may be a backup of a gateway with these movers, is ready or flaps, and backs up least for its weight;
+// empty: there is none.
+func (l *loads) lightestBackup(movers []string, ready bool) (best string) {
 	bestLoad := 0.0
-	for h := range l.s.Hosts() {
+	for _, h := range l.candidates {
 		name := h.Key.Host
-		if !mayBackUp(l.s, movers, name) || !ready(name) {
+		if h.ready != ready || slices.Contains(movers, name) {
 			continue
 		}
 		load := float64(l.s.ActiveVia(name)+l.s.BackupVia(name)+l.backups[name]+1) / float64(max(h.Value.Weight, 1))
@@ -76,8 +77,8 @@ func (l *loads) whyNoBackup(g *store.Gateway) string {
 
 // anyReady reports whether a host could become the backup of a gateway with these movers.
 func (l *loads) anyReady(movers []string) bool {
-	for h := range l.s.Hosts() {
-		if mayBackUp(l.s, movers, h.Key.Host) && l.ready(h.Key.Host) {
+	for _, h := range l.candidates {
+		if h.ready && !slices.Contains(movers, h.Key.Host) {
 			return true
 		}
 	}

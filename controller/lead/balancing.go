@@ -126,7 +126,7 @@ func (b *balancer) note(tenant string) {
 func (b *balancer) room() int {
 	moving, made := 0, map[string]bool{}
 	b.Picture.View(func(s *store.State) {
-		for g := range s.Gateways() {
+		for g := range s.BalancedGateways() {
 			switch v := g.Value; {
 			case v.Move != nil && v.Move.Balanced:
 				moving++

@@ -97,48 +97,60 @@ func (l *Leader) choose() (p plan, looked bool) {
 	l.Picture.View(func(s *store.State) {
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		doubts := l.doubts.take()
-		for len(l.later) > 0 && !doubts.all { // as many as there may be room for
-			doubts.note(l.later[0])
-			if l.later = l.later[1:]; len(doubts.tenants) > store.MaxAtOnce {
-				break
-			}
-		}
-		if looked = doubts.all || len(doubts.tenants) > 0; !looked {
+		d, all := l.inDoubt(s)
+		if looked = all || len(d.tenants) > 0; !looked {
 			return
 		}
-		l.flaps.look(func(host string) bool { return s.WhyNoGateway(host) == nil })
-		p = place(s, doubts, now(), l.flaps.shunned(now()))
-		l.slots.complete(s, doubts, &p)
-		if doubts.all {
-			clear(l.slotless)
-			clear(l.unplaced)
-			clear(l.backupless)
-			l.later = nil
-		}
-		l.later = append(l.later, p.later...)
-		for tenant := range doubts.tenants {
-			delete(l.unplaced, tenant)
-			delete(l.backupless, tenant)
-			delete(l.slotless, tenant)
-		}
-		for _, tenant := range p.slotless {
-			l.slotless[tenant] = struct{}{}
-		}
-		maps.Copy(l.unplaced, p.problems)
-		maps.Copy(l.backupless, p.backupless)
+		p = place(s, d, now(), l.flaps.shunned(now()))
+		l.slots.complete(s, d, &p)
+		l.keep(d, p)
 	})
 	return p, looked
+}
+
+// inDoubt are the tenants to look at now. Where that is to be all of them, it says so, and these are the first. The caller has locked l.mu.
+func (l *Leader) inDoubt(s *store.State) (d doubts, all bool) {
+	d = l.doubts.take()
+	all = d.all
+	l.flaps.look(func(host string) bool { return s.WhyNoGateway(host) == nil })
+	l.ofHosts(s, &d, l.flaps.shunned(now()))
+	l.sweep(s, &d)
+	for n := 0; len(l.later) > 0 && n <= store.MaxAtOnce; n++ { // as many as there may be room for
+		d.note(l.later[0])
+		l.later = l.later[1:]
+	}
+	return d, all
+}
+
+// keep remembers what became of the tenants that were in doubt. The caller has locked l.mu.
+func (l *Leader) keep(d doubts, p plan) {
+	l.later = append(l.later, p.later...)
+	for tenant := range d.tenants {
+		delete(l.unplaced, tenant)
+		delete(l.backupless, tenant)
+		delete(l.slotless, tenant)
+		delete(l.waiting, tenant)
+	}
+	for _, tenant := range p.slotless {
+		l.slotless[tenant] = struct{}{}
+	}
+	for _, tenant := range p.waiting {
+		l.waiting[tenant] = struct{}{}
+	}
+	maps.Copy(l.unplaced, p.problems)
+	maps.Copy(l.backupless, p.backupless)
 }
 
 // now is the time as gateways tell it.
 func now() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }
 
-// doubtAll has the leader look at all gateways.
-func (l *Leader) doubtAll() {
+// doubtFlaps has the leader look again who may go to the hosts that flapped.
+func (l *Leader) doubtFlaps() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.doubts.noteAll()
+	for host := range l.flaps {
+		l.doubts.noteHost(host)
+	}
 }
 
 // doubt keeps placements that were not written for the next try.

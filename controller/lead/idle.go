@@ -17,13 +17,11 @@ type idlers struct {
 	over     []string // their time to live has passed
 }
 
-// idlersOf looks at all tenants with a time to live. woken are the revisions at which ports last came to them.
+// idlersOf looks at the tenants with a time to live. woken are the revisions at which ports last came to them.
 func idlersOf(s *store.State, now time.Time, woken map[string]store.Revision) (found idlers) {
-	for t := range s.Tenants() {
-		name := t.Key.Tenant
-		mark := s.IdleSince(name)
+	for _, name := range s.MortalTenants() {
+		t, mark := s.Tenant(name), s.IdleSince(name)
 		switch {
-		case t.Value.TTL <= 0:
 		case mark != nil && (s.TenantPorts(name) > 0 || woken[name] > mark.Modified):
 			found.awake = append(found.awake, name)
 		case s.TenantPorts(name) > 0:

@@ -72,6 +72,8 @@ type Leader struct {
 	tombstones tombstones                // of what is gone, while this controller leads
 	woken      map[string]store.Revision // by tenant with a time to live: when a port last came
 	later      []string                  // tenants that are to move once others have
+	waiting    map[string]struct{}       // tenants that are to move to a host once that is ready
+	unswept    []string                  // tenants that are still to be looked at, where all are
 	slotless   map[string]struct{}       // tenants for which a gateway host has no slot left
 
 	hostProblems  store.Problems // hosts that are absent
@@ -92,7 +94,7 @@ type Leader struct {
 
 // New makes a leader that Run runs.
 func New(o Options) *Leader {
-	l := &Leader{Options: o, deleted: signal.NewFlag(), unplaced: map[string]store.Problem{}, backupless: map[string]store.Problem{}, woken: map[string]store.Revision{}, slotless: map[string]struct{}{}, flaps: flaps{}}
+	l := &Leader{Options: o, deleted: signal.NewFlag(), unplaced: map[string]store.Problem{}, backupless: map[string]store.Problem{}, woken: map[string]store.Revision{}, slotless: map[string]struct{}{}, waiting: map[string]struct{}{}, flaps: flaps{}}
 	l.doubts.noteAll()
 	return l
 }
@@ -168,7 +170,7 @@ func (l *Leader) Run(ctx context.Context) error {
 		case <-due:
 		case <-alive:
 		case <-calm:
-			l.doubtAll()
+			l.doubtFlaps()
 		case <-l.deleted:
 			soon = time.After(tidyDelay)
 			continue

@@ -2,9 +2,9 @@ package lead
 
 import (
 	"fmt"
-	"iter"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"sluice/store"
@@ -18,60 +18,6 @@ type placement struct {
 	dead     string         // the host that it is taken over from; empty: none
 }
 
-// doubts are the tenants that may lack a gateway, or have an impossible one. all stands for
-// every tenant; it is so until somebody leads.
-type doubts struct {
-	all     bool
-	tenants map[string]struct{}
-}
-
-func (d *doubts) note(tenant string) {
-	if d.all {
-		return
-	}
-	if d.tenants == nil {
-		d.tenants = map[string]struct{}{}
-	}
-	d.tenants[tenant] = struct{}{}
-}
-
-func (d *doubts) noteAll() { *d = doubts{all: true} }
-
-// change notes the tenants on whose gateway a change casts doubt, and reports whether there are any.
-func (d *doubts) change(c store.Change) bool {
-	switch c.Key.Kind {
-	case store.KindHost, store.KindLiveHost, store.KindDrain, store.KindSettings:
-		d.noteAll()
-	case store.KindTenant, store.KindGateway:
-		d.note(c.Key.Tenant)
-	case store.KindEmptied: // of what it says the leader's next look takes notice
-	default:
-		return false
-	}
-	return true
-}
-
-// take hands out the doubts.
-func (d *doubts) take() doubts {
-	taken := *d
-	*d = doubts{}
-	return taken
-}
-
-// of walks the tenants in doubt that exist, sorted by name.
-func (d doubts) of(s *store.State) iter.Seq[*store.Item[store.Tenant]] {
-	if d.all {
-		return s.Tenants()
-	}
-	return func(yield func(*store.Item[store.Tenant]) bool) {
-		for _, name := range slices.Sorted(maps.Keys(d.tenants)) {
-			if tenant := s.Tenant(name); tenant != nil && !yield(tenant) {
-				return
-			}
-		}
-	}
-}
-
 // plan is what the leader writes of gateways at one time.
 type plan struct {
 	placements []placement
@@ -79,6 +25,7 @@ type plan struct {
 	backupless map[string]store.Problem // by tenant: its gateway has no backup
 	later      []string                 // tenants that are to move once others have
 	slotless   []string                 // tenants for which a gateway host has no slot left
+	waiting    []string                 // tenants that are to move to a host once that is ready
 	central    string                   // the host of central tenants, where another is set; empty: it stays
 }
 
@@ -88,8 +35,7 @@ type plan struct {
 // once. What it costs grows with the tenants in doubt and not with all. Nobody goes to a host that is shunned while there is
 // another one, and nobody who names it before that ends.
 func place(s *store.State, d doubts, now time.Time, shunned map[string]bool) plan {
-	load := newLoads(s)
-	load.shunned = shunned
+	load := newLoads(s, shunned)
 	p := plan{problems: map[string]store.Problem{}, backupless: map[string]store.Problem{}}
 	for tenant := range d.of(s) {
 		name := tenant.Key.Tenant
@@ -117,6 +63,7 @@ func place(s *store.State, d doubts, now time.Time, shunned map[string]bool) pla
 		case !stands:
 			p.placements = append(p.placements, placed(name, current, host, why, now))
 		case s.FailOver() && !load.ready(host): // it went to its backup, and goes back once that host is ready
+			p.waiting = append(p.waiting, name)
 		case host != current.Value.Active && len(current.Value.Draining) < store.MaxDraining:
 			p.placements = append(p.placements, load.moved(current, host, why, now))
 		}
@@ -179,15 +126,21 @@ func fits(s *store.State, tenant *store.Item[store.Tenant], host string) bool {
 // loads count tenants per gateway-capable host, with those that were chosen just now.
 type loads struct {
 	s          *store.State
+	hosts      []*store.Item[store.Host] // all, sorted by name
+	candidates []candidate               // those of them that are ready gateway hosts, or would be if they did not flap
 	chosen     map[string]int
-	backups    map[string]int  // those that it was chosen for as a backup
-	shunned    map[string]bool // those that flap
-	moving     map[string]int  // how many gateways are on their way from a host
-	newCentral string          // the host that central tenants share, where it was chosen just now
+	backups    map[string]int // those that it was chosen for as a backup
+	moving     map[string]int // how many gateways are on their way from a host
+	newCentral string         // the host that central tenants share, where it was chosen just now
 }
 
-func newLoads(s *store.State) *loads {
-	l := &loads{s: s, chosen: map[string]int{}, backups: map[string]int{}, moving: map[string]int{}}
+func newLoads(s *store.State, shunned map[string]bool) *loads {
+	l := &loads{s: s, hosts: slices.Collect(s.Hosts()), chosen: map[string]int{}, backups: map[string]int{}, moving: map[string]int{}}
+	for _, h := range l.hosts {
+		if s.WhyNoGateway(h.Key.Host) == nil {
+			l.candidates = append(l.candidates, candidate{h, !shunned[h.Key.Host]})
+		}
+	}
 	for _, tenant := range s.Unsettled() {
 		if g := s.Gateway(tenant).Value; g.Move != nil {
 			l.moving[g.Active]++
@@ -195,6 +148,12 @@ func newLoads(s *store.State) *loads {
 		}
 	}
 	return l
+}
+
+// candidate is a host that somebody may go to.
+type candidate struct {
+	*store.Item[store.Host]
+	ready bool // now: it does not flap
 }
 
 // room reports whether one more gateway may move away from a host now.
@@ -227,9 +186,9 @@ func (l *loads) shared() (host string) {
 		return ""
 	}
 	most := map[string]int{}
-	for t := range l.s.Tenants() {
-		g := l.s.Gateway(t.Key.Tenant)
-		if t.Value.Gateway != store.GatewayCentral || g == nil || !capable(l.s, g.Value.Active) || l.s.Drain(g.Value.Active) != nil {
+	for _, tenant := range l.s.TenantsNaming(store.GatewayCentral) {
+		g := l.s.Gateway(tenant)
+		if g == nil || !capable(l.s, g.Value.Active) || l.s.Drain(g.Value.Active) != nil {
 			continue
 		}
 		if most[g.Value.Active]++; host == "" || most[g.Value.Active] > most[host] {
@@ -283,7 +242,7 @@ func noGateway(host *store.Item[store.Host], name string) string {
 // name among equals. Where none is ready it is any that is registered and not drained.
 func (l *loads) lightest() (best, why string) {
 	bestLoad, bestReady, ready := 0.0, false, 0
-	for h := range l.s.Hosts() {
+	for _, h := range l.hosts {
 		name := h.Key.Host
 		if !h.Value.Gateway || l.s.Drain(name) != nil {
 			continue
@@ -308,7 +267,10 @@ func (l *loads) lightest() (best, why string) {
 }
 
 // ready reports whether somebody may go to a host now.
-func (l *loads) ready(host string) bool { return l.s.WhyNoGateway(host) == nil && !l.shunned[host] }
+func (l *loads) ready(host string) bool {
+	at, found := slices.BinarySearchFunc(l.candidates, host, func(c candidate, host string) int { return strings.Compare(c.Key.Host, host) })
+	return found && l.candidates[at].ready
+}
 
 // tenants counts those of a host, and those that come there.
 func (l *loads) tenants(host string) int { return l.s.ActiveVia(host) + l.chosen[host] }

@@ -200,21 +200,23 @@ func TestPlacementSaysWhy(t *testing.T) {
 
 func TestDoubts(t *testing.T) {
 	for _, c := range []struct {
-		key     store.Key
-		casts   bool
-		all     bool
-		tenants []string
+		key            store.Key
+		casts          bool
+		all            bool
+		hosts, tenants []string
 	}{
-		{store.HostKey("h1"), true, true, nil},
-		{store.LiveHostKey("h1"), true, true, nil},
-		{store.TenantKey("a"), true, false, []string{"a"}},
-		{store.GatewayKey("b"), true, false, []string{"b"}},
-		{store.PortKey("h1", "a", "default", "p"), false, false, nil},
-		{store.NetworkKey("a", "default"), false, false, nil},
+		{store.HostKey("h1"), true, false, []string{"h1"}, nil},
+		{store.LiveHostKey("h1"), true, false, []string{"h1"}, nil},
+		{store.DrainKey("h1"), true, false, []string{"h1"}, nil},
+		{store.SettingsKey(), true, true, nil, nil},
+		{store.TenantKey("a"), true, false, nil, []string{"a"}},
+		{store.GatewayKey("b"), true, false, nil, []string{"b"}},
+		{store.PortKey("h1", "a", "default", "p"), false, false, nil, nil},
+		{store.NetworkKey("a", "default"), false, false, nil, nil},
 	} {
 		var d doubts
 		casts := d.change(store.Change{Key: c.key})
-		if casts != c.casts || d.all != c.all || !slices.Equal(slices.Sorted(maps.Keys(d.tenants)), c.tenants) {
+		if casts != c.casts || d.all != c.all || !slices.Equal(slices.Sorted(maps.Keys(d.tenants)), c.tenants) || !slices.Equal(slices.Sorted(maps.Keys(d.hosts)), c.hosts) {
 			t.Errorf("%s casts doubt %v: %+v", c.key.Short(), casts, d)
 		}
 	}

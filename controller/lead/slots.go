@@ -27,8 +27,11 @@ type slots struct {
 
 // lacksSlot reports whether a tenant that is awake has no slot of one of its gateway hosts.
 func lacksSlot(s *store.State, t *store.Item[store.Tenant]) bool {
+	if !s.Awake(t.Key.Tenant) {
+		return false
+	}
 	g := s.Gateway(t.Key.Tenant)
-	if g == nil || !s.Awake(t.Key.Tenant) {
+	if g == nil {
 		return false
 	}
 	for _, host := range g.Value.Members() {
@@ -138,7 +141,7 @@ func (g *slots) has(s *store.State, host string, t *store.Item[store.Tenant], ga
 		return s.SlotTaken(host, slot) == t.Key.Tenant || g.given[spot{host, slot}] == t.Key.Tenant
 	}
 	own := spot{host, t.Value.Number} // by which the host knows it once it is a gateway host of it
-	if own.slot > store.MaxSlot || !g.free(s, own, t) {
+	if own.slot > store.MaxSlot || s.TenantName(own.slot) != t.Key.Tenant || !g.free(s, own, t) {
 		return false
 	}
 	g.note(own, t.Key.Tenant)

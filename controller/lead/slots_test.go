@@ -66,7 +66,8 @@ func TestSlotsAreGiven(t *testing.T) {
 	w.tenant("asleep", 70001, nil)
 	w.tenant("awake", 70002, nil)
 	w.tenant("twice", 70003, map[string]uint32{"h1": 6})
-	for _, name := range []string{"number", "lent", "displaced", "awake", "twice"} {
+	w.tenant("contested", 5, nil) // a number that is an older tenant's
+	for _, name := range []string{"number", "lent", "displaced", "awake", "twice", "contested"} {
 		w.wake(name)
 	}
 	p := w.looked(g)
@@ -74,7 +75,7 @@ func TestSlotsAreGiven(t *testing.T) {
 	for _, at := range p.placements {
 		written[at.tenant] = true
 	}
-	if want := map[string]bool{"displaced": true, "awake": true, "twice": true}; !maps.Equal(written, want) {
+	if want := map[string]bool{"displaced": true, "awake": true, "twice": true, "contested": true}; !maps.Equal(written, want) {
 		t.Errorf("written %v, want %v", written, want)
 	}
 	seen := map[uint32]string{}

@@ -67,6 +67,9 @@ func (m *millionRun) measure(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("an empty cluster: %w", err)
 	}
+	if err := m.clear(ctx); err != nil {
+		return err
+	}
 	light, _, err := m.fill(ctx, objects[m.Hosts:])
 	if err != nil {
 		return fmt.Errorf("tenants that are awake: %w", err)
@@ -185,10 +188,13 @@ func (m *millionRun) fill(ctx context.Context, objects []store.Event) (resident 
 func (m *millionRun) sleeper(n int) []store.Event {
 	number := uint32(m.Tenants + n + 1)
 	tenant := fmt.Sprintf("s%07d", n+1)
+	active, backup := fleetHost(n%m.Hosts), fleetHost((n+1)%m.Hosts)
+	slot := uint32(store.MaxSlot - 2*(n/m.Hosts)) // from above: tenants that are awake have their numbers
 	return []store.Event{
 		{Key: store.TenantKey(tenant), Object: &store.Tenant{Number: number, Gateway: store.GatewayAuto}},
-		{Key: store.GatewayKey(tenant), Object: &store.Gateway{Active: fleetHost(n % m.Hosts), Epoch: 1, Since: time.Unix(1_700_000_000, 0),
-			Why: fmt.Sprintf("auto: the fewest tenants for its weight, %d at weight 1; ready gateway hosts: %d", n/m.Hosts, m.Hosts)}},
+		{Key: store.GatewayKey(tenant), Object: &store.Gateway{Active: active, Backup: backup, Epoch: 1, Since: time.UnixMilli(1_700_000_000_000 + int64(n)).UTC(),
+			Slots: map[string]uint32{active: slot, backup: slot - 1},
+			Why:   fmt.Sprintf("auto: the fewest tenants for its weight, %d at weight 1; ready gateway hosts: %d", n/m.Hosts, m.Hosts)}},
 		{Key: store.NetworkKey(tenant, store.DefaultNetwork), Object: &store.Network{
 			Number: number, Segmentation: store.SegmentationTunnel, Segment: number, Flood: store.FloodAuto,
 			Subnets: []store.Subnet{{Prefix: fleetSubnet, Gateway: store.DefaultGateway(fleetSubnet)}},
@@ -229,6 +235,19 @@ func (m *millionRun) create(ctx context.Context, tenants int) (rate float64, err
 	}
 	err = g.Wait()
 	return float64(tenants) / time.Since(began).Seconds(), err
+}
+
+// clear removes what was made by command: it drew numbers that the tenants have which are written next.
+func (m *millionRun) clear(ctx context.Context) error {
+	if _, err := m.client.Delete(ctx, store.Under(store.KindPort), clientv3.WithPrefix()); err != nil {
+		return fmt.Errorf("remove the ports that were made: %w", err)
+	}
+	for n := range m.made {
+		if _, err := m.api.DeleteTenant(ctx, fmt.Sprint("made-", n+1)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // one makes a tenant, and its first container once it has a gateway. It takes until the last switch confirmed the container
