@@ -14,17 +14,17 @@ import (
 )
 
 // addressNotifications tell of the host's addresses. Those of a link alone, which each veth of a
-// container has for a moment, are of no concern.
+// container has for a moment, are of no concern, nor floating ones, which are renewed all the time.
 var addressNotifications = notifications{
 	protocol: unix.NETLINK_ROUTE, groups: []uint{unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV6_IFADDR},
 	concern: func(m syscall.NetlinkMessage) bool {
 		const scope = 3 // its place in struct ifaddrmsg
-		return len(m.Data) > scope && m.Data[scope] == unix.RT_SCOPE_UNIVERSE
+		return len(m.Data) > scope && m.Data[scope] == unix.RT_SCOPE_UNIVERSE && !tellsOfFloating(m)
 	},
 }
 
 // hostAddresses are the addresses under which others reach this host, sorted: all but those of a
-// link alone, of loopback, and of the interfaces that Sluice makes. Temporary ones (RFC 8981) are
+// link alone, of loopback, of the interfaces that Sluice makes, and floating ones. Temporary ones (RFC 8981) are
 // IPv6's, which tenants' egress is not, and change by themselves.
 func hostAddresses() ([]netip.Addr, error) {
 	links, err := netlink.LinkList()
@@ -44,7 +44,8 @@ func hostAddresses() ([]netip.Addr, error) {
 	for _, a := range have {
 		ip, ok := netip.AddrFromSlice(a.IP)
 		ip = ip.Unmap()
-		if ok && ip.IsGlobalUnicast() && !ours[a.LinkIndex] && a.Flags&unix.IFA_F_TEMPORARY == 0 {
+		temporary := ip.Is6() && a.Flags&unix.IFA_F_TEMPORARY != 0 // of IPv4 the flag says that another address of the subnet came first
+		if ok && ip.IsGlobalUnicast() && !ours[a.LinkIndex] && !temporary && a.Label != floatingLabel {
 			all = append(all, ip)
 		}
 	}

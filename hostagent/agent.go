@@ -79,6 +79,7 @@ type Agent struct {
 	infrastructure *infrastructure
 	tenants        *tenants
 	published      *published
+	floating       *floating
 	web            *webEntry
 	routes         *webRoutes
 	pace           *pace
@@ -131,8 +132,9 @@ func newAgent(o Options, upstream *resolver.Upstream) *Agent {
 	a.mender = newMender(a.problems, a.registration.registered, func() bool { return a.tenants.told() })
 	a.infrastructure = newInfrastructure(o, a.problems, a.tableDue)
 	a.tenants = &tenants{host: o.Host, store: o.Store, file: filepath.Join(o.StateDir, "tenants.json"), changed: a.mender.nudge}
-	a.published = &published{host: o.Host, store: o.Store, ports: newPublishing(), file: filepath.Join(o.StateDir, "published.json"), changed: a.tableDue, problems: a.problems, listens: listening}
+	a.published = &published{host: o.Host, store: o.Store, ports: newPublishing(), file: filepath.Join(o.StateDir, "published.json"), changed: a.tableDue, moved: newBell(), problems: a.problems, listens: listening}
 	a.probes = newProbes(o, a.problems, a.mender.wake)
+	a.floating = newFloating(o, a, log)
 	a.web = newWebEntry(o, a.problems, a.probes.deadOrCut)
 	a.probes.learn = a.web.callers.learn
 	a.routes = &webRoutes{store: o.Store, file: filepath.Join(o.StateDir, "routes.json"), table: a.web.table, late: newBell()}
@@ -206,6 +208,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	g.Go(func() error { a.probes.damp(ctx); return nil })
 	g.Go(func() error { a.probes.wayOut.run(ctx); return nil })
 	g.Go(func() error { return a.resolving.run(ctx) })
+	g.Go(func() error { a.floating.run(ctx); return nil })
 	g.Go(func() error { a.web.serveEntry(ctx); return nil })
 	g.Go(func() error { a.web.serveRelay(ctx); return nil })
 	g.Go(func() error { nftablesNotifications.listen(ctx, a.tableDue); return nil })

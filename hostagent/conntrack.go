@@ -136,15 +136,17 @@ type missed struct {
 // MatchConntrackFlow implements netlink.CustomConntrackFilter.
 func (m missed) MatchConntrackFlow(flow *netlink.ConntrackFlow) bool {
 	to, ok := netip.AddrFromSlice(flow.Forward.DstIP)
-	return ok && flow.Reverse.SrcIP.Equal(flow.Forward.DstIP) && slices.Contains(m.own, to.Unmap()) &&
-		slices.ContainsFunc(m.began, func(o opening) bool { return o.asked(flow) })
+	return ok && flow.Reverse.SrcIP.Equal(flow.Forward.DstIP) && slices.ContainsFunc(m.began, func(o opening) bool {
+		return o.asked(flow) && (o.floats() || slices.Contains(m.own, to.Unmap()))
+	})
 }
 
-// asked reports whether a connection was opened to the port.
+// asked reports whether a connection was opened to the port, on its address where it floats.
 func (o opening) asked(flow *netlink.ConntrackFlow) bool {
 	protocol := uint8(unix.IPPROTO_TCP)
 	if o.Protocol == store.ProtocolUDP {
 		protocol = unix.IPPROTO_UDP
 	}
-	return flow.Forward.Protocol == protocol && flow.Forward.DstPort == o.Port
+	to, _ := netip.AddrFromSlice(flow.Forward.DstIP)
+	return flow.Forward.Protocol == protocol && flow.Forward.DstPort == o.Port && (!o.floats() || to.Unmap() == o.Address)
 }

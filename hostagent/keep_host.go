@@ -42,6 +42,8 @@ func (r hostRecord) should(ctx context.Context) (store.Host, error) {
 		var told error
 		h.Listens, told = toldListening()
 		err = errors.Join(err, told)
+		h.Subnets, told = toldSubnets(r.o.Uplink)
+		err = errors.Join(err, told)
 	}
 	return h, err
 }

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -169,7 +170,7 @@ func (i *infrastructure) makeSo(_ context.Context, should, is members) error {
 }
 
 func (m members) equal(o members) bool {
-	return m.Told == o.Told && m.Settings == o.Settings && slices.Equal(m.Closed, o.Closed) && slices.Equal(m.Peers, o.Peers)
+	return m.Told == o.Told && reflect.DeepEqual(m.Settings, o.Settings) && slices.Equal(m.Closed, o.Closed) && slices.Equal(m.Peers, o.Peers)
 }
 
 // withAbsent is what there is, with those that were there until less than absenceTime ago. The

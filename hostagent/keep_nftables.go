@@ -96,7 +96,9 @@ func (n nftables) should(ctx context.Context) (ruleset, error) {
 			f.router, err = sysctlIs(routerSetting, "1")
 		}
 	}
-	return ruleset{f, members, n.published.known()}, err
+	here, lost := floatingHere()
+	published := n.published.known()
+	return ruleset{f, members, published, floatingOf(published, here)}, errors.Join(err, lost)
 }
 
 // closedPrefixes are what tenants must not open connections to beside the cluster's machines: what
@@ -119,6 +121,7 @@ func closedPrefixes(o Options, underlay netip.Prefix) []netip.Prefix {
 func (n nftables) makeSo(ctx context.Context, should ruleset, is written) error {
 	want := writtenOf(should)
 	if reflect.DeepEqual(want.Elements, is.Elements) && want.Frame == is.Frame {
+		n.published.inTable(should.published)
 		return nil
 	}
 	nft, err := knftables.New(knftables.InetFamily, tableName)
@@ -138,9 +141,10 @@ func (n nftables) makeSo(ctx context.Context, should ruleset, is written) error 
 	if err := n.forgetEnded(want.Elements, is.Elements); err != nil {
 		return err
 	}
-	if err := forgetMissed(openingsIn(without(want.Elements[publishedMap], is.Elements[publishedMap]))); err != nil {
+	if err := forgetMissed(openingsOnlyIn(want.Elements, is.Elements)); err != nil {
 		return err
 	}
+	n.published.inTable(should.published)
 	if want.Listed, err = listRuleset(ctx); err != nil {
 		return err
 	}
@@ -167,18 +171,8 @@ func writeDifference(tx *knftables.Transaction, should, is map[string][]string) 
 // forgetEnded has the kernel forget the connections of publications that ended: a sender that goes on under the same ports would
 // else be sent to where they led. The switch refuses them already.
 func (n nftables) forgetEnded(should, is map[string][]string) error {
-	ended := openingsIn(without(is[publishedMap], should[publishedMap]))
+	ended := openingsOnlyIn(is, should)
 	return forgetConnections(slices.DeleteFunc(ended, func(o opening) bool { return !n.published.ended(o) }))
-}
-
-// openingsIn are the openings of elements of publishedMap.
-func openingsIn(texts []string) (list []opening) {
-	for _, text := range texts {
-		if o, err := openingOf(memberOf(publishedMap, text)); err == nil {
-			list = append(list, o)
-		}
-	}
-	return list
 }
 
 // without are those of some words that are not among others.

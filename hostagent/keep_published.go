@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"sync"
@@ -23,13 +24,16 @@ type published struct {
 	ports    *publishing
 	file     string
 	changed  bell // rings when one came or went
+	moved    bell // rings when floating addresses may have to come or go
 	problems *problems
 	listens  func() ([]store.Endpoint, error)
 
 	mu      sync.Mutex
 	now     []opening
-	at      store.Revision // of what the last try read
-	gateway int            // how many gateways the cluster has
+	tabled  map[netip.Addr]bool // floating addresses whose ports our nftables table has
+	read    time.Time           // when the last read began that told what now is
+	at      store.Revision      // of what the last try read
+	gateway int                 // how many gateways the cluster has
 	there   map[opening]bool
 }
 
@@ -39,6 +43,9 @@ type opening struct {
 	Port       uint16         `json:"port"`
 	Transit    netip.Addr     `json:"transit"`
 	KeepSource bool           `json:"keepSource,omitempty"`
+	Address    netip.Addr     `json:"address,omitzero"` // a floating one; none: any of this host's own
+	// Behind is the tenant's gateway host where this one is its backup: its floating address is here only while that host is dead.
+	Behind string `json:"behind,omitempty"`
 }
 
 // load reads what an earlier agent knew. What cannot be decoded is as good as none.
@@ -64,14 +71,16 @@ func (p *published) is(context.Context) ([]opening, error) { return p.known(), n
 
 // should be what etcd says now, less what programs of this host listen on: nothing is taken from them.
 func (p *published) should(ctx context.Context) ([]opening, error) {
-	s, err := p.read(ctx)
+	began := time.Now()
+	s, err := p.look(ctx)
 	if err != nil {
 		return nil, err
 	}
 	here, there := openingsOf(s, p.host)
 	p.mu.Lock()
-	p.at, p.there = s.Revision(), there
+	p.at, p.there, p.read = s.Revision(), there, began
 	p.mu.Unlock()
+	p.moved.ring() // one that was given up may be this host's again
 	if len(here) == 0 {
 		p.problems.report("published ports", nil)
 		return nil, nil
@@ -85,8 +94,8 @@ func (p *published) should(ctx context.Context) ([]opening, error) {
 	return here, nil
 }
 
-// read is what publications depend on.
-func (p *published) read(ctx context.Context) (*store.State, error) {
+// look reads what publications depend on.
+func (p *published) look(ctx context.Context) (*store.State, error) {
 	ports, err := p.ports.events(ctx)
 	if err != nil {
 		return nil, err
@@ -130,8 +139,8 @@ func readPublished(ctx context.Context, from Store, ports ...store.Event) (s *st
 	return s, gateways, nil
 }
 
-// openingsOf are the openings of publications that a host lets in, and all that there are on any host. Of two tenants that
-// ask for one port of a host the older publication has it.
+// openingsOf are the openings of publications that a host lets in, or would as the backup, and all that there are on any host. Of two tenants
+// that ask for one port of a host the older publication has it.
 func openingsOf(s *store.State, host string) (here []opening, there map[opening]bool) {
 	there = make(map[opening]bool)
 	for p := range s.Publications() {
@@ -148,9 +157,12 @@ func openingsOf(s *store.State, host string) (here []opening, there map[opening]
 			continue
 		}
 		for e := range p.Value.HostPorts() {
-			o := opening{e.Protocol, e.Port, s.Transit().Address(slot), p.Value.KeepSource}
+			o := opening{Protocol: e.Protocol, Port: e.Port, Transit: s.Transit().Address(slot), KeepSource: p.Value.KeepSource, Address: p.Value.Address}
 			there[o.way()] = true
-			if at == host && why == nil && s.Slot(host, t) == slot {
+			if o.floats() && backs(s, p.Key.Tenant, host) {
+				o.Behind = at
+			}
+			if (at == host || o.Behind != "") && why == nil && s.Slot(host, t) == slot {
 				here = append(here, o)
 			}
 		}
@@ -158,11 +170,20 @@ func openingsOf(s *store.State, host string) (here []opening, there map[opening]
 	return here, there
 }
 
+// backs reports whether a host is the backup of a tenant's gateway.
+func backs(s *store.State, tenant, host string) bool {
+	g := s.Gateway(tenant)
+	return g != nil && g.Value.Active != host && g.Value.Backup == host
+}
+
 // way is the opening whoever is seen by the container.
 func (o opening) way() opening {
-	o.KeepSource = false
+	o.KeepSource, o.Behind = false, ""
 	return o
 }
+
+// floats reports whether it is on a floating address, where no program of this host listens.
+func (o opening) floats() bool { return o.Address.IsValid() }
 
 func (o opening) endpoint() store.Endpoint { return store.Endpoint{Protocol: o.Protocol, Port: o.Port} }
 
@@ -170,7 +191,7 @@ func (o opening) endpoint() store.Endpoint { return store.Endpoint{Protocol: o.P
 func apart(here []opening, listens []store.Endpoint) (free []opening, taken error) {
 	var errs []error
 	for _, o := range here {
-		if slices.Contains(listens, o.endpoint()) {
+		if !o.floats() && slices.Contains(listens, o.endpoint()) {
 			errs = append(errs, fmt.Errorf("%s is published to a tenant, and a program of this host listens on it, which keeps it: publish on another port, or stop the program", o.endpoint()))
 		} else {
 			free = append(free, o)
@@ -190,7 +211,52 @@ func (p *published) makeSo(_ context.Context, should, is []opening) error {
 	p.now = should
 	p.mu.Unlock()
 	p.changed.ring()
+	p.moved.ring()
 	return nil
+}
+
+// inTable notes the openings that our nftables table has.
+func (p *published) inTable(openings []opening) {
+	tabled := make(map[netip.Addr]bool)
+	for _, o := range openings {
+		if o.floats() {
+			tabled[o.Address] = true
+		}
+	}
+	p.mu.Lock()
+	changed := !maps.Equal(tabled, p.tabled)
+	p.tabled = tabled
+	p.mu.Unlock()
+	if changed {
+		p.moved.ring()
+	}
+}
+
+// floating are the floating addresses that are to be here, or may have to be, whose ports the nftables table has already, and when the read began
+// that said so; zero: an earlier agent knew it.
+func (p *published) floating() (wanted map[netip.Addr]string, read time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	wanted = make(map[netip.Addr]string)
+	for _, o := range p.now {
+		if p.tabled[o.Address] {
+			wanted[o.Address] = o.Behind
+		}
+	}
+	return wanted, p.read
+}
+
+// has is an error unless etcd says now that a floating address is to be here.
+func (p *published) has(ctx context.Context, a netip.Addr) error {
+	s, err := p.look(ctx)
+	if err != nil {
+		return err
+	}
+	here, _ := openingsOf(s, p.host)
+	if slices.ContainsFunc(here, func(o opening) bool { return o.Address == a && o.Behind == "" }) {
+		return nil
+	}
+	return fmt.Errorf("it is published by another host")
 }
 
 // ended reports whether an opening is published nowhere any more. One that only moved to another host is.

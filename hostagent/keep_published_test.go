@@ -44,8 +44,8 @@ func TestOpenings(t *testing.T) {
 		publicationOf("carol", 13, store.Publication{Protocol: store.ProtocolTCP, On: 8081, Count: 2}))
 	first, second := netip.MustParseAddr("100.64.0.1"), netip.MustParseAddr("100.64.0.2")
 	for host, want := range map[string][]opening{
-		"h1": {{store.ProtocolTCP, 8080, first, true}, {store.ProtocolTCP, 8081, first, true}},
-		"h2": {{store.ProtocolTCP, 8080, second, false}},
+		"h1": {{store.ProtocolTCP, 8080, first, true, netip.Addr{}, ""}, {store.ProtocolTCP, 8081, first, true, netip.Addr{}, ""}},
+		"h2": {{store.ProtocolTCP, 8080, second, false, netip.Addr{}, ""}},
 		"h3": nil,
 	} {
 		here, there := openingsOf(s, host)
@@ -56,9 +56,41 @@ func TestOpenings(t *testing.T) {
 			t.Errorf("%s: %d ports are published somewhere: %v", host, len(there), there)
 		}
 		p := &published{there: there}
-		if p.ended(opening{store.ProtocolTCP, 8080, second, true}) || !p.ended(opening{store.ProtocolUDP, 8080, second, false}) || (&published{}).ended(opening{}) {
+		if p.ended(opening{store.ProtocolTCP, 8080, second, true, netip.Addr{}, ""}) || !p.ended(opening{store.ProtocolUDP, 8080, second, false, netip.Addr{}, ""}) || (&published{}).ended(opening{}) {
 			t.Errorf("%s: what ended is not known", host)
 		}
+	}
+}
+
+// An address of its own makes an opening another one, and a program of the host takes no port of it.
+func TestFloatingOpenings(t *testing.T) {
+	a, b := netip.MustParseAddr("203.0.113.5"), netip.MustParseAddr("203.0.113.6")
+	floats := store.Event{Key: store.SettingsKey(), Object: &store.Settings{Floating: []store.AddressRange{{First: a, Last: b}}}, Created: 2, Modified: 2}
+	s := publishedCluster(floats,
+		publicationOf("alice", 12, store.Publication{Protocol: store.ProtocolTCP, On: 22, Count: 1, Address: a}),
+		publicationOf("bob", 13, store.Publication{Protocol: store.ProtocolTCP, On: 23, Count: 1, Address: a}),
+		publicationOf("carol", 14, store.Publication{Protocol: store.ProtocolTCP, On: 22, Count: 1, Address: b, KeepSource: true}))
+	first, third := netip.MustParseAddr("100.64.0.1"), netip.MustParseAddr("100.64.0.3")
+	here, there := openingsOf(s, "h1")
+	want := []opening{{store.ProtocolTCP, 22, first, false, a, ""}, {store.ProtocolTCP, 22, third, true, b, ""}}
+	if diff := cmp.Diff(want, here, sameAddress); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+	p := &published{there: there}
+	if p.ended(want[0]) || !p.ended(opening{store.ProtocolTCP, 22, first, false, netip.Addr{}, ""}) || !p.ended(opening{store.ProtocolTCP, 22, first, false, b, ""}) {
+		t.Error("what ended is not known")
+	}
+	for i := range want {
+		want[i].Behind = "h1" // h2 is the backup of both, and has bob's own, who has the address for less long
+	}
+	if elsewhere, _ := openingsOf(s, "h2"); !cmp.Equal(elsewhere, want, sameAddress) || p.ended(want[0]) {
+		t.Errorf("at the backup %v are let in, want %v", elsewhere, want)
+	}
+	if third, _ := openingsOf(s, "h3"); len(third) != 0 {
+		t.Errorf("a host that drains lets in %v", third)
+	}
+	if free, taken := apart(here, []store.Endpoint{{Protocol: store.ProtocolTCP, Port: 22}}); len(free) != 2 || taken != nil {
+		t.Errorf("a program of the host takes a port of an address that is not its: %v, %v", free, taken)
 	}
 }
 
@@ -68,7 +100,7 @@ func TestOpeningsBySlot(t *testing.T) {
 		slots map[string]uint32
 		want  []opening
 	}{
-		{map[string]uint32{"h1": 9}, []opening{{store.ProtocolTCP, 8080, netip.MustParseAddr("100.64.0.9"), false}}},
+		{map[string]uint32{"h1": 9}, []opening{{store.ProtocolTCP, 8080, netip.MustParseAddr("100.64.0.9"), false, netip.Addr{}, ""}}},
 		{nil, nil},
 	} {
 		s := publishedCluster(
@@ -123,7 +155,7 @@ func TestListening(t *testing.T) {
 
 // The kernel forgets what was let in by a publication that ended, and nothing else.
 func TestOpenedBy(t *testing.T) {
-	list := openedBy{{store.ProtocolTCP, 8080, netip.MustParseAddr("100.64.0.1"), false}}
+	list := openedBy{{store.ProtocolTCP, 8080, netip.MustParseAddr("100.64.0.1"), false, netip.Addr{}, ""}}
 	flow := func(protocol uint8, port uint16, answers string) *netlink.ConntrackFlow {
 		return &netlink.ConntrackFlow{Forward: netlink.IPTuple{Protocol: protocol, DstPort: port}, Reverse: netlink.IPTuple{SrcIP: net.ParseIP(answers)}}
 	}
@@ -142,10 +174,28 @@ func TestOpenedBy(t *testing.T) {
 	}
 }
 
+// What ended, or begins, on one floating address is so on no other.
+func TestFloatingConnections(t *testing.T) {
+	a := netip.MustParseAddr("203.0.113.5")
+	o := opening{store.ProtocolUDP, 53, netip.MustParseAddr("100.64.0.1"), false, a, ""}
+	flow := func(to, answers string) *netlink.ConntrackFlow {
+		return &netlink.ConntrackFlow{Forward: netlink.IPTuple{Protocol: unix.IPPROTO_UDP, DstIP: net.ParseIP(to), DstPort: 53}, Reverse: netlink.IPTuple{SrcIP: net.ParseIP(answers)}}
+	}
+	for to, want := range map[string]bool{"203.0.113.5": true, "203.0.113.6": false, "172.30.0.1": false} {
+		if got := (openedBy{o}).MatchConntrackFlow(flow(to, "100.64.0.1")); got != want {
+			t.Errorf("opened to %s: %v", to, got)
+		}
+		own := []netip.Addr{netip.MustParseAddr("172.30.0.1")}
+		if got := (missed{[]opening{o}, own}).MatchConntrackFlow(flow(to, to)); got != want {
+			t.Errorf("missed to %s: %v", to, got)
+		}
+	}
+}
+
 // It forgets what came before, to the host itself.
 func TestMissed(t *testing.T) {
 	own := netip.MustParseAddr("172.30.0.1")
-	list := missed{[]opening{{store.ProtocolUDP, 53, netip.MustParseAddr("100.64.0.1"), false}}, []netip.Addr{own}}
+	list := missed{[]opening{{store.ProtocolUDP, 53, netip.MustParseAddr("100.64.0.1"), false, netip.Addr{}, ""}}, []netip.Addr{own}}
 	flow := func(protocol uint8, to string, port uint16, answers string) *netlink.ConntrackFlow {
 		return &netlink.ConntrackFlow{Forward: netlink.IPTuple{Protocol: protocol, DstIP: net.ParseIP(to), DstPort: port}, Reverse: netlink.IPTuple{SrcIP: net.ParseIP(answers)}}
 	}
@@ -167,7 +217,7 @@ func TestMissed(t *testing.T) {
 
 // What the agent remembers of the table is read again as it was written.
 func TestMembersAsText(t *testing.T) {
-	o := opening{store.ProtocolUDP, 53, netip.MustParseAddr("100.64.0.9"), false}
+	o := opening{store.ProtocolUDP, 53, netip.MustParseAddr("100.64.0.9"), false, netip.Addr{}, ""}
 	for _, m := range o.members() {
 		if got := memberOf(m.set, m.text()); got != m {
 			t.Errorf("%+v is read as %+v", m, got)
@@ -175,5 +225,12 @@ func TestMembersAsText(t *testing.T) {
 	}
 	if got, err := openingOf(o.members()[0]); err != nil || got != o.way() {
 		t.Errorf("%+v, %v", got, err)
+	}
+	o.Address = netip.MustParseAddr("203.0.113.5")
+	if got, err := openingOf(o.members()[0]); err != nil || got != o.way() || o.members()[0].set != floatingMap {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if _, err := openingOf(member{floatingMap, "x . tcp . 80", "100.64.0.9"}); err == nil {
+		t.Error("an element without an address is read")
 	}
 }

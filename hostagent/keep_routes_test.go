@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -39,6 +40,13 @@ func (s *told) Get(_ context.Context, key store.Key) (store.Object, store.Revisi
 		}
 	}
 	return nil, 0, s.err
+}
+
+// PublishedChanged tells of a change at once.
+func (s *told) PublishedChanged(context.Context, store.Revision) <-chan struct{} {
+	changed := make(chan struct{})
+	close(changed)
+	return changed
 }
 
 func routeCluster() *told {
@@ -93,6 +101,34 @@ func TestRoutesOfHost(t *testing.T) {
 	}
 	if here, there := openingsOf(publishedCluster(routeCluster().events...), "h1"); len(here)+len(there) != 0 {
 		t.Errorf("routes open ports of hosts: %v, %v", here, there)
+	}
+}
+
+// In a cluster with many gateways what changes is read seldom, and once a second at most while a request waits for a route that leads nowhere yet.
+func TestRoutesAreReadSoonerWhileRequestsWait(t *testing.T) {
+	for waits, want := range map[time.Duration]time.Duration{-1: 20 * time.Second, 0: lateRest, 300 * time.Millisecond: lateRest, 5 * time.Second: 5 * time.Second} {
+		synctest.Test(t, func(t *testing.T) {
+			r := &webRoutes{store: &told{}, now: []entry.Route{{}}, gateway: 20_000, late: newBell()}
+			if waits >= 0 {
+				time.AfterFunc(waits, r.late.ring)
+			}
+			start := time.Now()
+			if r.wait(t.Context()); time.Since(start) != want {
+				t.Errorf("with a request after %s it is read after %s, want %s", waits, time.Since(start), want)
+			}
+		})
+	}
+}
+
+// A host counts itself as dead where others do.
+func TestDeadOrCut(t *testing.T) {
+	p := &probes{o: Options{Host: "h1"}}
+	if p.deadOrCut("h1") {
+		t.Error("a host whose way out nobody looks at is cut")
+	}
+	p.wayOut = &wayOut{pulse: pulse{cut: true}}
+	if !p.deadOrCut("h1") || p.deadOrCut("h2") {
+		t.Error("a host that is cut does not know it, or takes others for dead")
 	}
 }
 

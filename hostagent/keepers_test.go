@@ -30,7 +30,7 @@ func TestKeepers(t *testing.T) {
 	}
 	for gateway, want := range map[bool][]string{
 		true: {"preflight", "underlay", "name", "switch certificate", "bridge", "tunnel port", "gateway port", "resolver", "table names", "infrastructure", "nftables",
-			"transit interface", "forwarding", "tenants", "publications", "zone limits", "kernel limits", "drained tenants", "trunk", "host", "ports", "veths", "tunnel peers", "probes", "usage"},
+			"transit interface", "forwarding", "tenants", "publications", "floating addresses", "zone limits", "kernel limits", "drained tenants", "trunk", "host", "ports", "veths", "tunnel peers", "probes", "usage"},
 		false: {"preflight", "underlay", "name", "switch certificate", "bridge", "tunnel port", "gateway port", "resolver", "table names", "infrastructure", "nftables",
 			"trunk", "host", "ports", "veths", "tunnel peers", "probes", "usage"},
 	} {

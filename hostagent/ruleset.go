@@ -22,16 +22,21 @@ const (
 	publishedMap      = "published"      // ports of this host, with the transit address of the tenant that each leads to
 	openedSet         = "opened"         // the same, as they are once they lead there
 	hiddenSet         = "hidden"         // those of them where containers do not see who comes
+
+	floatingSet       = "floating"        // floating addresses that are here
+	floatingMap       = "floating-ports"  // their ports, as publishedMap has those of the host's own addresses
+	floatingHiddenSet = "floating-hidden" // as hiddenSet
 )
 
 // followed are those of them whose elements follow the cluster.
-var followed = []string{machinesSet, peersSet, publishedMap, openedSet, hiddenSet}
+var followed = []string{machinesSet, peersSet, publishedMap, openedSet, hiddenSet, floatingSet, floatingMap, floatingHiddenSet}
 
 // ruleset is what our table depends on.
 type ruleset struct {
 	frame
 	members   members
 	published []opening
+	floating  []netip.Addr // floating addresses that are here or are to be, each once
 }
 
 // frame is all of it but the elements of the sets that follow the cluster. It is written whole.
@@ -118,6 +123,9 @@ func (r ruleset) elements() []member {
 		for _, o := range r.published {
 			all = append(all, o.members()...)
 		}
+		for _, a := range r.floating {
+			all = append(all, member{set: floatingSet, key: a.String()})
+		}
 	}
 	return all
 }
@@ -161,6 +169,8 @@ func writeInput(tx *knftables.Transaction) {
 	rule := chain(tx, "input", knftables.FilterType, knftables.InputHook, knftables.FilterPriority)
 	rule("answers to the host's own connections", fromTenants, known, "accept")
 	rule("tenants do not reach the host", fromTenants, "drop")
+	rule("floating addresses answer pings", "ip daddr", "@"+floatingSet, "icmp type echo-request accept")
+	rule("this host's programs are not on them", "ip daddr", "@"+floatingSet, "drop")
 }
 
 // writeForward lets tenants out by the uplinks, and in only what they asked for. It does not make
@@ -189,51 +199,6 @@ func (r ruleset) writeForward(tx *knftables.Transaction) {
 	rule("hosts, controllers and etcd are closed", "ip daddr", "@"+machinesSet, "ct state != { established, related }", "drop")
 	rule("tunnels are the hosts' own", "udp dport", fmt.Sprintf("{ %d, %d }", vxlanPort, genevePort), "drop")
 	rule("tunnels are the hosts' own", "meta l4proto gre", "drop")
-}
-
-// inPublished matches the packets of a set of published ports.
-const inPublished = "meta l4proto . th dport"
-
-// writePublishedSets adds what is published here: nothing yet.
-func writePublishedSets(tx *knftables.Transaction) {
-	tx.Add(&knftables.Map{Name: publishedMap, Type: "inet_proto . inet_service : ipv4_addr"})
-	tx.Add(&knftables.Set{Name: openedSet, Type: "ipv4_addr . inet_proto . inet_service"})
-	tx.Add(&knftables.Set{Name: hiddenSet, Type: "inet_proto . inet_service"})
-}
-
-// members are the elements of a published port.
-func (o opening) members() []member {
-	port := fmt.Sprintf("%s . %d", o.Protocol, o.Port)
-	list := []member{{publishedMap, port, o.Transit.String()}, {set: openedSet, key: o.Transit.String() + " . " + port}}
-	if !o.KeepSource {
-		list = append(list, member{set: hiddenSet, key: port})
-	}
-	return list
-}
-
-// openingOf is the opening of an element of publishedMap.
-func openingOf(m member) (o opening, err error) {
-	if _, err = fmt.Sscanf(m.key, "%s . %d", &o.Protocol, &o.Port); err == nil {
-		o.Transit, err = netip.ParseAddr(m.to)
-	}
-	return o, err
-}
-
-// letPublishedIn lets connections in by the uplinks that writePublished sent to tenants.
-func (r ruleset) letPublishedIn(rule func(why string, parts ...any)) {
-	if len(r.uplinks) > 0 {
-		rule("published ports", "iifname", names(r.uplinks).set(), toTenants, "ct status dnat ip daddr .", inPublished, "@"+openedSet, "accept")
-	}
-}
-
-// writePublished sends what comes by the uplinks to a published port of one of this host's addresses to its tenant's transit
-// address. Containers see this host in the place of who comes, unless they are to see that.
-func (r ruleset) writePublished(tx *knftables.Transaction) {
-	if len(r.uplinks) == 0 {
-		return
-	}
-	rule := chain(tx, "prerouting", knftables.NATType, knftables.PreroutingHook, knftables.DNATPriority)
-	rule("published ports lead to tenants", "iifname", names(r.uplinks).set(), "fib daddr type local dnat ip to", inPublished, "map", "@"+publishedMap)
 }
 
 // set is an anonymous set of interface names.
@@ -277,7 +242,7 @@ func (r ruleset) tunnelMatch() string {
 // writeMasquerade gives tenants' egress the host's address.
 func (r ruleset) writeMasquerade(tx *knftables.Transaction) {
 	rule := chain(tx, "postrouting", knftables.NATType, knftables.PostroutingHook, knftables.SNATPriority)
-	rule("who comes to a published port is hidden", toTenants, "ct status dnat", inPublished, "@"+hiddenSet, "snat ip to ct original ip daddr")
+	hidePublished(rule)
 	rule("tenants leave as this host", "ip saddr", r.transit.Prefix, `oifname != "`+store.GatewayInterface+`"`, "masquerade")
 }
 

@@ -45,7 +45,13 @@ func TestRuleset(t *testing.T) {
 		"gateway": func(r *ruleset) { r.gateway, r.uplinks = true, []string{"eth0", "eth1"} },
 		"published": func(r *ruleset) {
 			r.gateway, r.uplinks = true, []string{"eth0", "eth1"}
-			r.published = []opening{{store.ProtocolTCP, 8080, netip.MustParseAddr("100.64.0.7"), false}, {store.ProtocolUDP, 53, netip.MustParseAddr("100.64.0.9"), true}}
+			r.published = []opening{{store.ProtocolTCP, 8080, netip.MustParseAddr("100.64.0.7"), false, netip.Addr{}, ""}, {store.ProtocolUDP, 53, netip.MustParseAddr("100.64.0.9"), true, netip.Addr{}, ""}}
+		},
+		"floating": func(r *ruleset) {
+			r.gateway, r.uplinks = true, []string{"eth0"}
+			a, b := netip.MustParseAddr("172.30.0.50"), netip.MustParseAddr("172.30.0.51")
+			r.published = []opening{{store.ProtocolTCP, 8080, netip.MustParseAddr("100.64.0.7"), false, a, ""}, {store.ProtocolTCP, 8080, netip.MustParseAddr("100.64.0.9"), true, b, ""}}
+			r.floating = addrs("172.30.0.50", "172.30.0.51", "172.30.0.52")
 		},
 		"router": func(r *ruleset) { r.gateway, r.router, r.uplinks = true, true, []string{"eth1"} },
 		"other-transit-range": func(r *ruleset) {

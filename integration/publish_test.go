@@ -71,9 +71,15 @@ type visitor struct {
 // visit opens one by TCP.
 func visit(t *testing.T, host string, port uint16) (*visitor, error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+	return visitAt(t, netip.AddrPortFrom(uplink(host), port), 3*time.Second)
+}
+
+// visitAt opens one to an address, within a time.
+func visitAt(t *testing.T, at netip.AddrPort, limit time.Duration) (*visitor, error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
-	conn, err := lab.DialIn(ctx, lab.InternetNS, "tcp", netip.AddrPortFrom(uplink(host), port).String())
+	conn, err := lab.DialIn(ctx, lab.InternetNS, "tcp", at.String())
 	if err != nil {
 		return nil, err
 	}
@@ -104,7 +110,12 @@ func (v *visitor) says(word string) error {
 // asking is a socket of UDP of the internet.
 func asking(t *testing.T, host string, port uint16) net.Conn {
 	t.Helper()
-	conn, err := lab.DialIn(t.Context(), lab.InternetNS, "udp", netip.AddrPortFrom(uplink(host), port).String())
+	return askingAt(t, netip.AddrPortFrom(uplink(host), port))
+}
+
+func askingAt(t *testing.T, at netip.AddrPort) net.Conn {
+	t.Helper()
+	conn, err := lab.DialIn(t.Context(), lab.InternetNS, "udp", at.String())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -59,7 +60,7 @@ func TestFailOverByDefault(t *testing.T) {
 		if err != nil || len(p.Writes) != 1 {
 			t.Fatalf("on %t: %+v, %v", on, p, err)
 		}
-		if got := *p.Writes[0].Object.(*Settings); got != (Settings{FailOver: on}) {
+		if got := *p.Writes[0].Object.(*Settings); !reflect.DeepEqual(got, Settings{FailOver: on}) {
 			t.Errorf("on %t: it writes %+v", on, got)
 		}
 		s.Apply(Batch{Revision: 13, Events: []Event{{Key: LiveHostKey("h1"), Object: &LiveHost{Program: Program{Version: "v1"}}}}})

@@ -25,11 +25,13 @@ type Host struct {
 	// Addresses are all that the host's kernel answers to from outside, MaxHostAddresses at
 	// most: every gateway host closes them to tenants.
 	Addresses []netip.Addr `json:"addresses,omitempty"`
-	Uplink    string       `json:"uplink,omitempty"`    // interface to the outside
-	Gateway   bool         `json:"gateway"`             // may be a gateway host
-	NoGateway string       `json:"noGateway,omitempty"` // why it is none, where its operator wants it to be one
-	NotReady  string       `json:"notReady,omitempty"`  // why it takes no tenants now, though it is a gateway host
-	Cut       bool         `json:"cut,omitempty"`       // its uplink leads nowhere: its agent's pings of an address outside have no answer
+	Uplink    string       `json:"uplink,omitempty"` // interface to the outside
+	// Subnets are those of a gateway host's uplinks, MaxHostSubnets at most: floating addresses in them can be there.
+	Subnets   []netip.Prefix `json:"subnets,omitempty"`
+	Gateway   bool           `json:"gateway"`             // may be a gateway host
+	NoGateway string         `json:"noGateway,omitempty"` // why it is none, where its operator wants it to be one
+	NotReady  string         `json:"notReady,omitempty"`  // why it takes no tenants now, though it is a gateway host
+	Cut       bool           `json:"cut,omitempty"`       // its uplink leads nowhere: its agent's pings of an address outside have no answer
 	// ProbeOutside is the address outside that the agent of a gateway host pings by its uplink; none: nobody looks whether that leads anywhere.
 	ProbeOutside netip.Addr `json:"probeOutside,omitzero"`
 	Switch       string     `json:"switch,omitempty"` // which process its switch is: its probes wait until that holds its flows
@@ -63,6 +65,9 @@ const MaxListens = 256
 // MaxHostAddresses bounds the addresses that one host tells of itself, so that it cannot fill
 // the other hosts' tables.
 const MaxHostAddresses = 256
+
+// MaxHostSubnets bounds what one host tells of its uplinks.
+const MaxHostSubnets = 64
 
 // VTEP is the tunnel address that flows use, or the zero address.
 func (h *Host) VTEP() netip.Addr {
@@ -108,7 +113,10 @@ var hostKind = &description[string, Host, *Host]{
 	table:   func(s *State) *table[string, Host] { return &s.hosts.table },
 	id:      func(k Key) string { return k.Host },
 	uniques: []uniqueOf[Host]{&hostDatapath, &hostVTEP},
-	index:   func(a *application, h *Item[Host], add bool) { a.hosts.hash(h, add) },
+	index: func(a *application, h *Item[Host], add bool) {
+		a.hosts.hash(h, add)
+		a.hosts.has(h, add)
+	},
 }
 
 var hostDatapath = unique[DatapathID, *Item[Host], Host]{
@@ -137,6 +145,7 @@ type hosts struct {
 	datapaths holders[DatapathID, *Item[Host]]
 	vteps     holders[netip.Addr, *Item[Host]]
 	byHash    map[uint32][]*Item[Host] // by HostHash, sorted by name
+	having    sets[netip.Addr, string] // address -> hosts that have it themselves
 }
 
 // hash brings a host into the list of its HostHash, or out of it. A list that was handed out

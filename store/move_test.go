@@ -2,6 +2,7 @@ package store
 
 import (
 	"errors"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -177,7 +178,7 @@ func TestCentral(t *testing.T) {
 	if err != nil || len(p.Writes) != 1 {
 		t.Fatalf("%+v, %v", p, err)
 	}
-	if diff := cmp.Diff(&Settings{Transit: DefaultTransit.Prefix, Central: "h2"}, p.Writes[0].Object, cmp.Comparer(func(a, b Settings) bool { return a == b })); diff != "" {
+	if diff := cmp.Diff(&Settings{Transit: DefaultTransit.Prefix, Central: "h2"}, p.Writes[0].Object, cmp.Comparer(func(a, b Settings) bool { return reflect.DeepEqual(a, b) })); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	if p, err := (CentralSpec{Host: "h1"}).Propose(s); err != nil || len(p.Writes) != 0 {

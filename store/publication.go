@@ -20,7 +20,8 @@ func PublicationKey(tenant, name string) Key {
 // MaxPublishedPorts bounds the ports of hosts that one tenant's publications have together: each is a flow.
 const MaxPublishedPorts = 1000
 
-// Publication lets the outside open connections to a container: ports of the tenant's gateway host lead to ports of it.
+// Publication lets the outside open connections to a container: ports of the tenant's gateway host, or of a floating address there, lead
+// to ports of it.
 type Publication struct {
 	TenantCreated Revision `json:"tenantCreated"` // another tenant of the name did not publish it
 	Network       string   `json:"network"`
@@ -30,9 +31,10 @@ type Publication struct {
 	On            uint16   `json:"on"`    // the first of the host's ports
 	Count         uint16   `json:"count"` // how many follow each other on both sides
 	// KeepSource lets the container see who opens a connection. Else all come from the gateway host.
-	KeepSource bool   `json:"keepSource,omitempty"`
-	Route      Route  `json:"route,omitzero"` // by which the entries of hosts lead here; none: the outside comes by the host's ports
-	By         string `json:"by,omitempty"`   // who asked for it
+	KeepSource bool       `json:"keepSource,omitempty"`
+	Address    netip.Addr `json:"address,omitzero"` // a floating one; none: the gateway host's own
+	Route      Route      `json:"route,omitzero"`   // by which the entries of hosts lead here; none: the outside comes by the host's ports
+	By         string     `json:"by,omitempty"`     // who asked for it
 
 	// From is the port that publishes this itself, and Mark what its connections are known by then; the tenant's own have neither.
 	From Key    `json:"-"`
@@ -92,6 +94,7 @@ type publications struct {
 	of     sets[string, *Item[Publication]]         // tenant -> its
 	at     sets[Endpoint, *Item[Publication]]       // port of a host, or of a route -> those that ask for it
 	to     sets[scoped[string], *Item[Publication]] // port of a network, by name -> those that lead there
+	on     sets[netip.Addr, *Item[Publication]]     // floating address -> those on it
 	by     sets[string, *Item[Publication]]         // host name of a route -> those that ask for it
 	marked sets[tenantMark, *Item[Publication]]
 	byPort map[Key][]*Item[Publication] // port -> what it publishes itself
@@ -111,6 +114,9 @@ func (ps *publications) put(p *Item[Publication], add bool) {
 	ps.marked.put(tenantMark{p.Key.Tenant, PublicationMark(p)}, p, add)
 	if p.Value.Routed() {
 		ps.by.put(p.Value.Route.Host, p, add)
+	}
+	if p.Value.Floats() {
+		ps.on.put(p.Value.Address, p, add)
 	}
 	for e := range p.Value.HostPorts() {
 		ps.at.put(e, p, add)
@@ -138,6 +144,9 @@ func (p *Publication) endpoints(first uint16) iter.Seq[Endpoint] {
 	}
 }
 
+// onHosts reports whether its ports are those of its gateway host's own address.
+func (p *Publication) onHosts() bool { return !p.Routed() && !p.Floats() }
+
 // has reports whether a port of the gateway host is among its ports.
 func (p *Publication) has(e Endpoint) bool {
 	return e.Protocol == p.Protocol && e.Port >= p.On && int(e.Port) < int(p.On)+int(p.Count)
@@ -152,6 +161,9 @@ func (p *Publication) flaw() string {
 		return fmt.Sprintf("it has %d ports, and may have 1 to %d", p.Count, MaxPublishedPorts)
 	case p.First < 1 || p.On < 1 || int(p.First)+int(p.Count) > 1<<16 || int(p.On)+int(p.Count) > 1<<16:
 		return "its ports are not all between 1 and 65535"
+	}
+	if flaw := p.floatingFlaw(); flaw != "" {
+		return flaw
 	}
 	if p.Routed() {
 		return p.routeFlaw()
@@ -321,14 +333,19 @@ func (s *State) PublishedAt(p *Item[Publication]) (host string, why *Hindrance) 
 	if text := s.Unpublished(p); text != "" {
 		return host, &Hindrance{Text: text}
 	}
-	if why := s.routeTaken(p); why != nil {
-		return host, why
+	for _, taken := range []func(*Item[Publication]) *Hindrance{s.routeTaken, s.floatingTaken} {
+		if why := taken(p); why != nil {
+			return host, why
+		}
 	}
 	if host == "" {
 		return "", &Hindrance{Text: fmt.Sprintf("tenant %s has no gateway host yet: see sluice gateway list", p.Key.Tenant)}
 	}
 	if p.Value.Routed() {
 		return host, nil // its port is none of the host's
+	}
+	if p.Value.Floats() {
+		return host, s.floatsNowhere(p.Value.Address, host) // where no program of the host listens, and nobody else is
 	}
 	if e, other := s.publishedBefore(p, host); other != nil {
 		return host, &Hindrance{Third: other.Key.Tenant,
@@ -346,7 +363,7 @@ func (s *State) publishedBefore(p *Item[Publication], host string) (Endpoint, *I
 	for e := range p.Value.HostPorts() {
 		for other := range s.PublicationsAt(e) {
 			g := s.Gateway(other.Key.Tenant)
-			if other.Key.Tenant != p.Key.Tenant && !other.Value.Routed() && g != nil && g.Value.Active == host && other.Older(p) && s.Unpublished(other) == "" {
+			if other.Key.Tenant != p.Key.Tenant && other.Value.onHosts() && g != nil && g.Value.Active == host && other.Older(p) && s.Unpublished(other) == "" {
 				return e, other
 			}
 		}

@@ -2,6 +2,7 @@ package store
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,7 +14,8 @@ type PublicationSpec struct {
 	Protocol              Protocol
 	First, On, Count      uint16
 	KeepSource            bool
-	Route                 Route // none: by the ports of the host
+	Address               netip.Addr // a floating one; none: the gateway host's own
+	Route                 Route      // none: by the ports of the host
 	By                    string
 	// Everybody says that the user may be told of other tenants.
 	Everybody bool
@@ -41,7 +43,7 @@ func (s PublicationSpec) String() string { return s.Tenant + "/" + s.Name() }
 func (s PublicationSpec) routed() bool { return s.Route != Route{} }
 
 func (s PublicationSpec) publication(t *Item[Tenant]) *Publication {
-	p := &Publication{Network: s.Network, Port: s.Port, Protocol: s.Protocol, First: s.First, On: s.On, Count: s.Count, KeepSource: s.KeepSource, Route: s.Route, By: s.By}
+	p := &Publication{Network: s.Network, Port: s.Port, Protocol: s.Protocol, First: s.First, On: s.On, Count: s.Count, KeepSource: s.KeepSource, Address: s.Address, Route: s.Route, By: s.By}
 	if s.routed() {
 		p.On = firstRoutePort // until one is drawn
 	}
@@ -75,6 +77,12 @@ func (s PublicationSpec) Needs(known *State) []string {
 		paths = append(paths, HostKey(g.Value.Active).String())
 	}
 	tenants := append([]string{s.Tenant}, known.tenantsOfName(s.Route.Host)...)
+	if s.Address.IsValid() {
+		paths = append(paths, SettingsKey().String(), Under(KindHost), Under(KindLiveController))
+		for other := range known.PublicationsOn(s.Address) {
+			tenants = append(tenants, other.Key.Tenant)
+		}
+	}
 	for e := range s.publication(nil).HostPorts() {
 		for other := range known.PublicationsAt(e) {
 			tenants = append(tenants, other.Key.Tenant)
@@ -117,13 +125,17 @@ func (s PublicationSpec) Propose(state *State) (Proposal, error) {
 	if err := s.check(state, item); err != nil {
 		return Proposal{}, err
 	}
-	return Proposal{
+	p := Proposal{
 		Writes: []Event{{Key: item.Key, Object: item.Value}},
 		Presumes: []Presumption{presumed,
 			{Condition: CreatedAt, Path: tenant.Key.String(), Revision: tenant.Created, Refusal: noSuchTenant(s.Tenant)},
 			{Condition: NothingNewUnder, Path: Under(KindPublication), Revision: state.Revision()},
 		},
-	}, nil
+	}
+	if s.Address.IsValid() { // which may be none that floats any more
+		p.Presumes = append(p.Presumes, state.settingsUnchanged())
+	}
+	return p, nil
 }
 
 // check refuses what would not be let in, or what would be too much.
@@ -134,7 +146,10 @@ func (s PublicationSpec) check(state *State, item *Item[Publication]) error {
 	if why := state.routeTaken(item); why != nil {
 		return fmt.Errorf("publication %s: %w: %s", s, ErrTaken, why.Words(func(string) bool { return s.Everybody }))
 	}
-	ports := int(s.Count)
+	if why := state.floatingTaken(item); why != nil {
+		return fmt.Errorf("publication %s: %w: %s", s, ErrTaken, why.Words(func(string) bool { return s.Everybody }))
+	}
+	ports, floating := int(s.Count), []netip.Addr{item.Value.Address}
 	for other := range state.PublicationsOf(s.Tenant) {
 		if other.Value.ofPort() {
 			continue // the tenant's own comes before it
@@ -144,6 +159,12 @@ func (s PublicationSpec) check(state *State, item *Item[Publication]) error {
 				s, ErrTaken, s.Tenant, other.Key.Name, other.Value.LeadsTo(s.Tenant))
 		}
 		ports += int(other.Value.Count)
+		if a := other.Value.Address; !slices.Contains(floating, a) && a.IsValid() {
+			floating = append(floating, a)
+		}
+	}
+	if s.Address.IsValid() && len(floating) > MaxFloating {
+		return fmt.Errorf("publication %s: %w: tenant %s would have %d floating addresses, and may have %d: publish on one that it has", s, ErrLimit, s.Tenant, len(floating), MaxFloating)
 	}
 	if ports > MaxPublishedPorts {
 		return fmt.Errorf("publication %s: %w: tenant %s would have %d ports of hosts, and may have %d: unpublish some", s, ErrLimit, s.Tenant, ports, MaxPublishedPorts)
@@ -172,7 +193,11 @@ func (s PublicationSpec) Is(p *Publication) bool {
 
 // LeadsTo is where connections go, for people.
 func (p *Publication) LeadsTo(tenant string) string {
-	return fmt.Sprintf("%s %s of port %s/%s/%s", p.Protocol, PortRange(p.First, p.Count), tenant, p.Network, p.Port)
+	to := fmt.Sprintf("%s %s of port %s/%s/%s", p.Protocol, PortRange(p.First, p.Count), tenant, p.Network, p.Port)
+	if p.Floats() {
+		to += fmt.Sprintf(", from %s", p.Address)
+	}
+	return to
 }
 
 // PortRange is one port as people write it, or the first and the last of several.

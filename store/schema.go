@@ -18,7 +18,8 @@ import (
 //	   their uplink is cut, ports leave MAC and addresses to their names and say what they publish and what bounds them, and what the operator said of that since, gateways have backups, and say which of them moved so that hosts carry alike,
 //	   tenants' numbers have 24 bits, and gateways say by which slots hosts know their tenants,
 //	   and how far hosts are to relay for tenants with the topology star, hosts say which interface is their trunk, and why it is not ready,
-//	   and which address outside they ping, and counters of a host those of what passes it as a gateway host (scope "gateway"), and the usage of a host to which gateway hosts it does not send
+//	   and which address outside they ping, the cluster says which addresses may float, publications on which of them they are, and hosts
+//	   in which subnets these can be, and counters of a host those of what passes it as a gateway host (scope "gateway"), and the usage of a host to which gateway hosts it does not send
 const SchemaVersion = 2
 
 // wayBack is the least number whose programs read what this version writes: the store may be given

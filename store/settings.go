@@ -26,6 +26,8 @@ type Settings struct {
 	ProbeInterval int `json:"probeInterval,omitempty"`
 	// Balance says whether and how gateways move so that their hosts carry alike.
 	Balance Balance `json:"balance,omitzero"`
+	// Floating are the addresses that tenants may publish on and that go along with their gateways; none: no address floats.
+	Floating []AddressRange `json:"floating,omitempty"`
 }
 
 // Kind is KindSettings.

@@ -171,6 +171,9 @@ func (g *generator) other(tenant, host string) (Key, Object) {
 	case 18, 19:
 		p := &Publication{TenantCreated: g.world[TenantKey(tenant)].Created, Network: g.pick("n", 2), Port: g.pick("p", 3), Protocol: ProtocolTCP,
 			First: 80, On: uint16(80 + g.IntN(3)), Count: uint16(g.IntN(3))}
+		if g.IntN(2) == 0 {
+			p.Address = netip.AddrFrom4([4]byte{203, 0, 113, byte(g.IntN(3))})
+		}
 		return PublicationKey(tenant, g.pick("w", 2)), p
 	case 17:
 		return StickyKey(host, tenant, g.pick("n", 2), g.pick("p", 3)), &Sticky{MAC: MAC{2, byte(g.IntN(3))}}
@@ -361,10 +364,11 @@ func checkPeers(t *testing.T, s *State, w twin, tenant string) {
 // checkPublications compares which publications there are of a tenant, to a port, and on a port of hosts.
 func checkPublications(t *testing.T, s *State, w twin) {
 	t.Helper()
-	of, to, at := map[string]int{}, map[scoped[string]]int{}, map[Endpoint]int{}
+	of, to, at, on := map[string]int{}, map[scoped[string]]int{}, map[Endpoint]int{}, map[netip.Addr]int{}
 	note := func(tenant string, p *Publication) {
 		of[tenant]++
 		to[p.target(tenant)]++
+		on[p.Address]++
 		for port := range p.Count {
 			at[Endpoint{ProtocolTCP, p.On + port}]++
 		}
@@ -389,6 +393,12 @@ func checkPublications(t *testing.T, s *State, w twin) {
 					t.Errorf("%d publications lead to %s/p%d, want %d", got, n, port, want)
 				}
 			}
+		}
+	}
+	for last := range byte(3) {
+		a := netip.AddrFrom4([4]byte{203, 0, 113, last})
+		if got := len(slices.Collect(s.PublicationsOn(a))); got != on[a] {
+			t.Errorf("%d publications are on %s, want %d", got, a, on[a])
 		}
 	}
 	for port := range uint16(6) {

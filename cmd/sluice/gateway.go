@@ -17,7 +17,7 @@ import (
 func gatewayCommand() *cobra.Command {
 	return group("gateway", "Gateways: through which host a tenant's egress leaves",
 		"  sluice gateway list\n  sluice gateway move alice h2",
-		gatewayList(), gatewayMove(), gatewayPolicy(), gatewayCentral(), gatewayFailOver(), gatewayBalance(), gatewayDrain(), gatewayUndrain())
+		gatewayList(), gatewayMove(), gatewayPolicy(), gatewayCentral(), gatewayFailOver(), gatewayFloating(), gatewayBalance(), gatewayDrain(), gatewayUndrain())
 }
 
 func gatewayList() *cobra.Command {

@@ -141,6 +141,7 @@ var (
 			Why: "port bob/media/rtp is not there: nothing is let in until it is attached"},
 		{Tenant: "carol", Name: "http-hub-example-carol", Network: "default", Port: "jupyter", Protocol: store.ProtocolTCP, Ports: "8888", Host: "h2",
 			Route: &client.Route{Host: "hub.example", Path: "/carol/"}, Last: &visited},
+		{Tenant: "dave", Name: "tcp-80", Network: "default", Port: "web", Protocol: store.ProtocolTCP, Ports: "80", On: "80", Host: "h2", Floating: netip.MustParseAddr("203.0.113.50"), Addresses: []netip.Addr{netip.MustParseAddr("203.0.113.50")}},
 	}
 	labRuns = lab.Status{
 		TokenFile: "/run/sluice-lab/api.token",
@@ -215,6 +216,10 @@ func TestOutput(t *testing.T) {
 		{"peering-new", func(w io.Writer) { writePeering(w, somePeerings[1]) }},
 		{"publication-list", func(w io.Writer) { writePublications(w, somePublications) }},
 		{"publication-new", func(w io.Writer) { writePublication(w, somePublications[0]); writePublication(w, somePublications[1]) }},
+		{"publication-floating", func(w io.Writer) { writePublication(w, somePublications[3]) }},
+		{"gateway-floating", func(w io.Writer) {
+			writeFloating(w, client.Floating{Ranges: []string{"203.0.113.50-203.0.113.59", "203.0.113.64"}, Used: []client.FloatingAddress{{Address: netip.MustParseAddr("203.0.113.50"), Tenant: "dave", Host: "h2"}}})
+		}},
 		{"route-new", func(w io.Writer) {
 			writePublication(w, somePublications[2])
 			p := somePublications[2]

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -16,17 +17,20 @@ import (
 
 func publicationCommand() *cobra.Command {
 	cmd := &cobra.Command{
-		Use:   "publish TENANT --port [NETWORK/]PORT (--tcp PORTS | --udp PORTS)",
+		Use:   "publish TENANT --port [NETWORK/]PORT (--tcp PORTS | --udp PORTS) [--on [ADDRESS:]PORTS]",
 		Short: "Let the outside reach a port of a container, by its tenant's gateway host",
 		Long: `Let the outside open connections to a container: what comes to a port of the tenant's gateway host, by its uplink, goes
 to a port of the container.
 
 It is on the gateway host's own address, which cannot move: after the tenant's gateway moved, the publication is on the new gateway
-host's address, and connections that it let in before go on through the old one until they end. The container need not stay where it is.
+host's address, and connections that it let in before go on through the old one until they end. With --on ADDRESS:PORTS it is on a
+floating address, one of those that the operator lets float (sluice gateway floating): that goes along with the tenant's gateway, also
+when its host is dead. An address is one tenant's. The container need not stay where it is.
 
 A container sees the gateway host as who comes, unless --keep-source is given. With it, what comes from an address that the tenant's own
 networks have, or those that it is peered with, is not answered.`,
 		Example: `  sluice publish alice --port web --tcp 80 --on 8080
+  sluice publish alice --port web --tcp 80 --on 203.0.113.50:80
   sluice publish alice --port db/main --udp 5000-5009 --keep-source
   sluice publish http alice --port jupyter --tcp 8888 --host-name alice.example
   sluice publish list
@@ -34,12 +38,12 @@ networks have, or those that it is peered with, is not answered.`,
 		Args:              named("TENANT"),
 		ValidArgsFunction: completeArg(tenantNames),
 	}
-	var port, tcp, udp string
+	var port, tcp, udp, on string
 	var spec client.PublicationSpec
 	cmd.Flags().StringVar(&port, "port", "", "the tenant's port, by its name: `[NETWORK/]PORT`")
 	cmd.Flags().StringVar(&tcp, "tcp", "", "`PORTS` of the container for TCP: one, or the first and the last, such as 8000-8009")
 	cmd.Flags().StringVar(&udp, "udp", "", "`PORTS` of the container for UDP")
-	cmd.Flags().StringVar(&spec.On, "on", "", "as many `PORTS` of the gateway host (default: the same)")
+	cmd.Flags().StringVar(&on, "on", "", "as many ports of the gateway host, or of a floating address: `[ADDRESS:]PORTS` (default: the same ports of the host)")
 	cmd.Flags().BoolVar(&spec.KeepSource, "keep-source", false, "let the container see who comes")
 	cmd.MarkFlagsOneRequired("tcp", "udp")
 	cmd.MarkFlagsMutuallyExclusive("tcp", "udp")
@@ -52,6 +56,9 @@ networks have, or those that it is peered with, is not answered.`,
 		spec.Protocol, spec.Ports = string(store.ProtocolTCP), tcp
 		if udp != "" {
 			spec.Protocol, spec.Ports = string(store.ProtocolUDP), udp
+		}
+		if spec.Floating, spec.On, err = publishOn(on); err != nil {
+			return err
 		}
 		p, err := c.Publish(cmd.Context(), spec)
 		if err != nil {
@@ -72,11 +79,30 @@ func writePublication(w io.Writer, p client.Publication) {
 	if p.Why != "" {
 		fmt.Fprintf(w, "  not now: %s\n", p.Why)
 	}
+	if p.Floating.IsValid() {
+		fmt.Fprintf(w, "  this address floats: it goes along with %s's gateway\n", p.Tenant)
+		return
+	}
 	fmt.Fprintf(w, "  this is the gateway host's own address, which cannot move: after %s's gateway moved, it is the new gateway host's\n", p.Tenant)
+}
+
+// publishOn reads where to publish: ports of the gateway host, or of a floating address.
+func publishOn(text string) (address netip.Addr, ports string, err error) {
+	at, ports, floats := strings.Cut(text, ":")
+	if !floats {
+		return address, text, nil
+	}
+	if address, err = netip.ParseAddr(at); err != nil || !address.Is4() {
+		return address, "", usagef("--on %s: give ports, such as 8080, or those of an IPv4 address, such as 203.0.113.50:8080", text)
+	}
+	return address, ports, nil
 }
 
 // publishedOn is where the outside reaches a publication.
 func publishedOn(p client.Publication) string {
+	if p.Floating.IsValid() {
+		return fmt.Sprintf("%s %s of %s, at host %s now,", p.Protocol, p.On, p.Floating, cmp.Or(p.Host, "?"))
+	}
 	if len(p.Addresses) == 0 {
 		return fmt.Sprintf("%s %s of host %s", p.Protocol, p.On, cmp.Or(p.Host, "?"))
 	}

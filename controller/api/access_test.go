@@ -132,6 +132,7 @@ var allowed = map[string]string{
 	"GET /v1/gateways": "admin viewer tenant", "GET /v1/gateways/alice": "admin viewer tenant", "PUT /v1/gateways/alice/move": "admin",
 	"PUT /v1/tenants/alice/gateway": "admin", "PUT /v1/gateways": "admin",
 	"GET /v1/fail-over": "admin viewer", "PUT /v1/fail-over": "admin",
+	"GET /v1/floating": "admin viewer", "PUT /v1/floating": "admin",
 	"GET /v1/balance": "admin viewer", "PUT /v1/balance": "admin",
 	"GET /v1/hosts/none/drain": "admin viewer", "PUT /v1/hosts/none/drain": "admin", "DELETE /v1/hosts/none/drain": "admin",
 	"GET /v1/peerings": "admin viewer tenant", "POST /v1/peerings": "admin tenant",

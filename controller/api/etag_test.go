@@ -55,7 +55,7 @@ func TestIfMatchOfEachKind(t *testing.T) {
 		`DELETE /v1/networks/alice/third`, `PUT /v1/tenants/alice/limits {}`, `PUT /v1/tenants/alice/topology {"topology":"star"}`, `DELETE /v1/tokens/ci`,
 		`DELETE /v1/publications/alice/tcp-80`, `DELETE /v1/stickies/alice/db/web`,
 		`POST /v1/ports/alice/db/b/move {"host":"h2"}`, `PUT /v1/ports/alice/db/b/limits {}`, `PUT /v1/tenants/alice/gateway {"policy":"h4"}`, "DELETE /v1/peerings/alice/bob",
-		`PUT /v1/fail-over {"on":true}`, "DELETE /v1/hosts/h1", `PUT /v1/hosts/h3/drain {"atOnce":3}`, "DELETE /v1/hosts/h3/drain",
+		`PUT /v1/fail-over {"on":true}`, `PUT /v1/floating {"ranges":[]}`, "DELETE /v1/hosts/h1", `PUT /v1/hosts/h3/drain {"atOnce":3}`, "DELETE /v1/hosts/h3/drain",
 	} {
 		resp := c.send(t, request, "If-Match", `"1"`)
 		if resp.StatusCode != http.StatusPreconditionFailed {

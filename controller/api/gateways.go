@@ -19,6 +19,8 @@ func (s *server) gateways(a huma.API) {
 	huma.Register(a, operation("set-central-gateway", http.MethodPut, "/v1/gateways", "gateways", "Have all tenants whose policy is central leave by another host", access.Rule), s.setCentral)
 	huma.Register(a, conditional(operation("show-fail-over", http.MethodGet, "/v1/fail-over", "gateways", "Show whether gateways fail over", access.Look)), s.showFailOver)
 	huma.Register(a, conditional(operation("set-fail-over", http.MethodPut, "/v1/fail-over", "gateways", "Have gateways fail over, or not", access.Rule)), s.setFailOver)
+	huma.Register(a, conditional(operation("show-floating", http.MethodGet, "/v1/floating", "gateways", "Show which addresses may float, and which do", access.Look)), s.showFloating)
+	huma.Register(a, conditional(operation("set-floating", http.MethodPut, "/v1/floating", "gateways", "Say which addresses may float", access.Rule)), s.setFloating)
 	huma.Register(a, operation("show-balance", http.MethodGet, "/v1/balance", "gateways", "Show what gateway hosts carry, and the moves that would have them carry alike", access.Look), s.showBalance)
 	huma.Register(a, operation("set-balance", http.MethodPut, "/v1/balance", "gateways", "Say whether and how the leader moves gateways so that hosts carry alike", access.Rule), s.setBalance)
 	huma.Register(a, conditional(operation("show-drain", http.MethodGet, "/v1/hosts/{host}/drain", "gateways", "Show how far a gateway host is drained", access.Look)), s.showDrain)

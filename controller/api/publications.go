@@ -113,6 +113,9 @@ func publicationOf(state *store.State, caller access.Caller, key store.Key, visi
 	if shown.Route == nil {
 		shown.On, shown.Addresses = store.PortRange(p.Value.On, p.Value.Count), reachedAt(state, host)
 	}
+	if p.Value.Floats() {
+		shown.Floating, shown.Addresses = p.Value.Address, []netip.Addr{p.Value.Address}
+	}
 	if v, visited := visits[key]; visited && v.Created == p.Created {
 		shown.Last = &v.Last
 	}
@@ -175,7 +178,7 @@ func (s *server) createPublication(ctx context.Context, in *struct{ Body client.
 // publicationSpec reads the texts of a request.
 func publicationSpec(caller access.Caller, in client.PublicationSpec) (spec store.PublicationSpec, err error) {
 	spec = store.PublicationSpec{Tenant: in.Tenant, Network: cmp.Or(in.Network, store.DefaultNetwork), Port: in.Port, Protocol: store.Protocol(in.Protocol),
-		KeepSource: in.KeepSource, Route: toRoute(in.Route), By: caller.Name, Everybody: caller.Role != store.RoleTenant}
+		KeepSource: in.KeepSource, Address: in.Floating, Route: toRoute(in.Route), By: caller.Name, Everybody: caller.Role != store.RoleTenant}
 	on := uint16(0)
 	if spec.First, spec.Count, err = store.ParsePortRange(in.Ports); err != nil {
 		return spec, err

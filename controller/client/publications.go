@@ -9,7 +9,7 @@ import (
 	"sluice/store"
 )
 
-// Publication lets the outside open connections to a container, by the address of its tenant's gateway host.
+// Publication lets the outside open connections to a container, by an address of its tenant's gateway host or a floating one that is there.
 type Publication struct {
 	Tenant     string         `json:"tenant"`
 	Name       string         `json:"name" doc:"its protocol and its ports on the host, such as tcp-8080"`
@@ -17,12 +17,13 @@ type Publication struct {
 	Port       string         `json:"port"`
 	Protocol   store.Protocol `json:"protocol" enum:"tcp,udp"`
 	Ports      string         `json:"ports" doc:"of the container: one, or the first and the last of several"`
-	On         string         `json:"on,omitempty" doc:"of the gateway host, as many; none: it has a route"`
+	On         string         `json:"on,omitempty" doc:"of the gateway host or of the floating address, as many; none: it has a route"`
+	Floating   netip.Addr     `json:"floating,omitzero" doc:"the floating address that it is on: it goes along with the gateway; none: the gateway host's own addresses"`
 	KeepSource bool           `json:"keepSource" doc:"whether the container sees who comes, and not the gateway host"`
 	ByPort     bool           `json:"byPort,omitempty" doc:"whether the port publishes this itself, as its runtime asked: it goes with the port"`
 	Route      *Route         `json:"route,omitempty" doc:"by which it is reached at the entry of any host; none: by ports of the gateway host"`
 	Host       string         `json:"host,omitempty" doc:"the gateway host now; after the gateway moved, another one"`
-	Addresses  []netip.Addr   `json:"addresses" doc:"of that host: those by which its uplinks are reached let in"`
+	Addresses  []netip.Addr   `json:"addresses" doc:"those that let in: the floating one, or those of that host by which its uplinks are reached"`
 	Entries    []string       `json:"entries,omitempty" doc:"of a route: where hosts take requests, as ADDRESS:PORT; not in lists"`
 	Last       *time.Time     `json:"last,omitempty" doc:"of a route: when something passed last, two minutes late at most; none: never"`
 	Why        string         `json:"why,omitempty" doc:"why nothing is let in now"`
@@ -39,14 +40,15 @@ type Route struct {
 
 // PublicationSpec is what a client says about a new publication.
 type PublicationSpec struct {
-	Tenant     string `json:"tenant" example:"alice"`
-	Network    string `json:"network,omitempty" doc:"none: default"`
-	Port       string `json:"port" example:"web" doc:"the name of a port of the tenant, which is there"`
-	Protocol   string `json:"protocol" enum:"tcp,udp"`
-	Ports      string `json:"ports" example:"80" doc:"of the container: one, or the first and the last of several"`
-	On         string `json:"on,omitempty" example:"8080" doc:"of the gateway host, as many; none: the same"`
-	KeepSource bool   `json:"keepSource,omitempty" doc:"let the container see who comes"`
-	Route      *Route `json:"route,omitempty" doc:"reach it by this at the entry of any host, and by no port of the gateway host"`
+	Tenant     string     `json:"tenant" example:"alice"`
+	Network    string     `json:"network,omitempty" doc:"none: default"`
+	Port       string     `json:"port" example:"web" doc:"the name of a port of the tenant, which is there"`
+	Protocol   string     `json:"protocol" enum:"tcp,udp"`
+	Ports      string     `json:"ports" example:"80" doc:"of the container: one, or the first and the last of several"`
+	On         string     `json:"on,omitempty" example:"8080" doc:"of the gateway host, as many; none: the same"`
+	Floating   netip.Addr `json:"floating,omitzero" example:"203.0.113.50" doc:"a floating address, one of those that the operator lets float; none: the gateway host's own"`
+	KeepSource bool       `json:"keepSource,omitempty" doc:"let the container see who comes"`
+	Route      *Route     `json:"route,omitempty" doc:"reach it by this at the entry of any host, and by no port of the gateway host"`
 }
 
 // Publications lists what a tenant publishes, or what all do.

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/netip"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"testing"
 
@@ -69,7 +70,7 @@ func TestNewStoresFailOver(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, _ := state.Settings(); got != tt.want {
+		if got, _ := state.Settings(); !reflect.DeepEqual(got, tt.want) {
 			t.Errorf("a store %s: %+v, want %+v", name, got, tt.want)
 		}
 	}

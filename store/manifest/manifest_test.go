@@ -244,6 +244,9 @@ func TestStepsRefuse(t *testing.T) {
 		"no number":              {published(manifest.DeclaredPublication{Port: "web", Ports: "http"}), nil, "tenants[0].publications[0].ports", `ports "http"`},
 		"not as many":            {published(manifest.DeclaredPublication{Port: "web", Ports: "80-81", On: "80"}), nil, "tenants[0].publications[0].on", "give as many"},
 		"a route on a port":      {published(manifest.DeclaredPublication{Port: "web", Ports: "80", On: "81", Route: manifest.DeclaredRoute{Host: "a.example"}}), nil, "tenants[0].publications[0].on", "on no port of the gateway host"},
+		"no address floats":      {published(manifest.DeclaredPublication{Port: "web", Ports: "80", Address: "web"}), nil, "tenants[0].publications[0].address", `"web" is no address such as 203.0.113.50`},
+		"an address for a route": {published(manifest.DeclaredPublication{Port: "web", Ports: "80", Address: "203.0.113.50", Route: manifest.DeclaredRoute{Host: "a.example"}}), nil, "tenants[0].publications[0]", "route is on no address"},
+		"elsewhere":              {published(manifest.DeclaredPublication{Port: "web", Ports: "80", Address: "203.0.113.50"}), nil, "tenants[0].publications[0]", "leads to tcp 80 of port old/default/web, which cannot change"},
 		"no name of a route":     {published(manifest.DeclaredPublication{Port: "web", Ports: "80", Route: manifest.DeclaredRoute{Host: "a b"}}), nil, "tenants[0].publications[0]", `host name "a b"`},
 		"published twice":        {published(manifest.DeclaredPublication{Port: "a", Ports: "81"}, manifest.DeclaredPublication{Port: "b", Ports: "81"}), nil, "tenants[0].publications[1].name", "publication old/tcp-81 is declared twice"},
 		"published otherwise":    {published(manifest.DeclaredPublication{Port: "db", Ports: "80"}), nil, "tenants[0].publications[0]", "leads to tcp 80 of port old/default/web, which cannot change"},
@@ -257,6 +260,42 @@ func TestStepsRefuse(t *testing.T) {
 		if !errors.As(err, &wrong) || wrong.Path != tt.path || !strings.Contains(err.Error(), tt.says) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// So are floating addresses; whether one may float is decided when the step is taken.
+func TestFloatingPublications(t *testing.T) {
+	m, _, err := manifestfile.Parse("f", []byte(`
+tenants:
+- name: old
+  publications:
+  - {port: web, ports: "80", on: "8080", address: 203.0.113.50}
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := cluster(t)
+	steps := must(t, m, s)
+	last := len(steps) - 1
+	run(t, s, steps[:last])
+	if _, err := steps[last].Request(s); !errors.Is(err, store.ErrTaken) || !strings.Contains(err.Error(), "203.0.113.50 may not float") {
+		t.Errorf("an address that may not float: %v", err)
+	}
+	a := netip.MustParseAddr("203.0.113.50")
+	allow := func(s *store.State) {
+		s.Apply(store.Batch{Revision: s.Revision() + 1, Events: []store.Event{{Key: store.SettingsKey(), Object: &store.Settings{Floating: []store.AddressRange{{First: a, Last: a}}},
+			Created: s.Revision() + 1, Modified: s.Revision() + 1}}})
+	}
+	allow(s)
+	run(t, s, steps[last:])
+	if p := s.Publication("old", "tcp-8080"); p == nil || p.Value.Address != a {
+		t.Errorf("%+v", p)
+	}
+	fresh := cluster(t)
+	allow(fresh)
+	run(t, fresh, must(t, manifest.Export(s, func(string) bool { return true }), fresh))
+	if again := must(t, m, fresh); len(again) != 0 {
+		t.Errorf("what was exported differs by %v", stepWords(again))
 	}
 }
 

@@ -3,6 +3,7 @@ package manifest
 import (
 	"cmp"
 	"fmt"
+	"net/netip"
 
 	"sluice/store"
 )
@@ -14,6 +15,7 @@ type DeclaredPublication struct {
 	Protocol   string `json:"protocol,omitempty" doc:"tcp (the default) or udp"`
 	Ports      string `json:"ports" doc:"of the container: one, or the first and the last of several" example:"80"`
 	On         string `json:"on,omitempty" doc:"of the gateway host, as many; none: the same" example:"8080"`
+	Address    string `json:"address,omitempty" doc:"a floating address, which goes along with the tenant's gateway; none: the gateway host's own" example:"203.0.113.50"`
 	KeepSource bool   `json:"keepSource,omitempty" doc:"let the container see who comes"`
 	// Route is how browsers reach it.
 	Route DeclaredRoute `json:"route,omitzero" doc:"reach it by this at the entry of any host, and by no port of the gateway host"`
@@ -44,6 +46,11 @@ func (p *DeclaredPublication) spec(tenant, path string) (s store.PublicationSpec
 		Protocol: store.Protocol(cmp.Or(p.Protocol, string(store.ProtocolTCP))), Everybody: true, Early: true}
 	if s.First, s.Count, err = store.ParsePortRange(p.Ports); err != nil {
 		return s, wrong(path+".ports", err)
+	}
+	if p.Address != "" {
+		if s.Address, err = netip.ParseAddr(p.Address); err != nil {
+			return s, invalid(path+".address", "%q is no address such as 203.0.113.50", p.Address)
+		}
 	}
 	on, count, err := store.ParsePortRange(cmp.Or(p.On, p.Ports))
 	if err != nil {
@@ -92,6 +99,9 @@ func newPublication(s *store.State, spec store.PublicationSpec, path string) Ste
 // exportPublication declares a publication as it is.
 func exportPublication(p *store.Publication) DeclaredPublication {
 	out := DeclaredPublication{Port: p.Port, Ports: store.PortRange(p.First, p.Count), KeepSource: p.KeepSource}
+	if p.Floats() {
+		out.Address = p.Address.String()
+	}
 	if p.Network != store.DefaultNetwork {
 		out.Network = p.Network
 	}

@@ -1,0 +1,286 @@
+package hostagent
+
+import (
+	"net/netip"
+	"os/exec"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+
+	"sluice/store"
+	"sluice/store/etcd"
+)
+
+var floatA, floatB = netip.MustParseAddr("172.30.0.50"), netip.MustParseAddr("172.30.0.51")
+
+func testFloating(r *registration) *floating {
+	return newFloating(testOptions(), &Agent{published: &published{}, registration: r, probes: &probes{}}, testOptions().Log)
+}
+
+// Neighbours are told at once, some times more, and then now and then for ever.
+func TestAnnouncing(t *testing.T) {
+	start := time.Unix(1000, 0)
+	f := testFloating(&registration{})
+	a, b := spot{floatA, 3}, spot{floatB, 3}
+	var at []int
+	for second := range 80 {
+		if told := f.toAnnounce([]spot{a}, true, start.Add(time.Duration(second)*time.Second)); len(told) > 0 {
+			at = append(at, second)
+		}
+	}
+	if want := []int{0, 1, 2, 4, 8, 38, 68}; !slices.Equal(at, want) {
+		t.Errorf("it is told after %v seconds, want %v", at, want)
+	}
+	later := start.Add(80 * time.Second)
+	if told := f.toAnnounce([]spot{a, b}, true, later); !slices.Equal(told, []spot{b}) {
+		t.Errorf("when another comes %v are told", told)
+	}
+	// While it is cut off from etcd it tells nobody; once it is not any more all are told anew.
+	if told := f.toAnnounce([]spot{a, b}, false, later.Add(40*time.Second)); told != nil {
+		t.Errorf("an agent that is not registered tells of %v", told)
+	}
+	if told := f.toAnnounce([]spot{a, b}, true, later.Add(41*time.Second)); !slices.Equal(told, []spot{a, b}) {
+		t.Errorf("after the outage %v are told", told)
+	}
+	if f.toAnnounce([]spot{b}, true, later.Add(42*time.Second)); f.holding(floatA) || !f.holding(floatB) {
+		t.Error("what is held is not what is here")
+	}
+}
+
+// Who says that it has an address of this host's is heard twice a second at most, and told as a problem for a while.
+func TestRivals(t *testing.T) {
+	f := testFloating(&registration{})
+	now, mac := time.Unix(1000, 0), store.MAC{2, 0, 0, 0, 0, 9}
+	if f.noteRival(floatA, mac, now) {
+		t.Error("another machine's word is minded of an address that is not here")
+	}
+	f.toAnnounce([]spot{{floatA, 3}}, true, now)
+	for _, c := range []struct {
+		after time.Duration
+		want  bool
+	}{{0, true}, {400 * time.Millisecond, false}, {500 * time.Millisecond, true}} {
+		if got := f.noteRival(floatA, mac, now.Add(c.after)); got != c.want {
+			t.Errorf("after %s: %v", c.after, got)
+		}
+	}
+	if all := f.rivalry(now.Add(30 * time.Second)); len(all) != 1 || !strings.Contains(all[0].Error(), "172.30.0.50") || !strings.Contains(all[0].Error(), mac.String()) {
+		t.Errorf("problems: %v", all)
+	}
+	if all := f.rivalry(now.Add(61 * time.Second)); len(all) != 0 {
+		t.Errorf("a minute later: %v", all)
+	}
+}
+
+// What was given up comes back once etcd has said since that it is this host's, and only then.
+func TestGaveUp(t *testing.T) {
+	r := &registration{}
+	f := testFloating(r)
+	gave := time.Unix(1000, 0)
+	f.givenUp[floatA] = gave
+	for _, c := range []struct {
+		read       time.Time
+		registered bool
+		want       bool
+	}{{gave.Add(-time.Second), true, true}, {gave, true, true}, {gave.Add(time.Second), false, true}, {gave.Add(time.Second), true, false}, {time.Time{}, false, false}} {
+		r.set(nil)
+		if c.registered {
+			r.now = &etcd.Registration{}
+		}
+		if got := f.gaveUp(floatA, c.read); got != c.want {
+			t.Errorf("read %s, registered %t: %v", c.read.Sub(gave), c.registered, got)
+		}
+	}
+}
+
+// The backup asks who has the addresses of a dead host, and takes those that nobody has; it tells of them though etcd does not say that they are its.
+func TestOrphans(t *testing.T) {
+	g := newGatewayHost(t)
+	link, err := netlink.LinkByName("under0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.outside.run("ip", "addr", "add", floatB.String()+"/32", "dev", "peer")
+	f := testFloating(&registration{})
+	dead := map[string]bool{"h2": true}
+	f.dead = func(host string) bool { return dead[host] }
+	a, b, c := spot{floatA, link.Attrs().Index}, spot{floatB, link.Attrs().Index}, spot{netip.MustParseAddr("172.30.0.52"), link.Attrs().Index}
+	behind := map[spot]string{a: "h2", b: "h2", c: "h3"}
+	alone, err := f.orphans(t.Context(), behind)
+	if err != nil || !slices.Equal(alone, []spot{a}) {
+		t.Fatalf("%v, %v: of %s's the first is nobody's", alone, err, "h2")
+	}
+	f.note(alone, len(behind))
+	if told := f.toAnnounce(alone, false, time.Unix(1000, 0)); !slices.Equal(told, alone) {
+		t.Errorf("neighbours are told of %v", told)
+	}
+	g.outside.run("ip", "addr", "add", floatA.String()+"/32", "dev", "peer") // one that is here already is not asked for
+	if alone, err = f.orphans(t.Context(), behind); err != nil || !slices.Equal(alone, []spot{a}) {
+		t.Errorf("%v, %v", alone, err)
+	}
+	dead["h2"] = false
+	if alone, err = f.orphans(t.Context(), behind); err != nil || len(alone) != 0 {
+		t.Errorf("of a host that lives: %v, %v", alone, err)
+	}
+}
+
+func TestARPSender(t *testing.T) {
+	mac := store.MAC{2, 0, 0, 0, 0, 7}
+	frame := arpAnnouncement(mac, floatA, everybody)[14:]
+	if from, a, ok := arpSender(frame); !ok || from != mac || a != floatA {
+		t.Errorf("%s, %s, %v", from, a, ok)
+	}
+	for name, spoil := range map[string]func(b []byte) []byte{
+		"short":                     func(b []byte) []byte { return b[:27] },
+		"another link":              func(b []byte) []byte { b[1] = 6; return b },
+		"another protocol":          func(b []byte) []byte { b[2] = 9; return b },
+		"longer addresses":          func(b []byte) []byte { b[4] = 8; return b },
+		"longer protocol addresses": func(b []byte) []byte { b[5] = 16; return b },
+		"a probe":                   func([]byte) []byte { return arpProbe(mac, floatA, everybody)[14:] },
+	} {
+		if from, a, ok := arpSender(spoil(slices.Clone(frame))); ok {
+			t.Errorf("%s: it is from %s, %s", name, from, a)
+		}
+	}
+}
+
+// gateway host's uplink with a floating address: the kernel has it, no host's own program is on it, the cluster is not told of it, and it goes by itself.
+func TestFloatingSpots(t *testing.T) {
+	g := newGatewayHost(t)
+	link, err := netlink.LinkByName("under0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	serve(t, "", []string{"80"}, nil)
+	heard := make(chan syscall.NetlinkMessage, 100)
+	bell := newBell()
+	listen := addressNotifications
+	concern := listen.concern
+	listen.concern = func(m syscall.NetlinkMessage) bool { heard <- m; return concern(m) }
+	go listen.listen(t.Context(), bell)
+	<-bell // it listens
+	at := spot{floatA, link.Attrs().Index}
+	for range 2 { // the second time it is renewed
+		if err := at.put(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	eventually(t, "the kernel tells of the address", func() bool { return len(heard) >= 2 })
+	select {
+	case <-bell:
+		t.Error("a floating address is a reason to look at all of the host")
+	default:
+	}
+	if spots, err := floatingSpots(); err != nil || !slices.Equal(spots, []spot{at}) {
+		t.Fatalf("%v, %v", spots, err)
+	}
+	if own, err := hostAddresses(); err != nil || slices.Contains(own, floatA) || !slices.Contains(own, netip.MustParseAddr("172.30.0.1")) {
+		t.Errorf("the host's own are %v, %v", own, err)
+	}
+	if told, err := toldSubnets("under0"); err != nil || len(told) != 1 || told[0].String() != "172.30.0.0/24" {
+		t.Errorf("subnets %v, %v", told, err)
+	}
+	g.setUp() // which finds the address, and closes it
+	if got := probe(t, g.outside.netns(), "tcp4", "172.30.0.50:80"); got != "" {
+		t.Errorf("by the floating address one reaches the host: it sees %s", got)
+	}
+	if got := probe(t, g.outside.netns(), "tcp4", "172.30.0.1:80"); got == "" {
+		t.Error("the host is not reached by its own address")
+	}
+	if exec.Command("nsenter", "--net="+g.outside.netns(), "--", "ping", "-c1", "-W1", "172.30.0.50").Run() != nil {
+		t.Error("it answers no ping")
+	}
+	for range 2 { // the second time it is gone already
+		if err := at.takeOff(); err != nil {
+			t.Error(err)
+		}
+	}
+	if spots, err := floatingSpots(); err != nil || len(spots) != 0 {
+		t.Errorf("%v, %v", spots, err)
+	}
+}
+
+// send sends a frame by an interface.
+func (h *host) send(name string, frame []byte) {
+	h.t.Helper()
+	link, err := netlink.LinkByName(name)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	if err := unix.Sendto(fd, frame, 0, &unix.SockaddrLinklayer{Ifindex: link.Attrs().Index}); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// A floating address comes when it is published here, whatever an agent before did, and goes when it is not, or when another machine says that it has it
+// and etcd does not say that it is this host's. One that somebody else gave to the host is left alone.
+func TestFloatingKeeper(t *testing.T) {
+	h := newHost(t)
+	h.realizeAll()
+	h.put(store.SettingsKey(), &store.Settings{Floating: []store.AddressRange{{First: floatA, Last: floatB}}})
+	h.put(store.GatewayKey("alice"), &store.Gateway{Active: "h1", Epoch: 1})
+	events, _, err := h.client.List(t.Context(), store.KindTenant)
+	at := slices.IndexFunc(events, func(e store.Event) bool { return e.Key == store.TenantKey("alice") })
+	if err != nil || at < 0 {
+		t.Fatalf("%v, %v", events, err)
+	}
+	web := store.Publication{TenantCreated: events[at].Created, Network: "default", Port: "web", Protocol: store.ProtocolTCP, First: 80, On: 80, Count: 1, Address: floatA}
+	h.put(store.PublicationKey("alice", "tcp-80"), &web)
+	other := web
+	other.On, other.Address = 81, floatB
+	h.put(store.PublicationKey("alice", "tcp-81"), &other)
+	h.run("ip", "addr", "add", floatB.String()+"/24", "dev", "under0") // by hand
+	h.run("ip", "addr", "add", "172.30.0.52/32", "dev", "under0", "label", floatingLabel)
+	a, _, stop := h.agent()
+	has := func(address string) bool {
+		return strings.Contains(h.run("ip", "addr", "show", "dev", "under0"), "inet "+address)
+	}
+	h.eventually("the address is here, and what an earlier agent left is not", func() bool {
+		return has("172.30.0.50/32") && !has("172.30.0.52/")
+	})
+	h.eventually("that the host has one itself is told", func() bool {
+		return slices.ContainsFunc(a.Status().Problems, func(p string) bool {
+			return strings.Contains(p, "floating conflicts: floating address 172.30.0.51 is published, and a machine of the cluster has it itself")
+		})
+	})
+	if !has("172.30.0.51/24") || has("172.30.0.51/32") {
+		t.Error("an address that somebody gave to the host is changed")
+	}
+	stop()
+	if !has("172.30.0.50/32") {
+		t.Error("it goes with the agent")
+	}
+	a, _, _ = h.agent()
+	rival := func() {
+		frame := arpAnnouncement(store.MAC{2, 0, 0, 0, 0, 9}, floatA, everybody)
+		h.send("under1", frame)
+	}
+	h.eventually("who says that it has the address is a problem", func() bool {
+		rival()
+		return slices.ContainsFunc(a.Status().Problems, func(p string) bool { return strings.Contains(p, "02:00:00:00:00:09") })
+	})
+	if !has("172.30.0.50/32") {
+		t.Error("an address is given up that etcd says is this host's")
+	}
+	h.server.Close()
+	h.eventually("while etcd is away it is given up", func() bool {
+		rival()
+		return !has("172.30.0.50/")
+	})
+	h.serveStore(t.Context())
+	h.eventually("once etcd says again that it is this host's it comes back", func() bool { return has("172.30.0.50/32") })
+	if _, err := h.client.Delete(t.Context(), store.PublicationKey("alice", "tcp-80")); err != nil {
+		t.Fatal(err)
+	}
+	h.eventually("it goes with its publication", func() bool { return !has("172.30.0.50/") })
+	h.eventually("and then from the table", func() bool { return !strings.Contains(h.run("nft", "list", "table", "inet", tableName), "172.30.0.50") })
+}
