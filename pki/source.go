@@ -178,6 +178,23 @@ func (s *Source) ClientOfHost(name string) *tls.Config {
 	return c
 }
 
+// ClientOfController is a configuration for whoever dials, as this identity, one controller and no other.
+func (s *Source) ClientOfController(name string) *tls.Config {
+	c := s.Client()
+	believe := c.VerifyConnection
+	c.VerifyConnection = func(state tls.ConnectionState) error {
+		if err := believe(state); err != nil {
+			return err
+		}
+		who, err := Of(state.PeerCertificates[0])
+		if err == nil && who != Controller(name) {
+			err = fmt.Errorf("the certificate is of %s, not of %s", who, Controller(name))
+		}
+		return err
+	}
+	return c
+}
+
 func believeHost(chain []*x509.Certificate, authorities *x509.CertPool, wanted Identity) error {
 	if len(chain) == 0 {
 		return errors.New("the host has no certificate")

@@ -65,7 +65,7 @@ func meet(t *testing.T, server, client *tls.Config) (s, c *tls.Conn, err error) 
 func TestWhoBelievesWhom(t *testing.T) {
 	a, other := authorityIn(t, t.TempDir()), authorityIn(t, t.TempDir())
 	host, person, controller := issued(t, a, Host("h1")), issued(t, a, Person("alice")), issued(t, a, Controller("c1"))
-	foreign := issued(t, other, Controller("c1"))
+	foreign, second := issued(t, other, Controller("c1")), issued(t, a, Controller("c2"))
 	token, err := ClientOf(a.PEM())
 	must(t, err)
 	old := controller.Client()
@@ -86,6 +86,10 @@ func TestWhoBelievesWhom(t *testing.T) {
 		"a token at a thief with a host's certificate":  {host.Server(tls.NoClientCert), token, false},
 		"a host at a thief with a person's certificate": {person.Server(tls.NoClientCert), host.Client(), false},
 		"a host at another authority's controller":      {foreign.Server(tls.NoClientCert), host.Client(), false},
+		"one that asks for this controller":             {controller.Server(must2), second.ClientOfController("c1"), true},
+		"one that asks for another controller":          {controller.Server(must2), second.ClientOfController("c2"), false},
+		"one that asks for another authority's":         {foreign.Server(tls.NoClientCert), second.ClientOfController("c1"), false},
+		"one that asks for a controller, at a host":     {issued(t, a, Host("c1")).Server(tls.NoClientCert), second.ClientOfController("c1"), false},
 		"TLS 1.2": {controller.Server(must2), old, false},
 	} {
 		s, _, err := meet(t, c.server, c.client)

@@ -61,6 +61,14 @@ func (s *State) LeastSchema() int {
 	return i.Value.OrFirst()
 }
 
+// SchemaModified is the revision at which somebody said last who may write; 0: nobody did.
+func (s *State) SchemaModified() Revision {
+	if i := s.schema.items[SchemaKey().Name]; i != nil {
+		return i.Modified
+	}
+	return 0
+}
+
 // OrFirst is the least SchemaVersion that may write; 1 where none is said.
 func (s *Schema) OrFirst() int { return schemaOf(s.Least) }
 
@@ -104,13 +112,9 @@ func ProposeSchema(s *State, least int) (Proposal, error) {
 	if older := s.olderThan(least); len(older) > 0 {
 		return Proposal{}, fmt.Errorf("%w: older programs are live, which could not write any more: %s: run a newer version there first", ErrConflict, strings.Join(older, ", "))
 	}
-	was := Revision(0)
-	if i := s.schema.items[SchemaKey().Name]; i != nil {
-		was = i.Modified
-	}
 	p := Proposal{
 		Writes:   []Event{{Key: SchemaKey(), Object: &Schema{Least: least}}},
-		Presumes: []Presumption{{Condition: Unchanged, Path: SchemaKey().String(), Revision: was}, s.settingsUnchanged()},
+		Presumes: []Presumption{{Condition: Unchanged, Path: SchemaKey().String(), Revision: s.SchemaModified()}, s.settingsUnchanged()},
 	}
 	for _, kind := range []Kind{KindLiveHost, KindLiveController} { // an older one may come just now
 		p.Presumes = append(p.Presumes, Presumption{Condition: NothingNewUnder, Path: Under(kind), Revision: s.Revision()})

@@ -168,7 +168,7 @@ func (o *controllerFlags) run(ctx context.Context, log *slog.Logger) error {
 		return err
 	}
 	handler, closeAPI, err := o.api.handler(api.Options{
-		Version: version(), Controller: c, Store: client, Registry: registry, Log: log, Audit: audit, Hosts: certifiedNames(source),
+		Version: version(), Controller: c, Store: client, Registry: registry, Log: log, Audit: audit, Hosts: certifiedNames(source), Identity: source,
 	}, web)
 	if err != nil {
 		return err

@@ -31,7 +31,7 @@ func flowsCommand() *cobra.Command {
 		Long: `Show the flows of the switches, each with the object that it serves. The installed ones are
 read from the switches now, with their counters; the desired ones are compiled from the state;
 --diff shows what programming would change, and exits 1 when that is anything. Of a switch
-that has no session with the controller the installed ones are those of its last dump there, and a line says how old that is. A comment
+that has no session with the controller the installed ones are those that a controller read last, and a line says which and how old they are. A comment
 behind a flow says what it counts, or why it refuses.
 
 A flow is told in the cluster's words: which frames it takes, and what becomes of them. What has no

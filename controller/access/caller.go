@@ -8,9 +8,11 @@ import (
 
 // Caller is who asks.
 type Caller struct {
-	Name   string // as the audit log shows it: "token ci", "person alice", or Local
+	Name   string // as the audit log shows it: "token ci", "person alice", "controller c2", or Local
 	Role   store.Role
 	Tenant string // the one that a RoleTenant sees and changes
+	// Controller says that another controller asks. It looks at what a viewer may, and is answered from what is here alone.
+	Controller bool
 }
 
 // Local is the name of whoever has the controller's own token.

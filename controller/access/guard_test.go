@@ -61,7 +61,7 @@ func TestWhoIsLetThrough(t *testing.T) {
 		want  int
 		says  string
 	}{
-		{"an admin", store.Token{Role: store.RoleAdmin, Hash: hash}, Rule, 200, "{Name:token x Role:admin Tenant:}"},
+		{"an admin", store.Token{Role: store.RoleAdmin, Hash: hash}, Rule, 200, "{Name:token x Role:admin Tenant: Controller:false}"},
 		{"a viewer", store.Token{Role: store.RoleViewer, Hash: hash}, Look, 200, "Role:viewer"},
 		{"a viewer that would rule", store.Token{Role: store.RoleViewer, Hash: hash}, Rule, 403, "token x has role viewer, and this needs admin"},
 		{"a tenant", store.Token{Role: store.RoleTenant, Tenant: "alice", TenantCreated: 3, Hash: hash}, Change, 200, "Tenant:alice"},
@@ -122,7 +122,8 @@ func certificate(t *testing.T, who pki.Identity, verified bool) *http.Request {
 
 func TestCertificatesStandForTokens(t *testing.T) {
 	_, hash := NewToken("eve")
-	g, _ := held(true, token("alice", store.Token{Role: store.RoleViewer, Person: true}), token("eve", store.Token{Role: store.RoleAdmin, Hash: hash}))
+	g, _ := held(true, token("alice", store.Token{Role: store.RoleViewer, Person: true}), token("eve", store.Token{Role: store.RoleAdmin, Hash: hash}),
+		store.Event{Key: store.LiveControllerKey("c1"), Object: &store.LiveController{}, Created: 5, Modified: 5})
 	for _, test := range []struct {
 		who      pki.Identity
 		verified bool
@@ -134,11 +135,21 @@ func TestCertificatesStandForTokens(t *testing.T) {
 		{pki.Person("eve"), true, "", "person eve has no role here"},
 		{pki.Person("bob"), true, "", "sluice token create bob --person"},
 		{pki.Host("alice"), true, "", "host:alice is for other things"},
+		{pki.Controller("c1"), true, "controller c1", ""},
+		{pki.Controller("c1"), false, "", "say who you are"},
+		{pki.Controller("c2"), true, "", "controller c2 is not live in etcd"},
 	} {
 		c, err := g.authority.who(certificate(t, test.who, test.verified))
 		if c.Name != test.want || (err == nil) != (test.err == "") || err != nil && !strings.Contains(err.Error(), test.err) {
 			t.Errorf("%s, verified %v: %+v, %v", test.who, test.verified, c, err)
 		}
+		if isController := test.who.Role == pki.RoleController && err == nil; c.Controller != isController || isController && c.Role != store.RoleViewer {
+			t.Errorf("%s is %+v", test.who, c)
+		}
+	}
+	early, _ := held(false)
+	if c, err := early.authority.who(certificate(t, pki.Controller("c1"), true)); !errors.Is(err, errNotLoaded) {
+		t.Errorf("before the state is loaded: %+v, %v", c, err)
 	}
 	plain := httptest.NewRequest("GET", "https://localhost/", nil)
 	plain.TLS = &tls.ConnectionState{}

@@ -53,8 +53,11 @@ func certified(r *http.Request) (pki.Identity, bool) {
 	return who, err == nil
 }
 
-// byCertificate is the caller that a certificate stands for: a person of whom a token says so.
+// byCertificate is the caller that a certificate stands for: a person of whom a token says so, or another controller.
 func (a *authority) byCertificate(who pki.Identity) (Caller, error) {
+	if who.Role == pki.RoleController {
+		return a.controller(who.Name)
+	}
 	if who.Role != pki.RolePerson {
 		return Caller{}, fmt.Errorf("the certificate of %s is for other things: send a token, or use a person's certificate", who)
 	}
@@ -62,6 +65,22 @@ func (a *authority) byCertificate(who pki.Identity) (Caller, error) {
 	if errors.Is(err, errUnknown) {
 		err = fmt.Errorf("person %s has no role here: say sluice token create %s --person --role viewer, or another role", who.Name, who.Name)
 	}
+	return c, err
+}
+
+// controller is another controller of this cluster that runs now. It may look: what it would write it writes to etcd.
+func (a *authority) controller(name string) (c Caller, err error) {
+	select {
+	case <-a.loaded:
+	default:
+		return Caller{}, errNotLoaded
+	}
+	err = fmt.Errorf("controller %s is not live in etcd: only controllers that run ask others", name)
+	a.view(func(s *store.State) {
+		if s.LiveController(name) != nil {
+			c, err = Caller{Name: "controller " + name, Role: store.RoleViewer, Controller: true}, nil
+		}
+	})
 	return c, err
 }
 

@@ -130,7 +130,7 @@ var allowed = map[string]string{
 	"GET /v1/networks/alice/none": "admin viewer tenant", "DELETE /v1/networks/alice/none": "admin tenant",
 	"GET /v1/ports": "admin viewer tenant", "GET /v1/ports/alice/none/none": "admin viewer tenant", "POST /v1/ports/alice/none/none/move": "admin",
 	"GET /v1/gateways": "admin viewer tenant", "GET /v1/gateways/alice": "admin viewer tenant", "PUT /v1/gateways/alice/move": "admin",
-	"PUT /v1/tenants/alice/gateway": "admin", "PUT /v1/gateways": "admin",
+	"PUT /v1/tenants/alice/gateway": "admin", "PUT /v1/gateways": "admin", "GET /v1/central-gateway": "admin viewer",
 	"GET /v1/fail-over": "admin viewer", "PUT /v1/fail-over": "admin",
 	"GET /v1/floating": "admin viewer", "PUT /v1/floating": "admin",
 	"GET /v1/balance": "admin viewer", "PUT /v1/balance": "admin",

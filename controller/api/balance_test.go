@@ -17,12 +17,15 @@ func TestBalance(t *testing.T) {
 	on, ten := true, 10
 	want := client.BalanceSettings{Auto: true, Window: 300, CoolDown: 3600, PerHour: 10, AtOnce: 4}
 	got, err := c.SetBalance(ctx, client.BalanceOrder{Auto: &on, PerHour: &ten})
+	first := got.Modified
+	want.Modified = first
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
 		t.Errorf("%v (-want +got):\n%s", err, diff)
 	}
 	want.Window = 60
 	minute := 60
-	if got, err = c.SetBalance(ctx, client.BalanceOrder{Window: &minute}); err != nil || got != want {
+	got, err = c.SetBalance(ctx, client.BalanceOrder{Window: &minute})
+	if want.Modified = got.Modified; err != nil || got != want || got.Modified <= first || first == 0 {
 		t.Errorf("the settings are %+v, %v", got, err)
 	}
 	b, err := c.Balance(ctx)

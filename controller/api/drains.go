@@ -10,18 +10,27 @@ import (
 	"sluice/store"
 )
 
-func (s *server) setCentral(ctx context.Context, in *struct{ Body client.CentralGateway }) (*body[client.CentralGateway], error) {
+func (s *server) showCentral(ctx context.Context, _ *struct{}) (*tagged[client.CentralGateway], error) {
+	var is client.CentralGateway
+	s.Controller.View(func(state *store.State) {
+		is.Central = state.Central()
+		_, is.Modified = state.Settings()
+	})
+	return show(ctx, is.Modified, is)
+}
+
+func (s *server) setCentral(ctx context.Context, in *struct{ Body client.CentralGateway }) (*tagged[client.CentralGateway], error) {
 	spec := store.CentralSpec{Host: in.Body.Central}
 	if err := spec.Validate(); err != nil {
 		return nil, s.refuse(err)
 	}
 	_, err := s.write(ctx, "host "+spec.Host, func(ctx context.Context) (store.Revision, error) {
-		return s.Store.Decide(ctx, spec.Propose, spec.Needs()...)
+		return s.Store.Decide(ctx, store.Presuming(spec.Propose, match(ctx, store.SettingsKey())...), spec.Needs()...)
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &body[client.CentralGateway]{in.Body}, nil
+	return s.showCentral(ctx, nil)
 }
 
 // drainOf counts what a host has of gateways.

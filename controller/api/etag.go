@@ -89,6 +89,9 @@ func conditions(ctx huma.Context) (huma.Context, error) {
 	if takes, _ := ctx.Operation().Metadata[conditionOf].(bool); !takes || ctx.Method() == http.MethodGet {
 		return ctx, fmt.Errorf("the header If-Match is not looked at for %s %s", ctx.Method(), ctx.Operation().Path)
 	}
+	if match == "*" { // any
+		return ctx, nil
+	}
 	modified, err := matched(match)
 	if err != nil {
 		return ctx, err
@@ -96,16 +99,13 @@ func conditions(ctx huma.Context) (huma.Context, error) {
 	return huma.WithValue(ctx, matchKey{}, modified), nil
 }
 
-// matched is the revision that If-Match asks for; 0: any.
+// matched is the revision that If-Match asks for; 0: the object was never written.
 func matched(header string) (store.Revision, error) {
-	if header == "*" {
-		return 0, nil
-	}
 	tag, opens := strings.CutPrefix(header, `"`)
 	tag, closes := strings.CutSuffix(tag, `"`)
 	number, _, _ := strings.Cut(tag, "-")
 	modified, err := strconv.ParseInt(number, 10, 64)
-	if !opens || !closes || err != nil || modified <= 0 {
+	if !opens || !closes || err != nil || modified < 0 {
 		return 0, errors.New(`the header If-Match is to be one ETag of an answer of this API, such as "42", or *`)
 	}
 	return store.Revision(modified), nil
@@ -113,7 +113,7 @@ func matched(header string) (store.Revision, error) {
 
 // match is what a request presumes of the object that it changes.
 func match(ctx context.Context, key store.Key) []store.Presumption {
-	if modified, _ := ctx.Value(matchKey{}).(store.Revision); modified > 0 {
+	if modified, asked := ctx.Value(matchKey{}).(store.Revision); asked {
 		return []store.Presumption{store.AsOf(key, modified)}
 	}
 	return nil

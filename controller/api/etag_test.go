@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/netip"
@@ -55,14 +56,14 @@ func TestIfMatchOfEachKind(t *testing.T) {
 		`DELETE /v1/networks/alice/third`, `PUT /v1/tenants/alice/limits {}`, `PUT /v1/tenants/alice/topology {"topology":"star"}`, `DELETE /v1/tokens/ci`,
 		`DELETE /v1/publications/alice/tcp-80`, `DELETE /v1/stickies/alice/db/web`,
 		`POST /v1/ports/alice/db/b/move {"host":"h2"}`, `PUT /v1/ports/alice/db/b/limits {}`, `PUT /v1/tenants/alice/gateway {"policy":"h4"}`, "DELETE /v1/peerings/alice/bob",
-		`PUT /v1/fail-over {"on":true}`, `PUT /v1/floating {"ranges":[]}`, "DELETE /v1/hosts/h1", `PUT /v1/hosts/h3/drain {"atOnce":3}`, "DELETE /v1/hosts/h3/drain",
+		`PUT /v1/fail-over {"on":true}`, `PUT /v1/floating {"ranges":[]}`, `PUT /v1/balance {"auto":true}`, fmt.Sprintf(`POST /v1/schema {"least":%d}`, store.SchemaVersion), "DELETE /v1/hosts/h1", `PUT /v1/hosts/h3/drain {"atOnce":3}`, "DELETE /v1/hosts/h3/drain",
 	} {
 		resp := c.send(t, request, "If-Match", `"1"`)
 		if resp.StatusCode != http.StatusPreconditionFailed {
 			t.Errorf("%s: %s", request, resp.Status)
 		}
 	}
-	for header, status := range map[string]int{`"1`: 400, `1`: 400, `W/"1"`: 400, `"1","2"`: 400, `""`: 400, `"-1"`: 400, `"0"`: 400, `"x"`: 400, `*`: 200} {
+	for header, status := range map[string]int{`"1`: 400, `1`: 400, `W/"1"`: 400, `"1","2"`: 400, `""`: 400, `"-1"`: 400, `"0"`: 412, `"x"`: 400, `*`: 200} {
 		if resp := c.send(t, `PUT /v1/tenants/alice/limits {}`, "If-Match", header); resp.StatusCode != status {
 			t.Errorf("If-Match %s: %s", header, resp.Status)
 		}
@@ -71,6 +72,37 @@ func TestIfMatchOfEachKind(t *testing.T) {
 		if resp := c.send(t, request, "If-Match", `"1"`); resp.StatusCode != http.StatusBadRequest {
 			t.Errorf("%s with a condition that is not looked at: %s", request, resp.Status)
 		}
+	}
+}
+
+// What is the cluster's own may be written as of what was read of it, before it was written for the first time too.
+func TestIfMatchOfTheClusters(t *testing.T) {
+	c, ctx := start(t), t.Context()
+	c.register(t, "h1")
+	c.register(t, "h2")
+	for _, tt := range []struct{ read, write, again string }{
+		{"/v1/balance", `PUT /v1/balance {"auto":true}`, `PUT /v1/balance {"auto":false}`},
+		{"/v1/central-gateway", `PUT /v1/gateways {"central":"h2"}`, `PUT /v1/gateways {"central":"h1"}`},
+		{"/v1/schema", fmt.Sprintf(`POST /v1/schema {"least":%d}`, store.SchemaVersion), `POST /v1/schema {"least":1}`},
+	} {
+		read := c.send(t, "GET "+tt.read).Header.Get("ETag")
+		done := c.send(t, tt.write, "If-Match", read)
+		if done.StatusCode != http.StatusOK || done.Header.Get("ETag") == read {
+			t.Errorf("%s as of %s: %s, ETag %s", tt.write, read, done.Status, done.Header.Get("ETag"))
+		}
+		if resp := c.send(t, tt.again, "If-Match", read); resp.StatusCode != http.StatusPreconditionFailed {
+			t.Errorf("%s as of %s, after another: %s", tt.again, read, resp.Status)
+		}
+		if now := c.send(t, "GET "+tt.read).Header.Get("ETag"); !strings.HasPrefix(now, strings.Split(done.Header.Get("ETag"), "-")[0]+"-") {
+			t.Errorf("%s has ETag %s, after it was written with %s", tt.read, now, done.Header.Get("ETag"))
+		}
+	}
+	is, err := c.CentralGateway(ctx)
+	if err != nil || is.Central != "h2" || is.Modified == 0 {
+		t.Errorf("central is %+v, %v", is, err)
+	}
+	if err := c.AsOf(0).SetCentralGateway(ctx, "h1"); !errors.Is(err, client.ErrChanged) {
+		t.Errorf("as of settings that were never written: %v", err)
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -22,7 +21,8 @@ import (
 
 func (s *server) flows(a huma.API) {
 	op := operation("list-flows", http.MethodGet, "/v1/hosts/{host}/flows", "flows", "List the flows of a host's switch", access.Look)
-	op.Description = "Every flow names its owner. The view installed was read from the switch for this request, or, of a switch without a session, when it was last read whole, which a problem says; " +
+	op.Description = "Every flow names its owner. The view installed was read from the switch for this request. Of a switch without a session with this controller another one is asked, which has a session or kept what it read last; " +
+		"else it is what this one read last. A problem says so, the header Age for how many seconds. The view " +
 		"desired is compiled; diff is what programming would change now, empty when the switch is right. " +
 		"With at, flows are those that were desired at a revision, and with since, what changed of them up to then: etcd's history says so, and 410 how far back it goes. " +
 		"What compiles to less than it asks for is told in headers " + problemHeader + ", one for each object."
@@ -40,8 +40,10 @@ const problemHeader = "Sluice-Problem"
 
 // flowList is an answer of flows.
 type flowList struct {
-	Problems []string `header:"Sluice-Problem" doc:"an object and what is wrong with it, where flows were compiled"`
-	Body     []client.Flow
+	Problems   []string `header:"Sluice-Problem" doc:"an object and what is wrong with it, where flows were compiled or the switch is away"`
+	Age        string   `header:"Age" doc:"seconds since installed flows of a switch that is away were read; missing: they were read just now"`
+	Controller string   `header:"Sluice-Controller" doc:"the controller that read them, where it is another one"`
+	Body       []client.Flow
 }
 
 func (s *server) listFlows(ctx context.Context, in *flowQuery) (*flowList, error) {
@@ -52,11 +54,18 @@ func (s *server) listFlows(ctx context.Context, in *flowQuery) (*flowList, error
 	if err != nil {
 		return nil, err
 	}
-	if err := s.dumps.Acquire(ctx, 1); err != nil {
+	turns := s.dumps
+	if access.From(ctx).Controller {
+		turns = s.asked
+	}
+	if err := turns.Acquire(ctx, 1); err != nil {
 		return nil, s.refuse(fmt.Errorf("flows of host %s: wait for others that are read: %w", in.Host, err))
 	}
-	defer s.dumps.Release(1)
+	defer turns.Release(1)
 	list, problems, err := s.view(ctx, in.Host, in.View)
+	if in.View == client.ViewInstalled && isAway(err) {
+		return s.lastRead(ctx, in, keep, err)
+	}
 	if err != nil {
 		return nil, s.refuse(err)
 	}
@@ -81,9 +90,6 @@ func (s *server) view(ctx context.Context, host, view string) ([]shown, store.Pr
 		return unchanged(desired), problems, err
 	}
 	installed, err := s.Controller.Installed(ctx, host)
-	if view == client.ViewInstalled && isAway(err) {
-		return s.lastDump(host, err)
-	}
 	if err != nil {
 		return nil, nil, err
 	}
@@ -112,22 +118,6 @@ func held(flows []openflow.FlowStats) []shown {
 func isAway(err error) bool {
 	var away host.ErrNotConnected
 	return errors.As(err, &away)
-}
-
-// lastDump is what a switch that is away held when it was last read whole, with a problem that says so.
-func (s *server) lastDump(host string, away error) ([]shown, store.Problems, error) {
-	flows, at, err := s.Controller.LastDump(host)
-	switch {
-	case err != nil:
-		return nil, nil, err
-	case at.IsZero():
-		return nil, nil, fmt.Errorf("%w; this controller has not read its flows since it started, so that no dump is kept here%s; --desired shows what it should hold",
-			away, s.elsewhere())
-	}
-	var why string
-	s.Controller.View(func(state *store.State) { why = s.away(state, host) })
-	text := fmt.Sprintf("%s; this is what it held at %s, %s ago, when all its flows were last read here", why, at.Format(time.RFC3339), time.Since(at).Round(time.Second))
-	return held(flows), store.Problems{store.ProblemOf(store.HostKey(host), "%s", text)}, nil
 }
 
 func unchanged(list []openflow.Flow) []shown { return changed(nil, list, "") }

@@ -49,7 +49,7 @@ func TestOpenAPI(t *testing.T) {
 		"adopt-host", "apply", "clean-host", "clear-absent-hosts", "create-network", "create-peering", "create-publication", "create-tenant", "create-token", "delete-host", "delete-network", "delete-peering",
 		"delete-publication", "delete-sticky", "delete-tenant", "drain-host", "enrol-host", "export", "free-stray-values", "invite-host", "list-absent-hosts", "list-events", "list-flows", "list-gateways", "list-hosts", "list-links",
 		"list-networks", "list-owners", "list-peerings", "list-ports", "list-publications", "list-stickies", "list-stray-values", "list-tenants", "list-tokens", "list-unreadable-ports", "move-gateway", "move-port",
-		"plan", "remove-unreadable-ports", "revoke-token", "set-balance", "set-central-gateway", "set-fail-over", "set-floating", "set-gateway-policy", "set-port-limits", "set-schema", "set-tenant-limits", "set-tenant-topology", "show-balance", "show-drain", "show-fail-over", "show-floating",
+		"plan", "remove-unreadable-ports", "revoke-token", "set-balance", "set-central-gateway", "set-fail-over", "set-floating", "set-gateway-policy", "set-port-limits", "set-schema", "set-tenant-limits", "set-tenant-topology", "show-balance", "show-central-gateway", "show-drain", "show-fail-over", "show-floating",
 		"show-gateway", "show-host", "show-network", "show-peering", "show-port", "show-publication", "show-schema", "show-state", "show-status", "show-tenant", "show-token", "trace-packet", "undrain-host",
 		"verify-isolation", "watch", "watch-events",
 	}

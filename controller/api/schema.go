@@ -12,19 +12,20 @@ import (
 )
 
 func (s *server) schema(a huma.API) {
-	huma.Register(a, operation("show-schema", http.MethodGet, "/v1/schema", "status", "Show which versions may write the store", access.Look), s.showSchema)
-	huma.Register(a, answered(operation("set-schema", http.MethodPost, "/v1/schema", "status",
-		"Say which versions may write the store from now on", access.Rule)), s.setSchema)
+	huma.Register(a, conditional(operation("show-schema", http.MethodGet, "/v1/schema", "status", "Show which versions may write the store", access.Look)), s.showSchema)
+	huma.Register(a, conditional(answered(operation("set-schema", http.MethodPost, "/v1/schema", "status",
+		"Say which versions may write the store from now on", access.Rule))), s.setSchema)
 }
 
-func (s *server) showSchema(context.Context, *struct{}) (*body[client.Schema], error) {
-	return &body[client.Schema]{s.schemaNow()}, nil
+func (s *server) showSchema(ctx context.Context, _ *struct{}) (*tagged[client.Schema], error) {
+	now := s.schemaNow()
+	return show(ctx, now.Modified, now)
 }
 
 func (s *server) schemaNow() client.Schema {
 	now := client.Schema{Writes: store.SchemaVersion, Away: []string{}}
 	s.Controller.View(func(state *store.State) {
-		now.Least = state.LeastSchema()
+		now.Least, now.Modified = state.LeastSchema(), state.SchemaModified()
 		for h := range state.Hosts() {
 			if state.LiveHost(h.Key.Host) == nil {
 				now.Away = append(now.Away, h.Key.Host)
@@ -34,15 +35,15 @@ func (s *server) schemaNow() client.Schema {
 	return now
 }
 
-func (s *server) setSchema(ctx context.Context, in *struct{ Body client.SchemaSpec }) (*body[client.Schema], error) {
+func (s *server) setSchema(ctx context.Context, in *struct{ Body client.SchemaSpec }) (*tagged[client.Schema], error) {
 	request := func(state *store.State) (store.Proposal, error) { return store.ProposeSchema(state, in.Body.Least) }
 	_, err := s.write(ctx, "schema", func(ctx context.Context) (store.Revision, error) {
-		return s.Store.Decide(ctx, request, store.NeededForSchema()...)
+		return s.Store.Decide(ctx, store.Presuming(request, match(ctx, store.SchemaKey())...), store.NeededForSchema()...)
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &body[client.Schema]{s.schemaNow()}, nil
+	return s.showSchema(ctx, nil)
 }
 
 // program is what this controller is.

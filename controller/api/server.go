@@ -26,6 +26,7 @@ import (
 	"sluice/controller/usage"
 	"sluice/datapath/openflow"
 	"sluice/flows"
+	"sluice/pki"
 	"sluice/store"
 	"sluice/store/etcd"
 )
@@ -85,6 +86,7 @@ type Options struct {
 
 	Local       *access.LocalToken // the controller's own token; nil: there is none
 	Hosts       []string           // names under which clients know the controller, besides its addresses
+	Identity    *pki.Source        // this controller's certificate, by which others know it; nil: it asks none of them
 	OpenMetrics bool               // /metrics asks for no token
 	// Pages adds what people see in a browser. The client asks this API as whoever its context names.
 	Pages func(mux *http.ServeMux, c *client.Client)
@@ -95,6 +97,7 @@ type Options struct {
 type server struct {
 	Options
 	dumps *semaphore.Weighted // of flows of a switch that are worked on: each may be many megabytes
+	asked *semaphore.Weighted // the same for other controllers: who waits for one of them must not keep it waiting
 	walks *semaphore.Weighted // over all that is taken
 	// tenantTraces are those that tenants ask for.
 	tenantTraces *semaphore.Weighted
@@ -105,7 +108,7 @@ const dumpsAtOnce = 4
 
 // New is the whole HTTP face of a controller.
 func New(o Options) http.Handler {
-	s := &server{o, semaphore.NewWeighted(dumpsAtOnce), semaphore.NewWeighted(1), semaphore.NewWeighted(1)}
+	s := &server{o, semaphore.NewWeighted(dumpsAtOnce), semaphore.NewWeighted(dumpsAtOnce), semaphore.NewWeighted(1), semaphore.NewWeighted(1)}
 	audit := o.Audit
 	if audit == nil {
 		audit = o.Log

@@ -3,6 +3,8 @@ package client
 import (
 	"context"
 	"net/http"
+
+	"sluice/store"
 )
 
 // BalanceSettings say whether and how the leader moves gateways so that hosts carry alike.
@@ -12,6 +14,8 @@ type BalanceSettings struct {
 	CoolDown int  `json:"coolDown" doc:"seconds that a gateway stays after a move" example:"3600"`
 	PerHour  int  `json:"perHour" doc:"moves an hour at most" example:"60"`
 	AtOnce   int  `json:"atOnce" doc:"moves at one time" example:"4"`
+
+	Modified store.Revision `json:"modified,omitempty" doc:"at which the cluster's settings were written last"`
 }
 
 // GatewayBalance is what gateway hosts carry, and the moves that would have them carry alike. Loads are bytes a second.

@@ -23,15 +23,15 @@ type Client struct {
 	url   string // as the user gave it
 	base  string
 	http  *http.Client
-	token func() string  // what proves who asks; empty: nothing
-	asOf  store.Revision // of the objects that it changes; 0: any
+	token func() string   // what proves who asks; empty: nothing
+	asOf  *store.Revision // of the objects that it changes; nil: any
 }
 
 // AsOf is the client for changes of an object as it was at a revision, its Modified: where it is another one since, a
-// change is refused with ErrChanged, and nothing is written.
+// change is refused with ErrChanged, and nothing is written. One that was not there, or was never written, is as of 0.
 func (c *Client) AsOf(modified store.Revision) *Client {
 	other := *c
-	other.asOf = modified
+	other.asOf = &modified
 	return &other
 }
 
@@ -222,8 +222,8 @@ func (c *Client) request(ctx context.Context, method, path string, body any) (*h
 	if token := c.token(); token != "" {
 		req.Header.Set("Authorization", "Bearer "+token)
 	}
-	if c.asOf > 0 && method != http.MethodGet {
-		req.Header.Set("If-Match", tagOf(c.asOf))
+	if c.asOf != nil && method != http.MethodGet {
+		req.Header.Set("If-Match", tagOf(*c.asOf))
 	}
 	return req, nil
 }

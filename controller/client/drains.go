@@ -7,9 +7,11 @@ import (
 	"sluice/store"
 )
 
-// CentralGateway is what a client says of the tenants whose policy is central.
+// CentralGateway says by which host the tenants leave whose policy is central.
 type CentralGateway struct {
-	Central string `json:"central" doc:"the host by which they leave" example:"h1"`
+	Central string `json:"central" doc:"the host by which they leave; empty: none was chosen yet" example:"h1"`
+
+	Modified store.Revision `json:"modified,omitempty" readOnly:"true" doc:"at which the cluster's settings were written last"`
 }
 
 // HostDrain is how far a gateway host is drained.
@@ -31,9 +33,14 @@ type DrainOrder struct {
 	Timeout *int `json:"timeout,omitempty" minimum:"0" maximum:"604800" doc:"seconds that connections may go on through the host; none: 3600" example:"3600"`
 }
 
+// CentralGateway tells by which host the tenants leave whose policy is central.
+func (c *Client) CentralGateway(ctx context.Context) (CentralGateway, error) {
+	return get[CentralGateway](ctx, c, "/v1/central-gateway", nil)
+}
+
 // SetCentralGateway has all tenants whose policy is central leave by a host.
 func (c *Client) SetCentralGateway(ctx context.Context, host string) error {
-	_, err := do[CentralGateway](ctx, c, http.MethodPut, "/v1/gateways", CentralGateway{host})
+	_, err := do[CentralGateway](ctx, c, http.MethodPut, "/v1/gateways", CentralGateway{Central: host})
 	return err
 }
 

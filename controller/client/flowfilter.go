@@ -1,11 +1,6 @@
 package client
 
-import (
-	"context"
-	"net/http"
-
-	"sluice/store"
-)
+import "sluice/store"
 
 // FlowFilter says which of a host's flows to show. What is empty chooses all.
 type FlowFilter struct {
@@ -20,13 +15,4 @@ type FlowFilter struct {
 	// At and Since ask for the past, of which nothing installed is known.
 	At    store.Revision `query:"at" minimum:"0" doc:"those that were desired at this revision, as far as etcd's history goes; 0: now" example:"4711"`
 	Since store.Revision `query:"since" minimum:"0" doc:"what changed of those that were desired, from this revision to the one in at; 0: all of them" example:"4700"`
-}
-
-// Flows reads flows of one host. Where they are compiled, problems are what compiles to less than
-// it asks for, an object and what is wrong with it each.
-func (c *Client) Flows(ctx context.Context, host string, f FlowFilter) (list []Flow, problems []string, err error) {
-	q := query("tenant", f.Tenant, "network", f.Network, "port", f.Port, "table", f.Table,
-		"owner", f.Owner, "reason", f.Reason, "packet", f.Packet, "view", f.View, "at", number(uint64(f.At)), "since", number(uint64(f.Since)))
-	list, header, err := exchange[[]Flow](ctx, c, http.MethodGet, with(path("hosts", host)+"/flows", q), nil)
-	return list, header.Values(problemHeader), err
 }

@@ -3,6 +3,8 @@ package client
 import (
 	"context"
 	"net/http"
+
+	"sluice/store"
 )
 
 // Schema says who may write the store.
@@ -11,6 +13,8 @@ type Schema struct {
 	Writes int `json:"writes"` // the schema that the controller writes which answers
 	// Away are registered hosts whose agents are not live: one that is older than Least will hold when it is back.
 	Away []string `json:"away"`
+
+	Modified store.Revision `json:"modified,omitempty" doc:"at which somebody said so last; none: nobody did"`
 }
 
 // SchemaSpec says who may write the store from now on.

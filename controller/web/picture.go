@@ -44,16 +44,22 @@ type line struct {
 	LabelX, LabelY int
 }
 
+// around is the place of one of so many hosts on the picture's ellipse.
+func around(i, of int) node {
+	angle := 2*math.Pi*float64(i)/float64(of) - math.Pi/2
+	return node{
+		X: pictureWidth/2 + int((pictureWidth/2-pictureMargin)*math.Cos(angle)),
+		Y: pictureHeight/2 + int((pictureHeight/2-pictureMargin)*math.Sin(angle)),
+	}
+}
+
 // draw lays hosts out on an ellipse.
 func draw(hosts []client.HostStatus, traffic measured[link]) picture {
 	p := picture{Width: pictureWidth, Height: pictureHeight}
 	for i, h := range hosts {
-		angle := 2*math.Pi*float64(i)/float64(len(hosts)) - math.Pi/2
-		p.Nodes = append(p.Nodes, node{
-			Name: h.Name, State: h.State,
-			X: pictureWidth/2 + int((pictureWidth/2-pictureMargin)*math.Cos(angle)),
-			Y: pictureHeight/2 + int((pictureHeight/2-pictureMargin)*math.Sin(angle)),
-		})
+		n := around(i, len(hosts))
+		n.Name, n.State = h.Name, h.State
+		p.Nodes = append(p.Nodes, n)
 	}
 	if len(hosts) > picturedHosts {
 		p.Nodes, p.Squares = nil, p.Nodes

@@ -67,3 +67,30 @@ func TestTrouble(t *testing.T) {
 		t.Errorf("a host with problems: %d", got)
 	}
 }
+
+// A tenant's hosts stand around the one by which its frames go, each once, also where that one has no port of it.
+func TestDrawStar(t *testing.T) {
+	networks := []client.Network{{Hosts: []string{"h2", "h1"}}, {Hosts: []string{"h3", "h2"}}}
+	g := client.Gateway{Gateway: store.Gateway{Active: "h1", Relay: store.RelayOn}}
+	p := drawStar(g, networks)
+	if p == nil || p.Hub.Name != "h1" || len(p.Spokes) != 2 || p.Spokes[0].Name != "h2" || p.Spokes[1].Name != "h3" || p.More != 0 {
+		t.Fatalf("drawn is %+v", p)
+	}
+	for _, s := range p.Spokes {
+		if s.X == p.Hub.X && s.Y == p.Hub.Y {
+			t.Errorf("%s stands on the hub", s.Name)
+		}
+	}
+	for _, relay := range []store.Relay{"", store.RelayReady} {
+		if g.Relay = relay; drawStar(g, networks) != nil {
+			t.Errorf("with relay %q frames go straight, and a star is drawn", relay)
+		}
+	}
+	g = client.Gateway{Gateway: store.Gateway{Active: "far", Relay: store.RelayOn}}
+	for i := range picturedHosts + 2 {
+		networks = append(networks, client.Network{Hosts: []string{fmt.Sprint("x", i)}})
+	}
+	if p := drawStar(g, networks); len(p.Spokes) != picturedHosts || p.More != 5 || p.Hub.Name != "far" {
+		t.Errorf("of many hosts %d are drawn, %d are more", len(p.Spokes), p.More)
+	}
+}

@@ -81,6 +81,7 @@ type tenantPage struct {
 	Traffic  []scopeRow
 	Happened []client.Happened // last, the latest first
 	Usage    usagePart
+	Star     *star // nil: frames go straight
 }
 
 // scopeRow is what a tenant sent and got in one scope.
@@ -114,7 +115,7 @@ func (s *site) tenant(r *http.Request) (_ any, err error) {
 	}
 	ports, err := s.api.SomePorts(ctx, client.PortFilter{Tenant: name}, client.PageQuery{Limit: rowsShown})
 	page.Ports, page.More = ports.List, ports.Next != ""
-	page.Usage = s.usage(r, name)
+	page.Usage, page.Star = s.usage(r, name), drawStar(page.Gateway, page.Networks)
 	page.Traffic = scopeRows(byTenant(s.tenantTraffic())[name])
 	return page, err
 }

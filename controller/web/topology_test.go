@@ -40,3 +40,21 @@ func TestTopologySays(t *testing.T) {
 		}
 	}
 }
+
+// A star is drawn with its hosts' names, and told to who cannot see it.
+func TestTheStarIsDrawn(t *testing.T) {
+	page := tenantPage{Gateway: client.Gateway{Gateway: store.Gateway{Active: "h1", Relay: store.RelayOn}}}
+	page.Star = drawStar(page.Gateway, []client.Network{{Hosts: []string{"h1", "h2", "h3"}}})
+	var b strings.Builder
+	if err := parse()["tenant"].ExecuteTemplate(&b, "star", page.Star); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`aria-label="Frames between hosts go by h1: h2, h3"`, ">h1</text>", ">h2</text>", ">h3</text>"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("it has no %s:\n%s", want, b.String())
+		}
+	}
+	if n := strings.Count(b.String(), "<line"); n != 2 {
+		t.Errorf("it has %d lines", n)
+	}
+}
