@@ -1,6 +1,7 @@
 package store
 
 import (
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -38,6 +39,17 @@ func TestWordsLoseNothing(t *testing.T) {
 	}
 	if packed[4] == "" || len(packed[4]) > 40 {
 		t.Errorf("%s takes %d bytes", texts[4], len(packed[4]))
+	}
+}
+
+// A range of nothing, which null in JSON is read as, has no text: what has it is not packed, since it could not be read again.
+func TestRangeOfNothingHasNoText(t *testing.T) {
+	var read []AddressRange
+	if err := json.Unmarshal([]byte("[null]"), &read); err != nil {
+		t.Fatal(err)
+	}
+	if text, err := json.Marshal(read); err == nil {
+		t.Errorf("it is %s", text)
 	}
 }
 

@@ -2,6 +2,7 @@ package store
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -45,8 +46,13 @@ func (r AddressRange) String() string {
 	return r.First.String() + "-" + r.Last.String()
 }
 
-// MarshalText implements encoding.TextMarshaler.
-func (r AddressRange) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
+// MarshalText implements encoding.TextMarshaler. A range of nothing, which null in JSON is read as, has no text.
+func (r AddressRange) MarshalText() ([]byte, error) {
+	if !r.First.IsValid() {
+		return nil, errors.New("a range has no first address")
+	}
+	return []byte(r.String()), nil
+}
 
 // UnmarshalText implements encoding.TextUnmarshaler.
 func (r *AddressRange) UnmarshalText(b []byte) error {

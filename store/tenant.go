@@ -105,6 +105,9 @@ func (s *State) Tenant(name string) *Item[Tenant] { return s.tenants.get(name) }
 // Tenants walks all tenants, sorted by name. So do the other plurals by theirs.
 func (s *State) Tenants() iter.Seq[*Item[Tenant]] { return sorted(&s.tenants.table) }
 
+// SortedTenantNames are the names of all tenants, in their order: who wants few of the tenants themselves asks for those by name.
+func (s *State) SortedTenantNames() []string { return slices.Sorted(s.tenants.ids()) }
+
 // TenantNames are the names of all tenants, in no order.
 func (s *State) TenantNames() []string { return slices.Collect(s.tenants.ids()) }
 

@@ -41,7 +41,8 @@ func (s *server) balanceNow() (is client.BalanceSettings) {
 }
 
 func (s *server) setBalance(ctx context.Context, in *struct{ Body client.BalanceOrder }) (*tagged[client.BalanceSettings], error) {
-	spec := store.BalanceSpec(in.Body)
+	b := in.Body
+	spec := store.BalanceSpec{Auto: b.Auto, Window: b.Window, CoolDown: b.CoolDown, PerHour: b.PerHour, AtOnce: b.AtOnce}
 	_, err := s.write(ctx, "balance", func(ctx context.Context) (store.Revision, error) {
 		return s.Store.Decide(ctx, store.Presuming(spec.Propose, match(ctx, store.SettingsKey())...), spec.Needs()...)
 	})

@@ -37,6 +37,9 @@ func TestBalance(t *testing.T) {
 			t.Errorf("%+v", h)
 		}
 	}
+	if resp := c.send(t, `PUT /v1/balance {"auto":true,"window":60,"coolDown":3600,"perHour":10,"atOnce":4,"modified":1}`); resp.StatusCode != http.StatusOK {
+		t.Errorf("what was shown is sent back: %s", resp.Status)
+	}
 	for _, wrong := range []string{`{"window":1}`, `{"perHour":0}`, `{"atOnce":101}`, `{"coolDown":-1}`, `{"automatic":true}`} {
 		if resp := c.send(t, "PUT /v1/balance "+wrong); resp.StatusCode != http.StatusUnprocessableEntity {
 			t.Errorf("%s: %s", wrong, resp.Status)

@@ -72,9 +72,12 @@ func networkKeys(state *store.State, tenant string, after store.Key) iter.Seq[st
 // networksFrom walks networks by tenant and name, from the one named on.
 func networksFrom(state *store.State, tenant string, from store.NetworkName) iter.Seq[*store.Item[store.Network]] {
 	return func(yield func(*store.Item[store.Network]) bool) {
-		for t := range state.Tenants() {
-			name := t.Key.Tenant
-			if name < from.Tenant || tenant != "" && tenant != name {
+		names := []string{tenant}
+		if tenant == "" {
+			names = state.SortedTenantNames()
+		}
+		for _, name := range names {
+			if name < from.Tenant {
 				continue
 			}
 			for n := range state.NetworksOf(name) {

@@ -51,8 +51,8 @@ func tenantKeys(ctx context.Context) keysAfter {
 	caller := access.From(ctx)
 	return func(state *store.State, after store.Key) iter.Seq[store.Key] {
 		return func(yield func(store.Key) bool) {
-			for t := range state.Tenants() {
-				if t.Key.Tenant > after.Tenant && caller.Sees(t.Key.Tenant) && !yield(t.Key) {
+			for _, name := range state.SortedTenantNames() {
+				if name > after.Tenant && caller.Sees(name) && !yield(store.TenantKey(name)) {
 					return
 				}
 			}

@@ -55,6 +55,9 @@ type BalanceOrder struct {
 	CoolDown *int  `json:"coolDown,omitempty" minimum:"1" maximum:"604800" doc:"seconds that a gateway stays after a move" example:"3600"`
 	PerHour  *int  `json:"perHour,omitempty" minimum:"1" maximum:"10000" doc:"moves an hour at most" example:"60"`
 	AtOnce   *int  `json:"atOnce,omitempty" minimum:"1" maximum:"100" doc:"moves at one time" example:"4"`
+
+	// Modified is what BalanceSettings say, so that those can be sent back. It is not looked at: what a change presumes goes into If-Match.
+	Modified store.Revision `json:"modified,omitempty" readOnly:"true" doc:"not looked at"`
 }
 
 // Balance shows what gateway hosts carry, and the moves that would have them carry alike.

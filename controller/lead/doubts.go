@@ -8,7 +8,7 @@ import (
 	"sluice/store"
 )
 
-// sweepAtOnce is how many tenants are looked at under one hold of the picture's lock, where all are.
+// sweepAtOnce is how many tenants are looked at under one hold of the picture's lock, where all or many are.
 const sweepAtOnce = 1000
 
 // doubts are the tenants that may lack a gateway, or have an impossible one, and the hosts that changed, of which their tenants follow
@@ -110,7 +110,16 @@ func (l *Leader) ofHosts(s *store.State, d *doubts, shunned map[string]bool) {
 	}
 }
 
-// sweep has the next tenants looked at, where all are to be. What was written must be in the picture first, so that it is counted.
+// shorten leaves tenants in doubt to sweep, where there are many of them. The caller has locked l.mu.
+func (l *Leader) shorten(d *doubts) {
+	if d.all || len(d.tenants) <= sweepAtOnce {
+		return
+	}
+	d.note(l.unswept...)
+	l.unswept, d.tenants = slices.Collect(maps.Keys(d.tenants)), nil
+}
+
+// sweep has the next tenants looked at, where all or many are to be. What was written must be in the picture first, so that it is counted.
 // The caller has locked l.mu.
 func (l *Leader) sweep(s *store.State, d *doubts) {
 	if d.all {

@@ -218,6 +218,40 @@ func TestASweepGoesInParts(t *testing.T) {
 	}
 }
 
+// Where a host has many tenants, they are looked at in parts too, each once.
+func TestManyTenantsOfAHostAreLookedAtInParts(t *testing.T) {
+	const tenants = 2*sweepAtOnce + 5
+	w := newCounty(t, 1)
+	var events []store.Event
+	for n := range tenants {
+		events = append(events, store.Event{Key: store.TenantKey(fmt.Sprintf("t%05d", n)), Object: &store.Tenant{Number: uint32(n + 1), Gateway: "h1"}},
+			store.Event{Key: store.GatewayKey(fmt.Sprintf("t%05d", n)), Object: &store.Gateway{Active: "h1", Epoch: 1}})
+	}
+	w.apply(events...)
+	inDoubt := func() (d doubts) {
+		w.picture.View(func(s *store.State) { d, _ = w.leader.inDoubt(s) })
+		return d
+	}
+	for range 3 {
+		inDoubt()
+	}
+	w.apply(store.Event{Key: store.HostKey("h1"), Object: &store.Host{DatapathID: 1, Gateway: true, Weight: 2}})
+	w.leader.doubts.note("t00001")
+	seen := map[string]int{}
+	for _, want := range []int{sweepAtOnce, sweepAtOnce, 5, 0} {
+		d := inDoubt()
+		if len(d.tenants) != want {
+			t.Errorf("%d tenants are looked at, want %d", len(d.tenants), want)
+		}
+		for tenant := range d.tenants {
+			seen[tenant]++
+		}
+	}
+	if len(seen) != tenants {
+		t.Errorf("%d of %d tenants were looked at", len(seen), tenants)
+	}
+}
+
 // A host that flapped is one that its tenants are looked at for once its time is over.
 func TestFlapsCastDoubt(t *testing.T) {
 	w := newCounty(t, 1)

@@ -21,6 +21,7 @@ type flap struct {
 	falls int
 	until time.Time // when somebody may go there again; when it fell, where it may at once
 	gone  bool      // it has not been ready since
+	told  bool      // its tenants were looked at since it may be gone to again
 }
 
 // flaps are those of gateway hosts. One that died once is as good as others when it returns; one that does so again and again is not.
@@ -62,6 +63,19 @@ func (f flaps) shunned(at time.Time) map[string]bool {
 		}
 	}
 	return shunned
+}
+
+// ended are the hosts to which somebody may go again at a time, each once. The timer of over alone would not do: what else comes at that moment may be
+// looked at in its place.
+func (f flaps) ended(at time.Time) (hosts []string) {
+	for host, flap := range f {
+		if flap.falls > 1 && !flap.told && !at.Before(flap.until) {
+			flap.told = true
+			f[host] = flap
+			hosts = append(hosts, host)
+		}
+	}
+	return hosts
 }
 
 // problems tell of hosts to which nobody goes at a time, since they flap.

@@ -55,6 +55,32 @@ func TestFlaps(t *testing.T) {
 	}
 }
 
+// Once somebody may go to a host again, that is told once, each time.
+func TestFlapsEndOnce(t *testing.T) {
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	f := flaps{}
+	falls := func() {
+		f.fell("h1", at)
+		f.look(func(string) bool { return true })
+	}
+	falls()
+	if got := f.ended(at.Add(time.Minute)); got != nil {
+		t.Errorf("after the first fall, which keeps nobody away: %v", got)
+	}
+	for _, shun := range []time.Duration{shunFirst, 2 * shunFirst} {
+		falls()
+		for _, tt := range []struct {
+			after time.Duration
+			want  []string
+		}{{0, nil}, {shun - 1, nil}, {shun, []string{"h1"}}, {shun + 1, nil}} {
+			if got := f.ended(at.Add(tt.after)); !slices.Equal(got, tt.want) {
+				t.Errorf("%s after a fall: %v, want %v", tt.after, got, tt.want)
+			}
+		}
+		at = at.Add(shun)
+	}
+}
+
 // It is an hour at most, and calm after another one.
 func TestFlapsAreBounded(t *testing.T) {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"slices"
 	"time"
 
 	"sluice/store"
@@ -113,7 +114,11 @@ func (l *Leader) inDoubt(s *store.State) (d doubts, all bool) {
 	d = l.doubts.take()
 	all = d.all
 	l.flaps.look(func(host string) bool { return s.WhyNoGateway(host) == nil })
+	for _, host := range l.flaps.ended(now()) {
+		d.noteHost(host)
+	}
 	l.ofHosts(s, &d, l.flaps.shunned(now()))
+	l.shorten(&d)
 	l.sweep(s, &d)
 	for n := 0; len(l.later) > 0 && n <= store.MaxAtOnce; n++ { // as many as there may be room for
 		d.note(l.later[0])
@@ -124,7 +129,8 @@ func (l *Leader) inDoubt(s *store.State) (d doubts, all bool) {
 
 // keep remembers what became of the tenants that were in doubt. The caller has locked l.mu.
 func (l *Leader) keep(d doubts, p plan) {
-	l.later = append(l.later, p.later...)
+	looked := func(tenant string) bool { _, in := d.tenants[tenant]; return in }
+	l.later = append(slices.DeleteFunc(l.later, looked), p.later...)
 	for tenant := range d.tenants {
 		delete(l.unplaced, tenant)
 		delete(l.backupless, tenant)

@@ -38,11 +38,13 @@ func idlersOf(s *store.State, now time.Time, woken map[string]store.Revision) (f
 // between two looks makes the tenant's time begin anew. The caller has locked l.mu.
 func (l *Leader) noteWoken(u cluster.Update) {
 	for _, c := range u.Changes {
-		switch t := u.State.Tenant(c.Key.Tenant); {
+		switch {
 		case c.Key.Kind == store.KindTenant && c.After == nil:
 			delete(l.woken, c.Key.Tenant)
-		case c.Key.Kind == store.KindPort && (c.Before == nil || c.Anew) && t != nil && t.Value.TTL > 0:
-			l.woken[c.Key.Tenant] = u.Batch.Revision
+		case c.Key.Kind == store.KindPort && (c.Before == nil || c.Anew):
+			if t := u.State.Tenant(c.Key.Tenant); t != nil && t.Value.TTL > 0 {
+				l.woken[c.Key.Tenant] = u.Batch.Revision
+			}
 		}
 	}
 }

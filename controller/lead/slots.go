@@ -52,6 +52,7 @@ func (l *Leader) noteSlots(s *store.State, c store.Change) (placing bool) {
 			return true
 		}
 	case store.KindGateway:
+		placing = l.noteLent(s, c)
 	default:
 		return false
 	}
@@ -62,7 +63,27 @@ func (l *Leader) noteSlots(s *store.State, c store.Change) (placing bool) {
 			break
 		}
 	}
-	return again > 0
+	return placing || again > 0
+}
+
+// noteLent notes the tenants that woke up while their numbers were being given to another one as slots. It reports whether there are any. The
+// caller has locked l.mu.
+func (l *Leader) noteLent(s *store.State, c store.Change) (any bool) {
+	g, ok := c.After.(*store.Gateway)
+	if !ok {
+		return false
+	}
+	for _, slot := range g.Slots {
+		name := s.TenantName(slot)
+		if name == "" || name == c.Key.Tenant || !s.Awake(name) {
+			continue
+		}
+		if t := s.Tenant(name); t != nil && lacksSlot(s, t) {
+			l.doubts.note(name)
+			any = true
+		}
+	}
+	return any
 }
 
 // complete gives slots to the tenants in doubt, in what is to be written of their gateways or beside it. It tells of those for

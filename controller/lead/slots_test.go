@@ -216,6 +216,12 @@ func TestSlotsAreLookedFor(t *testing.T) {
 	if got := noted(w.wake("lacks")); !maps.Equal(got, map[string]struct{}{"lacks": {}}) {
 		t.Errorf("who lacks one: %v", got)
 	}
+	w.tenant("lends", 6, nil)
+	w.wake("lends")
+	w.tenant("borrows", 70002, nil)
+	if got := noted(w.put(store.GatewayKey("borrows"), &store.Gateway{Active: "h1", Epoch: 2, Slots: map[string]uint32{"h1": 6}})); !maps.Equal(got, map[string]struct{}{"lends": {}}) {
+		t.Errorf("one woke up while its number was being given away: %v", got)
+	}
 	l.slotless["waits"] = struct{}{}
 	if got := noted(w.put(store.PortKey("h2", "number", "default", "p"), nil)); !maps.Equal(got, map[string]struct{}{"waits": {}}) {
 		t.Errorf("one fell asleep: %v", got)
