@@ -127,7 +127,7 @@ func (s *server) foresee(ctx context.Context, preview *plan.Preview, step manife
 // addFlows adds the flows that change, host by host.
 func (s *server) addFlows(p *planned, preview *plan.Preview) error {
 	for _, host := range preview.Hosts() {
-		numbers, _, err := s.Controller.Ports(host)
+		numbers, told, err := s.Controller.Ports(host)
 		if err != nil { // it is registered a moment ago, or gone
 			continue
 		}
@@ -139,8 +139,11 @@ func (s *server) addFlows(p *planned, preview *plan.Preview) error {
 		for _, problem := range store.Problems(problems).Told() {
 			p.Problems = append(p.Problems, host+": "+problem.Object+": "+problem.Text)
 		}
-		if mods.Len() > 0 {
-			p.add(preview.State(), sw, mods)
+		if mods.Len() == 0 {
+			continue
+		}
+		if p.add(preview.State(), sw, mods); !told {
+			p.Problems = append(p.Problems, host+": "+assumed)
 		}
 	}
 	return nil

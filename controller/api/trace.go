@@ -18,6 +18,9 @@ import (
 	"sluice/store"
 )
 
+// assumed is said of flows of a switch that never told its ports.
+const assumed = "its switch never told its ports to this controller: their numbers are assumed"
+
 func (s *server) traces(a huma.API) {
 	op := operation("trace-packet", http.MethodGet, "/v1/trace", "flows", "Follow a packet through the switches", access.Read)
 	op.Description = "Host by host and table by table, with the flow that decided each step, its owner, and the verdict in one sentence. " +
@@ -145,7 +148,7 @@ func (r *traceReader) tablesOf(name string) (t trace.Tables, problem string, err
 	}
 	t.Ports = ports
 	if !told {
-		problem = "its switch never told its ports to this controller: their numbers are assumed"
+		problem = assumed
 	}
 	if r.view == client.ViewDesired {
 		t.Flows, _, err = r.Controller.Desired(name)
