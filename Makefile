@@ -28,8 +28,10 @@ E2E := ./integration
 IN_LAB := ./integration/bench ./integration/lab
 # What make test leaves to make soak, to stay under 25 minutes on two processors: tests that wait for minutes, and small
 # runs of benchmarks whose parts other tests use too.
-SOAK := TestATenantIsOneSeries|TestConservation|TestEventsTellOfTrouble|TestFailOverBesideATrunk|TestFlappingGatewayHostIsDamped|TestFloatingAddress[A-Z]|TestHeavyTenantsPart|TestStarFailsOver
-SOAK_CASES := TestEveryCase/(attach-docker|ovn|packets|paper-1|paper-2|paper-3)
+SOAK := TestATenantIsOneSeries|TestBalanceByHand|TestConservation|TestEventsTellOfTrouble|TestFailOverBesideATrunk|TestFlappingGatewayHostIsDamped|TestFloatingAddress[A-Z]|TestHeavyTenantsPart|TestMonitoring|TestRatesOfOnePort|TestStarFailsOver|TestSumsOutliveTheirHost|TestTenantsBeyondTheSlots
+# Of TestMonitoring make test runs all but the alerts, which wait for minutes.
+LATER := $(subst TestMonitoring,TestMonitoring/together/alerts,$(SOAK))
+SOAK_CASES := TestEveryCase/(attach-docker|fail-over|flood|ovn|packets|paper-1|paper-2|paper-3|paper-4|probes|rates)
 
 .PHONY: help
 help: ## this list
@@ -99,7 +101,7 @@ lab-tests: e2e
 .PHONY: e2e
 e2e: build $(REPORT) ## end-to-end tests: the laws, with traffic through real switches
 	@echo 'end-to-end tests'
-	@$(TEST_ENV) $(REPORT_OF) '$(E2E)' -- $(RUN_TESTS) -count=1 -skip='$(SOAK)'
+	@$(TEST_ENV) $(REPORT_OF) '$(E2E)' -- $(RUN_TESTS) -count=1 -skip='$(LATER)'
 
 .PHONY: soak
 soak: deps build $(REPORT) ## the tests that make test leaves out for their length, and ten minutes of counting

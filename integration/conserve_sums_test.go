@@ -207,8 +207,12 @@ func wiresOf(t *testing.T, c lab.Container) wires {
 
 var socketDrops = regexp.MustCompile(`(?m)^p_\S+ .*?:(\S+)\s.*skmem:\([^)]*,d(\d+)\)`)
 
+// datapathDrops are packets that a datapath dropped of itself, and not by a flow: such as while a link of the host comes or goes, and the switch
+// looks anew for the way of its tunnels.
+var datapathDrops = regexp.MustCompile(`(?m)^(datapath_drop_\w+) .* total: (\d+)`)
+
 // lostBy are the packets that the interfaces of a host dropped, by interface: those that its kernel had no room for, and
-// those that its switch was too slow to take.
+// those that its switch was too slow to take. What its datapath dropped stands under the name of the switch's counter.
 func lostBy(t *testing.T, h lab.Host) map[string]int64 {
 	t.Helper()
 	lost := map[string]int64{}
@@ -222,6 +226,19 @@ func lostBy(t *testing.T, h lab.Host) map[string]int64 {
 			t.Fatalf("ss: %q: %v", m[0], err)
 		}
 		lost[m[1]] += n
+	}
+	coverage, err := h.Switch().AppCtl(t.Context(), "coverage/show")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range datapathDrops.FindAllStringSubmatch(coverage, -1) {
+		n, err := strconv.ParseInt(m[2], 10, 64)
+		if err != nil {
+			t.Fatalf("coverage/show: %q: %v", m[0], err)
+		}
+		if m[1] != "datapath_drop_meter" { // what meters drop is counted as such
+			lost[m[1]] += n
+		}
 	}
 	maps.DeleteFunc(lost, func(_ string, n int64) bool { return n == 0 })
 	return lost
