@@ -73,7 +73,7 @@ func (f *floating) is(context.Context) ([]spot, error) { return floatingSpots() 
 
 // should be the addresses that are published here, whose ports the nftables table has, and that can be here; and those of hosts that are dead.
 func (f *floating) should(ctx context.Context) (list []spot, err error) {
-	wanted, read := f.published.floating()
+	wanted, tabled, read := f.published.floating()
 	if len(wanted) == 0 {
 		f.note(nil, 0)
 		f.problems.report("floating conflicts", nil)
@@ -95,7 +95,7 @@ func (f *floating) should(ctx context.Context) (list []spot, err error) {
 		switch host := wanted[a]; {
 		case conflict != nil:
 			conflicts = append(conflicts, conflict)
-		case f.gaveUp(a, read):
+		case !tabled[a] || f.gaveUp(a, read):
 		case host != "":
 			behind[at] = host
 		default:

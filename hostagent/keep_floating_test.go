@@ -204,6 +204,42 @@ func TestFloatingSpots(t *testing.T) {
 	}
 }
 
+// A floating address that the host gets itself is the host's own from then on: its programs are reached there, and no tenant, though its ports are published.
+func TestFloatingAddressOfTheHost(t *testing.T) {
+	g := newGatewayHost(t)
+	serve(t, "", []string{"80"}, nil)
+	serve(t, g.tenants.netns(), []string{"80"}, nil)
+	link, err := netlink.LinkByName("under0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.published.now = []opening{{Protocol: store.ProtocolTCP, Port: 80, Transit: tenantAddr, Address: floatA}}
+	g.published.moved = newBell()
+	at := spot{floatA, link.Attrs().Index}
+	tabled := func() bool { _, tabled, _ := g.published.floating(); return tabled[floatA] }
+	sees := func() string { return probe(t, g.outside.netns(), "tcp4", "172.30.0.50:80") }
+	g.setUp()
+	if err := at.put(); err != nil {
+		t.Fatal(err)
+	}
+	if got := sees(); got != floatA.String() || !tabled() {
+		t.Fatalf("by the floating address the outside reaches who sees %q, and not the tenant, who sees whom it asked for", got)
+	}
+	g.run("ip", "addr", "add", floatA.String()+"/24", "dev", "under0")
+	g.setUp() // the floating one is here yet
+	if got := sees(); got != "172.30.0.254" || tabled() {
+		t.Errorf("by its own address the host is not reached: who answers sees %q", got)
+	}
+	if err := at.takeOff(); err != nil {
+		t.Fatal(err)
+	}
+	g.run("ip", "addr", "del", floatA.String()+"/24", "dev", "under0")
+	g.setUp()
+	if !tabled() {
+		t.Error("once it is no host's own it does not float again")
+	}
+}
+
 // send sends a frame by an interface.
 func (h *host) send(name string, frame []byte) {
 	h.t.Helper()

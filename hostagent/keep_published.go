@@ -232,18 +232,18 @@ func (p *published) inTable(openings []opening) {
 	}
 }
 
-// floating are the floating addresses that are to be here, or may have to be, whose ports the nftables table has already, and when the read began
+// floating are the floating addresses that are to be here, or may have to be, of which the nftables table has the ports, and when the read began
 // that said so; zero: an earlier agent knew it.
-func (p *published) floating() (wanted map[netip.Addr]string, read time.Time) {
+func (p *published) floating() (wanted map[netip.Addr]string, tabled map[netip.Addr]bool, read time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	wanted = make(map[netip.Addr]string)
 	for _, o := range p.now {
-		if p.tabled[o.Address] {
+		if o.floats() {
 			wanted[o.Address] = o.Behind
 		}
 	}
-	return wanted, p.read
+	return wanted, p.tabled, p.read // these are replaced and never changed
 }
 
 // has is an error unless etcd says now that a floating address is to be here.
