@@ -32,6 +32,8 @@ type floating struct {
 	listening      bell                   // rings when links changed
 	log            *slog.Logger
 
+	read time.Time // when the read of publications began by which the last try judged; the keeper's alone
+
 	mu       sync.Mutex
 	holds    map[netip.Addr]*hold
 	standby  int                      // how many addresses are another host's, which may die
@@ -74,6 +76,7 @@ func (f *floating) is(context.Context) ([]spot, error) { return floatingSpots() 
 // should be the addresses that are published here, whose ports the nftables table has, and that can be here; and those of hosts that are dead.
 func (f *floating) should(ctx context.Context) (list []spot, err error) {
 	wanted, tabled, read := f.published.floating()
+	f.read = read
 	if len(wanted) == 0 {
 		f.note(nil, 0)
 		f.problems.report("floating conflicts", nil)
@@ -176,7 +179,7 @@ func (f *floating) gaveUp(a netip.Addr, read time.Time) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	at, gave := f.givenUp[a]
-	if gave && at.Before(read) && f.registration.registered() {
+	if gave && at.Before(read) && f.registration.covers(read) {
 		delete(f.givenUp, a)
 		return false
 	}
@@ -197,8 +200,8 @@ func (f *floating) rivalry(now time.Time) (all []error) {
 	return all
 }
 
-// makeSo takes off what is not wanted here, renews what is, and tells the neighbours. What is not here yet comes only while the host is
-// registered: else nobody knows whether it is another one's meanwhile.
+// makeSo takes off what is not wanted here, renews what is, and tells the neighbours. What is not here yet comes only by a word of etcd's since the
+// host was registered: by an older one it may be another host's meanwhile.
 func (f *floating) makeSo(_ context.Context, should, is []spot) error {
 	var errs []error
 	for _, s := range is {
@@ -206,8 +209,8 @@ func (f *floating) makeSo(_ context.Context, should, is []spot) error {
 			errs = append(errs, f.leave(s, "it is not published here"))
 		}
 	}
-	registered := f.registration.registered()
-	should = slices.DeleteFunc(should, func(s spot) bool { return !registered && !slices.Contains(is, s) && !f.standsIn(s.address) })
+	said := f.registration.covers(f.read)
+	should = slices.DeleteFunc(should, func(s spot) bool { return !said && !slices.Contains(is, s) && !f.standsIn(s.address) })
 	for _, s := range should {
 		if !slices.Contains(is, s) {
 			f.log.Info("floating address is here", "address", s.address)
@@ -215,7 +218,7 @@ func (f *floating) makeSo(_ context.Context, should, is []spot) error {
 		errs = append(errs, f.give(s))
 	}
 	f.listen(should)
-	return errors.Join(append(errs, f.announce(should, registered))...)
+	return errors.Join(append(errs, f.announce(should, said))...)
 }
 
 // give has the kernel have an address, unless it was given up a moment ago.
@@ -241,17 +244,17 @@ func (f *floating) leave(s spot, why string) error {
 	return nil
 }
 
-// announce tells all neighbours of the addresses of which they are to be told now. An agent that is cut off from etcd tells nobody, since they may be
-// another host's.
-func (f *floating) announce(should []spot, registered bool) error {
+// announce tells all neighbours of the addresses of which they are to be told now. While etcd has not said since the host was registered that they are
+// its, nobody is told, since they may be another host's.
+func (f *floating) announce(should []spot, said bool) error {
 	var errs []error
-	for _, s := range f.toAnnounce(should, registered, time.Now()) {
+	for _, s := range f.toAnnounce(should, said, time.Now()) {
 		errs = append(errs, s.announce())
 	}
 	return errors.Join(errs...)
 }
 
-func (f *floating) toAnnounce(should []spot, registered bool, now time.Time) (list []spot) {
+func (f *floating) toAnnounce(should []spot, said bool, now time.Time) (list []spot) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	maps.DeleteFunc(f.holds, func(a netip.Addr, _ *hold) bool {
@@ -266,10 +269,10 @@ func (f *floating) toAnnounce(should []spot, registered bool, now time.Time) (li
 		case h == nil:
 			h = &hold{since: now}
 			f.holds[s.address] = h
-		case !registered && !f.standIns[s.address]:
-			*h = hold{since: now} // once it is again, they are told as if it came then
+		case !said && !f.standIns[s.address]:
+			*h = hold{since: now} // once it says so, they are told as if it came then
 		}
-		if (registered || f.standIns[s.address]) && h.due(now) {
+		if (said || f.standIns[s.address]) && h.due(now) {
 			h.told, h.times = now, h.times+1
 			list = append(list, s)
 		}

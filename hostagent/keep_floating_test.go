@@ -82,17 +82,59 @@ func TestGaveUp(t *testing.T) {
 	f := testFloating(r)
 	gave := time.Unix(1000, 0)
 	f.givenUp[floatA] = gave
+	before, never := gave.Add(-time.Minute), time.Time{}
 	for _, c := range []struct {
-		read       time.Time
-		registered bool
-		want       bool
-	}{{gave.Add(-time.Second), true, true}, {gave, true, true}, {gave.Add(time.Second), false, true}, {gave.Add(time.Second), true, false}, {time.Time{}, false, false}} {
+		read, registered time.Time
+		want             bool
+	}{{gave.Add(-time.Second), before, true}, {gave, before, true}, {gave.Add(time.Second), never, true}, {gave.Add(time.Second), gave.Add(time.Second), true},
+		{gave.Add(time.Second), before, false}, {time.Time{}, never, false}} {
 		r.set(nil)
-		if c.registered {
-			r.now = &etcd.Registration{}
+		if !c.registered.IsZero() {
+			r.now, r.since = &etcd.Registration{}, c.registered
 		}
 		if got := f.gaveUp(floatA, c.read); got != c.want {
-			t.Errorf("read %s, registered %t: %v", c.read.Sub(gave), c.registered, got)
+			t.Errorf("read %s, registered %s: %v", c.read.Sub(gave), c.registered.Sub(gave), got)
+		}
+	}
+}
+
+// What an agent knew before it was registered brings no address, and none is told of by it: it may be another host's since. One that is here stays.
+func TestOldWordBringsNothing(t *testing.T) {
+	g := newGatewayHost(t)
+	link, err := netlink.LinkByName("under0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, b := spot{floatA, link.Attrs().Index}, spot{floatB, link.Attrs().Index}
+	if err := a.put(); err != nil {
+		t.Fatal(err)
+	}
+	r := &registration{}
+	f := testFloating(r)
+	p := f.published
+	p.moved, p.tabled = newBell(), map[netip.Addr]bool{floatA: true, floatB: true}
+	p.now = []opening{{Protocol: store.ProtocolTCP, Port: 80, Address: floatA}, {Protocol: store.ProtocolTCP, Port: 81, Address: floatB}}
+	f.infrastructure, f.problems, f.o.Uplink = g.cluster, newProblems(f.log), "under0"
+	r.set(&etcd.Registration{})
+	for _, c := range []struct {
+		what string
+		read time.Time
+		here []spot
+		told int
+	}{
+		{"an earlier agent knew it", time.Time{}, []spot{a}, 0},
+		{"it was read before", r.since, []spot{a}, 0},
+		{"it was read since", r.since.Add(time.Nanosecond), []spot{a, b}, 1},
+	} {
+		p.read = c.read
+		if err := keep(f)(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if here, err := floatingSpots(); err != nil || !slices.Equal(here, c.here) {
+			t.Errorf("%s: here are %v, %v", c.what, here, err)
+		}
+		if f.holds[floatA].times != c.told {
+			t.Errorf("%s: neighbours were told %d times", c.what, f.holds[floatA].times)
 		}
 	}
 }

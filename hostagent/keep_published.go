@@ -35,6 +35,9 @@ type published struct {
 	at      store.Revision      // of what the last try read
 	gateway int                 // how many gateways the cluster has
 	there   map[opening]bool
+
+	reading time.Time // when the last read began; this and what follows is the keeper's alone
+	unsaved bool      // the file does not have what now is
 }
 
 // opening is a port of this host that leads to a tenant: by its transit address, from where the switch knows the way.
@@ -78,9 +81,9 @@ func (p *published) should(ctx context.Context) ([]opening, error) {
 	}
 	here, there := openingsOf(s, p.host)
 	p.mu.Lock()
-	p.at, p.there, p.read = s.Revision(), there, began
+	p.at, p.there = s.Revision(), there
 	p.mu.Unlock()
-	p.moved.ring() // one that was given up may be this host's again
+	p.reading = began
 	if len(here) == 0 {
 		p.problems.report("published ports", nil)
 		return nil, nil
@@ -200,19 +203,23 @@ func apart(here []opening, listens []store.Endpoint) (free []opening, taken erro
 	return free, errors.Join(errs...)
 }
 
+// makeSo tells what is published here, and when the read began that said so, at one time: who acts by the one must not have an older other. It
+// is remembered only then, since a full disk must not keep an address here that went.
 func (p *published) makeSo(_ context.Context, should, is []opening) error {
-	if slices.Equal(should, is) {
+	p.mu.Lock()
+	p.now, p.read = should, p.reading
+	p.mu.Unlock()
+	p.moved.ring() // also one that was given up may be this host's again
+	if !slices.Equal(should, is) {
+		p.unsaved = true
+		p.changed.ring()
+	}
+	if !p.unsaved {
 		return nil
 	}
-	if err := remember(p.file, "publications", should); err != nil {
-		return err
-	}
-	p.mu.Lock()
-	p.now = should
-	p.mu.Unlock()
-	p.changed.ring()
-	p.moved.ring()
-	return nil
+	err := remember(p.file, "publications", should)
+	p.unsaved = err != nil
+	return err
 }
 
 // inTable notes the openings that our nftables table has.

@@ -3,8 +3,12 @@ package hostagent
 import (
 	"net"
 	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -91,6 +95,38 @@ func TestFloatingOpenings(t *testing.T) {
 	}
 	if free, taken := apart(here, []store.Endpoint{{Protocol: store.ProtocolTCP, Port: 22}}); len(free) != 2 || taken != nil {
 		t.Errorf("a program of the host takes a port of an address that is not its: %v, %v", free, taken)
+	}
+}
+
+// What is published here is told together with when that was read, also while it cannot be remembered; that is tried until it can.
+func TestPublishedIsToldAtOneTime(t *testing.T) {
+	dir := t.TempDir()
+	first, second := time.Unix(1000, 0), time.Unix(1001, 0)
+	o := opening{Protocol: store.ProtocolTCP, Port: 80, Address: netip.MustParseAddr("203.0.113.5")}
+	p := &published{file: filepath.Join(dir, "missing", "published.json"), changed: newBell(), moved: newBell(), read: first, reading: second}
+	for range 2 {
+		if err := p.makeSo(t.Context(), []opening{o}, p.known()); err == nil {
+			t.Error("that it is not remembered is no problem")
+		}
+		wanted, _, read := p.floating()
+		if _, here := wanted[o.Address]; !here || !read.Equal(second) {
+			t.Errorf("of what was read at %s it is told that %v is here, read at %s", second, wanted, read)
+		}
+	}
+	<-p.moved
+	p.file = filepath.Join(dir, "published.json")
+	for _, want := range []bool{true, false} { // the second time there is nothing to write
+		if err := p.makeSo(t.Context(), []opening{o}, p.known()); err != nil {
+			t.Fatal(err)
+		}
+		later := &published{file: p.file}
+		if err := later.load(); err != nil || slices.Contains(later.known(), o) != want {
+			t.Errorf("%v is remembered, %v", later.known(), err)
+		}
+		if err := os.Remove(p.file); want && err != nil {
+			t.Fatal(err)
+		}
+		<-p.moved // one that was given up may be here again
 	}
 }
 
