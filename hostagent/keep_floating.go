@@ -32,7 +32,8 @@ type floating struct {
 	listening      bell                   // rings when links changed
 	log            *slog.Logger
 
-	read time.Time // when the read of publications began by which the last try judged; the keeper's alone
+	here []spot    // what the last look at the kernel found; this and what follows is the keeper's alone
+	read time.Time // when the read of publications began by which the last try judged
 
 	mu       sync.Mutex
 	holds    map[netip.Addr]*hold
@@ -71,7 +72,10 @@ func newFloating(o Options, a *Agent, log *slog.Logger) *floating {
 	}
 }
 
-func (f *floating) is(context.Context) ([]spot, error) { return floatingSpots() }
+func (f *floating) is(context.Context) (here []spot, err error) {
+	f.here, err = again(floatingSpots)
+	return f.here, err
+}
 
 // should be the addresses that are published here, whose ports the nftables table has, and that can be here; and those of hosts that are dead.
 func (f *floating) should(ctx context.Context) (list []spot, err error) {
@@ -82,22 +86,23 @@ func (f *floating) should(ctx context.Context) (list []spot, err error) {
 		f.problems.report("floating conflicts", nil)
 		return nil, nil
 	}
-	subnets, err := uplinkSubnets(f.o.Uplink)
+	subnets, err := again(func() ([]uplinkSubnet, error) { return uplinkSubnets(f.o.Uplink) })
 	if err != nil {
 		return nil, err
 	}
-	own, err := hostAddresses()
+	own, err := again(hostAddresses)
 	if err != nil {
 		return nil, err
 	}
-	taken := slices.Concat(own, f.infrastructure.known().Closed)
 	behind := map[spot]string{}
 	conflicts := f.rivalry(time.Now())
 	for _, a := range slices.SortedFunc(maps.Keys(wanted), netip.Addr.Compare) {
-		at, conflict := spotFor(a, subnets, taken)
+		at, conflict := spotFor(a, subnets, own)
+		claimed := f.infrastructure.claimed(a)
+		conflicts = append(conflicts, conflict, claimed)
 		switch host := wanted[a]; {
 		case conflict != nil:
-			conflicts = append(conflicts, conflict)
+		case claimed != nil && !slices.Contains(f.here, at): // what is here stays: who tells so may be wrong
 		case !tabled[a] || f.gaveUp(a, read):
 		case host != "":
 			behind[at] = host
@@ -112,9 +117,9 @@ func (f *floating) should(ctx context.Context) (list []spot, err error) {
 }
 
 // spotFor is where an address can be.
-func spotFor(a netip.Addr, subnets []uplinkSubnet, taken []netip.Addr) (spot, error) {
-	if slices.Contains(taken, a) {
-		return spot{}, fmt.Errorf("floating address %s is published, and a machine of the cluster has it itself: publish on another one", a)
+func spotFor(a netip.Addr, subnets []uplinkSubnet, own []netip.Addr) (spot, error) {
+	if slices.Contains(own, a) {
+		return spot{}, fmt.Errorf("floating address %s is published, and this host has it itself: publish on another one, or take it from the host", a)
 	}
 	for _, s := range subnets {
 		if s.prefix.Contains(a) {

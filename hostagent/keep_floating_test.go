@@ -22,6 +22,20 @@ func testFloating(r *registration) *floating {
 	return newFloating(testOptions(), &Agent{published: &published{}, registration: r, probes: &probes{}}, testOptions().Log)
 }
 
+// floatingOn is the keeper of a gateway host that is registered, on which two addresses are published, read since, and of which the table has the ports.
+func floatingOn(t *testing.T, g *gatewayHost) (*floating, *published) {
+	t.Helper()
+	r := &registration{}
+	f := testFloating(r)
+	p := f.published
+	p.tabled = map[netip.Addr]bool{floatA: true, floatB: true}
+	p.now = []opening{{Protocol: store.ProtocolTCP, Port: 80, Address: floatA}, {Protocol: store.ProtocolTCP, Port: 81, Address: floatB}}
+	f.infrastructure, f.problems, f.o.Uplink = g.cluster, newProblems(f.log), "under0"
+	r.set(&etcd.Registration{})
+	p.read = r.since.Add(time.Nanosecond)
+	return f, p
+}
+
 // Neighbours are told at once, some times more, and then now and then for ever.
 func TestAnnouncing(t *testing.T) {
 	start := time.Unix(1000, 0)
@@ -98,6 +112,36 @@ func TestGaveUp(t *testing.T) {
 	}
 }
 
+// Another machine that tells that an address is its own keeps it from coming, by name, for as long as it does; it takes none away that is here.
+func TestClaimedAddress(t *testing.T) {
+	g := newGatewayHost(t)
+	f, p := floatingOn(t, g)
+	p.now = p.now[:1]
+	claims := func(want bool, who string) {
+		t.Helper()
+		if err := keep(f)(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		spots, err := floatingSpots()
+		if here := len(spots) > 0; err != nil || here != want {
+			t.Errorf("%s: here are %v, %v", who, spots, err)
+		}
+		text := f.problems.text("floating conflicts")
+		if !strings.Contains(text, who) || (text == "") != (who == "") {
+			t.Errorf("of the claim of %q it is told: %q", who, text)
+		}
+	}
+	g.cluster.now.Closed = append(g.cluster.now.Closed, floatA)
+	claims(false, "a machine of the cluster tells")
+	h2 := hostEvent("h2", "172.30.0.2", floatA.String())
+	g.cluster.claims = claimsOf([]store.Event{h2}, nil, nil)
+	claims(false, "host h2 tells")
+	g.cluster.claims = claimsOf(nil, nil, nil) // though it is closed to tenants for a while yet
+	claims(true, "")
+	g.cluster.claims = claimsOf([]store.Event{h2}, nil, nil)
+	claims(true, "host h2 tells")
+}
+
 // What an agent knew before it was registered brings no address, and none is told of by it: it may be another host's since. One that is here stays.
 func TestOldWordBringsNothing(t *testing.T) {
 	g := newGatewayHost(t)
@@ -109,13 +153,8 @@ func TestOldWordBringsNothing(t *testing.T) {
 	if err := a.put(); err != nil {
 		t.Fatal(err)
 	}
-	r := &registration{}
-	f := testFloating(r)
-	p := f.published
-	p.moved, p.tabled = newBell(), map[netip.Addr]bool{floatA: true, floatB: true}
-	p.now = []opening{{Protocol: store.ProtocolTCP, Port: 80, Address: floatA}, {Protocol: store.ProtocolTCP, Port: 81, Address: floatB}}
-	f.infrastructure, f.problems, f.o.Uplink = g.cluster, newProblems(f.log), "under0"
-	r.set(&etcd.Registration{})
+	f, p := floatingOn(t, g)
+	r := f.registration
 	for _, c := range []struct {
 		what string
 		read time.Time
@@ -327,7 +366,7 @@ func TestFloatingKeeper(t *testing.T) {
 	})
 	h.eventually("that the host has one itself is told", func() bool {
 		return slices.ContainsFunc(a.Status().Problems, func(p string) bool {
-			return strings.Contains(p, "floating conflicts: floating address 172.30.0.51 is published, and a machine of the cluster has it itself")
+			return strings.Contains(p, "floating conflicts: floating address 172.30.0.51 is published, and this host has it itself")
 		})
 	})
 	if !has("172.30.0.51/24") || has("172.30.0.51/32") {
