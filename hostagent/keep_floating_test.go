@@ -209,6 +209,65 @@ func TestOrphans(t *testing.T) {
 	}
 }
 
+// A host is not its own rival, though its other uplink in the segment says that it has the address, and answers for it.
+func TestOwnUplinkIsNoRival(t *testing.T) {
+	g := newGatewayHost(t)
+	g.outside.run("ip", "link", "add", "segment", "type", "bridge")
+	g.outside.run("ip", "link", "set", "segment", "up")
+	g.run("ip", "link", "add", "under2", "type", "veth", "peer", "name", "peer2", "netns", g.outside.netns())
+	t.Cleanup(func() { g.run("ip", "link", "del", "under2") })
+	for _, end := range []string{"peer", "peer2"} {
+		g.outside.run("ip", "link", "set", end, "up", "master", "segment")
+	}
+	g.run("ip", "link", "set", "under2", "up")
+	other, err := netlink.LinkByName("under2")
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := spot{floatA, other.Attrs().Index}
+	if err := at.put(); err != nil {
+		t.Fatal(err)
+	}
+	link, err := netlink.LinkByName("under0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked := spot{floatA, link.Attrs().Index}
+	file, err := arpSocket(asked.link)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	heard := make(chan store.MAC, 100)
+	go func() {
+		for b := make([]byte, 128); ; {
+			n, err := file.Read(b)
+			if err != nil {
+				return
+			}
+			if mac, address, ok := arpSender(b[:n]); ok && address == floatA {
+				heard <- mac
+			}
+		}
+	}()
+	answered := map[netip.Addr]bool{}
+	eventually(t, "the other uplink is heard", func() bool {
+		if err := at.announce(); err != nil {
+			t.Fatal(err)
+		}
+		if answered, err = whoAnswers(t.Context(), []spot{asked}); err != nil {
+			t.Fatal(err)
+		}
+		return len(heard) > 0
+	})
+	if mac := <-heard; string(mac[:]) != string(other.Attrs().HardwareAddr) || answered[floatA] {
+		t.Errorf("it heard %s, the other uplink is %s; another machine answers: %t", mac, other.Attrs().HardwareAddr, answered[floatA])
+	}
+	if own, err := ownMAC(store.MAC{2, 0, 0, 0, 0, 9}); own || err != nil {
+		t.Errorf("another machine's MAC is its own: %t, %v", own, err)
+	}
+}
+
 func TestARPSender(t *testing.T) {
 	mac := store.MAC{2, 0, 0, 0, 0, 7}
 	frame := arpAnnouncement(mac, floatA, everybody)[14:]
