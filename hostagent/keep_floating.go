@@ -37,6 +37,7 @@ type floating struct {
 
 	mu       sync.Mutex
 	holds    map[netip.Addr]*hold
+	given    map[spot]time.Time       // when the kernel was told last to keep an address
 	standby  int                      // how many addresses are another host's, which may die
 	standIns map[netip.Addr]bool      // addresses that are here since their host is dead: etcd does not say so
 	givenUp  map[netip.Addr]time.Time // to another machine, when
@@ -68,7 +69,27 @@ func newFloating(o Options, a *Agent, log *slog.Logger) *floating {
 	return &floating{
 		o: o, published: a.published, infrastructure: a.infrastructure, registration: a.registration, problems: a.problems, dead: a.probes.dead,
 		due: a.published.moved, tableDue: a.tableDue, listening: newBell(), log: log, standIns: make(map[netip.Addr]bool),
-		holds: make(map[netip.Addr]*hold), givenUp: make(map[netip.Addr]time.Time), rivals: make(map[netip.Addr]rival),
+		holds: make(map[netip.Addr]*hold), given: make(map[spot]time.Time), givenUp: make(map[netip.Addr]time.Time), rivals: make(map[netip.Addr]rival),
+	}
+}
+
+// try has the kernel keep what it has before it looks at anything: that something cannot be seen takes no address off.
+func (f *floating) try(ctx context.Context) error {
+	f.renew(time.Now())
+	return keep(f)(ctx)
+}
+
+// renew has the kernel keep those of its floating addresses that are still wanted here. What it let go of since does not come back by that.
+func (f *floating) renew(now time.Time) {
+	wanted, tabled, _ := f.published.floating()
+	f.mu.Lock()
+	maps.DeleteFunc(f.given, func(_ spot, at time.Time) bool { return now.Sub(at) >= floatingLife-floatingRenewal })
+	given := slices.Collect(maps.Keys(f.given))
+	f.mu.Unlock()
+	for _, s := range given {
+		if host, still := wanted[s.address]; still && tabled[s.address] && (host == "" || f.dead(host)) {
+			_ = f.give(s) // makeSo tells why not
+		}
 	}
 }
 
@@ -233,13 +254,18 @@ func (f *floating) give(s spot) error {
 	if _, gave := f.givenUp[s.address]; gave {
 		return nil
 	}
-	return s.put()
+	if err := s.put(); err != nil {
+		return err
+	}
+	f.given[s] = time.Now()
+	return nil
 }
 
 // leave takes an address off.
 func (f *floating) leave(s spot, why string) error {
 	f.mu.Lock()
 	delete(f.holds, s.address)
+	delete(f.given, s)
 	f.mu.Unlock()
 	if err := s.takeOff(); err != nil {
 		return err

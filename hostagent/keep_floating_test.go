@@ -112,6 +112,55 @@ func TestGaveUp(t *testing.T) {
 	}
 }
 
+// The kernel keeps an address while the agent cannot see where it is to be, as long as it is wanted; one that it let go of does not come back by that.
+func TestRenewedBeforeAnyLook(t *testing.T) {
+	g := newGatewayHost(t)
+	f, p := floatingOn(t, g)
+	if err := f.try(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	link, err := netlink.LinkByName("under0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lives := func() map[string]int {
+		have, err := netlink.AddrList(link, netlink.FAMILY_V4)
+		if err != nil {
+			t.Fatal(err)
+		}
+		left := map[string]int{}
+		for _, a := range have {
+			if a.Label == floatingLabel {
+				left[a.IP.String()] = a.ValidLft
+			}
+		}
+		return left
+	}
+	lengthen := func() { // so that one sees what is renewed
+
+		for _, a := range []netip.Addr{floatA, floatB} {
+			g.run("ip", "addr", "change", a.String()+"/32", "dev", "under0", "label", floatingLabel, "valid_lft", "600", "preferred_lft", "0")
+		}
+	}
+	lengthen()
+	f.o.Uplink, p.now = "under9", p.now[:1]
+	if err := f.try(t.Context()); err == nil {
+		t.Fatal("that the uplink is not there is no problem")
+	}
+	if left := lives(); left[floatA.String()] > int(floatingLife/time.Second) || left[floatB.String()] <= 300 {
+		t.Errorf("only the one that is wanted is renewed; they live for %v", left)
+	}
+	lengthen()
+	f.given[spot{floatA, link.Attrs().Index}] = time.Now().Add(-floatingLife)
+	g.run("ip", "addr", "del", floatA.String()+"/32", "dev", "under0")
+	if err := f.try(t.Context()); err == nil {
+		t.Fatal("that the uplink is not there is no problem")
+	}
+	if left := lives(); left[floatA.String()] != 0 {
+		t.Errorf("what the kernel let go of is here again: %v", left)
+	}
+}
+
 // Another machine that tells that an address is its own keeps it from coming, by name, for as long as it does; it takes none away that is here.
 func TestClaimedAddress(t *testing.T) {
 	g := newGatewayHost(t)
