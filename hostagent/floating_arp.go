@@ -80,18 +80,22 @@ func (f *floating) run(ctx context.Context) {
 }
 
 func (f *floating) keepHearing(ctx context.Context, link int) {
+	problem := fmt.Sprintf("floating announcements: interface %d", link)
+	if l, err := netlink.LinkByIndex(link); err == nil {
+		problem = "floating announcements: " + l.Attrs().Name
+	}
+	defer f.problems.report(problem, nil)
 	for ctx.Err() == nil {
-		f.problems.report("floating announcements", f.hear(ctx, link))
+		file, err := arpSocket(link)
+		if f.problems.report(problem, err); err == nil {
+			f.problems.report(problem, f.hear(ctx, file, link))
+		}
 		pause(ctx, retryInterval)
 	}
 }
 
 // hear hears who says by an interface to have an address, until ctx ends or that fails.
-func (f *floating) hear(ctx context.Context, link int) error {
-	file, err := arpSocket(link)
-	if err != nil {
-		return err
-	}
+func (f *floating) hear(ctx context.Context, file *os.File, link int) error {
 	defer file.Close()
 	defer context.AfterFunc(ctx, func() { file.Close() })()
 	for b := make([]byte, 128); ; {
@@ -191,7 +195,11 @@ func arpSocket(link int) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("hear who else has floating addresses: %w", err)
 	}
-	if err := unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: arp & 0xffff, Ifindex: link}); err != nil {
+	err = unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: arp & 0xffff, Ifindex: link})
+	if failed, _ := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR); err == nil && failed != 0 { // the interface is down
+		err = unix.Errno(failed)
+	}
+	if err != nil {
 		unix.Close(fd)
 		return nil, fmt.Errorf("hear who else has floating addresses: %w", err)
 	}

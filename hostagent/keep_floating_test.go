@@ -317,6 +317,26 @@ func TestOwnUplinkIsNoRival(t *testing.T) {
 	}
 }
 
+// That an interface is not heard is a problem of its own, and is over once it is heard again.
+func TestHearingAgain(t *testing.T) {
+	g := newGatewayHost(t)
+	f, _ := floatingOn(t, g)
+	link, err := netlink.LinkByName("under0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	go f.keepHearing(t.Context(), link.Attrs().Index)
+	problem := func() bool {
+		return strings.Contains(f.problems.text("floating announcements: under0"), "network is down")
+	}
+	for range 2 {
+		g.run("ip", "link", "set", "under0", "down")
+		eventually(t, "that it is not heard is told", problem)
+		g.run("ip", "link", "set", "under0", "up")
+		eventually(t, "it is heard again", func() bool { return !problem() })
+	}
+}
+
 func TestARPSender(t *testing.T) {
 	mac := store.MAC{2, 0, 0, 0, 0, 7}
 	frame := arpAnnouncement(mac, floatA, everybody)[14:]
