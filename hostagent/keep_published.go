@@ -241,8 +241,8 @@ func (p *published) inTable(openings []opening) {
 	}
 }
 
-// floating are the floating addresses that are to be here, or may have to be, of which the nftables table has the ports, and when the read began
-// that said so; zero: an earlier agent knew it.
+// floating are the floating addresses that are to be here, or may have to be; those of which the nftables table has the ports; and when the read
+// began by which they are wanted; zero: an earlier agent knew it.
 func (p *published) floating() (wanted map[netip.Addr]string, tabled map[netip.Addr]bool, read time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
