@@ -1,6 +1,7 @@
 package hostagent
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -21,6 +22,15 @@ var addressNotifications = notifications{
 		const scope = 3 // its place in struct ifaddrmsg
 		return len(m.Data) > scope && m.Data[scope] == unix.RT_SCOPE_UNIVERSE && !tellsOfFloating(m)
 	},
+}
+
+// again lists anew, once, where the kernel says that what it lists changed meanwhile: the list may lack some then.
+func again[T any](list func() ([]T, error)) ([]T, error) {
+	all, err := list()
+	if errors.Is(err, netlink.ErrDumpInterrupted) {
+		return list()
+	}
+	return all, err
 }
 
 // hostAddresses are the addresses under which others reach this host, sorted: all but those of a

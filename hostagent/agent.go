@@ -214,6 +214,7 @@ func (a *Agent) Run(ctx context.Context) error {
 	g.Go(func() error { nftablesNotifications.listen(ctx, a.tableDue); return nil })
 	g.Go(func() error { a.hearEdits(ctx); return nil })
 	g.Go(func() error { addressNotifications.listen(ctx, a.mender.nudge); return nil })
+	g.Go(func() error { addressNotifications.listen(ctx, a.tableDue); return nil }) // which has no floating address that the host gets itself
 	err = g.Wait()
 	a.serving.asker.end(a.log)
 	return err

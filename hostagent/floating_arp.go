@@ -80,18 +80,22 @@ func (f *floating) run(ctx context.Context) {
 }
 
 func (f *floating) keepHearing(ctx context.Context, link int) {
+	problem := fmt.Sprintf("floating announcements: interface %d", link)
+	if l, err := netlink.LinkByIndex(link); err == nil {
+		problem = "floating announcements: " + l.Attrs().Name
+	}
+	defer f.problems.report(problem, nil)
 	for ctx.Err() == nil {
-		f.problems.report("floating announcements", f.hear(ctx, link))
+		file, err := arpSocket(link)
+		if f.problems.report(problem, err); err == nil {
+			f.problems.report(problem, f.hear(ctx, file, link))
+		}
 		pause(ctx, retryInterval)
 	}
 }
 
 // hear hears who says by an interface to have an address, until ctx ends or that fails.
-func (f *floating) hear(ctx context.Context, link int) error {
-	file, err := arpSocket(link)
-	if err != nil {
-		return err
-	}
+func (f *floating) hear(ctx context.Context, file *os.File, link int) error {
 	defer file.Close()
 	defer context.AfterFunc(ctx, func() { file.Close() })()
 	for b := make([]byte, 128); ; {
@@ -102,8 +106,10 @@ func (f *floating) hear(ctx context.Context, link int) error {
 		if err != nil {
 			return fmt.Errorf("hear who else has floating addresses: %w", err)
 		}
-		if mac, address, ok := arpSender(b[:n]); ok && f.holding(address) && !ownMAC(link, mac) {
-			f.contested(ctx, spot{address, link}, mac)
+		if mac, address, ok := arpSender(b[:n]); ok && f.holding(address) {
+			if own, err := ownMAC(mac); err == nil && !own { // who could not be looked up says so again
+				f.contested(ctx, spot{address, link}, mac)
+			}
 		}
 	}
 }
@@ -141,15 +147,15 @@ func askWho(ctx context.Context, link int, spots []spot, answered map[netip.Addr
 				return err
 			}
 		}
-		if err := takeAnswers(ctx, file, link, answered); err != nil {
+		if err := takeAnswers(ctx, file, spots, answered); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// takeAnswers notes who says to have an address, for as long as an answer may take.
-func takeAnswers(ctx context.Context, file *os.File, link int, answered map[netip.Addr]bool) error {
+// takeAnswers notes which of some addresses others say to have, for as long as an answer may take.
+func takeAnswers(ctx context.Context, file *os.File, spots []spot, answered map[netip.Addr]bool) error {
 	if err := file.SetReadDeadline(time.Now().Add(arpProbeWait)); err != nil {
 		return fmt.Errorf("hear who has floating addresses: %w", err)
 	}
@@ -161,9 +167,15 @@ func takeAnswers(ctx context.Context, file *os.File, link int, answered map[neti
 		if err != nil {
 			return fmt.Errorf("hear who has floating addresses: %w", err)
 		}
-		if mac, address, ok := arpSender(b[:n]); ok && !ownMAC(link, mac) {
-			answered[address] = true
+		mac, address, ok := arpSender(b[:n])
+		if !ok || !slices.ContainsFunc(spots, func(s spot) bool { return s.address == address }) {
+			continue
 		}
+		own, err := ownMAC(mac)
+		if err != nil {
+			return err
+		}
+		answered[address] = answered[address] || !own
 	}
 	return ctx.Err()
 }
@@ -183,7 +195,11 @@ func arpSocket(link int) (*os.File, error) {
 	if err != nil {
 		return nil, fmt.Errorf("hear who else has floating addresses: %w", err)
 	}
-	if err := unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: arp & 0xffff, Ifindex: link}); err != nil {
+	err = unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: arp & 0xffff, Ifindex: link})
+	if failed, _ := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR); err == nil && failed != 0 { // the interface is down
+		err = unix.Errno(failed)
+	}
+	if err != nil {
 		unix.Close(fd)
 		return nil, fmt.Errorf("hear who else has floating addresses: %w", err)
 	}
@@ -201,8 +217,11 @@ func arpSender(b []byte) (mac store.MAC, address netip.Addr, ok bool) {
 	return mac, address, !address.IsUnspecified()
 }
 
-// ownMAC reports whether an interface has a MAC, or is gone.
-func ownMAC(link int, mac store.MAC) bool {
-	l, err := netlink.LinkByIndex(link)
-	return err != nil || string(l.Attrs().HardwareAddr) == string(mac[:])
+// ownMAC reports whether an interface of this host has a MAC. Two uplinks in one segment hear each other.
+func ownMAC(mac store.MAC) (bool, error) {
+	links, err := again(netlink.LinkList)
+	if err != nil {
+		return false, fmt.Errorf("whose MAC is %s: list interfaces: %w", mac, err)
+	}
+	return slices.ContainsFunc(links, func(l netlink.Link) bool { return string(l.Attrs().HardwareAddr) == string(mac[:]) }), nil
 }

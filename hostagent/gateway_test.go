@@ -28,6 +28,7 @@ type gatewayHost struct {
 	t                *testing.T
 	state            string // the agent's state directory
 	cluster          *infrastructure
+	published        *published
 	tenants, outside *container
 }
 
@@ -36,7 +37,7 @@ var tenantAddr = store.DefaultTransit.Address(7)
 func newGatewayHost(t *testing.T) *gatewayHost {
 	t.Helper()
 	requireOVS(t)
-	g := &gatewayHost{t, t.TempDir(), &infrastructure{}, newContainer(t), newContainer(t)}
+	g := &gatewayHost{t, t.TempDir(), &infrastructure{}, &published{}, newContainer(t), newContainer(t)}
 	g.wire(store.GatewayInterface, g.tenants)
 	g.wire("under0", g.outside)
 	g.run("ip", "addr", "add", "172.30.0.1/24", "dev", "under0")
@@ -86,7 +87,7 @@ func (g *gatewayHost) setUp() {
 	}
 	ctx := g.t.Context()
 	err := errors.Join(
-		keep(nftables{o: options, underlay: known, infrastructure: g.cluster, published: &published{}, log: slog.New(slog.DiscardHandler)})(ctx), keep(transit{known, g.cluster})(ctx), keep(forwarding{options.Uplink})(ctx),
+		keep(nftables{o: options, underlay: known, infrastructure: g.cluster, published: g.published, log: slog.New(slog.DiscardHandler)})(ctx), keep(transit{known, g.cluster})(ctx), keep(forwarding{options.Uplink})(ctx),
 	)
 	if err != nil {
 		g.t.Fatal(err)

@@ -32,8 +32,12 @@ type floating struct {
 	listening      bell                   // rings when links changed
 	log            *slog.Logger
 
+	here []spot    // what the last look at the kernel found; this and what follows is the keeper's alone
+	read time.Time // when the read of publications began by which the last try judged
+
 	mu       sync.Mutex
 	holds    map[netip.Addr]*hold
+	given    map[spot]time.Time       // when the kernel was told last to keep an address
 	standby  int                      // how many addresses are another host's, which may die
 	standIns map[netip.Addr]bool      // addresses that are here since their host is dead: etcd does not say so
 	givenUp  map[netip.Addr]time.Time // to another machine, when
@@ -65,37 +69,62 @@ func newFloating(o Options, a *Agent, log *slog.Logger) *floating {
 	return &floating{
 		o: o, published: a.published, infrastructure: a.infrastructure, registration: a.registration, problems: a.problems, dead: a.probes.dead,
 		due: a.published.moved, tableDue: a.tableDue, listening: newBell(), log: log, standIns: make(map[netip.Addr]bool),
-		holds: make(map[netip.Addr]*hold), givenUp: make(map[netip.Addr]time.Time), rivals: make(map[netip.Addr]rival),
+		holds: make(map[netip.Addr]*hold), given: make(map[spot]time.Time), givenUp: make(map[netip.Addr]time.Time), rivals: make(map[netip.Addr]rival),
 	}
 }
 
-func (f *floating) is(context.Context) ([]spot, error) { return floatingSpots() }
+// try has the kernel keep what it has before it looks at anything: that something cannot be seen takes no address off.
+func (f *floating) try(ctx context.Context) error {
+	f.renew(time.Now())
+	return keep(f)(ctx)
+}
+
+// renew has the kernel keep those of its floating addresses that are still wanted here. What it let go of since does not come back by that.
+func (f *floating) renew(now time.Time) {
+	wanted, tabled, _ := f.published.floating()
+	f.mu.Lock()
+	maps.DeleteFunc(f.given, func(_ spot, at time.Time) bool { return now.Sub(at) >= floatingLife-floatingRenewal })
+	given := slices.Collect(maps.Keys(f.given))
+	f.mu.Unlock()
+	for _, s := range given {
+		if host, still := wanted[s.address]; still && tabled[s.address] && (host == "" || f.dead(host)) {
+			_ = f.give(s) // makeSo tells why not
+		}
+	}
+}
+
+func (f *floating) is(context.Context) (here []spot, err error) {
+	f.here, err = again(floatingSpots)
+	return f.here, err
+}
 
 // should be the addresses that are published here, whose ports the nftables table has, and that can be here; and those of hosts that are dead.
 func (f *floating) should(ctx context.Context) (list []spot, err error) {
-	wanted, read := f.published.floating()
+	wanted, tabled, read := f.published.floating()
+	f.read = read
 	if len(wanted) == 0 {
 		f.note(nil, 0)
 		f.problems.report("floating conflicts", nil)
 		return nil, nil
 	}
-	subnets, err := uplinkSubnets(f.o.Uplink)
+	subnets, err := again(func() ([]uplinkSubnet, error) { return uplinkSubnets(f.o.Uplink) })
 	if err != nil {
 		return nil, err
 	}
-	own, err := hostAddresses()
+	own, err := again(hostAddresses)
 	if err != nil {
 		return nil, err
 	}
-	taken := slices.Concat(own, f.infrastructure.known().Closed)
 	behind := map[spot]string{}
 	conflicts := f.rivalry(time.Now())
 	for _, a := range slices.SortedFunc(maps.Keys(wanted), netip.Addr.Compare) {
-		at, conflict := spotFor(a, subnets, taken)
+		at, conflict := spotFor(a, subnets, own)
+		claimed := f.infrastructure.claimed(a)
+		conflicts = append(conflicts, conflict, claimed)
 		switch host := wanted[a]; {
 		case conflict != nil:
-			conflicts = append(conflicts, conflict)
-		case f.gaveUp(a, read):
+		case claimed != nil && !slices.Contains(f.here, at): // what is here stays: who tells so may be wrong
+		case !tabled[a] || f.gaveUp(a, read):
 		case host != "":
 			behind[at] = host
 		default:
@@ -109,9 +138,9 @@ func (f *floating) should(ctx context.Context) (list []spot, err error) {
 }
 
 // spotFor is where an address can be.
-func spotFor(a netip.Addr, subnets []uplinkSubnet, taken []netip.Addr) (spot, error) {
-	if slices.Contains(taken, a) {
-		return spot{}, fmt.Errorf("floating address %s is published, and a machine of the cluster has it itself: publish on another one", a)
+func spotFor(a netip.Addr, subnets []uplinkSubnet, own []netip.Addr) (spot, error) {
+	if slices.Contains(own, a) {
+		return spot{}, fmt.Errorf("floating address %s is published, and this host has it itself: publish on another one, or take it from the host", a)
 	}
 	for _, s := range subnets {
 		if s.prefix.Contains(a) {
@@ -176,7 +205,7 @@ func (f *floating) gaveUp(a netip.Addr, read time.Time) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	at, gave := f.givenUp[a]
-	if gave && at.Before(read) && f.registration.registered() {
+	if gave && at.Before(read) && f.registration.covers(read) {
 		delete(f.givenUp, a)
 		return false
 	}
@@ -197,8 +226,8 @@ func (f *floating) rivalry(now time.Time) (all []error) {
 	return all
 }
 
-// makeSo takes off what is not wanted here, renews what is, and tells the neighbours. What is not here yet comes only while the host is
-// registered: else nobody knows whether it is another one's meanwhile.
+// makeSo takes off what is not wanted here, renews what is, and tells the neighbours. What is not here yet comes only by a word of etcd's since the
+// host was registered: by an older one it may be another host's meanwhile.
 func (f *floating) makeSo(_ context.Context, should, is []spot) error {
 	var errs []error
 	for _, s := range is {
@@ -206,8 +235,8 @@ func (f *floating) makeSo(_ context.Context, should, is []spot) error {
 			errs = append(errs, f.leave(s, "it is not published here"))
 		}
 	}
-	registered := f.registration.registered()
-	should = slices.DeleteFunc(should, func(s spot) bool { return !registered && !slices.Contains(is, s) && !f.standsIn(s.address) })
+	said := f.registration.covers(f.read)
+	should = slices.DeleteFunc(should, func(s spot) bool { return !said && !slices.Contains(is, s) && !f.standsIn(s.address) })
 	for _, s := range should {
 		if !slices.Contains(is, s) {
 			f.log.Info("floating address is here", "address", s.address)
@@ -215,7 +244,7 @@ func (f *floating) makeSo(_ context.Context, should, is []spot) error {
 		errs = append(errs, f.give(s))
 	}
 	f.listen(should)
-	return errors.Join(append(errs, f.announce(should, registered))...)
+	return errors.Join(append(errs, f.announce(should, said))...)
 }
 
 // give has the kernel have an address, unless it was given up a moment ago.
@@ -225,13 +254,18 @@ func (f *floating) give(s spot) error {
 	if _, gave := f.givenUp[s.address]; gave {
 		return nil
 	}
-	return s.put()
+	if err := s.put(); err != nil {
+		return err
+	}
+	f.given[s] = time.Now()
+	return nil
 }
 
 // leave takes an address off.
 func (f *floating) leave(s spot, why string) error {
 	f.mu.Lock()
 	delete(f.holds, s.address)
+	delete(f.given, s)
 	f.mu.Unlock()
 	if err := s.takeOff(); err != nil {
 		return err
@@ -241,17 +275,17 @@ func (f *floating) leave(s spot, why string) error {
 	return nil
 }
 
-// announce tells all neighbours of the addresses of which they are to be told now. An agent that is cut off from etcd tells nobody, since they may be
-// another host's.
-func (f *floating) announce(should []spot, registered bool) error {
+// announce tells all neighbours of the addresses of which they are to be told now. While etcd has not said since the host was registered that they are
+// its, nobody is told, since they may be another host's.
+func (f *floating) announce(should []spot, said bool) error {
 	var errs []error
-	for _, s := range f.toAnnounce(should, registered, time.Now()) {
+	for _, s := range f.toAnnounce(should, said, time.Now()) {
 		errs = append(errs, s.announce())
 	}
 	return errors.Join(errs...)
 }
 
-func (f *floating) toAnnounce(should []spot, registered bool, now time.Time) (list []spot) {
+func (f *floating) toAnnounce(should []spot, said bool, now time.Time) (list []spot) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	maps.DeleteFunc(f.holds, func(a netip.Addr, _ *hold) bool {
@@ -266,10 +300,10 @@ func (f *floating) toAnnounce(should []spot, registered bool, now time.Time) (li
 		case h == nil:
 			h = &hold{since: now}
 			f.holds[s.address] = h
-		case !registered && !f.standIns[s.address]:
-			*h = hold{since: now} // once it is again, they are told as if it came then
+		case !said && !f.standIns[s.address]:
+			*h = hold{since: now} // once it says so, they are told as if it came then
 		}
-		if (registered || f.standIns[s.address]) && h.due(now) {
+		if (said || f.standIns[s.address]) && h.due(now) {
 			h.told, h.times = now, h.times+1
 			list = append(list, s)
 		}

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/vishvananda/netlink"
-	"golang.org/x/sys/unix"
 
 	"sluice/store"
 	"sluice/store/etcd"
@@ -20,6 +19,20 @@ var floatA, floatB = netip.MustParseAddr("172.30.0.50"), netip.MustParseAddr("17
 
 func testFloating(r *registration) *floating {
 	return newFloating(testOptions(), &Agent{published: &published{}, registration: r, probes: &probes{}}, testOptions().Log)
+}
+
+// floatingOn is the keeper of a gateway host that is registered, on which two addresses are published, read since, and of which the table has the ports.
+func floatingOn(t *testing.T, g *gatewayHost) (*floating, *published) {
+	t.Helper()
+	r := &registration{}
+	f := testFloating(r)
+	p := f.published
+	p.tabled = map[netip.Addr]bool{floatA: true, floatB: true}
+	p.now = []opening{{Protocol: store.ProtocolTCP, Port: 80, Address: floatA}, {Protocol: store.ProtocolTCP, Port: 81, Address: floatB}}
+	f.infrastructure, f.problems, f.o.Uplink = g.cluster, newProblems(f.log), "under0"
+	r.set(&etcd.Registration{})
+	p.read = r.since.Add(time.Nanosecond)
+	return f, p
 }
 
 // Neighbours are told at once, some times more, and then now and then for ever.
@@ -82,17 +95,133 @@ func TestGaveUp(t *testing.T) {
 	f := testFloating(r)
 	gave := time.Unix(1000, 0)
 	f.givenUp[floatA] = gave
+	before, never := gave.Add(-time.Minute), time.Time{}
 	for _, c := range []struct {
-		read       time.Time
-		registered bool
-		want       bool
-	}{{gave.Add(-time.Second), true, true}, {gave, true, true}, {gave.Add(time.Second), false, true}, {gave.Add(time.Second), true, false}, {time.Time{}, false, false}} {
+		read, registered time.Time
+		want             bool
+	}{{gave.Add(-time.Second), before, true}, {gave, before, true}, {gave.Add(time.Second), never, true}, {gave.Add(time.Second), gave.Add(time.Second), true},
+		{gave.Add(time.Second), before, false}, {time.Time{}, never, false}} {
 		r.set(nil)
-		if c.registered {
-			r.now = &etcd.Registration{}
+		if !c.registered.IsZero() {
+			r.now, r.since = &etcd.Registration{}, c.registered
 		}
 		if got := f.gaveUp(floatA, c.read); got != c.want {
-			t.Errorf("read %s, registered %t: %v", c.read.Sub(gave), c.registered, got)
+			t.Errorf("read %s, registered %s: %v", c.read.Sub(gave), c.registered.Sub(gave), got)
+		}
+	}
+}
+
+// The kernel keeps an address while the agent cannot see where it is to be, as long as it is wanted; one that it let go of does not come back by that.
+func TestRenewedBeforeAnyLook(t *testing.T) {
+	g := newGatewayHost(t)
+	f, p := floatingOn(t, g)
+	if err := f.try(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	link, err := netlink.LinkByName("under0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lives := func() map[string]int {
+		have, err := netlink.AddrList(link, netlink.FAMILY_V4)
+		if err != nil {
+			t.Fatal(err)
+		}
+		left := map[string]int{}
+		for _, a := range have {
+			if a.Label == floatingLabel {
+				left[a.IP.String()] = a.ValidLft
+			}
+		}
+		return left
+	}
+	lengthen := func() { // so that one sees what is renewed
+
+		for _, a := range []netip.Addr{floatA, floatB} {
+			g.run("ip", "addr", "change", a.String()+"/32", "dev", "under0", "label", floatingLabel, "valid_lft", "600", "preferred_lft", "0")
+		}
+	}
+	lengthen()
+	f.o.Uplink, p.now = "under9", p.now[:1]
+	if err := f.try(t.Context()); err == nil {
+		t.Fatal("that the uplink is not there is no problem")
+	}
+	if left := lives(); left[floatA.String()] > int(floatingLife/time.Second) || left[floatB.String()] <= 300 {
+		t.Errorf("only the one that is wanted is renewed; they live for %v", left)
+	}
+	lengthen()
+	f.given[spot{floatA, link.Attrs().Index}] = time.Now().Add(-floatingLife)
+	g.run("ip", "addr", "del", floatA.String()+"/32", "dev", "under0")
+	if err := f.try(t.Context()); err == nil {
+		t.Fatal("that the uplink is not there is no problem")
+	}
+	if left := lives(); left[floatA.String()] != 0 {
+		t.Errorf("what the kernel let go of is here again: %v", left)
+	}
+}
+
+// Another machine that tells that an address is its own keeps it from coming, by name, for as long as it does; it takes none away that is here.
+func TestClaimedAddress(t *testing.T) {
+	g := newGatewayHost(t)
+	f, p := floatingOn(t, g)
+	p.now = p.now[:1]
+	claims := func(want bool, who string) {
+		t.Helper()
+		if err := keep(f)(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		spots, err := floatingSpots()
+		if here := len(spots) > 0; err != nil || here != want {
+			t.Errorf("%s: here are %v, %v", who, spots, err)
+		}
+		text := f.problems.text("floating conflicts")
+		if !strings.Contains(text, who) || (text == "") != (who == "") {
+			t.Errorf("of the claim of %q it is told: %q", who, text)
+		}
+	}
+	g.cluster.now.Closed = append(g.cluster.now.Closed, floatA)
+	claims(false, "a machine of the cluster tells")
+	h2 := hostEvent("h2", "172.30.0.2", floatA.String())
+	g.cluster.claims = claimsOf([]store.Event{h2}, nil, nil)
+	claims(false, "host h2 tells")
+	g.cluster.claims = claimsOf(nil, nil, nil) // though it is closed to tenants for a while yet
+	claims(true, "")
+	g.cluster.claims = claimsOf([]store.Event{h2}, nil, nil)
+	claims(true, "host h2 tells")
+}
+
+// What an agent knew before it was registered brings no address, and none is told of by it: it may be another host's since. One that is here stays.
+func TestOldWordBringsNothing(t *testing.T) {
+	g := newGatewayHost(t)
+	link, err := netlink.LinkByName("under0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, b := spot{floatA, link.Attrs().Index}, spot{floatB, link.Attrs().Index}
+	if err := a.put(); err != nil {
+		t.Fatal(err)
+	}
+	f, p := floatingOn(t, g)
+	r := f.registration
+	for _, c := range []struct {
+		what string
+		read time.Time
+		here []spot
+		told int
+	}{
+		{"an earlier agent knew it", time.Time{}, []spot{a}, 0},
+		{"it was read before", r.since, []spot{a}, 0},
+		{"it was read since", r.since.Add(time.Nanosecond), []spot{a, b}, 1},
+	} {
+		p.read = c.read
+		if err := keep(f)(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if here, err := floatingSpots(); err != nil || !slices.Equal(here, c.here) {
+			t.Errorf("%s: here are %v, %v", c.what, here, err)
+		}
+		if f.holds[floatA].times != c.told {
+			t.Errorf("%s: neighbours were told %d times", c.what, f.holds[floatA].times)
 		}
 	}
 }
@@ -125,26 +254,6 @@ func TestOrphans(t *testing.T) {
 	dead["h2"] = false
 	if alone, err = f.orphans(t.Context(), behind); err != nil || len(alone) != 0 {
 		t.Errorf("of a host that lives: %v, %v", alone, err)
-	}
-}
-
-func TestARPSender(t *testing.T) {
-	mac := store.MAC{2, 0, 0, 0, 0, 7}
-	frame := arpAnnouncement(mac, floatA, everybody)[14:]
-	if from, a, ok := arpSender(frame); !ok || from != mac || a != floatA {
-		t.Errorf("%s, %s, %v", from, a, ok)
-	}
-	for name, spoil := range map[string]func(b []byte) []byte{
-		"short":                     func(b []byte) []byte { return b[:27] },
-		"another link":              func(b []byte) []byte { b[1] = 6; return b },
-		"another protocol":          func(b []byte) []byte { b[2] = 9; return b },
-		"longer addresses":          func(b []byte) []byte { b[4] = 8; return b },
-		"longer protocol addresses": func(b []byte) []byte { b[5] = 16; return b },
-		"a probe":                   func([]byte) []byte { return arpProbe(mac, floatA, everybody)[14:] },
-	} {
-		if from, a, ok := arpSender(spoil(slices.Clone(frame))); ok {
-			t.Errorf("%s: it is from %s, %s", name, from, a)
-		}
 	}
 }
 
@@ -204,20 +313,39 @@ func TestFloatingSpots(t *testing.T) {
 	}
 }
 
-// send sends a frame by an interface.
-func (h *host) send(name string, frame []byte) {
-	h.t.Helper()
-	link, err := netlink.LinkByName(name)
+// A floating address that the host gets itself is the host's own from then on: its programs are reached there, and no tenant, though its ports are published.
+func TestFloatingAddressOfTheHost(t *testing.T) {
+	g := newGatewayHost(t)
+	serve(t, "", []string{"80"}, nil)
+	serve(t, g.tenants.netns(), []string{"80"}, nil)
+	link, err := netlink.LinkByName("under0")
 	if err != nil {
-		h.t.Fatal(err)
+		t.Fatal(err)
 	}
-	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		h.t.Fatal(err)
+	g.published.now = []opening{{Protocol: store.ProtocolTCP, Port: 80, Transit: tenantAddr, Address: floatA}}
+	g.published.moved = newBell()
+	at := spot{floatA, link.Attrs().Index}
+	tabled := func() bool { _, tabled, _ := g.published.floating(); return tabled[floatA] }
+	sees := func() string { return probe(t, g.outside.netns(), "tcp4", "172.30.0.50:80") }
+	g.setUp()
+	if err := at.put(); err != nil {
+		t.Fatal(err)
 	}
-	defer unix.Close(fd)
-	if err := unix.Sendto(fd, frame, 0, &unix.SockaddrLinklayer{Ifindex: link.Attrs().Index}); err != nil {
-		h.t.Fatal(err)
+	if got := sees(); got != floatA.String() || !tabled() {
+		t.Fatalf("by the floating address the outside reaches who sees %q, and not the tenant, who sees whom it asked for", got)
+	}
+	g.run("ip", "addr", "add", floatA.String()+"/24", "dev", "under0")
+	g.setUp() // the floating one is here yet
+	if got := sees(); got != "172.30.0.254" || tabled() {
+		t.Errorf("by its own address the host is not reached: who answers sees %q", got)
+	}
+	if err := at.takeOff(); err != nil {
+		t.Fatal(err)
+	}
+	g.run("ip", "addr", "del", floatA.String()+"/24", "dev", "under0")
+	g.setUp()
+	if !tabled() {
+		t.Error("once it is no host's own it does not float again")
 	}
 }
 
@@ -249,7 +377,7 @@ func TestFloatingKeeper(t *testing.T) {
 	})
 	h.eventually("that the host has one itself is told", func() bool {
 		return slices.ContainsFunc(a.Status().Problems, func(p string) bool {
-			return strings.Contains(p, "floating conflicts: floating address 172.30.0.51 is published, and a machine of the cluster has it itself")
+			return strings.Contains(p, "floating conflicts: floating address 172.30.0.51 is published, and this host has it itself")
 		})
 	})
 	if !has("172.30.0.51/24") || has("172.30.0.51/32") {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"path/filepath"
@@ -41,6 +42,7 @@ type infrastructure struct {
 	at     store.Revision // of the hosts that the last try read
 	hosts  int
 	absent map[netip.Addr]time.Time // since when nobody tells of an address
+	claims map[netip.Addr]string    // which machine tells now that an address is its own; nil: this agent was not told yet
 }
 
 // members are the addresses of the cluster's machines, sorted. Told says that they were read from
@@ -96,10 +98,10 @@ func (i *infrastructure) should(ctx context.Context) (members, error) {
 	}
 	named, err := i.lookups.resolve(ctx, slices.Concat(controllerHosts(i.o.Controllers), i.o.Names, etcdOf(controllers)))
 	i.problems.report("names", err)
+	others := slices.DeleteFunc(slices.Clone(hosts), func(e store.Event) bool { return e.Key.Host == i.o.Host })
 	i.mu.Lock()
-	i.at, i.hosts = at, len(hosts)
+	i.at, i.hosts, i.claims = at, len(hosts), claimsOf(others, controllers, named)
 	i.mu.Unlock()
-	others := slices.DeleteFunc(hosts, func(e store.Event) bool { return e.Key.Host == i.o.Host })
 	m := membersOf(others, controllers, named, i.o.VTEP)
 	if s, set := settings.(*store.Settings); set {
 		m.Settings = *s
@@ -121,19 +123,44 @@ func etcdOf(controllers []store.Event) (hosts []string) {
 // host's own need no closing: its kernel takes them for itself. One that claims this host's tunnel
 // address is no peer.
 func membersOf(hosts, controllers []store.Event, named []netip.Addr, own netip.Addr) members {
-	m := members{Told: true, Closed: named}
-	for _, e := range hosts {
-		h := e.Object.(*store.Host)
-		m.Closed = append(m.Closed, h.VTEPs...)
-		m.Closed = append(m.Closed, h.Addresses[:min(len(h.Addresses), store.MaxHostAddresses)]...)
+	claimed := slices.Collect(maps.Keys(claimsOf(hosts, controllers, named)))
+	return members{Told: true, Closed: ordered(claimed), Peers: ordered(peersOf(hosts, own))}
+}
+
+// claimsOf are the addresses that hosts and controllers tell, and those of names, with who has each, for people.
+func claimsOf(hosts, controllers []store.Event, named []netip.Addr) map[netip.Addr]string {
+	claims := make(map[netip.Addr]string)
+	claim := func(who string, all []netip.Addr) {
+		for _, a := range all[:min(len(all), store.MaxHostAddresses)] {
+			claims[a.Unmap()] = who
+		}
+	}
+	for _, a := range named {
+		claims[a.Unmap()] = "a controller or a member of etcd"
 	}
 	for _, e := range controllers {
-		c := e.Object.(*store.LiveController)
-		m.Closed = append(m.Closed, c.Addresses[:min(len(c.Addresses), store.MaxHostAddresses)]...)
+		claim("controller "+e.Key.Name, e.Object.(*store.LiveController).Addresses)
 	}
-	m.Closed = ordered(m.Closed)
-	m.Peers = ordered(peersOf(hosts, own))
-	return m
+	for _, e := range hosts {
+		h := e.Object.(*store.Host)
+		claim("host "+e.Key.Host, h.VTEPs)
+		claim("host "+e.Key.Host, h.Addresses)
+	}
+	return claims
+}
+
+// claimed is an error where another machine tells now that a floating address is its own. Until this agent was told it is who told an earlier one.
+func (i *infrastructure) claimed(a netip.Addr) error {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	who := i.claims[a]
+	if i.claims == nil && slices.Contains(i.now.Closed, a) {
+		who = "a machine of the cluster"
+	}
+	if who == "" {
+		return nil
+	}
+	return fmt.Errorf("floating address %s is published, and %s tells that it has it itself: publish on another one, or take it from there", a, who)
 }
 
 // ordered are addresses that others can have, sorted, each once.

@@ -37,6 +37,19 @@ func TestMembersOf(t *testing.T) {
 	}
 }
 
+// Who tells that an address is its own is known by name.
+func TestClaims(t *testing.T) {
+	controllers := []store.Event{{Key: store.LiveControllerKey("c1"), Object: &store.LiveController{Addresses: addrs("192.0.2.100")}}}
+	got := claimsOf([]store.Event{hostEvent("h2", "172.30.0.2", "::ffff:192.0.2.2")}, controllers, addrs("198.51.100.9"))
+	want := map[netip.Addr]string{}
+	for a, who := range map[string]string{"172.30.0.2": "host h2", "192.0.2.2": "host h2", "192.0.2.100": "controller c1", "198.51.100.9": "a controller or a member of etcd"} {
+		want[netip.MustParseAddr(a)] = who
+	}
+	if diff := cmp.Diff(want, got, compareAddrs); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+}
+
 // A host that was told of one member of etcd closes those too of which a controller tells.
 func TestAllOfEtcdIsClosed(t *testing.T) {
 	h := newHost(t)

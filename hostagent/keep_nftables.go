@@ -96,9 +96,22 @@ func (n nftables) should(ctx context.Context) (ruleset, error) {
 			f.router, err = sysctlIs(routerSetting, "1")
 		}
 	}
-	here, lost := floatingHere()
-	published := n.published.known()
-	return ruleset{f, members, published, floatingOf(published, here)}, errors.Join(err, lost)
+	published, floating, lost := n.openings()
+	return ruleset{f, members, published, floating}, errors.Join(err, lost)
+}
+
+// openings are those that are let in, and the floating addresses that are here or are to be. What this host has itself floats here no more,
+// whatever is published on it: its own programs are reached there, and no tenant.
+func (n nftables) openings() (published []opening, floating []netip.Addr, err error) {
+	here, err := again(floatingHere)
+	published = n.published.known()
+	if floating = floatingOf(published, here); err != nil || len(floating) == 0 {
+		return published, floating, err
+	}
+	all, err := again(hostAddresses)
+	own := func(a netip.Addr) bool { return slices.Contains(all, a) }
+	published = slices.DeleteFunc(slices.Clone(published), func(o opening) bool { return own(o.Address) })
+	return published, slices.DeleteFunc(floating, own), err
 }
 
 // closedPrefixes are what tenants must not open connections to beside the cluster's machines: what

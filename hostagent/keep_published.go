@@ -30,11 +30,16 @@ type published struct {
 
 	mu      sync.Mutex
 	now     []opening
-	tabled  map[netip.Addr]bool // floating addresses whose ports our nftables table has
-	read    time.Time           // when the last read began that told what now is
-	at      store.Revision      // of what the last try read
-	gateway int                 // how many gateways the cluster has
+	by      map[netip.Addr]store.Key // floating addresses that this host has by now, each with a publication by which it does
+	tabled  map[netip.Addr]bool      // floating addresses whose ports our nftables table has
+	read    time.Time                // when the last read began that told what now is
+	at      store.Revision           // of what the last try read
+	gateway int                      // how many gateways the cluster has
 	there   map[opening]bool
+
+	reading time.Time                // when the last read began; this and what follows is the keeper's alone
+	readBy  map[netip.Addr]store.Key // what by is to be
+	unsaved bool                     // the file does not have what now is
 }
 
 // opening is a port of this host that leads to a tenant: by its transit address, from where the switch knows the way.
@@ -78,9 +83,9 @@ func (p *published) should(ctx context.Context) ([]opening, error) {
 	}
 	here, there := openingsOf(s, p.host)
 	p.mu.Lock()
-	p.at, p.there, p.read = s.Revision(), there, began
+	p.at, p.there = s.Revision(), there
 	p.mu.Unlock()
-	p.moved.ring() // one that was given up may be this host's again
+	p.reading, p.readBy = began, holdersOf(s, p.host)
 	if len(here) == 0 {
 		p.problems.report("published ports", nil)
 		return nil, nil
@@ -200,19 +205,23 @@ func apart(here []opening, listens []store.Endpoint) (free []opening, taken erro
 	return free, errors.Join(errs...)
 }
 
+// makeSo tells what is published here, and when the read began that said so, at one time: who acts by the one must not have an older other. It
+// is remembered only then, since a full disk must not keep an address here that went.
 func (p *published) makeSo(_ context.Context, should, is []opening) error {
-	if slices.Equal(should, is) {
+	p.mu.Lock()
+	p.now, p.read, p.by = should, p.reading, p.readBy
+	p.mu.Unlock()
+	p.moved.ring() // also one that was given up may be this host's again
+	if !slices.Equal(should, is) {
+		p.unsaved = true
+		p.changed.ring()
+	}
+	if !p.unsaved {
 		return nil
 	}
-	if err := remember(p.file, "publications", should); err != nil {
-		return err
-	}
-	p.mu.Lock()
-	p.now = should
-	p.mu.Unlock()
-	p.changed.ring()
-	p.moved.ring()
-	return nil
+	err := remember(p.file, "publications", should)
+	p.unsaved = err != nil
+	return err
 }
 
 // inTable notes the openings that our nftables table has.
@@ -232,22 +241,57 @@ func (p *published) inTable(openings []opening) {
 	}
 }
 
-// floating are the floating addresses that are to be here, or may have to be, whose ports the nftables table has already, and when the read began
-// that said so; zero: an earlier agent knew it.
-func (p *published) floating() (wanted map[netip.Addr]string, read time.Time) {
+// floating are the floating addresses that are to be here, or may have to be; those of which the nftables table has the ports; and when the read
+// began by which they are wanted; zero: an earlier agent knew it.
+func (p *published) floating() (wanted map[netip.Addr]string, tabled map[netip.Addr]bool, read time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	wanted = make(map[netip.Addr]string)
 	for _, o := range p.now {
-		if p.tabled[o.Address] {
+		if o.floats() {
 			wanted[o.Address] = o.Behind
 		}
 	}
-	return wanted, p.read
+	return wanted, p.tabled, p.read // these are replaced and never changed
 }
 
-// has is an error unless etcd says now that a floating address is to be here.
+// holdersOf are the floating addresses that a host has, each with a publication by which it does.
+func holdersOf(s *store.State, host string) map[netip.Addr]store.Key {
+	by := make(map[netip.Addr]store.Key)
+	for p := range s.Publications() {
+		if !p.Value.Floats() {
+			continue
+		}
+		if at, why := s.PublishedAt(p); at == host && why == nil {
+			by[p.Value.Address] = p.Key
+		}
+	}
+	return by
+}
+
+// stays reports whether etcd says now of that publication and of its tenant's gateway what it said when the address came to this host.
+func (p *published) stays(ctx context.Context, a netip.Addr) bool {
+	p.mu.Lock()
+	key, known := p.by[a]
+	p.mu.Unlock()
+	if !known {
+		return false
+	}
+	o, _, err := p.store.Get(ctx, store.GatewayKey(key.Tenant))
+	if gateway, there := o.(*store.Gateway); err != nil || !there || gateway.Active != p.host {
+		return false
+	}
+	o, _, err = p.store.Get(ctx, key)
+	publication, there := o.(*store.Publication)
+	return err == nil && there && publication.Address == a
+}
+
+// has is an error unless etcd says now that a floating address is to be here. Two keys mostly tell: in a large cluster all that is published cannot be
+// read each time that another machine says that it has an address.
 func (p *published) has(ctx context.Context, a netip.Addr) error {
+	if p.stays(ctx, a) {
+		return nil
+	}
 	s, err := p.look(ctx)
 	if err != nil {
 		return err

@@ -1,10 +1,15 @@
 package hostagent
 
 import (
+	"context"
 	"net"
 	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -91,6 +96,95 @@ func TestFloatingOpenings(t *testing.T) {
 	}
 	if free, taken := apart(here, []store.Endpoint{{Protocol: store.ProtocolTCP, Port: 22}}); len(free) != 2 || taken != nil {
 		t.Errorf("a program of the host takes a port of an address that is not its: %v, %v", free, taken)
+	}
+}
+
+// reads are what a store was asked for.
+type reads struct {
+	Store
+	listed int
+}
+
+func (r *reads) List(ctx context.Context, kind store.Kind, prefix ...string) ([]store.Event, store.Revision, error) {
+	r.listed++
+	return r.Store.List(ctx, kind, prefix...)
+}
+
+// Whether a floating address is still this host's is asked of two keys, as long as they say what they said; where they do not, all is read.
+func TestHasFloatingAddress(t *testing.T) {
+	h := newHost(t)
+	created := func() store.Revision {
+		events, _, err := h.client.List(t.Context(), store.KindTenant)
+		at := slices.IndexFunc(events, func(e store.Event) bool { return e.Key == store.TenantKey("alice") })
+		if err != nil || at < 0 {
+			t.Fatalf("%v, %v", events, err)
+		}
+		return events[at].Created
+	}()
+	publish := func(name string, on uint16, a netip.Addr) {
+		h.put(store.PublicationKey("alice", name), &store.Publication{TenantCreated: created, Network: "default", Port: "web", Protocol: store.ProtocolTCP, First: 80, On: on, Count: 1, Address: a})
+	}
+	h.put(store.SettingsKey(), &store.Settings{Floating: []store.AddressRange{{First: floatA, Last: floatB}}})
+	h.put(store.GatewayKey("alice"), &store.Gateway{Active: "h1", Epoch: 1})
+	publish("tcp-80", 80, floatA)
+	from := &reads{Store: h.client}
+	p := &published{host: "h1", store: from, ports: newPublishing(), file: filepath.Join(t.TempDir(), "published.json"), changed: newBell(), moved: newBell(),
+		problems: newProblems(h.log()), listens: func() ([]store.Endpoint, error) { return nil, nil }}
+	p.ports.apply(store.Batch{})
+	if err := keep(p)(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		what      string
+		change    func()
+		has, read bool
+	}{
+		{"as it was read", func() {}, true, false},
+		{"by another publication", func() { publish("tcp-80", 80, floatB); publish("tcp-81", 81, floatA) }, true, true},
+		{"not published any more", func() { publish("tcp-81", 81, floatB) }, false, true},
+		{"another host's", func() {
+			publish("tcp-80", 80, floatA)
+			h.put(store.GatewayKey("alice"), &store.Gateway{Active: "h2", Epoch: 2})
+		}, false, true},
+	} {
+		c.change()
+		from.listed = 0
+		err := p.has(t.Context(), floatA)
+		if (err == nil) != c.has || (from.listed > 0) != c.read {
+			t.Errorf("%s: %v, by %d lists", c.what, err, from.listed)
+		}
+	}
+}
+
+// What is published here is told together with when that was read, also while it cannot be remembered; that is tried until it can.
+func TestPublishedIsToldAtOneTime(t *testing.T) {
+	dir := t.TempDir()
+	first, second := time.Unix(1000, 0), time.Unix(1001, 0)
+	o := opening{Protocol: store.ProtocolTCP, Port: 80, Address: netip.MustParseAddr("203.0.113.5")}
+	p := &published{file: filepath.Join(dir, "missing", "published.json"), changed: newBell(), moved: newBell(), read: first, reading: second}
+	for range 2 {
+		if err := p.makeSo(t.Context(), []opening{o}, p.known()); err == nil {
+			t.Error("that it is not remembered is no problem")
+		}
+		wanted, _, read := p.floating()
+		if _, here := wanted[o.Address]; !here || !read.Equal(second) {
+			t.Errorf("of what was read at %s it is told that %v is here, read at %s", second, wanted, read)
+		}
+	}
+	<-p.moved
+	p.file = filepath.Join(dir, "published.json")
+	for _, want := range []bool{true, false} { // the second time there is nothing to write
+		if err := p.makeSo(t.Context(), []opening{o}, p.known()); err != nil {
+			t.Fatal(err)
+		}
+		later := &published{file: p.file}
+		if err := later.load(); err != nil || slices.Contains(later.known(), o) != want {
+			t.Errorf("%v is remembered, %v", later.known(), err)
+		}
+		if err := os.Remove(p.file); want && err != nil {
+			t.Fatal(err)
+		}
+		<-p.moved // one that was given up may be here again
 	}
 }
 

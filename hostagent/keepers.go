@@ -27,7 +27,7 @@ func (a *Agent) keepers() []keeper {
 			keeper{name: "forwarding", needs: names{"name"}, try: keep(forwarding{a.o.Uplink})},
 			keeper{name: "tenants", needs: names{nameRegistration}, try: keep(a.tenants), wait: a.tenants.wait},
 			keeper{name: "publications", needs: names{nameRegistration}, try: keep(a.published), wait: a.published.wait},
-			keeper{name: "floating addresses", aside: true, after: names{"nftables"}, try: keep(a.floating), wait: a.floating.wait},
+			keeper{name: "floating addresses", aside: true, after: names{"nftables"}, try: a.floating.try, wait: a.floating.wait},
 			keeper{name: "zone limits", aside: true, needs: names{nameTenantsKnown, "bridge"}, try: keep(zones{a.o, a.tenants})},
 			keeper{name: "kernel limits", aside: true, needs: names{nameTenantsKnown}, try: keep(kernelLimits{a.o, a.tenants, a.infrastructure, a.tally})},
 			keeper{name: "drained tenants", needs: names{nameRegistration}, try: keep(a.emptied), wait: a.emptied.wait})

@@ -58,13 +58,21 @@ func (p *probes) damp(ctx context.Context) {
 			continue // the switch's database is away
 		}
 		dampers = now
-		next, err := p.tell(ctx, told, damped)
-		p.noteDamped(damped)
-		if p.problems.report("damping of probes", err); err == nil && !told.damps(damped) {
-			p.o.Log.Info("gateway hosts that came and went count as dead for a while", "host", p.o.Host, "probes", damped)
-		}
-		told = next
+		told = p.tellAll(ctx, told, damped)
 	}
+}
+
+// tellAll tells the switch of damped probes, and, once that has heard it, who tells the cluster. It returns what the switch was told, as tell does.
+func (p *probes) tellAll(ctx context.Context, told *damping, damped []string) *damping {
+	next, err := p.tell(ctx, told, damped)
+	if p.problems.report("damping of probes", err); err != nil {
+		return next
+	}
+	p.noteDamped(damped)
+	if !told.damps(damped) {
+		p.o.Log.Info("gateway hosts that came and went count as dead for a while", "host", p.o.Host, "probes", damped)
+	}
+	return next
 }
 
 // noteDamped keeps which hosts are damped, for who tells the cluster.

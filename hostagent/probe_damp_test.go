@@ -138,3 +138,16 @@ func TestDampedHosts(t *testing.T) {
 		}
 	}
 }
+
+// The cluster is told of no damping of which the switch does not know: that sends to the host as before.
+func TestDampingOfASwitchThatIsAway(t *testing.T) {
+	o := testOptions()
+	o.RunDir = t.TempDir()
+	p := &probes{o: o, problems: newProblems(o.Log), gateways: map[string]string{"b2": "h2"}}
+	if told := p.tellAll(t.Context(), nil, []string{"b2"}); told != nil || p.dampedHosts() != nil {
+		t.Errorf("no switch runs, and was told %+v; damped are %v", told, p.dampedHosts())
+	}
+	if p.problems.text("damping of probes") == "" {
+		t.Error("that it was not told is no problem")
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"sync"
+	"time"
 
 	"github.com/cenkalti/backoff/v5"
 
@@ -20,6 +21,7 @@ const nameRegistration = "registration"
 type registration struct {
 	mu    sync.Mutex
 	now   *etcd.Registration // nil while not registered
+	since time.Time          // when it was made
 	host  store.Host         // what the cluster was told of this host under now
 	clean bool               // leftovers were removed since
 }
@@ -29,8 +31,15 @@ func (r *registration) set(now *etcd.Registration) {
 	defer r.mu.Unlock()
 	r.now, r.clean = now, false
 	if now != nil {
-		r.host = now.Host
+		r.host, r.since = now.Host, time.Now()
 	}
+}
+
+// covers reports whether the host has been registered since a time: what it read then is still the cluster's word.
+func (r *registration) covers(at time.Time) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.now != nil && at.After(r.since)
 }
 
 // told is what the cluster was told of this host.

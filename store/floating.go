@@ -17,6 +17,9 @@ const (
 	MaxFloating = 8
 	// MaxFloatingRanges bounds the ranges of addresses that may float.
 	MaxFloatingRanges = 64
+	// floatingSchema is the least schema whose programs know of floating addresses. Older ones take a publication on one for one on the gateway
+	// host's own address, and lose the ranges when they write the settings.
+	floatingSchema = 2
 )
 
 // Floats reports whether a publication is on a floating address, and not on its gateway host's own.
@@ -39,6 +42,12 @@ func (p *Publication) floatingFlaw() string {
 func (s *State) MayFloat(a netip.Addr) bool {
 	settings, _ := s.Settings()
 	return floatsIn(settings.Floating, a)
+}
+
+// addressesFloat reports whether the operator lets any address float.
+func (s *State) addressesFloat() bool {
+	settings, _ := s.Settings()
+	return len(settings.Floating) > 0
 }
 
 func floatsIn(ranges []AddressRange, a netip.Addr) bool {
@@ -124,7 +133,7 @@ type FloatingSpec struct{ Ranges []AddressRange }
 
 // Needs are the paths that Propose looks at.
 func (s FloatingSpec) Needs() []string {
-	return []string{SettingsKey().String(), Under(KindPublication), Under(KindTenant)}
+	return []string{SettingsKey().String(), SchemaKey().String(), Under(KindPublication), Under(KindTenant)}
 }
 
 // Validate refuses what no state would allow.
@@ -155,7 +164,8 @@ func (r AddressRange) overlaps(p netip.Prefix) bool {
 	return r.Contains(p.Masked().Addr()) || p.Contains(r.First)
 }
 
-// Propose writes it; nothing, where it is so already. It is refused while a publication has an address that would float no more.
+// Propose writes it; nothing, where it is so already. It is refused while a publication has an address that would float no more, and while older
+// programs may write the store.
 func (s FloatingSpec) Propose(state *State) (Proposal, error) {
 	if err := s.Validate(); err != nil {
 		return Proposal{}, err
@@ -169,6 +179,10 @@ func (s FloatingSpec) Propose(state *State) (Proposal, error) {
 	if slices.Equal(settings.Floating, s.Ranges) {
 		return Proposal{}, nil
 	}
+	if len(s.Ranges) > 0 && state.LeastSchema() < floatingSchema {
+		return Proposal{}, fmt.Errorf("floating addresses: %w: programs that write schema %d may be there, which take what is published on one for a port of the gateway host's own address: upgrade all controllers and agents, and then `sluice schema set %d` first",
+			ErrConflict, state.LeastSchema(), floatingSchema)
+	}
 	for p := range state.Publications() {
 		if a := p.Value.Address; p.Value.Floats() && floatsIn(settings.Floating, a) && !floatsIn(s.Ranges, a) && state.Unpublished(p) == "" {
 			return Proposal{}, fmt.Errorf("floating addresses: %w: %s is published by %s/%s: unpublish that first, or let the address float", ErrInUse, a, p.Key.Tenant, p.Key.Name)
@@ -177,7 +191,7 @@ func (s FloatingSpec) Propose(state *State) (Proposal, error) {
 	settings.Floating = slices.Clone(s.Ranges)
 	return Proposal{
 		Writes: []Event{{Key: SettingsKey(), Object: &settings}},
-		Presumes: []Presumption{state.settingsUnchanged(),
+		Presumes: []Presumption{state.settingsUnchanged(), {Condition: Unchanged, Path: SchemaKey().String(), Revision: state.SchemaModified()},
 			{Condition: NothingNewUnder, Path: Under(KindPublication), Revision: state.Revision()}},
 	}, nil
 }

@@ -25,6 +25,7 @@ func afloat(more ...Event) *State {
 	uplink := []netip.Prefix{netip.MustParsePrefix("203.0.113.0/24")}
 	return publishing(append([]Event{
 		{Key: SettingsKey(), Object: &Settings{Floating: ranges("203.0.113.50-203.0.113.69", "198.51.100.7")}, Created: 7, Modified: 8},
+		{Key: SchemaKey(), Object: &Schema{Least: 2}, Created: 2, Modified: 3},
 		{Key: HostKey("h1"), Object: &Host{Gateway: true, Listens: []Endpoint{{ProtocolTCP, 22}}, Subnets: uplink}, Created: 5, Modified: 9},
 		{Key: HostKey("h9"), Object: &Host{Addresses: []netip.Addr{netip.MustParseAddr("203.0.113.60")}, VTEPs: []netip.Addr{netip.MustParseAddr("203.0.113.61")}}, Created: 6, Modified: 9},
 		{Key: LiveControllerKey("c1"), Object: &LiveController{Addresses: []netip.Addr{netip.MustParseAddr("203.0.113.62")}}, Created: 6, Modified: 9},
@@ -167,7 +168,7 @@ func TestProposeFloating(t *testing.T) {
 	settings := &Settings{Floating: ranges("203.0.113.55", "192.0.2.0-192.0.2.15")}
 	proposed(t, "others", p, err, Proposal{
 		Writes: []Event{{Key: SettingsKey(), Object: settings}},
-		Presumes: []Presumption{{Condition: Unchanged, Path: "/sluice/v1/settings/cluster", Revision: 8},
+		Presumes: []Presumption{{Condition: Unchanged, Path: "/sluice/v1/settings/cluster", Revision: 8}, {Condition: Unchanged, Path: "/sluice/v1/schema/cluster", Revision: 3},
 			{Condition: NothingNewUnder, Path: "/sluice/v1/published/", Revision: 30}},
 	})
 	p, err = FloatingSpec{ranges("203.0.113.50-203.0.113.69", "198.51.100.7")}.Propose(s)
@@ -199,5 +200,18 @@ func TestProposeFloating(t *testing.T) {
 	}
 	if err := (FloatingSpec{many[:MaxFloatingRanges]}).Validate(); err != nil {
 		t.Error(err)
+	}
+}
+
+// Older programs may write the store until the operator says otherwise: no address floats before that. That none floats may be said all the time.
+func TestNothingFloatsForOlderPrograms(t *testing.T) {
+	for _, old := range []Event{{Key: SchemaKey()}, {Key: SchemaKey(), Object: &Schema{Least: 1}, Created: 2, Modified: 29}} {
+		s := afloat(old, Event{Key: PublicationKey("bob", "tcp-80")})
+		if _, err := (FloatingSpec{ranges("203.0.113.55")}).Propose(s); !errors.Is(err, ErrConflict) || !strings.Contains(err.Error(), "`sluice schema set 2` first") {
+			t.Errorf("%+v: %v", old.Object, err)
+		}
+		if p, err := (FloatingSpec{}).Propose(s); err != nil || len(p.Writes) != 1 {
+			t.Errorf("%+v: that none floats proposes %+v, %v", old.Object, p, err)
+		}
 	}
 }

@@ -108,6 +108,8 @@ func ProposeSchema(s *State, least int) (Proposal, error) {
 	case least < probing && s.FailOver():
 		return Proposal{}, fmt.Errorf("%w: gateways fail over, and agents that write schema %d answer no probes, so that their hosts would be found dead: `sluice gateway fail-over off` first",
 			ErrConflict, least)
+	case least < floatingSchema && s.addressesFloat():
+		return Proposal{}, fmt.Errorf("%w: addresses float, and programs that write schema %d know of none: `sluice gateway floating --none` first", ErrConflict, least)
 	}
 	if older := s.olderThan(least); len(older) > 0 {
 		return Proposal{}, fmt.Errorf("%w: older programs are live, which could not write any more: %s: run a newer version there first", ErrConflict, strings.Join(older, ", "))

@@ -36,6 +36,7 @@ func TestSetSchema(t *testing.T) {
 		{"it is so where nothing is said", live(0), 1, 0, nil, nil},
 		{"the way back", append(said(now), live(now)...), wayBack, wayBack, nil, nil},
 		{"the way back while gateways fail over", append(said(now), Event{Key: SettingsKey(), Object: FirstSettings()}), wayBack, 0, ErrConflict, []string{"sluice gateway fail-over off"}},
+		{"the way back while addresses float", append(said(now), Event{Key: SettingsKey(), Object: &Settings{Floating: ranges("203.0.113.50")}}), wayBack, 0, ErrConflict, []string{"sluice gateway floating --none"}},
 		{"too far back", said(now), wayBack - 1, 0, ErrInvalid, []string{"ends at schema 1"}},
 		{"what this version does not write", nil, now + 1, 0, ErrInvalid, []string{"this controller writes schema 2"}},
 	} {

@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/netip"
@@ -38,7 +39,14 @@ func TestFloating(t *testing.T) {
 	if _, err := own["alice"].Publish(ctx, spec); err == nil || !strings.Contains(err.Error(), "may not float") {
 		t.Errorf("nothing floats: %v", err)
 	}
-	is, err := c.SetFloating(ctx, client.Floating{Ranges: []string{"203.0.113.50-203.0.113.51", "203.0.113.64/30"}})
+	wanted := client.Floating{Ranges: []string{"203.0.113.50-203.0.113.51", "203.0.113.64/30"}}
+	if _, err := c.SetFloating(ctx, wanted); !errors.Is(err, client.ErrConflict) || !strings.Contains(err.Error(), "sluice schema set 2") {
+		t.Errorf("while older programs may write: %v", err)
+	}
+	if _, err := c.store.PutIf(ctx, store.SchemaKey(), &store.Schema{Least: store.SchemaVersion}, 0, 0); err != nil {
+		t.Fatal(err)
+	}
+	is, err := c.SetFloating(ctx, wanted)
 	if err != nil || fmt.Sprint(is.Ranges) != "[203.0.113.50-203.0.113.51 203.0.113.64-203.0.113.67]" || is.Modified == 0 {
 		t.Fatalf("%+v, %v", is, err)
 	}

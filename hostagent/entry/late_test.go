@@ -2,6 +2,7 @@ package entry
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"strings"
 	"testing"
@@ -53,6 +54,14 @@ func TestSlotThatDoesNotCome(t *testing.T) {
 	w.table.Set([]Route{r})
 	if resp, body := w.says(t, "GET / HTTP/1.1\nHost: alice.example\n\n"); resp.StatusCode != 503 || !strings.Contains(body, textDown) {
 		t.Errorf("%s\n%s", resp.Status, body)
+	}
+}
+
+// Who waited for a slot that does not come is told that.
+func TestNoSlotIsSaid(t *testing.T) {
+	_, err := (&Reach{Host: "h1"}).Open(t.Context(), Route{Tenant: "alice", Name: "w", Gateway: "h1"})
+	if !errors.Is(err, errNotReached) || !strings.Contains(err.Error(), "alice/w: this host has no slot for tenant alice yet") {
+		t.Error(err)
 	}
 }
 

@@ -67,6 +67,9 @@ func (o *Reach) by(ctx context.Context, r Route) (net.Conn, error) {
 
 // open opens a connection from this host's kernel.
 func (o *Reach) open(ctx context.Context, r Route) (net.Conn, error) {
+	if !r.Target.IsValid() {
+		return nil, fmt.Errorf("%w: publication %s: this host has no slot for tenant %s yet: try again in a moment", errNotReached, r.key(), r.Tenant)
+	}
 	var d net.Dialer
 	if o.From.IsValid() {
 		d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(o.From, 0))
