@@ -68,7 +68,7 @@ func (l *Leader) noteSlots(s *store.State, c store.Change) (placing bool) {
 
 // noteLent notes the tenants that woke up while their numbers were being given to another one as slots. It reports whether there are any. The
 // caller has locked l.mu.
-func (l *Leader) noteLent(s *store.State, c store.Change) (any bool) {
+func (l *Leader) noteLent(s *store.State, c store.Change) (noted bool) {
 	g, ok := c.After.(*store.Gateway)
 	if !ok {
 		return false
@@ -80,10 +80,10 @@ func (l *Leader) noteLent(s *store.State, c store.Change) (any bool) {
 		}
 		if t := s.Tenant(name); t != nil && lacksSlot(s, t) {
 			l.doubts.note(name)
-			any = true
+			noted = true
 		}
 	}
-	return any
+	return noted
 }
 
 // complete gives slots to the tenants in doubt, in what is to be written of their gateways or beside it. It tells of those for
