@@ -219,27 +219,19 @@ func lostBy(t *testing.T, h lab.Host) map[string]int64 {
 	for _, l := range linksIn(t, h.NetNS) {
 		lost[l.Name] += l.Stats.RX.Dropped + l.Stats.TX.Dropped
 	}
-	text := inHost(t, h.Name, "ss", "--packet", "--memory", "--numeric", "--oneline")
-	for _, m := range socketDrops.FindAllStringSubmatch(text, -1) {
-		n, err := strconv.ParseInt(m[2], 10, 64)
-		if err != nil {
-			t.Fatalf("ss: %q: %v", m[0], err)
-		}
-		lost[m[1]] += n
-	}
 	coverage, err := h.Switch().AppCtl(t.Context(), "coverage/show")
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, m := range datapathDrops.FindAllStringSubmatch(coverage, -1) {
+	for _, m := range slices.Concat(socketDrops.FindAllStringSubmatch(inHost(t, h.Name, "ss", "--packet", "--memory", "--numeric", "--oneline"), -1),
+		datapathDrops.FindAllStringSubmatch(coverage, -1)) {
 		n, err := strconv.ParseInt(m[2], 10, 64)
 		if err != nil {
-			t.Fatalf("coverage/show: %q: %v", m[0], err)
+			t.Fatalf("%s: %q: %v", h.Name, m[0], err)
 		}
-		if m[1] != "datapath_drop_meter" { // what meters drop is counted as such
-			lost[m[1]] += n
-		}
+		lost[m[1]] += n
 	}
+	delete(lost, "datapath_drop_meter") // what meters drop is counted as such
 	maps.DeleteFunc(lost, func(_ string, n int64) bool { return n == 0 })
 	return lost
 }

@@ -195,27 +195,39 @@ func nothingOfTheHost(t *testing.T) {
 	}
 }
 
-// A gateway host that loses its power loses its tenants' floating addresses: they are at the backup, and stay there when it returns.
-func TestFloatingAddressFailsOver(t *testing.T) {
-	g, others := failingOver(t, "float-f")
+// floatsFor publishes port 80 of a tenant's container on a floating address.
+func floatsFor(t *testing.T, web lab.Container, tenant string) (at netip.AddrPort) {
+	t.Helper()
 	floatingAllowed(t)
-	web := others[len(others)-1]
 	serveTCP(t, web, 80)
-	sluice(t, "publish", "float-f", "--port", web.Name, "--tcp", "80", "--on", float.String()+":80")
-	t.Cleanup(func() { command(t, "unpublish", "float-f", "tcp-80") })
-	at := netip.AddrPortFrom(float, 80)
-	open := reachedAt(t, at, web.Name, float.String())
-	visitors := come(t, at, web.Name)
-	sluice(t, "lab", "kill", g.Active)
+	sluice(t, "publish", tenant, "--port", web.Name, "--tcp", "80", "--on", float.String()+":80")
+	t.Cleanup(func() { command(t, "unpublish", tenant, "tcp-80") })
+	return netip.AddrPortFrom(float, 80)
+}
+
+// atBackup waits until the address is at the backup, and reached there.
+func atBackup(t *testing.T, backup string, web lab.Container, visitors customers) {
+	t.Helper()
 	within(t, time.Minute, "the address is at the backup", func() error {
-		if !hasFloat(t, g.Backup, float) {
+		if !hasFloat(t, backup, float) {
 			return errors.New("it is not")
 		}
 		return nil
 	})
-	reachedAt(t, at, web.Name, float.String())
+	reachedAt(t, netip.AddrPortFrom(float, 80), web.Name, float.String())
 	served := visitors.told()
 	t.Logf("over the death %d connections were served, the longest time between two was %s", served.served, served.longest)
+}
+
+// A gateway host that loses its power loses its tenants' floating addresses: they are at the backup, and stay there when it returns.
+func TestFloatingAddressFailsOver(t *testing.T) {
+	g, others := failingOver(t, "float-f")
+	web := others[len(others)-1]
+	at := floatsFor(t, web, "float-f")
+	open := reachedAt(t, at, web.Name, float.String())
+	visitors := come(t, at, web.Name)
+	sluice(t, "lab", "kill", g.Active)
+	atBackup(t, g.Backup, web, visitors)
 	if err := open.says("after the death"); err != nil {
 		t.Errorf("what was open: %v", err)
 	}
@@ -233,25 +245,13 @@ func TestFloatingAddressFailsOver(t *testing.T) {
 // With no controller and no etcd there the backup takes the floating addresses of a gateway host that lost its power by itself.
 func TestFloatingAddressFailsOverByItself(t *testing.T) {
 	g, others := failingOver(t, "float-d")
-	floatingAllowed(t)
 	web := others[len(others)-1]
-	serveTCP(t, web, 80)
-	sluice(t, "publish", "float-d", "--port", web.Name, "--tcp", "80", "--on", float.String()+":80")
-	t.Cleanup(func() { command(t, "unpublish", "float-d", "tcp-80") })
-	at := netip.AddrPortFrom(float, 80)
+	at := floatsFor(t, web, "float-d")
 	reachedAt(t, at, web.Name, float.String())
 	visitors := come(t, at, web.Name)
 	sluice(t, "lab", "kill", "controller")
 	sluice(t, "lab", "kill", g.Active)
-	within(t, time.Minute, "the address is at the backup", func() error {
-		if !hasFloat(t, g.Backup, float) {
-			return errors.New("it is not")
-		}
-		return nil
-	})
-	reachedAt(t, at, web.Name, float.String())
-	served := visitors.told()
-	t.Logf("over the death %d connections were served, the longest time between two was %s", served.served, served.longest)
+	atBackup(t, g.Backup, web, visitors)
 	sluice(t, "lab", "up")
 	wantNoDiff(t)
 	floatOnlyAt(t, float, gatewayOf(t, "float-d").Active)
@@ -262,12 +262,8 @@ func TestFloatingAddressFailsOverByItself(t *testing.T) {
 // another, and lets it go then.
 func TestFloatingAddressOfAHostThatIsCutOff(t *testing.T) {
 	g, others := failingOver(t, "float-c")
-	floatingAllowed(t)
 	web := others[len(others)-1]
-	serveTCP(t, web, 80)
-	sluice(t, "publish", "float-c", "--port", web.Name, "--tcp", "80", "--on", float.String()+":80")
-	t.Cleanup(func() { command(t, "unpublish", "float-c", "tcp-80") })
-	at := netip.AddrPortFrom(float, 80)
+	at := floatsFor(t, web, "float-c")
 	reachedAt(t, at, web.Name, float.String())
 	visitors := come(t, at, web.Name)
 	sluice(t, "lab", "cut", g.Active, "c1")

@@ -252,13 +252,26 @@ func TestManyTenantsOfAHostAreLookedAtInParts(t *testing.T) {
 	}
 }
 
-// A host that flapped is one that its tenants are looked at for once its time is over.
+// A host that flapped is one that its tenants are looked at for once its time is over, by whatever the leader is woken up then.
 func TestFlapsCastDoubt(t *testing.T) {
 	w := newCounty(t, 1)
-	w.settle()
-	w.leader.flaps.fell("h1", time.Now())
-	w.leader.doubtFlaps()
-	if _, doubted := w.leader.doubts.hosts["h1"]; !doubted || w.leader.doubts.all {
-		t.Errorf("in doubt is %+v", w.leader.doubts)
+	w.apply(store.Event{Key: store.TenantKey("alice"), Object: &store.Tenant{Number: 1, Gateway: "h1"}},
+		store.Event{Key: store.GatewayKey("alice"), Object: &store.Gateway{Active: "h1", Epoch: 1}})
+	inDoubt := func() (d doubts) {
+		w.picture.View(func(s *store.State) { d, _ = w.leader.inDoubt(s) })
+		return d
+	}
+	inDoubt()
+	inDoubt()
+	w.leader.flaps["h1"] = flap{falls: 2, until: now().Add(time.Hour)}
+	if d := inDoubt(); len(d.tenants) != 0 {
+		t.Errorf("while nobody goes there: %v", d.tenants)
+	}
+	w.leader.flaps["h1"] = flap{falls: 2, until: now()}
+	if _, doubted := inDoubt().tenants["alice"]; !doubted {
+		t.Error("its tenant is not looked at once its time is over")
+	}
+	if d := inDoubt(); len(d.tenants) != 0 {
+		t.Errorf("again: %v", d.tenants)
 	}
 }

@@ -65,8 +65,7 @@ func (f flaps) shunned(at time.Time) map[string]bool {
 	return shunned
 }
 
-// ended are the hosts to which somebody may go again at a time, each once. The timer of over alone would not do: what else comes at that moment may be
-// looked at in its place.
+// ended are the hosts to which somebody may go again at a time, each once.
 func (f flaps) ended(at time.Time) (hosts []string) {
 	for host, flap := range f {
 		if flap.falls > 1 && !flap.told && !at.Before(flap.until) {

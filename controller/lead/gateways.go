@@ -150,15 +150,6 @@ func (l *Leader) keep(d doubts, p plan) {
 // now is the time as gateways tell it.
 func now() time.Time { return time.Now().UTC().Truncate(time.Millisecond) }
 
-// doubtFlaps has the leader look again who may go to the hosts that flapped.
-func (l *Leader) doubtFlaps() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for host := range l.flaps {
-		l.doubts.noteHost(host)
-	}
-}
-
 // doubt keeps placements that were not written for the next try.
 func (l *Leader) doubt(placements []placement) {
 	l.mu.Lock()

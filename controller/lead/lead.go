@@ -170,7 +170,6 @@ func (l *Leader) Run(ctx context.Context) error {
 		case <-due:
 		case <-alive:
 		case <-calm:
-			l.doubtFlaps()
 		case <-l.deleted:
 			soon = time.After(tidyDelay)
 			continue
